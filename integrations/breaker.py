@@ -1,0 +1,84 @@
+"""One circuit breaker a peer, so that a peer which is down costs nobody a timeout.
+
+`circuitbreaker` counts and keeps the time. It has no lock, and once its time is up lets everybody through
+until the first outcome; so here stand a lock, and the rule that a half-open breaker lets one call through at
+a time.
+"""
+
+import contextlib
+import os
+import threading
+
+from circuitbreaker import STATE_HALF_OPEN, CircuitBreaker
+from django.conf import settings
+
+PROBE_WAIT = 1.0  # s; what others are told while one call finds out whether the peer is back
+
+
+class _Fault(Exception):  # noqa: N818
+    """Something that speaks against the peer: no connection, no answer, a 5xx."""
+
+
+class Breaker:
+    """Opens after `threshold` faults in a row, for `recovery` seconds; safe to use from any thread."""
+
+    def __init__(self, name: str, *, threshold: int, recovery: float) -> None:
+        self._circuit = CircuitBreaker(threshold, recovery, expected_exception=_Fault, name=name)
+        self._lock = threading.Lock()
+        self._probing = False
+
+    def admit(self) -> float | None:
+        """Return None if the peer may be asked, else the seconds to wait. Who may ask must `settle`."""
+        with self._lock:
+            if self._circuit.opened:
+                return float(self._circuit.open_remaining)
+            if self._circuit.state == STATE_HALF_OPEN:
+                if self._probing:
+                    return PROBE_WAIT
+                self._probing = True
+            return None
+
+    def settle(self, fault: bool | None) -> None:
+        """Count a call as a fault of the peer (True) or as an answer (False); None speaks neither way."""
+        with self._lock:
+            self._probing = False
+            if fault is None:
+                return
+            with contextlib.suppress(_Fault), self._circuit:
+                if fault:
+                    raise _Fault
+
+
+class Breakers:
+    """The breakers of this process. A peer at another address, or under other settings, is another peer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str, int, float], Breaker] = {}
+
+    def of(self, peer: str, url: str) -> Breaker:
+        """Return the breaker of that peer at that address, by BREAKER_THRESHOLD and BREAKER_RECOVERY (s)."""
+        threshold, recovery = settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY
+        with self._lock:
+            made = self._made.get((peer, url, threshold, recovery))
+            if made is None:
+                made = Breaker(peer, threshold=threshold, recovery=recovery)
+                self._made[peer, url, threshold, recovery] = made
+            return made
+
+    def forget(self) -> None:
+        """Close every breaker."""
+        with self._lock:
+            self._made.clear()
+
+
+breakers = Breakers()
+
+
+def _start_afresh() -> None:
+    """Start with locks of one's own: a thread of the parent may have held his."""
+    global breakers
+    breakers = Breakers()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

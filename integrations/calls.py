@@ -1,0 +1,153 @@
+"""A question to a peer, and one attempt at an answer: behind its breaker, within a deadline, logged."""
+
+import logging
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import urllib3
+from django.conf import settings
+
+from integrations import breaker, transport
+from integrations.deadline import Deadline
+from integrations.errors import BreakerOpen, PeerError, PeerRefused, PeerUnavailable
+
+logger = logging.getLogger(__name__)
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the request being served, sent along as X-Request-ID if it is printable ASCII without spaces."""
+
+MAX_SEGMENT = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One of the services: its name in messages, and the setting that holds its URL (read at every call)."""
+
+    name: str
+    setting: str
+
+    @property
+    def url(self) -> str:
+        """Return the base URL, without a slash at its end."""
+        return (getattr(settings, self.setting) or "").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to one peer; `operation` names it in the logs, `path` begins with a slash and is quoted.
+
+    `known` are the statuses that answer it besides 2xx (404: "there is none").
+    """
+
+    peer: Peer
+    operation: str
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    known: Collection[int] = ()
+
+
+def segment(value: str) -> str | None:
+    """Return `value` quoted as one segment of a path, or None if no service can have something of that name.
+
+    "." and ".." would be taken for steps in the path, and lone surrogates have no UTF-8.
+    """
+    if value in ("", ".", "..") or len(value) > MAX_SEGMENT:
+        return None
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        return None
+
+
+def full_timeout() -> float:
+    """Return the seconds that one attempt may take: PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT."""
+    total: float = settings.PEER_CONNECT_TIMEOUT + settings.PEER_READ_TIMEOUT
+    return total
+
+
+def exchange(call: Call, deadline: Deadline) -> transport.Reply:
+    """Make one attempt, and tell the peer's breaker how it went.
+
+    :raises PeerUnavailable: if it was not even tried: no time left, no usable address, breaker open.
+    :raises NotSent: if no connection came about.
+    :raises Lost: if there was no complete answer.
+    """
+    remaining = deadline.remaining()
+    if remaining <= 0:
+        raise PeerUnavailable(call.peer.name, "not asked: no time is left", repeatable=False)
+    session = transport.sessions.of(call.peer.name)
+    request = _prepared(session, call)
+    with _admitted(call, deadline, impatient=remaining < full_timeout()) as verdict:
+        reply = transport.exchange(session, request, _timeout(remaining))
+        verdict.fault = reply.status >= 500 and reply.status not in call.known
+        return reply
+
+
+def _prepared(session: requests.Session, call: Call) -> requests.PreparedRequest:
+    headers = dict(call.headers)
+    if (current := request_id.get()) and re.fullmatch(r"[\x21-\x7e]{1,200}", current):
+        headers["X-Request-ID"] = current
+    request = requests.Request(
+        call.method, call.peer.url + call.path, headers=headers, params=call.params, json=call.body
+    )
+    try:
+        prepared = session.prepare_request(request)
+        session.get_adapter(prepared.url or "")  # raises for a scheme that is not HTTP
+        return prepared
+    except (requests.RequestException, ValueError) as error:
+        detail = f"not asked: {call.peer.setting} holds no usable URL"
+        raise PeerUnavailable(call.peer.name, detail, repeatable=False) from error
+
+
+def _timeout(remaining: float) -> urllib3.Timeout:
+    connect = min(settings.PEER_CONNECT_TIMEOUT, remaining)
+    return urllib3.Timeout(connect=connect, read=settings.PEER_READ_TIMEOUT, total=remaining)
+
+
+class _Verdict:
+    fault: bool | None = None
+
+
+@contextmanager
+def _admitted(call: Call, deadline: Deadline, *, impatient: bool) -> Iterator[_Verdict]:
+    """Ask the breaker, and tell it the verdict; None where the time was cut so short that it says nothing."""
+    gate = breaker.breakers.of(call.peer.name, call.peer.url)
+    if (wait := gate.admit()) is not None:
+        raise BreakerOpen(call.peer.name, retry_after=wait)
+    verdict = _Verdict()
+    try:
+        yield verdict
+    except (transport.NotSent, transport.Lost):
+        verdict.fault = None if impatient and deadline.expired else True
+        raise
+    finally:
+        gate.settle(verdict.fault)
+
+
+@contextmanager
+def logged(call: Call) -> Iterator[None]:
+    """Log how a call failed: peer, operation, milliseconds, outcome. A refusal is no failure: info."""
+    began = time.monotonic()
+    try:
+        yield
+    except PeerError as error:
+        level = logging.INFO if isinstance(error, PeerRefused) else logging.WARNING
+        took = round((time.monotonic() - began) * 1000)
+        outcome = type(error).__name__
+        logger.log(
+            level,
+            "%s %s: %s after %d ms: %s",
+            call.peer.name, call.operation, outcome, took, error.detail,
+            extra={"peer": call.peer.name, "operation": call.operation, "ms": took, "outcome": outcome},
+        )  # fmt: skip
+        raise

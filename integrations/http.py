@@ -1,0 +1,167 @@
+"""Ask a peer over HTTP: within a deadline, repeated where that is safe, and with an error that says what is
+certain.
+
+`read` changes nothing there, and every failure is a `PeerUnavailable`. `write` changes something there, and
+tells apart "not done", "refused" and "nobody knows" (DESIGN.md, Outcomes).
+"""
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from integrations import breaker, transport
+from integrations.calls import Call, Peer, exchange, full_timeout, logged, request_id, segment
+from integrations.deadline import Deadline
+from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.retry import parse_retry_after, repeat
+from integrations.transport import Lost, NotSent, Reply, Unexpected
+
+__all__ = [
+    "BreakerOpen",
+    "Call",
+    "Deadline",
+    "OutcomeUnknown",
+    "Peer",
+    "PeerError",
+    "PeerRefused",
+    "PeerUnavailable",
+    "Reply",
+    "Unexpected",
+    "full_timeout",
+    "read",
+    "request_id",
+    "reset",
+    "segment",
+    "write",
+]
+
+T = TypeVar("T")
+
+
+def reset() -> None:
+    """Close idle connections and forget what the breakers counted. For tests, and before a process ends."""
+    transport.sessions.close()
+    breaker.breakers.forget()
+
+
+def read(call: Call, interpret: Callable[[Reply], T], *, deadline: Deadline, retries: bool = True) -> T:
+    """Ask, and return what `interpret` makes of the answer (a 2xx or a known status).
+
+    :raises PeerUnavailable: if there is no answer, no usable one, or no time for one; repeated before that,
+        except where the peer would only say the same again (401, 403, a redirect, another 4xx) or the breaker
+        is open.
+    """
+
+    def attempt() -> T:
+        with logged(call):
+            return _read_once(call, interpret, deadline)
+
+    return repeat(attempt, worth=_repeatable, deadline=deadline, retries=retries)
+
+
+def _read_once(call: Call, interpret: Callable[[Reply], T], deadline: Deadline) -> T:
+    try:
+        reply = exchange(call, deadline)
+        if reply.succeeded or reply.status in call.known:
+            return interpret(reply)
+    except (Lost, NotSent, Unexpected) as error:
+        raise PeerUnavailable(call.peer.name, str(error)) from error
+    raise _unavailable(call, reply, repeatable=reply.status >= 500 or reply.status == 429)
+
+
+def write(
+    call: Call,
+    interpret: Callable[[Reply], T],
+    *,
+    deadline: Deadline,
+    not_acted: Collection[int],
+    honours_keys: bool,
+    retries: bool = True,
+) -> T:
+    """Have something done, and return what `interpret` makes of the answer (a 2xx).
+
+    `not_acted` are the statuses by which the peer says that it did nothing and may be asked again. Where it
+    does not honour idempotency keys, nothing is repeated that may have acted. Not begun with less than one
+    timeout left.
+
+    :raises PeerUnavailable: if surely nothing was done.
+    :raises PeerRefused: if the peer said no, and finally.
+    :raises OutcomeUnknown: if it may have been done, be it by an earlier attempt than the last.
+    """
+    unknown_before = False
+
+    def attempt() -> T:
+        nonlocal unknown_before
+        try:
+            with logged(call):
+                return _write_once(call, interpret, deadline, not_acted)
+        except OutcomeUnknown:
+            unknown_before = True
+            raise
+        except (PeerUnavailable, PeerRefused) as error:
+            if unknown_before:
+                raise _in_view_of_earlier(error) from error
+            raise
+
+    def worth(error: BaseException) -> bool:
+        return _repeatable(error) and (honours_keys or isinstance(error, PeerUnavailable))
+
+    return repeat(attempt, worth=worth, deadline=deadline, needs=full_timeout(), retries=retries)
+
+
+def _write_once(call: Call, interpret: Callable[[Reply], T], deadline: Deadline, not_acted: Collection[int]) -> T:
+    if deadline.remaining() < full_timeout():
+        raise PeerUnavailable(call.peer.name, "not sent: less than one timeout is left", repeatable=False)
+    try:
+        reply = exchange(call, deadline)
+        if reply.succeeded:
+            return interpret(reply)
+    except NotSent as error:
+        raise PeerUnavailable(call.peer.name, str(error)) from error
+    except (Lost, Unexpected) as error:
+        raise OutcomeUnknown(call.peer.name, str(error)) from error
+    raise _not_done(call, reply, not_acted)
+
+
+def _not_done(call: Call, reply: Reply, not_acted: Collection[int]) -> PeerError:
+    """Return what a status other than 2xx says of a write."""
+    if reply.status in not_acted:
+        return _unavailable(call, reply)
+    if reply.status in (401, 403):  # it is we who are set up wrongly, not the order that is refused
+        return _unavailable(call, reply, repeatable=False)
+    if 400 <= reply.status < 500:
+        return PeerRefused(call.peer.name, _answered(reply), status=reply.status)
+    return OutcomeUnknown(call.peer.name, _answered(reply), retry_after=_retry_after(reply))
+
+
+def _in_view_of_earlier(error: PeerUnavailable | PeerRefused) -> PeerError:
+    """Return what the last attempt means after one of unknown outcome, to a peer that honours keys.
+
+    Not having reached the peer now says nothing of then, and a conflict (409) may be with the earlier
+    attempt, still under way. Any other refusal is final: had the earlier one acted, the peer would have
+    repeated its answer.
+    """
+    conflict = isinstance(error, PeerRefused) and error.status == 409
+    if isinstance(error, PeerRefused) and not conflict:
+        return error
+    return OutcomeUnknown(
+        error.peer,
+        f"an earlier attempt may have acted; the last one: {error.detail}",
+        retry_after=error.retry_after,
+        repeatable=conflict or error.repeatable,
+    )
+
+
+def _unavailable(call: Call, reply: Reply, *, repeatable: bool = True) -> PeerUnavailable:
+    return PeerUnavailable(call.peer.name, _answered(reply), retry_after=_retry_after(reply), repeatable=repeatable)
+
+
+def _answered(reply: Reply) -> str:
+    return f"answered {reply.status}: {reply.detail()}".rstrip(": ")
+
+
+def _retry_after(reply: Reply) -> float | None:
+    return parse_retry_after(reply.headers.get("Retry-After"))
+
+
+def _repeatable(error: BaseException) -> bool:
+    return isinstance(error, PeerError) and error.repeatable

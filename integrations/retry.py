@@ -1,0 +1,70 @@
+"""When to ask again, and when to give up: tenacity, bounded by a deadline."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from django.conf import settings
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from integrations.deadline import Deadline
+from integrations.errors import PeerError
+
+T = TypeVar("T")
+
+MAX_WAIT = 60.0  # s; of the exponential alone, a peer's Retry-After may be longer
+
+
+def repeat(
+    attempt: Callable[[], T],
+    *,
+    worth: Callable[[BaseException], bool],
+    deadline: Deadline,
+    needs: float = 0,
+    retries: bool = True,
+) -> T:
+    """Call `attempt` until it succeeds, at most 1 + MAX_RETRIES times (once if not `retries`).
+
+    Pauses are RETRY_DELAY (s) times 1, 2, 4, … plus jitter, or the error's `retry_after` if that is longer.
+    Never sleeps where afterwards less than `needs` seconds would be left: then, as for an error that is not
+    `worth` it, the last error is raised at once.
+    """
+
+    def too_late(state: RetryCallState) -> bool:
+        return state.upcoming_sleep + needs >= deadline.remaining()
+
+    enough = stop_after_attempt(1 + (settings.MAX_RETRIES if retries else 0))
+    retrying = Retrying(
+        retry=retry_if_exception(worth),
+        stop=lambda state: enough(state) or too_late(state),
+        wait=_pause,
+        reraise=True,
+    )
+    return retrying(attempt)
+
+
+def _pause(state: RetryCallState) -> float:
+    delay = settings.RETRY_DELAY
+    pause = wait_exponential_jitter(multiplier=delay, max=MAX_WAIT, jitter=delay)(state)
+    error = state.outcome.exception() if state.outcome else None
+    asked_for = error.retry_after if isinstance(error, PeerError) else None
+    return max(pause, asked_for or 0)
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for, a number or a date (RFC 9110 section 10.2.3).
+
+    None for a header that is missing or means nothing; a date in the past is 0.
+    """
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,124 @@
+"""The control over HTTP: `/control/…`, JSON in and out. What is malformed gets a 400 that says why."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from integrations.sandbox.control import Control
+from integrations.sandbox.wire import Answer, BadControlError, Request, failure, parse_object
+
+
+class ControlRoutes:
+    """Parses, calls the `Control`, presents; it has no rule of its own."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._routes: dict[tuple[str, ...], Callable[[Request], Answer]] = {
+            ("GET",): self._state,
+            ("PUT", "keys"): self._keys,
+            ("POST", "faults"): self._fault,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "seed"): self._seed,
+            ("POST", "reset"): self._reset,
+            ("GET", "calls"): self._calls,
+            ("GET", "movements"): self._movements,
+            ("GET", "stock"): self._stock,
+            ("PUT", "products", "{id}"): self._product,
+            ("PUT", "users", "{id}"): self._user,
+        }
+
+    def answer(self, request: Request, path: tuple[str, ...]) -> Answer:
+        """Answer a request for `path` (below `/control`)."""
+        pattern = (*path[:1], "{id}") if len(path) == 2 else path
+        route = self._routes.get((request.method, *pattern))
+        if route is None:
+            return self._no_route(pattern)
+        try:
+            return route(request)
+        except BadControlError as error:
+            return failure(400, str(error))
+
+    def _no_route(self, pattern: tuple[str, ...]) -> Answer:
+        allowed = sorted(known[0] for known in self._routes if known[1:] == pattern)
+        if not allowed:
+            return failure(404, "Not Found")
+        return Answer(405, {"detail": "Method Not Allowed"}, {"Allow": ", ".join(allowed)})
+
+    def _state(self, _request: Request) -> Answer:
+        control = self._control
+        state = {
+            "honour": control.honours_keys,
+            "faults": control.faults.listed(),
+            "counts": control.counts(),
+        }
+        return Answer(200, state)
+
+    def _keys(self, request: Request) -> Answer:
+        honour = _fields(request, required={"honour"})["honour"]
+        if not isinstance(honour, bool):
+            raise BadControlError(f"honour must be true or false, not {honour!r}")
+        self._control.honour_keys(honour)
+        return Answer(200, {"honour": honour})
+
+    def _fault(self, request: Request) -> Answer:
+        optional = {"seconds", "status", "retry_after", "times", "probability", "product_id"}
+        fields = _fields(request, required={"operation", "kind"}, optional=optional)
+        plain: dict[str, Any] = {
+            name: float(given) if isinstance(given, Decimal) else given for name, given in fields.items()
+        }
+        return Answer(201, asdict(self._control.fault(**plain)))
+
+    def _clear_faults(self, _request: Request) -> Answer:
+        self._control.clear_faults()
+        return Answer(204, None)
+
+    def _seed(self, request: Request) -> Answer:
+        seed = _fields(request, required={"seed"})["seed"]
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise BadControlError(f"seed must be a whole number, not {seed!r}")
+        self._control.seed(seed)
+        return Answer(200, {"seed": seed})
+
+    def _reset(self, _request: Request) -> Answer:
+        self._control.reset()
+        return Answer(204, None)
+
+    def _calls(self, request: Request) -> Answer:
+        calls = self._control.calls(request.query.get("operation"))
+        return Answer(200, {"counts": self._control.counts(), "calls": calls})
+
+    def _movements(self, request: Request) -> Answer:
+        query = request.query
+        return Answer(200, self._control.movements(query.get("order_id"), query.get("product_id")))
+
+    def _stock(self, _request: Request) -> Answer:
+        return Answer(200, self._control.stocks())
+
+    def _product(self, request: Request) -> Answer:
+        required = {"name", "price", "available"}
+        fields = _fields(request, required=required, optional={"category", "reserved", "reorder_threshold"})
+        self._control.put_product(request.segments[-1], **fields)
+        return Answer(204, None)
+
+    def _user(self, request: Request) -> Answer:
+        fields = _fields(request, required={"email", "full_name"}, optional={"active"})
+        given = request.segments[-1]
+        try:
+            user_id = int(given)
+        except ValueError as error:
+            raise BadControlError(f"a user id must be an integer, not {given!r}") from error
+        self._control.put_user(user_id, **fields)
+        return Answer(204, None)
+
+
+def _fields(request: Request, *, required: set[str], optional: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+    try:
+        fields = parse_object(request.body)
+    except ValueError as error:
+        raise BadControlError(f"the body must be a JSON object: {error}") from error
+    if missing := sorted(required - fields.keys()):
+        raise BadControlError(f"missing: {', '.join(missing)}")
+    if strange := sorted(fields.keys() - required - optional):
+        raise BadControlError(f"unknown: {', '.join(strange)}")
+    return fields

@@ -1,0 +1,115 @@
+"""Bearer tokens: who calls, and whether as an admin."""
+
+from functools import cache
+from typing import Any
+
+import jwt
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.request import Request
+
+from integrations.http import request_id
+from orders.services import access
+from orders.services.access import Actor
+from orders.services.user_ids import MalformedUserId, canonical
+
+KEY_SET_TIMEOUT = 3
+"""Seconds to wait for the JWKS document; it is fetched anew every five minutes, or for a key not seen before."""
+REQUIRED = ["sub", "exp", "type"]
+
+
+class KeysUnavailable(APIException):
+    """The keys that tokens are verified with cannot be fetched."""
+
+    status_code = 503
+    default_code = "keys_unavailable"
+    default_detail = "The keys that verify tokens cannot be fetched right now. Try again."
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Verify `Authorization: Bearer <JWT>`; `request.user` becomes an :class:`Actor`.
+
+    HS256 tokens are verified with the shared key, RS256 and ES256 ones with the key set at JWT_JWKS_URL: which key
+    is used follows from the algorithm, so a public key is never taken for a shared one. Claims: `sub`, `exp` and
+    `type` = "access"; the admin claim is JWT_ADMIN_CLAIM.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Actor, dict[str, Any]] | None:
+        header = get_authorization_header(request).split()
+        if not header or header[0].lower() != b"bearer":
+            return None
+        if len(header) != 2:
+            raise AuthenticationFailed("The Authorization header must be: Bearer <token>.")
+        token = header[1].decode("latin-1")
+        claims = _stub_claims(token) if settings.AUTH_STUB else _verified_claims(token)
+        return _actor(claims), claims
+
+    def authenticate_header(self, request: Request) -> str:
+        return f'Bearer realm="{settings.PROJECT_NAME}"'
+
+
+def _verified_claims(token: str) -> dict[str, Any]:
+    try:
+        algorithm = jwt.get_unverified_header(token).get("alg")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            _key_for(algorithm, token),
+            algorithms=[str(algorithm)],
+            issuer=settings.JWT_ISSUER or None,
+            audience=settings.JWT_AUDIENCE or None,
+            leeway=settings.JWT_LEEWAY,
+            options={"require": REQUIRED, "verify_aud": bool(settings.JWT_AUDIENCE)},
+        )
+    except jwt.PyJWKClientConnectionError as error:
+        raise KeysUnavailable from error
+    except jwt.ExpiredSignatureError as error:
+        raise AuthenticationFailed("The token has expired.") from error
+    except jwt.PyJWTError as error:
+        raise AuthenticationFailed(f"The token is not valid: {error}.") from error
+    if claims["type"] != "access":
+        raise AuthenticationFailed("Only an access token opens this API.")
+    return claims
+
+
+def _key_for(algorithm: str | None, token: str) -> Any:
+    if algorithm == "HS256":
+        shared = settings.JWT_SHARED_KEY or (None if settings.JWT_JWKS_URL else settings.SECRET_KEY)
+        if shared:
+            return shared
+    elif algorithm in {"RS256", "ES256"} and settings.JWT_JWKS_URL:
+        return _key_set(settings.JWT_JWKS_URL).get_signing_key_from_jwt(token)
+    raise jwt.InvalidAlgorithmError("its algorithm is not accepted here")
+
+
+@cache
+def _key_set(url: str) -> jwt.PyJWKClient:
+    return jwt.PyJWKClient(url, timeout=KEY_SET_TIMEOUT)
+
+
+def _stub_claims(token: str) -> dict[str, Any]:
+    """Development without a user service (AUTH_STUB): the token is the user id, or `admin`."""
+    return {"sub": token, settings.JWT_ADMIN_CLAIM: "admin" if token == "admin" else ""}  # noqa: S105
+
+
+def _actor(claims: dict[str, Any]) -> Actor:
+    subject, given = claims["sub"], claims.get(settings.JWT_ADMIN_CLAIM)
+    values = given if isinstance(given, list) else [given]
+    request = request_id.get() or ""
+    if any(isinstance(value, str) and value in settings.JWT_ADMIN_VALUES for value in values):
+        return access.admin(subject[:100], request_id=request)
+    try:
+        return access.customer(canonical(subject), request_id=request)
+    except MalformedUserId as error:
+        raise AuthenticationFailed("The token's subject is no user id.") from error
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes the above."""
+
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

@@ -1,0 +1,125 @@
+"""The one table from errors to HTTP. Every refusal is a problem document (RFC 9457) whose `detail` reads alone."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views import defaults
+from pymongo.errors import PyMongoError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import PermissionDenied as Forbidden
+from rest_framework.response import Response
+
+from integrations.errors import PeerError
+from orders.api.rendering import OrjsonRenderer
+from orders.services import access, idempotency, placement, transitions, user_ids, verification
+from orders.services.errors import OrderError
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+DEFAULT_RETRY_AFTER = 5
+"""Seconds, for outages of which nobody knows the length."""
+
+STATUS: dict[type[OrderError], HTTPStatus] = {
+    user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
+    placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
+    verification.UnknownUser: HTTPStatus.BAD_REQUEST,
+    verification.UnknownProduct: HTTPStatus.BAD_REQUEST,
+    verification.PriceChanged: HTTPStatus.CONFLICT,
+    verification.InsufficientStock: HTTPStatus.CONFLICT,
+    placement.ReservationRefused: HTTPStatus.CONFLICT,
+    placement.PlacementInterrupted: HTTPStatus.SERVICE_UNAVAILABLE,
+    access.NotPermitted: HTTPStatus.FORBIDDEN,
+    access.OrderNotFound: HTTPStatus.NOT_FOUND,
+    transitions.TransitionRefused: HTTPStatus.CONFLICT,
+    transitions.OrderBusy: HTTPStatus.CONFLICT,
+    transitions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
+    idempotency.KeyInUse: HTTPStatus.CONFLICT,
+    idempotency.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler. None lets an error of ours become a 500."""
+    match error:
+        case OrderError():
+            return _problem(STATUS[type(error)], error.detail, error.code, dict(error.members))
+        case PeerError():
+            logger.warning("%s", error)
+            detail = f"The {error.peer} service cannot be reached right now. Nothing was changed; try again."
+            wait = error.retry_after or DEFAULT_RETRY_AFTER
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, "peer_unavailable", {"retry_after": wait})
+        case DatabaseError() | PyMongoError():
+            logger.exception("the database failed a request")
+            detail = "The database cannot be reached right now. Try again."
+            members = {"retry_after": DEFAULT_RETRY_AFTER}
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, "database_unavailable", members)
+        case ValidationError():
+            errors = dict(_flatten(error.detail))
+            detail = "; ".join(
+                f"{field}: {' '.join(problems)}" if field else " ".join(problems) for field, problems in errors.items()
+            )
+            return _problem(HTTPStatus.BAD_REQUEST, detail, "invalid", {"errors": errors})
+        case Http404():
+            return problem_details(NotFound(), context)
+        case PermissionDenied():
+            return problem_details(Forbidden(), context)
+        case APIException():
+            response = _problem(HTTPStatus(error.status_code), str(error.detail), str(error.default_code), {})
+            if header := getattr(error, "auth_header", None):
+                response["WWW-Authenticate"] = header
+            return response
+    return None
+
+
+def _problem(status: HTTPStatus, detail: str, code: str, members: dict[str, Any]) -> Response:
+    retry_after = members.pop("retry_after", None)
+    response = Response(_document(status, detail, code) | members, status=status, content_type=CONTENT_TYPE)
+    if retry_after is not None:
+        response["Retry-After"] = str(max(1, math.ceil(retry_after)))
+    return response
+
+
+def _document(status: HTTPStatus, detail: str, code: str) -> dict[str, Any]:
+    return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, "code": code}
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Turn nested errors into `items.0.quantity` → its problems."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            name = "" if name == "non_field_errors" else str(name)
+            yield from _flatten(inner, ".".join(part for part in (path, name) if part))
+    elif all(isinstance(inner, str) for inner in detail):
+        yield path, [str(inner) for inner in detail]
+    else:
+        for index, inner in enumerate(detail):
+            if inner:
+                yield from _flatten(inner, f"{path}.{index}" if path else str(index))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler404: a problem document where there is no such address in the API."""
+    if not request.path.startswith(settings.API_PREFIX):
+        return defaults.page_not_found(request, exception)
+    return _plain_problem(HTTPStatus.NOT_FOUND, "There is nothing at this address.", "not_found")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """handler500: a fault of ours; its trace is in the log, not in the answer."""
+    if not request.path.startswith(settings.API_PREFIX):
+        return defaults.server_error(request)
+    detail = "Something went wrong here; it has been logged."
+    return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "server_error")
+
+
+def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:
+    body = OrjsonRenderer().render(_document(status, detail, code))
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE)

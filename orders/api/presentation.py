@@ -1,0 +1,70 @@
+"""Stored orders as JSON-ready values, by hand: the serializers in this package document the same shapes."""
+
+from typing import Any
+
+from orders.models.machine import edges_from
+from orders.models.states import PUBLIC_STATUSES
+from orders.models.writes import Document
+from orders.services.access import Actor
+
+ADDRESS_FIELDS = ("line1", "line2", "city", "state", "postal_code", "country")
+
+
+def present_order(order: Document) -> dict[str, Any]:
+    """One order as the API shows it. The id comes as `_id`, which clients of the old service read, and as `id`."""
+    order_id = str(order["_id"])
+    address = order["shipping_address"]
+    return {
+        "_id": order_id,
+        "id": order_id,
+        "number": order["number"],
+        "user_id": order["user_id"],
+        "user_verified": order["user_verified"],
+        "status": order["status"],
+        "version": order["version"],
+        "items": [
+            {"product_id": item["product_id"], "quantity": item["quantity"], "price": str(item["price"])}
+            for item in order["items"]
+        ],
+        "total_price": str(order["total_price"]),
+        "shipping_address": {name: address.get(name) or "" for name in ADDRESS_FIELDS},
+        "created_at": order["created_at"],
+        "updated_at": order["updated_at"],
+    }
+
+
+def present_history(order: Document, actor: Actor) -> list[dict[str, Any]]:
+    """What happened to an order, oldest first, as far as the actor may know.
+
+    A customer sees the changes of status, who made them by kind (customer, staff, …) and own reasons; names and
+    reasons of others, and what became of stock, are the shop's own.
+    """
+    return [shown for entry in order["history"] if (shown := _present_entry(entry, actor)) and _is_public(entry, actor)]
+
+
+def _is_public(entry: Document, actor: Actor) -> bool:
+    return entry["to"] in PUBLIC_STATUSES if entry.get("line") is None else actor.sees_all
+
+
+def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
+    known = actor.sees_all or entry["actor"] == actor.label
+    shown: dict[str, Any] = {
+        "at": entry["at"],
+        "act": entry["act"],
+        "from": entry["from"] if entry.get("line") is not None or entry["from"] in PUBLIC_STATUSES else None,
+        "to": entry["to"],
+        "actor": entry["actor"] if known else entry["actor"].partition(":")[0],
+        "via": entry["via"],
+        "reason": entry["reason"] if known else "",
+        "request_id": entry["request_id"] if known else "",
+    }
+    return shown | ({"line": entry["line"]} if entry.get("line") is not None else {})
+
+
+def present_transitions(order: Document, actor: Actor) -> list[dict[str, str]]:
+    """The transitions that this actor may make now, in the machine's order."""
+    return [
+        {"name": edge.name, "to": edge.target, "description": edge.doc}
+        for edge in edges_from(order["status"])
+        if actor.may(edge.name, order["user_id"])
+    ]

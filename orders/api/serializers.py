@@ -1,0 +1,139 @@
+"""The shapes of requests, which are checked by these, and of answers, which are documented by these."""
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from orders.models.machine import transition_names
+from orders.models.parts import Address, Item
+from orders.models.states import PUBLIC_STATUSES
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A request body; a body that is not a JSON object gets a plain answer."""
+
+    default_error_messages = {"invalid": "A JSON object is expected here."}
+
+
+class AddressSerializer(StrictSerializer):
+    line1 = serializers.CharField(max_length=200)
+    line2 = serializers.CharField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    city = serializers.CharField(max_length=100)
+    state = serializers.CharField(max_length=100, required=False, allow_blank=True, allow_null=True)
+    postal_code = serializers.CharField(max_length=20)
+    country = serializers.CharField(max_length=100)
+
+
+class ItemSerializer(StrictSerializer):
+    product_id = serializers.CharField(max_length=24, help_text="ObjectId of the product.")
+    quantity = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+    price = serializers.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        min_value=Decimal("0.01"),
+        help_text="The price that the customer was shown; refused with 409 if it is not the current one.",
+    )
+
+
+class UserIdField(serializers.CharField):
+    """A user id as text; a JSON integer is taken as well, as the user service writes them."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return str(super().to_internal_value(data))
+
+
+class PlaceOrderSerializer(StrictSerializer):
+    """The body of POST /orders/."""
+
+    user_id = UserIdField(max_length=36, help_text="An integer, an ObjectId or a UUID, as text.")
+    items = ItemSerializer(many=True, allow_empty=False)
+    shipping_address = AddressSerializer()
+
+    def to_arguments(self) -> dict[str, Any]:
+        """The validated body as arguments of `placement.place_order`."""
+        data = self.validated_data
+        address = {name: value or "" for name, value in data["shipping_address"].items()}
+        return {
+            "user_id": data["user_id"],
+            "items": [Item(**item) for item in data["items"]],
+            "shipping_address": Address(**address),
+        }
+
+
+class StatusSerializer(StrictSerializer):
+    """The body of PUT /orders/{id}/status."""
+
+    status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+
+
+class OrderItemSerializer(serializers.Serializer[Any]):
+    product_id = serializers.CharField()
+    quantity = serializers.IntegerField()
+    price = serializers.DecimalField(max_digits=10, decimal_places=2)
+
+
+class OrderAddressSerializer(serializers.Serializer[Any]):
+    line1 = serializers.CharField()
+    line2 = serializers.CharField()
+    city = serializers.CharField()
+    state = serializers.CharField()
+    postal_code = serializers.CharField()
+    country = serializers.CharField()
+
+
+class OrderSerializer(serializers.Serializer[Any]):
+    """An order; decimals are strings, moments are ISO 8601 in UTC."""
+
+    id = serializers.CharField()
+    number = serializers.CharField(help_text="What people read out on the phone.")
+    user_id = serializers.CharField()
+    user_verified = serializers.BooleanField(help_text="False: the user service could not be asked.")
+    status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    version = serializers.IntegerField(help_text="Counts the changes of the order; also its ETag.")
+    items = OrderItemSerializer(many=True)
+    total_price = serializers.DecimalField(max_digits=14, decimal_places=2)
+    shipping_address = OrderAddressSerializer()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # `_id` cannot be declared: a leading underscore is private to Python's name mangling rules, not to JSON.
+        return {"_id": serializers.CharField(source="id"), **super().get_fields()}
+
+
+class HistoryEntrySerializer(serializers.Serializer[Any]):
+    """One thing that happened to an order. `line` is there only for what became of a line's stock (admins)."""
+
+    at = serializers.DateTimeField()
+    act = serializers.CharField()
+    to = serializers.CharField()
+    actor = serializers.CharField(help_text="`kind:id`, or the kind alone where the id is the shop's own.")
+    via = serializers.CharField()
+    reason = serializers.CharField(allow_blank=True)
+    request_id = serializers.CharField(allow_blank=True)
+    line = serializers.IntegerField(required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {"from": serializers.CharField(allow_null=True), **super().get_fields()}
+
+
+class TransitionSerializer(serializers.Serializer[Any]):
+    """A transition that the caller may make now."""
+
+    name = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
+    to = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    description = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """RFC 9457; `detail` reads alone, `code` and `errors` are for machines."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    allowed = serializers.ListField(child=serializers.CharField(), required=False)

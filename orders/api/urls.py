@@ -1,0 +1,28 @@
+"""The API's addresses, each with and without a slash at its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import URLPattern, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from orders.api.views import OrderViewSet
+
+
+def route(address: str, **methods: str) -> list[URLPattern]:
+    """An address of orders, and the same with the other ending; `methods` maps HTTP methods to view methods."""
+    view: Callable[..., Any] = OrderViewSet.as_view(methods)
+    return [path(address, view), path(address[:-1] if address.endswith("/") else f"{address}/", view)]
+
+
+urlpatterns = [
+    *route("orders/", get="list", post="create"),
+    *route("orders/<str:order_id>", get="retrieve", delete="destroy"),
+    *route("orders/<str:order_id>/status", put="status"),
+    *route("orders/<str:order_id>/history", get="history"),
+    *route("orders/<str:order_id>/transitions", get="transitions"),
+    *route("orders/user/<str:user_id>", get="of_user"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+]

@@ -1,0 +1,240 @@
+"""The endpoints of the storefront API: parse, call one service, present."""
+
+from typing import Any
+
+from bson import ObjectId
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status as http
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.viewsets import ViewSet
+
+from integrations.deadline import Deadline
+from orders.api import parameters
+from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
+from orders.api.presentation import present_history, present_order, present_transitions
+from orders.api.serializers import (
+    HistoryEntrySerializer,
+    OrderSerializer,
+    PlaceOrderSerializer,
+    ProblemSerializer,
+    StatusSerializer,
+    TransitionSerializer,
+)
+from orders.models import reads
+from orders.models.reads import Position, Selection
+from orders.models.writes import Document
+from orders.services import placement, transitions
+from orders.services.access import Actor, OrderNotFound
+from orders.services.acts import Act
+from orders.services.user_ids import canonical
+
+
+def problems(**details: str) -> dict[int, OpenApiResponse]:
+    return {int(code.removeprefix("e")): OpenApiResponse(ProblemSerializer, text) for code, text in details.items()}
+
+
+ORDER_ID = OpenApiParameter("order_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the order")
+IF_MATCH = OpenApiParameter(
+    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Refuse (412) if the order has another ETag."
+)
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
+    "answers with the order as it is now and `Idempotency-Replayed: true`.",
+)
+ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.")
+ONE = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
+
+
+@extend_schema(tags=["orders"])
+class OrderViewSet(ViewSet):
+    """Orders."""
+
+    @extend_schema(
+        operation_id="place_order",
+        request=PlaceOrderSerializer,
+        parameters=[KEY],
+        responses={
+            201: OrderSerializer,
+            **problems(
+                e400="Malformed, beyond a limit, or an unknown user or product; `errors` names fields and lines.",
+                e401="No valid token.",
+                e403="An order in another's name.",
+                e409="A price has changed, stock is too low, or a request with this key is under way.",
+                e413="The body is too large.",
+                e422="The key was used for another request.",
+                e503="A service that is needed cannot be reached; nothing is kept.",
+            ),
+        },
+    )
+    def create(self, request: Request) -> Response:
+        """Place an order: verified with the user, product and inventory services, its stock reserved."""
+        deadline = Deadline.after(settings.REQUEST_DEADLINE)
+        key = parameters.idempotency_key(request)
+        serializer = PlaceOrderSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        placed = placement.place_order(
+            **serializer.to_arguments(), act=act_of(request), idempotency_key=key, deadline=deadline
+        )
+        response = order_response(placed.order, status=http.HTTP_201_CREATED)
+        response["Location"] = f"{settings.API_PREFIX}/orders/{placed.order['_id']}"
+        if placed.replayed:
+            response["Idempotency-Replayed"] = "true"
+        return response
+
+    @extend_schema(
+        operation_id="list_orders",
+        parameters=[OrdersParameters],
+        responses={
+            200: OrderSerializer(many=True),
+            **problems(e400="A parameter is not understood.", e403="Another's orders."),
+            **ALWAYS,
+        },
+    )
+    def list(self, request: Request) -> Response:
+        """List orders, newest first: all for admins, own ones for customers. `Link` leads to the next page."""
+        given = parameters.read(OrdersParameters, request)
+        user_id = given.get("user_id")
+        actor: Actor = request.user
+        if user_id is None and not actor.sees_all:
+            user_id = actor.id
+        return self._page(request, user_id, given)
+
+    @extend_schema(
+        operation_id="list_user_orders",
+        parameters=[UserOrdersParameters],
+        responses={
+            200: OrderSerializer(many=True),
+            **problems(e400="A parameter is not understood.", e403="Another's orders."),
+            **ALWAYS,
+        },
+    )
+    def of_user(self, request: Request, user_id: str) -> Response:
+        """List one user's orders, newest first."""
+        return self._page(request, user_id, parameters.read(UserOrdersParameters, request))
+
+    @extend_schema(operation_id="get_order", parameters=[ORDER_ID], responses={200: OrderSerializer, **ONE})
+    def retrieve(self, request: Request, order_id: str) -> Response:
+        """Get one order, with its ETag."""
+        order = visible(reads.get_order(parameters.order_id(order_id)), order_id, request.user)
+        if parameters.none_match(request, order["version"]):
+            return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
+        return order_response(order)
+
+    @extend_schema(
+        operation_id="change_order_status",
+        request=StatusSerializer,
+        parameters=[ORDER_ID, IF_MATCH],
+        responses={
+            200: OrderSerializer,
+            **ONE,
+            **problems(
+                e400="Not an ObjectId, or an unknown status.",
+                e403="The caller may not make this change.",
+                e409="The order cannot change to this status; `allowed` says to which it can.",
+                e412="The order has changed; `changes` says how and by whom.",
+            ),
+        },
+    )
+    def status(self, request: Request, order_id: str) -> Response:
+        """Change the status. Cancelling and refunding release what is still reserved."""
+        deadline = Deadline.after(settings.REQUEST_DEADLINE)
+        identity, version = parameters.order_id(order_id), parameters.expected_version(request)
+        serializer = StatusSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        changed = transitions.change_status_to(
+            order_id=identity,
+            status=serializer.validated_data["status"],
+            act=act_of(request, serializer.validated_data["reason"]),
+            expected_version=version,
+            deadline=deadline,
+        )
+        return order_response(changed)
+
+    @extend_schema(
+        operation_id="cancel_order",
+        parameters=[ORDER_ID, IF_MATCH],
+        responses={
+            204: None,
+            **ONE,
+            **problems(
+                e403="The caller may not cancel this order.",
+                e409="The order cannot be cancelled any more.",
+                e412="The order has changed; `changes` says how and by whom.",
+            ),
+        },
+    )
+    def destroy(self, request: Request, order_id: str) -> Response:
+        """Cancel the order; it stays readable. What it reserved is released."""
+        transitions.change_status(
+            order_id=parameters.order_id(order_id),
+            transition="cancel",
+            act=act_of(request),
+            expected_version=parameters.expected_version(request),
+            deadline=Deadline.after(settings.REQUEST_DEADLINE),
+        )
+        return Response(status=http.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        operation_id="get_order_history",
+        parameters=[ORDER_ID],
+        responses={200: HistoryEntrySerializer(many=True), **ONE},
+    )
+    def history(self, request: Request, order_id: str) -> Response:
+        """Who did what to the order, oldest first, as far as the caller may know."""
+        order = visible(reads.get_history(parameters.order_id(order_id)), order_id, request.user)
+        return Response(present_history(order, request.user))
+
+    @extend_schema(
+        operation_id="list_order_transitions",
+        parameters=[ORDER_ID],
+        responses={200: TransitionSerializer(many=True), **ONE},
+    )
+    def transitions(self, request: Request, order_id: str) -> Response:
+        """What this caller may do with the order now."""
+        order = visible(reads.get_history(parameters.order_id(order_id)), order_id, request.user)
+        return Response(present_transitions(order, request.user))
+
+    def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> Response:
+        if user_id is not None:
+            user_id = canonical(user_id)
+            request.user.require_reading_of(user_id)
+        selection = Selection(
+            status=given.get("status"),
+            user_id=user_id,
+            since=given.get("start_date"),
+            before=given.get("end_date"),
+            after=given.get("cursor"),
+        )
+        limit: int = given["limit"]
+        found = reads.list_orders(selection, skip=given["skip"], limit=limit + 1)
+        response = Response([present_order(order) for order in found[:limit]])
+        if len(found) > limit:
+            last = found[limit - 1]
+            cursor = CursorField().to_representation(Position(last["created_at"], last["_id"]))
+            link = replace_query_param(request.build_absolute_uri(), "cursor", cursor)
+            response["Link"] = f'<{replace_query_param(link, "skip", 0)}>; rel="next"'
+            response["Next-Cursor"] = cursor
+        return response
+
+
+def act_of(request: Request, reason: str = "") -> Act:
+    return Act(request.user, timezone.now(), reason)
+
+
+def visible(order: Document | None, order_id: str | ObjectId, actor: Actor) -> Document:
+    """:raises OrderNotFound: for another's order just as for none."""
+    if order is None or not actor.sees(order["user_id"]):
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order
+
+
+def order_response(order: Document, status: int = http.HTTP_200_OK) -> Response:
+    return Response(present_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})

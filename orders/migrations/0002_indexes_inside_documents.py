@@ -1,0 +1,32 @@
+"""Indexes that Django's migrations cannot express: into arrays, and one that lets expired keys go."""
+
+from django.db import migrations
+
+INDEXES = {
+    "orders": [
+        {
+            # Lines whose stock waits for a person: few, and found without reading the others.
+            "keys": [("items.stock.state", 1), ("created_at", 1)],
+            "name": "stock_unknown",
+            "partialFilterExpression": {"items.stock.state": "unknown"},
+        },
+    ],
+    "idempotency_keys": [{"keys": [("expires_at", 1)], "name": "expired", "expireAfterSeconds": 0}],
+}
+
+
+def create(apps, schema_editor):
+    for collection, indexes in INDEXES.items():
+        for options in indexes:
+            schema_editor.connection.database[collection].create_index(**options)
+
+
+def drop(apps, schema_editor):
+    for collection, indexes in INDEXES.items():
+        for options in indexes:
+            schema_editor.connection.database[collection].drop_index(options["name"])
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orders", "0001_initial")]
+    operations = [migrations.RunPython(create, drop)]

@@ -1,0 +1,64 @@
+"""What the state machine allows, derived from the transitions of :class:`Order` wherever it is needed."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from orders.models.order import Order
+from orders.models.states import PUBLIC_STATUSES, Status
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One arrow of the machine: `name` takes an order from `source` to `target`."""
+
+    name: str
+    source: str
+    target: str
+    permission: str | None
+    doc: str
+
+
+@cache
+def edges() -> tuple[Edge, ...]:
+    """Every arrow of the machine, in the order of its statuses."""
+    found = [
+        Edge(
+            name=transition.name,
+            source=str(transition.source),
+            target=str(transition.target),
+            permission=transition.permission,
+            doc=(getattr(Order, transition.name).__doc__ or "").strip(),
+        )
+        for transition in Order._meta.get_field("status").get_all_transitions(Order)
+    ]
+    rank = {status.value: position for position, status in enumerate(Status)}
+    return tuple(sorted(found, key=lambda edge: (rank[edge.source], rank[edge.target])))
+
+
+@cache
+def public_edges() -> tuple[Edge, ...]:
+    """The arrows that people take: those between two public statuses."""
+    return tuple(edge for edge in edges() if {edge.source, edge.target} <= set(PUBLIC_STATUSES))
+
+
+def edges_from(status: str) -> tuple[Edge, ...]:
+    """The arrows that leave a status, towards public ones."""
+    return tuple(edge for edge in public_edges() if edge.source == status)
+
+
+@cache
+def allowed_transitions() -> dict[str, list[str]]:
+    """The specification's table: public status → statuses it may change to."""
+    return {status: [edge.target for edge in edges_from(status)] for status in PUBLIC_STATUSES}
+
+
+@cache
+def transition_names() -> tuple[str, ...]:
+    """The names of the transitions that people make, e.g. `ship`."""
+    return tuple(dict.fromkeys(edge.name for edge in public_edges()))
+
+
+@cache
+def permission_of(name: str) -> str:
+    """The permission that a transition by this name asks for, e.g. `orders.ship_order`."""
+    return next(edge.permission for edge in public_edges() if edge.name == name and edge.permission)

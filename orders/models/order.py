@@ -1,0 +1,139 @@
+"""The order: one document, and the machine that says what may become of it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django_fsm import FSMField, transition
+from django_mongodb_backend.fields import EmbeddedModelArrayField, EmbeddedModelField
+
+from orders.models.money import to_cents
+from orders.models.parts import Address, HistoryEntry, Item
+from orders.models.queryset import OrderQuerySet
+from orders.models.states import LineState, Status, StockEffect
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def every_line_reserved(order: "Order") -> bool:
+    """Tell whether each line's reservation is certain: only then is an order placed."""
+    return bool(order.items) and all(item.stock.state == LineState.RESERVED for item in order.items)
+
+
+class Order(models.Model):
+    """An order. `status` changes by the transitions below alone, and each only through `orders.services`.
+
+    The transitions change this object's own fields and say by `stock_effect` what they owe inventory; they talk
+    to nobody. `version` counts the changes that a person sees and guards every one of them.
+    """
+
+    number = models.CharField(max_length=14, editable=False)
+    user_id = models.CharField(max_length=36)
+    status = FSMField(max_length=10, choices=Status.choices, default=Status.PLACING, protected=True)
+    version = models.PositiveIntegerField(default=0, editable=False)
+    user_verified = models.BooleanField(default=True)
+    items = EmbeddedModelArrayField(Item)
+    total_price = models.DecimalField(max_digits=14, decimal_places=2)
+    shipping_address = EmbeddedModelField(Address)
+    history = EmbeddedModelArrayField(HistoryEntry, blank=True, default=list)
+    stock_due_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    placed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    stock_effect = StockEffect.NOTHING
+    """Set by a transition: what its write must do to the reserved lines."""
+
+    class Meta:
+        db_table = "orders"
+        default_permissions = ("view",)
+        permissions = [
+            ("pay_order", "Can mark orders as paid"),
+            ("start_processing_order", "Can start processing orders"),
+            ("ship_order", "Can ship orders"),
+            ("deliver_order", "Can mark orders as delivered"),
+            ("cancel_order", "Can cancel orders"),
+            ("refund_order", "Can refund orders"),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="status_newest"),
+            models.Index(fields=["user_id", "status", "-created_at", "-id"], name="user_status_newest"),
+            models.Index(fields=["user_id", "-created_at", "-id"], name="user_newest"),
+            models.Index(fields=["number"], name="number"),
+            models.Index(fields=["stock_due_at"], name="stock_due", condition=Q(stock_due_at__gt=EPOCH)),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def total(self) -> Decimal:
+        """Sum of price times quantity over the lines, in cents."""
+        return to_cents(sum((item.price * item.quantity for item in self.items), Decimal(0)))
+
+    def clean(self) -> None:
+        """Check the lines and the address; an embedded field by itself only looks for blanks.
+
+        :raises ValidationError: with one message per wrong field, e.g. `items.0.quantity`.
+        """
+        problems: dict[str, Any] = {}
+        parts = [(f"items.{index}", item) for index, item in enumerate(self.items)]
+        for name, part in [*parts, ("shipping_address", self.shipping_address)]:
+            try:
+                part.full_clean(exclude=["stock"])
+            except ValidationError as error:
+                problems |= {f"{name}.{field}": messages for field, messages in error.message_dict.items()}
+        if problems:
+            raise ValidationError(problems)
+
+    @transition(field=status, source=Status.PLACING, target=Status.PENDING, conditions=[every_line_reserved])
+    def place(self) -> None:
+        """Take the order on: every line is reserved."""
+
+    @transition(field=status, source=Status.PLACING, target=Status.REJECTED)
+    def reject(self) -> None:
+        """Turn the draft away; what was reserved for it is released, and its idempotency key is free again."""
+        self.stock_effect = StockEffect.RELEASE
+
+    @transition(field=status, source=Status.PENDING, target=Status.PAID, permission="orders.pay_order")
+    def pay(self) -> None:
+        """The customer has paid."""
+
+    @transition(field=status, source=Status.PAID, target=Status.PROCESSING, permission="orders.start_processing_order")
+    def start_processing(self) -> None:
+        """The warehouse is at work on it."""
+
+    @transition(field=status, source=Status.PROCESSING, target=Status.SHIPPED, permission="orders.ship_order")
+    def ship(self) -> None:
+        """The goods have left: nothing of it may be released from here on."""
+        self.stock_effect = StockEffect.USE
+
+    @transition(field=status, source=Status.SHIPPED, target=Status.DELIVERED, permission="orders.deliver_order")
+    def deliver(self) -> None:
+        """The customer has the goods."""
+
+    @transition(
+        field=status,
+        source=[Status.PENDING, Status.PAID, Status.PROCESSING],
+        target=Status.CANCELLED,
+        permission="orders.cancel_order",
+    )
+    def cancel(self) -> None:
+        """Call the order off; its reserved lines are released."""
+        self.stock_effect = StockEffect.RELEASE
+
+    @transition(
+        field=status,
+        source=[Status.PAID, Status.PROCESSING, Status.SHIPPED, Status.DELIVERED],
+        target=Status.REFUNDED,
+        permission="orders.refund_order",
+    )
+    def refund(self) -> None:
+        """Give the money back; lines that are still reserved (not shipped) are released."""
+        self.stock_effect = StockEffect.RELEASE

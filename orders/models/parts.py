@@ -1,0 +1,94 @@
+"""The embedded parts of the order document."""
+
+from decimal import Decimal
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django_mongodb_backend.fields import EmbeddedModelField
+from django_mongodb_backend.models import EmbeddedModel
+
+from orders.models.states import Call, LineState
+
+
+class Part(EmbeddedModel):
+    """What is stored inside an order, and has no permissions of its own."""
+
+    class Meta:
+        abstract = True
+        default_permissions = ()
+
+
+class Address(Part):
+    """Where an order is shipped to."""
+
+    line1 = models.CharField(max_length=200)
+    line2 = models.CharField(max_length=200, blank=True, default="")
+    city = models.CharField(max_length=100)
+    state = models.CharField(max_length=100, blank=True, default="")
+    postal_code = models.CharField(max_length=20)
+    country = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        parts = (self.line1, self.line2, f"{self.postal_code} {self.city}", self.state, self.country)
+        return ", ".join(part for part in parts if part.strip())
+
+
+class Attempt(Part):
+    """A lease on a line: until `until`, by mongod's clock, nobody but its holder may call inventory for it.
+
+    An attempt that has expired means that the call may have been sent.
+    """
+
+    id = models.CharField(max_length=32, primary_key=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.id} until {self.until:%H:%M:%S}"
+
+
+class Stock(Part):
+    """What is known about one line's stock, and what is owed to inventory for it."""
+
+    state = models.CharField(max_length=10, choices=LineState.choices, default=LineState.NONE)
+    call = models.CharField(max_length=10, choices=Call.choices, null=True, blank=True)
+    attempt = EmbeddedModelField(Attempt, null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=500, blank=True, default="")
+    discrepancy = models.PositiveIntegerField(null=True, blank=True)
+    """Units that inventory did not release although we asked for them."""
+
+    def __str__(self) -> str:
+        return self.state
+
+
+class Item(Part):
+    """One line of an order; its price is frozen at placement."""
+
+    product_id = models.CharField(max_length=24)
+    quantity = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    price = models.DecimalField(max_digits=10, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))])
+    stock = EmbeddedModelField(Stock, default=Stock)
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.product_id}"
+
+
+class HistoryEntry(Part):
+    """One thing that happened to an order; entries are only ever appended.
+
+    Of a transition, `source` and `target` are statuses; of a stock outcome (`line` is set) they are line states.
+    """
+
+    at = models.DateTimeField()
+    act = models.CharField(max_length=32)
+    source = models.CharField(max_length=10, db_column="from", blank=True, default="")
+    target = models.CharField(max_length=10, db_column="to", blank=True, default="")
+    line = models.PositiveIntegerField(null=True, blank=True)
+    actor = models.CharField(max_length=200)
+    via = models.CharField(max_length=20)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    request_id = models.CharField(max_length=64, blank=True, default="")
+    write_id = models.CharField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.act}: {self.source} → {self.target}"

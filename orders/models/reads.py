@@ -1,0 +1,103 @@
+"""The raw reads of the hot paths: projections and filters, straight from the collection, no model instances."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from django.db import connection
+from django_mongodb_backend.query import wrap_database_errors
+
+from orders.models.order import EPOCH, Order
+from orders.models.states import PUBLIC_STATUSES
+from orders.models.writes import Document, orders
+
+PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(("number", "user_id", "status", "version", "user_verified", "total_price", "shipping_address", "created_at", "updated_at", "items.product_id", "items.quantity", "items.price"), 1)  # fmt: skip
+PUBLIC = {"$in": list(PUBLIC_STATUSES)}
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a page ended: the last order's creation (naive UTC, as stored) and id."""
+
+    created_at: datetime
+    id: ObjectId
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which orders a list shows; `since` is inclusive, `before` exclusive, both aware or naive UTC."""
+
+    status: str | None = None
+    user_id: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    after: Position | None = None
+
+    def filter(self) -> Document:
+        """The query; whatever is selected, drafts and rejected orders never match."""
+        query: Document = {"status": self.status or PUBLIC}
+        if self.user_id is not None:
+            query["user_id"] = self.user_id
+        span = {"$gte": self.since, "$lt": self.before, "$lte": self.after.created_at if self.after else None}
+        if span := {operator: moment for operator, moment in span.items() if moment is not None}:
+            query["created_at"] = span
+        if self.after:
+            query["$or"] = [{"created_at": {"$lt": self.after.created_at}}, {"_id": {"$lt": self.after.id}}]
+        return query
+
+
+@wrap_database_errors
+def list_orders(selection: Selection, *, skip: int, limit: int) -> list[Document]:
+    """The selected orders, newest first, at most `limit` of them."""
+    cursor = orders().find(selection.filter(), PUBLIC_FIELDS, sort=[("created_at", -1), ("_id", -1)])
+    return cursor.skip(skip).limit(limit).to_list()
+
+
+@wrap_database_errors
+def get_order(order_id: ObjectId) -> Document | None:
+    """One order as the storefront sees it; None for drafts and rejected ones too."""
+    return orders().find_one({"_id": order_id, "status": PUBLIC}, PUBLIC_FIELDS)
+
+
+@wrap_database_errors
+def get_history(order_id: ObjectId) -> Document | None:
+    """One public order's owner, status and history."""
+    return orders().find_one({"_id": order_id, "status": PUBLIC}, {"user_id": 1, "status": 1, "history": 1})
+
+
+@wrap_database_errors
+def get_machine(order_id: ObjectId) -> Order | None:
+    """A public order with just what its machine needs: id, user_id, status and version."""
+    found = orders().find_one({"_id": order_id, "status": PUBLIC}, {"user_id": 1, "status": 1, "version": 1})
+    if found is None:
+        return None
+    return Order(id=found["_id"], user_id=found["user_id"], status=found["status"], version=found["version"])
+
+
+@wrap_database_errors
+def changes_since(order_id: ObjectId, version: int) -> list[Document]:
+    """The history entries of the changes that people see, after a version: each such change has one."""
+    found = orders().find_one({"_id": order_id}, {"history": 1}) or {"history": []}
+    seen = [entry for entry in found["history"] if entry.get("line") is None]
+    return seen[version + 1 :]
+
+
+@wrap_database_errors
+def get_whole(order_id: ObjectId) -> Document | None:
+    """The whole document."""
+    return orders().find_one({"_id": order_id})
+
+
+@wrap_database_errors
+def server_time() -> datetime:
+    """What mongod's clock says (naive UTC): leases are compared with no other."""
+    return connection.database.command("hello")["localTime"]
+
+
+@wrap_database_errors
+def due_orders(now: datetime, limit: int) -> list[ObjectId]:
+    """Ids of the orders whose stock is due, the longest waiting first."""
+    due = {"stock_due_at": {"$gt": EPOCH, "$lte": now}}
+    return [found["_id"] for found in orders().find(due, {"_id": 1}).sort("stock_due_at", 1).limit(limit)]

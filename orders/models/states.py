@@ -1,0 +1,55 @@
+"""The statuses of an order and the stock states of a line."""
+
+from django.db.models import TextChoices
+
+
+class Status(TextChoices):
+    """The seven public statuses of the specification, and the two in which an order is born or turned away."""
+
+    PLACING = "placing", "Placing"
+    PENDING = "pending", "Pending"
+    PAID = "paid", "Paid"
+    PROCESSING = "processing", "Processing"
+    SHIPPED = "shipped", "Shipped"
+    DELIVERED = "delivered", "Delivered"
+    CANCELLED = "cancelled", "Cancelled"
+    REFUNDED = "refunded", "Refunded"
+    REJECTED = "rejected", "Rejected"
+
+
+PUBLIC_STATUSES = tuple(status.value for status in Status if status not in (Status.PLACING, Status.REJECTED))
+"""What the storefront may see; the other two never leave the backoffice."""
+
+
+class LineState(TextChoices):
+    """What is known about one line's stock.
+
+    `none → reserving → reserved → (used | releasing → released)`; `unknown` waits for a person.
+    """
+
+    NONE = "none", "None"
+    RESERVING = "reserving", "Reserving"
+    RESERVED = "reserved", "Reserved"
+    USED = "used", "Used"
+    RELEASING = "releasing", "Releasing"
+    RELEASED = "released", "Released"
+    UNKNOWN = "unknown", "Unknown"
+
+
+OWED_STATES = (LineState.RESERVING.value, LineState.RELEASING.value)
+"""A line in one of these owes inventory a call: its order has a `stock_due_at`."""
+
+
+class Call(TextChoices):
+    """The two calls that change inventory."""
+
+    RESERVE = "reserve", "Reserve"
+    RELEASE = "release", "Release"
+
+
+class StockEffect(TextChoices):
+    """What a transition owes inventory for its reserved lines."""
+
+    NOTHING = "nothing", "nothing"
+    RELEASE = "release", "releases reserved lines"
+    USE = "use", "reserved lines become used"

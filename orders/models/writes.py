@@ -1,0 +1,231 @@
+"""The guarded write: the only way in which an order changes.
+
+One order is one document, and each change of it is one `findAndModify` whose filter is the guard: it matches, and
+everything changes together, or it does not, and nothing does. The update is an aggregation pipeline, for two
+reasons that a plain update cannot serve: the end of a lease is set by mongod's own clock (`$$NOW`), and
+`stock_due_at` is derived from the lines in the same write, so that nothing can be owed without it
+(docs/adr/0002-guarded-writes-in-pipelines.md).
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from django.db import connection
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
+
+from orders.models.order import EPOCH, Order
+from orders.models.states import OWED_STATES, Call, LineState, Status
+
+Document = dict[str, Any]
+Expression = Any
+"""A MongoDB aggregation expression."""
+
+
+def orders() -> Collection[Document]:
+    """The collection of orders, for reads and writes without model instances."""
+    return connection.database[Order._meta.db_table]
+
+
+def new_id() -> str:
+    """A fresh id for one write or one attempt."""
+    return uuid.uuid4().hex
+
+
+def literal(value: Any) -> Expression:
+    """A value that MongoDB must not read as an expression: an address may well start with a dollar sign."""
+    return {"$literal": value}
+
+
+def history_entry(
+    *,
+    at: datetime,
+    act: str,
+    actor: str,
+    via: str,
+    source: str = "",
+    target: str = "",
+    line: int | None = None,
+    reason: str = "",
+    request_id: str = "",
+) -> Document:
+    """One entry of an order's history as it is stored; `write_id` is added by the write itself."""
+    entry: Document = {"at": at, "act": act, "from": source, "to": target, "actor": actor, "via": via}
+    if line is not None:
+        entry["line"] = line
+    return entry | {"reason": reason[:500], "request_id": request_id}
+
+
+@dataclass(frozen=True)
+class LineStock:
+    """What a write says of one line's stock.
+
+    :ivar call: the call that is owed or whose outcome is unknown, see :class:`Call`.
+    :ivar attempt: id of the attempt that holds the line; it ends `lease` seconds from the write, by mongod's clock.
+    :ivar attempts: how many times the call has been tried.
+    :ivar discrepancy: units that inventory did not release although asked to.
+    """
+
+    state: str
+    call: str | None = None
+    attempt: str | None = None
+    lease: float = 0.0
+    attempts: int = 0
+    error: str = ""
+    discrepancy: int | None = None
+
+    def expression(self) -> Document:
+        """The stock subdocument, as an aggregation expression."""
+        value: Document = {"state": self.state, "attempts": self.attempts, "error": literal(self.error[:500])}
+        if self.call:
+            value["call"] = self.call
+        if self.attempt:
+            value["attempt"] = {"id": self.attempt, "until": {"$add": ["$$NOW", milliseconds(self.lease)]}}
+        if self.discrepancy is not None:
+            value["discrepancy"] = self.discrepancy
+        return value
+
+
+def milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def lines_by_index(changed: Mapping[int, LineStock]) -> Expression:
+    """The items, with the stock of some of them, by index, replaced."""
+    if not changed:
+        return "$items"
+    # $switch keeps the expression as large as what changes, and the array as long as it is.
+    branches = [
+        {"case": {"$eq": ["$$index", index]}, "then": {"$mergeObjects": ["$$line", {"stock": stock.expression()}]}}
+        for index, stock in changed.items()
+    ]
+    line = {
+        "$let": {
+            "vars": {"line": {"$arrayElemAt": ["$items", "$$index"]}},
+            "in": {"$switch": {"branches": branches, "default": "$$line"}},
+        }
+    }
+    return {"$map": {"input": {"$range": [0, {"$size": "$items"}]}, "as": "index", "in": line}}
+
+
+def lines_released(attempt: str, lease: float) -> Expression:
+    """The items, with every reserved line on its way to being released under one attempt."""
+    return _reserved_lines(LineStock(LineState.RELEASING, Call.RELEASE, attempt, lease, attempts=1))
+
+
+def lines_used() -> Expression:
+    """The items, with every reserved line used: it has been shipped."""
+    return _reserved_lines(LineStock(LineState.USED))
+
+
+def _reserved_lines(becoming: LineStock) -> Expression:
+    reserved = {"$eq": ["$$line.stock.state", LineState.RESERVED.value]}
+    changed = {"$mergeObjects": ["$$line", {"stock": becoming.expression()}]}
+    return {"$map": {"input": "$items", "as": "line", "in": {"$cond": [reserved, changed, "$$line"]}}}
+
+
+def due_stage(retry_after: float) -> Document:
+    """Derive `stock_due_at` from the lines: the earliest moment at which one of them needs a worker.
+
+    A line under an attempt is due when its lease ends, one without after `retry_after` seconds. A draft is always
+    due: a worker turns it away. When nothing is owed the field is absent.
+    """
+    owed = {"$filter": {"input": "$items", "as": "line", "cond": {"$in": ["$$line.stock.state", list(OWED_STATES)]}}}
+    later = {"$add": ["$$NOW", milliseconds(retry_after)]}
+    moments = {"$map": {"input": owed, "as": "line", "in": {"$ifNull": ["$$line.stock.attempt.until", later]}}}
+    draft = {"$eq": ["$status", Status.PLACING.value]}
+    return {"$set": {"stock_due_at": {"$ifNull": [{"$min": moments}, {"$cond": [draft, later, "$$REMOVE"]}]}}}
+
+
+@wrap_database_errors
+def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -> bool:
+    """Insert a new order with every line claimed for its reservation.
+
+    :param lease: seconds from now by mongod's clock.
+    :returns: False where an order by this id exists already; it is left as it is.
+    :raises DatabaseError: it may or may not have been inserted; nobody may be called for it.
+    """
+    write_id = new_id()
+    document = _document(order) | {"history": [entry | {"write_id": write_id}]}
+    claimed = LineStock(LineState.RESERVING, Call.RESERVE, attempt, lease, attempts=1)
+    claims = dict.fromkeys(range(len(order.items)), claimed)
+    pipeline = [
+        {"$replaceWith": literal(document)},
+        {"$set": {"items": lines_by_index(claims)}},
+        due_stage(0),
+    ]
+    try:
+        # Where the id exists already, the guard does not match it and the upsert hits the unique _id.
+        orders().update_one({"_id": document["_id"], "status": {"$exists": False}}, pipeline, upsert=True)
+    except DuplicateKeyError:
+        return _landed({"_id": document["_id"], "history.write_id": write_id}) is not None
+    return True
+
+
+@wrap_database_errors
+def guarded_write(
+    order_id: ObjectId,
+    *,
+    guard: Document,
+    entries: Sequence[Document] = (),
+    fields: Mapping[str, Any] | None = None,
+    items: Expression = None,
+    retry_after: float = 0.0,
+    seen_at: datetime | None = None,
+    landed: Document | None = None,
+) -> Document | None:
+    """Change one order if the guard still holds.
+
+    :param guard: what must be true of the document, beside its id.
+    :param entries: history to append; see :func:`history_entry`.
+    :param fields: fields to set, to these very values.
+    :param items: an expression for the items, e.g. :func:`lines_released`; `stock_due_at` follows from it.
+    :param retry_after: seconds until a line that is owed and under no attempt is due.
+    :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
+    :param landed: what only this write can have made true; by default, its entries in the history.
+    :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
+    :raises DatabaseError: it may or may not have happened; nobody may be called for it.
+    """
+    write_id = new_id()
+    stamped = [entry | {"write_id": write_id} for entry in entries]
+    changes: Document = {name: literal(value) for name, value in (fields or {}).items()}
+    if seen_at:
+        changes |= {"version": {"$add": ["$version", 1]}, "updated_at": seen_at}
+    if stamped:
+        changes["history"] = {"$concatArrays": ["$history", literal(stamped)]}
+    if items is not None:
+        changes["items"] = items
+    pipeline = [{"$set": changes}, *([due_stage(retry_after)] if items is not None else [])]
+    written = orders().find_one_and_update({"_id": order_id, **guard}, pipeline, return_document=ReturnDocument.AFTER)
+    if written is not None:
+        return written
+    # After a failover a repeated write can find its own first try in the way.
+    proof = landed or ({"history.write_id": write_id} if stamped else None)
+    return _landed({"_id": order_id, **proof}) if proof else None
+
+
+@wrap_database_errors
+def postpone(order_id: ObjectId, seconds: float) -> None:
+    """Have a worker look at an order's stock later, where it is due at all."""
+    later = {"$add": ["$$NOW", milliseconds(seconds)]}
+    due = {"_id": order_id, "stock_due_at": {"$gt": EPOCH}}
+    orders().update_one(due, [{"$set": {"stock_due_at": later}}])
+
+
+def _landed(proof: Document) -> Document | None:
+    return orders().find_one(proof)
+
+
+def _document(order: Order) -> Document:
+    """The order as it is stored, converted field by field as the ORM would; empty fields are left out."""
+    document = {
+        field.column: field.get_db_prep_save(field.pre_save(order, add=True), connection)
+        for field in Order._meta.concrete_fields
+    }
+    return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,112 @@
+"""Who may see and do what: the one place that decides it, for every edge."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from orders.models.machine import permission_of, transition_names
+from orders.services.errors import OrderError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+
+VIEW = "orders.view_order"
+
+
+class NotPermitted(OrderError):
+    """The actor may not do this, whatever the state of the order."""
+
+    code = "not_permitted"
+
+
+class OrderNotFound(OrderError):
+    """There is no such order, or none that the actor may know of."""
+
+    code = "order_not_found"
+
+
+class Kind(StrEnum):
+    CUSTOMER = "customer"
+    ADMIN = "admin"
+    STAFF = "staff"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, by which way in, and what they may do.
+
+    :ivar id: the customer's canonical user id, the token's subject, the staff login, or a process's name.
+    :ivar permissions: Django's permission names, e.g. `orders.ship_order`.
+    :ivar via: `api`, `admin`, `command` or `worker`; kept in the history.
+    """
+
+    kind: Kind
+    id: str
+    via: str
+    permissions: frozenset[str] = frozenset()
+    request_id: str = ""
+
+    @property
+    def label(self) -> str:
+        """How the history names the actor, e.g. `customer:17`."""
+        return f"{self.kind}:{self.id}"
+
+    @property
+    def sees_all(self) -> bool:
+        return VIEW in self.permissions
+
+    def sees(self, user_id: str) -> bool:
+        """Tell whether the actor may know of this user's orders."""
+        return self.sees_all or self._is(user_id)
+
+    def may(self, transition: str, user_id: str) -> bool:
+        """Tell whether the actor may make this transition on an order of this user."""
+        if permission_of(transition) in self.permissions:
+            return True
+        return transition == "cancel" and self._is(user_id)
+
+    def require_transition(self, transition: str, user_id: str) -> None:
+        """:raises NotPermitted: if :meth:`may` says no."""
+        if not self.may(transition, user_id):
+            raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
+
+    def require_placing_for(self, user_id: str) -> None:
+        """A customer places orders for himself; whoever sees all orders, for anybody.
+
+        :raises NotPermitted:
+        """
+        if not (self._is(user_id) or (self.kind is Kind.ADMIN and self.sees_all)):
+            raise NotPermitted("You may not place an order in another user's name.")
+
+    def require_reading_of(self, user_id: str) -> None:
+        """:raises NotPermitted: if the actor may not list this user's orders."""
+        if not self.sees(user_id):
+            raise NotPermitted("You may not list another user's orders.")
+
+    def _is(self, user_id: str) -> bool:
+        return self.kind is Kind.CUSTOMER and self.id == user_id
+
+
+def every_permission() -> frozenset[str]:
+    return frozenset({VIEW, *map(permission_of, transition_names())})
+
+
+def customer(user_id: str, *, via: str = "api", request_id: str = "") -> Actor:
+    """A customer, who sees and cancels own orders."""
+    return Actor(Kind.CUSTOMER, user_id, via, request_id=request_id)
+
+
+def admin(subject: str, *, via: str = "api", request_id: str = "") -> Actor:
+    """The bearer of a token with the admin claim, who may do all that the API offers."""
+    return Actor(Kind.ADMIN, subject, via, every_permission(), request_id)
+
+
+def staff(user: "AbstractUser", *, via: str = "admin", request_id: str = "") -> Actor:
+    """A backoffice login, with the permissions of its groups."""
+    return Actor(Kind.STAFF, user.get_username(), via, frozenset(user.get_all_permissions()), request_id)
+
+
+def system(name: str, *, via: str) -> Actor:
+    """A process that runs on the operator's behalf: a worker or a command."""
+    return Actor(Kind.SYSTEM, name, via, every_permission())

@@ -1,0 +1,26 @@
+"""Who did something to an order, when and why: what every entry of a history says."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orders.models.writes import Document, history_entry
+from orders.services.access import Actor
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act. `at` is aware; `reason` is the actor's own words, at most 500 characters are kept."""
+
+    actor: Actor
+    at: datetime
+    reason: str = ""
+
+    def entry(self, name: str, **details: Any) -> Document:
+        """The history entry of this act; for `details` see :func:`orders.models.writes.history_entry`."""
+        return history_entry(
+            **{
+                "at": self.at, "act": name, "actor": self.actor.label, "via": self.actor.via,
+                "reason": self.reason, "request_id": self.actor.request_id, **details,
+            }
+        )  # fmt: skip

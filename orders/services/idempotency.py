@@ -1,0 +1,128 @@
+"""Idempotency keys: a client that got no answer may send the same placement again, and it is placed once.
+
+A key is scoped to its caller. It is taken by one atomic write before any peer is called, together with the id that
+the order will have. While an attempt may be under way the key is *live*; when its lease has lapsed without an order,
+the next request takes the attempt over **with the same order id**, so that of two late attempts only one can insert;
+when the order was rejected, with a new id (docs/adr/0003-idempotency-keys.md).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from django.conf import settings
+from django.db import connection
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+
+from orders.models import reads
+from orders.models.idempotency import IdempotencyKey
+from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models.writes import Document, literal, milliseconds, new_id
+from orders.services.errors import OrderError
+
+RETRY_AFTER = 2
+"""Seconds after which a client may ask again about an attempt under way."""
+
+
+class KeyReused(OrderError):
+    """The key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class KeyInUse(OrderError):
+    """A request with this key is under way."""
+
+    code = "idempotency_key_in_use"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The right to place one order under a key, or the order that was placed under it.
+
+    :ivar order_id: the id that the order has, or must get.
+    :ivar placed: the whole document of the order that the key stands for, if it was placed.
+    :ivar key: the key's `_id`; None for a placement without a key.
+    :ivar attempt: identifies this request's hold of the key.
+    """
+
+    order_id: ObjectId
+    placed: Document | None = None
+    key: str | None = None
+    attempt: str = ""
+
+
+def fingerprint(request: Any) -> str:
+    """What tells one request from another under the same key. :param request: JSON-ready, Decimals as strings."""
+    return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@wrap_database_errors
+def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
+    """Take a key, or find what became of it.
+
+    :param caller: the actor's label.
+    :raises KeyReused: the key came with another request before.
+    :raises KeyInUse: an attempt is under way; `retry_after` says when to ask again, in seconds.
+    """
+    key_id = hashlib.sha256(f"{caller}\0{key}".encode()).hexdigest()
+    fresh, attempt = ObjectId(), new_id()
+    found = _insert_or_find(key_id, fingerprint, fresh, attempt)
+    if found["fingerprint"] != fingerprint:
+        raise KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
+    if found["attempt"] == attempt:
+        return Ticket(found["order_id"], key=key_id, attempt=attempt)
+    order = reads.get_whole(found["order_id"])
+    if order and order["status"] in PUBLIC_STATUSES:
+        return Ticket(order["_id"], placed=order)
+    taken = None
+    if order is None:
+        taken = _take_over(found, found["order_id"], attempt, lapsed=True)
+    elif order["status"] == Status.REJECTED:
+        taken = _take_over(found, fresh, attempt, lapsed=False)
+    if taken is None:
+        raise KeyInUse("A request with this Idempotency-Key is still under way.", retry_after=RETRY_AFTER)
+    return Ticket(taken["order_id"], key=key_id, attempt=attempt)
+
+
+@wrap_database_errors
+def free(ticket: Ticket) -> None:
+    """Give a key back after a placement that left no order; the client may correct the request and use it again."""
+    if ticket.key:
+        _keys().delete_one({"_id": ticket.key, "attempt": ticket.attempt, "order_id": ticket.order_id})
+
+
+def _insert_or_find(key_id: str, fingerprint: str, order_id: ObjectId, attempt: str) -> Document:
+    mine = {"_id": key_id, "fingerprint": fingerprint, "order_id": order_id, "attempt": attempt}
+    absent = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
+    mine_with_times = {"$mergeObjects": [literal(mine), _times()]}
+    found: Document = _keys().find_one_and_update(
+        {"_id": key_id},
+        [{"$replaceWith": {"$cond": [absent, mine_with_times, "$$ROOT"]}}],
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+    )
+    return found
+
+
+def _take_over(found: Document, order_id: ObjectId, attempt: str, *, lapsed: bool) -> Document | None:
+    """Compare and set: succeeds for one request only, and where asked only once the lease has lapsed."""
+    guard = {name: found[name] for name in ("_id", "order_id", "attempt")}
+    if lapsed:
+        guard["$expr"] = {"$lte": ["$until", "$$NOW"]}
+    hold = {"order_id": literal(order_id), "attempt": attempt, **_times()}
+    taken: Document | None = _keys().find_one_and_update(guard, [{"$set": hold}], return_document=ReturnDocument.AFTER)
+    return taken
+
+
+def _times() -> Document:
+    lease, kept = milliseconds(settings.STOCK_LEASE), milliseconds(settings.IDEMPOTENCY_KEY_TTL)
+    return {"until": {"$add": ["$$NOW", lease]}, "expires_at": {"$add": ["$$NOW", kept]}}
+
+
+def _keys() -> Collection[Document]:
+    return connection.database[IdempotencyKey._meta.db_table]

@@ -1,0 +1,231 @@
+"""Placing an order: a saga over three peers and one document, in which any step may be the last.
+
+1. Take the idempotency key, if there is one.
+2. Verify user, products, prices and stock, side by side. Nothing is kept of a placement that ends here.
+3. Insert the draft (`placing`) with every line claimed.
+4. Reserve every line.
+5. `place` — or, once every outcome is known, `reject` and release what was reserved.
+
+A process that dies on the way leaves a draft whose lease lapses; a worker then rejects it and releases what is known
+to be reserved (`settlement`).
+"""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from bson import ObjectId
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError
+
+from integrations.deadline import Deadline
+from orders.models.money import to_cents
+from orders.models.order import Order
+from orders.models.parts import Address, Item, Stock
+from orders.models.states import Call, LineState, Status
+from orders.models.writes import Document, LineStock, guarded_write, insert_draft, lines_by_index, new_id
+from orders.services import idempotency
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+from orders.services.idempotency import Ticket
+from orders.services.stock import Claim, Line, Outcome, Result, new_lease, settle, talk, turn_away
+from orders.services.user_ids import canonical
+from orders.services.verification import verify
+
+logger = logging.getLogger(__name__)
+
+NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no I, L, O or U, which people mistake for others on the phone."""
+
+
+class InvalidOrder(OrderError):
+    """What was ordered breaks a rule that needs nobody else; `errors` maps each wrong field to its problems."""
+
+    code = "invalid_order"
+
+
+class ReservationRefused(OrderError):
+    """Inventory said no to a line; `errors` names the lines. The draft was rejected."""
+
+    code = "insufficient_stock"
+
+
+class PlacementInterrupted(OrderError):
+    """It could not be finished: inventory did not answer, or too late. No order was placed."""
+
+    code = "placement_interrupted"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A placed order: its whole document, and whether it was placed by an earlier request with the same key."""
+
+    order: Document
+    replayed: bool = False
+
+
+def place_order(
+    *,
+    user_id: str,
+    items: list[Item],
+    shipping_address: Address,
+    act: Act,
+    idempotency_key: str | None = None,
+    deadline: Deadline | None = None,
+) -> Placement:
+    """Place an order.
+
+    :param items: with product_id, quantity and the price that the customer was shown.
+    :param deadline: when the caller's time is up; by default REQUEST_DEADLINE from now.
+    :raises MalformedUserId, InvalidOrder: nothing was asked of anybody.
+    :raises NotPermitted: an order in another's name.
+    :raises KeyReused, KeyInUse: see :mod:`orders.services.idempotency`.
+    :raises VerificationFailed: its subclasses say what is wrong with user, products, prices or stock.
+    :raises PeerUnavailable: products or inventory could not be asked; nothing is kept.
+    :raises ReservationRefused, PlacementInterrupted: the draft was, or will be, rejected.
+    :raises DatabaseError: it is not known how far it came; asking again with the same key finds out.
+    """
+    deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
+    user_id = canonical(user_id)
+    act.actor.require_placing_for(user_id)
+    order = _draft(user_id, items, shipping_address, act.at)
+    ticket = _take_key(order, idempotency_key, act)
+    if ticket.placed:
+        return Placement(ticket.placed, replayed=True)
+    try:
+        order.user_verified = verify(order, deadline=deadline)
+    except Exception:
+        _free_key(ticket)
+        raise
+    order.id = ticket.order_id
+    return Placement(_reserve_and_place(order, act, deadline))
+
+
+def new_number() -> str:
+    """A random order number, e.g. `7KQF-2M9D-XW3H`: 60 bits, made to be read out."""
+    characters = [secrets.choice(NUMBER_ALPHABET) for _ in range(12)]
+    return "-".join("".join(characters[start : start + 4]) for start in (0, 4, 8))
+
+
+def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datetime) -> Order:
+    at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    order = Order(
+        number=new_number(),
+        user_id=user_id,
+        items=items,
+        shipping_address=shipping_address,
+        created_at=at,
+        updated_at=at,
+    )
+    _check_limits(items)
+    for item in items:
+        # Lines of one product must be seen as such, however its ObjectId is spelt.
+        item.product_id = item.product_id.lower()
+        item.price = to_cents(item.price)
+        item.stock = Stock()
+    order.total_price = order.total
+    if order.total_price > settings.MAX_ORDER_TOTAL:
+        raise InvalidOrder(
+            f"The total is {order.total_price}; an order may come to {settings.MAX_ORDER_TOTAL} at most.",
+            errors={"items": ["The total is too high."]},
+        )
+    try:
+        order.full_clean(exclude=["status", "history", "items", "shipping_address"])
+    except ValidationError as error:
+        raise InvalidOrder("The order is not valid.", errors=error.message_dict) from error
+    return order
+
+
+def _check_limits(items: list[Item]) -> None:
+    if not 1 <= len(items) <= settings.MAX_ORDER_LINES:
+        raise InvalidOrder(
+            f"An order has 1 to {settings.MAX_ORDER_LINES} lines; this one has {len(items)}.",
+            errors={"items": [f"1 to {settings.MAX_ORDER_LINES} lines are allowed."]},
+        )
+    errors = {
+        f"items.{index}.quantity": [f"At most {settings.MAX_LINE_QUANTITY} are allowed on one line."]
+        for index, item in enumerate(items)
+        if item.quantity > settings.MAX_LINE_QUANTITY
+    }
+    if errors:
+        raise InvalidOrder(f"A line may have a quantity of {settings.MAX_LINE_QUANTITY} at most.", errors=errors)
+
+
+def _take_key(order: Order, key: str | None, act: Act) -> Ticket:
+    if key is None:
+        return Ticket(ObjectId())
+    address = {field.name: getattr(order.shipping_address, field.name) for field in Address._meta.fields[1:]}
+    lines = [[item.product_id, item.quantity, str(item.price)] for item in order.items]
+    request = [order.user_id, lines, address]
+    return idempotency.take(caller=act.actor.label, key=key, fingerprint=idempotency.fingerprint(request))
+
+
+def _free_key(ticket: Ticket) -> None:
+    try:
+        idempotency.free(ticket)
+    except DatabaseError:
+        logger.warning("an idempotency key could not be freed; it frees itself when its lease lapses")
+
+
+def _reserve_and_place(order: Order, act: Act, deadline: Deadline) -> Document:
+    attempt, lease = new_id(), new_lease()
+    entry = act.entry("draft", target=Status.PLACING.value)
+    if not insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry):
+        raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)
+    claim = _claim_of_draft(order, attempt, lease)
+    outcomes = talk(claim, deadline=deadline, retries=True)
+    if all(outcome.result is Result.DONE for outcome in outcomes.values()):
+        return _place(order, claim, act)
+    _turn_away(claim, outcomes, act, deadline)
+    raise _failure(order, outcomes)
+
+
+def _claim_of_draft(order: Order, attempt: str, lease: Deadline) -> Claim:
+    lines = (
+        Line(index, item.product_id, item.quantity, Call.RESERVE, attempts=1) for index, item in enumerate(order.items)
+    )
+    return Claim(order.id, attempt, lease, tuple(lines))
+
+
+def _place(order: Order, claim: Claim, act: Act) -> Document:
+    for item in order.items:
+        item.stock = Stock(state=LineState.RESERVED, attempts=1)
+    order.place()
+    placed = guarded_write(
+        order.id,
+        guard={"status": Status.PLACING.value}
+        | {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines},
+        entries=[act.entry("place", source=Status.PLACING.value, target=order.status)],
+        fields={"status": order.status, "placed_at": order.created_at},
+        items=lines_by_index({line.index: LineStock(LineState.RESERVED, attempts=1) for line in claim.lines}),
+        seen_at=act.at,
+    )
+    if placed is None:
+        raise PlacementInterrupted("Placing the order took too long, and it was given up.", retry_after=1)
+    return placed
+
+
+def _turn_away(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: Deadline) -> None:
+    """Settle, reject and release as far as possible now; what fails here a worker finishes."""
+    reason = next(outcome.detail for outcome in outcomes.values() if outcome.detail)
+    act = Act(act.actor, act.at, reason)
+    try:
+        settled = settle(claim, outcomes, act)
+        if settled and (release := turn_away(settled, act)):
+            settle(release, talk(release, deadline=deadline), act)
+    except DatabaseError:
+        logger.warning("order %s: its rejection could not be recorded; a worker takes over", claim.order_id)
+
+
+def _failure(order: Order, outcomes: dict[int, Outcome]) -> OrderError:
+    refused = {index: outcome for index, outcome in outcomes.items() if outcome.result is Result.REFUSED}
+    certain = all(outcome.result in (Result.DONE, Result.REFUSED) for outcome in outcomes.values())
+    if not (refused and certain):
+        return PlacementInterrupted("Inventory could not be reached to reserve the stock. Try again.", retry_after=5)
+    errors = {
+        f"items.{index}": [f"Product {order.items[index].product_id}: {outcome.detail}"]
+        for index, outcome in refused.items()
+    }
+    return ReservationRefused("There is not enough stock for this order.", errors=errors)

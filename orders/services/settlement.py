@@ -1,0 +1,124 @@
+"""Finishing what is owed: the worker's part of the stock protocol. Any number of workers may run at once."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from orders.models import reads
+from orders.models.states import OWED_STATES, Call, LineState
+from orders.models.writes import Document, LineStock, new_id, postpone
+from orders.services.access import Actor
+from orders.services.acts import Act
+from orders.services.stock import Claim, Outcome, claim_of, new_lease, settle, talk, turn_away, write_lines
+
+logger = logging.getLogger(__name__)
+
+LAPSED = "The attempt that held it ended without saying how; its call may or may not have been made."
+ABANDONED = "Placing it was not finished in time."
+PUT_OFF = 60.0
+"""Seconds until an order that could not be settled for a fault of ours is looked at again."""
+
+
+@dataclass
+class Pass:
+    """What one pass of a worker did."""
+
+    orders: int = 0
+    failed: int = 0
+
+
+def settle_due(*, actor: Actor, limit: int = 100) -> Pass:
+    """Settle every order whose stock is due, at most `limit` of them; one bad order never stops the rest.
+
+    :raises DatabaseError: if not even the list of due orders can be read.
+    """
+    done = Pass()
+    for order_id in reads.due_orders(reads.server_time(), limit):
+        try:
+            done.orders += settle_order(order_id=order_id, act=Act(actor, timezone.now(), ABANDONED))
+        except Exception:
+            logger.exception("order %s: its stock could not be settled", order_id)
+            done.failed += 1
+            _put_off(order_id)
+    return done
+
+
+def settle_order(*, order_id: ObjectId, act: Act) -> bool:
+    """Do what one order owes, as far as it is due and inventory answers.
+
+    :returns: False where there was nothing to do, or somebody else is at it.
+    :raises DatabaseError: what is owed stays owed.
+    """
+    document, now = reads.get_whole(order_id), reads.server_time()
+    if document is None or not _is_due(document, now):
+        return False
+    claimed = claim_due(document, now, act)
+    if claimed is None:
+        return False
+    document, claim = claimed
+    if claim:
+        document = settle(claim, _talk(claim), act)
+    if document and (release := turn_away(document, act)):
+        settle(release, _talk(release), act)
+    return True
+
+
+def _talk(claim: Claim) -> dict[int, Outcome]:
+    return talk(claim, deadline=claim.lease, probe=True)
+
+
+def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Claim | None] | None:
+    """Claim the lines of an order that are due: those never sent, and those whose attempt has expired.
+
+    An expired attempt may have made its call. It is repeated where inventory honours idempotency keys; otherwise the
+    line becomes `unknown`, for a person. A draft is not rolled forward: what was never sent for it need not be.
+
+    :param now: mongod's clock, read before the document was claimed (naive UTC).
+    :returns: the document after it, and the claim if there is anything to call for; None where somebody was first.
+    """
+    attempt, lease = new_id(), new_lease()
+    due = {
+        index: item["stock"]
+        for index, item in enumerate(document["items"])
+        if item["stock"]["state"] in OWED_STATES and not _is_live(item["stock"].get("attempt"), now)
+    }
+    guard: Document = {f"items.{index}.stock.state": stock["state"] for index, stock in due.items()}
+    guard |= {f"items.{index}.stock.attempt": stock.get("attempt") for index, stock in due.items()}
+    changes = {index: _claimed(stock, attempt) for index, stock in due.items()}
+    landed = {"items.stock.attempt.id": attempt}
+    written = write_lines(document["_id"], changes, act, guard=guard, landed=landed)
+    if written is None:
+        return None
+    repeats = frozenset(index for index, stock in due.items() if stock.get("attempt"))
+    return written, claim_of(written, attempt, lease, repeats)
+
+
+def _is_live(attempt: Document | None, now: datetime) -> bool:
+    return bool(attempt) and attempt["until"] > now
+
+
+def _claimed(stock: Document, attempt: str) -> LineStock:
+    call, attempts = Call(stock["call"]), stock["attempts"]
+    if stock.get("attempt"):
+        if not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
+            return LineStock(LineState.UNKNOWN, call, attempts=attempts, error=LAPSED)
+    elif call is Call.RESERVE:
+        return LineStock(LineState.NONE, attempts=attempts, error=ABANDONED)
+    return LineStock(stock["state"], call, attempt, settings.STOCK_LEASE, attempts + 1)
+
+
+def _is_due(document: Document, now: datetime) -> bool:
+    due = document.get("stock_due_at")
+    return bool(due and due <= now)
+
+
+def _put_off(order_id: ObjectId) -> None:
+    try:
+        postpone(order_id, PUT_OFF)
+    except DatabaseError:
+        logger.warning("order %s: could not be put off", order_id)

@@ -1,0 +1,234 @@
+"""An order's stock: claim first, then talk to inventory, then settle what is known.
+
+A *claim* is a guarded write that puts lines under an attempt (a lease); only its holder may call inventory for them.
+*Talking* makes one call a line and yields an :class:`Outcome` each. *Settling* writes the outcomes, matching the
+attempt. A claim that cannot be settled (a crash, a database error) lapses; `settlement` then takes over.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from bson import ObjectId
+from django.conf import settings
+
+from integrations import inventory
+from integrations.deadline import Deadline
+from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.parallel import gather
+from orders.models.order import Order
+from orders.models.states import Call, LineState, Status
+from orders.models.writes import Document, LineStock, guarded_write, lines_by_index, lines_released, new_id
+from orders.services.acts import Act
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claimed line: what inventory is to be asked for it.
+
+    :ivar repeat: an earlier attempt may have sent the same call.
+    """
+
+    index: int
+    product_id: str
+    quantity: int
+    call: Call
+    attempts: int
+    repeat: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Lines under one attempt; `lease` ends, on this process's clock, no later than the attempt does on mongod's."""
+
+    order_id: ObjectId
+    attempt: str
+    lease: Deadline
+    lines: tuple[Line, ...]
+
+
+class Result(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known after a call.
+
+    :ivar quantity: what inventory says it reserved or released.
+    :ivar detail: what went wrong, for people.
+    """
+
+    result: Result
+    quantity: int = 0
+    detail: str = ""
+
+
+def new_lease() -> Deadline:
+    """Start measuring a lease: before the write that claims, so that it ends here before it does on mongod's clock."""
+    return Deadline.after(settings.STOCK_LEASE)
+
+
+def claim_of(document: Document, attempt: str, lease: Deadline, repeats: frozenset[int] = frozenset()) -> Claim | None:
+    """The claim that an attempt holds on an order, read off the document as the claiming write left it.
+
+    :param repeats: lines whose call an earlier attempt may have sent.
+    :returns: None where the attempt holds no line.
+    """
+    lines = tuple(
+        Line(
+            index, item["product_id"], item["quantity"], Call(item["stock"]["call"]),
+            item["stock"]["attempts"], index in repeats,
+        )
+        for index, item in enumerate(document["items"])
+        if (item["stock"].get("attempt") or {}).get("id") == attempt
+    )  # fmt: skip
+    if not lines:
+        return None
+    return Claim(document["_id"], attempt, lease, lines)
+
+
+def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, probe: bool = False) -> dict[int, Outcome]:
+    """Ask inventory for every line of a claim, side by side.
+
+    :param deadline: when the caller's time is up; the lease ends it too.
+    :param retries: whether to repeat, within the deadline, what may be repeated.
+    :param probe: whether to make sure first, by a read, that inventory answers at all, where a call that is lost
+        could not be repeated.
+    :returns: an outcome for each line, by index.
+    """
+    until = claim.lease.sooner(deadline.remaining())
+    if probe and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
+        try:
+            inventory.answers(product_id=claim.lines[0].product_id, deadline=until)
+        except PeerError as error:
+            return {line.index: Outcome(Result.NOT_SENT, detail=error.detail) for line in claim.lines}
+    answers = gather(*(partial(_ask, claim.order_id, line, until, retries) for line in claim.lines))
+    return {line.index: _outcome(answer) for line, answer in zip(claim.lines, answers, strict=True)}
+
+
+def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool) -> int:
+    ask = inventory.reserve if line.call is Call.RESERVE else inventory.release
+    key = f"{order_id}:{line.index}:{line.call.value}"
+    return ask(
+        line.product_id, line.quantity, order_id=str(order_id), key=key, deadline=deadline, retries=retries
+    ).quantity
+
+
+def _outcome(answer: int | BaseException) -> Outcome:
+    match answer:
+        case int():
+            return Outcome(Result.DONE, quantity=answer)
+        case PeerRefused():
+            return Outcome(Result.REFUSED, detail=answer.detail)
+        case PeerUnavailable():
+            return Outcome(Result.NOT_SENT, detail=answer.detail)
+        case OutcomeUnknown():
+            return Outcome(Result.UNKNOWN, detail=answer.detail)
+        case _:
+            raise answer
+
+
+def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act) -> Document | None:
+    """Write what is known of a claim's lines.
+
+    :returns: the document after it; None where the attempt no longer holds the lines.
+    :raises DatabaseError: nothing is known; the lease lapses and a worker takes over.
+    """
+    changes = {line.index: _settled(line, claim.attempt, outcomes[line.index]) for line in claim.lines}
+    held = {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines}
+    return write_lines(claim.order_id, changes, act, guard=held)
+
+
+def _settled(line: Line, attempt: str, outcome: Outcome) -> LineStock:
+    """A line's stock after a call, by DESIGN.md's table of outcomes."""
+    reserve = line.call is Call.RESERVE
+    unknown = outcome.result is Result.UNKNOWN
+    match outcome.result:
+        case Result.DONE if reserve:
+            return LineStock(LineState.RESERVED, attempts=line.attempts)
+        case Result.REFUSED if reserve:
+            return LineStock(LineState.NONE, attempts=line.attempts, error=outcome.detail)
+        case Result.DONE | Result.REFUSED:
+            return _released(line, outcome)
+        case _ if line.repeat or (unknown and settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY):
+            # It may have acted, and may be repeated: the line stays under its attempt until then.
+            return _owed(line, outcome, attempt)
+        case Result.UNKNOWN:
+            return LineStock(LineState.UNKNOWN, line.call, attempts=line.attempts, error=outcome.detail)
+        case _ if reserve:
+            # Never sent, and a draft whose reserve could not be sent is turned away: nothing is owed.
+            return LineStock(LineState.NONE, attempts=line.attempts, error=outcome.detail)
+        case _:
+            return _owed(line, outcome, None)
+
+
+def _released(line: Line, outcome: Outcome) -> LineStock:
+    missing = line.quantity - outcome.quantity
+    if missing <= 0:
+        return LineStock(LineState.RELEASED, attempts=line.attempts)
+    error = outcome.detail or f"inventory released {outcome.quantity} of {line.quantity}"
+    return LineStock(LineState.RELEASED, attempts=line.attempts, error=error, discrepancy=missing)
+
+
+def _owed(line: Line, outcome: Outcome, attempt: str | None) -> LineStock:
+    state = LineState.RESERVING if line.call is Call.RESERVE else LineState.RELEASING
+    return LineStock(state, line.call, attempt, backoff(line.attempts), line.attempts, outcome.detail)
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until a call is tried again: exponential in its attempts, with jitter, bounded, never given up."""
+    longest: float = settings.STOCK_RETRY_MAX_DELAY
+    return min(longest, settings.STOCK_RETRY_DELAY * 2 ** min(attempts - 1, 30)) * random.uniform(0.5, 1)  # noqa: S311
+
+
+def write_lines(
+    order_id: ObjectId, changes: Mapping[int, LineStock], act: Act, *, guard: Document, landed: Document | None = None
+) -> Document | None:
+    """Write new stock for some lines, with the final outcomes among them in the history.
+
+    :returns: the document after it; None where the guard did not hold.
+    """
+    return guarded_write(
+        order_id,
+        guard=guard,
+        entries=[_outcome_entry(index, change, act) for index, change in changes.items() if _final(change)],
+        items=lines_by_index(changes),
+        retry_after=backoff(max((change.attempts for change in changes.values()), default=1)),
+        landed=landed,
+    )
+
+
+def turn_away(document: Document, act: Act) -> Claim | None:
+    """Reject a draft that has no reservation open any more, and claim what is reserved of it for its release.
+
+    :param document: as just read or written; whether it is such a draft is decided by the write's guard.
+    :returns: what is to be released; None where that is nothing, or it is no such draft.
+    """
+    if document["status"] != Status.PLACING:
+        return None
+    draft = Order(status=Status.PLACING)
+    draft.reject()
+    attempt, lease = new_id(), new_lease()
+    rejected = guarded_write(
+        document["_id"],
+        guard={"status": Status.PLACING.value, "items.stock.state": {"$ne": LineState.RESERVING.value}},
+        entries=[act.entry("reject", source=Status.PLACING.value, target=draft.status)],
+        fields={"status": draft.status},
+        items=lines_released(attempt, settings.STOCK_LEASE),
+        seen_at=act.at,
+    )
+    return claim_of(rejected, attempt, lease) if rejected else None
+
+
+def _final(change: LineStock) -> bool:
+    return change.state in (LineState.NONE, LineState.RELEASED, LineState.UNKNOWN)
+
+
+def _outcome_entry(index: int, change: LineStock, act: Act) -> Document:
+    return act.entry("stock", target=str(change.state), line=index, reason=change.error)

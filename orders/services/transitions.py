@@ -1,0 +1,178 @@
+"""Changing an order's status: one guarded write, and the talk with inventory that it owes."""
+
+import logging
+from collections.abc import Callable
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError
+from django_fsm import can_proceed
+
+from integrations.deadline import Deadline
+from orders.models import reads
+from orders.models.machine import Edge, edges_from
+from orders.models.order import Order
+from orders.models.states import StockEffect
+from orders.models.writes import Document, Expression, guarded_write, lines_released, lines_used, new_id
+from orders.services.access import OrderNotFound
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+from orders.services.stock import claim_of, new_lease, settle, talk
+
+logger = logging.getLogger(__name__)
+
+TRIES = 5
+"""How often a change is tried anew when somebody else changed the order meanwhile."""
+
+
+class TransitionRefused(OrderError):
+    """The machine does not allow this change from the order's present status."""
+
+    code = "transition_not_allowed"
+
+
+class StaleOrder(OrderError):
+    """The order is no longer as the caller saw it."""
+
+    code = "stale_order"
+
+
+class OrderBusy(OrderError):
+    """Others kept changing the order while this was tried."""
+
+    code = "order_busy"
+
+
+def change_status(
+    *,
+    order_id: ObjectId,
+    transition: str,
+    act: Act,
+    expected_version: int | None = None,
+    deadline: Deadline | None = None,
+) -> Document:
+    """Make a transition, by its name.
+
+    :param expected_version: refuse if the order has another one by now.
+    :param deadline: how long talking to inventory may take; what is not done by then a worker does.
+    :returns: the whole document after it.
+    :raises OrderNotFound: also where the actor may not know of the order.
+    :raises NotPermitted: the actor may not make this transition.
+    :raises TransitionRefused: with `status` and `allowed` (the statuses it may change to).
+    :raises StaleOrder: with `version` and `changes` since the expected one.
+    :raises OrderBusy: others were always faster.
+    :raises DatabaseError: it may or may not have happened; inventory was not called.
+    """
+    return _change(order_id, lambda order: _edge_named(order, transition), act, expected_version, deadline)
+
+
+def change_status_to(
+    *,
+    order_id: ObjectId,
+    status: str,
+    act: Act,
+    expected_version: int | None = None,
+    deadline: Deadline | None = None,
+) -> Document:
+    """Make the transition that leads to a public status; see :func:`change_status`."""
+    return _change(order_id, lambda order: _edge_towards(order, status), act, expected_version, deadline)
+
+
+def _change(
+    order_id: ObjectId,
+    choose: Callable[[Order], Edge],
+    act: Act,
+    expected_version: int | None,
+    deadline: Deadline | None,
+) -> Document:
+    for _ in range(TRIES):
+        order = _visible_order(order_id, act)
+        if expected_version is not None and order.version != expected_version:
+            raise _stale(order, expected_version)
+        edge = choose(order)
+        act.actor.require_transition(edge.name, order.user_id)
+        written = _write(order, edge, act, deadline or Deadline.after(settings.REQUEST_DEADLINE))
+        if written is not None:
+            return written
+    raise OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)
+
+
+def _visible_order(order_id: ObjectId, act: Act) -> Order:
+    order = reads.get_machine(order_id)
+    if order is None or not act.actor.sees(order.user_id):
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order
+
+
+def _edge_named(order: Order, transition: str) -> Edge:
+    for edge in edges_from(order.status):
+        if edge.name == transition:
+            return edge
+    raise _refused(order, f"Cannot {transition.replace('_', ' ')} an order that is {order.status}.")
+
+
+def _edge_towards(order: Order, status: str) -> Edge:
+    for edge in edges_from(order.status):
+        if edge.target == status:
+            return edge
+    raise _refused(order, f"An order that is {order.status} cannot become {status}.")
+
+
+def _refused(order: Order, problem: str) -> TransitionRefused:
+    allowed = [edge.target for edge in edges_from(order.status)]
+    way_out = f"It can become: {', '.join(allowed)}." if allowed else "It is final."
+    return TransitionRefused(f"{problem} {way_out}", status=order.status, allowed=allowed)
+
+
+def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document | None:
+    """Run the machine on the order as read, and write the result if the order is still as read."""
+    source, version, method = order.status, order.version, getattr(order, edge.name)
+    if not can_proceed(method):
+        raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
+    method()
+    attempt, lease = new_id(), new_lease()
+    written = guarded_write(
+        order.id,
+        guard={"status": source, "version": version},
+        entries=[act.entry(edge.name, source=source, target=order.status)],
+        fields={"status": order.status},
+        items=_items(order.stock_effect, attempt),
+        seen_at=act.at,
+    )
+    if written is not None and order.stock_effect is StockEffect.RELEASE:
+        return _release(written, attempt, lease, act, deadline)
+    return written
+
+
+def _items(effect: StockEffect, attempt: str) -> Expression:
+    match effect:
+        case StockEffect.RELEASE:
+            return lines_released(attempt, settings.STOCK_LEASE)
+        case StockEffect.USE:
+            return lines_used()
+        case _:
+            return None
+
+
+def _release(written: Document, attempt: str, lease: Deadline, act: Act, deadline: Deadline) -> Document:
+    """Release what the written transition claimed. The transition stands, whatever becomes of this."""
+    claim = claim_of(written, attempt, lease)
+    if claim is None:
+        return written
+    try:
+        return settle(claim, talk(claim, deadline=deadline), act) or written
+    except DatabaseError:
+        logger.warning("order %s: its release could not be recorded; a worker takes over", claim.order_id)
+        return written
+
+
+def _stale(order: Order, expected_version: int) -> StaleOrder:
+    changes = [
+        {"at": entry["at"], "act": entry["act"], "actor": entry["actor"], "to": entry["to"]}
+        for entry in reads.changes_since(order.id, expected_version)
+    ]
+    return StaleOrder(
+        f"This order has changed: it is at version {order.version}, you saw version {expected_version}.",
+        version=order.version,
+        changes=changes,
+    )

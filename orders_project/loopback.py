@@ -1,0 +1,75 @@
+"""What programs on one machine need to get along: ports on loopback, and locks on files."""
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
+
+HOST = "127.0.0.1"
+_LISTENING = "0A"
+"""The state TCP_LISTEN in /proc/net/tcp."""
+
+
+def lock(file: IO[str], *, exclusive: bool) -> bool:
+    """Lock an open file until it is closed or its process ends, however that ends; False if another holds it."""
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def listens(port: int, host: str = HOST) -> bool:
+    """Tell whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+def is_free(port: int, host: str = HOST) -> bool:
+    """Tell whether a server could listen there now.
+
+    :raises OSError: if the host is no address of this machine.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (PermissionError, socket.gaierror):
+            raise
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port that the system chose; it is free now, and may be taken a moment later."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def listener(port: int) -> int | None:
+    """Return the id of the process that listens on the port, where the system tells (Linux), or None."""
+    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    for folder in Path("/proc").glob("[0-9]*/fd") if wanted else ():
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            if any(os.readlink(entry) in wanted for entry in folder.iterdir()):
+                return int(folder.parent.name)
+    return None
+
+
+def _listening_inodes(port: int) -> list[str]:
+    inodes = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                _, local, _, state, *rest = line.split()
+                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
+                    inodes.append(rest[5])
+    return inodes

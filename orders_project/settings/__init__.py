@@ -1,0 +1,1 @@
+"""One base, driven by the environment; `development`, `production` and `test` are thin on top of it."""

@@ -1,0 +1,185 @@
+"""What all three settings modules share. Every value a deployment may change comes from the environment.
+
+Names and defaults of the first block are those of the service's specification; the rest came with the design
+and are explained in docs/settings.md.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+from orders_project.settings.env import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+env = Environment()
+
+# --- the specification's own settings -----------------------------------------------------------------------------
+API_PREFIX = "/" + env.text("API_PREFIX", "/api/v1").strip("/")
+DEBUG = env.flag("DEBUG", default=False)
+PROJECT_NAME = env.text("PROJECT_NAME", "Order Service")
+PORT = env.integer("PORT", 8001, least=1, most=65535)
+MONGODB_URI = env.mongodb_uri("MONGODB_URI")
+MONGODB_DB = env.text("MONGODB_DB", "order_db")
+USER_SERVICE_URL = env.url("USER_SERVICE_URL")
+PRODUCT_SERVICE_URL = env.url("PRODUCT_SERVICE_URL")
+INVENTORY_SERVICE_URL = env.url("INVENTORY_SERVICE_URL")
+SECRET_KEY = env.text("SECRET_KEY")
+MAX_RETRIES = env.integer("MAX_RETRIES", 3, most=20)
+RETRY_DELAY = env.number("RETRY_DELAY", 1.0, most=60)
+
+# --- time limits, in seconds: deadline < web timeout < lease is what keeps two callers off one line -----------------
+REQUEST_DEADLINE = env.number("REQUEST_DEADLINE", 10.0, least=0.1)
+GUNICORN_TIMEOUT = env.integer("GUNICORN_TIMEOUT", 30, least=1)
+STOCK_LEASE = env.number("STOCK_LEASE", 60.0, least=1)
+PEER_CONNECT_TIMEOUT = env.number("PEER_CONNECT_TIMEOUT", 1.0, least=0.01)
+PEER_READ_TIMEOUT = env.number("PEER_READ_TIMEOUT", 3.0, least=0.01)
+PEER_MAX_IDLE = env.number("PEER_MAX_IDLE", 2.0)
+PEER_THREADS = env.integer("PEER_THREADS", 32, least=1)
+BREAKER_THRESHOLD = env.integer("BREAKER_THRESHOLD", 5, least=1)
+BREAKER_RECOVERY = env.number("BREAKER_RECOVERY", 10.0, least=0.1)
+MONGODB_TIMEOUT_MS = env.integer("MONGODB_TIMEOUT_MS", 10_000, least=100)
+
+# --- stock ---------------------------------------------------------------------------------------------------------
+INVENTORY_HONOURS_IDEMPOTENCY_KEY = env.flag("INVENTORY_HONOURS_IDEMPOTENCY_KEY", default=False)
+INVENTORY_NOT_ACTED_STATUSES = env.integers("INVENTORY_NOT_ACTED_STATUSES", (429, 503))
+STOCK_RETRY_DELAY = env.number("STOCK_RETRY_DELAY", 2.0, least=0.01)
+STOCK_RETRY_MAX_DELAY = env.number("STOCK_RETRY_MAX_DELAY", 300.0, least=0.01)
+WORKER_INTERVAL = env.number("WORKER_INTERVAL", 1.0, least=0.01)
+
+# --- placement -----------------------------------------------------------------------------------------------------
+ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
+IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)
+MAX_ORDER_LINES = env.integer("MAX_ORDER_LINES", 100, least=1, most=1000)
+MAX_LINE_QUANTITY = env.integer("MAX_LINE_QUANTITY", 10_000, least=1, most=2**31 - 1)
+MAX_ORDER_TOTAL = env.money("MAX_ORDER_TOTAL", Decimal("1000000.00"))
+
+# --- who may call the API --------------------------------------------------------------------------------------------
+JWT_SHARED_KEY = env.text("JWT_SHARED_KEY")
+JWT_JWKS_URL = env.url("JWT_JWKS_URL")
+JWT_ISSUER = env.text("JWT_ISSUER")
+JWT_AUDIENCE = env.text("JWT_AUDIENCE")
+JWT_LEEWAY = env.number("JWT_LEEWAY", 10.0, most=300)
+JWT_ADMIN_CLAIM = env.text("JWT_ADMIN_CLAIM", "role")
+JWT_ADMIN_VALUES = env.items("JWT_ADMIN_VALUES", ("admin",))
+AUTH_STUB = env.flag("AUTH_STUB", default=False)
+
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
+CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
+
+for shorter, longer in (
+    ("PEER_READ_TIMEOUT", "REQUEST_DEADLINE"),
+    ("REQUEST_DEADLINE", "GUNICORN_TIMEOUT"),
+    ("GUNICORN_TIMEOUT", "STOCK_LEASE"),
+):
+    if not globals()[shorter] < globals()[longer]:
+        env.problems.append(f"{shorter} ({globals()[shorter]} s) must be less than {longer} ({globals()[longer]} s)")
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "orders_project.apps.ProjectConfig",
+    "orders_project.apps.MongoAdminConfig",
+    "orders_project.apps.MongoAuthConfig",
+    "orders_project.apps.MongoContentTypesConfig",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_fsm",
+    "orders.apps.OrdersConfig",
+]
+MIDDLEWARE = [
+    "orders_project.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "orders_project.urls"
+WSGI_APPLICATION = "orders_project.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django_mongodb_backend",
+        "HOST": MONGODB_URI,
+        "NAME": MONGODB_DB,
+        # No acknowledged order may be lost with a node, and nothing may be read that a failover takes back.
+        "OPTIONS": {
+            "w": "majority",
+            "readConcernLevel": "majority",
+            "timeoutMS": MONGODB_TIMEOUT_MS,
+            "appname": "order-service",
+        },
+    }
+}
+DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
+DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+MIGRATION_MODULES = {
+    "admin": "orders_project.migrations.admin",
+    "auth": "orders_project.migrations.auth",
+    "contenttypes": "orders_project.migrations.contenttypes",
+}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+LOGIN_URL = "admin:login"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+X_FRAME_OPTIONS = "DENY"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["orders.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["orders.api.permissions.Authenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["orders.api.rendering.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["orders.api.rendering.ExactJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "orders.api.errors.problem_details",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": PROJECT_NAME,
+    "DESCRIPTION": "Place and follow orders. Stock is reserved while an order is placed and released when it is cancelled.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}

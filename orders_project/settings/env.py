@@ -1,0 +1,142 @@
+"""Reading the environment: every problem is collected, so that a start names all that is wrong at once."""
+
+import os
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from pymongo.errors import ConfigurationError, InvalidURI
+from pymongo.uri_parser import parse_uri
+
+T = TypeVar("T")
+
+PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret", "insecure", "placeholder")
+SHORTEST_SECRET = 32
+"""Characters; RFC 7518 section 3.2 asks for 256 bits under HS256."""
+
+
+class Environment:
+    """Typed readers of environment variables that remember what they could not accept.
+
+    Each reader returns a value of its type; where the variable is malformed it notes a problem and returns
+    the default, so that reading goes on. :meth:`refuse_problems` then raises them together.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._env = environ.Env()
+
+    def text(self, name: str, default: str = "") -> str:
+        return str(self._env.str(name, default=default)).strip()
+
+    def flag(self, name: str, default: bool) -> bool:
+        known = {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }
+        given = self.text(name)
+        if not given:
+            return default
+        if given.lower() not in known:
+            self.problems.append(f"{name}={given!r} is neither true nor false")
+        return known.get(given.lower(), default)
+
+    def number(self, name: str, default: float, *, least: float = 0, most: float | None = None) -> float:
+        return self._parsed(name, float, default, least, most)
+
+    def integer(self, name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
+        return self._parsed(name, int, default, least, most)
+
+    def money(self, name: str, default: Decimal) -> Decimal:
+        return self._parsed(name, Decimal, default, Decimal(0), None)
+
+    def items(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
+        """A comma-separated list; empty parts are dropped."""
+        given = self.text(name)
+        return [part.strip() for part in given.split(",") if part.strip()] if given else list(default)
+
+    def integers(self, name: str, default: tuple[int, ...]) -> list[int]:
+        try:
+            return [int(part) for part in self.items(name)] or list(default)
+        except ValueError:
+            self.problems.append(f"{name}={self.text(name)!r} is not a comma-separated list of whole numbers")
+            return list(default)
+
+    def url(self, name: str, default: str = "") -> str:
+        """An http(s) address without a trailing slash, or the default where the variable is not set."""
+        given = self.text(name, default).rstrip("/")
+        if given:
+            try:
+                parts = urlsplit(given)
+                usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                usable = False
+            if not usable:
+                self.problems.append(f"{name}={given!r} is not an http or https address")
+        return given
+
+    def mongodb_uri(self, name: str, default: str = "") -> str:
+        """A MongoDB address that reads on the primary and waits for a majority."""
+        given = self.text(name, default)
+        if not given:
+            return given
+        try:
+            options = parse_uri(given)["options"] if given.startswith("mongodb://") else {}
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            self.problems.append(f"{name} is not a MongoDB address: {error}")
+            return default
+        if not given.startswith(("mongodb://", "mongodb+srv://")):
+            self.problems.append(f"{name} does not start with mongodb:// or mongodb+srv://")
+        if options.get("readPreference", "primary") != "primary":
+            self.problems.append(f"{name} asks for another read preference than primary: stale reads sell a unit twice")
+        if str(options.get("w", "majority")) != "majority":
+            self.problems.append(f"{name} asks for another write concern than majority: an order could be lost")
+        return given
+
+    def secret(self, name: str) -> str:
+        """A secret fit for production: set, long enough, and no placeholder."""
+        given = self.text(name)
+        if not given:
+            self.problems.append(f"{name} is not set")
+        elif any(word in given.lower() for word in PLACEHOLDER_SECRETS):
+            self.problems.append(f"{name} is a placeholder: set a secret of your own")
+        elif len(given) < SHORTEST_SECRET:
+            self.problems.append(f"{name} is shorter than {SHORTEST_SECRET} characters")
+        return given
+
+    def require(self, *names: str) -> None:
+        """Note every variable of these that is not set."""
+        self.problems.extend(f"{name} is not set" for name in names if not os.environ.get(name, "").strip())
+
+    def refuse_problems(self) -> None:
+        """Stop the start if anything was wrong.
+
+        :raises ImproperlyConfigured: naming each setting and what is wrong with it.
+        """
+        if self.problems:
+            raise ImproperlyConfigured("These settings keep the service from starting: " + "; ".join(self.problems))
+
+    def _parsed(self, name: str, kind: Callable[[str], T], default: T, least: T, most: T | None) -> T:
+        given = self.text(name)
+        if not given:
+            return default
+        try:
+            value = kind(given)
+            in_range = bool(least <= value and (most is None or value <= most))  # type: ignore[operator]
+        except (ValueError, InvalidOperation):
+            self.problems.append(f"{name}={given!r} is not a number")
+            return default
+        if not in_range:
+            bound = f"at least {least}" if most is None else f"between {least} and {most}"
+            self.problems.append(f"{name}={given!r} must be {bound}")
+            return default
+        return value

@@ -1,0 +1,28 @@
+"""Production: refuses to start on anything missing, malformed or unsafe, and names all of it."""
+
+from orders_project.settings.base import *  # noqa: F403
+from orders_project.settings.base import AUTH_STUB, DEBUG, env
+
+SECRET_KEY = env.secret("SECRET_KEY")
+env.require("MONGODB_URI", "USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL", "ALLOWED_HOSTS")
+if DEBUG:
+    env.problems.append("DEBUG must be false in production")
+if AUTH_STUB:
+    env.problems.append("AUTH_STUB must be false in production: it lets anybody in as anybody")
+if env.text("JWT_SHARED_KEY"):
+    JWT_SHARED_KEY = env.secret("JWT_SHARED_KEY")
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY", default=True) else None
+SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]
+SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=True)
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+env.refuse_problems()

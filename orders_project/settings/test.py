@@ -1,0 +1,18 @@
+"""Tests: short time limits; the address of the real mongod and of the peers is filled in by tests/conftest.py."""
+
+from orders_project.settings.base import *  # noqa: F403
+
+SECRET_KEY = "test-only-0123456789-0123456789-0123456789-0123"  # noqa: S105
+ALLOWED_HOSTS = ["*"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True
+MAX_RETRIES = 1
+RETRY_DELAY = 0.01
+REQUEST_DEADLINE = 2.0
+PEER_CONNECT_TIMEOUT = 0.3
+PEER_READ_TIMEOUT = 0.4
+BREAKER_THRESHOLD = 1000
+STOCK_RETRY_DELAY = 0.01
+STOCK_RETRY_MAX_DELAY = 0.05
+WORKER_INTERVAL = 0.05

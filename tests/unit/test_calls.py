@@ -1,0 +1,45 @@
+"""How an id becomes part of a path, and what of a foreign text comes into a message."""
+
+import pytest
+
+from integrations.calls import segment
+from integrations.transport import MAX_DETAIL, Reply, one_line
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("17", "17"),
+        ("665f1c0a9b1e8a0012a40001", "665f1c0a9b1e8a0012a40001"),
+        ("a/../b?c=1#d", "a%2F..%2Fb%3Fc%3D1%23d"),
+        ("ä \n", "%C3%A4%20%0A"),
+        ("...", "..."),
+    ],
+)
+def test_an_id_is_quoted_as_one_segment(value: str, quoted: str) -> None:
+    assert segment(value) == quoted
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "x" * 201, "\ud800"])
+def test_what_cannot_be_a_segment_is_none(value: str) -> None:
+    assert segment(value) is None
+
+
+def test_foreign_text_is_cut_to_one_printable_line() -> None:
+    assert one_line("a\r\nERROR forged\x1b[31m") == "a  ERROR forged [31m"
+    assert len(one_line("x" * 10_000)) == MAX_DETAIL
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"detail": "Too few"}', "Too few"),
+        (b'{"message": "Unknown"}', "Unknown"),
+        (b'{"detail": [{"loc": ["path"]}]}', "[{'loc': ['path']}]"),
+        (b"{}", ""),
+        (b"<h1>Bad Gateway</h1>", "<h1>Bad Gateway</h1>"),
+        (b"\xff\xfe", "\N{REPLACEMENT CHARACTER}" * 2),
+    ],
+)
+def test_the_words_of_a_refusal_are_found(body: bytes, detail: str) -> None:
+    assert Reply(400, {}, body).detail() == detail
