@@ -15,7 +15,7 @@ from django.conf import settings
 PROBE_WAIT = 1.0  # s; what others are told while one call finds out whether the peer is back
 
 
-class _Fault(Exception):  # noqa: N818
+class _Fault(Exception):
     """Something that speaks against the peer: no connection, no answer, a 5xx."""
 
 
@@ -53,6 +53,10 @@ class Breakers:
     """The breakers of this process. A peer at another address, or under other settings, is another peer."""
 
     def __init__(self) -> None:
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget all, after a fork: a thread of the parent may hold one of the locks."""
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str, int, float], Breaker] = {}
 
@@ -73,12 +77,4 @@ class Breakers:
 
 
 breakers = Breakers()
-
-
-def _start_afresh() -> None:
-    """Start with locks of one's own: a thread of the parent may have held his."""
-    global breakers
-    breakers = Breakers()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=breakers.start_afresh)

@@ -17,7 +17,7 @@ class PeerError(Exception):
         self.repeatable = repeatable
 
 
-class PeerUnavailable(PeerError):  # noqa: N818 - named as what it says
+class PeerUnavailable(PeerError):
     """Surely nothing was done: not sent (no connection, no time left) or not acted (429, 503, 401, 403).
 
     For a read: there is no usable answer.
@@ -31,7 +31,7 @@ class BreakerOpen(PeerUnavailable):
         super().__init__(peer, "not asked: its last calls failed", retry_after=retry_after, repeatable=False)
 
 
-class PeerRefused(PeerError):  # noqa: N818
+class PeerRefused(PeerError):
     """The peer's final no to a write: it has not acted and will not. `status` is that of the answer."""
 
     def __init__(self, peer: str, detail: str, *, status: int) -> None:
@@ -39,5 +39,5 @@ class PeerRefused(PeerError):  # noqa: N818
         self.status = status
 
 
-class OutcomeUnknown(PeerError):  # noqa: N818
+class OutcomeUnknown(PeerError):
     """A write that was sent, or part of it, and whose effect nobody here knows."""

@@ -76,18 +76,19 @@ def write(
     not_acted: Collection[int],
     honours_keys: bool,
     retries: bool = True,
+    repeated: bool = False,
 ) -> T:
     """Have something done, and return what `interpret` makes of the answer (a 2xx).
 
     `not_acted` are the statuses by which the peer says that it did nothing and may be asked again. Where it
     does not honour idempotency keys, nothing is repeated that may have acted. Not begun with less than one
-    timeout left.
+    timeout left. `repeated` says that the same, with the same key, may have been sent before this call.
 
     :raises PeerUnavailable: if surely nothing was done.
     :raises PeerRefused: if the peer said no, and finally.
     :raises OutcomeUnknown: if it may have been done, be it by an earlier attempt than the last.
     """
-    unknown_before = False
+    unknown_before = repeated
 
     def attempt() -> T:
         nonlocal unknown_before

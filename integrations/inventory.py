@@ -76,9 +76,19 @@ def _availability(reply: Reply) -> Availability:
 
 
 def reserve(
-    product_id: str, quantity: int, *, order_id: str, key: str, deadline: Deadline, retries: bool = True
+    product_id: str,
+    quantity: int,
+    *,
+    order_id: str,
+    key: str,
+    deadline: Deadline,
+    retries: bool = True,
+    repeated: bool = False,
 ) -> Reservation:
     """Set `quantity` units aside for an order: all of them or none. `key` is the idempotency key of the line.
+
+    `repeated` says that the same may have been sent before, to a peer that honours keys: then "not sent" or a
+    conflict (409) now says nothing of what happened then, and the outcome is unknown.
 
     :raises PeerUnavailable: if surely nothing was set aside; later it may be.
     :raises PeerRefused: if the peer said no: too little stock (400), no such product (404).
@@ -92,13 +102,22 @@ def reserve(
         return Reservation(quantity, _count(body.get("available_quantity")))
 
     call = _change("reserve", product_id, quantity, order_id, key)
-    return _write(call, interpret, deadline=deadline, retries=retries)
+    return _write(call, interpret, deadline=deadline, retries=retries, repeated=repeated)
 
 
 def release(
-    product_id: str, quantity: int, *, order_id: str, key: str, deadline: Deadline, retries: bool = True
+    product_id: str,
+    quantity: int,
+    *,
+    order_id: str,
+    key: str,
+    deadline: Deadline,
+    retries: bool = True,
+    repeated: bool = False,
 ) -> Release:
     """Give back up to `quantity` reserved units. The peer may give back fewer: whoever calls compares.
+
+    `repeated` is as for `reserve`.
 
     :raises PeerUnavailable: if surely nothing was given back; later it may be.
     :raises PeerRefused: if the peer said no: nothing reserved (400), no such product (404).
@@ -112,7 +131,7 @@ def release(
         return Release(released)
 
     call = _change("release", product_id, quantity, order_id, key)
-    return _write(call, interpret, deadline=deadline, retries=retries)
+    return _write(call, interpret, deadline=deadline, retries=retries, repeated=repeated)
 
 
 def stock(product_id: str, *, deadline: Deadline, retries: bool = True) -> StockLevel | None:
@@ -157,7 +176,7 @@ def _change(operation: str, product_id: str, quantity: int, order_id: str, key: 
     return http.Call(PEER, operation, "POST", f"/inventory/{operation}", body=body, headers=headers)
 
 
-def _write(call: http.Call, interpret: Callable[[Reply], T], *, deadline: Deadline, retries: bool) -> T:
+def _write(call: http.Call, interpret: Callable[[Reply], T], *, deadline: Deadline, retries: bool, repeated: bool) -> T:
     return http.write(
         call,
         interpret,
@@ -165,6 +184,7 @@ def _write(call: http.Call, interpret: Callable[[Reply], T], *, deadline: Deadli
         not_acted=settings.INVENTORY_NOT_ACTED_STATUSES,
         honours_keys=settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY,
         retries=retries,
+        repeated=repeated,
     )
 
 

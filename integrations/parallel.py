@@ -18,6 +18,10 @@ class _Threads:
     """The threads of this process (settings.PEER_THREADS at most), started when first needed."""
 
     def __init__(self) -> None:
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget all, after a fork: it copies no threads."""
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 
@@ -35,20 +39,12 @@ class _Threads:
 
 
 _threads = _Threads()
+os.register_at_fork(after_in_child=_threads.start_afresh)
 
 
 def reset() -> None:
     """End the threads, once they are done with what they do; the next `gather` starts new ones. For tests."""
     _threads.stop()
-
-
-def _start_afresh() -> None:
-    """Forget the parent's threads: a fork does not copy them."""
-    global _threads
-    _threads = _Threads()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
 
 
 def gather(*thunks: Callable[[], T]) -> list[T | PeerError]:

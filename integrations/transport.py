@@ -27,15 +27,15 @@ _CHUNK = 64 * 1024
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
-class NotSent(Exception):  # noqa: N818 - as the design calls it
+class NotSent(Exception):
     """Not a byte of the request left this machine."""
 
 
-class Lost(Exception):  # noqa: N818
+class Lost(Exception):
     """The request, or part of it, was sent, and there is no complete answer."""
 
 
-class Unexpected(ValueError):  # noqa: N818
+class Unexpected(ValueError):
     """A complete answer that does not say what it should."""
 
 
@@ -88,6 +88,10 @@ class Sessions:
     """The sessions of this process by peer, made when first needed."""
 
     def __init__(self) -> None:
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget all, after a fork: the sockets stay the parent's, and a thread of his may hold the lock."""
         self._lock = threading.Lock()
         self._made: dict[str, requests.Session] = {}
 
@@ -119,15 +123,7 @@ def _session() -> requests.Session:
 
 
 sessions = Sessions()
-
-
-def _start_afresh() -> None:
-    """Forget the parent's sessions, and the lock that a thread of his may have held; its sockets stay his."""
-    global sessions
-    sessions = Sessions()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=sessions.start_afresh)
 
 
 def exchange(session: requests.Session, request: requests.PreparedRequest, timeout: urllib3.Timeout) -> Reply:

@@ -5,9 +5,8 @@ may use one directory at once: the first starts the server, the others share it,
 it. Who uses it is told by file locks, which the kernel drops with their process, so a `kill -9` leaves nothing
 to clean up: a server that outlived everybody is simply taken over by the next one to come.
 
-In the directory: `db/` is the server's, `port` says where it listens, `users.lock` is held by each user (shared)
-and `starter.lock` by whoever is starting or stopping, `mongod.log` is the server's output, `.log.1` that of the
-run before.
+In the directory: `db/` is the server's, `port` says where it listens, each user holds `users.lock` (shared) and
+whoever is starting or stopping `starter.lock`; `mongod.log` is the server's output, `.log.1` that of the last run.
 """
 
 import contextlib
@@ -36,6 +35,7 @@ from orders_project.mongod import (
 
 PORT_TAKEN = 48
 """mongod's exit code; a port that was free a moment ago may be taken by the time that mongod binds it."""
+__all__ = ["EmbeddedMongo", "EmbeddedMongoError"]
 _left_to_others: list[subprocess.Popen[bytes]] = []
 """Servers that this process started and others still use; Python would complain about the lost children."""
 _POLL = 0.02

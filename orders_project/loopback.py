@@ -1,4 +1,4 @@
-"""What programs on one machine need to get along: ports on loopback, and locks on files."""
+"""What programs on one machine need to get along: a directory, locks on its files, ports on loopback."""
 
 import contextlib
 import os
@@ -13,6 +13,12 @@ if sys.platform != "win32":
 HOST = "127.0.0.1"
 _LISTENING = "0A"
 """The state TCP_LISTEN in /proc/net/tcp."""
+
+
+def data_dir() -> Path:
+    """Return the directory of everything that a development run keeps: DATA_DIR, else `.data` in the project."""
+    given = os.environ.get("DATA_DIR", "").strip()
+    return Path(given).resolve() if given else Path(__file__).resolve().parent.parent / ".data"
 
 
 def lock(file: IO[str], *, exclusive: bool) -> bool:
@@ -52,6 +58,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def reachable(host: str) -> str:
+    """Return where a client on this machine reaches a server that was told to listen on `host`."""
+    return HOST if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
 
 
 def listener(port: int) -> int | None:

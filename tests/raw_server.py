@@ -80,6 +80,16 @@ def dribble(content: bytes, *, every: float) -> Act:
     return act
 
 
+def flood(content: bytes) -> Act:
+    """Send these bytes again and again, until nobody listens."""
+
+    def act(connection: socket.socket) -> bool:
+        while True:
+            connection.sendall(content)
+
+    return act
+
+
 class RawServer:
     """Plays a script to whoever connects; a context manager."""
 

@@ -74,7 +74,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _start(sandbox: Sandbox, client: MongoClient[dict[str, Any]], app_name: str, *, demo: bool) -> None:
     try:
-        pass
+        abort_orphans(client, app_name)
         if demo:
             seed(sandbox.control)
         sandbox.start()

@@ -1,0 +1,5 @@
+"""The backoffice: pages over the same services that the API uses."""
+
+from orders.admin.order_admin import OrderAdmin
+
+__all__ = ["OrderAdmin"]

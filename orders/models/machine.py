@@ -17,6 +17,11 @@ class Edge:
     permission: str | None
     doc: str
 
+    @property
+    def label(self) -> str:
+        """The transition's name for people, e.g. `Start processing`."""
+        return self.name.replace("_", " ").capitalize()
+
 
 @cache
 def edges() -> tuple[Edge, ...]:

@@ -32,6 +32,7 @@ from tests.raw_server import (
     cut,
     deaf_server,
     dribble,
+    flood,
     head,
     raw,
     stall,
@@ -115,7 +116,7 @@ def read(*, left: float = 5, known: tuple[int, ...] = (), retries: bool = True) 
     )
 
 
-def write(*, left: float = 5, honours_keys: bool = False, retries: bool = True) -> object:
+def write(*, left: float = 5, honours_keys: bool = False, retries: bool = True, repeated: bool = False) -> object:
     call = http.Call(PEER, "do", "POST", "/thing", body={"n": 1}, headers={"Idempotency-Key": "k"})
     return http.write(
         call,
@@ -124,6 +125,7 @@ def write(*, left: float = 5, honours_keys: bool = False, retries: bool = True) 
         not_acted=(429, 503),
         honours_keys=honours_keys,
         retries=retries,
+        repeated=repeated,
     )
 
 
@@ -351,6 +353,7 @@ UNKNOWN: dict[str, Act] = {
     "dribbled headers": dribble(head(200), every=0.05),
     "dribbled body": lambda c: c.sendall(head(200)) or dribble(b'{"done": true}      ', every=0.05)(c),
     "continue for ever": dribble(b"HTTP/1.1 100 Continue\r\n\r\n" * 10, every=0.03),
+    "continue without a pause": flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "a body too large": cut(LARGE),
     "no body": answer(204, b""),
     "no JSON": answer(200, b"<html>"),
@@ -435,6 +438,16 @@ def test_a_conflict_that_stays_one_after_an_unknown_attempt_stays_unknown(
     serve(cut(), answer(409, {"detail": "in progress"}))
     with pytest.raises(OutcomeUnknown, match=r"may have acted.*in progress"):
         write(honours_keys=True)
+
+
+@pytest.mark.parametrize("status", [409, 503])
+def test_what_may_have_been_sent_before_the_call_counts_as_an_unknown_attempt(
+    serve: Callable[..., RawServer], status: int
+) -> None:
+    server = serve(answer(status))
+    with pytest.raises(OutcomeUnknown, match=f"may have acted.*{status}"):
+        write(honours_keys=True, retries=False, repeated=True)
+    assert len(server.requests) == 1
 
 
 # A read

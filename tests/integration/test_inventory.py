@@ -12,7 +12,7 @@ from integrations.inventory import Availability, Release, Reservation, StockLeve
 from integrations.sandbox import Sandbox, Stock
 from tests.raw_server import RawServer, answer
 
-LAMP = "665f1c0a9b1e8a0012a4000d"
+LAMP = "665f1c0a9b1e8a0012a4aaaa"
 UNKNOWN = "665f1c0a9b1e8a0012a4ffff"
 
 
@@ -192,6 +192,15 @@ def test_a_peer_that_is_down_was_not_sent_anything(stocked: Sandbox) -> None:
     finally:
         stocked.start()
     assert stocked.control.stock(LAMP) == Stock(7, 3, 10)
+
+
+def test_a_repeated_change_that_is_not_sent_leaves_the_outcome_unknown(honouring: Sandbox) -> None:
+    honouring.stop()
+    try:
+        with pytest.raises(OutcomeUnknown, match="may have acted; the last one: not sent"):
+            inventory.release(LAMP, 2, order_id="o1", key="k", deadline=deadline(), repeated=True)
+    finally:
+        honouring.start()
 
 
 RESERVED = {"reserved": True, "quantity": 2, "available_quantity": 5}

@@ -13,7 +13,7 @@ from integrations.products import Product
 from integrations.sandbox import Sandbox
 from tests.raw_server import RawServer, answer
 
-LAMP = "665f1c0a9b1e8a0012a4000d"
+LAMP = "665f1c0a9b1e8a0012a4aaaa"
 
 
 @pytest.fixture(autouse=True)

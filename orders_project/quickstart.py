@@ -1,0 +1,216 @@
+"""Everything that the service needs, on this machine, from one command: what `make run` calls.
+
+The database, the peers (stand-ins for what no setting names), migrations, demo data, the worker and the web server
+are processes of their own; this one starts them in that order, watches them, and ends them in the opposite order.
+It knows nothing of Django: `manage.py quickstart --prepare` is the part that does, and runs as a child.
+"""
+
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, TypeVar
+
+from orders_project import loopback
+from orders_project.children import ROOT, Child, ChildError, Register, Restarted
+from orders_project.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+
+PEERS = ("USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL")
+SANDBOX_PORT = 8010
+"""Where development settings look for the sandbox; another one is chosen while that is taken."""
+MANAGE = [sys.executable, str(ROOT / "manage.py")]
+_READY_PATIENCE = 60.0
+C = TypeVar("C", bound=Child)
+
+
+class CannotRunError(Exception):
+    """The quickstart cannot go on; the message is one line with a way out."""
+
+
+def main() -> int:
+    """Run it all until Ctrl-C or SIGTERM; return 0 then, 2 (and one line on stderr) if something is in the way."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as stack:
+            Quickstart(stack, loopback.data_dir(), dict(os.environ)).run()
+    except KeyboardInterrupt:
+        say("Everything has ended. The data are kept; make run goes on with them.")
+    except (CannotRunError, ChildError, EmbeddedMongoError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+class Quickstart:
+    """One run, all of whose processes end with `stack`.
+
+    :param data: the directory for the database, logs and notes.
+    :param environment: the settings for the children; what is missing there is filled in.
+    """
+
+    def __init__(self, stack: ExitStack, data: Path, environment: dict[str, str]) -> None:
+        self._stack = stack
+        self._data = data
+        self._environment = environment | {
+            "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
+            "PYTHONUNBUFFERED": "1",
+            "DATA_DIR": str(data),
+        }
+        self._host = environment.get("BIND_HOST") or loopback.HOST
+        self._port = _port(environment.get("PORT") or "8001")
+        self._register = Register(data / "children.json")
+        self._children: list[Child] = []
+        self._mongo: EmbeddedMongo | None = None
+
+    def run(self) -> None:
+        """Bring everything up, print the card, and watch.
+
+        :raises CannotRunError: if the port is taken or a run is under way.
+        :raises ChildError: if a child fails.
+        :raises EmbeddedMongoError: if the database cannot be started.
+        :raises KeyboardInterrupt: when told to end.
+        """
+        self._stack.enter_context(_hold(self._data))
+        self._register.end_leftovers()
+        _refuse_taken(self._host, self._port)
+        self._provide_database()
+        self._provide_peers()
+        card = self._prepare()
+        web = self._start(Child, "gunicorn", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf")
+        self._await_ready(web)
+        worker = self._start(Restarted, "worker", MANAGE[1], "settle_stock", "--loop")
+        say(f"\n{card.read_text().rstrip()}\n\nCtrl-C ends everything. Logs: {self._data / 'logs'}")
+        self._watch(worker)
+
+    def _provide_database(self) -> None:
+        if self._environment.get("MONGODB_URI"):
+            return
+        say("Starting MongoDB …")
+        self._mongo = EmbeddedMongo(self._data / "mongo")
+        self._stack.callback(self._mongo.stop)
+        self._environment["MONGODB_URI"] = self._mongo.start().uri
+
+    def _provide_peers(self) -> None:
+        if all(self._environment.get(name) for name in PEERS):
+            return
+        say("Starting the sandbox: users, products and inventory …")
+        wanted = _port(self._environment.get("SANDBOX_PORT") or str(SANDBOX_PORT), "SANDBOX_PORT")
+        database = f"{self._environment.get('MONGODB_DB') or 'order_db'}_sandbox"
+        self._environment.setdefault("SANDBOX_MONGODB_DB", database)
+        port = wanted if loopback.is_free(wanted) else 0
+        sandbox = self._start(Child, "sandbox", "-m", "integrations.sandbox", "--port", str(port))
+        url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_PATIENCE)
+        for name in PEERS:
+            self._environment[name] = self._environment.get(name) or url[0]
+        note = self._data / "sandbox.port"
+        note.write_text(url[1])
+        self._stack.callback(note.unlink, missing_ok=True)
+
+    def _prepare(self) -> Path:
+        say("Preparing the database …")
+        card = self._data / "card.txt"
+        step = Child("preparing the database", [*MANAGE, "quickstart", "--prepare", str(card)])
+        self._stack.callback(step.stop)
+        step.start(self._environment).finish()
+        return card
+
+    def _start(self, kind: type[C], name: str, *arguments: str) -> C:
+        logs = self._data / "logs"
+        logs.mkdir(exist_ok=True)
+        child = kind(name, [sys.executable, *arguments], log=logs / f"{name}.log")
+        self._stack.callback(child.stop)
+        self._children.append(child.start(self._environment))
+        self._register.note(self._children)
+        return child
+
+    def _await_ready(self, web: Child) -> None:
+        url = f"http://{loopback.reachable(self._host)}:{self._port}/health/ready"
+        deadline = time.monotonic() + _READY_PATIENCE
+        while (answer := _ask(url)) != "200":
+            if not web.running:
+                raise web.failure()
+            if time.monotonic() > deadline:
+                raise ChildError(f"The service is not ready ({answer}); its log: {web.log}")
+            time.sleep(0.05)
+
+    def _watch(self, worker: Restarted) -> None:
+        while True:
+            time.sleep(0.5)
+            if self._mongo is not None and not self._mongo.running:
+                raise ChildError(f"MongoDB ended unexpectedly; its log: {self._mongo.log}")
+            for child in self._children:
+                if child is not worker and not child.running:
+                    raise child.failure()
+            if news := worker.look_after(self._environment):
+                say(news)
+                self._register.note(self._children)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the end is under way, and its waits are limited
+    raise KeyboardInterrupt
+
+
+def _port(given: str, name: str = "PORT") -> int:
+    if not given.isdecimal() or not 1 <= int(given) <= 65535:
+        raise CannotRunError(f"{name}={given} is not a port: set a number from 1 to 65535")
+    return int(given)
+
+
+def _hold(data: Path) -> IO[str]:
+    """Make the directory and hold it for this run, until the returned file is closed.
+
+    :raises CannotRunError: if it cannot be made, or another run has it.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        file = (data / "quickstart.lock").open("a+")
+    except OSError as error:
+        raise CannotRunError(f"{data} cannot be used: {error.strerror}. Set DATA_DIR to another.") from error
+    if loopback.lock(file, exclusive=True):
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return file
+    with file:
+        file.seek(0)
+        raise CannotRunError(
+            f"make run is already running here (process {file.read().strip()}): use that one, end it,"
+            " or set DATA_DIR and PORT for a second one."
+        )
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    try:
+        if loopback.is_free(port, host):
+            return
+    except OSError as error:
+        raise CannotRunError(f"Cannot listen on {host}:{port}: {error.strerror}. Set BIND_HOST or PORT.") from error
+    pid = loopback.listener(port)
+    whose = f" by process {pid}" if pid else ""
+    raise CannotRunError(f"Port {port} is taken{whose}: end it, or set another, as in PORT={port + 1} make run")
+
+
+def _ask(url: str) -> str:
+    """Return the status of a GET as text, or why there is none."""
+    with suppress(OSError):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - an address of our own
+                return str(response.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return f"{error.code}: {error.read(500).decode(errors='replace')}"
+    return "no answer"
