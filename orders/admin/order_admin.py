@@ -26,7 +26,7 @@ admin.site.index_title = "Backoffice"
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin[Order]):
+class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""
 
     list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")
