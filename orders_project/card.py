@@ -61,5 +61,12 @@ def _curl(url: str, bearer: str, user_id: str) -> str:
         },
     }
     headers = (f"Authorization: Bearer {bearer}", "Content-Type: application/json")
-    parts = ["curl", "-i", url, *(part for header in headers for part in ("-H", header)), "-d", orjson.dumps(body).decode()]
+    parts = [
+        "curl",
+        "-i",
+        url,
+        *(part for header in headers for part in ("-H", header)),
+        "-d",
+        orjson.dumps(body).decode(),
+    ]
     return shlex.join(parts)

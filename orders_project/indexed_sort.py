@@ -49,5 +49,5 @@ def _without_identities(stage: Stage) -> Stage:
 
 
 def _only_includes(stage: Stage, sort: dict[str, int]) -> bool:
-    fields = stage.get("$project")
+    fields: Stage = stage.get("$project", {})
     return bool(fields) and all(value in (1, True) for value in fields.values()) and sort.keys() <= fields.keys()

@@ -19,10 +19,11 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
-        token = request_id.set(given if ACCEPTED.match(given) else uuid.uuid4().hex)
+        accepted = given if ACCEPTED.match(given) else uuid.uuid4().hex
+        token = request_id.set(accepted)
         try:
             response = self.get_response(request)
-            response["X-Request-ID"] = request_id.get()
+            response["X-Request-ID"] = accepted
             return response
         finally:
             request_id.reset(token)

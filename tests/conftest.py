@@ -100,4 +100,3 @@ def api(live_server_url: str, sandbox: Sandbox) -> Iterator[Callable[..., ApiCli
     yield make
     for client in made:
         client.close()
-

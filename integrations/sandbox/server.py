@@ -136,7 +136,7 @@ class PeerServer(ThreadingHTTPServer):
             self._open.discard(request)
             self._changed.notify_all()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - inherited
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what broke a connection; a client that went away is no error."""
         gone = isinstance(sys.exception(), ConnectionError | TimeoutError)
         level = logging.DEBUG if gone else logging.ERROR

@@ -1,13 +1,14 @@
 """Orders in the backoffice: found, read, and moved on by buttons. Nothing is saved but through the services."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ admin.site.index_title = "Backoffice"
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OrderAdmin(admin.ModelAdmin):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""
 
     list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")
@@ -108,7 +109,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         order = self.get_object(request, object_id)
         if order is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            raise Http404
         self._change_status(request, order)
         return HttpResponseRedirect(reverse("admin:orders_order_change", args=[object_id]))
 
@@ -134,4 +135,4 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _actor(request: HttpRequest) -> Actor:
-    return access.staff(request.user, request_id=request_id.get() or "")
+    return access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")

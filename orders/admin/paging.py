@@ -8,7 +8,7 @@ from django.utils.functional import cached_property
 MOST_COUNTED = 2_000
 
 
-class CappedPaginator(Paginator):  # type: ignore[type-arg]
+class CappedPaginator(Paginator):
     """Counts up to MOST_COUNTED orders, by their ids off the index; whoever wants more filters or searches."""
 
     @cached_property

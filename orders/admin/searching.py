@@ -1,6 +1,7 @@
 """What staff type into the search box: an order number, an id, or a user."""
 
 import re
+from contextlib import suppress
 
 from bson import ObjectId
 from django.db.models import Q
@@ -21,8 +22,6 @@ def query_for(text: str) -> Q | None:
         found |= Q(number="-".join((letters[:4], letters[4:8], letters[8:])))
     if re.fullmatch(r"[0-9a-fA-F]{24}", text):
         found |= Q(pk=ObjectId(text))
-    try:
+    with suppress(MalformedUserId):
         found |= Q(user_id=canonical(text))
-    except MalformedUserId:
-        pass
     return found or None

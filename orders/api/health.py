@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import timeout
@@ -12,6 +12,7 @@ from integrations import inventory, products, users
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
 from integrations.parallel import gather
+from orders.models.database import database
 
 PATIENCE = 2.0
 """Seconds that each check may take."""
@@ -25,7 +26,7 @@ def health(request: HttpRequest) -> JsonResponse:
 
 
 def ready(request: HttpRequest) -> JsonResponse:
-    """GET /health/ready: 503 without MongoDB; 200 and `degraded` without a peer, since orders can be read and changed."""
+    """GET /health/ready: 503 without MongoDB; without a peer 200 and `degraded`: orders can be read and changed."""
     deadline = Deadline.after(PATIENCE)
     mongodb = _database_answers()
     checks: dict[str, Callable[..., object]] = {
@@ -53,4 +54,4 @@ def _database_answers() -> bool:
 @wrap_database_errors
 def _ping() -> None:
     with timeout(PATIENCE):
-        connection.database.command("ping")
+        database().command("ping")

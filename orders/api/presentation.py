@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from orders.models.database import Document
 from orders.models.machine import edges_from
 from orders.models.states import PUBLIC_STATUSES
-from orders.models.writes import Document
 from orders.services.access import Actor
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "state", "postal_code", "country")

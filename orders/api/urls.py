@@ -11,7 +11,7 @@ from orders.api.views import OrderViewSet
 
 def route(address: str, **methods: str) -> list[URLPattern]:
     """An address of orders, and the same with the other ending; `methods` maps HTTP methods to view methods."""
-    view: Callable[..., Any] = OrderViewSet.as_view(methods)
+    view: Callable[..., Any] = OrderViewSet.as_view(dict(methods))
     return [path(address, view), path(address[:-1] if address.endswith("/") else f"{address}/", view)]
 
 

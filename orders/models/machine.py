@@ -31,7 +31,7 @@ def edges() -> tuple[Edge, ...]:
             name=transition.name,
             source=str(transition.source),
             target=str(transition.target),
-            permission=transition.permission,
+            permission=str(transition.permission) if transition.permission else None,
             doc=(getattr(Order, transition.name).__doc__ or "").strip(),
         )
         for transition in Order._meta.get_field("status").get_all_transitions(Order)

@@ -18,8 +18,9 @@ from orders.models.states import LineState, Status, StockEffect
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def every_line_reserved(order: "Order") -> bool:
+def every_line_reserved(order: models.Model) -> bool:
     """Tell whether each line's reservation is certain: only then is an order placed."""
+    assert isinstance(order, Order)  # noqa: S101 - django_fsm promises no more than a model
     return bool(order.items) and all(item.stock.state == LineState.RESERVED for item in order.items)
 
 
@@ -44,7 +45,7 @@ class Order(models.Model):
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OrderQuerySet.as_manager()
+    objects = OrderQuerySet.as_manager()  # type: ignore[django-manager-missing]
 
     stock_effect = StockEffect.NOTHING
     """Set by a transition: what its write must do to the reserved lines."""

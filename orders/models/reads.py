@@ -6,14 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from django.db import connection
 from django_mongodb_backend.query import wrap_database_errors
 
+from orders.models.database import Document, database
 from orders.models.order import EPOCH, Order
 from orders.models.states import PUBLIC_STATUSES
-from orders.models.writes import Document, orders
+from orders.models.writes import orders
 
-PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(("number", "user_id", "status", "version", "user_verified", "total_price", "shipping_address", "created_at", "updated_at", "items.product_id", "items.quantity", "items.price"), 1)  # fmt: skip
+PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
+    (
+        *("number", "user_id", "user_verified", "status", "version", "total_price", "shipping_address"),
+        *("items.product_id", "items.quantity", "items.price", "created_at", "updated_at"),
+    ),
+    1,
+)
 PUBLIC = {"$in": list(PUBLIC_STATUSES)}
 
 
@@ -93,7 +99,8 @@ def get_whole(order_id: ObjectId) -> Document | None:
 @wrap_database_errors
 def server_time() -> datetime:
     """What mongod's clock says (naive UTC): leases are compared with no other."""
-    return connection.database.command("hello")["localTime"]
+    now: datetime = database().command("hello")["localTime"]
+    return now
 
 
 @wrap_database_errors

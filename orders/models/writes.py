@@ -20,17 +20,17 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
+from orders.models.database import Document, collection
 from orders.models.order import EPOCH, Order
 from orders.models.states import OWED_STATES, Call, LineState, Status
 
-Document = dict[str, Any]
 Expression = Any
 """A MongoDB aggregation expression."""
 
 
 def orders() -> Collection[Document]:
-    """The collection of orders, for reads and writes without model instances."""
-    return connection.database[Order._meta.db_table]
+    """The collection of orders."""
+    return collection(Order._meta.db_table)
 
 
 def new_id() -> str:
@@ -225,7 +225,7 @@ def _landed(proof: Document) -> Document | None:
 def _document(order: Order) -> Document:
     """The order as it is stored, converted field by field as the ORM would; empty fields are left out."""
     document = {
-        field.column: field.get_db_prep_save(field.pre_save(order, add=True), connection)
+        str(field.column): field.get_db_prep_save(field.pre_save(order, add=True), connection)
         for field in Order._meta.concrete_fields
     }
     return {name: value for name, value in document.items() if value is not None}

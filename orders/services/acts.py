@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orders.models.writes import Document, history_entry
+from orders.models.database import Document
+from orders.models.writes import history_entry
 from orders.services.access import Actor
 
 

@@ -13,15 +13,15 @@ from typing import Any
 import orjson
 from bson import ObjectId
 from django.conf import settings
-from django.db import connection
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
 from orders.models import reads
+from orders.models.database import Document, collection
 from orders.models.idempotency import IdempotencyKey
 from orders.models.states import PUBLIC_STATUSES, Status
-from orders.models.writes import Document, literal, milliseconds, new_id
+from orders.models.writes import literal, milliseconds, new_id
 from orders.services.errors import OrderError
 
 RETRY_AFTER = 2
@@ -79,7 +79,7 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     order = reads.get_whole(found["order_id"])
     if order and order["status"] in PUBLIC_STATUSES:
         return Ticket(order["_id"], placed=order)
-    taken = None
+    taken: Document | None = None
     if order is None:
         taken = _take_over(found, found["order_id"], attempt, lapsed=True)
     elif order["status"] == Status.REJECTED:
@@ -100,12 +100,13 @@ def _insert_or_find(key_id: str, fingerprint: str, order_id: ObjectId, attempt: 
     mine = {"_id": key_id, "fingerprint": fingerprint, "order_id": order_id, "attempt": attempt}
     absent = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
     mine_with_times = {"$mergeObjects": [literal(mine), _times()]}
-    found: Document = _keys().find_one_and_update(
+    found: Document | None = _keys().find_one_and_update(
         {"_id": key_id},
         [{"$replaceWith": {"$cond": [absent, mine_with_times, "$$ROOT"]}}],
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
+    assert found is not None  # noqa: S101 - an upsert leaves a document
     return found
 
 
@@ -125,4 +126,4 @@ def _times() -> Document:
 
 
 def _keys() -> Collection[Document]:
-    return connection.database[IdempotencyKey._meta.db_table]
+    return collection(IdempotencyKey._meta.db_table)

@@ -21,11 +21,12 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError
 
 from integrations.deadline import Deadline
+from orders.models.database import Document
 from orders.models.money import to_cents
 from orders.models.order import Order
 from orders.models.parts import Address, Item, Stock
 from orders.models.states import Call, LineState, Status
-from orders.models.writes import Document, LineStock, guarded_write, insert_draft, lines_by_index, new_id
+from orders.models.writes import LineStock, guarded_write, insert_draft, lines_by_index, new_id
 from orders.services import idempotency
 from orders.services.acts import Act
 from orders.services.errors import OrderError
@@ -99,7 +100,7 @@ def place_order(
     except Exception:
         _free_key(ticket)
         raise
-    order.id = ticket.order_id
+    order.pk = ticket.order_id
     return Placement(_reserve_and_place(order, act, deadline))
 
 
@@ -186,7 +187,7 @@ def _claim_of_draft(order: Order, attempt: str, lease: Deadline) -> Claim:
     lines = (
         Line(index, item.product_id, item.quantity, Call.RESERVE, attempts=1) for index, item in enumerate(order.items)
     )
-    return Claim(order.id, attempt, lease, tuple(lines))
+    return Claim(order.pk, attempt, lease, tuple(lines))
 
 
 def _place(order: Order, claim: Claim, act: Act) -> Document:
@@ -194,7 +195,7 @@ def _place(order: Order, claim: Claim, act: Act) -> Document:
         item.stock = Stock(state=LineState.RESERVED, attempts=1)
     order.place()
     placed = guarded_write(
-        order.id,
+        order.pk,
         guard={"status": Status.PLACING.value}
         | {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines},
         entries=[act.entry("place", source=Status.PLACING.value, target=order.status)],

@@ -10,8 +10,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.models import reads
+from orders.models.database import Document
 from orders.models.states import OWED_STATES, Call, LineState
-from orders.models.writes import Document, LineStock, new_id, postpone
+from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
 from orders.services.acts import Act
 from orders.services.stock import Claim, Outcome, claim_of, new_lease, settle, talk, turn_away, write_lines
@@ -99,7 +100,7 @@ def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Cl
 
 
 def _is_live(attempt: Document | None, now: datetime) -> bool:
-    return bool(attempt) and attempt["until"] > now
+    return attempt is not None and attempt["until"] > now
 
 
 def _claimed(stock: Document, attempt: str) -> LineStock:

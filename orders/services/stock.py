@@ -18,9 +18,10 @@ from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.parallel import gather
+from orders.models.database import Document
 from orders.models.order import Order
 from orders.models.states import Call, LineState, Status
-from orders.models.writes import Document, LineStock, guarded_write, lines_by_index, lines_released, new_id
+from orders.models.writes import LineStock, guarded_write, lines_by_index, lines_released, new_id
 from orders.services.acts import Act
 
 

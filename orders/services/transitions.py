@@ -10,10 +10,11 @@ from django_fsm import can_proceed
 
 from integrations.deadline import Deadline
 from orders.models import reads
+from orders.models.database import Document
 from orders.models.machine import Edge, edges_from
 from orders.models.order import Order
 from orders.models.states import StockEffect
-from orders.models.writes import Document, Expression, guarded_write, lines_released, lines_used, new_id
+from orders.models.writes import Expression, guarded_write, lines_released, lines_used, new_id
 from orders.services.access import OrderNotFound
 from orders.services.acts import Act
 from orders.services.errors import OrderError
@@ -132,7 +133,7 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
     method()
     attempt, lease = new_id(), new_lease()
     written = guarded_write(
-        order.id,
+        order.pk,
         guard={"status": source, "version": version},
         entries=[act.entry(edge.name, source=source, target=order.status)],
         fields={"status": order.status},
@@ -169,7 +170,7 @@ def _release(written: Document, attempt: str, lease: Deadline, act: Act, deadlin
 def _stale(order: Order, expected_version: int) -> StaleOrder:
     changes = [
         {"at": entry["at"], "act": entry["act"], "actor": entry["actor"], "to": entry["to"]}
-        for entry in reads.changes_since(order.id, expected_version)
+        for entry in reads.changes_since(order.pk, expected_version)
     ]
     return StaleOrder(
         f"This order has changed: it is at version {order.version}, you saw version {expected_version}.",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
+from typing import cast
 
 from django.conf import settings
 
@@ -63,8 +64,10 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     if user is False:
         raise UnknownUser(f"There is no active user {order.user_id}.", errors={"user_id": ["Unknown or inactive."]})
     _raise_first(answers if settings.ALLOW_UNVERIFIED_USERS else [user, *answers])
-    _check_products(order, dict(zip(ids, answers[: len(ids)], strict=True)))
-    _check_stock(order, wanted, dict(zip(ids, answers[len(ids) :], strict=True)))
+    found = dict(zip(ids, cast("list[Product | None]", answers[: len(ids)]), strict=True))
+    stock = dict(zip(ids, cast("list[Availability]", answers[len(ids) :]), strict=True))
+    _check_products(order, found)
+    _check_stock(order, wanted, stock)
     return user is True
 
 

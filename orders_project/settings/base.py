@@ -165,7 +165,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": PROJECT_NAME,
-    "DESCRIPTION": "Place and follow orders. Stock is reserved while an order is placed and released when it is cancelled.",
+    "DESCRIPTION": "Place and follow orders. Their stock is reserved by placing and released by cancelling them.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

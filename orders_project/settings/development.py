@@ -1,11 +1,10 @@
 """Development: the embedded database and the sandbox peers stand in for what is not set."""
 
-import os
-
 from orders_project.settings.base import *  # noqa: F403
 from orders_project.settings.base import (
     ALLOWED_HOSTS,
     INVENTORY_SERVICE_URL,
+    MONGODB_DB,
     PRODUCT_SERVICE_URL,
     USER_SERVICE_URL,
     env,
@@ -22,6 +21,5 @@ USER_SERVICE_URL = USER_SERVICE_URL or _sandbox
 PRODUCT_SERVICE_URL = PRODUCT_SERVICE_URL or _sandbox
 INVENTORY_SERVICE_URL = INVENTORY_SERVICE_URL or _sandbox
 WHITENOISE_USE_FINDERS = True
-DATA_DIR = os.environ.get("DATA_DIR", ".data")
 
 env.refuse_problems()

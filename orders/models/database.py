@@ -1,0 +1,20 @@
+"""The database underneath the ORM, for reads and writes without model instances."""
+
+from typing import Any
+
+from django.db import connection
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+Document = dict[str, Any]
+
+
+def database() -> Database[Document]:
+    """The pymongo database of the default connection; the client is a pool shared by threads."""
+    found: Database[Document] = connection.database  # type: ignore[attr-defined]
+    return found
+
+
+def collection(name: str) -> Collection[Document]:
+    """A collection by its name."""
+    return database()[name]
