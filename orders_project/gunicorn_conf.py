@@ -12,5 +12,5 @@ timeout = int(os.environ.get("GUNICORN_TIMEOUT") or 30)
 graceful_timeout = timeout
 """Seconds for the requests under way when told to end; no request lives longer than its worker's timeout."""
 keepalive = 30
-no_control_socket = True
+control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - heartbeats, off the disk

@@ -87,8 +87,9 @@ class Quickstart:
         _refuse_taken(self._host, self._port)
         self._provide_database()
         self._provide_peers()
-        card = self._prepare()
+        # It takes its time to load; nobody has its address before the data are there.
         web = self._start(Child, "gunicorn", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf")
+        card = self._prepare()
         self._await_ready(web)
         worker = self._start(Restarted, "worker", MANAGE[1], "settle_stock", "--loop")
         say(f"\n{card.read_text().rstrip()}\n\nCtrl-C ends everything. Logs: {self._data / 'logs'}")

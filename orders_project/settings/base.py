@@ -71,6 +71,7 @@ for shorter, longer in (
     ("PEER_READ_TIMEOUT", "REQUEST_DEADLINE"),
     ("REQUEST_DEADLINE", "GUNICORN_TIMEOUT"),
     ("GUNICORN_TIMEOUT", "STOCK_LEASE"),
+    ("STOCK_LEASE", "IDEMPOTENCY_KEY_TTL"),
 ):
     if not globals()[shorter] < globals()[longer]:
         env.problems.append(f"{shorter} ({globals()[shorter]} s) must be less than {longer} ({globals()[longer]} s)")
