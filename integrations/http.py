@@ -2,7 +2,7 @@
 certain.
 
 `read` changes nothing there, and every failure is a `PeerUnavailable`. `write` changes something there, and
-tells apart "not done", "refused" and "nobody knows" (DESIGN.md, Outcomes).
+tells apart "not done", "refused" and "nobody knows".
 """
 
 from collections.abc import Callable, Collection
@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+REFUSALS = frozenset({400, 404, 409, 422})
+"""Statuses by which a peer says no to a write, and finally."""
 
 
 def reset() -> None:
@@ -82,25 +86,26 @@ def write(
 
     `not_acted` are the statuses by which the peer says that it did nothing and may be asked again. Where it
     does not honour idempotency keys, nothing is repeated that may have acted. Not begun with less than one
-    timeout left. `repeated` says that the same, with the same key, may have been sent before this call.
+    timeout left. `repeated` says that the same, with the same key, may have been sent before this call, at least
+    a lease ago: so it is not under way any more, unless the peer says so (409).
 
     :raises PeerUnavailable: if surely nothing was done.
     :raises PeerRefused: if the peer said no, and finally.
     :raises OutcomeUnknown: if it may have been done, be it by an earlier attempt than the last.
     """
-    unknown_before = repeated
+    lost_just_now = False
 
     def attempt() -> T:
-        nonlocal unknown_before
+        nonlocal lost_just_now
         try:
             with logged(call):
                 return _write_once(call, interpret, deadline, not_acted)
         except OutcomeUnknown:
-            unknown_before = True
+            lost_just_now = True
             raise
         except (PeerUnavailable, PeerRefused) as error:
-            if unknown_before:
-                raise _in_view_of_earlier(error) from error
+            if lost_just_now or (repeated and not _rules_out_earlier(error)):
+                raise _still_unknown(error) from error
             raise
 
     def worth(error: BaseException) -> bool:
@@ -127,28 +132,26 @@ def _not_done(call: Call, reply: Reply, not_acted: Collection[int]) -> PeerError
     """Return what a status other than 2xx says of a write."""
     if reply.status in not_acted:
         return _unavailable(call, reply)
-    if reply.status in (401, 403):  # it is we who are set up wrongly, not the order that is refused
-        return _unavailable(call, reply, repeatable=False)
-    if 400 <= reply.status < 500:
+    if reply.status in REFUSALS:
         return PeerRefused(call.peer.name, _answered(reply), status=reply.status)
+    if 400 <= reply.status < 500:  # 401, 405, 413, …: something between us is set up wrongly; no order is refused
+        return _unavailable(call, reply, repeatable=reply.status in (408, 425))
     return OutcomeUnknown(call.peer.name, _answered(reply), retry_after=_retry_after(reply))
 
 
-def _in_view_of_earlier(error: PeerUnavailable | PeerRefused) -> PeerError:
-    """Return what the last attempt means after one of unknown outcome, to a peer that honours keys.
+def _rules_out_earlier(error: PeerError) -> bool:
+    """Tell whether a refusal also says that no earlier attempt acted: a peer that honours keys would have repeated
+    that one's answer. Not so a conflict (409), which may be with the earlier attempt, still under way."""
+    return isinstance(error, PeerRefused) and error.status != 409
 
-    Not having reached the peer now says nothing of then, and a conflict (409) may be with the earlier
-    attempt, still under way. Any other refusal is final: had the earlier one acted, the peer would have
-    repeated its answer.
-    """
-    conflict = isinstance(error, PeerRefused) and error.status == 409
-    if isinstance(error, PeerRefused) and not conflict:
-        return error
+
+def _still_unknown(error: PeerUnavailable | PeerRefused) -> OutcomeUnknown:
+    """Return what the last attempt means after one of unknown outcome that may still be under way at the peer."""
     return OutcomeUnknown(
         error.peer,
         f"an earlier attempt may have acted; the last one: {error.detail}",
         retry_after=error.retry_after,
-        repeatable=conflict or error.repeatable,
+        repeatable=isinstance(error, PeerRefused) or error.repeatable,
     )
 
 

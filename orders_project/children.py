@@ -21,8 +21,9 @@ _TIE = (
 """Run before the program itself on Linux: asks for SIGTERM on the parent's death (PR_SET_PDEATHSIG)."""
 
 
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
+"""Seconds before a child is started again: doubled each time that it ends within _STEADY seconds."""
 _STEADY = 60.0
-"""Seconds that a restarted child must live for its pauses to be short again."""
 
 
 class ChildError(Exception):
@@ -127,7 +128,7 @@ class Child:
 class Restarted(Child):
     """A child that is started again whenever it ends, and later and later if it keeps ending."""
 
-    _pause = 1.0
+    _pause = 0.0
     _due: float | None = None
     _started = 0.0
 
@@ -143,7 +144,8 @@ class Restarted(Child):
         if self.running:
             return None
         if self._due is None:
-            self._pause = 1.0 if now - self._started > _STEADY else min(self._pause * 2, 30.0)
+            steady = now - self._started > _STEADY
+            self._pause = _FIRST_PAUSE if steady or not self._pause else min(self._pause * 2, _LAST_PAUSE)
             self._due = now + self._pause
             return f"{self.failure()}. It is started again in {self._pause:g} s."
         if now < self._due:
@@ -182,7 +184,7 @@ class Register:
         self._path.unlink(missing_ok=True)
 
     def _left(self) -> list[int]:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             noted = json.loads(self._path.read_text()).items()
             return [int(pid) for pid, arguments in noted if command_line(int(pid)).endswith(arguments)]
         return []

@@ -36,8 +36,6 @@ from orders_project.mongod import (
 PORT_TAKEN = 48
 """mongod's exit code; a port that was free a moment ago may be taken by the time that mongod binds it."""
 __all__ = ["EmbeddedMongo", "EmbeddedMongoError"]
-_left_to_others: list[subprocess.Popen[bytes]] = []
-"""Servers that this process started and others still use; Python would complain about the lost children."""
 _POLL = 0.02
 _STOP_PATIENCE = 20.0
 
@@ -150,7 +148,7 @@ class EmbeddedMongo:
         if self._use is not None:
             self._use.close()
         if self._process is not None and self._process.poll() is None:
-            _left_to_others.append(self._process)
+            self._process.returncode = 0  # others use it: it is no child of ours to wait for any more
         self._use = self._port = self._process = None
 
     def _launch(self) -> None:

@@ -1,6 +1,7 @@
 """What programs on one machine need to get along: a directory, locks on its files, ports on loopback."""
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -40,15 +41,15 @@ def listens(port: int, host: str = HOST) -> bool:
 def is_free(port: int, host: str = HOST) -> bool:
     """Tell whether a server could listen there now.
 
-    :raises OSError: if the host is no address of this machine.
+    :raises OSError: if it is not to be had at all: no address of ours, or a port for root alone.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except (PermissionError, socket.gaierror):
-            raise
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return False
     return True
 

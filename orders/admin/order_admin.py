@@ -1,5 +1,6 @@
 """Orders in the backoffice: found, read, and moved on by buttons. Nothing is saved but through the services."""
 
+import re
 from typing import Any, cast
 
 from django.conf import settings
@@ -22,6 +23,10 @@ from orders.services.access import Actor, NotPermitted
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 
+VERSION = re.compile(r"[0-9]{1,18}\Z")
+INDEXED = {"status__exact", "created_at__gte", "created_at__lt"}
+"""What an address may filter by: the filters' own conditions, each of which has an index."""
+
 admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
 admin.site.index_title = "Backoffice"
 
@@ -40,6 +45,7 @@ class OrderAdmin(admin.ModelAdmin):
     list_per_page = 50
     list_max_show_all = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count every order
     paginator = CappedPaginator
     actions = None
     change_form_template = "admin/orders/order/change_form.html"
@@ -55,7 +61,7 @@ class OrderAdmin(admin.ModelAdmin):
     @admin.display(description="items")
     def contents(self, order: Order) -> str:
         units = sum(item.quantity for item in order.items)
-        return f"{units} in {len(order.items)} line{'s' if len(order.items) > 1 else ''}"
+        return f"{units} in {len(order.items)} line{'s' if len(order.items) != 1 else ''}"
 
     @admin.display(description="stock")
     def stock(self, order: Order) -> str:
@@ -73,6 +79,9 @@ class OrderAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
         return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup in INDEXED
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
@@ -115,8 +124,8 @@ class OrderAdmin(admin.ModelAdmin):
 
     def _change_status(self, request: HttpRequest, order: Order) -> None:
         name, version = request.POST.get("transition", ""), request.POST.get("version", "")
-        if name not in transition_names() or not version.isdecimal():
-            self.message_user(request, "That is no transition of an order.", messages.ERROR)
+        if name not in transition_names() or not VERSION.match(version):
+            self.message_user(request, "Nothing was changed. That is no transition of an order.", messages.ERROR)
             return
         act = Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
         try:

@@ -53,7 +53,7 @@ def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
         "act": entry["act"],
         "from": entry["from"] if entry.get("line") is not None or entry["from"] in PUBLIC_STATUSES else None,
         "to": entry["to"],
-        "actor": entry["actor"] if known else entry["actor"].partition(":")[0],
+        "actor": actor.name_of(entry["actor"]),
         "via": entry["via"],
         "reason": entry["reason"] if known else "",
         "request_id": entry["request_id"] if known else "",

@@ -29,7 +29,7 @@ class ExactJSONParser(BaseParser):
         if len(body) > limit:
             raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
         try:
-            # orjson is the stricter of the two (no NaN, no half surrogates, no bottomless nesting) but knows floats only.
+            # orjson is the stricter (no NaN, no half surrogates, no bottomless nesting), but knows floats only.
             orjson.loads(body)
             return json.loads(body, parse_float=Decimal)
         except (ValueError, RecursionError) as error:

@@ -64,6 +64,12 @@ def transition_names() -> tuple[str, ...]:
 
 
 @cache
+def transition_towards(status: str) -> str | None:
+    """The name of the transition that leads to a public status: there is one at most, from wherever."""
+    return next((edge.name for edge in public_edges() if edge.target == status), None)
+
+
+@cache
 def permission_of(name: str) -> str:
     """The permission that a transition by this name asks for, e.g. `orders.ship_order`."""
     return next(edge.permission for edge in public_edges() if edge.name == name and edge.permission)

@@ -19,6 +19,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, collection
 from orders.models.order import EPOCH, Order
@@ -178,7 +179,7 @@ def guarded_write(
     items: Expression = None,
     retry_after: float = 0.0,
     seen_at: datetime | None = None,
-    landed: Document | None = None,
+    attempt: str | None = None,
 ) -> Document | None:
     """Change one order if the guard still holds.
 
@@ -188,7 +189,7 @@ def guarded_write(
     :param items: an expression for the items, e.g. :func:`lines_released`; `stock_due_at` follows from it.
     :param retry_after: seconds until a line that is owed and under no attempt is due.
     :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
-    :param landed: what only this write can have made true; by default, its entries in the history.
+    :param attempt: the one that this write puts lines under, if any.
     :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
@@ -205,9 +206,10 @@ def guarded_write(
     written = orders().find_one_and_update({"_id": order_id, **guard}, pipeline, return_document=ReturnDocument.AFTER)
     if written is not None:
         return written
-    # After a failover a repeated write can find its own first try in the way.
-    proof = landed or ({"history.write_id": write_id} if stamped else None)
-    return _landed({"_id": order_id, **proof}) if proof else None
+    # After a failover a repeated write can find its own first try in the way: its marks tell.
+    marks: list[Document] = [{"history.write_id": write_id}] if stamped else []
+    marks += [{"items.stock.attempt.id": attempt}] if attempt else []
+    return _landed({"_id": order_id, "$or": marks}) if marks else None
 
 
 @wrap_database_errors
@@ -219,7 +221,21 @@ def postpone(order_id: ObjectId, seconds: float) -> None:
 
 
 def _landed(proof: Document) -> Document | None:
-    return orders().find_one(proof)
+    # Right after a failover a majority read could still miss the write that is looked for.
+    return orders().with_options(read_concern=ReadConcern("linearizable")).find_one(proof)
+
+
+@wrap_database_errors
+def disown(order_id: ObjectId, attempt: str) -> None:
+    """Take an attempt off its lines, after a claim that failed: nothing was sent under it, and nothing will be.
+
+    Without this the lines would be thought of as perhaps sent for when the lease lapses.
+    """
+    mine = {"$eq": ["$$line.stock.attempt.id", attempt]}
+    without = {"$mergeObjects": ["$$line", {"stock": {"$unsetField": {"field": "attempt", "input": "$$line.stock"}}}]}
+    items = {"$map": {"input": "$items", "as": "line", "in": {"$cond": [mine, without, "$$line"]}}}
+    held = {"_id": order_id, "items.stock.attempt.id": attempt}
+    orders().update_one(held, [{"$set": {"items": items}}, due_stage(0)])
 
 
 def _document(order: Order) -> Document:

@@ -84,6 +84,10 @@ class Actor:
         if not self.sees(user_id):
             raise NotPermitted("You may not list another user's orders.")
 
+    def name_of(self, label: str) -> str:
+        """Another actor's label as far as this one may know it: customers learn of others their kind only."""
+        return label if self.sees_all or label == self.label else label.partition(":")[0]
+
     def _is(self, user_id: str) -> bool:
         return self.kind is Kind.CUSTOMER and self.id == user_id
 

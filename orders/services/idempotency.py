@@ -3,7 +3,8 @@
 A key is scoped to its caller. It is taken by one atomic write before any peer is called, together with the id that
 the order will have. While an attempt may be under way the key is *live*; when its lease has lapsed without an order,
 the next request takes the attempt over **with the same order id**, so that of two late attempts only one can insert;
-when the order was rejected, with a new id (docs/adr/0003-idempotency-keys.md).
+when the order was rejected, with a new id; a key that is
+given back keeps its order id too (docs/adr/0003-idempotency-keys.md).
 """
 
 import hashlib
@@ -91,18 +92,22 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
 
 @wrap_database_errors
 def free(ticket: Ticket) -> None:
-    """Give a key back after a placement that left no order; the client may correct the request and use it again."""
+    """Give a key back after a placement that left no order; the client may correct the request and use it again.
+
+    The key keeps its order id: an earlier holder that was only slow, and whose key was taken over, may still insert.
+    """
     if ticket.key:
-        _keys().delete_one({"_id": ticket.key, "attempt": ticket.attempt, "order_id": ticket.order_id})
+        _keys().update_one({"_id": ticket.key, "attempt": ticket.attempt}, {"$unset": {"fingerprint": ""}})
 
 
 def _insert_or_find(key_id: str, fingerprint: str, order_id: ObjectId, attempt: str) -> Document:
-    mine = {"_id": key_id, "fingerprint": fingerprint, "order_id": order_id, "attempt": attempt}
-    absent = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
-    mine_with_times = {"$mergeObjects": [literal(mine), _times()]}
+    """Take a key that is new or was freed; find one that is not as it is."""
+    free = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
+    mine = literal({"_id": key_id, "fingerprint": fingerprint, "attempt": attempt})
+    hold = {"$mergeObjects": [mine, {"order_id": {"$ifNull": ["$order_id", order_id]}, **_times()}]}
     found: Document | None = _keys().find_one_and_update(
         {"_id": key_id},
-        [{"$replaceWith": {"$cond": [absent, mine_with_times, "$$ROOT"]}}],
+        [{"$replaceWith": {"$cond": [free, hold, "$$ROOT"]}}],
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )

@@ -21,6 +21,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError
 
 from integrations.deadline import Deadline
+from integrations.http import full_timeout
 from orders.models.database import Document
 from orders.models.money import to_cents
 from orders.models.order import Order
@@ -31,7 +32,7 @@ from orders.services import idempotency
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
-from orders.services.stock import Claim, Line, Outcome, Result, new_lease, settle, talk, turn_away
+from orders.services.stock import Claim, Line, Outcome, Result, claiming, new_lease, settle, talk, turn_away
 from orders.services.user_ids import canonical
 from orders.services.verification import verify
 
@@ -96,12 +97,19 @@ def place_order(
     if ticket.placed:
         return Placement(ticket.placed, replayed=True)
     try:
-        order.user_verified = verify(order, deadline=deadline)
+        order.user_verified = verify(order, deadline=_time_to_verify(deadline))
+        if deadline.remaining() < full_timeout():
+            raise PlacementInterrupted("Verifying the order took too long. Try again.", retry_after=5)
     except Exception:
         _free_key(ticket)
         raise
     order.pk = ticket.order_id
     return Placement(_reserve_and_place(order, act, deadline))
+
+
+def _time_to_verify(deadline: Deadline) -> Deadline:
+    """Leave enough time to reserve in: a peer that hangs must not cost an order that could do without it."""
+    return deadline.sooner(deadline.remaining() - 1.25 * full_timeout())
 
 
 def new_number() -> str:
@@ -173,7 +181,9 @@ def _free_key(ticket: Ticket) -> None:
 def _reserve_and_place(order: Order, act: Act, deadline: Deadline) -> Document:
     attempt, lease = new_id(), new_lease()
     entry = act.entry("draft", target=Status.PLACING.value)
-    if not insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry):
+    with claiming(order.pk, attempt):
+        inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
+    if not inserted:
         raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)
     claim = _claim_of_draft(order, attempt, lease)
     outcomes = talk(claim, deadline=deadline, retries=True)
@@ -210,12 +220,12 @@ def _place(order: Order, claim: Claim, act: Act) -> Document:
 
 def _turn_away(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: Deadline) -> None:
     """Settle, reject and release as far as possible now; what fails here a worker finishes."""
-    reason = next(outcome.detail for outcome in outcomes.values() if outcome.detail)
+    reason = next((outcome.detail for outcome in outcomes.values() if outcome.detail), "")
     act = Act(act.actor, act.at, reason)
     try:
-        settled = settle(claim, outcomes, act)
+        settled = settle(claim, outcomes, act, deadline=deadline)
         if settled and (release := turn_away(settled, act)):
-            settle(release, talk(release, deadline=deadline), act)
+            settle(release, talk(release, deadline=deadline), act, deadline=deadline)
     except DatabaseError:
         logger.warning("order %s: its rejection could not be recorded; a worker takes over", claim.order_id)
 

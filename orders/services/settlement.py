@@ -1,8 +1,9 @@
 """Finishing what is owed: the worker's part of the stock protocol. Any number of workers may run at once."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bson import ObjectId
 from django.conf import settings
@@ -15,7 +16,7 @@ from orders.models.states import OWED_STATES, Call, LineState
 from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
 from orders.services.acts import Act
-from orders.services.stock import Claim, Outcome, claim_of, new_lease, settle, talk, turn_away, write_lines
+from orders.services.stock import Claim, claim_of, claiming, new_lease, settle, talk, turn_away, write_lines
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +34,16 @@ class Pass:
     failed: int = 0
 
 
-def settle_due(*, actor: Actor, limit: int = 100) -> Pass:
+def settle_due(*, actor: Actor, limit: int = 100, stopping: Callable[[], bool] = lambda: False) -> Pass:
     """Settle every order whose stock is due, at most `limit` of them; one bad order never stops the rest.
 
+    :param stopping: asked between orders whether to leave the rest for another time.
     :raises DatabaseError: if not even the list of due orders can be read.
     """
     done = Pass()
     for order_id in reads.due_orders(reads.server_time(), limit):
+        if stopping():
+            break
         try:
             done.orders += settle_order(order_id=order_id, act=Act(actor, timezone.now(), ABANDONED))
         except Exception:
@@ -63,14 +67,15 @@ def settle_order(*, order_id: ObjectId, act: Act) -> bool:
         return False
     document, claim = claimed
     if claim:
-        document = settle(claim, _talk(claim), act)
+        document = _talk_and_settle(claim, act)
     if document and (release := turn_away(document, act)):
-        settle(release, _talk(release), act)
+        _talk_and_settle(release, act)
     return True
 
 
-def _talk(claim: Claim) -> dict[int, Outcome]:
-    return talk(claim, deadline=claim.lease, probe=True)
+def _talk_and_settle(claim: Claim, act: Act) -> Document | None:
+    outcomes = talk(claim, deadline=claim.lease, probe=True)
+    return settle(claim, outcomes, act, deadline=claim.lease)
 
 
 def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Claim | None] | None:
@@ -90,9 +95,9 @@ def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Cl
     }
     guard: Document = {f"items.{index}.stock.state": stock["state"] for index, stock in due.items()}
     guard |= {f"items.{index}.stock.attempt": stock.get("attempt") for index, stock in due.items()}
-    changes = {index: _claimed(stock, attempt) for index, stock in due.items()}
-    landed = {"items.stock.attempt.id": attempt}
-    written = write_lines(document["_id"], changes, act, guard=guard, landed=landed)
+    changes = {index: _claimed(stock, attempt, now) for index, stock in due.items()}
+    with claiming(document["_id"], attempt):
+        written = write_lines(document["_id"], changes, act, guard=guard, attempt=attempt)
     if written is None:
         return None
     repeats = frozenset(index for index, stock in due.items() if stock.get("attempt"))
@@ -103,10 +108,11 @@ def _is_live(attempt: Document | None, now: datetime) -> bool:
     return attempt is not None and attempt["until"] > now
 
 
-def _claimed(stock: Document, attempt: str) -> LineStock:
+def _claimed(stock: Document, attempt: str, now: datetime) -> LineStock:
     call, attempts = Call(stock["call"]), stock["attempts"]
-    if stock.get("attempt"):
-        if not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
+    if held := stock.get("attempt"):
+        remembered = now - held["until"] < timedelta(seconds=settings.INVENTORY_KEY_TTL)
+        if not (settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY and remembered):
             return LineStock(LineState.UNKNOWN, call, attempts=attempts, error=LAPSED)
     elif call is Call.RESERVE:
         return LineStock(LineState.NONE, attempts=attempts, error=ABANDONED)

@@ -5,24 +5,30 @@ A *claim* is a guarded write that puts lines under an attempt (a lease); only it
 attempt. A claim that cannot be settled (a crash, a database error) lapses; `settlement` then takes over.
 """
 
+import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
 from bson import ObjectId
 from django.conf import settings
+from django.db import DatabaseError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from integrations import inventory
 from integrations.deadline import Deadline
-from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.errors import OutcomeUnknown, PeerError, PeerRefused
 from integrations.parallel import gather
 from orders.models.database import Document
 from orders.models.order import Order
 from orders.models.states import Call, LineState, Status
-from orders.models.writes import LineStock, guarded_write, lines_by_index, lines_released, new_id
+from orders.models.writes import LineStock, disown, guarded_write, lines_by_index, lines_released, new_id
 from orders.services.acts import Act
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,32 @@ class Outcome:
 
     :ivar quantity: what inventory says it reserved or released.
     :ivar detail: what went wrong, for people.
+    :ivar retry_after: seconds for which inventory asked to be left alone.
     """
 
     result: Result
     quantity: int = 0
     detail: str = ""
+    retry_after: float = 0.0
 
 
 def new_lease() -> Deadline:
     """Start measuring a lease: before the write that claims, so that it ends here before it does on mongod's clock."""
     return Deadline.after(settings.STOCK_LEASE)
+
+
+@contextmanager
+def claiming(order_id: ObjectId, attempt: str) -> Iterator[None]:
+    """Surround a write that claims lines: where it fails, nobody will be called under the attempt, and that is noted.
+
+    :raises DatabaseError: as the write did.
+    """
+    try:
+        yield
+    except DatabaseError:
+        with suppress(DatabaseError):
+            disown(order_id, attempt)
+        raise
 
 
 def claim_of(document: Document, attempt: str, lease: Deadline, repeats: frozenset[int] = frozenset()) -> Claim | None:
@@ -104,46 +126,56 @@ def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, probe: bool
     :returns: an outcome for each line, by index.
     """
     until = claim.lease.sooner(deadline.remaining())
-    if probe and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
-        try:
-            inventory.answers(product_id=claim.lines[0].product_id, deadline=until)
-        except PeerError as error:
-            return {line.index: Outcome(Result.NOT_SENT, detail=error.detail) for line in claim.lines}
-    answers = gather(*(partial(_ask, claim.order_id, line, until, retries) for line in claim.lines))
+    probe = probe and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY
+    answers = gather(*(partial(_ask, claim.order_id, line, until, retries, probe) for line in claim.lines))
     return {line.index: _outcome(answer) for line, answer in zip(claim.lines, answers, strict=True)}
 
 
-def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool) -> int:
+def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, probe: bool) -> int:
+    if probe:
+        inventory.answers(product_id=line.product_id, deadline=deadline)
     ask = inventory.reserve if line.call is Call.RESERVE else inventory.release
-    key = f"{order_id}:{line.index}:{line.call.value}"
-    return ask(
-        line.product_id, line.quantity, order_id=str(order_id), key=key, deadline=deadline, retries=retries
-    ).quantity
+    try:
+        return ask(
+            line.product_id,
+            line.quantity,
+            order_id=str(order_id),
+            key=f"{order_id}:{line.index}:{line.call.value}",
+            deadline=deadline,
+            retries=retries,
+            repeated=line.repeat,
+        ).quantity
+    except PeerError:
+        raise
+    except Exception as error:
+        # A fault of ours must not cost the other lines what is known of them.
+        logger.exception("order %s: asking inventory about line %s failed", order_id, line.index)
+        raise OutcomeUnknown("inventory", f"asking failed here: {error!r}") from error
 
 
-def _outcome(answer: int | BaseException) -> Outcome:
-    match answer:
-        case int():
-            return Outcome(Result.DONE, quantity=answer)
-        case PeerRefused():
-            return Outcome(Result.REFUSED, detail=answer.detail)
-        case PeerUnavailable():
-            return Outcome(Result.NOT_SENT, detail=answer.detail)
-        case OutcomeUnknown():
-            return Outcome(Result.UNKNOWN, detail=answer.detail)
-        case _:
-            raise answer
+def _outcome(answer: int | PeerError) -> Outcome:
+    if isinstance(answer, int):
+        return Outcome(Result.DONE, quantity=answer)
+    result = {PeerRefused: Result.REFUSED, OutcomeUnknown: Result.UNKNOWN}.get(type(answer), Result.NOT_SENT)
+    return Outcome(result, detail=answer.detail, retry_after=answer.retry_after or 0.0)
 
 
-def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act) -> Document | None:
-    """Write what is known of a claim's lines.
+def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act, *, deadline: Deadline) -> Document | None:
+    """Write what is known of a claim's lines; tried anew until the deadline or the end of the lease.
 
     :returns: the document after it; None where the attempt no longer holds the lines.
     :raises DatabaseError: nothing is known; the lease lapses and a worker takes over.
     """
     changes = {line.index: _settled(line, claim.attempt, outcomes[line.index]) for line in claim.lines}
     held = {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines}
-    return write_lines(claim.order_id, changes, act, guard=held)
+    later = max((outcome.retry_after for outcome in outcomes.values()), default=0.0)
+    again = Retrying(
+        retry=retry_if_exception_type(DatabaseError),
+        stop=stop_after_delay(claim.lease.sooner(deadline.remaining()).remaining()),
+        wait=wait_exponential_jitter(0.1, 2),
+        reraise=True,
+    )
+    return again(write_lines, claim.order_id, changes, act, guard=held, later=later)
 
 
 def _settled(line: Line, attempt: str, outcome: Outcome) -> LineStock:
@@ -158,15 +190,16 @@ def _settled(line: Line, attempt: str, outcome: Outcome) -> LineStock:
         case Result.DONE | Result.REFUSED:
             return _released(line, outcome)
         case _ if line.repeat or (unknown and settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY):
-            # It may have acted, and may be repeated: the line stays under its attempt until then.
-            return _owed(line, outcome, attempt)
+            # It may have acted, or act yet, and may be repeated: the line stays under its attempt for a whole lease, so
+            # that a refusal of the repeat cannot be overtaken by the call that went before.
+            return _owed(line, outcome, attempt, settings.STOCK_LEASE)
         case Result.UNKNOWN:
             return LineStock(LineState.UNKNOWN, line.call, attempts=line.attempts, error=outcome.detail)
         case _ if reserve:
             # Never sent, and a draft whose reserve could not be sent is turned away: nothing is owed.
             return LineStock(LineState.NONE, attempts=line.attempts, error=outcome.detail)
         case _:
-            return _owed(line, outcome, None)
+            return _owed(line, outcome)
 
 
 def _released(line: Line, outcome: Outcome) -> LineStock:
@@ -177,9 +210,9 @@ def _released(line: Line, outcome: Outcome) -> LineStock:
     return LineStock(LineState.RELEASED, attempts=line.attempts, error=error, discrepancy=missing)
 
 
-def _owed(line: Line, outcome: Outcome, attempt: str | None) -> LineStock:
+def _owed(line: Line, outcome: Outcome, attempt: str | None = None, lease: float = 0.0) -> LineStock:
     state = LineState.RESERVING if line.call is Call.RESERVE else LineState.RELEASING
-    return LineStock(state, line.call, attempt, backoff(line.attempts), line.attempts, outcome.detail)
+    return LineStock(state, line.call, attempt, lease, line.attempts, outcome.detail)
 
 
 def backoff(attempts: int) -> float:
@@ -189,10 +222,18 @@ def backoff(attempts: int) -> float:
 
 
 def write_lines(
-    order_id: ObjectId, changes: Mapping[int, LineStock], act: Act, *, guard: Document, landed: Document | None = None
+    order_id: ObjectId,
+    changes: Mapping[int, LineStock],
+    act: Act,
+    *,
+    guard: Document,
+    attempt: str | None = None,
+    later: float = 0.0,
 ) -> Document | None:
     """Write new stock for some lines, with the final outcomes among them in the history.
 
+    :param attempt: the one that the changes put lines under, if any.
+    :param later: seconds before which nothing is to be tried again.
     :returns: the document after it; None where the guard did not hold.
     """
     return guarded_write(
@@ -200,8 +241,8 @@ def write_lines(
         guard=guard,
         entries=[_outcome_entry(index, change, act) for index, change in changes.items() if _final(change)],
         items=lines_by_index(changes),
-        retry_after=backoff(max((change.attempts for change in changes.values()), default=1)),
-        landed=landed,
+        retry_after=max(later, backoff(max((change.attempts for change in changes.values()), default=1))),
+        attempt=attempt,
     )
 
 
@@ -216,14 +257,16 @@ def turn_away(document: Document, act: Act) -> Claim | None:
     draft = Order(status=Status.PLACING)
     draft.reject()
     attempt, lease = new_id(), new_lease()
-    rejected = guarded_write(
-        document["_id"],
-        guard={"status": Status.PLACING.value, "items.stock.state": {"$ne": LineState.RESERVING.value}},
-        entries=[act.entry("reject", source=Status.PLACING.value, target=draft.status)],
-        fields={"status": draft.status},
-        items=lines_released(attempt, settings.STOCK_LEASE),
-        seen_at=act.at,
-    )
+    with claiming(document["_id"], attempt):
+        rejected = guarded_write(
+            document["_id"],
+            guard={"status": Status.PLACING.value, "items.stock.state": {"$ne": LineState.RESERVING.value}},
+            entries=[act.entry("reject", source=Status.PLACING.value, target=draft.status)],
+            fields={"status": draft.status},
+            items=lines_released(attempt, settings.STOCK_LEASE),
+            attempt=attempt,
+            seen_at=act.at,
+        )
     return claim_of(rejected, attempt, lease) if rejected else None
 
 

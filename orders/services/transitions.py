@@ -1,7 +1,6 @@
 """Changing an order's status: one guarded write, and the talk with inventory that it owes."""
 
 import logging
-from collections.abc import Callable
 
 from bson import ObjectId
 from django.conf import settings
@@ -11,14 +10,14 @@ from django_fsm import can_proceed
 from integrations.deadline import Deadline
 from orders.models import reads
 from orders.models.database import Document
-from orders.models.machine import Edge, edges_from
+from orders.models.machine import Edge, edges_from, transition_towards
 from orders.models.order import Order
 from orders.models.states import StockEffect
 from orders.models.writes import Expression, guarded_write, lines_released, lines_used, new_id
 from orders.services.access import OrderNotFound
 from orders.services.acts import Act
 from orders.services.errors import OrderError
-from orders.services.stock import claim_of, new_lease, settle, talk
+from orders.services.stock import claim_of, claiming, new_lease, settle, talk
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,18 @@ def change_status(
     :raises OrderBusy: others were always faster.
     :raises DatabaseError: it may or may not have happened; inventory was not called.
     """
-    return _change(order_id, lambda order: _edge_named(order, transition), act, expected_version, deadline)
+    deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
+    for _ in range(TRIES):
+        order = _visible_order(order_id, act)
+        act.actor.require_transition(transition, order.user_id)
+        if expected_version is not None and order.version != expected_version:
+            raise _stale(order, expected_version, act)
+        edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
+        if edge is None:
+            raise _refused(order, f"Cannot {transition.replace('_', ' ')} an order that is {order.status}.")
+        if (written := _write(order, edge, act, deadline)) is not None:
+            return written
+    raise OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)
 
 
 def change_status_to(
@@ -76,26 +86,13 @@ def change_status_to(
     deadline: Deadline | None = None,
 ) -> Document:
     """Make the transition that leads to a public status; see :func:`change_status`."""
-    return _change(order_id, lambda order: _edge_towards(order, status), act, expected_version, deadline)
-
-
-def _change(
-    order_id: ObjectId,
-    choose: Callable[[Order], Edge],
-    act: Act,
-    expected_version: int | None,
-    deadline: Deadline | None,
-) -> Document:
-    for _ in range(TRIES):
+    transition = transition_towards(status)
+    if transition is None:
         order = _visible_order(order_id, act)
-        if expected_version is not None and order.version != expected_version:
-            raise _stale(order, expected_version)
-        edge = choose(order)
-        act.actor.require_transition(edge.name, order.user_id)
-        written = _write(order, edge, act, deadline or Deadline.after(settings.REQUEST_DEADLINE))
-        if written is not None:
-            return written
-    raise OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)
+        raise _refused(order, f"An order that is {order.status} cannot become {status}.")
+    return change_status(
+        order_id=order_id, transition=transition, act=act, expected_version=expected_version, deadline=deadline
+    )
 
 
 def _visible_order(order_id: ObjectId, act: Act) -> Order:
@@ -103,20 +100,6 @@ def _visible_order(order_id: ObjectId, act: Act) -> Order:
     if order is None or not act.actor.sees(order.user_id):
         raise OrderNotFound(f"There is no order {order_id}.")
     return order
-
-
-def _edge_named(order: Order, transition: str) -> Edge:
-    for edge in edges_from(order.status):
-        if edge.name == transition:
-            return edge
-    raise _refused(order, f"Cannot {transition.replace('_', ' ')} an order that is {order.status}.")
-
-
-def _edge_towards(order: Order, status: str) -> Edge:
-    for edge in edges_from(order.status):
-        if edge.target == status:
-            return edge
-    raise _refused(order, f"An order that is {order.status} cannot become {status}.")
 
 
 def _refused(order: Order, problem: str) -> TransitionRefused:
@@ -132,14 +115,15 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
         raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
     method()
     attempt, lease = new_id(), new_lease()
-    written = guarded_write(
-        order.pk,
-        guard={"status": source, "version": version},
-        entries=[act.entry(edge.name, source=source, target=order.status)],
-        fields={"status": order.status},
-        items=_items(order.stock_effect, attempt),
-        seen_at=act.at,
-    )
+    with claiming(order.pk, attempt):
+        written = guarded_write(
+            order.pk,
+            guard={"status": source, "version": version},
+            entries=[act.entry(edge.name, source=source, target=order.status)],
+            fields={"status": order.status},
+            items=_items(order.stock_effect, attempt),
+            seen_at=act.at,
+        )
     if written is not None and order.stock_effect is StockEffect.RELEASE:
         return _release(written, attempt, lease, act, deadline)
     return written
@@ -161,15 +145,15 @@ def _release(written: Document, attempt: str, lease: Deadline, act: Act, deadlin
     if claim is None:
         return written
     try:
-        return settle(claim, talk(claim, deadline=deadline), act) or written
+        return settle(claim, talk(claim, deadline=deadline), act, deadline=deadline) or written
     except DatabaseError:
         logger.warning("order %s: its release could not be recorded; a worker takes over", claim.order_id)
         return written
 
 
-def _stale(order: Order, expected_version: int) -> StaleOrder:
+def _stale(order: Order, expected_version: int, act: Act) -> StaleOrder:
     changes = [
-        {"at": entry["at"], "act": entry["act"], "actor": entry["actor"], "to": entry["to"]}
+        {"at": entry["at"], "act": entry["act"], "actor": act.actor.name_of(entry["actor"]), "to": entry["to"]}
         for entry in reads.changes_since(order.pk, expected_version)
     ]
     return StaleOrder(

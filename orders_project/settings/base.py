@@ -40,6 +40,7 @@ MONGODB_TIMEOUT_MS = env.integer("MONGODB_TIMEOUT_MS", 10_000, least=100)
 
 # --- stock ---------------------------------------------------------------------------------------------------------
 INVENTORY_HONOURS_IDEMPOTENCY_KEY = env.flag("INVENTORY_HONOURS_IDEMPOTENCY_KEY", default=False)
+INVENTORY_KEY_TTL = env.integer("INVENTORY_KEY_TTL", 24 * 3600, least=1)
 INVENTORY_NOT_ACTED_STATUSES = env.integers("INVENTORY_NOT_ACTED_STATUSES", (429, 503))
 STOCK_RETRY_DELAY = env.number("STOCK_RETRY_DELAY", 2.0, least=0.01)
 STOCK_RETRY_MAX_DELAY = env.number("STOCK_RETRY_MAX_DELAY", 300.0, least=0.01)
@@ -67,8 +68,12 @@ CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
 
+if PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT >= REQUEST_DEADLINE:
+    env.problems.append(
+        f"PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT must be less than REQUEST_DEADLINE ({REQUEST_DEADLINE} s): "
+        "nothing is sent with less time left"
+    )
 for shorter, longer in (
-    ("PEER_READ_TIMEOUT", "REQUEST_DEADLINE"),
     ("REQUEST_DEADLINE", "GUNICORN_TIMEOUT"),
     ("GUNICORN_TIMEOUT", "STOCK_LEASE"),
     ("STOCK_LEASE", "IDEMPOTENCY_KEY_TTL"),

@@ -4,9 +4,8 @@ import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
@@ -27,10 +26,9 @@ class Environment:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self._env = environ.Env()
 
     def text(self, name: str, default: str = "") -> str:
-        return str(self._env.str(name, default=default)).strip()
+        return os.environ.get(name, "").strip() or default
 
     def flag(self, name: str, default: bool) -> bool:
         known = {
@@ -89,16 +87,19 @@ class Environment:
         given = self.text(name, default)
         if not given:
             return given
+        if not given.startswith(("mongodb://", "mongodb+srv://")):
+            self.problems.append(f"{name} does not start with mongodb:// or mongodb+srv://")
+            return default
         try:
-            options = parse_uri(given)["options"] if given.startswith("mongodb://") else {}
+            if given.startswith("mongodb://"):  # the other kind would ask the name service
+                parse_uri(given)
         except (InvalidURI, ConfigurationError, ValueError) as error:
             self.problems.append(f"{name} is not a MongoDB address: {error}")
             return default
-        if not given.startswith(("mongodb://", "mongodb+srv://")):
-            self.problems.append(f"{name} does not start with mongodb:// or mongodb+srv://")
-        if options.get("readPreference", "primary") != "primary":
+        options = {option.lower(): value for option, value in parse_qsl(given.partition("?")[2])}
+        if options.get("readpreference", "primary") != "primary":
             self.problems.append(f"{name} asks for another read preference than primary: stale reads sell a unit twice")
-        if str(options.get("w", "majority")) != "majority":
+        if options.get("w", "majority") != "majority":
             self.problems.append(f"{name} asks for another write concern than majority: an order could be lost")
         return given
 

@@ -1,18 +1,606 @@
-"""POST /orders/ over real HTTP."""
+"""POST /orders/ over real HTTP: what is placed, what is refused, and what is left when a peer fails."""
 
+import re
+import time
 from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import requests
+from bson import Decimal128, ObjectId
+from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
-from tests.api_client import ApiClient
+from tests.api_client import ApiClient, order_body
+from tests.functional.helpers import (
+    NOBODYS_ID,
+    ONE_SKILLET,
+    SCARCE,
+    SKILLET,
+    TOWEL,
+    TWO_TOWELS,
+    Api,
+    Documents,
+    at_once,
+    dead_url,
+    line_states,
+    only_order,
+    outage,
+    problem,
+    settle,
+    stored,
+    visitor_fixture,  # noqa: F401
+)
+from tests.raw_server import RawServer, answer
 
-LAMP = PRODUCTS[0]
+MISSING = object()
+KEYS = [
+    "_id", "id", "number", "user_id", "user_verified", "status", "version", "items", "total_price",
+    "shipping_address", "created_at", "updated_at",
+]  # fmt: skip
+FAILURES = [
+    pytest.param("status", {"status": 500}, id="answers-500"),
+    pytest.param("status", {"status": 503, "retry_after": 7}, id="answers-503"),
+    pytest.param("stall_before", {"seconds": 1.0}, id="is-slow"),
+    pytest.param("drop_before", {}, id="hangs-up"),
+    pytest.param("garbage", {}, id="answers-garbage"),
+    pytest.param("wrong", {}, id="answers-another-shape"),
+]
 
 
-def test_an_order_is_placed_and_its_stock_reserved(api: Callable[..., ApiClient], sandbox: Sandbox) -> None:
-    before = sandbox.control.stock(LAMP.product_id).available
-    answer = api().place((LAMP.product_id, 2, LAMP.price))
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["status"] == "pending"
-    assert sandbox.control.stock(LAMP.product_id).available == before - 2
-    assert api().get(f"orders/{answer.json()['id']}").json() == answer.json()
+# --- the good path ---------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_placed_and_its_stock_reserved(api: Api, sandbox: Sandbox, database: Documents) -> None:
+    before = sandbox.control.stock(TOWEL.product_id).available
+    placed = api().place(TWO_TOWELS)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["status"] == "pending"
+    assert sandbox.control.stock(TOWEL.product_id).available == before - 2
+    [call] = sandbox.control.calls("reserve")
+    assert (call["order_id"], call["key"]) == (placed.json()["id"], f"{placed.json()['id']}:0:reserve")
+    order = only_order(database)
+    assert line_states(order) == ["reserved"]
+    assert "stock_due_at" not in order
+    assert api().get(f"orders/{placed.json()['id']}").json() == placed.json()
+
+
+def test_an_order_has_exactly_the_shape_that_storefronts_read(api: Api, database: Documents) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    placed = api().place(TWO_TOWELS, ONE_SKILLET)
+    order = placed.json()
+    assert list(order) == KEYS
+    assert order["_id"] == order["id"]
+    assert ObjectId.is_valid(order["id"])
+    assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}", order["number"])
+    assert (order["user_id"], order["user_verified"], order["status"], order["version"]) == ("1", True, "pending", 1)
+    assert order["items"] == [
+        {"product_id": TOWEL.product_id, "quantity": 2, "price": "14.90"},
+        {"product_id": SKILLET.product_id, "quantity": 1, "price": "49.00"},
+    ]
+    assert order["total_price"] == "78.80"
+    assert order["shipping_address"] == order_body("1")["shipping_address"]
+    for moment in ("created_at", "updated_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,6})?Z", order[moment])
+        assert before <= datetime.fromisoformat(order[moment]) <= datetime.now(UTC)
+    assert placed.headers["Content-Type"] == "application/json"
+    assert placed.headers["ETag"] == '"1"'
+    assert "Idempotency-Replayed" not in placed.headers
+    assert stored(database, order["id"])["total_price"] == Decimal128("78.80")
+
+
+def test_its_location_leads_to_the_order(api: Api, live_server_url: str) -> None:
+    placed = api().place(TWO_TOWELS)
+    found = api().get(requests.compat.urljoin(live_server_url, placed.headers["Location"]))
+    assert found.json() == placed.json()
+
+
+def test_the_address_may_leave_out_what_not_every_address_has(api: Api) -> None:
+    body = order_body("1", TWO_TOWELS)
+    del body["shipping_address"]["line2"]
+    body["shipping_address"]["state"] = None
+    placed = api().post("orders/", json=body)
+    assert placed.status_code == 201, placed.text
+    address = placed.json()["shipping_address"]
+    assert (address["line2"], address["state"]) == ("", "")
+
+
+@pytest.mark.parametrize("text", ["$name", "$$ROOT", "Ünter den Linden 1", "<b>&'\"", "日本"])
+def test_an_address_is_kept_as_it_was_written(api: Api, text: str) -> None:
+    body = order_body("1", TWO_TOWELS)
+    body["shipping_address"] |= {"line1": text, "city": text}
+    placed = api().post("orders/", json=body).json()
+    assert placed["shipping_address"] == body["shipping_address"]
+
+
+@pytest.mark.parametrize("path", ["orders/", "orders"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_it_is_placed_with_and_without_a_slash_and_a_charset(api: Api, path: str, content_type: str) -> None:
+    placed = api().post(path, json=order_body("1", TWO_TOWELS), headers={"Content-Type": content_type})
+    assert placed.status_code == 201
+
+
+@pytest.mark.parametrize("price", [14.9, "14.9", "14.90"])
+def test_a_price_may_be_a_number_or_a_string_and_is_exact(api: Api, price: object) -> None:
+    body = order_body("1", TWO_TOWELS)
+    body["items"][0]["price"] = price
+    placed = api().post("orders/", json=body)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["total_price"] == "29.80"
+
+
+def test_an_admin_may_place_an_order_for_anybody(api: Api, sandbox: Sandbox) -> None:
+    placed = api(admin=True).place(TWO_TOWELS, user_id="7")
+    assert placed.status_code == 201
+    assert placed.json()["user_id"] == "7"
+    assert api("7").get(f"orders/{placed.json()['id']}").status_code == 200
+
+
+def test_a_hundred_lines_are_placed(api: Api, sandbox: Sandbox, settings: Settings) -> None:
+    settings.PEER_READ_TIMEOUT, settings.REQUEST_DEADLINE = 5.0, 20.0
+    placed = api().place(*[(TOWEL.product_id, 1, TOWEL.price)] * 100)
+    assert placed.status_code == 201, placed.text
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 100
+
+
+# --- user ids --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [7, "7", "007"])
+def test_a_user_id_may_be_a_json_integer_and_has_one_spelling(api: Api, sandbox: Sandbox, given: object) -> None:
+    placed = api("7").place(TWO_TOWELS, user_id=given)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["user_id"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        ("665F1C0A9B1E8A0012A4FFFF", "665f1c0a9b1e8a0012a4ffff"),
+        ("7D9F3A521F0E4A539A530C8F0B5F7A11", "7d9f3a52-1f0e-4a53-9a53-0c8f0b5f7a11"),
+        ("7D9F3A52-1F0E-4A53-9A53-0C8F0B5F7A11", "7d9f3a52-1f0e-4a53-9a53-0c8f0b5f7a11"),
+    ],
+)
+def test_other_user_ids_have_one_spelling_too(
+    api: Api, sandbox: Sandbox, settings: Settings, given: str, canonical: str
+) -> None:
+    with RawServer(answer(200, {"valid": True})) as users:
+        settings.USER_SERVICE_URL = f"{users.url}/api/v1"
+        placed = api(canonical).place(TWO_TOWELS, user_id=given)
+        assert placed.status_code == 201, placed.text
+        assert placed.json()["user_id"] == canonical
+        assert placed.json()["user_verified"] is True
+        assert f"/users/{canonical}/verify" in users.sent()[0]
+    assert [order["user_id"] for order in api(given).get("orders/").json()] == [canonical]
+
+
+@pytest.mark.parametrize("user_id", ["999", "12", "665f1c0a9b1e8a0012a4ffff"], ids=["unknown", "inactive", "foreign"])
+def test_an_unknown_or_inactive_user_is_refused(
+    api: Api, sandbox: Sandbox, database: Documents, user_id: str
+) -> None:
+    document = problem(api(user_id).place(TWO_TOWELS), 400, "unknown_user")
+    assert list(document["errors"]) == ["user_id"]
+    _nothing_happened(sandbox, database)
+
+
+def test_an_order_in_anothers_name_is_refused(api: Api, sandbox: Sandbox, database: Documents) -> None:
+    problem(api("1").place(TWO_TOWELS, user_id="2"), 403, "not_permitted")
+    assert sandbox.control.calls() == []
+    _nothing_happened(sandbox, database)
+
+
+# --- what the peers say no to ----------------------------------------------------------------------------------------
+
+
+def test_a_wrong_price_is_refused_with_the_current_one(api: Api, sandbox: Sandbox, database: Documents) -> None:
+    document = problem(api().place(TWO_TOWELS, (SKILLET.product_id, 1, "48.99")), 409, "price_changed")
+    assert list(document["errors"]) == ["items.1.price"]
+    assert document["current_prices"] == {"items.1": "49.00"}
+    assert "49.00" in document["detail"]
+    _nothing_happened(sandbox, database)
+
+
+def test_too_little_stock_is_refused_and_names_the_line(api: Api, sandbox: Sandbox, database: Documents) -> None:
+    document = problem(api().place(TWO_TOWELS, (SCARCE.product_id, 5, SCARCE.price)), 409, "insufficient_stock")
+    assert list(document["errors"]) == ["items.1.quantity"]
+    assert SCARCE.product_id in document["detail"]
+    _nothing_happened(sandbox, database)
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+def test_lines_of_one_product_are_checked_together(
+    api: Api, sandbox: Sandbox, database: Documents, spelling: Callable[[str], str]
+) -> None:
+    lines = (SCARCE.product_id, 2, SCARCE.price), (spelling(SCARCE.product_id), 3, SCARCE.price)
+    document = problem(api().place(*lines), 409, "insufficient_stock")
+    assert list(document["errors"]) == ["items.0.quantity", "items.1.quantity"]
+    assert [call["quantity"] for call in sandbox.control.calls("check")] == [5]
+    _nothing_happened(sandbox, database)
+
+
+def test_lines_of_one_product_that_fit_together_are_placed(api: Api, sandbox: Sandbox) -> None:
+    lines = (SCARCE.product_id, 2, SCARCE.price), (SCARCE.product_id.upper(), 2, SCARCE.price)
+    placed = api().place(*lines)
+    assert placed.status_code == 201, placed.text
+    assert {item["product_id"] for item in placed.json()["items"]} == {SCARCE.product_id}
+    assert sandbox.control.stock(SCARCE.product_id).available == 0
+
+
+@pytest.mark.parametrize("product_id", [NOBODYS_ID, "no-object-id", "..", "%2e", "a/b?c"])
+def test_an_unknown_product_is_refused_and_names_the_line(
+    api: Api, sandbox: Sandbox, database: Documents, product_id: str
+) -> None:
+    document = problem(api().place(TWO_TOWELS, (product_id, 1, "1.00")), 400, "unknown_product")
+    assert list(document["errors"]) == ["items.1.product_id"]
+    _nothing_happened(sandbox, database)
+
+
+# --- bad input: nobody is asked, nothing is kept ------------------------------------------------------------------------
+
+
+def _bad(path: str, *values: object) -> list[Any]:
+    return [
+        pytest.param(path, value, id=f"{path}={'missing' if value is MISSING else repr(value)[:30]}")
+        for value in values
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *_bad("user_id", MISSING, None, "", " ", "amara", "-1", -1, 1.5, True, [], {}, "9" * 20, "a" * 37, "1\0"),
+        *_bad("items", MISSING, None, "x", 1, {}, [], [None], ["x"], [[]], [{}]),
+        *_bad("items.0.product_id", MISSING, None, "", True, [], {}, "a" * 25, "\ud800"),
+        *_bad("items.0.quantity", MISSING, None, "", "two", 0, -1, 1.5, True, [], {}, 10_001, 2**31, 2**63, 10**400),
+        *_bad("items.0.price", MISSING, None, "", "dear", 0, "0.00", -1, "-0.01", True, [], {}),
+        *_bad("items.0.price", "14.905", 14.905, "123456789.01", "NaN", "sNaN", "Infinity", "-Infinity", "1e999999"),
+        *_bad("items.0.price", "1e1000000000000000000000", "1" * 5000),
+        *_bad("shipping_address", MISSING, None, "x", [], {}),
+        *_bad("shipping_address.line1", MISSING, None, "", "  ", True, [], {}, "a" * 201, "\0"),
+        *_bad("shipping_address.line2", True, [], "a" * 201),
+        *_bad("shipping_address.city", MISSING, None, "", "a" * 101),
+        *_bad("shipping_address.state", [], "a" * 101),
+        *_bad("shipping_address.postal_code", MISSING, None, "", "a" * 21),
+        *_bad("shipping_address.country", MISSING, None, "", "a" * 101),
+    ],
+)
+def test_a_malformed_field_is_refused_by_name(
+    visitor: Api, running_sandbox: Sandbox, database: Documents, path: str, value: object
+) -> None:
+    asked = running_sandbox.control.counts()
+    document = problem(visitor().post("orders/", json=_altered(path, value)), 400)
+    if document["code"] != "malformed_user_id":
+        assert any(field.startswith(path) for field in document["errors"])
+    assert running_sandbox.control.counts() == asked
+    _nothing_is_kept(database)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e1000000000000000000000", "9" * 5000])
+def test_a_number_that_is_none_is_refused(visitor: Api, database: Documents, number: str) -> None:
+    body = '{"user_id": "1", "items": [{"product_id": "x", "quantity": 1, "price": %s}]}' % number  # noqa: UP031
+    problem(_post(visitor(), body.encode()), 400)
+    _nothing_is_kept(database)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"order", b"[]", b"[{}]", b"null", b"1", b'"x"', b"{}", b"\xff\xfe\xfd", b"{'user_id': 1}",
+        b"[" * 100_000, b'{"a":' * 100_000, b'{"items": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    ],
+    ids=lambda body: repr(body[:12]),
+)  # fmt: skip
+def test_a_body_that_is_no_json_object_is_refused(visitor: Api, database: Documents, body: bytes) -> None:
+    problem(_post(visitor(), body), 400)
+    _nothing_is_kept(database)
+
+
+def test_a_body_beyond_a_mebibyte_is_refused(visitor: Api, database: Documents) -> None:
+    problem(_post(visitor(), b'{"user_id": "1", "padding": "' + b"a" * 1024 * 1024 + b'"}'), 413)
+    _nothing_is_kept(database)
+
+
+def test_a_body_of_just_a_mebibyte_is_read(visitor: Api) -> None:
+    body = b'{"user_id": "1", "padding": "%s"}'
+    problem(_post(visitor(), body % (b"a" * (1024 * 1024 - len(body) + 2))), 400)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_a_body_of_another_type_is_refused(visitor: Api, database: Documents, content_type: str) -> None:
+    problem(_post(visitor(), b'{"user_id": "1"}', content_type), 415)
+    _nothing_is_kept(database)
+
+
+def test_more_than_a_hundred_lines_are_refused(visitor: Api, running_sandbox: Sandbox, database: Documents) -> None:
+    asked = running_sandbox.control.counts()
+    document = problem(visitor().place(*[(TOWEL.product_id, 1, TOWEL.price)] * 101), 400)
+    assert list(document["errors"]) == ["items"]
+    assert "100" in document["detail"]
+    assert running_sandbox.control.counts() == asked
+    _nothing_is_kept(database)
+
+
+def test_a_total_beyond_the_maximum_is_refused(
+    visitor: Api, running_sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    asked = running_sandbox.control.counts()
+    settings.MAX_ORDER_TOTAL = Decimal("29.79")
+    document = problem(visitor().place(TWO_TOWELS), 400)
+    assert "29.79" in document["detail"]
+    problem(visitor().place(*[(TOWEL.product_id, 10_000, "99999999.99")] * 100), 400)
+    assert running_sandbox.control.counts() == asked
+    _nothing_is_kept(database)
+
+
+def test_a_total_of_just_the_maximum_is_placed(api: Api, settings: Settings) -> None:
+    settings.MAX_ORDER_TOTAL = Decimal("29.80")
+    assert api().place(TWO_TOWELS).status_code == 201
+
+
+def test_every_wrong_line_is_named(visitor: Api) -> None:
+    lines = [(TOWEL.product_id, 0, "14.90"), TWO_TOWELS, (TOWEL.product_id, 1, "0")]
+    errors = problem(visitor().place(*lines), 400)["errors"]
+    assert list(errors) == ["items.0.quantity", "items.2.price"]
+
+
+# --- peers that fail while the order is verified: nothing is kept ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "options"), FAILURES)
+def test_a_user_service_that_fails_lets_the_order_through_unverified(
+    api: Api, sandbox: Sandbox, database: Documents, kind: str, options: dict[str, Any]
+) -> None:
+    sandbox.control.fault("verify", kind, **options)
+    placed = api().place(TWO_TOWELS)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["user_verified"] is False
+    assert only_order(database)["user_verified"] is False
+
+
+def test_a_user_service_that_is_down_lets_the_order_through_unverified(
+    api: Api, sandbox: Sandbox, settings: Settings
+) -> None:
+    settings.USER_SERVICE_URL = dead_url()
+    placed = api().place(TWO_TOWELS)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["user_verified"] is False
+
+
+@pytest.mark.parametrize(("kind", "options"), FAILURES[:3])
+def test_a_user_service_that_fails_stops_the_order_where_the_setting_says_so(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings, kind: str, options: dict[str, Any]
+) -> None:
+    settings.ALLOW_UNVERIFIED_USERS = False
+    sandbox.control.fault("verify", kind, **options)
+    outage(api().place(TWO_TOWELS), "peer_unavailable")
+    _nothing_happened(sandbox, database)
+
+
+@pytest.mark.parametrize("operation", ["product", "check"])
+@pytest.mark.parametrize(("kind", "options"), FAILURES)
+def test_a_peer_that_cannot_verify_the_order_stops_it(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings,
+    operation: str, kind: str, options: dict[str, Any],
+) -> None:  # fmt: skip
+    sandbox.control.fault(operation, kind, product_id=SKILLET.product_id, **options)
+    began = time.monotonic()
+    failed = api().place(TWO_TOWELS, ONE_SKILLET)
+    assert time.monotonic() - began < settings.REQUEST_DEADLINE + 0.5
+    outage(failed, "peer_unavailable")
+    if "retry_after" in options:
+        assert failed.headers["Retry-After"] == "7"
+    _nothing_happened(sandbox, database)
+
+
+@pytest.mark.parametrize("peer", ["PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL"])
+def test_a_peer_that_is_down_stops_the_order(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings, peer: str
+) -> None:
+    setattr(settings, peer, dead_url())
+    outage(api().place(TWO_TOWELS), "peer_unavailable")
+    _nothing_happened(sandbox, database)
+
+
+@pytest.mark.parametrize("operation", ["verify", "product", "check"])
+def test_a_peer_that_stumbles_once_is_asked_again(api: Api, sandbox: Sandbox, operation: str) -> None:
+    sandbox.control.fault(operation, "status", status=500, times=1)
+    placed = api().place(TWO_TOWELS)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["user_verified"] is True
+
+
+def test_no_number_of_retries_outlasts_the_deadline(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    settings.MAX_RETRIES, settings.REQUEST_DEADLINE = 20, 1.0
+    sandbox.control.fault("*", "stall_before", seconds=2.0)
+    began = time.monotonic()
+    outage(api().place(TWO_TOWELS, ONE_SKILLET), "peer_unavailable")
+    assert time.monotonic() - began < 1.5
+    _nothing_happened(sandbox, database)
+
+
+# --- inventory fails while the stock is reserved ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_refused_line_gives_back_what_the_others_reserved(
+    api: Api, sandbox: Sandbox, database: Documents, status: int
+) -> None:
+    before = sandbox.control.stocks()
+    sandbox.control.fault("reserve", "status", status=status, product_id=SKILLET.product_id)
+    document = problem(api().place(TWO_TOWELS, ONE_SKILLET), 409, "insufficient_stock")
+    assert list(document["errors"]) == ["items.1"]
+    assert sandbox.control.stocks() == before
+    assert [call["product_id"] for call in sandbox.control.calls("release")] == [TOWEL.product_id]
+    _is_rejected(api, database, "released", "none")
+    assert "stock_due_at" not in only_order(database)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_reserve_that_was_not_acted_on_is_tried_again_and_then_given_up(
+    api: Api, sandbox: Sandbox, database: Documents, status: int
+) -> None:
+    before = sandbox.control.stocks()
+    sandbox.control.fault("reserve", "status", status=status)
+    outage(api().place(TWO_TOWELS), "placement_interrupted")
+    assert len(sandbox.control.calls("reserve")) == 2
+    assert sandbox.control.calls("release") == []
+    assert sandbox.control.stocks() == before
+    _is_rejected(api, database, "none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "acted"),
+    [
+        ("status", {"status": 500}, False),
+        ("status", {"status": 502}, False),
+        ("status", {"status": 504}, False),
+        ("drop_before", {}, False),
+        ("stall_before", {"seconds": 1.0}, False),
+        ("drop_after", {}, True),
+        ("stall_after", {"seconds": 1.0}, True),
+        ("garbage", {}, True),
+        ("wrong", {}, True),
+    ],
+)
+def test_a_reserve_of_unknown_outcome_is_neither_repeated_nor_released(
+    api: Api, sandbox: Sandbox, database: Documents, kind: str, options: dict[str, Any], acted: bool
+) -> None:
+    before = sandbox.control.stock(TOWEL.product_id).available
+    sandbox.control.fault("reserve", kind, **options)
+    outage(api().place(TWO_TOWELS), "placement_interrupted")
+    assert len(sandbox.control.calls("reserve")) == 1
+    assert sandbox.control.calls("release") == []
+    assert sandbox.control.stock(TOWEL.product_id).available == before - (2 if acted else 0)
+    _is_rejected(api, database, "unknown")
+    order = only_order(database)
+    assert order["items"][0]["stock"]["call"] == "reserve"
+    assert "stock_due_at" not in order
+
+
+def test_a_line_of_unknown_outcome_does_not_keep_the_others_reserved(
+    api: Api, sandbox: Sandbox, database: Documents
+) -> None:
+    before = sandbox.control.stock(TOWEL.product_id)
+    sandbox.control.fault("reserve", "drop_after", product_id=SKILLET.product_id)
+    outage(api().place(TWO_TOWELS, ONE_SKILLET), "placement_interrupted")
+    assert sandbox.control.stock(TOWEL.product_id) == before
+    assert sandbox.control.stock(SKILLET.product_id).reserved == 1
+    _is_rejected(api, database, "released", "unknown")
+
+
+def test_what_could_not_be_given_back_at_once_the_worker_gives_back(
+    api: Api, sandbox: Sandbox, database: Documents
+) -> None:
+    before = sandbox.control.stocks()
+    sandbox.control.fault("reserve", "status", status=400, product_id=SKILLET.product_id)
+    sandbox.control.fault("release", "status", status=503)
+    problem(api().place(TWO_TOWELS, ONE_SKILLET), 409, "insufficient_stock")
+    _is_rejected(api, database, "releasing", "none")
+    assert only_order(database)["stock_due_at"]
+    assert sandbox.control.stocks() != before
+    sandbox.control.clear_faults()
+    settle(database)
+    assert sandbox.control.stocks() == before
+    _is_rejected(api, database, "released", "none")
+
+
+def test_a_lost_answer_is_asked_for_again_where_inventory_honours_keys(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
+    sandbox.control.honour_keys(True)
+    sandbox.control.fault("reserve", "drop_after", times=1)
+    placed = api().place(TWO_TOWELS)
+    assert placed.status_code == 201, placed.text
+    assert [call["key"] for call in sandbox.control.calls("reserve")] == [f"{placed.json()['id']}:0:reserve"] * 2
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
+    assert line_states(only_order(database)) == ["reserved"]
+
+
+def test_an_answer_that_stays_lost_is_cleared_up_by_the_worker_where_inventory_honours_keys(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
+    sandbox.control.honour_keys(True)
+    before = sandbox.control.stocks()
+    sandbox.control.fault("reserve", "drop_after")
+    outage(api().place(TWO_TOWELS), "placement_interrupted")
+    assert api().get("orders/").json() == []
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
+    sandbox.control.clear_faults()
+    settle(database)
+    assert sandbox.control.stocks() == before
+    _is_rejected(api, database, "released")
+
+
+# --- many at once ----------------------------------------------------------------------------------------------------
+
+
+def test_of_200_orders_at_once_for_50_units_exactly_50_are_placed(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings, live_server_url: str
+) -> None:
+    settings.PEER_CONNECT_TIMEOUT, settings.PEER_READ_TIMEOUT, settings.REQUEST_DEADLINE = 5.0, 10.0, 29.0
+    wanted = PRODUCTS[2]
+    sandbox.control.put_product(wanted.product_id, name=wanted.name, price=wanted.price, available=50)
+
+    def place(number: int) -> requests.Response:
+        with ApiClient(live_server_url, str(number % 11 + 1)) as client:
+            return client.place((wanted.product_id, 1, wanted.price))
+
+    answers = at_once(200, place)
+    statuses = [answered.status_code for answered in answers]
+    assert {status: statuses.count(status) for status in statuses} == {201: 50, 409: 150}
+    for refused in answers:
+        if refused.status_code == 409:
+            problem(refused, 409, "insufficient_stock")
+    stock = sandbox.control.stock(wanted.product_id)
+    assert (stock.available, stock.reserved) == (0, 50)
+    orders = database["orders"]
+    assert orders.count_documents({"status": "pending", "items.stock.state": "reserved"}) == 50
+    assert orders.count_documents({"status": {"$nin": ["pending", "rejected"]}}) == 0
+    assert orders.count_documents({"stock_due_at": {"$exists": True}}) == 0
+    assert orders.count_documents({"items.stock.state": {"$nin": ["reserved", "none"]}}) == 0
+
+
+def _post(client: ApiClient, body: bytes, content_type: str = "application/json") -> requests.Response:
+    return client.post("orders/", data=body, headers={"Content-Type": content_type})
+
+
+def _altered(path: str, value: object) -> dict[str, Any]:
+    """A good body with one value changed, or left out."""
+    body = deepcopy(order_body("1", TWO_TOWELS))
+    *parents, name = path.split(".")
+    inner: Any = body
+    for parent in parents:
+        inner = inner[int(parent)] if isinstance(inner, list) else inner[parent]
+    if value is MISSING:
+        del inner[name]
+    else:
+        inner[name] = value
+    return body
+
+
+def _nothing_is_kept(database: Documents) -> None:
+    assert database["orders"].count_documents({}) == 0
+    assert database["idempotency_keys"].count_documents({}) == 0
+
+
+def _nothing_happened(sandbox: Sandbox, database: Documents) -> None:
+    assert sandbox.control.calls("reserve") == []
+    assert sandbox.control.calls("release") == []
+    assert all(sandbox.control.stock(product.product_id).reserved == 0 for product in (TOWEL, SKILLET, SCARCE))
+    _nothing_is_kept(database)
+
+
+def _is_rejected(api: Api, database: Documents, *states: str) -> None:
+    order = only_order(database)
+    assert order["status"] == "rejected"
+    assert line_states(order) == list(states)
+    problem(api().get(f"orders/{order['_id']}"), 404)
+    assert api(admin=True).get("orders/").json() == []

@@ -120,7 +120,8 @@ def test_a_forked_process_starts_threads_of_its_own() -> None:
     parallel.gather(*[after(0, 1)] * 4)
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
-        os._exit(0 if parallel.gather(*[after(0.01, 7)] * 4) == [7] * 4 else 1)
+        meeting = threading.Barrier(3, timeout=5)
+        os._exit(0 if sorted(parallel.gather(*[meeting.wait] * 3)) == [0, 1, 2] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert parallel.gather(*[after(0, 2)] * 4) == [2] * 4
 

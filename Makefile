@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+# More arguments for pytest: make test ARGS="-k placement -x"
+ARGS ?=
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## Start everything on this machine: PORT=8001 make run; Ctrl-C ends it
+	@$(PY) manage.py quickstart
+
+test: $(INSTALLED) ## Run every test; fails under 95 % coverage
+	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(ARGS)
+
+check: $(INSTALLED) ## Run every check of the code that is no test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	$(VENV)/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py check
+
+clean: ## Remove the virtual environment and what tools have left; the data in .data stay
+	rm -rf $(VENV) staticfiles htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	  .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements/base.txt requirements/dev.txt requirements/constraints.txt
+	@for python in python3.11 python3; do \
+	  $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or newer with venv is needed (Debian: apt-get install python3.11-venv)" >&2; exit 2; \
+	fi; \
+	echo "Installing what requirements/dev.txt lists into $(VENV) ..."; \
+	$$python -m venv $(VENV) && \
+	$(PY) -m pip install -qq --no-compile --disable-pip-version-check -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,261 @@
+"""Who gets into the backoffice, and what each role may do there."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from pymongo.database import Database
+
+from integrations.sandbox import Sandbox
+from tests.functional.admin_helpers import (
+    EDGES,
+    LIST,
+    PASSWORD,
+    ROLES,
+    Browser,
+    Document,
+    client_of,
+    find,
+    insert,
+    insert_each_status,
+    page,
+    placed,
+    press,
+    staff,
+    stored,
+    transition_of,
+)
+
+VIEWERS = [role for role in ROLES if role != "nobody"]
+
+
+def buttons(response: Any) -> list[str]:
+    return re.findall(r'<button type="submit" name="transition" value="(\w+)"', response.content.decode())
+
+
+@pytest.mark.parametrize("role", VIEWERS)
+def test_each_page_shows_exactly_the_buttons_that_its_reader_may_press(database: Database[Document], role: str) -> None:
+    client = client_of(role)
+    for status, order in insert_each_status(database).items():
+        response = client.get(page(order))
+        assert response.status_code == 200
+        shown = buttons(response)
+        assert set(shown) == ROLES[role] & EDGES[status].keys(), status
+        assert len(shown) == len(set(shown))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_forged_transition_without_its_permission_is_refused_and_changes_nothing(
+    database: Database[Document], sandbox: Sandbox, role: str
+) -> None:
+    client = client_of(role)
+    forged = 0
+    for status, edges in EDGES.items():
+        for transition in edges.keys() - ROLES[role]:
+            order = insert(database, stored(status=status))
+            before = find(database, order)
+            assert press(client, order, transition).status_code == 403
+            assert find(database, order) == before
+            forged += 1
+    assert forged == 11 - sum(transition in ROLES[role] for edges in EDGES.values() for transition in edges)
+    assert sandbox.control.calls() == []
+
+
+@pytest.mark.parametrize("role", VIEWERS)
+def test_each_role_makes_its_transitions_from_every_status_that_allows_them(
+    database: Database[Document], sandbox: Sandbox, role: str
+) -> None:
+    client = client_of(role)
+    for status, edges in EDGES.items():
+        for transition in edges.keys() & ROLES[role]:
+            order = insert(database, stored(status=status))
+            response = press(client, order, transition)
+            assert (response.status_code, response.url) == (302, page(order))
+            after = find(database, order)
+            assert after["status"] == edges[transition]
+            assert after["version"] == order["version"] + 1
+
+
+def test_a_permission_given_to_one_person_counts_like_that_of_a_group(database: Database[Document]) -> None:
+    user = staff("nobody")
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_order", "pay_order"]))
+    client = Client()
+    client.force_login(user)
+    order = insert(database, stored())
+    assert buttons(client.get(page(order))) == ["pay"]
+    assert press(client, order, "pay").status_code == 302
+    assert find(database, order)["status"] == "paid"
+
+
+def test_a_transition_permission_is_worth_nothing_to_who_may_not_see_orders(database: Database[Document]) -> None:
+    user = staff("nobody")
+    user.user_permissions.set(Permission.objects.filter(codename="pay_order"))
+    client = Client()
+    client.force_login(user)
+    order = insert(database, stored())
+    assert client.get(page(order)).status_code == 403
+    assert press(client, order, "pay").status_code == 403
+    assert find(database, order)["status"] == "pending"
+
+
+def test_a_role_taken_away_takes_effect_at_once(database: Database[Document]) -> None:
+    user = staff("Finance")
+    client = Client()
+    client.force_login(user)
+    order = insert(database, stored())
+    assert buttons(client.get(page(order))) == ["pay"]
+    user.groups.clear()
+    assert press(client, order, "pay").status_code == 403
+    assert find(database, order)["status"] == "pending"
+
+
+def test_staff_without_a_group_sees_no_orders(database: Database[Document]) -> None:
+    client = client_of("nobody")
+    order = insert(database, stored())
+    assert client.get("/admin/").status_code == 200
+    assert "orders/order" not in client.get("/admin/").content.decode()
+    assert client.get(LIST).status_code == 403
+    assert client.get(page(order)).status_code == 403
+    assert client.get(f"{LIST}{order['_id']}/history/").status_code == 403
+
+
+@pytest.mark.parametrize("role", ["Support", "superuser"])
+def test_the_start_page_leads_to_the_orders_and_offers_no_new_one(database: Database[Document], role: str) -> None:
+    start = client_of(role).get("/admin/").content.decode()
+    assert f'href="{LIST}"' in start
+    assert f"{LIST}add/" not in start
+
+
+@pytest.mark.parametrize("who", ["stranger", "customer", "inactive"])
+def test_whoever_is_not_staff_is_sent_to_the_login(database: Database[Document], who: str) -> None:
+    client = Client()
+    if who == "customer":
+        client.force_login(User.objects.create_user("customer", password=PASSWORD))
+    if who == "inactive":
+        user = staff("Manager")
+        client.force_login(user)
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    order = insert(database, stored())
+    before = find(database, order)
+    for address in ("", "add/", "{id}/change/", "{id}/delete/", "{id}/history/", "{id}/transition/"):
+        target = LIST + address.format(id=order["_id"])
+        for response in (client.get(target), client.post(target, {"transition": "pay", "version": "1"})):
+            assert (response.status_code, response.url) == (302, f"/admin/login/?next={quote(target)}")
+    assert find(database, order) == before
+
+
+@pytest.mark.parametrize("role", ["Manager", "superuser"])
+def test_nobody_adds_changes_or_deletes_an_order(database: Database[Document], role: str) -> None:
+    client = client_of(role)
+    order = insert(database, stored())
+    before = find(database, order)
+    assert client.get(f"{LIST}add/").status_code == 403
+    assert client.post(f"{LIST}add/", {"number": "0000-0000-0009", "user_id": "1"}).status_code == 403
+    fields = {"status": "refunded", "status_name": "refunded", "user_id": "7", "total_price": "0.01", "history": "[]", "version": "9"}
+    assert client.post(page(order), fields | {"_save": "Save"}).status_code == 403
+    assert client.get(f"{LIST}{order['_id']}/delete/").status_code == 403
+    assert client.post(f"{LIST}{order['_id']}/delete/", {"post": "yes"}).status_code == 403
+    bulk = {"action": "delete_selected", "_selected_action": str(order["_id"]), "post": "yes", "index": "0"}
+    client.post(LIST, bulk)
+    assert list(database["orders"].find()) == [before]
+
+
+@pytest.mark.parametrize("role", ["Manager", "superuser"])
+def test_the_page_has_no_field_to_edit_but_the_reason(database: Database[Document], role: str) -> None:
+    client = client_of(role)
+    for order in insert_each_status(database).values():
+        content = client.get(page(order)).content.decode()
+        main = content[content.index('id="content-main"') :]
+        names = set(re.findall(r'<(?:input|select|textarea)[^>]*\bname="(\w+)"', main))
+        assert names <= {"csrfmiddlewaretoken", "version", "reason"}
+        assert not re.search(r'name="_(save|continue|addanother|saveasnew)"', content)
+        assert "deletelink" not in content
+
+
+def test_a_transition_is_a_post(database: Database[Document]) -> None:
+    client, order = client_of("Manager"), insert(database, stored())
+    for method in (client.get, client.head, client.put, client.patch, client.delete, client.options):
+        response = method(f"{transition_of(order)}?transition=pay&version=1")
+        assert response.status_code == 405
+        assert response["Allow"] == "POST"
+    assert find(database, order)["status"] == "pending"
+
+
+def test_over_http_a_login_leads_back_to_the_order_whose_button_then_works(
+    sandbox: Sandbox, live_server_url: str, database: Database[Document]
+) -> None:
+    staff("Finance")
+    order = placed()
+    with Browser(live_server_url) as browser:
+        first = browser.get(page(order), allow_redirects=False)
+        assert (first.status_code, first.headers["Location"]) == (302, f"/admin/login/?next={page(order)}")
+        answer = browser.log_in("Finance", page(order))
+        assert (answer.status_code, answer.headers["Location"]) == (302, page(order))
+        form = {
+            "transition": "pay",
+            "version": re.search(r'name="version" value="(\d+)"', (shown := browser.get(page(order))).text)[1],
+            "reason": "Wire transfer",
+            "csrfmiddlewaretoken": browser.csrf_token(shown),
+        }
+        done = browser.post(transition_of(order), data=form, headers={"X-Request-ID": "till-7"})
+        assert done.status_code == 200
+        assert f"Order {order['number']} is now paid." in done.text
+    last = find(database, order)["history"][-1]
+    assert (last["act"], last["actor"], last["via"]) == ("pay", "staff:Finance", "admin")
+    assert (last["reason"], last["request_id"]) == ("Wire transfer", "till-7")
+
+
+def test_over_http_a_post_without_the_csrf_token_changes_nothing(
+    running_sandbox: Sandbox, live_server_url: str, database: Database[Document]
+) -> None:
+    staff("Finance")
+    order = insert(database, stored())
+    with Browser(live_server_url) as browser:
+        browser.log_in("Finance")
+        for token in ({}, {"csrfmiddlewaretoken": ""}, {"csrfmiddlewaretoken": "x" * 64}):
+            form = {"transition": "pay", "version": "1"} | token
+            assert browser.post(transition_of(order), data=form).status_code == 403
+        assert browser.get(page(order)).status_code == 200
+    assert find(database, order)["status"] == "pending"
+
+
+def test_over_http_a_wrong_password_opens_nothing(sandbox: Sandbox, live_server_url: str) -> None:
+    with Browser(live_server_url) as browser:
+        answer = browser.log_in("Finance")
+        assert answer.status_code == 200
+        assert "Please enter the correct username and password" in answer.text
+        assert browser.get(LIST, allow_redirects=False).status_code == 302
+
+
+def test_over_http_the_pages_styles_and_scripts_are_served(
+    sandbox: Sandbox, live_server_url: str, database: Database[Document]
+) -> None:
+    staff("Manager")
+    order = insert(database, stored())
+    with Browser(live_server_url) as browser:
+        browser.log_in("Manager")
+        assets = set()
+        for address in ("/admin/", LIST, page(order)):
+            assets |= set(re.findall(r'(?:src|href)="(/static/[^"]+)"', browser.get(address).text))
+        assert assets
+        for asset in assets:
+            assert browser.get(asset).status_code == 200, asset
+
+
+def test_a_superuser_manages_logins(database: Database[Document]) -> None:
+    client = client_of("superuser")
+    form = {"username": "newcomer", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    assert client.post("/admin/auth/user/add/", form).status_code == 302
+    newcomer = User.objects.get(username="newcomer")
+    for address in ("user/", f"user/{newcomer.pk}/change/", "group/"):
+        assert client.get(f"/admin/auth/{address}").status_code == 200
+    assert client.get("/admin/").status_code == 200
+
+
+def test_nobody_else_does(database: Database[Document]) -> None:
+    client = client_of("Manager")
+    assert client.get("/admin/auth/user/").status_code == 403
+    assert client.get("/admin/auth/group/").status_code == 403

@@ -1,0 +1,348 @@
+"""One order in the backoffice: what its page shows, and what its buttons do."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from django.test import Client
+from pymongo.database import Database
+from pytest_django.fixtures import Settings
+
+from integrations.sandbox import Sandbox
+from integrations.sandbox.catalogue import PRODUCTS
+from orders.models.states import LineState
+from orders.services import transitions
+from tests.functional.admin_helpers import (
+    EDGES,
+    LIST,
+    PATHS,
+    Document,
+    client_of,
+    entry,
+    find,
+    insert,
+    insert_each_status,
+    line,
+    page,
+    placed,
+    press,
+    profiled,
+    said,
+    stored,
+    text_of,
+    transition_of,
+)
+from tests.functional.helpers import database_down, dead_url, settle
+
+TOWEL = PRODUCTS[0]
+SCRIPT = "<script>alert('x')</script>"
+HISTORY = {
+    "pending": ["draft placing", "place placing pending"],
+    "paid": ["pay pending paid"],
+    "processing": ["start_processing paid processing"],
+    "shipped": ["ship processing shipped"],
+    "delivered": ["deliver shipped delivered"],
+    "cancelled": ["cancel pending cancelled", "stock of line 1 released"],
+    "refunded": ["refund paid refunded", "stock of line 1 released"],
+}
+"""What the page says in the end of a path."""
+
+
+@pytest.fixture
+def manager(database: Database[Document]) -> Client:
+    return client_of("Manager")
+
+
+@pytest.mark.parametrize("status", PATHS)
+def test_an_order_of_every_public_status_shows_its_lines_and_its_history(
+    sandbox: Sandbox, manager: Client, status: str
+) -> None:
+    order = placed(*PATHS[status])
+    response = manager.get(page(order))
+    assert response.status_code == 200
+    text = text_of(response)
+    for told in (order["number"], "29.80", "1 Long Street, 12345 Springfield, Freedonia", TOWEL.product_id, "customer:1"):
+        assert told in text
+    for told in [*HISTORY["pending"], *HISTORY[status]]:
+        assert f"{told} " in text
+    stock = {"shipped": "Used", "delivered": "Used", "cancelled": "Released", "refunded": "Released"}
+    assert f"{TOWEL.product_id} 2 14.90 {stock.get(status, 'Reserved')} " in text
+
+
+@pytest.mark.parametrize("status", ["placing", "rejected"])
+def test_drafts_and_rejected_orders_are_visible_to_staff(database: Database[Document], manager: Client, status: str) -> None:
+    order = insert(database, stored(status=status, placed_at=None))
+    database["orders"].update_one({}, {"$unset": {"placed_at": ""}})
+    assert order["number"] in text_of(manager.get(LIST))
+    text = text_of(manager.get(page(order)))
+    assert f"Status: {status.capitalize()}" in text
+    assert 'name="transition"' not in manager.get(page(order)).content.decode()
+
+
+def test_a_draft_and_a_rejected_order_are_moved_by_nobody(database: Database[Document], manager: Client) -> None:
+    for status in ("placing", "rejected"):
+        order = insert(database, stored(status=status))
+        before = find(database, order)
+        for transition in ("place", "reject", "pay", "cancel", "refund"):
+            response = press(manager, order, transition)
+            assert response.status_code == 302
+            assert said(response)[-1].startswith("Nothing was changed.")
+            assert find(database, order) == before
+
+
+def test_a_line_of_every_state_is_shown_with_what_is_owed_for_it(database: Database[Document], manager: Client) -> None:
+    lines = {
+        LineState.NONE: (line("none", error="Only 1 left"), "None Only 1 left"),
+        LineState.RESERVING: (line("reserving", call="reserve"), "Reserving (Reserve, 1 attempt)"),
+        LineState.RESERVED: (line("reserved"), "Reserved"),
+        LineState.USED: (line("used"), "Used"),
+        LineState.RELEASING: (
+            line("releasing", call="release", attempts=3, error="503", attempt={"id": "0" * 32, "until": order_time()}),
+            "Releasing (Release, 3 attempts) 503",
+        ),
+        LineState.RELEASED: (line("released", discrepancy=2, error="unknown there"), "Released 2 not released unknown there"),
+        LineState.UNKNOWN: (line("unknown", call="release", error="timed out"), "Unknown (Release, 1 attempt) timed out"),
+    }
+    assert lines.keys() == set(LineState)
+    order = insert(database, stored(items=[document for document, _ in lines.values()]))
+    text = text_of(manager.get(page(order)))
+    for _, shown in lines.values():
+        assert f"{TOWEL.product_id} 2 14.90 {shown} " in text
+    for state, (document, _) in lines.items():
+        alone = insert(database, stored(items=[document]))
+        assert manager.get(page(alone)).status_code == 200, state
+    assert f"14 in 7 lines {', '.join(state.label for state in LineState)}" in text_of(manager.get(LIST))
+
+
+def order_time() -> Any:
+    return stored()["created_at"]
+
+
+def test_what_others_wrote_is_escaped_everywhere(database: Database[Document], manager: Client) -> None:
+    address = dict.fromkeys(("line1", "line2", "city", "state", "postal_code", "country"), SCRIPT)
+    history = [entry(SCRIPT, source=SCRIPT, target=SCRIPT, reason=SCRIPT, actor=SCRIPT, via=SCRIPT, request_id=SCRIPT)]
+    items = [line("released", error=SCRIPT, discrepancy=1) | {"product_id": SCRIPT}]
+    theirs = {"user_id": SCRIPT, "number": SCRIPT, "shipping_address": address, "history": history, "items": items}
+    order = insert(database, stored() | theirs)
+    for address in (page(order), LIST):
+        content = manager.get(address).content.decode()
+        assert "<script>alert" not in content
+        assert "&lt;script&gt;alert" in content
+
+
+def test_a_typed_reason_is_kept_as_typed_and_shown_escaped(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    reason = f"{SCRIPT} $total_price {{{{ 7|add:7 }}}} “über”"
+    press(manager, order, "pay", reason=f"  {reason} ")
+    assert find(database, order)["history"][-1]["reason"] == reason
+    content = manager.get(page(order)).content.decode()
+    assert "<script>alert" not in content
+    assert "$total_price {{ 7|add:7 }} “über”" in content
+
+
+def test_a_long_reason_is_cut_and_an_empty_one_is_fine(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    press(manager, order, "pay", reason="ü" * 5000)
+    press(manager, find(database, order), "start_processing", reason=None)
+    after = find(database, order)
+    assert after["status"] == "processing"
+    assert [entry["reason"] for entry in after["history"][-2:]] == ["ü" * 500, ""]
+
+
+def test_an_unverified_user_shows(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored(user_verified=False))
+    assert 'alt="False"' in manager.get(page(order)).content.decode()
+    assert 'alt="False"' in manager.get(LIST).content.decode()
+    assert 'alt="True"' not in manager.get(LIST).content.decode()
+
+
+def test_a_button_makes_its_transition_and_says_so(sandbox: Sandbox, manager: Client, database: Database[Document]) -> None:
+    order = placed()
+    response = manager.post(
+        transition_of(order),
+        {"transition": "cancel", "version": order["version"], "reason": "Ordered twice"},
+        headers={"X-Request-ID": "call-4711"},
+        follow=True,
+    )
+    assert response.redirect_chain == [(page(order), 302)]
+    assert f"Order {order['number']} is now cancelled." in text_of(response)
+    after = find(database, order)
+    assert (after["status"], after["version"]) == ("cancelled", order["version"] + 1)
+    expected = {"act": "cancel", "from": "pending", "to": "cancelled", "actor": "staff:Manager", "via": "admin"}
+    expected |= {"reason": "Ordered twice", "request_id": "call-4711"}
+    [cancelled] = [entry for entry in after["history"] if entry["act"] == "cancel"]
+    assert cancelled.items() >= expected.items()
+    assert "staff:Manager admin Ordered twice call-4711" in text_of(response)
+    assert after["items"][0]["stock"]["state"] == "released"
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 0
+
+
+def test_a_request_without_an_id_gets_one_for_the_history(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    response = press(manager, order, "pay")
+    assert response["X-Request-ID"]
+    assert find(database, order)["history"][-1]["request_id"] == response["X-Request-ID"]
+
+
+def test_an_order_goes_all_its_way_by_buttons(sandbox: Sandbox, manager: Client, database: Database[Document]) -> None:
+    order = placed()
+    for transition in ("pay", "start_processing", "ship", "deliver", "refund"):
+        order = find(database, order)
+        content = manager.get(page(order)).content.decode()
+        assert f'name="transition" value="{transition}"' in content
+        assert f'name="version" value="{order["version"]}"' in content
+        press(manager, order, transition)
+    after = find(database, order)
+    assert after["status"] == "refunded"
+    assert after["items"][0]["stock"]["state"] == "used"
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
+
+
+def test_a_version_that_is_none_changes_nothing(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    before = find(database, order)
+    for version in (None, "", " ", "x", "-1", "1.0", "1e3", "0x1", "²", "None", "1\0", "9" * 30, "9" * 5000):
+        response = press(manager, order, "pay", version=version)
+        assert (response.status_code, response.url) == (302, page(order)), version
+        assert said(response)[-1].startswith("Nothing was changed.")
+        assert len(said(response)[-1]) < 300
+        assert find(database, order) == before
+
+
+def test_a_transition_that_is_none_changes_nothing(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    before = find(database, order)
+    for transition in (None, "", "save", "delete", "__init__", "place", "reject", "PAY", "refund_order", "pay\0"):
+        response = press(manager, order, transition)
+        assert (response.status_code, response.url) == (302, page(order))
+        assert said(response)[-1] == "Nothing was changed. That is no transition of an order."
+        assert find(database, order) == before
+
+
+def test_a_page_out_of_date_says_that_nothing_was_changed(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    before = find(database, order)
+    for version in (0, 2, 10**12):
+        response = press(manager, order, "pay", version=str(version))
+        assert response.status_code == 302
+        message = said(response)[-1]
+        assert message.startswith("Nothing was changed.")
+        assert f"version 1, you saw version {version}" in message
+        assert find(database, order) == before
+
+
+def test_the_second_of_two_people_is_told_and_changes_nothing(database: Database[Document], manager: Client) -> None:
+    seen, finance = insert(database, stored()), client_of("Finance")
+    press(finance, seen, "pay")
+    between = find(database, seen)
+    response = press(manager, seen, "cancel")
+    assert said(response)[0].startswith("Nothing was changed.")
+    assert find(database, seen) == between
+    assert between["status"] == "paid"
+
+
+@pytest.mark.parametrize("status", PATHS)
+def test_an_illegal_transition_is_told_and_changes_nothing(
+    database: Database[Document], manager: Client, status: str
+) -> None:
+    order = insert(database, stored(status=status))
+    before = find(database, order)
+    names = {name for edges in EDGES.values() for name in edges}
+    for transition in sorted(names - EDGES[status].keys()):
+        response = press(manager, order, transition)
+        assert response.status_code == 302
+        message = said(response)[-1]
+        assert message.startswith(f"Nothing was changed. Cannot {transition.replace('_', ' ')} an order that is {status}.")
+        assert all(target in message for target in EDGES[status].values())
+        assert find(database, order) == before
+
+
+def test_a_cancellation_succeeds_while_inventory_is_down_and_a_worker_releases(
+    sandbox: Sandbox, manager: Client, database: Database[Document], settings: Settings
+) -> None:
+    order, alive = placed(), settings.INVENTORY_SERVICE_URL
+    settings.INVENTORY_SERVICE_URL = dead_url()
+    response = press(manager, order, "cancel", reason="Found it elsewhere")
+    assert said(response) == [f"Order {order['number']} is now cancelled."]
+    cancelled = find(database, order)
+    assert cancelled["status"] == "cancelled"
+    assert cancelled["items"][0]["stock"]["state"] == "releasing"
+    assert cancelled["stock_due_at"]
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
+    assert "Releasing (Release, 1 attempt)" in text_of(manager.get(page(order)))
+
+    settings.INVENTORY_SERVICE_URL = alive
+    settle(database)
+    assert find(database, order)["items"][0]["stock"]["state"] == "released"
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 0
+    text = text_of(manager.get(page(order)))
+    assert "stock of line 1 released system:settle_stock worker" in text
+    assert "Released" in text
+
+
+def test_a_release_of_unknown_outcome_is_shown_and_not_repeated(
+    sandbox: Sandbox, manager: Client, database: Database[Document]
+) -> None:
+    order = placed()
+    sandbox.control.fault("release", "drop_after", times=1)
+    press(manager, order, "cancel")
+    after = find(database, order)
+    assert (after["status"], after["items"][0]["stock"]["state"]) == ("cancelled", "unknown")
+    assert "stock_due_at" not in after
+    assert "Unknown (Release, 1 attempt)" in text_of(manager.get(page(order)))
+    assert sandbox.control.counts()["release"] == 1
+
+
+def test_a_write_that_the_database_does_not_confirm_is_told_as_such(
+    database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = insert(database, stored())
+
+    def write_without_database(*args: Any, **kwargs: Any) -> Any:
+        with database_down(), ThreadPoolExecutor(1) as thread:
+            return thread.submit(guarded_write, *args, **kwargs).result()
+
+    guarded_write = transitions.guarded_write
+    monkeypatch.setattr(transitions, "guarded_write", write_without_database)
+    response = press(manager, order, "pay")
+    assert (response.status_code, response.url) == (302, page(order))
+    assert said(response)[0].startswith("The database did not answer in time.")
+    assert find(database, order)["status"] == "pending"
+
+
+@pytest.mark.parametrize("given", ["x", "0" * 23, "g" * 24, "_", "%00", "0" * 24, "a/b", "..%2f..", "9" * 3000, "ü"])
+def test_an_id_that_is_none_leads_back_with_a_message(manager: Client, given: str) -> None:
+    for address in (f"{LIST}{given}/change/", f"{LIST}{given}/history/"):
+        response = manager.get(address, follow=True)
+        assert response.status_code == 200, address
+        assert "doesn’t exist" in text_of(response)
+    assert manager.post(f"{LIST}{given}/transition/", {"transition": "pay", "version": "1"}).status_code == 404
+
+
+def test_an_id_in_upper_case_is_the_same_order(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored(_id=ObjectId("abcdefabcdefabcdefabcdef")))
+    assert order["number"] in text_of(manager.get(page("ABCDEFABCDEFABCDEFABCDEF")))
+
+
+def test_the_admins_own_history_page_opens(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    assert manager.get(f"{LIST}{order['_id']}/history/").status_code == 200
+
+
+def test_an_order_is_read_by_its_id_and_a_page_asks_nothing_that_scans(
+    database: Database[Document], manager: Client
+) -> None:
+    orders = insert_each_status(database)
+    manager.get(page(orders["paid"]))
+    with profiled(database) as operations:
+        manager.get(page(orders["paid"]))
+        press(manager, orders["paid"], "start_processing")
+    assert operations
+    of_orders = [operation for operation in operations if operation["ns"].endswith(".orders")]
+    assert {operation["planSummary"] for operation in of_orders} <= {"IDHACK", "IXSCAN { _id: 1 }"}
+    assert all(operation["docsExamined"] <= 1 for operation in of_orders)
+    assert len(of_orders) >= 4
+    for operation in operations:
+        if operation["ns"].endswith((".auth_user", ".django_session")):
+            assert "COLLSCAN" not in operation["planSummary"], operation
