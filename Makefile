@@ -3,20 +3,21 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
+TESTABLE := $(VENV)/.testable
 # More arguments for pytest: make test ARGS="-k placement -x"
 ARGS ?=
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-run: $(INSTALLED) ## Start everything on this machine: PORT=8001 make run; Ctrl-C ends it
+run: $(RUNNABLE) ## Start everything on this machine: PORT=8001 make run; Ctrl-C ends it
 	@$(PY) manage.py quickstart
 
-test: $(INSTALLED) ## Run every test; fails under 95 % coverage
+test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 
-check: $(INSTALLED) ## Run every check of the code that is no test
+check: $(TESTABLE) ## Run every check of the code that is no test
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy .
@@ -29,7 +30,13 @@ clean: ## Remove the virtual environment and what tools have left; the data in .
 	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements/base.txt requirements/dev.txt requirements/constraints.txt
+# Running needs far less than testing, and is up the sooner for it.
+$(TESTABLE): $(RUNNABLE) requirements/test.txt
+	@echo "Installing what requirements/test.txt lists into $(VENV) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(RUNNABLE): requirements/base.txt requirements/dev.txt requirements/constraints.txt
 	@for python in python3.11 python3; do \
 	  $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
 	  python=; \

@@ -113,7 +113,10 @@ class Child:
 
     def failure(self) -> ChildError:
         """Return what to say of its unexpected end."""
-        code = self._process.poll() if self._process else None
+        code = None
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(1)
         lines = self._printed().strip().splitlines()
         last = f": {lines[-1].strip()[:200]}" if lines else ""
         return ChildError(f"{self.name} ended unexpectedly (exit code {code}){last}{self._hint()}")
@@ -170,17 +173,13 @@ class Register:
 
     def end_leftovers(self, patience: float = 10) -> None:
         """End what is still running of an earlier supervisor's; a recycled process id is left alone."""
-        deadline = time.monotonic() + patience
-        left = self._left()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        while left and time.monotonic() < deadline:
-            time.sleep(_POLL)
-            left = self._left()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
+            for pid in self._left():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, number)
+            deadline = time.monotonic() + seconds
+            while self._left() and time.monotonic() < deadline:
+                time.sleep(_POLL)
         self._path.unlink(missing_ok=True)
 
     def _left(self) -> list[int]:

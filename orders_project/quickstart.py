@@ -39,8 +39,8 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             Quickstart(stack, loopback.data_dir(), dict(os.environ)).run()
-    except KeyboardInterrupt:
-        say("Everything has ended. The data are kept; make run goes on with them.")
+    except KeyboardInterrupt as told:
+        say(f"Everything has ended, on {told}. The data are kept; make run goes on with them.")
     except (CannotRunError, ChildError, EmbeddedMongoError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -70,6 +70,7 @@ class Quickstart:
         }
         self._host = environment.get("BIND_HOST") or loopback.HOST
         self._port = _port(environment.get("PORT") or "8001")
+        self._sandbox_port = _port(environment.get("SANDBOX_PORT") or str(SANDBOX_PORT), "SANDBOX_PORT")
         self._register = Register(data / "children.json")
         self._children: list[Child] = []
         self._mongo: EmbeddedMongo | None = None
@@ -107,10 +108,9 @@ class Quickstart:
         if all(self._environment.get(name) for name in PEERS):
             return
         say("Starting the sandbox: users, products and inventory …")
-        wanted = _port(self._environment.get("SANDBOX_PORT") or str(SANDBOX_PORT), "SANDBOX_PORT")
         database = f"{self._environment.get('MONGODB_DB') or 'order_db'}_sandbox"
         self._environment.setdefault("SANDBOX_MONGODB_DB", database)
-        port = wanted if loopback.is_free(wanted) else 0
+        port = self._sandbox_port if loopback.is_free(self._sandbox_port) else 0
         sandbox = self._start(Child, "sandbox", "-m", "integrations.sandbox", "--port", str(port))
         url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_PATIENCE)
         for name in PEERS:
@@ -159,10 +159,10 @@ class Quickstart:
                 self._register.note(self._children)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(given: int, _frame: FrameType | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the end is under way, and its waits are limited
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(signal.Signals(given).name)
 
 
 def _port(given: str, name: str = "PORT") -> int:

@@ -50,6 +50,15 @@ EDGES = {
 }
 """The specification's table, written down a second time: status → transition → status after it."""
 
+ADDRESS = {
+    "line1": "1 Long Street",
+    "line2": "",
+    "city": "Springfield",
+    "state": "",
+    "postal_code": "12345",
+    "country": "Freedonia",
+}
+
 PATHS = {
     "pending": (),
     "paid": ("pay",),
@@ -125,7 +134,7 @@ def stored(number: int = 0, **changes: Any) -> Document:
         "user_verified": True,
         "items": [line()],
         "total_price": Decimal128("29.80"),
-        "shipping_address": {"line1": "1 Long Street", "line2": "", "city": "Springfield", "state": "", "postal_code": "12345", "country": "Freedonia"},
+        "shipping_address": dict(ADDRESS),
         "history": [entry("draft", target="placing", at=at), entry("place", source="placing", target=status, at=at)],
         "created_at": at,
         "updated_at": at,
@@ -195,7 +204,9 @@ def profiled(database: Database[Document]) -> Iterator[list[Document]]:
         yield done
     finally:
         database.command("profile", 0)
-        done += database["system.profile"].find({"planSummary": {"$exists": True}, "ns": {"$not": re.compile("system")}})
+        done += database["system.profile"].find(
+            {"planSummary": {"$exists": True}, "ns": {"$not": re.compile("system")}}
+        )
         database["system.profile"].drop()
 
 

@@ -62,8 +62,10 @@ def problem(answer: requests.Response, status: int, code: str | None = None) -> 
 
 def outage(answer: requests.Response, code: str | None = None) -> dict[str, Any]:
     """Return the problem document of a 503, which must say when to try again."""
+    document = problem(answer, 503, code)
+    assert "Retry-After" in answer.headers
     assert int(answer.headers["Retry-After"]) >= 1
-    return problem(answer, 503, code)
+    return document
 
 
 def stored(database: Documents, order_id: str) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def database_down() -> Iterator[None]:
     process's client; so this is for clients that connect within the block.
     """
     address = dead_url().removeprefix("http://").removesuffix("/api/v1")
-    dead: MongoClient[Any] = MongoClient(address, serverSelectionTimeoutMS=200, timeoutMS=300)
+    dead: MongoClient[Any] = MongoClient(address, serverSelectionTimeoutMS=100, timeoutMS=150)
     registry = connection._connection_pools
     alive, registry["default"] = registry["default"], dead
     try:

@@ -154,7 +154,14 @@ def test_nobody_adds_changes_or_deletes_an_order(database: Database[Document], r
     before = find(database, order)
     assert client.get(f"{LIST}add/").status_code == 403
     assert client.post(f"{LIST}add/", {"number": "0000-0000-0009", "user_id": "1"}).status_code == 403
-    fields = {"status": "refunded", "status_name": "refunded", "user_id": "7", "total_price": "0.01", "history": "[]", "version": "9"}
+    fields = {
+        "status": "refunded",
+        "status_name": "refunded",
+        "user_id": "7",
+        "total_price": "0.01",
+        "history": "[]",
+        "version": "9",
+    }
     assert client.post(page(order), fields | {"_save": "Save"}).status_code == 403
     assert client.get(f"{LIST}{order['_id']}/delete/").status_code == 403
     assert client.post(f"{LIST}{order['_id']}/delete/", {"post": "yes"}).status_code == 403

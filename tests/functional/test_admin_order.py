@@ -62,7 +62,13 @@ def test_an_order_of_every_public_status_shows_its_lines_and_its_history(
     response = manager.get(page(order))
     assert response.status_code == 200
     text = text_of(response)
-    for told in (order["number"], "29.80", "1 Long Street, 12345 Springfield, Freedonia", TOWEL.product_id, "customer:1"):
+    for told in (
+        order["number"],
+        "29.80",
+        "1 Long Street, 12345 Springfield, Freedonia",
+        TOWEL.product_id,
+        "customer:1",
+    ):
         assert told in text
     for told in [*HISTORY["pending"], *HISTORY[status]]:
         assert f"{told} " in text
@@ -71,7 +77,9 @@ def test_an_order_of_every_public_status_shows_its_lines_and_its_history(
 
 
 @pytest.mark.parametrize("status", ["placing", "rejected"])
-def test_drafts_and_rejected_orders_are_visible_to_staff(database: Database[Document], manager: Client, status: str) -> None:
+def test_drafts_and_rejected_orders_are_visible_to_staff(
+    database: Database[Document], manager: Client, status: str
+) -> None:
     order = insert(database, stored(status=status, placed_at=None))
     database["orders"].update_one({}, {"$unset": {"placed_at": ""}})
     assert order["number"] in text_of(manager.get(LIST))
@@ -101,8 +109,14 @@ def test_a_line_of_every_state_is_shown_with_what_is_owed_for_it(database: Datab
             line("releasing", call="release", attempts=3, error="503", attempt={"id": "0" * 32, "until": order_time()}),
             "Releasing (Release, 3 attempts) 503",
         ),
-        LineState.RELEASED: (line("released", discrepancy=2, error="unknown there"), "Released 2 not released unknown there"),
-        LineState.UNKNOWN: (line("unknown", call="release", error="timed out"), "Unknown (Release, 1 attempt) timed out"),
+        LineState.RELEASED: (
+            line("released", discrepancy=2, error="unknown there"),
+            "Released 2 not released unknown there",
+        ),
+        LineState.UNKNOWN: (
+            line("unknown", call="release", error="timed out"),
+            "Unknown (Release, 1 attempt) timed out",
+        ),
     }
     assert lines.keys() == set(LineState)
     order = insert(database, stored(items=[document for document, _ in lines.values()]))
@@ -157,7 +171,9 @@ def test_an_unverified_user_shows(database: Database[Document], manager: Client)
     assert 'alt="True"' not in manager.get(LIST).content.decode()
 
 
-def test_a_button_makes_its_transition_and_says_so(sandbox: Sandbox, manager: Client, database: Database[Document]) -> None:
+def test_a_button_makes_its_transition_and_says_so(
+    sandbox: Sandbox, manager: Client, database: Database[Document]
+) -> None:
     order = placed()
     response = manager.post(
         transition_of(order),
@@ -253,7 +269,9 @@ def test_an_illegal_transition_is_told_and_changes_nothing(
         response = press(manager, order, transition)
         assert response.status_code == 302
         message = said(response)[-1]
-        assert message.startswith(f"Nothing was changed. Cannot {transition.replace('_', ' ')} an order that is {status}.")
+        assert message.startswith(
+            f"Nothing was changed. Cannot {transition.replace('_', ' ')} an order that is {status}."
+        )
         assert all(target in message for target in EDGES[status].values())
         assert find(database, order) == before
 
@@ -311,13 +329,13 @@ def test_a_write_that_the_database_does_not_confirm_is_told_as_such(
     assert find(database, order)["status"] == "pending"
 
 
-@pytest.mark.parametrize("given", ["x", "0" * 23, "g" * 24, "_", "%00", "0" * 24, "a/b", "..%2f..", "9" * 3000, "ü"])
-def test_an_id_that_is_none_leads_back_with_a_message(manager: Client, given: str) -> None:
-    for address in (f"{LIST}{given}/change/", f"{LIST}{given}/history/"):
-        response = manager.get(address, follow=True)
-        assert response.status_code == 200, address
+def test_an_id_that_is_none_leads_back_with_a_message(manager: Client) -> None:
+    for given in ("x", "0" * 23, "g" * 24, "_", "%00", "0" * 24, "a/b", "..%2f..", "9" * 3000, "ü"):
+        response = manager.get(f"{LIST}{given}/change/", follow=True)
+        assert response.status_code == 200, given
         assert "doesn’t exist" in text_of(response)
-    assert manager.post(f"{LIST}{given}/transition/", {"transition": "pay", "version": "1"}).status_code == 404
+        assert manager.get(f"{LIST}{given}/history/").status_code == 302
+        assert manager.post(f"{LIST}{given}/transition/", {"transition": "pay", "version": "1"}).status_code == 404
 
 
 def test_an_id_in_upper_case_is_the_same_order(database: Database[Document], manager: Client) -> None:

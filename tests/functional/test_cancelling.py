@@ -79,9 +79,7 @@ def test_an_order_is_cancelled_once(api: Api, sandbox: Sandbox) -> None:
     assert sandbox.control.stocks() == before
 
 
-def test_of_ten_cancellations_at_once_one_releases_the_stock(
-    api: Api, sandbox: Sandbox, live_server_url: str
-) -> None:
+def test_of_ten_cancellations_at_once_one_releases_the_stock(api: Api, sandbox: Sandbox, live_server_url: str) -> None:
     before = sandbox.control.stocks()
     order, other = placed_in(api, "paid"), placed_in(api, "paid")
     together = threading.Barrier(10)
@@ -98,17 +96,13 @@ def test_of_ten_cancellations_at_once_one_releases_the_stock(
     assert sandbox.control.stocks() == before
 
 
-@pytest.mark.parametrize(
-    ("order_id", "status"), [("1", 400), ("x" * 24, 400), ("0" * 25, 400), (NOBODYS_ID, 404)]
-)
+@pytest.mark.parametrize(("order_id", "status"), [("1", 400), ("x" * 24, 400), ("0" * 25, 400), (NOBODYS_ID, 404)])
 def test_an_order_that_is_none_is_not_cancelled(visitor: Api, order_id: str, status: int) -> None:
     problem(visitor().delete(f"orders/{order_id}"), status)
 
 
 @pytest.mark.parametrize(("user_id", "status"), [("2", "pending"), ("1", "placing"), ("1", "rejected")])
-def test_anothers_order_or_a_draft_is_not_found(
-    visitor: Api, database: Documents, user_id: str, status: str
-) -> None:
+def test_anothers_order_or_a_draft_is_not_found(visitor: Api, database: Documents, user_id: str, status: str) -> None:
     order = OrderFactory(user_id=user_id, status=status)
     problem(visitor("1").delete(f"orders/{order.pk}"), 404, "order_not_found")
     assert stored(database, order.pk)["status"] == status
@@ -124,7 +118,7 @@ def test_a_cancellation_honours_if_match(api: Api, sandbox: Sandbox, tag: str, s
     assert sandbox.control.stock(TOWEL.product_id).reserved == (0 if cancelled else 2)
 
 
-# --- inventory fails -----------------------------------------------------------------------------------------------------
+# --- inventory fails ---
 
 
 @pytest.mark.parametrize("call", CANCEL)
@@ -211,9 +205,7 @@ def test_a_release_that_inventory_refuses_is_final_and_shown_to_staff(
     assert "stock_due_at" not in after
 
 
-def test_fewer_units_released_than_asked_for_are_a_discrepancy(
-    api: Api, sandbox: Sandbox, database: Documents
-) -> None:
+def test_fewer_units_released_than_asked_for_are_a_discrepancy(api: Api, sandbox: Sandbox, database: Documents) -> None:
     order = placed_in(api, "pending", TWO_TOWELS, ONE_SKILLET)
     sandbox.control.put_product(TOWEL.product_id, name=TOWEL.name, price=TOWEL.price, available=0, reserved=1)
     assert api().delete(f"orders/{order['id']}").status_code == 204

@@ -58,7 +58,9 @@ def curl_of(card: str) -> list[str]:
 def run(command: list[str], web: requests.Session) -> tuple[int, str]:
     """Run the pasted line by curl, where there is one. :returns: status and answer."""
     if shutil.which("curl"):
-        done = subprocess.run([*command, "--noproxy", "*", "-s"], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            [*command, "--noproxy", "*", "-s"], capture_output=True, text=True, timeout=30, check=True
+        )
         head, body = done.stdout.replace("\r\n", "\n").split("\n\n", 1)
         return int(head.split()[1]), body
     headers = dict(command[at + 1].split(": ", 1) for at, part in enumerate(command) if part == "-H")
@@ -126,9 +128,7 @@ def test_the_line_can_be_pasted_again(card: str, web: requests.Session, database
     assert database["orders"].count_documents({}) == 2
 
 
-def test_the_logins_open_the_admin(
-    card: str, sandbox: Sandbox, live_server_url: str, settings: Settings
-) -> None:
+def test_the_logins_open_the_admin(card: str, sandbox: Sandbox, live_server_url: str, settings: Settings) -> None:
     settings.SANDBOX_MONGODB_DB = sandbox.control.products.database.name
     demo.prepare()
     found = re.search(r"^  Logins +(.+) \(each one's password is its name\)$", card, re.M)

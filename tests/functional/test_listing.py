@@ -29,7 +29,7 @@ def made(*moments: datetime, **fields: Any) -> list[str]:
     return [str(OrderFactory(created_at=moment, **fields).pk) for moment in moments]
 
 
-# --- what is listed, and in which order ----------------------------------------------------------------------------------
+# --- what is listed, and in which order ---
 
 
 @pytest.mark.parametrize("path", ["orders/", "orders", "orders/user/1", "orders/user/1/"])
@@ -84,7 +84,7 @@ def test_a_user_is_found_by_any_spelling_of_his_id(visitor: Api, path: str, stor
     assert ids(visitor(stored).get(path.format(asked))) == [order]
 
 
-# --- filters -----------------------------------------------------------------------------------------------------------
+# --- filters ---
 
 
 @pytest.mark.parametrize("path", ["orders/", "orders/user/1"])
@@ -153,7 +153,7 @@ def test_a_span_that_ends_before_it_starts_holds_nothing(visitor: Api) -> None:
     assert ids(visitor().get("orders/?start_date=2026-03-02&end_date=2026-03-01")) == []
 
 
-# --- pages -------------------------------------------------------------------------------------------------------------
+# --- pages ---
 
 
 @pytest.mark.parametrize("path", ["orders/", "orders/user/1"])
@@ -200,7 +200,7 @@ def test_a_cursor_shows_nobody_anothers_orders(visitor: Api) -> None:
     assert ids(visitor("1").get("orders/", params={"cursor": foreign})) == []
 
 
-# --- bad input ---------------------------------------------------------------------------------------------------------
+# --- bad input ---
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,8 @@ def test_what_is_not_understood_is_refused(visitor: Api, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["status=lost", "limit=0", "limit=101", "skip=-1", "user_id=1", "start_date=2026-03-01", "x=1", "skip=1&skip=1"]
+    "query",
+    ["status=lost", "limit=0", "limit=101", "skip=-1", "user_id=1", "start_date=2026-03-01", "x=1", "skip=1&skip=1"],
 )
 def test_what_is_not_understood_is_refused_for_one_user_too(visitor: Api, query: str) -> None:
     problem(visitor().get(f"orders/user/1?{query}"), 400, "invalid")

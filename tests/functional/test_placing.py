@@ -52,7 +52,7 @@ FAILURES = [
 ]
 
 
-# --- the good path ---------------------------------------------------------------------------------------------------
+# --- the good path ---
 
 
 def test_an_order_is_placed_and_its_stock_reserved(api: Api, sandbox: Sandbox, database: Documents) -> None:
@@ -147,7 +147,7 @@ def test_a_hundred_lines_are_placed(api: Api, sandbox: Sandbox, settings: Settin
     assert sandbox.control.stock(TOWEL.product_id).reserved == 100
 
 
-# --- user ids --------------------------------------------------------------------------------------------------------
+# --- user ids ---
 
 
 @pytest.mark.parametrize("given", [7, "7", "007"])
@@ -179,9 +179,7 @@ def test_other_user_ids_have_one_spelling_too(
 
 
 @pytest.mark.parametrize("user_id", ["999", "12", "665f1c0a9b1e8a0012a4ffff"], ids=["unknown", "inactive", "foreign"])
-def test_an_unknown_or_inactive_user_is_refused(
-    api: Api, sandbox: Sandbox, database: Documents, user_id: str
-) -> None:
+def test_an_unknown_or_inactive_user_is_refused(api: Api, sandbox: Sandbox, database: Documents, user_id: str) -> None:
     document = problem(api(user_id).place(TWO_TOWELS), 400, "unknown_user")
     assert list(document["errors"]) == ["user_id"]
     _nothing_happened(sandbox, database)
@@ -193,7 +191,7 @@ def test_an_order_in_anothers_name_is_refused(api: Api, sandbox: Sandbox, databa
     _nothing_happened(sandbox, database)
 
 
-# --- what the peers say no to ----------------------------------------------------------------------------------------
+# --- what the peers say no to ---
 
 
 def test_a_wrong_price_is_refused_with_the_current_one(api: Api, sandbox: Sandbox, database: Documents) -> None:
@@ -239,7 +237,7 @@ def test_an_unknown_product_is_refused_and_names_the_line(
     _nothing_happened(sandbox, database)
 
 
-# --- bad input: nobody is asked, nothing is kept ------------------------------------------------------------------------
+# --- bad input: nobody is asked, nothing is kept ---
 
 
 def _bad(path: str, *values: object) -> list[Any]:
@@ -347,7 +345,7 @@ def test_every_wrong_line_is_named(visitor: Api) -> None:
     assert list(errors) == ["items.0.quantity", "items.2.price"]
 
 
-# --- peers that fail while the order is verified: nothing is kept ---------------------------------------------------------
+# --- peers that fail while the order is verified: nothing is kept ---
 
 
 @pytest.mark.parametrize(("kind", "options"), FAILURES)
@@ -424,7 +422,7 @@ def test_no_number_of_retries_outlasts_the_deadline(
     _nothing_happened(sandbox, database)
 
 
-# --- inventory fails while the stock is reserved ------------------------------------------------------------------------
+# --- inventory fails while the stock is reserved ---
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
@@ -539,7 +537,7 @@ def test_an_answer_that_stays_lost_is_cleared_up_by_the_worker_where_inventory_h
     _is_rejected(api, database, "released")
 
 
-# --- many at once ----------------------------------------------------------------------------------------------------
+# --- many at once ---
 
 
 def test_of_200_orders_at_once_for_50_units_exactly_50_are_placed(

@@ -34,7 +34,7 @@ MAY = {
 }
 
 
-# --- one order -------------------------------------------------------------------------------------------------------
+# --- one order ---
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -93,7 +93,11 @@ def test_a_draft_is_not_found_by_anybody(visitor: Api, view: str, status: str, a
 @pytest.mark.parametrize("status", PUBLIC)
 def test_what_is_sent_is_what_the_documented_serializer_makes_of_the_order(visitor: Api, status: str) -> None:
     order = OrderFactory(status=status, lines=3, user_verified=status != "paid")
-    order.items[0].price, order.items[1].price, order.items[2].quantity = Decimal("99999999.99"), Decimal("0.01"), 10_000
+    order.items[0].price, order.items[1].price, order.items[2].quantity = (
+        Decimal("99999999.99"),
+        Decimal("0.01"),
+        10_000,
+    )
     order.total_price = order.total
     order.save()
     documented = json.loads(json.dumps(OrderSerializer(Order.objects.get(pk=order.pk)).data))
@@ -103,7 +107,7 @@ def test_what_is_sent_is_what_the_documented_serializer_makes_of_the_order(visit
     assert visitor().get("orders/").json() == [documented]
 
 
-# --- its history -----------------------------------------------------------------------------------------------------
+# --- its history ---
 
 
 def test_an_admin_sees_who_did_what_and_why(api: Api, sandbox: Sandbox) -> None:
@@ -148,7 +152,7 @@ def test_a_history_shows_no_internal_status(visitor: Api, status: str, slash: st
     assert {entry["from"] for entry in history} | {entry["to"] for entry in history} <= {None, *PUBLIC}
 
 
-# --- what may be done now ----------------------------------------------------------------------------------------------
+# --- what may be done now ---
 
 
 @pytest.mark.parametrize("status", PUBLIC)

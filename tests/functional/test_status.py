@@ -43,7 +43,7 @@ def put(client: ApiClient, order: Any, status: object, **headers: str) -> reques
     return client.put(f"orders/{order}/status", json={"status": status}, headers=named)
 
 
-# --- the table -----------------------------------------------------------------------------------------------------------
+# --- the table ---
 
 
 @pytest.mark.parametrize(("source", "target"), [pair for pair in PAIRS if pair[1] in ALLOWED[pair[0]]])
@@ -87,7 +87,7 @@ def test_a_reason_is_kept(visitor: Api, database: Documents) -> None:
     assert stored(database, order.pk)["history"][-1]["reason"] == "$name paid in cash"
 
 
-# --- bad input ---------------------------------------------------------------------------------------------------------
+# --- bad input ---
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_draft_is_not_changed_by_anybody(visitor: Api, database: Documents, st
     assert stored(database, order.pk)["status"] == status
 
 
-# --- who may -----------------------------------------------------------------------------------------------------------
+# --- who may ---
 
 
 @pytest.mark.parametrize(("source", "target"), [pair for pair in PAIRS if pair[1] in ALLOWED[pair[0]]])
@@ -169,7 +169,7 @@ def test_anothers_order_is_not_found(visitor: Api, database: Documents, target: 
     assert stored(database, order.pk)["status"] == "pending"
 
 
-# --- If-Match ------------------------------------------------------------------------------------------------------------
+# --- If-Match ---
 
 
 @pytest.mark.parametrize("tag", ['"1"', "*"])
@@ -232,7 +232,7 @@ def test_of_ten_changes_at_once_one_is_made(
     assert stored(database, order.pk)["version"] == 2
 
 
-# --- what becomes of the stock -------------------------------------------------------------------------------------------
+# --- what becomes of the stock ---
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""The OpenAPI document, checked against what the API really answers, and the pages that show it."""
+
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+import requests
+from drf_spectacular.validation import validate_schema
+
+from tests.factories import OrderFactory
+from tests.functional.helpers import (
+    NOBODYS_ID,
+    Api,
+    visitor_fixture,  # noqa: F401
+)
+
+OPERATIONS = {
+    ("/api/v1/orders/", "get"): {"200", "400", "401", "403", "503"},
+    ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "503"},
+    ("/api/v1/orders/{order_id}", "get"): {"200", "400", "401", "404", "503"},
+    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "403", "404", "409", "412", "503"},
+    ("/api/v1/orders/{order_id}/status", "put"): {"200", "400", "401", "403", "404", "409", "412", "503"},
+    ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "503"},
+    ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "503"},
+    ("/api/v1/orders/user/{user_id}", "get"): {"200", "400", "401", "403", "503"},
+}
+"""Every operation, and the statuses that it must at least document."""
+PARAMETERS = {
+    ("/api/v1/orders/", "get"): {"status", "user_id", "start_date", "end_date", "skip", "limit", "cursor"},
+    ("/api/v1/orders/", "post"): {"Idempotency-Key"},
+    ("/api/v1/orders/{order_id}", "get"): {"order_id"},
+    ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match"},
+    ("/api/v1/orders/{order_id}/status", "put"): {"order_id", "If-Match"},
+    ("/api/v1/orders/user/{user_id}", "get"): {"user_id", "status", "skip", "limit", "cursor"},
+}
+PAGES = ["docs", "redoc"]
+
+
+@pytest.fixture
+def document(live_server_url: str) -> dict[str, Any]:
+    answer = requests.get(f"{live_server_url}/api/v1/openapi.json", timeout=30)
+    assert answer.status_code == 200
+    assert "json" in answer.headers["Content-Type"]
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def schema_of(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """A component as JSON Schema, with what OpenAPI 3.0 says otherwise translated."""
+
+    def translated(node: Any) -> Any:
+        if isinstance(node, list):
+            return [translated(inner) for inner in node]
+        if not isinstance(node, dict):
+            return node
+        plain = {key: translated(inner) for key, inner in node.items() if key != "nullable"}
+        if node.get("nullable") is True and isinstance(node.get("type"), str):
+            plain["type"] = [node["type"], "null"]
+        return plain
+
+    return {"$ref": f"#/components/schemas/{name}", "components": translated(document["components"])}
+
+
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    validate_schema(document)
+    assert document["info"]["title"]
+    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r"'\$ref': '(.*?)'", str(document)))
+    assert references
+    for reference in references:
+        assert reference.rpartition("/")[2] in document["components"]["schemas"], reference
+
+
+def test_it_names_every_operation_once_and_what_each_may_answer(document: dict[str, Any]) -> None:
+    documented = {
+        (path, method): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert documented.keys() == OPERATIONS.keys()
+    for operation, statuses in OPERATIONS.items():
+        assert statuses <= documented[operation]["responses"].keys(), operation
+
+
+def test_it_names_every_parameter(document: dict[str, Any]) -> None:
+    for (path, method), names in PARAMETERS.items():
+        parameters = document["paths"][path][method]["parameters"]
+        assert {parameter["name"] for parameter in parameters} == names, path
+    limit = next(p for p in document["paths"]["/api/v1/orders/"]["get"]["parameters"] if p["name"] == "limit")
+    assert {key: limit["schema"][key] for key in ("minimum", "maximum", "default")} == {
+        "minimum": 1, "maximum": 100, "default": 10,
+    }  # fmt: skip
+
+
+def test_every_operation_asks_for_a_bearer_token(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert [(scheme["type"], scheme["scheme"]) for scheme in schemes.values()] == [("http", "bearer")]
+    for path, method in OPERATIONS:
+        assert document["paths"][path][method]["security"] == [{name: []} for name in schemes], path
+
+
+def test_refusals_are_documented_as_the_problems_that_they_are(document: dict[str, Any]) -> None:
+    for path, method in OPERATIONS:
+        for status, response in document["paths"][path][method]["responses"].items():
+            if status >= "400":
+                assert list(response["content"]) == ["application/problem+json"], (path, method, status)
+
+
+@pytest.mark.parametrize("status", ["pending", "refunded"])
+def test_orders_are_as_documented(visitor: Api, document: dict[str, Any], status: str) -> None:
+    order = OrderFactory(status=status, lines=2)
+    client = visitor(admin=True)
+    [listed] = client.get("orders/").json()
+    jsonschema.validate(listed, schema_of(document, "Order"))
+    assert set(listed) == set(document["components"]["schemas"]["Order"]["properties"])
+    for view, name in (("history", "HistoryEntry"), ("transitions", "Transition")):
+        for entry in client.get(f"orders/{order.pk}/{view}").json():
+            jsonschema.validate(entry, schema_of(document, name))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "orders/?limit=0", None),
+        ("GET", f"orders/{NOBODYS_ID}", None),
+        ("POST", "orders/", {}),
+        ("PATCH", "orders/", {}),
+        ("GET", "nothing", None),
+        ("PUT", "orders/{order}/status", {"status": "delivered"}),
+        ("PUT", "orders/{order}/status", {"status": "lost"}),
+    ],
+)
+def test_problems_are_as_documented(
+    visitor: Api, document: dict[str, Any], method: str, path: str, body: object
+) -> None:
+    refused = visitor(admin=True).request(method, path.format(order=OrderFactory().pk), json=body)
+    assert not refused.ok
+    jsonschema.validate(refused.json(), schema_of(document, "Problem"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_the_document_with_assets_of_its_own_only(live_server_url: str, page: str) -> None:
+    shown = requests.get(f"{live_server_url}/api/v1/{page}", timeout=30)
+    assert shown.status_code == 200
+    assert shown.headers["Content-Type"].startswith("text/html")
+    assert "/api/v1/openapi.json" in shown.text
+    addresses = set(re.findall(r"""(?:https?:)?//[^\s"'<>)]+""", shown.text))
+    assert {address for address in addresses if not address.startswith(live_server_url)} == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_asset_of_a_page_is_there(live_server_url: str, page: str) -> None:
+    shown = requests.get(f"{live_server_url}/api/v1/{page}", timeout=30).text
+    assets = {asset for asset in re.findall(r"""(?:src|href)=["']([^"']+)["']""", shown) if asset.startswith("/")}
+    assert any(asset.endswith(".js") for asset in assets)
+    for asset in assets:
+        assert requests.get(f"{live_server_url}{asset}", timeout=30).status_code == 200, asset

@@ -1,0 +1,242 @@
+"""Every query of the storefront, the worker and the backoffice goes by an index: asserted on what mongod really did.
+
+The plans are those of the profiler, which records each operation as it was carried out, whoever sent it: the raw reads,
+the ORM, or the admin. Each must have examined about as many documents as it returned, of 2,400 that there are.
+"""
+
+import inspect
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import Decimal128, ObjectId
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django_mongodb_backend.query import MongoQuery
+from pymongo.database import Database
+
+from orders.models import Order, reads
+from orders.models.reads import Position, Selection
+from orders.models.states import Status
+from orders.models.writes import orders
+from orders.services import idempotency
+from orders.services.settlement import settle_order
+from tests.integration.builders import WORKER, A, Document, act, line
+
+MANY = 2400
+START = datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
+UNIT = timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[Document]]:
+    """2,400 orders in every status, of 40 users, every hundredth of them due, every 300th with an unknown line."""
+    choose = random.Random(7)
+    statuses = [status.value for status in Status]
+    made = []
+    for number in range(MANY):
+        state = "unknown" if number % 300 == 0 else "releasing" if number % 100 == 1 else "reserved"
+        made.append(
+            {
+                "_id": ObjectId(),
+                "number": f"N{number:011d}",
+                "user_id": str(number % 40),
+                "status": "cancelled" if state != "reserved" else choose.choice(statuses),
+                "version": 1,
+                "user_verified": True,
+                "items": [line(state, A, call="release" if state != "reserved" else None)],
+                "total_price": Decimal128("29.80"),
+                "shipping_address": {"line1": "1", "city": "2", "postal_code": "3", "country": "4"},
+                "history": [],
+                "created_at": START + number // 2 * UNIT,  # always two of one moment
+                "updated_at": START,
+            }
+            | ({"stock_due_at": START + number * UNIT} if state == "releasing" else {})
+        )
+    with django_db_blocker.unblock():
+        orders().insert_many(made)
+        yield made
+        orders().delete_many({})
+
+
+Plans = Callable[[Callable[[], Any]], list[Document]]
+
+
+@pytest.fixture
+def plans(many: list[Document], django_db_blocker: Any) -> Iterator[Plans]:
+    """Carry something out and return what mongod's profiler recorded of it."""
+    with django_db_blocker.unblock():
+        database: Database[Document] = orders().database
+
+        def record(run: Callable[[], Any]) -> list[Document]:
+            database.command("profile", 2)
+            try:
+                run()
+            finally:
+                database.command("profile", 0)
+            found = list(database["system.profile"].find({"planSummary": {"$exists": True}}))
+            database.drop_collection("system.profile")
+            return [entry for entry in found if not entry["ns"].endswith("system.profile")]
+
+        yield record
+
+
+def by_index(found: list[Document], *, most: int) -> None:
+    assert found, "nothing was asked"
+    for entry in found:
+        told = f"{entry['planSummary']}, {entry.get('docsExamined')} documents examined: {entry['command']}"
+        assert "COLLSCAN" not in entry["planSummary"], told
+        assert any(word in entry["planSummary"] for word in ("IXSCAN", "IDHACK", "DISTINCT_SCAN")), told
+        assert entry.get("docsExamined", 0) <= most, told
+        assert not entry.get("hasSortStage"), f"sorted in memory: {told}"
+
+
+# --- the storefront --------------------------------------------------------------------------------------------------
+
+MIDDLE = START + MANY // 4 * UNIT
+SELECTIONS: dict[str, Selection] = {
+    "all": Selection(),
+    "a status": Selection(status="paid"),
+    "a user": Selection(user_id="7"),
+    "a user and a status": Selection(user_id="7", status="paid"),
+    "a span": Selection(since=MIDDLE - 100 * UNIT, before=MIDDLE),
+    "a span and a status": Selection(since=MIDDLE - 500 * UNIT, before=MIDDLE, status="paid"),
+    "a user and a span": Selection(since=MIDDLE - 500 * UNIT, before=MIDDLE, user_id="7"),
+    "an old span": Selection(before=START + 50 * UNIT),
+    "the next page": Selection(after=Position(MIDDLE, ObjectId("f" * 24))),
+    "the next page of a status": Selection(after=Position(MIDDLE, ObjectId("f" * 24)), status="paid"),
+    "the next page of a user": Selection(after=Position(MIDDLE, ObjectId("f" * 24)), user_id="7"),
+    "the next page of a user and a status": Selection(
+        after=Position(MIDDLE, ObjectId("f" * 24)), user_id="7", status="paid"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_a_list_reads_about_a_page(plans: Plans, name: str) -> None:
+    found: list[Any] = []
+    by_index(plans(lambda: found.extend(reads.list_orders(SELECTIONS[name], skip=0, limit=11))), most=11 * 8)
+    assert found
+    assert [(order["created_at"], order["_id"]) for order in found] == sorted(
+        ((order["created_at"], order["_id"]) for order in found), reverse=True
+    )
+
+
+def test_a_list_further_down_reads_what_it_skips_and_no_more(plans: Plans) -> None:
+    by_index(plans(lambda: reads.list_orders(Selection(user_id="7"), skip=20, limit=10)), most=60)
+
+
+def test_one_order_is_read_by_its_id(plans: Plans, many: list[Document]) -> None:
+    order_id = many[1]["_id"]
+    for read in (reads.get_order, reads.get_history, reads.get_machine, reads.get_whole):
+        by_index(plans(lambda read=read: read(order_id)), most=1)
+    by_index(plans(lambda: reads.changes_since(order_id, 0)), most=1)
+
+
+# --- the worker, placement -------------------------------------------------------------------------------------------
+
+
+def test_what_is_due_is_found_without_reading_what_is_not(plans: Plans, many: list[Document]) -> None:
+    found: list[ObjectId] = []
+    by_index(plans(lambda: found.extend(reads.due_orders(START + MANY * UNIT, 10))), most=10)
+    assert found == [order["_id"] for order in many if "stock_due_at" in order][:10]
+
+
+def test_a_claim_and_its_settling_go_by_id(plans: Plans, many: list[Document]) -> None:
+    draft = dict(many[1], _id=ObjectId(), status="placing", items=[line("none", A)])
+    orders().insert_one(draft)
+    try:
+        found = plans(lambda: settle_order(order_id=draft["_id"], act=act(WORKER)))
+        assert orders().find_one({"_id": draft["_id"]}, {"status": 1, "_id": 0}) == {"status": "rejected"}
+    finally:
+        orders().delete_one({"_id": draft["_id"]})
+    assert len(found) >= 3
+    by_index(found, most=1)
+
+
+def test_lines_that_wait_for_a_person_are_found_by_an_index_of_their_own(plans: Plans) -> None:
+    found: list[Document] = []
+    query = {"items.stock.state": "unknown"}
+    by_index(plans(lambda: found.extend(orders().find(query).sort("created_at", 1))), most=MANY // 300)
+    assert len(found) == MANY // 300
+
+
+def test_an_idempotency_key_is_taken_by_its_id(plans: Plans) -> None:
+    taken = {"caller": "customer:1", "key": "k", "fingerprint": "f"}
+    by_index(plans(lambda: idempotency.free(idempotency.take(**taken))), most=1)
+
+
+# --- the backoffice --------------------------------------------------------------------------------------------------
+
+ORM: dict[str, Callable[[], Any]] = {
+    "newest": lambda: Order.objects.order_by("-created_at", "-id")[:20],
+    "newest of a status": lambda: Order.objects.filter(status="paid").order_by("-created_at", "-id")[:20],
+    "newest of a user": lambda: Order.objects.filter(user_id="7").order_by("-created_at", "-id")[:20],
+    "newest of a user and a status": lambda: Order.objects.filter(user_id="7", status="paid").order_by(
+        "-created_at", "-id"
+    )[:20],
+    "newest, a few fields": lambda: Order.objects.order_by("-created_at", "-id").values("id", "number", "created_at")[
+        :20
+    ],
+    "of a span": lambda: Order.objects.filter(created_at__lt=MIDDLE.replace(tzinfo=reads.EPOCH.tzinfo)).order_by(
+        "-created_at", "-id"
+    )[:20],
+    "by number": lambda: Order.objects.filter(number="N00000000077"),
+    "by id": lambda: Order.objects.filter(pk=ObjectId("0" * 24)),
+    "owed": lambda: Order.objects.stock_owed().order_by("stock_due_at")[:20],
+    "public": lambda: Order.objects.public().order_by("-created_at", "-id")[:20],
+}
+
+
+@pytest.mark.parametrize("name", ORM)
+def test_a_query_of_the_orm_goes_by_an_index(plans: Plans, name: str) -> None:
+    by_index(plans(lambda: list(ORM[name]())), most=20 * 8)
+
+
+def test_without_our_patch_the_orms_order_by_reads_the_whole_collection(
+    plans: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = inspect.getclosurevars(MongoQuery.get_pipeline).nonlocals["build"]
+    monkeypatch.setattr(MongoQuery, "get_pipeline", original)
+    [entry] = plans(lambda: list(ORM["newest"]()))
+    assert "COLLSCAN" in entry["planSummary"], (
+        "django-mongodb-backend now sorts by an index by itself: orders_project/indexed_sort.py can go"
+    )
+    assert entry["docsExamined"] >= MANY
+
+
+def test_the_patch_changes_no_result(many: list[Document], plans: Plans, monkeypatch: pytest.MonkeyPatch) -> None:
+    patched = [[*query()] for query in ORM.values()]
+    monkeypatch.setattr(
+        MongoQuery, "get_pipeline", inspect.getclosurevars(MongoQuery.get_pipeline).nonlocals["build"]
+    )
+    assert [[*query()] for query in ORM.values()] == patched
+
+
+# --- Django's own tables ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visitors(database: Database[Document]) -> None:
+    """Two thousand logins and sessions."""
+    database["auth_user"].insert_many([{"username": f"user{number}"} for number in range(2000)])
+    database["django_session"].insert_many(
+        [{"_id": f"key{number}", "session_key": f"key{number}"} for number in range(2000)]
+    )
+
+
+@pytest.mark.usefixtures("visitors")
+def test_a_login_is_found_by_its_name(plans: Plans) -> None:
+    by_index(plans(lambda: list(User.objects.filter(username="user77").values_list("username"))), most=1)
+
+
+@pytest.mark.usefixtures("visitors")
+def test_a_session_is_found_by_its_key(plans: Plans) -> None:
+    by_index(plans(lambda: list(Session.objects.filter(session_key="key77").values_list("session_key"))), most=1)
+
+
+def test_forgotten_keys_expire(database: Database[Document]) -> None:
+    indexes = database["idempotency_keys"].index_information()
+    assert any(index.get("expireAfterSeconds") == 0 for index in indexes.values())

@@ -1,0 +1,234 @@
+"""Settings from the environment: what is wrong is named, all of it at once, and production refuses what is unsafe."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from orders_project.settings.env import Environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"  # noqa: S105
+PEERS = {f"{peer}_SERVICE_URL": "https://peers.example/api/v1" for peer in ("USER", "PRODUCT", "INVENTORY")}
+PRODUCTION = PEERS | {
+    "SECRET_KEY": SECRET,
+    "MONGODB_URI": "mongodb://db1,db2,db3/?replicaSet=rs0",
+    "ALLOWED_HOSTS": "orders.example",
+}
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Environment]:
+    """Set the variable X and read it by a fresh environment."""
+
+    def environment(value: str) -> Environment:
+        monkeypatch.setenv("X", value)
+        return Environment()
+
+    return environment
+
+
+Given = Callable[[str], Environment]
+
+
+# --- single values ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", "1", "yes", "On", " true "])
+def test_a_flag_is_on(given: Given, value: str) -> None:
+    assert given(value).flag("X", default=False) is True
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "no", "off"])
+def test_a_flag_is_off(given: Given, value: str) -> None:
+    assert given(value).flag("X", default=True) is False
+
+
+@pytest.mark.parametrize("value", ["", "   "])
+def test_an_empty_value_is_none(given: Given, value: str) -> None:
+    env = given(value)
+    assert env.flag("X", default=True) is True
+    assert env.number("X", 1.5) == 1.5
+    assert env.integer("X", 3) == 3
+    assert env.money("X", Decimal(7)) == 7
+    assert env.items("X", ("a",)) == ["a"]
+    assert env.integers("X", (429,)) == [429]
+    assert env.url("X") == env.mongodb_uri("X") == ""
+    assert env.problems == []
+
+
+MALFORMED: list[tuple[Callable[[Environment], Any], str]] = [
+    (lambda env: env.flag("X", default=False), "maybe"),
+    (lambda env: env.flag("X", default=False), "2"),
+    (lambda env: env.number("X", 1.0), "1,5"),
+    (lambda env: env.number("X", 1.0), "ten"),
+    (lambda env: env.number("X", 1.0), "nan"),
+    (lambda env: env.number("X", 1.0), "-1"),
+    (lambda env: env.number("X", 1.0, most=60), "inf"),
+    (lambda env: env.number("X", 1.0), "inf"),
+    (lambda env: env.number("X", 1.0, least=0.1), "0"),
+    (lambda env: env.integer("X", 1), "1.5"),
+    (lambda env: env.integer("X", 1), "0x10"),
+    (lambda env: env.integer("X", 1, most=65535), "65536"),
+    (lambda env: env.integer("X", 1, least=1), "0"),
+    (lambda env: env.money("X", Decimal(1)), "1 EUR"),
+    (lambda env: env.money("X", Decimal(1)), "NaN"),
+    (lambda env: env.money("X", Decimal(1)), "Infinity"),
+    (lambda env: env.money("X", Decimal(1)), "-1"),
+    (lambda env: env.integers("X", (1,)), "429,5xx"),
+    (lambda env: env.url("X"), "peers.example"),
+    (lambda env: env.url("X"), "ftp://peers.example"),
+    (lambda env: env.url("X"), "http://"),
+    (lambda env: env.url("X"), "http://peers.example:70000"),
+    (lambda env: env.url("X"), "http://peers.example:port"),
+    (lambda env: env.url("X"), "http://[::1"),
+    (lambda env: env.mongodb_uri("X"), "localhost:27017"),
+    (lambda env: env.mongodb_uri("X"), "http://db/"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://user:p@ss:word@db/"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db:port/"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?readPreference=secondary"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?readpreference=nearest"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?readPreference=primaryPreferred"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=1"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=0"),
+    (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?readPreference=secondary"),
+    (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?w=1"),
+    (lambda env: env.secret("X"), ""),
+    (lambda env: env.secret("X"), "short"),
+    (lambda env: env.secret("X"), "x" * 31),
+    (lambda env: env.secret("X"), "your-secret-key-here"),
+    (lambda env: env.secret("X"), "please-CHANGE-ME-please-change-me-please"),
+]
+
+
+@pytest.mark.parametrize(("read", "value"), MALFORMED, ids=[value or "empty" for _, value in MALFORMED])
+def test_what_is_malformed_or_unsafe_is_a_problem_that_names_the_setting(
+    given: Given, read: Callable[[Environment], Any], value: str
+) -> None:
+    env = given(value)
+    read(env)
+    assert len(env.problems) == 1
+    assert env.problems[0].startswith("X")
+    with pytest.raises(ImproperlyConfigured, match="X"):
+        env.refuse_problems()
+
+
+WELL_FORMED: list[tuple[Callable[[Environment], Any], str, Any]] = [
+    (lambda env: env.number("X", 1.0), "0.25", 0.25),
+    (lambda env: env.integer("X", 1, most=65535), "65535", 65535),
+    (lambda env: env.money("X", Decimal(1)), "1000.50", Decimal("1000.50")),
+    (lambda env: env.items("X"), " a, b,,c ", ["a", "b", "c"]),
+    (lambda env: env.integers("X", (1,)), "429, 503", [429, 503]),
+    (lambda env: env.url("X"), "https://peers.example:8443/api/v1/", "https://peers.example:8443/api/v1"),
+    (lambda env: env.url("X"), "http://[::1]:8001", "http://[::1]:8001"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=majority", "mongodb://db/?w=majority"),
+    (lambda env: env.mongodb_uri("X"), "mongodb://db/?readPreference=primary", "mongodb://db/?readPreference=primary"),
+    (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/", "mongodb+srv://db.example/"),
+    (lambda env: env.secret("X"), SECRET, SECRET),
+    (lambda env: env.text("X"), "$tarts with a dollar", "$tarts with a dollar"),
+    (lambda env: env.secret("X"), "$" + SECRET, "$" + SECRET),
+]
+
+
+@pytest.mark.parametrize(("read", "value", "expected"), WELL_FORMED, ids=[value for _, value, _ in WELL_FORMED])
+def test_what_is_well_formed_is_taken_as_it_is(
+    given: Given, read: Callable[[Environment], Any], value: str, expected: Any
+) -> None:
+    env = given(value)
+    assert read(env) == expected
+    env.refuse_problems()
+
+
+def test_what_is_required_is_named_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", " ")
+    monkeypatch.delenv("Y", raising=False)
+    monkeypatch.setenv("Z", "here")
+    env = Environment()
+    env.require("X", "Y", "Z")
+    assert env.problems == ["X is not set", "Y is not set"]
+
+
+def test_every_problem_is_told_at_once(given: Given) -> None:
+    env = given("nonsense")
+    env.flag("X", default=False)
+    env.integer("X", 1)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.refuse_problems()
+    assert "neither true nor false" in str(refused.value)
+    assert "not a number" in str(refused.value)
+
+
+# --- whole starts ----------------------------------------------------------------------------------------------------
+
+
+def start(module: str, show: str = "PORT", **environment: str | None) -> subprocess.CompletedProcess[str]:
+    """Load settings in a process and an environment of their own, as Django's start does; print one of them."""
+    program = f"from orders_project.settings import {module}; print(repr({module}.{show}))"
+    given = {name: value for name, value in environment.items() if value is not None}
+    base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=base | given,
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_development_starts_with_nothing_set() -> None:
+    started = start("development", "INVENTORY_SERVICE_URL")
+    assert started.returncode == 0, started.stderr
+    assert "http://127.0.0.1:8010/api/v1" in started.stdout
+
+
+def test_production_starts_with_what_it_needs() -> None:
+    started = start("production", "SECRET_KEY", **PRODUCTION)
+    assert started.returncode == 0, started.stderr
+    assert SECRET in started.stdout
+
+
+def test_production_names_all_that_is_missing() -> None:
+    started = start("production")
+    assert started.returncode != 0
+    for name in PRODUCTION:
+        assert f"{name} is not set" in started.stderr
+
+
+UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
+    "a placeholder, a debugger, open doors, a weak token key": (
+        {"SECRET_KEY": "your-secret-key-here", "DEBUG": "true", "AUTH_STUB": "1", "JWT_SHARED_KEY": "short"},
+        ["SECRET_KEY", "DEBUG", "AUTH_STUB", "JWT_SHARED_KEY"],
+    ),
+    "an unsafe database and malformed values": (
+        {"MONGODB_URI": "mongodb://db/?w=1&readPreference=secondary", "PORT": "eighty", "USER_SERVICE_URL": "users"},
+        ["MONGODB_URI asks for another read preference", "MONGODB_URI asks for another write", "PORT", "USER_SERVICE_URL"],
+    ),
+    "time limits out of order": (
+        {"PEER_READ_TIMEOUT": "10", "GUNICORN_TIMEOUT": "10", "STOCK_LEASE": "10"},
+        ["PEER_READ_TIMEOUT", "REQUEST_DEADLINE", "GUNICORN_TIMEOUT", "STOCK_LEASE"],
+    ),
+    "a deadline in which not one call to a peer fits": (
+        {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "3.5"},
+        ["REQUEST_DEADLINE"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSAFE)
+def test_production_refuses(case: str) -> None:
+    changes, named = UNSAFE[case]
+    started = start("production", **(PRODUCTION | changes))
+    assert started.returncode != 0
+    for name in named:
+        assert name in started.stderr
+
+
+def test_a_token_key_that_starts_with_a_dollar_is_not_silently_another() -> None:
+    started = start("production", "JWT_SHARED_KEY", **PRODUCTION, JWT_SHARED_KEY="$" + SECRET)
+    assert started.returncode == 0, started.stderr
+    assert "$" + SECRET in started.stdout
