@@ -16,9 +16,11 @@ TOKEN_LIFE = 30 * 24 * 3600
 
 
 def token(subject: str, **claims: Any) -> str:
-    """An access token like those of the user service, signed with this service's own SECRET_KEY."""
+    """An access token like those of the user service, signed with the shared key that this service verifies with."""
     payload = {"sub": subject, "exp": int(time.time()) + TOKEN_LIFE, "type": "access", **claims}
-    return jwt.encode(payload, settings.SECRET_KEY, algorithm="HS256")
+    asked_for = {"iss": settings.JWT_ISSUER, "aud": settings.JWT_AUDIENCE}
+    payload |= {name: value for name, value in asked_for.items() if value}
+    return jwt.encode(payload, settings.JWT_SHARED_KEY or settings.SECRET_KEY, algorithm="HS256")
 
 
 def quickstart_card(base_url: str) -> str:

@@ -16,15 +16,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from pymongo.database import Database
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from integrations.deadline import Deadline
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 from integrations.sandbox.control import Control
 from orders.models import Address, Item
-from orders.models.database import database
+from orders.models.database import Document, database
 from orders.services import access, placement, transitions
 from orders.services.access import Actor
 from orders.services.acts import Act
+from orders.services.idempotency import KeyInUse
+from orders.services.settlement import settle_due
 
 ORDERS = 300
 DAYS = 60
@@ -126,14 +129,15 @@ def _stories(now: datetime) -> Iterator[Story]:
 
 
 def _live(story: Story, now: datetime) -> None:
-    order = placement.place_order(
-        user_id=story.user_id,
-        items=story.items,
-        shipping_address=story.address,
-        act=Act(access.customer(story.user_id), story.placed_at),
-        idempotency_key=story.key,
-        deadline=Deadline.after(PATIENCE),
-    ).order
+    # A load that was killed may have left a draft; it is cleared away as soon as its lease has lapsed.
+    again = Retrying(
+        retry=retry_if_exception_type(KeyInUse),
+        before_sleep=_clear_away,
+        wait=wait_fixed(1),
+        stop=stop_after_delay(settings.STOCK_LEASE + 10),
+        reraise=True,
+    )
+    order = again(_place, story)
     chance, at = random.Random(story.key), story.placed_at  # noqa: S311
     done = [entry["act"] for entry in order["history"]]
     for transition in story.path:
@@ -144,6 +148,21 @@ def _live(story: Story, now: datetime) -> None:
         if transition not in done:
             act = Act(_by(transition), at, reason)
             transitions.change_status(order_id=order["_id"], transition=transition, act=act)
+
+
+def _clear_away(_state: RetryCallState) -> None:
+    settle_due(actor=access.system("load_demo_data", via="command"))
+
+
+def _place(story: Story) -> Document:
+    return placement.place_order(
+        user_id=story.user_id,
+        items=story.items,
+        shipping_address=story.address,
+        act=Act(access.customer(story.user_id), story.placed_at),
+        idempotency_key=story.key,
+        deadline=Deadline.after(PATIENCE),
+    ).order
 
 
 def _by(transition: str) -> Actor:

@@ -172,7 +172,7 @@ def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act, *, deadline:
     again = Retrying(
         retry=retry_if_exception_type(DatabaseError),
         stop=stop_after_delay(claim.lease.sooner(deadline.remaining()).remaining()),
-        wait=wait_exponential_jitter(0.1, 2),
+        wait=wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1),
         reraise=True,
     )
     return again(write_lines, claim.order_id, changes, act, guard=held, later=later)

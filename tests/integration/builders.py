@@ -121,9 +121,7 @@ def stock_of(sandbox: Sandbox, product: str = A) -> tuple[int, int]:
 
 def shelve(sandbox: Sandbox, product: str = A, *, available: int = 10, reserved: int = 0) -> None:
     """Put so many units into the sandbox's stock, whatever was there."""
-    sandbox.control.put_product(
-        product, name="Thing", price=PRICES[product], available=available, reserved=reserved
-    )
+    sandbox.control.put_product(product, name="Thing", price=PRICES[product], available=available, reserved=reserved)
 
 
 def asked(sandbox: Sandbox, *operations: str) -> list[tuple[str, str]]:

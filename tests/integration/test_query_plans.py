@@ -209,9 +209,7 @@ def test_without_our_patch_the_orms_order_by_reads_the_whole_collection(
 
 def test_the_patch_changes_no_result(many: list[Document], plans: Plans, monkeypatch: pytest.MonkeyPatch) -> None:
     patched = [[*query()] for query in ORM.values()]
-    monkeypatch.setattr(
-        MongoQuery, "get_pipeline", inspect.getclosurevars(MongoQuery.get_pipeline).nonlocals["build"]
-    )
+    monkeypatch.setattr(MongoQuery, "get_pipeline", inspect.getclosurevars(MongoQuery.get_pipeline).nonlocals["build"])
     assert [[*query()] for query in ORM.values()] == patched
 
 

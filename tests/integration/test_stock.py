@@ -196,6 +196,28 @@ def test_an_outcome_is_not_thrown_away_for_one_failed_write(monkeypatch: pytest.
     assert "stock_due_at" not in document
 
 
+@pytest.mark.parametrize(("asked_for", "least", "most"), [(0.0, 0, 0.1), (30.0, 29, 31), (10.0**8, 29, 61)])
+def test_a_peer_that_asks_for_patience_gets_it_within_bounds(
+    settings: Settings, asked_for: float, least: float, most: float
+) -> None:
+    settings.STOCK_RETRY_DELAY, settings.STOCK_RETRY_MAX_DELAY = 0.01, 60
+    _, claim = claimed("release")
+    outcome = Outcome(Result.NOT_SENT, detail="busy", retry_after=asked_for)
+    document = settle(claim, {0: outcome}, act(), deadline=Deadline.after(0.3))
+    assert document is not None
+    assert least <= (document["stock_due_at"] - now()).total_seconds() <= most
+
+
+def test_a_peer_that_asks_for_patience_does_not_keep_a_draft_waiting(settings: Settings) -> None:
+    """Between this write and the rejection the process may die; what else is reserved must not wait for a day."""
+    order_id, claim = claimed("reserve", A, B)
+    busy = Outcome(Result.NOT_SENT, detail="busy", retry_after=86400)
+    document = settle(claim, {0: DONE, 1: busy}, act(), deadline=Deadline.after(0.3))
+    assert document is not None
+    assert states(document) == ["reserved", "none"]
+    assert (document["stock_due_at"] - now()).total_seconds() < 60
+
+
 def test_settling_is_not_tried_for_longer_than_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     order_id, claim = claimed("release")
     over = Claim(order_id, claim.attempt, Deadline.after(0), claim.lines)
@@ -239,7 +261,9 @@ FAULTS: list[tuple[str, dict[str, Any], Result]] = [
 
 
 @pytest.mark.parametrize("call", ["reserve", "release"])
-@pytest.mark.parametrize(("kind", "options", "result"), FAULTS, ids=[f"{k} {o.get('status', '')}" for k, o, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("kind", "options", "result"), FAULTS, ids=[f"{k} {o.get('status', '')}" for k, o, _ in FAULTS]
+)
 def test_what_a_peers_failure_means(
     sandbox: Sandbox, call: str, kind: str, options: dict[str, Any], result: Result
 ) -> None:
@@ -361,7 +385,9 @@ def test_a_lease_ends_here_before_it_does_on_mongods_clock(settings: Settings) -
     assert lease.remaining() < left <= 5
 
 
-@pytest.mark.parametrize(("attempts", "least", "most"), [(0, 0.25, 1), (1, 1, 2), (2, 2, 4), (5, 16, 32), (9, 150, 300)])
+@pytest.mark.parametrize(
+    ("attempts", "least", "most"), [(0, 0.25, 1), (1, 1, 2), (2, 2, 4), (5, 16, 32), (9, 150, 300)]
+)
 def test_pauses_grow_with_the_attempts_up_to_a_bound(
     settings: Settings, attempts: int, least: float, most: float
 ) -> None:

@@ -44,7 +44,18 @@ from tests.integration.builders import (
 
 pytestmark = pytest.mark.usefixtures("database")
 
-HOSTILE = ["$status", "$$ROOT", "$$NOW", "a.b.$c", "{$gt: 1}", "İstanbul ß 東京 🛒", "", "null", "\u202egnirts", "a\x00b"]
+HOSTILE = [
+    "$status",
+    "$$ROOT",
+    "$$NOW",
+    "a.b.$c",
+    "{$gt: 1}",
+    "İstanbul ß 東京 🛒",
+    "",
+    "null",
+    "\u202egnirts",
+    "a\x00b",
+]
 """Texts that an aggregation, a dotted path or a careless conversion would turn into something else."""
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from orders_project.settings.env import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"  # noqa: S105
+SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"
 PEERS = {f"{peer}_SERVICE_URL": "https://peers.example/api/v1" for peer in ("USER", "PRODUCT", "INVENTORY")}
 PRODUCTION = PEERS | {
     "SECRET_KEY": SECRET,
@@ -206,7 +206,12 @@ UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "an unsafe database and malformed values": (
         {"MONGODB_URI": "mongodb://db/?w=1&readPreference=secondary", "PORT": "eighty", "USER_SERVICE_URL": "users"},
-        ["MONGODB_URI asks for another read preference", "MONGODB_URI asks for another write", "PORT", "USER_SERVICE_URL"],
+        [
+            "MONGODB_URI asks for another read preference",
+            "MONGODB_URI asks for another write",
+            "PORT",
+            "USER_SERVICE_URL",
+        ],
     ),
     "time limits out of order": (
         {"PEER_READ_TIMEOUT": "10", "GUNICORN_TIMEOUT": "10", "STOCK_LEASE": "10"},
@@ -214,6 +219,10 @@ UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "a deadline in which not one call to a peer fits": (
         {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "3.5"},
+        ["REQUEST_DEADLINE"],
+    ),
+    "a deadline in which verifying and reserving do not fit": (
+        {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "4.5"},
         ["REQUEST_DEADLINE"],
     ),
 }
