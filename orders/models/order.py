@@ -1,6 +1,5 @@
 """The order: one document, and the machine that says what may become of it."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +12,7 @@ from django_mongodb_backend.fields import EmbeddedModelArrayField, EmbeddedModel
 from orders.models.money import to_cents
 from orders.models.parts import Address, HistoryEntry, Item
 from orders.models.queryset import OrderQuerySet
-from orders.models.states import LineState, Status, StockEffect
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from orders.models.states import EPOCH, LineState, Status, StockEffect
 
 
 def every_line_reserved(order: models.Model) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django_mongodb_backend.queryset import MongoQuerySet
 
-from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models.states import EPOCH, PUBLIC_STATUSES, Status
 
 
 class OrderQuerySet(MongoQuerySet):
@@ -22,4 +22,4 @@ class OrderQuerySet(MongoQuerySet):
 
     def stock_owed(self) -> "OrderQuerySet":
         """Orders that a worker still has to look at."""
-        return self.filter(stock_due_at__isnull=False)
+        return self.filter(stock_due_at__gt=EPOCH)

@@ -9,8 +9,8 @@ from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models.database import Document, database
-from orders.models.order import EPOCH, Order
-from orders.models.states import PUBLIC_STATUSES
+from orders.models.order import Order
+from orders.models.states import EPOCH, PUBLIC_STATUSES
 from orders.models.writes import orders
 
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(

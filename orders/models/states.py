@@ -1,6 +1,11 @@
 """The statuses of an order and the stock states of a line."""
 
+from datetime import UTC, datetime
+
 from django.db.models import TextChoices
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before any moment of ours: the index of what is due leaves out the orders without one by it."""
 
 
 class Status(TextChoices):

@@ -22,8 +22,8 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, collection
-from orders.models.order import EPOCH, Order
-from orders.models.states import OWED_STATES, Call, LineState, Status
+from orders.models.order import Order
+from orders.models.states import EPOCH, OWED_STATES, Call, LineState, Status
 
 Expression = Any
 """A MongoDB aggregation expression."""
@@ -180,6 +180,7 @@ def guarded_write(
     retry_after: float = 0.0,
     seen_at: datetime | None = None,
     attempt: str | None = None,
+    write_id: str | None = None,
 ) -> Document | None:
     """Change one order if the guard still holds.
 
@@ -190,10 +191,11 @@ def guarded_write(
     :param retry_after: seconds until a line that is owed and under no attempt is due.
     :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
     :param attempt: the one that this write puts lines under, if any.
+    :param write_id: marks the entries; given where one and the same change is tried more than once.
     :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
-    write_id = new_id()
+    write_id = write_id or new_id()
     stamped = [entry | {"write_id": write_id} for entry in entries]
     changes: Document = {name: literal(value) for name, value in (fields or {}).items()}
     if seen_at:

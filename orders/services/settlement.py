@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -96,11 +97,12 @@ def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Cl
     guard: Document = {f"items.{index}.stock.state": stock["state"] for index, stock in due.items()}
     guard |= {f"items.{index}.stock.attempt": stock.get("attempt") for index, stock in due.items()}
     changes = {index: _claimed(stock, attempt, now) for index, stock in due.items()}
-    with claiming(document["_id"], attempt):
+    repeats = frozenset(index for index, stock in due.items() if stock.get("attempt"))
+    # What may have been sent under an earlier attempt must not be taken for never sent: then nothing is disowned.
+    with nullcontext() if repeats else claiming(document["_id"], attempt):
         written = write_lines(document["_id"], changes, act, guard=guard, attempt=attempt)
     if written is None:
         return None
-    repeats = frozenset(index for index, stock in due.items() if stock.get("attempt"))
     return written, claim_of(written, attempt, lease, repeats)
 
 

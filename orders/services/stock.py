@@ -20,11 +20,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from integrations import inventory
 from integrations.deadline import Deadline
-from integrations.errors import OutcomeUnknown, PeerError, PeerRefused
+from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.parallel import gather
 from orders.models.database import Document
 from orders.models.order import Order
-from orders.models.states import Call, LineState, Status
+from orders.models.states import OWED_STATES, Call, LineState, Status
 from orders.models.writes import LineStock, disown, guarded_write, lines_by_index, lines_released, new_id
 from orders.services.acts import Act
 
@@ -132,10 +132,10 @@ def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, probe: bool
 
 
 def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, probe: bool) -> int:
-    if probe:
-        inventory.answers(product_id=line.product_id, deadline=deadline)
     ask = inventory.reserve if line.call is Call.RESERVE else inventory.release
     try:
+        if probe:
+            inventory.answers(product_id=line.product_id, deadline=deadline)
         return ask(
             line.product_id,
             line.quantity,
@@ -156,7 +156,11 @@ def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, prob
 def _outcome(answer: int | PeerError) -> Outcome:
     if isinstance(answer, int):
         return Outcome(Result.DONE, quantity=answer)
-    result = {PeerRefused: Result.REFUSED, OutcomeUnknown: Result.UNKNOWN}.get(type(answer), Result.NOT_SENT)
+    result = Result.UNKNOWN
+    if isinstance(answer, PeerRefused):
+        result = Result.REFUSED
+    elif isinstance(answer, PeerUnavailable):
+        result = Result.NOT_SENT
     return Outcome(result, detail=answer.detail, retry_after=answer.retry_after or 0.0)
 
 
@@ -168,14 +172,16 @@ def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act, *, deadline:
     """
     changes = {line.index: _settled(line, claim.attempt, outcomes[line.index]) for line in claim.lines}
     held = {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines}
-    later = max((outcome.retry_after for outcome in outcomes.values()), default=0.0)
+    owed = (outcomes[index] for index, change in changes.items() if change.state in OWED_STATES)
+    later = min(max((outcome.retry_after for outcome in owed), default=0.0), settings.STOCK_RETRY_MAX_DELAY)
     again = Retrying(
         retry=retry_if_exception_type(DatabaseError),
         stop=stop_after_delay(claim.lease.sooner(deadline.remaining()).remaining()),
         wait=wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1),
         reraise=True,
     )
-    return again(write_lines, claim.order_id, changes, act, guard=held, later=later)
+    # One write id for all tries: a try that landed, and whose answer was lost, is known by it.
+    return again(write_lines, claim.order_id, changes, act, guard=held, later=later, write_id=new_id())
 
 
 def _settled(line: Line, attempt: str, outcome: Outcome) -> LineStock:
@@ -229,11 +235,13 @@ def write_lines(
     guard: Document,
     attempt: str | None = None,
     later: float = 0.0,
+    write_id: str | None = None,
 ) -> Document | None:
     """Write new stock for some lines, with the final outcomes among them in the history.
 
     :param attempt: the one that the changes put lines under, if any.
     :param later: seconds before which nothing is to be tried again.
+    :param write_id: see :func:`orders.models.writes.guarded_write`.
     :returns: the document after it; None where the guard did not hold.
     """
     return guarded_write(
@@ -243,6 +251,7 @@ def write_lines(
         items=lines_by_index(changes),
         retry_after=max(later, backoff(max((change.attempts for change in changes.values()), default=1))),
         attempt=attempt,
+        write_id=write_id,
     )
 
 

@@ -58,7 +58,7 @@ def change_status(
     :returns: the whole document after it.
     :raises OrderNotFound: also where the actor may not know of the order.
     :raises NotPermitted: the actor may not make this transition.
-    :raises TransitionRefused: with `status` and `allowed` (the statuses it may change to).
+    :raises TransitionRefused: with `current_status` and `allowed` (the statuses it may change to).
     :raises StaleOrder: with `version` and `changes` since the expected one.
     :raises OrderBusy: others were always faster.
     :raises DatabaseError: it may or may not have happened; inventory was not called.
@@ -105,7 +105,7 @@ def _visible_order(order_id: ObjectId, act: Act) -> Order:
 def _refused(order: Order, problem: str) -> TransitionRefused:
     allowed = [edge.target for edge in edges_from(order.status)]
     way_out = f"It can become: {', '.join(allowed)}." if allowed else "It is final."
-    return TransitionRefused(f"{problem} {way_out}", status=order.status, allowed=allowed)
+    return TransitionRefused(f"{problem} {way_out}", current_status=order.status, allowed=allowed)
 
 
 def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document | None:

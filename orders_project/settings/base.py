@@ -68,10 +68,10 @@ CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
 
-if PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT >= REQUEST_DEADLINE:
+if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:
     env.problems.append(
-        f"PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT must be less than REQUEST_DEADLINE ({REQUEST_DEADLINE} s): "
-        "nothing is sent with less time left"
+        f"PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT must be less than half of REQUEST_DEADLINE ({REQUEST_DEADLINE} s): "
+        "an order is verified first, and nothing is reserved with less than both of them left"
     )
 for shorter, longer in (
     ("REQUEST_DEADLINE", "GUNICORN_TIMEOUT"),

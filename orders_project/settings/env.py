@@ -1,5 +1,6 @@
 """Reading the environment: every problem is collected, so that a start names all that is wrong at once."""
 
+import math
 import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -132,7 +133,7 @@ class Environment:
             return default
         try:
             value = kind(given)
-            in_range = bool(least <= value and (most is None or value <= most))  # type: ignore[operator]
+            in_range = math.isfinite(value) and bool(least <= value and (most is None or value <= most))  # type: ignore[operator,arg-type]
         except (ValueError, InvalidOperation):
             self.problems.append(f"{name}={given!r} is not a number")
             return default

@@ -36,8 +36,7 @@ CANCEL = {
 """The calls that release stock, and the status with which each answers."""
 
 
-@pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("status", ["pending", "paid", "processing"])
+@pytest.mark.parametrize(("status", "slash"), [("pending", ""), ("paid", "/"), ("processing", "")])
 @pytest.mark.parametrize("admin", [False, True])
 def test_an_order_is_cancelled_and_its_stock_released(
     api: Api, sandbox: Sandbox, database: Documents, status: str, slash: str, admin: bool
@@ -147,15 +146,15 @@ def test_a_cancellation_succeeds_while_inventory_does_not_and_the_worker_finishe
     assert line_states(stored(database, order["id"])) == ["released", "released"]
 
 
-@pytest.mark.parametrize("call", ["DELETE", "PUT"])
 @pytest.mark.parametrize(
-    ("kind", "options", "acted"),
+    ("call", "kind", "options", "acted"),
     [
-        ("status", {"status": 500}, False),
-        ("drop_before", {}, False),
-        ("stall_before", {"seconds": 1.0}, False),
-        ("drop_after", {}, True),
-        ("garbage", {}, True),
+        ("DELETE", "status", {"status": 500}, False),
+        ("PUT", "drop_before", {}, False),
+        ("DELETE", "stall_before", {"seconds": 1.0}, False),
+        ("PUT", "drop_after", {}, True),
+        ("DELETE", "drop_after", {}, True),
+        ("DELETE", "garbage", {}, True),
     ],
 )
 def test_a_release_of_unknown_outcome_waits_for_a_person(
@@ -175,11 +174,12 @@ def test_a_release_of_unknown_outcome_waits_for_a_person(
     assert sandbox.control.stock(TOWEL.product_id).reserved == (0 if acted else 2)
 
 
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "garbage"])
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
 def test_a_release_of_unknown_outcome_is_repeated_where_inventory_honours_keys(
     api: Api, sandbox: Sandbox, database: Documents, settings: Settings, kind: str
 ) -> None:
-    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
+    # The worker waits for a whole lease before it repeats what may yet act.
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 1.5
     sandbox.control.honour_keys(True)
     order, other = placed_in(api, "pending"), placed_in(api, "pending")
     sandbox.control.fault("release", kind)

@@ -149,10 +149,9 @@ def test_a_key_is_free_again_after_a_refusal(api: Api, sandbox: Sandbox) -> None
     assert "Idempotency-Replayed" not in placed.headers
 
 
-def test_a_key_is_free_again_after_an_outage(api: Api, sandbox: Sandbox, database: Documents) -> None:
+def test_a_key_is_free_again_after_an_outage(api: Api, sandbox: Sandbox) -> None:
     sandbox.control.fault("product", "status", status=500)
     outage(api().place(TWO_TOWELS, key="k"))
-    assert database["idempotency_keys"].count_documents({}) == 0
     sandbox.control.clear_faults()
     assert api().place(TWO_TOWELS, key="k").status_code == 201
 

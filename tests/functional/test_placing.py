@@ -253,7 +253,9 @@ def _bad(path: str, *values: object) -> list[Any]:
         *_bad("user_id", MISSING, None, "", " ", "amara", "-1", -1, 1.5, True, [], {}, "9" * 20, "a" * 37, "1\0"),
         *_bad("items", MISSING, None, "x", 1, {}, [], [None], ["x"], [[]], [{}]),
         *_bad("items.0.product_id", MISSING, None, "", True, [], {}, "a" * 25, "\ud800"),
-        *_bad("items.0.quantity", MISSING, None, "", "two", 0, -1, 1.5, True, [], {}, 10_001, 2**31, 2**63, 10**400),
+        *_bad(
+            "items.0.quantity", MISSING, None, "", "two", 0, -1, 1.5, True, [], {}, "1_0", 10_001, 2**31, 2**63, 10**400
+        ),
         *_bad("items.0.price", MISSING, None, "", "dear", 0, "0.00", -1, "-0.01", True, [], {}),
         *_bad("items.0.price", "14.905", 14.905, "123456789.01", "NaN", "sNaN", "Infinity", "-Infinity", "1e999999"),
         *_bad("items.0.price", "1e1000000000000000000000", "1" * 5000),
@@ -271,7 +273,7 @@ def test_a_malformed_field_is_refused_by_name(
 ) -> None:
     asked = running_sandbox.control.counts()
     document = problem(visitor().post("orders/", json=_altered(path, value)), 400)
-    if document["code"] != "malformed_user_id":
+    if document["code"] == "invalid":
         assert any(field.startswith(path) for field in document["errors"])
     assert running_sandbox.control.counts() == asked
     _nothing_is_kept(database)
@@ -524,7 +526,8 @@ def test_a_lost_answer_is_asked_for_again_where_inventory_honours_keys(
 def test_an_answer_that_stays_lost_is_cleared_up_by_the_worker_where_inventory_honours_keys(
     api: Api, sandbox: Sandbox, database: Documents, settings: Settings
 ) -> None:
-    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
+    # The worker waits for a whole lease before it repeats what may yet act.
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 1.5
     sandbox.control.honour_keys(True)
     before = sandbox.control.stocks()
     sandbox.control.fault("reserve", "drop_after")

@@ -1,0 +1,571 @@
+"""Placing an order through the service: what is kept, what is undone, and what a crash at any step leaves behind."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson import Decimal128, ObjectId
+from django.db import DatabaseError
+from pytest_django import Settings
+
+from integrations.deadline import Deadline
+from integrations.errors import PeerUnavailable
+from integrations.sandbox import Sandbox
+from orders.models import Item
+from orders.models.writes import orders
+from orders.services import access, idempotency, placement
+from orders.services.idempotency import KeyInUse
+from orders.services.placement import InvalidOrder, PlacementInterrupted, ReservationRefused, new_number, place_order
+from orders.services.settlement import settle_due
+from orders.services.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
+from tests.integration.builders import (
+    WORKER,
+    A,
+    B,
+    C,
+    act,
+    address,
+    answer_lost,
+    asked,
+    due_now,
+    lines,
+    now,
+    place,
+    read,
+    sent_twice,
+    shelve,
+    small_sandbox,  # noqa: F401
+    states,
+    stock_of,
+)
+
+DEAD = "http://127.0.0.1:9/api/v1"
+
+
+def only_order() -> dict[str, Any]:
+    [order] = orders().find({})
+    return order
+
+
+def nothing_kept(sandbox: Sandbox) -> None:
+    assert orders().count_documents({}) == 0
+    assert asked(sandbox) == []
+    assert idempotency._keys().count_documents({"fingerprint": {"$exists": True}}) == 0
+
+
+# --- placed ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_placed_with_every_line_reserved_and_nothing_owed(sandbox: Sandbox) -> None:
+    shelve(sandbox, A)
+    shelve(sandbox, B)
+    placed = place((A, 2), (B, 3)).order
+    assert placed == read(placed["_id"])
+    assert (placed["status"], placed["version"], placed["user_verified"]) == ("pending", 1, True)
+    assert states(placed) == ["reserved", "reserved"]
+    assert [entry["act"] for entry in placed["history"]] == ["draft", "place"]
+    assert placed["total_price"] == Decimal128("176.80")
+    assert placed["placed_at"] == placed["created_at"]
+    assert "stock_due_at" not in placed
+    assert (stock_of(sandbox, A), stock_of(sandbox, B)) == ((8, 2), (7, 3))
+
+
+def test_the_history_says_who_placed_it_how_and_for_which_request(sandbox: Sandbox) -> None:
+    customer = access.customer("1", request_id="r-1")
+    entries = place(actor=customer).order["history"]
+    assert {(entry["actor"], entry["via"], entry["request_id"]) for entry in entries} == {("customer:1", "api", "r-1")}
+
+
+def test_lines_of_one_product_are_seen_as_one_however_it_is_spelt(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=3)
+    items = lines((A, 2), (A, 2))
+    items[1].product_id = A.upper()
+    with pytest.raises(InsufficientStock) as refused:
+        place_order(user_id="1", items=items, shipping_address=address(), act=act())
+    assert set(refused.value.members["errors"]) == {"items.0.quantity", "items.1.quantity"}
+    assert len(sandbox.control.calls("check")) == 1
+    nothing_kept(sandbox)
+
+
+def test_numbers_are_readable_and_do_not_repeat() -> None:
+    numbers = {new_number() for _ in range(2000)}
+    assert len(numbers) == 2000
+    assert {len(number) for number in numbers} == {14}
+    assert not set("".join(numbers)) & set("ILOU")
+
+
+def test_no_more_is_placed_than_there_is(sandbox: Sandbox, settings: Settings) -> None:
+    settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 20, 5
+    shelve(sandbox, available=10)
+
+    def one(_: int) -> str:
+        try:
+            return str(place((A, 1)).order["status"])
+        except (ReservationRefused, InsufficientStock) as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as threads:
+        results = Counter(threads.map(one, range(30)))
+    assert results == {"pending": 10, "insufficient_stock": 20}
+    assert stock_of(sandbox) == (0, 10)
+    assert orders().count_documents({"stock_due_at": {"$exists": True}}) == 0
+
+
+# --- refused before anybody is asked ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("items", "named"),
+    [
+        ([], "items"),
+        ([Item(product_id=A, quantity=0, price=Decimal("14.90"))], "items.0.quantity"),
+        ([Item(product_id=A, quantity=-1, price=Decimal("14.90"))], "items.0.quantity"),
+        ([Item(product_id=A, quantity=10_001, price=Decimal("14.90"))], "items.0.quantity"),
+        ([Item(product_id=A, quantity=1, price=Decimal("0.00"))], "items.0.price"),
+        ([Item(product_id=A, quantity=1, price=Decimal("0.004"))], "items.0.price"),
+        ([Item(product_id="", quantity=1, price=Decimal("14.90"))], "items.0.product_id"),
+        ([Item(product_id="İ" * 24, quantity=1, price=Decimal("14.90"))], "items.0.product_id"),
+        ([Item(product_id=A, quantity=10_000, price=Decimal("99999999.99"))], "items"),
+    ],
+    ids=["no lines", "none", "minus one", "too many", "free", "next to free", "no product", "no id", "too dear"],
+)
+def test_what_breaks_a_rule_of_ours_asks_nobody(sandbox: Sandbox, items: list[Item], named: str) -> None:
+    with pytest.raises(InvalidOrder) as refused:
+        place_order(user_id="1", items=items, shipping_address=address(), act=act(), idempotency_key="k")
+    assert named in refused.value.members["errors"]
+    assert sandbox.control.calls() == []
+    nothing_kept(sandbox)
+
+
+def test_more_lines_than_allowed_are_refused(sandbox: Sandbox, settings: Settings) -> None:
+    settings.MAX_ORDER_LINES = 2
+    with pytest.raises(InvalidOrder):
+        place((A, 1), (A, 1), (A, 1))
+    assert sandbox.control.calls() == []
+
+
+@pytest.mark.parametrize("field", ["line1", "city", "postal_code", "country"])
+def test_an_address_without_what_it_needs_is_refused(sandbox: Sandbox, field: str) -> None:
+    with pytest.raises(InvalidOrder) as refused:
+        place_order(user_id="1", items=lines((A, 1)), shipping_address=address(**{field: ""}), act=act())
+    assert set(refused.value.members["errors"]) == {f"shipping_address.{field}"}
+    nothing_kept(sandbox)
+
+
+def test_an_order_in_anothers_name_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(access.NotPermitted):
+        place(actor=access.customer("2"), user_id="1")
+    assert sandbox.control.calls() == []
+
+
+# --- refused by a peer, before anything is kept ----------------------------------------------------------------------
+
+
+def test_an_unknown_user_places_nothing(sandbox: Sandbox) -> None:
+    with pytest.raises(UnknownUser):
+        place(user_id="99", idempotency_key="k")
+    nothing_kept(sandbox)
+
+
+def test_an_unknown_product_places_nothing(sandbox: Sandbox) -> None:
+    items = [Item(product_id="f" * 24, quantity=1, price=Decimal(1)), *lines((A, 1))]
+    with pytest.raises(UnknownProduct) as refused:
+        place_order(user_id="1", items=items, shipping_address=address(), act=act(), idempotency_key="k")
+    assert set(refused.value.members["errors"]) == {"items.0.product_id"}
+    nothing_kept(sandbox)
+
+
+def test_a_changed_price_places_nothing_and_is_told(sandbox: Sandbox) -> None:
+    items = lines((A, 1), (B, 1))
+    items[1].price += Decimal("0.01")
+    with pytest.raises(PriceChanged) as refused:
+        place_order(user_id="1", items=items, shipping_address=address(), act=act(), idempotency_key="k")
+    assert set(refused.value.members["errors"]) == {"items.1.price"}
+    assert refused.value.members["current_prices"] == {"items.1": "49.00"}
+    nothing_kept(sandbox)
+
+
+@pytest.mark.parametrize("operation", ["product", "check"])
+def test_a_peer_that_is_needed_and_down_places_nothing(sandbox: Sandbox, operation: str) -> None:
+    sandbox.control.fault(operation, "status", status=503)
+    with pytest.raises(PeerUnavailable):
+        place(idempotency_key="k")
+    nothing_kept(sandbox)
+
+
+@pytest.mark.parametrize("kind", ["status", "stall_before", "drop_before", "garbage"])
+def test_a_user_service_that_fails_lets_the_order_through_unverified(sandbox: Sandbox, kind: str) -> None:
+    sandbox.control.fault("verify", kind, **({"status": {"status": 500}, "stall_before": {"seconds": 2}}.get(kind, {})))
+    placed = place().order
+    assert (placed["status"], placed["user_verified"]) == ("pending", False)
+
+
+def test_a_user_service_that_hangs_leaves_time_to_reserve_in_productions_proportions(
+    sandbox: Sandbox, settings: Settings
+) -> None:
+    """The defaults, ten times as fast: 10 s in all, 1 + 3 s a call, 3 retries after 1 s and more."""
+    settings.REQUEST_DEADLINE, settings.PEER_CONNECT_TIMEOUT, settings.PEER_READ_TIMEOUT = 1.0, 0.1, 0.3
+    settings.MAX_RETRIES, settings.RETRY_DELAY = 3, 0.1
+    sandbox.control.fault("verify", "stall_before", seconds=2)
+    placed = place().order
+    assert (placed["status"], placed["user_verified"]) == ("pending", False)
+
+
+def test_a_user_service_that_fails_stops_it_where_the_setting_says_so(sandbox: Sandbox, settings: Settings) -> None:
+    settings.ALLOW_UNVERIFIED_USERS = False
+    sandbox.control.fault("verify", "status", status=500)
+    with pytest.raises(PeerUnavailable):
+        place(idempotency_key="k")
+    nothing_kept(sandbox)
+
+
+def test_a_user_service_that_says_no_is_believed_even_if_the_rest_is_down(sandbox: Sandbox) -> None:
+    sandbox.control.fault("check", "status", status=503)
+    with pytest.raises(UnknownUser):
+        place(user_id="99")
+
+
+def test_with_no_time_left_to_reserve_in_no_draft_is_made(sandbox: Sandbox) -> None:
+    with pytest.raises((PlacementInterrupted, PeerUnavailable)):
+        place(deadline=Deadline.after(0.65), idempotency_key="k")
+    nothing_kept(sandbox)
+
+
+def test_what_is_slow_to_verify_leaves_no_draft_and_the_key_free(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadline = Deadline.after(2)
+    real = placement.verify
+
+    def slow(*args: Any, **kwargs: Any) -> bool:
+        verified = real(*args, **kwargs)
+        time.sleep(max(0, deadline.remaining() - 0.5))
+        return verified
+
+    monkeypatch.setattr(placement, "verify", slow)
+    with pytest.raises(PlacementInterrupted):
+        place(deadline=deadline, idempotency_key="k")
+    nothing_kept(sandbox)
+
+
+# --- the reservation fails -------------------------------------------------------------------------------------------
+
+
+def test_a_refused_line_rejects_the_draft_and_releases_the_others(sandbox: Sandbox) -> None:
+    for product in (A, B, C):
+        shelve(sandbox, product)
+    sandbox.control.fault("reserve", "status", status=400, product_id=B)
+    with pytest.raises(ReservationRefused) as refused:
+        place((A, 1), (B, 1), (C, 1))
+    assert set(refused.value.members["errors"]) == {"items.1"}
+    order = only_order()
+    assert (order["status"], order["version"]) == ("rejected", 1)
+    assert states(order) == ["released", "none", "released"]
+    assert "stock_due_at" not in order
+    assert [stock_of(sandbox, product) for product in (A, B, C)] == [(10, 0)] * 3
+    assert sorted(call["product_id"] for call in sandbox.control.calls("release")) == [A, C]
+    reject = next(entry for entry in order["history"] if entry["act"] == "reject")
+    assert "400" in reject["reason"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_inventory_that_does_not_act_places_nothing(sandbox: Sandbox, status: int) -> None:
+    shelve(sandbox)
+    sandbox.control.fault("reserve", "status", status=status)
+    with pytest.raises(PlacementInterrupted):
+        place((A, 1))
+    order = only_order()
+    assert (order["status"], states(order)) == ("rejected", ["none"])
+    assert stock_of(sandbox) == (10, 0)
+    assert sandbox.control.calls("release") == []
+
+
+def test_inventory_that_acts_when_asked_again_places_the_order(sandbox: Sandbox) -> None:
+    sandbox.control.fault("reserve", "status", status=503, times=1)
+    assert place().order["status"] == "pending"
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "stall_before", "stall_after", "garbage"])
+def test_a_reserve_whose_answer_is_lost_rejects_the_draft_and_waits_for_a_person(sandbox: Sandbox, kind: str) -> None:
+    shelve(sandbox, A)
+    shelve(sandbox, B)
+    options = {"seconds": 1} if kind.startswith("stall") else {}
+    sandbox.control.fault("reserve", kind, product_id=B, **options)
+    with pytest.raises(PlacementInterrupted):
+        place((A, 1), (B, 1))
+    order = only_order()
+    assert order["status"] == "rejected"
+    assert states(order) == ["released", "unknown"], "a line is never released while its reserve is unknown"
+    assert order["items"][1]["stock"]["call"] == "reserve"
+    assert "stock_due_at" not in order
+    assert [call["product_id"] for call in sandbox.control.calls("release")] == [A]
+    assert len([call for call in sandbox.control.calls("reserve") if call["product_id"] == B]) == 1
+    assert stock_of(sandbox, A) == (10, 0)
+
+
+def test_with_keys_a_lost_reserve_keeps_the_draft_until_it_is_known(sandbox: Sandbox, settings: Settings) -> None:
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
+    sandbox.control.honour_keys(True)
+    shelve(sandbox, A)
+    shelve(sandbox, B)
+    sandbox.control.fault("reserve", "drop_after", product_id=B, times=2)
+    with pytest.raises(PlacementInterrupted):
+        place((A, 1), (B, 1), idempotency_key="k")
+    order = only_order()
+    assert (order["status"], states(order)) == ("placing", ["reserved", "reserving"])
+    assert order["stock_due_at"] > now()
+    assert sandbox.control.calls("release") == []
+    with pytest.raises(KeyInUse):
+        place((A, 1), (B, 1), idempotency_key="k")
+    due_now(order["_id"])
+    settle_due(actor=WORKER)
+    order = only_order()
+    assert (order["status"], states(order)) == ("rejected", ["released", "released"])
+    assert (stock_of(sandbox, A), stock_of(sandbox, B)) == ((10, 0), (10, 0))
+    assert place((A, 1), (B, 1), idempotency_key="k").order["status"] == "pending"
+
+
+def test_a_release_that_fails_after_a_rejection_is_the_workers(sandbox: Sandbox) -> None:
+    shelve(sandbox, A)
+    shelve(sandbox, B, available=10)
+    sandbox.control.fault("reserve", "status", status=400, product_id=B)
+    sandbox.control.fault("release", "status", status=503, times=1)
+    with pytest.raises(ReservationRefused):
+        place((A, 2), (B, 1))
+    order = only_order()
+    assert (order["status"], states(order)) == ("rejected", ["releasing", "none"])
+    due_now(order["_id"])
+    settle_due(actor=WORKER)
+    assert states(only_order()) == ["released", "none"]
+    assert stock_of(sandbox, A) == (10, 0)
+
+
+# --- the database fails, or the process does -------------------------------------------------------------------------
+
+
+def recovered(sandbox: Sandbox) -> dict[str, Any]:
+    """Let every lease lapse and the worker do its part; the draft must be gone, and nothing owed."""
+    due_now(only_order()["_id"])
+    settle_due(actor=WORKER)
+    order = only_order()
+    assert order["status"] in ("rejected", "pending")
+    assert "stock_due_at" not in order
+    held = sum(i["quantity"] for i in order["items"] if i["stock"]["state"] in ("reserved", "unknown"))
+    assert stock_of(sandbox)[1] <= held, "inventory holds nothing that no order knows of"
+    return order
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_without_an_acknowledged_draft_nobody_is_called(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    shelve(sandbox)
+    answer_lost(monkeypatch, "update_one", written=written)
+    with pytest.raises(DatabaseError):
+        place((A, 2))
+    assert asked(sandbox) == []
+    assert orders().count_documents({}) == int(written)
+    if written:
+        order = recovered(sandbox)
+        assert (order["status"], states(order)) == ("rejected", ["none"]), "never sent, and known to be"
+    assert stock_of(sandbox) == (10, 0)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_placing_of_unknown_end_is_told_and_found_out(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    shelve(sandbox)
+    answer_lost(monkeypatch, written=written)
+    with pytest.raises(DatabaseError):
+        place((A, 2))
+    assert stock_of(sandbox) == (8, 2)
+    assert sandbox.control.calls("release") == []
+    order = only_order()
+    assert order["status"] == ("pending" if written else "placing")
+    if not written:
+        assert states(recovered(sandbox)) == ["unknown"]
+
+
+@pytest.mark.parametrize("step", ["settle", "reject", "settle the release"])
+@pytest.mark.parametrize("written", [True, False])
+def test_a_rejection_that_meets_a_failing_database_is_finished_by_the_worker(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: str, written: bool
+) -> None:
+    shelve(sandbox, A)
+    shelve(sandbox, B)
+    sandbox.control.fault("reserve", "status", status=400, product_id=B)
+    answer_lost(monkeypatch, skip=["settle", "reject", "settle the release"].index(step), written=written)
+    with pytest.raises(ReservationRefused):
+        place((A, 2), (B, 1))
+    order = recovered(sandbox)
+    assert order["status"] == "rejected"
+    assert stock_of(sandbox, A) == (10, 0)
+    assert len(sandbox.control.calls("release")) == 1
+
+
+def test_a_placing_that_was_repeated_after_a_failover_sees_its_own_success(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_twice(monkeypatch)
+    placed = place().order
+    assert (placed["status"], placed["version"]) == ("pending", 1)
+
+
+@pytest.mark.parametrize("step", ["talk", "guarded_write"])
+@pytest.mark.parametrize("honours", [False, True])
+def test_a_process_that_dies_on_the_way_leaves_a_draft_that_is_turned_away(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str, honours: bool
+) -> None:
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = honours
+    sandbox.control.honour_keys(honours)
+    shelve(sandbox)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(placement, step, die)
+    with pytest.raises(SystemExit):
+        place((A, 2), idempotency_key="k")
+    order = only_order()
+    assert (order["status"], states(order)) == ("placing", ["reserving"])
+    settle_due(actor=WORKER)
+    assert only_order() == order, "not before its lease has lapsed"
+    with pytest.raises(KeyInUse):
+        place((A, 2), idempotency_key="k")
+    order = recovered(sandbox)
+    assert (order["status"], states(order)) == ("rejected", ["released" if honours else "unknown"])
+    monkeypatch.undo()
+    assert place((A, 2), idempotency_key="k").order["status"] == "pending", "the key is free again"
+
+
+def test_a_placement_that_stalls_beyond_its_lease_loses_to_the_worker(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reserved, then slept; the worker has given its draft up. It must not place it any more."""
+    shelve(sandbox)
+    real = placement.talk
+
+    def stalled(*args: Any, **kwargs: Any) -> Any:
+        outcomes = real(*args, **kwargs)
+        due_now(only_order()["_id"])
+        settle_due(actor=WORKER)
+        return outcomes
+
+    monkeypatch.setattr(placement, "talk", stalled)
+    with pytest.raises(PlacementInterrupted):
+        place((A, 2))
+    order = only_order()
+    assert (order["status"], states(order)) == ("rejected", ["unknown"])
+    assert sandbox.control.calls("release") == []
+    assert stock_of(sandbox) == (8, 2), "and a person is told of them"
+
+
+def test_a_failing_placement_that_stalls_beyond_its_lease_releases_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelve(sandbox, A)
+    shelve(sandbox, B)
+    sandbox.control.fault("reserve", "status", status=400, product_id=B)
+    real = placement.talk
+
+    def stalled(*args: Any, **kwargs: Any) -> Any:
+        outcomes = real(*args, **kwargs)
+        due_now(only_order()["_id"])
+        settle_due(actor=WORKER)
+        return outcomes
+
+    monkeypatch.setattr(placement, "talk", stalled)
+    with pytest.raises(ReservationRefused):
+        place((A, 2), (B, 1))
+    assert states(only_order()) == ["unknown", "unknown"]
+    assert sandbox.control.calls("release") == []
+
+
+# --- with an idempotency key -----------------------------------------------------------------------------------------
+
+
+def test_a_replay_is_the_order_as_it_is_now_and_asks_nobody(sandbox: Sandbox) -> None:
+    first = place(idempotency_key="k")
+    orders().update_one({"_id": first.order["_id"]}, {"$set": {"status": "paid", "version": 2}})
+    before = len(sandbox.control.calls())
+    again = place(idempotency_key="k")
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.order == read(first.order["_id"])
+    assert len(sandbox.control.calls()) == before
+    assert orders().count_documents({}) == 1
+
+
+def test_many_requests_with_one_key_place_one_order(sandbox: Sandbox, settings: Settings) -> None:
+    settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 20, 5
+    shelve(sandbox, available=100)
+
+    def one(_: int) -> object:
+        try:
+            return place((A, 1), idempotency_key="k").order["_id"]
+        except KeyInUse:
+            return None
+
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(one, range(24))) - {None}
+    assert ids == {only_order()["_id"]}
+    assert stock_of(sandbox) == (99, 1)
+
+
+def test_a_holder_that_was_paused_beyond_its_lease_does_not_make_a_second_order(
+    sandbox: Sandbox, settings: Settings
+) -> None:
+    """R1 takes the key and is paused; R2 takes it over and is refused; R3 places; R1 goes on."""
+    settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 10, 3
+    lease, settings.STOCK_LEASE = settings.STOCK_LEASE, 0.05
+    sandbox.control.fault("verify", "latency", seconds=1, times=1)
+    paused = threading.Thread(target=_try_to_place)
+    paused.start()
+    _wait_until_asked(sandbox, "verify")
+    time.sleep(0.1)
+    settings.STOCK_LEASE = lease
+    sandbox.control.fault("product", "status", status=404, times=1)
+    with pytest.raises(UnknownProduct):
+        place((A, 1), idempotency_key="k")
+    try:
+        place((A, 1), idempotency_key="k")
+    except (PlacementInterrupted, KeyInUse):
+        pass
+    paused.join()
+    assert orders().count_documents({"status": "pending"}) == 1
+
+
+def test_a_key_that_cannot_be_freed_frees_itself_with_its_lease(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_lost(monkeypatch, "update_one", written=False)
+    with pytest.raises(UnknownUser):
+        place(user_id="99", idempotency_key="k")
+    with pytest.raises(KeyInUse):
+        place(user_id="99", idempotency_key="k")
+    idempotency._keys().update_one({}, {"$set": {"until": now()}})
+    with pytest.raises(UnknownUser):
+        place(user_id="99", idempotency_key="k")
+
+
+def _try_to_place() -> None:
+    try:
+        place((A, 1), idempotency_key="k")
+    except Exception:  # noqa: S110 - what became of it is read from the database
+        pass
+
+
+def _wait_until_asked(sandbox: Sandbox, operation: str) -> None:
+    until = time.monotonic() + 3
+    while not sandbox.control.calls(operation):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_ticket_without_a_key_has_nothing_to_free(database: object) -> None:
+    idempotency.free(idempotency.Ticket(ObjectId()))
+    assert idempotency._keys().count_documents({}) == 0

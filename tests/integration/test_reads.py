@@ -1,0 +1,149 @@
+"""The raw reads: what a storefront sees, page by page, and nothing that it should not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bson import ObjectId
+from django.db import DatabaseError
+
+from orders.models import Order, reads
+from orders.models.reads import Position, Selection
+from orders.models.states import PUBLIC_STATUSES, Status
+from tests.integration.builders import FUTURE, PAST, answer_lost, line, now, read, store
+
+pytestmark = pytest.mark.usefixtures("database")
+
+START = datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
+HIDDEN = ("placing", "rejected")
+
+
+def made(count: int = 9, **fields: object) -> list[ObjectId]:
+    """Orders, three of each moment; their ids, newest first."""
+    ids = [
+        store("pending", line("reserved"), due=None, created_at=START + timedelta(hours=n // 3), **fields)
+        for n in range(count)
+    ]
+    return sorted(ids, key=lambda order_id: (read(order_id)["created_at"], order_id), reverse=True)
+
+
+def listed(selection: Selection, *, skip: int = 0, limit: int = 100) -> list[ObjectId]:
+    return [order["_id"] for order in reads.list_orders(selection, skip=skip, limit=limit)]
+
+
+def test_orders_come_newest_first_and_of_one_moment_by_id() -> None:
+    ids = made()
+    assert listed(Selection()) == ids
+    assert listed(Selection(), skip=2, limit=3) == ids[2:5]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 9, 20])
+def test_page_after_page_shows_every_order_once_even_if_new_ones_arrive(size: int) -> None:
+    ids, seen, after = made(), [], None
+    while page := reads.list_orders(Selection(after=after), skip=0, limit=size):
+        seen += [order["_id"] for order in page]
+        after = Position(page[-1]["created_at"], page[-1]["_id"])
+        store("pending", line("reserved"), due=None, created_at=START + timedelta(days=1))
+    assert seen == ids
+
+
+@pytest.mark.parametrize("status", HIDDEN)
+def test_what_is_not_public_is_never_read(status: str) -> None:
+    order_id = store(status, line("reserved"), due=None)
+    assert listed(Selection()) == listed(Selection(user_id="1")) == []
+    assert reads.get_order(order_id) is None
+    assert reads.get_history(order_id) is None
+    assert reads.get_machine(order_id) is None
+    assert not Order.objects.public().exists()
+    assert reads.get_whole(order_id) == read(order_id), "services read it all the same"
+
+
+@pytest.mark.parametrize("status", PUBLIC_STATUSES)
+def test_a_public_order_shows_its_public_fields_only(status: str) -> None:
+    order_id = store(status, line("reserved"), due=PAST)
+    order = reads.get_order(order_id)
+    assert order is not None
+    assert set(order) == {
+        "_id", "number", "user_id", "status", "version", "user_verified", "total_price", "shipping_address",
+        "created_at", "updated_at", "items",
+    }  # fmt: skip
+    assert set(order["items"][0]) == {"product_id", "quantity", "price"}
+    assert reads.list_orders(Selection(status=status), skip=0, limit=1) == [order]
+    assert set(reads.get_history(order_id) or {}) == {"_id", "user_id", "status", "history"}
+
+
+def test_a_machine_is_read_with_what_it_needs() -> None:
+    order_id = store("paid", line("reserved"), due=None, version=7)
+    machine = reads.get_machine(order_id)
+    assert machine is not None
+    assert (machine.pk, machine.user_id, machine.status, machine.version) == (order_id, "1", "paid", 7)
+
+
+def test_selections_narrow_down_together() -> None:
+    ids = made(3)
+    other = store("paid", line("reserved"), due=None, user_id="2", created_at=START)
+    assert listed(Selection(user_id="1")) == ids
+    assert listed(Selection(user_id="2")) == listed(Selection(status="paid")) == [other]
+    assert listed(Selection(user_id="2", status="paid")) == [other]
+    assert listed(Selection(user_id="1", status="paid")) == listed(Selection(user_id="3")) == []
+    assert listed(Selection(user_id="")) == []
+
+
+@pytest.mark.parametrize("aware", [False, True])
+def test_a_span_takes_its_start_and_leaves_its_end(aware: bool) -> None:
+    ids = made(9)
+    start, end = START + timedelta(hours=1), START + timedelta(hours=2)
+    if aware:
+        start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    assert listed(Selection(since=start, before=end)) == ids[3:6]
+    assert listed(Selection(since=start)) == ids[:6]
+    assert listed(Selection(before=end)) == ids[3:]
+
+
+def test_a_position_within_a_span_goes_on_within_it() -> None:
+    ids = made(9)
+    after = Position(START + timedelta(hours=1), ids[3])
+    assert listed(Selection(since=START + timedelta(hours=1), after=after)) == ids[4:6]
+    assert listed(Selection(before=START + timedelta(hours=1), after=after)) == ids[6:]
+
+
+def test_mongods_clock_is_the_one_that_counts() -> None:
+    assert abs(reads.server_time() - now()) < timedelta(seconds=5)
+    assert reads.server_time().tzinfo is None
+
+
+def test_due_orders_come_longest_waiting_first() -> None:
+    late, first = store("cancelled", line("releasing"), due=PAST), store("cancelled", line("releasing"), due=PAST * 9)
+    store("cancelled", line("releasing"), due=FUTURE)
+    store("pending", line("reserved"), due=None)
+    assert reads.due_orders(reads.server_time(), 10) == [first, late]
+    assert reads.due_orders(reads.server_time(), 1) == [first]
+
+
+def test_the_query_set_narrows_down_by_what_operators_ask() -> None:
+    pending = store("pending", line("reserved"), due=None, placed_at=START)
+    owed = store("cancelled", line("releasing"), due=FUTURE, placed_at=START + timedelta(days=1))
+    store("placing", line("reserving"), due=None)
+
+    def ids(query: object) -> list[ObjectId]:
+        return sorted(order.pk for order in query)  # type: ignore[attr-defined]
+
+    assert ids(Order.objects.unpaid()) == [pending]
+    assert ids(Order.objects.stock_owed()) == [owed]
+    assert ids(Order.objects.public()) == sorted([pending, owed])
+    moment = (START + timedelta(hours=1)).replace(tzinfo=UTC)
+    assert ids(Order.objects.public().placed_before(moment)) == [pending]
+    assert Status.PLACING not in PUBLIC_STATUSES
+
+
+def test_a_database_that_does_not_answer_is_a_database_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for read_it in (
+        lambda: reads.list_orders(Selection(), skip=0, limit=1),
+        lambda: reads.due_orders(START, 1),
+    ):
+        answer_lost(monkeypatch, "find")
+        with pytest.raises(DatabaseError):
+            read_it()
+    for read_one in (reads.get_order, reads.get_history, reads.get_machine, reads.get_whole):
+        answer_lost(monkeypatch, "find_one")
+        with pytest.raises(DatabaseError):
+            read_one(ObjectId())

@@ -1,0 +1,140 @@
+"""`manage.py settle_stock`: once, or until it is told to stop."""
+
+import io
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from integrations.sandbox import Sandbox
+from orders.models.writes import orders
+from tests.integration.builders import (
+    PAST,
+    answer_lost,
+    asked,
+    line,
+    read,
+    shelve,
+    small_sandbox,  # noqa: F401
+    states,
+    store,
+)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Give pytest its signal handlers back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    call_command("settle_stock", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def told_to_stop_when(met: object, number: int = signal.SIGTERM) -> threading.Thread:
+    """Send this process a signal as soon as something is so."""
+
+    def wait() -> None:
+        until = time.monotonic() + 10
+        try:
+            while time.monotonic() < until and not met():  # type: ignore[operator]
+                time.sleep(0.01)
+        finally:
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_once_it_settles_what_is_due_and_says_how_much(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=0, reserved=10)
+    order_id = store("cancelled", line("releasing"))
+    store("cancelled", line("releasing"), items=None)
+    assert run() == ("1 orders settled, 1 failed\n", "")
+    document = read(order_id)
+    assert states(document) == ["released"]
+    assert (document["history"][-1]["actor"], document["history"][-1]["via"]) == ("system:settle_stock", "worker")
+
+
+def test_with_nothing_due_it_says_so_and_calls_nobody(sandbox: Sandbox) -> None:
+    assert run() == ("0 orders settled, 0 failed\n", "")
+    assert sandbox.control.calls() == []
+
+
+def test_it_takes_no_more_orders_than_it_may(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=0, reserved=10)
+    for _ in range(3):
+        store("cancelled", line("releasing"))
+    assert run("--limit", "2")[0] == "2 orders settled, 0 failed\n"
+    assert orders().count_documents({"stock_due_at": {"$exists": True}}) == 1
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "many"])
+def test_a_limit_that_is_none_is_refused(database: object, limit: str) -> None:
+    with pytest.raises(CommandError):
+        run("--limit", limit)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_loops_until_it_is_told_to_stop(sandbox: Sandbox, settings: Settings, number: int) -> None:
+    shelve(sandbox, available=0, reserved=10)
+    first = store("cancelled", line("releasing"))
+    second = store("cancelled", line("releasing"), due=-PAST / 20)  # a quarter of a second from now
+    stopper = told_to_stop_when(lambda: states(read(second)) == ["released"], number)
+    out, err = run("--loop")
+    stopper.join()
+    assert (out, err) == ("1 orders settled, 0 failed\n" * 2, "")
+    assert states(read(first)) == ["released"]
+
+
+def test_told_to_stop_it_leaves_the_rest_of_a_pass_for_another_time(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=0, reserved=100)
+    sandbox.control.fault("release", "latency", seconds=0.2)
+    for _ in range(20):
+        store("cancelled", line("releasing"))
+    stopper = told_to_stop_when(lambda: len(asked(sandbox)) >= 2)
+    began = time.monotonic()
+    run("--loop")
+    stopper.join()
+    assert time.monotonic() - began < 3, "20 orders would have taken 4 s"
+    left = [states(order) for order in orders().find({"stock_due_at": {"$exists": True}})]
+    assert left
+    assert set(map(tuple, left)) == {("releasing",)}, "untouched, not unknown"
+
+
+def test_a_database_that_goes_away_does_not_end_the_loop(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelve(sandbox, available=0, reserved=10)
+    order_id = store("cancelled", line("releasing"))
+    answer_lost(monkeypatch, "find")
+    stopper = told_to_stop_when(lambda: bool(asked(sandbox)))  # a read of ours would be the one to fail
+    out, err = run("--loop")
+    stopper.join()
+    assert out == "1 orders settled, 0 failed\n"
+    assert states(read(order_id)) == ["released"]
+    assert "the database does not answer" in err
+    assert "the primary went away" in err
+
+
+def test_full_passes_follow_each_other_without_a_pause(sandbox: Sandbox, settings: Settings) -> None:
+    settings.WORKER_INTERVAL = 5
+    shelve(sandbox, available=0, reserved=10)
+    for _ in range(3):
+        store("cancelled", line("releasing"))
+    stopper = told_to_stop_when(lambda: orders().count_documents({"stock_due_at": {"$exists": True}}) == 0)
+    began = time.monotonic()
+    run("--loop", "--limit", "1")
+    stopper.join()
+    assert time.monotonic() - began < 4

@@ -1,0 +1,175 @@
+"""The container files, as far as they can be held to their word without an engine.
+
+They name commands, settings and files of this project: each must exist, and those that can run here are run.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = re.sub(r"\\\n", "", (ROOT / "Dockerfile").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service.get("image") == "order-service"}
+ENVIRONMENT: dict[str, str] = COMPOSE["x-service"]["environment"]
+REFERENCE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"
+
+
+def instructions(name: str) -> list[str]:
+    """The arguments of every such instruction in the Dockerfile, in order."""
+    return re.findall(rf"(?m)^{name} +(.*)$", DOCKERFILE)
+
+
+def image_command() -> list[str]:
+    command: list[str] = json.loads(instructions("CMD")[-1])
+    return command
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Every command line of ours in both files, healthchecks included."""
+    found = [("Dockerfile", image_command())]
+    found.append(("HEALTHCHECK", json.loads(instructions("HEALTHCHECK")[0].partition("CMD ")[2])))
+    found += [(name, service["command"]) for name, service in OURS.items() if "command" in service]
+    return found
+
+
+def interpolated(**given: str) -> dict[str, str]:
+    """The environment that docker compose would give the containers."""
+    return {
+        name: REFERENCE.sub(lambda found: given.get(found[1], found[3] or ""), str(value))
+        for name, value in ENVIRONMENT.items()
+    }
+
+
+def run_manage(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    bare = {name: os.environ[name] for name in os.environ if name in {"PATH", "HOME"} or name.startswith("COV")}
+    settings = {"DJANGO_SETTINGS_MODULE": "orders_project.settings.production"}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=bare | settings | environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(("where", "command"), commands())
+def test_every_command_exists(where: str, command: list[str]) -> None:
+    assert command[0] == "python", where
+    if command[1] == "-m":
+        assert importlib.util.find_spec(command[2]), where
+    else:
+        assert command[1] == "manage.py", where
+        assert command[2] in get_commands(), where
+
+
+def test_the_image_serves_as_the_quickstart_does() -> None:
+    gunicorn = ", ".join(f'"{word}"' for word in image_command()[1:])
+    assert gunicorn in (ROOT / "orders_project" / "quickstart.py").read_text()
+    settings = importlib.import_module(image_command()[-1].removeprefix("python:"))
+    assert settings.wsgi_app == "orders_project.wsgi:application"
+    assert settings.timeout == 30
+    assert (ROOT / "orders_project" / "wsgi.py").exists()
+
+
+def test_the_image_runs_without_root_on_the_port_it_exposes() -> None:
+    assert instructions("FROM") == ["python:3.11-slim"]
+    (user,) = instructions("USER")
+    assert int(user) > 0
+    assert DOCKERFILE.index("USER") < DOCKERFILE.index("\nCMD")
+    assert f"--uid {user} " in DOCKERFILE
+    assert "PORT=8001" in instructions("ENV")[0].split()
+    assert instructions("EXPOSE") == ["8001"]
+    assert "-r requirements/production.txt" in DOCKERFILE
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "docker-compose.yml", ".env.example", ".dockerignore"])
+def test_no_secret_is_written_down(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assigned = re.findall(r"(?m)^[^#\n]*?\b(\w*(?:SECRET|PASSWORD|TOKEN|SHARED_KEY)\w*)[=:] *(\S*)", text)
+    allowed = {"", '"$(python', "${SECRET_KEY:?set", "${JWT_SHARED_KEY:-}"}
+    assert not [(setting, value) for setting, value in assigned if value not in allowed]
+
+
+def test_what_the_image_copies_exists_and_is_let_through() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    let_through = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+    sources = [source for line in instructions("COPY") for source in line.split()[:-1]]
+    assert {"manage.py", "orders_project", "orders", "integrations", "templates"} <= set(sources)
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch(source, pattern) or source.startswith(f"{pattern}/") for pattern in let_through), source
+    assert "*" in ignored
+    assert not {"tests", ".data", ".env", ".git", ".venv"} & set(let_through)
+
+
+def test_the_static_files_are_collected_with_what_the_build_sets() -> None:
+    (build,) = [line for line in instructions("RUN") if "collectstatic" in line]
+    settings = dict(re.findall(r"(\w+)=(\S+)", build.partition("python manage.py")[0].replace('"$(', "$(")))
+    settings["SECRET_KEY"] = SECRET
+    done = run_manage("collectstatic", "--no-input", "--dry-run", environment=settings)
+    assert done.returncode == 0, done.stderr
+    assert "static files" in done.stdout
+
+
+def test_production_starts_with_what_compose_sets() -> None:
+    done = run_manage("check", environment=interpolated(SECRET_KEY=SECRET))
+    assert done.returncode == 0, done.stderr
+
+
+def test_compose_asks_for_the_secret_and_has_a_default_for_all_else() -> None:
+    references = [found for value in ENVIRONMENT.values() for found in REFERENCE.findall(str(value))]
+    assert [name for name, kind, _ in references if kind != "-"] == ["SECRET_KEY"]
+    refused = run_manage("check", environment=interpolated(SECRET_KEY=""))
+    assert refused.returncode != 0
+    assert "SECRET_KEY is not set" in refused.stderr
+
+
+def test_every_setting_in_the_container_files_is_one_of_the_service() -> None:
+    known = "".join(path.read_text() for path in (ROOT / "orders_project" / "settings").glob("*.py"))
+    example = re.findall(r"(?m)^#?(\w+)=", (ROOT / ".env.example").read_text())
+    assert set(example) <= set(ENVIRONMENT)
+    for name in ENVIRONMENT:
+        assert f'"{name}"' in known, name
+
+
+def test_the_database_is_a_replica_set_that_its_check_makes_and_waits_for() -> None:
+    mongo = SERVICES["mongo"]
+    name = mongo["command"][mongo["command"].index("--replSet") + 1]
+    script = mongo["healthcheck"]["test"][-1]
+    assert f'rs.initiate({{_id: "{name}"' in script
+    assert "isWritablePrimary ? 0 : 1" in script
+    assert interpolated()["MONGODB_URI"].endswith(f"//mongo:27017/?replicaSet={name}")
+    assert {volume.partition(":")[0] for volume in mongo["volumes"]} <= set(COMPOSE["volumes"])
+    assert "ports" not in mongo, "it has no password and is for the other containers alone"
+
+
+def test_services_start_after_what_they_need() -> None:
+    assert set(SERVICES) == {"mongo", "sandbox", "migrate", "web", "worker"}
+    for name in ("web", "worker"):
+        conditions = {needed: how["condition"] for needed, how in SERVICES[name]["depends_on"].items()}
+        assert conditions["migrate"] == "service_completed_successfully"
+        assert conditions["mongo"] == conditions["sandbox"] == "service_healthy"
+    assert SERVICES["worker"]["command"] == ["python", "manage.py", "settle_stock", "--loop"]
+    assert SERVICES["web"]["ports"] == ["127.0.0.1:8001:8001"]
+    assert SERVICES["web"].get("command") is None, "it runs what the image runs"
+
+
+def test_the_sandbox_is_told_what_it_understands() -> None:
+    command = SERVICES["sandbox"]["command"]
+    port = command[command.index("--port") + 1]
+    assert interpolated()["INVENTORY_SERVICE_URL"] == f"http://sandbox:{port}/api/v1"
+    usage = subprocess.run(
+        [sys.executable, "-m", "integrations.sandbox", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for option in (word for word in command if word.startswith("--")):
+        assert option in usage.stdout
