@@ -33,7 +33,7 @@ clean: ## Remove the virtual environment and what tools have left; the data in .
 # Running needs far less than testing, and is up the sooner for it.
 $(TESTABLE): $(RUNNABLE) requirements/test.txt
 	@echo "Installing what requirements/test.txt lists into $(VENV) ..."
-	@$(PY) -m pip install -q --disable-pip-version-check -r requirements/test.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements/test.txt
 	@touch $@
 
 $(RUNNABLE): requirements/base.txt requirements/dev.txt requirements/constraints.txt

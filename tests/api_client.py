@@ -30,7 +30,7 @@ class ApiClient(requests.Session):
         address = str(url)
         if not address.startswith("http"):
             address = self.base + address
-        answer = super().request(method, address, *args, timeout=30, **kwargs)
+        answer = super().request(method, address, *args, timeout=115, **kwargs)
         # On a kept connection Django's test server and the kernel wait 40 ms for each other (Nagle's algorithm).
         self.close()
         return answer

@@ -26,6 +26,8 @@ class KeysUnavailable(APIException):
     status_code = 503
     default_code = "keys_unavailable"
     default_detail = "The keys that verify tokens cannot be fetched right now. Try again."
+    wait = 5
+    """Seconds after which to try again."""
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -62,8 +64,6 @@ def _verified_claims(token: str) -> dict[str, Any]:
             leeway=settings.JWT_LEEWAY,
             options={"require": REQUIRED, "verify_aud": bool(settings.JWT_AUDIENCE)},
         )
-    except jwt.PyJWKClientConnectionError as error:
-        raise KeysUnavailable from error
     except jwt.ExpiredSignatureError as error:
         raise AuthenticationFailed("The token has expired.") from error
     except jwt.PyJWTError as error:
@@ -73,14 +73,30 @@ def _verified_claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _key_for(algorithm: str | None, token: str) -> Any:
+def _key_for(algorithm: object, token: str) -> Any:
+    """The key that a token's algorithm asks for. :raises jwt.PyJWTError: there is none."""
     if algorithm == "HS256":
         shared = settings.JWT_SHARED_KEY or (None if settings.JWT_JWKS_URL else settings.SECRET_KEY)
         if shared:
             return shared
-    elif algorithm in {"RS256", "ES256"} and settings.JWT_JWKS_URL:
-        return _key_set(settings.JWT_JWKS_URL).get_signing_key_from_jwt(token)
+    elif algorithm in ("RS256", "ES256") and settings.JWT_JWKS_URL:
+        return _public_key(_key_set(settings.JWT_JWKS_URL), token)
     raise jwt.InvalidAlgorithmError("its algorithm is not accepted here")
+
+
+def _public_key(keys: jwt.PyJWKClient, token: str) -> Any:
+    try:
+        keys.get_jwk_set()
+    except (
+        jwt.PyJWTError,
+        OSError,
+        ValueError,
+    ) as error:  # their outage, no fault of the token
+        raise KeysUnavailable from error
+    try:
+        return keys.get_signing_key_from_jwt(token)
+    except (jwt.PyJWKClientConnectionError, OSError, ValueError) as error:
+        raise KeysUnavailable from error
 
 
 @cache
@@ -97,7 +113,8 @@ def _actor(claims: dict[str, Any]) -> Actor:
     subject, given = claims["sub"], claims.get(settings.JWT_ADMIN_CLAIM)
     values = given if isinstance(given, list) else [given]
     request = request_id.get() or ""
-    if any(isinstance(value, str) and value in settings.JWT_ADMIN_VALUES for value in values):
+    said = {"true" if value is True else value for value in values if isinstance(value, (str, bool))}
+    if said & set(settings.JWT_ADMIN_VALUES):
         return access.admin(subject[:100], request_id=request)
     try:
         return access.customer(canonical(subject), request_id=request)

@@ -27,8 +27,8 @@ def health(request: HttpRequest) -> JsonResponse:
 
 def ready(request: HttpRequest) -> JsonResponse:
     """GET /health/ready: 503 without MongoDB; without a peer 200 and `degraded`: orders can be read and changed."""
-    deadline = Deadline.after(PATIENCE)
     mongodb = _database_answers()
+    deadline = Deadline.after(PATIENCE)
     checks: dict[str, Callable[..., object]] = {
         "users": partial(users.verify, "0"),
         "products": partial(products.fetch, NOTHING),

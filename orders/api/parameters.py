@@ -14,12 +14,14 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from orders.api.fields import WholeNumberField
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
 
 ETAG = re.compile(r'"(\d{1,9})"\Z')
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 LARGEST_SKIP = 2**31 - 1
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class MomentField(serializers.Field[datetime, str, str, Any]):
@@ -34,14 +36,18 @@ class MomentField(serializers.Field[datetime, str, str, Any]):
         text = re.sub(r" (\d\d:?\d\d)\Z", r"+\1", data.strip())
         try:
             if day := parse_date(text):
-                start = datetime.combine(day, time(), tzinfo=UTC)
-                return start + timedelta(days=1) if self.whole_day else start
+                return self._bound(datetime.combine(day, time(), tzinfo=UTC), timedelta(days=1))
             if moment := parse_datetime(text):
                 moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-                return moment + timedelta(milliseconds=1) if self.whole_day else moment
+                return self._bound(moment, timedelta(milliseconds=1))
         except (ValueError, OverflowError):
             pass
         raise ValidationError("Neither a date (2026-01-31) nor a datetime (2026-01-31T12:00:00Z).")
+
+    def _bound(self, start: datetime, length: timedelta) -> datetime:
+        if not self.whole_day:
+            return start
+        return start + length if start <= LATEST - length else LATEST
 
     def to_representation(self, value: datetime) -> str:
         return value.isoformat()
@@ -67,8 +73,8 @@ class UserOrdersParameters(serializers.Serializer[Any]):
     """What GET /orders/user/{user_id} understands."""
 
     status = serializers.ChoiceField(choices=[(s, s) for s in PUBLIC_STATUSES], required=False)
-    skip = serializers.IntegerField(min_value=0, max_value=LARGEST_SKIP, default=0)
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=10)
+    skip = WholeNumberField(min_value=0, max_value=LARGEST_SKIP, default=0)
+    limit = WholeNumberField(min_value=1, max_value=100, default=10)
     cursor = CursorField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

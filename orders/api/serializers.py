@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orders.api.fields import PlainDecimalField, WholeNumberField
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
@@ -27,8 +28,8 @@ class AddressSerializer(StrictSerializer):
 
 class ItemSerializer(StrictSerializer):
     product_id = serializers.CharField(max_length=24, help_text="ObjectId of the product.")
-    quantity = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
-    price = serializers.DecimalField(
+    quantity = WholeNumberField(min_value=1, max_value=2**31 - 1)
+    price = PlainDecimalField(
         max_digits=10,
         decimal_places=2,
         min_value=Decimal("0.01"),

@@ -15,6 +15,7 @@ from rest_framework.viewsets import ViewSet
 
 from integrations.deadline import Deadline
 from orders.api import parameters
+from orders.api.errors import CONTENT_TYPE
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_order, present_transitions
 from orders.api.serializers import (
@@ -34,8 +35,11 @@ from orders.services.acts import Act
 from orders.services.user_ids import canonical
 
 
-def problems(**details: str) -> dict[int, OpenApiResponse]:
-    return {int(code.removeprefix("e")): OpenApiResponse(ProblemSerializer, text) for code, text in details.items()}
+def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
+    return {
+        (int(code.removeprefix("e")), CONTENT_TYPE): OpenApiResponse(ProblemSerializer, text)
+        for code, text in details.items()
+    }
 
 
 ORDER_ID = OpenApiParameter("order_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the order")

@@ -7,6 +7,8 @@ and are explained in docs/settings.md.
 from decimal import Decimal
 from pathlib import Path
 
+from corsheaders.defaults import default_headers
+
 from orders_project.settings.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -66,6 +68,7 @@ AUTH_STUB = env.flag("AUTH_STUB", default=False)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
 
 if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:

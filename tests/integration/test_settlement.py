@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ from bson import ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from integrations import http
+from integrations import http, inventory
+from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
 from orders.models import reads
 from orders.models.writes import orders
@@ -139,9 +141,6 @@ def test_with_keys_an_expired_release_is_repeated_and_acts_once(sandbox: Sandbox
 
 
 def http_release(order_id: ObjectId, key: str) -> None:
-    from integrations import inventory
-    from integrations.deadline import Deadline
-
     inventory.release(A, 2, order_id=str(order_id), key=key, deadline=Deadline.after(5))
 
 
@@ -401,6 +400,22 @@ def test_of_two_who_read_the_same_due_order_one_claims_it(sandbox: Sandbox) -> N
     assert read(order_id) == first[0]
 
 
+def test_who_finds_an_order_claimed_between_reading_and_claiming_leaves_it_alone(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = store("cancelled", line("releasing"))
+    real = reads.server_time
+
+    def overtaken() -> Any:
+        monkeypatch.setattr(reads, "server_time", real)
+        claim_due(read(order_id), real(), act(WORKER))
+        return real()
+
+    monkeypatch.setattr(reads, "server_time", overtaken)
+    assert settle_order(order_id=order_id, act=act(WORKER)) is False
+    assert sandbox.control.calls() == []
+
+
 def test_a_claim_does_not_survive_that_the_attempt_was_renewed_meanwhile(sandbox: Sandbox, settings: Settings) -> None:
     order_id = store("cancelled", line("releasing", until=PAST))
     document = read(order_id)
@@ -608,10 +623,8 @@ def test_a_slow_reserve_that_was_refused_when_repeated_never_reserves_behind_our
 
 
 def _try_to_place(*wanted: tuple[str, int]) -> None:
-    try:
+    with suppress(Exception):  # what became of it is read from the database
         place(*wanted)
-    except Exception:  # noqa: S110 - what became of it is read from the database
-        pass
 
 
 def _wait_for(met: Callable[[], bool], seconds: float = 3) -> None:

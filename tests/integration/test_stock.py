@@ -60,7 +60,7 @@ def last_entry(document: Document) -> tuple[str, str, int | None, str]:
     return entry["act"], entry["to"], entry.get("line"), entry["reason"]
 
 
-# --- settling: outcome × call × may it be repeated -------------------------------------------------------------------
+# --- settling: each outcome of each call, repeatable or not -------------------------------------------------------------------
 
 DONE, HALF = Outcome(Result.DONE, 2), Outcome(Result.DONE, 1)
 REFUSED, NOT_SENT = Outcome(Result.REFUSED, detail="no"), Outcome(Result.NOT_SENT, detail="down")
@@ -210,7 +210,7 @@ def test_a_peer_that_asks_for_patience_gets_it_within_bounds(
 
 def test_a_peer_that_asks_for_patience_does_not_keep_a_draft_waiting(settings: Settings) -> None:
     """Between this write and the rejection the process may die; what else is reserved must not wait for a day."""
-    order_id, claim = claimed("reserve", A, B)
+    _, claim = claimed("reserve", A, B)
     busy = Outcome(Result.NOT_SENT, detail="busy", retry_after=86400)
     document = settle(claim, {0: DONE, 1: busy}, act(), deadline=Deadline.after(0.3))
     assert document is not None

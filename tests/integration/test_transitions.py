@@ -91,29 +91,16 @@ def test_every_arrow_of_the_machine_can_be_taken(sandbox: Sandbox, edge: Any, by
 
 
 @pytest.mark.parametrize("status", PUBLIC_STATUSES)
-@pytest.mark.parametrize("target", PUBLIC_STATUSES)
-def test_what_the_machine_does_not_allow_is_refused_and_changes_nothing(
-    database: object, status: str, target: str
-) -> None:
-    if target in allowed_transitions()[status]:
-        return
+def test_what_the_machine_does_not_allow_is_refused_and_changes_nothing(database: object, status: str) -> None:
     order_id = ordered(status)
     before = read(order_id)
-    with pytest.raises(TransitionRefused) as refused:
-        change_status_to(order_id=order_id, status=target, act=act())
-    assert refused.value.members == {"status": status, "allowed": allowed_transitions()[status]}
-    assert read(order_id) == before
-
-
-@pytest.mark.parametrize("status", PUBLIC_STATUSES)
-@pytest.mark.parametrize("name", transition_names())
-def test_by_name_as_well(database: object, status: str, name: str) -> None:
-    if name in [edge.name for edge in edges_from(status)]:
-        return
-    order_id = ordered(status)
-    before = read(order_id)
-    with pytest.raises(TransitionRefused, match=status):
-        change_status(order_id=order_id, transition=name, act=act())
+    for target in set(PUBLIC_STATUSES) - set(allowed_transitions()[status]):
+        with pytest.raises(TransitionRefused) as refused:
+            change_status_to(order_id=order_id, status=target, act=act())
+        assert refused.value.members == {"current_status": status, "allowed": allowed_transitions()[status]}
+    for name in set(transition_names()) - {edge.name for edge in edges_from(status)}:
+        with pytest.raises(TransitionRefused, match=status):
+            change_status(order_id=order_id, transition=name, act=act())
     assert read(order_id) == before
 
 

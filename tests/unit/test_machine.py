@@ -1,10 +1,12 @@
 """The machine is the specification's table, and what is derived from it agrees with it."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.core.exceptions import ValidationError
 from django_fsm import TransitionNotAllowed
 
-from orders.models import Item, LineState, Order, Status, Stock
+from orders.models import Attempt, HistoryEntry, Item, LineState, Order, Status, Stock
 from orders.models.machine import (
     allowed_transitions,
     edges,
@@ -135,6 +137,9 @@ def test_the_texts_of_orders_and_parts_read_for_people() -> None:
     assert str(address(state=" ")) == "1 Long Street, 12345 Springfield, Freedonia"
     assert str(Order(number="7KQF-2M9D-XW3H")) == "7KQF-2M9D-XW3H"
     assert str(item.stock) == "none"
+    assert str(Attempt(id="a1", until=datetime(2026, 1, 31, 12, 30, 5, tzinfo=UTC))) == "a1 until 12:30:05"
+    assert str(HistoryEntry(act="pay", source="pending", target="paid")) == "pay: pending → paid"
+    assert edges_from("paid")[0].label == "Start processing"
 
 
 def test_every_wrong_field_of_a_line_and_of_the_address_is_named() -> None:
