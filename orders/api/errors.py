@@ -72,10 +72,8 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
         case PermissionDenied():
             return problem_details(Forbidden(), context)
         case APIException():
-            wait = getattr(error, "wait", None)
-            response = _problem(
-                HTTPStatus(error.status_code), str(error.detail), str(error.default_code), {"retry_after": wait}
-            )
+            pause = {"retry_after": getattr(error, "wait", None)}
+            response = _problem(HTTPStatus(error.status_code), str(error.detail), str(error.default_code), pause)
             if header := getattr(error, "auth_header", None):
                 response["WWW-Authenticate"] = header
             return response
