@@ -37,6 +37,8 @@ class Order(models.Model):
     total_price = models.DecimalField(max_digits=14, decimal_places=2)
     shipping_address = EmbeddedModelField(Address)
     history = EmbeddedModelArrayField(HistoryEntry, blank=True, default=list)
+    write_id = models.CharField(max_length=32, blank=True, default="", editable=False)
+    """Marks the last write, so that a writer that was cut off can tell whether it was its own."""
     stock_due_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

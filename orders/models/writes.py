@@ -153,7 +153,7 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     :raises DatabaseError: it may or may not have been inserted; nobody may be called for it.
     """
     write_id = new_id()
-    document = _document(order) | {"history": [entry | {"write_id": write_id}]}
+    document = _document(order) | {"write_id": write_id, "history": [entry | {"write_id": write_id}]}
     claimed = LineStock(LineState.RESERVING, Call.RESERVE, attempt, lease, attempts=1)
     claims = dict.fromkeys(range(len(order.items)), claimed)
     pipeline = [
@@ -179,7 +179,6 @@ def guarded_write(
     items: Expression = None,
     retry_after: float = 0.0,
     seen_at: datetime | None = None,
-    attempt: str | None = None,
     write_id: str | None = None,
 ) -> Document | None:
     """Change one order if the guard still holds.
@@ -190,14 +189,13 @@ def guarded_write(
     :param items: an expression for the items, e.g. :func:`lines_released`; `stock_due_at` follows from it.
     :param retry_after: seconds until a line that is owed and under no attempt is due.
     :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
-    :param attempt: the one that this write puts lines under, if any.
-    :param write_id: marks the entries; given where one and the same change is tried more than once.
+    :param write_id: marks the document and the entries; given where one and the same change is tried more than once.
     :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
     write_id = write_id or new_id()
     stamped = [entry | {"write_id": write_id} for entry in entries]
-    changes: Document = {name: literal(value) for name, value in (fields or {}).items()}
+    changes: Document = {name: literal(value) for name, value in (fields or {}).items()} | {"write_id": write_id}
     if seen_at:
         changes |= {"version": {"$add": ["$version", 1]}, "updated_at": seen_at}
     if stamped:
@@ -209,9 +207,7 @@ def guarded_write(
     if written is not None:
         return written
     # After a failover a repeated write can find its own first try in the way: its marks tell.
-    marks: list[Document] = [{"history.write_id": write_id}] if stamped else []
-    marks += [{"items.stock.attempt.id": attempt}] if attempt else []
-    return _landed({"_id": order_id, "$or": marks}) if marks else None
+    return _landed({"_id": order_id, "$or": [{"write_id": write_id}, {"history.write_id": write_id}]})
 
 
 @wrap_database_errors

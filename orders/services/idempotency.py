@@ -122,7 +122,8 @@ def _take_over(found: Document, order_id: ObjectId, attempt: str, *, lapsed: boo
         guard["$expr"] = {"$lte": ["$until", "$$NOW"]}
     hold = {"order_id": literal(order_id), "attempt": attempt, **_times()}
     taken: Document | None = _keys().find_one_and_update(guard, [{"$set": hold}], return_document=ReturnDocument.AFTER)
-    return taken
+    # After a failover a repeated write can find its own first try in the way.
+    return taken or _keys().find_one({"_id": found["_id"], "attempt": attempt})
 
 
 def _times() -> Document:

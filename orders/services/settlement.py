@@ -17,7 +17,7 @@ from orders.models.states import OWED_STATES, Call, LineState
 from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
 from orders.services.acts import Act
-from orders.services.stock import Claim, claim_of, claiming, new_lease, settle, talk, turn_away, write_lines
+from orders.services.stock import ABSENT, Claim, claim_of, claiming, new_lease, settle, talk, turn_away, write_lines
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +95,14 @@ def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Cl
         if item["stock"]["state"] in OWED_STATES and not _is_live(item["stock"].get("attempt"), now)
     }
     guard: Document = {f"items.{index}.stock.state": stock["state"] for index, stock in due.items()}
-    guard |= {f"items.{index}.stock.attempt": stock.get("attempt") for index, stock in due.items()}
+    for index, stock in due.items():
+        held = f"items.{index}.stock.attempt"
+        guard |= {held: stock["attempt"]} if stock.get("attempt") else {f"{held}.id": ABSENT}
     changes = {index: _claimed(stock, attempt, now) for index, stock in due.items()}
     repeats = frozenset(index for index, stock in due.items() if stock.get("attempt"))
     # What may have been sent under an earlier attempt must not be taken for never sent: then nothing is disowned.
     with nullcontext() if repeats else claiming(document["_id"], attempt):
-        written = write_lines(document["_id"], changes, act, guard=guard, attempt=attempt)
+        written = write_lines(document["_id"], changes, act, guard=guard)
     if written is None:
         return None
     return written, claim_of(written, attempt, lease, repeats)

@@ -30,6 +30,11 @@ from orders.services.acts import Act
 
 logger = logging.getLogger(__name__)
 
+ABSENT: Document = {"$exists": False}
+"""In a guard on `items.<index>.…`. Not None, which would match always: MongoDB also looks for a field by the name of
+the index in each element, finds none, and takes that for null.
+"""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -233,13 +238,11 @@ def write_lines(
     act: Act,
     *,
     guard: Document,
-    attempt: str | None = None,
     later: float = 0.0,
     write_id: str | None = None,
 ) -> Document | None:
     """Write new stock for some lines, with the final outcomes among them in the history.
 
-    :param attempt: the one that the changes put lines under, if any.
     :param later: seconds before which nothing is to be tried again.
     :param write_id: see :func:`orders.models.writes.guarded_write`.
     :returns: the document after it; None where the guard did not hold.
@@ -250,7 +253,6 @@ def write_lines(
         entries=[_outcome_entry(index, change, act) for index, change in changes.items() if _final(change)],
         items=lines_by_index(changes),
         retry_after=max(later, backoff(max((change.attempts for change in changes.values()), default=1))),
-        attempt=attempt,
         write_id=write_id,
     )
 
@@ -273,7 +275,6 @@ def turn_away(document: Document, act: Act) -> Claim | None:
             entries=[act.entry("reject", source=Status.PLACING.value, target=draft.status)],
             fields={"status": draft.status},
             items=lines_released(attempt, settings.STOCK_LEASE),
-            attempt=attempt,
             seen_at=act.at,
         )
     return claim_of(rejected, attempt, lease) if rejected else None

@@ -60,7 +60,7 @@ def last_entry(document: Document) -> tuple[str, str, int | None, str]:
     return entry["act"], entry["to"], entry.get("line"), entry["reason"]
 
 
-# --- settling: each outcome of each call, repeatable or not -------------------------------------------------------------------
+# --- settling: each outcome of each call, repeatable or not -----------------------------------------------------------
 
 DONE, HALF = Outcome(Result.DONE, 2), Outcome(Result.DONE, 1)
 REFUSED, NOT_SENT = Outcome(Result.REFUSED, detail="no"), Outcome(Result.NOT_SENT, detail="down")

@@ -413,7 +413,7 @@ def test_a_repeated_write_without_history_is_known_by_what_it_alone_made_true(mo
     items = lines_by_index({0: LineStock(LineState.RELEASING, Call.RELEASE, mine, 60)})
     sent_twice(monkeypatch)
     guard = {"items.0.stock.attempt": {"$exists": False}}
-    assert guarded_write(order_id, guard=guard, items=items, attempt=mine) == read(order_id)
+    assert guarded_write(order_id, guard=guard, items=items) == read(order_id)
 
 
 def test_one_change_tried_again_under_its_write_id_is_known_and_made_once() -> None:
