@@ -425,7 +425,7 @@ def test_a_refusal_right_after_an_unknown_attempt_stays_unknown_since_that_one_m
     serve: Callable[..., RawServer],
 ) -> None:
     serve(cut(), answer(400, {"detail": "Too few"}))
-    with pytest.raises(OutcomeUnknown, match="may have acted.*Too few"):
+    with pytest.raises(OutcomeUnknown, match=r"may have acted.*Too few"):
         write(honours_keys=True)
 
 
