@@ -121,11 +121,11 @@ def test_the_scheme_may_be_written_in_any_case(visitor: Api, scheme: str) -> Non
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": int(time.time()) - 60},
+        {"exp": 1_000_000_000},
         {"exp": None},
         {"exp": "never"},
-        {"nbf": int(time.time()) + 86_400},
-        {"iat": int(time.time()) + 86_400},
+        {"nbf": 32_503_680_000},
+        {"iat": 32_503_680_000},
         {"type": "refresh"},
         {"type": None},
         {"type": ["access"]},

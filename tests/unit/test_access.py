@@ -36,7 +36,7 @@ def test_a_customer_sees_and_cancels_his_own_orders_and_nothing_else() -> None:
     assert [name for name in transition_names() if CUSTOMER.may(name, "18")] == []
 
 
-@pytest.mark.parametrize("actor", [ADMIN, SYSTEM], ids=str)
+@pytest.mark.parametrize("actor", [ADMIN, SYSTEM], ids=["admin", "process"])
 def test_admins_and_processes_see_and_do_everything(actor: Actor) -> None:
     assert actor.sees("17")
     assert all(actor.may(name, "17") for name in transition_names())
