@@ -314,7 +314,7 @@ def test_only_reserved_lines_become_used() -> None:
 
 # --- when the stock is due -------------------------------------------------------------------------------------------
 
-SOON, LATE = timedelta(seconds=30), timedelta(seconds=90)
+SOON, LATE = timedelta(hours=1), timedelta(hours=2)
 DUE: dict[str, tuple[str, list[Document], Callable[[Document], Any]]] = {
     "nothing owed: never": ("cancelled", [line("released"), line("used")], lambda _: None),
     "an unknown line alone: never": ("cancelled", [line("unknown", call="release")], lambda _: None),
