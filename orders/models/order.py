@@ -11,7 +11,6 @@ from django_mongodb_backend.fields import EmbeddedModelArrayField, EmbeddedModel
 
 from orders.models.money import to_cents
 from orders.models.parts import Address, HistoryEntry, Item
-from orders.models.queryset import OrderQuerySet
 from orders.models.states import EPOCH, LineState, Status, StockEffect
 
 
@@ -43,8 +42,6 @@ class Order(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
-
-    objects = OrderQuerySet.as_manager()  # type: ignore[django-manager-missing]
 
     stock_effect = StockEffect.NOTHING
     """Set by a transition: what its write must do to the reserved lines."""

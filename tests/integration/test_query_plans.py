@@ -185,8 +185,6 @@ ORM: dict[str, Callable[[], Any]] = {
     )[:20],
     "by number": lambda: Order.objects.filter(number="N00000000077"),
     "by id": lambda: Order.objects.filter(pk=ObjectId("0" * 24)),
-    "owed": lambda: Order.objects.stock_owed().order_by("stock_due_at")[:20],
-    "public": lambda: Order.objects.public().order_by("-created_at", "-id")[:20],
 }
 
 

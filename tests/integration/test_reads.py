@@ -6,9 +6,9 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from orders.models import Order, reads
+from orders.models import reads
 from orders.models.reads import Position, Selection
-from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models.states import PUBLIC_STATUSES
 from tests.integration.builders import FUTURE, PAST, answer_lost, line, now, read, store
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -53,7 +53,6 @@ def test_what_is_not_public_is_never_read(status: str) -> None:
     assert reads.get_order(order_id) is None
     assert reads.get_history(order_id) is None
     assert reads.get_machine(order_id) is None
-    assert not Order.objects.public().exists()
     assert reads.get_whole(order_id) == read(order_id), "services read it all the same"
 
 
@@ -117,22 +116,6 @@ def test_due_orders_come_longest_waiting_first() -> None:
     store("pending", line("reserved"), due=None)
     assert reads.due_orders(reads.server_time(), 10) == [first, late]
     assert reads.due_orders(reads.server_time(), 1) == [first]
-
-
-def test_the_query_set_narrows_down_by_what_operators_ask() -> None:
-    pending = store("pending", line("reserved"), due=None, placed_at=START)
-    owed = store("cancelled", line("releasing"), due=FUTURE, placed_at=START + timedelta(days=1))
-    store("placing", line("reserving"), due=None)
-
-    def ids(query: object) -> list[ObjectId]:
-        return sorted(order.pk for order in query)  # type: ignore[attr-defined]
-
-    assert ids(Order.objects.unpaid()) == [pending]
-    assert ids(Order.objects.stock_owed()) == [owed]
-    assert ids(Order.objects.public()) == sorted([pending, owed])
-    moment = (START + timedelta(hours=1)).replace(tzinfo=UTC)
-    assert ids(Order.objects.public().placed_before(moment)) == [pending]
-    assert Status.PLACING not in PUBLIC_STATUSES
 
 
 def test_a_database_that_does_not_answer_is_a_database_error(monkeypatch: pytest.MonkeyPatch) -> None:
