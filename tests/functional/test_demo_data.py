@@ -66,15 +66,17 @@ def check_stock(database: Database[Document], sandbox: Sandbox) -> None:
         assert levels[product.product_id]["available"] == product.available - held[product.product_id]
 
 
-def test_it_loads_three_hundred_orders_of_the_last_sixty_days_and_their_stock_adds_up(
-    database: Database[Document], shop: Sandbox
+def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
+    database: Database[Document], shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert demo.ORDERS == 300  # the quickstart's own test loads them all
+    monkeypatch.setattr(demo, "ORDERS", 120)
     before = timezone.now().replace(tzinfo=None)
-    assert load() == "loaded 300 demo orders"
+    assert load() == "loaded 120 demo orders"
     orders = all_orders(database)
-    assert len(orders) == 300
+    assert len(orders) == 120
     assert {order["status"] for order in orders} == set(PUBLIC_STATUSES)
-    assert len({order["number"] for order in orders}) == 300
+    assert len({order["number"] for order in orders}) == 120
     assert len({order["user_id"] for order in orders}) == sum(customer.active for customer in CUSTOMERS)
     check_stock(database, shop)
     assert not [order["_id"] for order in orders if order.get("stock_due_at")]
@@ -90,7 +92,7 @@ def check_times(orders: list[Document], now: datetime) -> None:
     assert timedelta(days=57) < now - first <= timedelta(days=60, minutes=1)
     assert now - last < timedelta(days=2)
     per_week = Counter((now - order["created_at"]).days // 10 for order in orders)
-    assert all(per_week[week] >= 20 for week in range(6))
+    assert all(per_week[week] >= 8 for week in range(6))
     latest = timezone.now().replace(tzinfo=None)
     for order in orders:
         moments = [entry["at"] for entry in order["history"]]
