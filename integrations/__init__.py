@@ -11,5 +11,5 @@ The errors (`integrations.errors`)::
     ├── PeerUnavailable     surely nothing was done; for a read: no usable answer
     │   └── BreakerOpen     not even asked, since the peer has just failed repeatedly
     ├── PeerRefused         the peer's final no to a write; status
-    └── OutcomeUnknown      a write that may or may not have acted: never guessed, see DESIGN.md
+    └── OutcomeUnknown      a write that may or may not have acted: never guessed, see docs/peers.md
 """

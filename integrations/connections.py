@@ -4,7 +4,7 @@
 - Whatever fails before the first byte of the request (name, TCP, TLS, or all of them being slow) is a
   `ConnectTimeoutError` or one of its subclasses, and nothing else is. Only these mean "not sent".
 - A connection that idled longer than `settings.PEER_MAX_IDLE` (s) is never used again. The other side may
-  have closed it meanwhile, and a write that dies on it would be an unknown outcome (DESIGN.md, Outcomes).
+  have closed it meanwhile, and a write that dies on it would be an unknown outcome (docs/peers.md, Outcomes).
 """
 
 import http.client

@@ -1,7 +1,7 @@
 """The inventory service: what is in stock, and setting it aside for an order.
 
 `reserve` and `release` change stock that belongs to others too, so what became of them is told exactly
-(DESIGN.md, Outcomes). Whether they may be repeated is a setting, since the published service knows no
+(docs/peers.md, Outcomes). Whether they may be repeated is a setting, since the published service knows no
 idempotency keys.
 """
 

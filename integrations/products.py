@@ -27,7 +27,7 @@ def fetch(product_id: str, *, deadline: Deadline, retries: bool = True) -> Produ
     """Return the product, or None if the peer knows none of that id.
 
     An id that the peer refuses (400, 422) is unknown as well. The published service answers 500 to an id that
-    is no ObjectId (PEERS.md): that is taken for "unknown", or a customer could open the breaker by asking for
+    is no ObjectId (docs/peers.md): that is taken for "unknown", or a customer could open the breaker by asking for
     nonsense.
 
     :raises PeerUnavailable: if the peer does not say, or says no price that is one.

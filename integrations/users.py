@@ -2,7 +2,7 @@
 
 Ids come in three formats, and all are passed on as they are: integers as strings ("17", the published
 service), 24-digit hexadecimal ObjectIds and UUIDs (other services of the family). What the peer cannot read
-as an id of its own format it answers with 422, and such a user does not exist there (PEERS.md).
+as an id of its own format it answers with 422, and such a user does not exist there (docs/peers.md).
 """
 
 from integrations import http

@@ -1,6 +1,6 @@
 """The HTTP contracts of the three peers, as the published services answer them.
 
-Source: docs of the peers (`PEERS.md`): users, products and inventory under one base path, `/api/v1`.
+Source: docs/peers.md: users, products and inventory under one base path, `/api/v1`.
 """
 
 import re

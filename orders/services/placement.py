@@ -32,7 +32,18 @@ from orders.services import idempotency
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
-from orders.services.stock import Claim, Line, Outcome, Result, claiming, new_lease, settle, talk, turn_away
+from orders.services.stock import (
+    Claim,
+    Line,
+    Outcome,
+    Result,
+    claiming,
+    new_lease,
+    persistently,
+    settle,
+    talk,
+    turn_away,
+)
 from orders.services.user_ids import canonical
 from orders.services.verification import verify
 
@@ -188,7 +199,7 @@ def _reserve_and_place(order: Order, act: Act, deadline: Deadline) -> Document:
     claim = _claim_of_draft(order, attempt, lease)
     outcomes = talk(claim, deadline=deadline, retries=True)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
-        return _place(order, claim, act)
+        return _place(order, claim, act, deadline)
     _turn_away(claim, outcomes, act, deadline)
     raise _failure(order, outcomes)
 
@@ -200,11 +211,12 @@ def _claim_of_draft(order: Order, attempt: str, lease: Deadline) -> Claim:
     return Claim(order.pk, attempt, lease, tuple(lines))
 
 
-def _place(order: Order, claim: Claim, act: Act) -> Document:
+def _place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document:
     for item in order.items:
         item.stock = Stock(state=LineState.RESERVED, attempts=1)
     order.place()
-    placed = guarded_write(
+    placed = persistently(claim, deadline)(
+        guarded_write,
         order.pk,
         guard={"status": Status.PLACING.value}
         | {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines},
@@ -212,6 +224,7 @@ def _place(order: Order, claim: Claim, act: Act) -> Document:
         fields={"status": order.status, "placed_at": order.created_at},
         items=lines_by_index({line.index: LineStock(LineState.RESERVED, attempts=1) for line in claim.lines}),
         seen_at=act.at,
+        write_id=new_id(),
     )
     if placed is None:
         raise PlacementInterrupted("Placing the order took too long, and it was given up.", retry_after=1)

@@ -179,18 +179,24 @@ def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act, *, deadline:
     held = {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines}
     owed = (outcomes[index] for index, change in changes.items() if change.state in OWED_STATES)
     later = min(max((outcome.retry_after for outcome in owed), default=0.0), settings.STOCK_RETRY_MAX_DELAY)
-    again = Retrying(
+    # One write id for all tries: a try that landed, and whose answer was lost, is known by it.
+    again = persistently(claim, deadline)
+    return again(write_lines, claim.order_id, changes, act, guard=held, later=later, write_id=new_id())
+
+
+def persistently(claim: Claim, deadline: Deadline) -> Retrying:
+    """Try a write anew while the database fails, until the deadline or the end of the lease: what inventory answered is
+    known to nobody else."""
+    return Retrying(
         retry=retry_if_exception_type(DatabaseError),
         stop=stop_after_delay(claim.lease.sooner(deadline.remaining()).remaining()),
         wait=wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.1),
         reraise=True,
     )
-    # One write id for all tries: a try that landed, and whose answer was lost, is known by it.
-    return again(write_lines, claim.order_id, changes, act, guard=held, later=later, write_id=new_id())
 
 
 def _settled(line: Line, attempt: str, outcome: Outcome) -> LineStock:
-    """A line's stock after a call, by DESIGN.md's table of outcomes."""
+    """A line's stock after a call, by the table of outcomes in docs/peers.md."""
     reserve = line.call is Call.RESERVE
     unknown = outcome.result is Result.UNKNOWN
     match outcome.result:

@@ -34,7 +34,7 @@ ALLOWED = {
     "cancelled": [],
     "refunded": [],
 }
-"""The breakdown's table (section 1, ALLOWED_STATUS_TRANSITIONS), word for word."""
+"""The specification's table of allowed changes (ALLOWED_STATUS_TRANSITIONS), word for word."""
 PAIRS = [(source, target) for source in ALLOWED for target in ALLOWED]
 
 

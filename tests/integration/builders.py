@@ -159,16 +159,25 @@ def sent_twice(monkeypatch: pytest.MonkeyPatch, method: str = "find_one_and_upda
 
 
 def answer_lost(
-    monkeypatch: pytest.MonkeyPatch, method: str = "find_one_and_update", *, skip: int = 0, written: bool = True
+    monkeypatch: pytest.MonkeyPatch,
+    method: str = "find_one_and_update",
+    *,
+    skip: int = 0,
+    written: bool = True,
+    forever: bool = False,
 ) -> None:
-    """Let a write, the first or the one after `skip` others, end in a network error, carried out or not."""
+    """Let a write, the first or the one after `skip` others, end in a network error, carried out or not.
+
+    :param forever: all that follow it too.
+    """
     real, left = getattr(Collection, method), [skip]
 
     def lose(collection: Collection[Document], *args: Any, **kwargs: Any) -> Any:
         left[0] -= not _is_the_peers(collection)
         if left[0] >= 0 or _is_the_peers(collection):
             return real(collection, *args, **kwargs)
-        monkeypatch.setattr(Collection, method, real)
+        if not forever:
+            monkeypatch.setattr(Collection, method, real)
         if written:
             real(collection, *args, **kwargs)
         raise NetworkTimeout("the primary went away")

@@ -381,15 +381,29 @@ def test_a_placing_of_unknown_end_is_told_and_found_out(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: bool
 ) -> None:
     shelve(sandbox)
-    answer_lost(monkeypatch, written=written)
-    with pytest.raises(DatabaseError):
-        place((A, 2))
+    with monkeypatch.context() as outage:
+        answer_lost(outage, written=written, forever=True)
+        with pytest.raises(DatabaseError):
+            place((A, 2), deadline=Deadline.after(1.6))
     assert stock_of(sandbox) == (8, 2)
     assert sandbox.control.calls("release") == []
     order = only_order()
     assert order["status"] == ("pending" if written else "placing")
     if not written:
         assert states(recovered(sandbox)) == ["unknown"]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_placing_whose_acknowledgement_is_lost_is_tried_again_and_made_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    shelve(sandbox)
+    answer_lost(monkeypatch, written=written)
+    place((A, 2))
+    order = only_order()
+    assert (order["status"], order["version"], states(order)) == ("pending", 1, ["reserved"])
+    assert [entry["act"] for entry in order["history"]] == ["draft", "place"]
+    assert stock_of(sandbox) == (8, 2)
 
 
 @pytest.mark.parametrize("step", ["settle", "reject", "settle the release"])
