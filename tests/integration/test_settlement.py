@@ -20,7 +20,6 @@ from integrations.sandbox import Sandbox
 from orders.models import reads
 from orders.models.writes import orders
 from orders.services import settlement
-from orders.services.placement import PlacementInterrupted
 from orders.services.settlement import claim_due, settle_due, settle_order
 from orders.services.transitions import change_status
 from tests.integration.builders import (
@@ -569,13 +568,19 @@ def test_a_cancellation_whose_release_found_inventory_down_is_finished_later(
     assert len(sandbox.control.calls("release")) == 1
 
 
+def _place_and_die(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a draft whose reserve has acted: no findAndModify (the first without a key is `place`) comes through."""
+    with monkeypatch.context() as outage:
+        answer_lost(outage, written=False, forever=True)
+        with pytest.raises(DatabaseError):
+            place((A, 2), deadline=Deadline.after(1.6))
+
+
 def test_a_worker_never_finishes_a_placement_that_died_after_its_reserve(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelve(sandbox)
-    answer_lost(monkeypatch, written=False)  # the first findAndModify of a placement without a key: `place`
-    with pytest.raises((DatabaseError, PlacementInterrupted)):
-        place((A, 2))
+    _place_and_die(monkeypatch)
     [draft] = orders().find({})
     assert (draft["status"], stock_of(sandbox)) == ("placing", (8, 2))
     due_now(draft["_id"])
@@ -589,9 +594,7 @@ def test_a_worker_never_finishes_a_placement_that_died_after_its_reserve(
 @pytest.mark.usefixtures("keys")
 def test_with_keys_the_same_draft_is_undone_by_the_worker(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     shelve(sandbox)
-    answer_lost(monkeypatch, written=False)
-    with pytest.raises((DatabaseError, PlacementInterrupted)):
-        place((A, 2))
+    _place_and_die(monkeypatch)
     [draft] = orders().find({})
     due_now(draft["_id"])
     work()
