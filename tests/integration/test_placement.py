@@ -384,7 +384,7 @@ def test_a_placing_of_unknown_end_is_told_and_found_out(
     with monkeypatch.context() as outage:
         answer_lost(outage, written=written, forever=True)
         with pytest.raises(DatabaseError):
-            place((A, 2), deadline=Deadline.after(1.6))
+            place((A, 2), deadline=Deadline.after(2.5))
     assert stock_of(sandbox) == (8, 2)
     assert sandbox.control.calls("release") == []
     order = only_order()

@@ -573,7 +573,7 @@ def _place_and_die(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as outage:
         answer_lost(outage, written=False, forever=True)
         with pytest.raises(DatabaseError):
-            place((A, 2), deadline=Deadline.after(1.6))
+            place((A, 2), deadline=Deadline.after(2.5))
 
 
 def test_a_worker_never_finishes_a_placement_that_died_after_its_reserve(
