@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check clean
+.PHONY: help run test check proof clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -18,6 +18,9 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 	@$(PY) -m coverage report --include='orders/services/*,orders/models/*' --fail-under=100 >/dev/null || \
 	  { $(PY) -m coverage report --include='orders/services/*,orders/models/*'; exit 1; }
+
+proof: $(TESTABLE) ## Try to lose or double stock, for some minutes, and write docs/proof.md's figures afresh
+	@$(PY) -m tests.proof
 
 check: $(TESTABLE) ## Run every check of the code that is no test
 	$(PY) -m ruff check .

@@ -1,6 +1,7 @@
 """Orders in the backoffice: found, read, and moved on by buttons. Nothing is saved but through the services."""
 
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from integrations.http import request_id
+from orders.admin.attention import ANSWERS, NeedsAttention, unknown_lines
 from orders.admin.paging import CappedPaginator
 from orders.admin.searching import query_for
 from orders.models import Order
@@ -22,9 +24,11 @@ from orders.services import access, transitions
 from orders.services.access import Actor, NotPermitted
 from orders.services.acts import Act
 from orders.services.errors import OrderError
+from orders.services.resolution import resolve_line
 
 VERSION = re.compile(r"[0-9]{1,18}\Z")
-INDEXED = {"status__exact", "created_at__gte", "created_at__lt"}
+SMALL = re.compile(r"[0-9]{1,9}\Z")
+INDEXED = {"status__exact", "created_at__gte", "created_at__lt", NeedsAttention.parameter_name}
 """What an address may filter by: the filters' own conditions, each of which has an index."""
 
 admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
@@ -37,7 +41,7 @@ class OrderAdmin(admin.ModelAdmin):
 
     list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")
     list_display_links = ("number",)
-    list_filter = ("status", "created_at")
+    list_filter = ("status", NeedsAttention, "created_at")
     search_fields = ("number",)
     search_help_text = "Order number, order id or user id"
     ordering = ("-created_at", "-pk")
@@ -95,8 +99,12 @@ class OrderAdmin(admin.ModelAdmin):
         return queryset.filter(query), False
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.transition_view)
-        return [path("<path:object_id>/transition/", view, name="orders_order_transition"), *super().get_urls()]
+        protect = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/transition/", protect(self.transition_view), name="orders_order_transition"),
+            path("<path:object_id>/resolve/", protect(self.resolve_view), name="orders_order_resolve"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self,
@@ -107,11 +115,22 @@ class OrderAdmin(admin.ModelAdmin):
     ) -> HttpResponse:
         order, actor = self.get_object(request, object_id), _actor(request)
         edges = [edge for edge in edges_from(order.status) if actor.may(edge.name, order.user_id)] if order else []
-        context = {"order": order, "edges": edges, "show_save": False, **(extra_context or {})}
+        unknown = unknown_lines(order) if order and actor.resolves else []
+        context = {"order": order, "edges": edges, "unknown": unknown, "show_save": False, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
     def transition_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """POST `transition`, `version` and `reason`: make a transition, and go back to the order."""
+        return self._posted(request, object_id, self._change_status)
+
+    def resolve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """POST `line`, `attempts`, `happened` and `reason`: settle an unknown line, and go back to the order."""
+        return self._posted(request, object_id, self._resolve)
+
+    def _posted(
+        self, request: HttpRequest, object_id: str, change: Callable[[HttpRequest, Order], str]
+    ) -> HttpResponse:
+        """Carry out a posted change, which returns what it did in words, and tell of it on the order's page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_view_permission(request):
@@ -119,19 +138,8 @@ class OrderAdmin(admin.ModelAdmin):
         order = self.get_object(request, object_id)
         if order is None:
             raise Http404
-        self._change_status(request, order)
-        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[object_id]))
-
-    def _change_status(self, request: HttpRequest, order: Order) -> None:
-        name, version = request.POST.get("transition", ""), request.POST.get("version", "")
-        if name not in transition_names() or not VERSION.match(version):
-            self.message_user(request, "Nothing was changed. That is no transition of an order.", messages.ERROR)
-            return
-        act = Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
         try:
-            changed = transitions.change_status(
-                order_id=order.pk, transition=name, act=act, expected_version=int(version)
-            )
+            self.message_user(request, change(request, order), messages.SUCCESS)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error
         except OrderError as error:
@@ -139,8 +147,31 @@ class OrderAdmin(admin.ModelAdmin):
         except DatabaseError:
             text = "The database did not answer in time. Look whether the order has changed before trying again."
             self.message_user(request, text, messages.ERROR)
-        else:
-            self.message_user(request, f"Order {order.number} is now {changed['status']}.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[object_id]))
+
+    def _change_status(self, request: HttpRequest, order: Order) -> str:
+        name, version = request.POST.get("transition", ""), request.POST.get("version", "")
+        if name not in transition_names() or not VERSION.match(version):
+            raise OrderError("That is no transition of an order.")
+        changed = transitions.change_status(
+            order_id=order.pk, transition=name, act=_act(request), expected_version=int(version)
+        )
+        return f"Order {order.number} is now {changed['status']}."
+
+    def _resolve(self, request: HttpRequest, order: Order) -> str:
+        act, answer = _act(request), request.POST.get("happened", "")
+        line, attempts = request.POST.get("line", ""), request.POST.get("attempts", "")
+        act.actor.require_resolving()
+        if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
+            raise OrderError("That says nothing about a line of an order.")
+        changed = resolve_line(
+            order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
+        )
+        return f"Line {int(line) + 1} of order {order.number} is now {changed['items'][int(line)]['stock']['state']}."
+
+
+def _act(request: HttpRequest) -> Act:
+    return Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
 
 
 def _actor(request: HttpRequest) -> Actor:

@@ -56,6 +56,7 @@ class Order(models.Model):
             ("deliver_order", "Can mark orders as delivered"),
             ("cancel_order", "Can cancel orders"),
             ("refund_order", "Can refund orders"),
+            ("resolve_stock", "Can settle the stock of lines whose outcome is unknown"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="newest"),

@@ -1,6 +1,6 @@
 """The raw reads of the hot paths: projections and filters, straight from the collection, no model instances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models.database import Document, database
 from orders.models.order import Order
-from orders.models.states import EPOCH, PUBLIC_STATUSES
+from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
 from orders.models.writes import orders
 
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -21,6 +21,8 @@ PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     1,
 )
 PUBLIC = {"$in": list(PUBLIC_STATUSES)}
+STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
+"""What the index `stock_unknown` is about."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,76 @@ def due_orders(now: datetime, limit: int) -> list[ObjectId]:
     """Ids of the orders whose stock is due, the longest waiting first."""
     due = {"stock_due_at": {"$gt": EPOCH, "$lte": now}}
     return [found["_id"] for found in orders().find(due, {"_id": 1}).sort("stock_due_at", 1).limit(limit)]
+
+
+@wrap_database_errors
+def pending_before(moment: datetime, limit: int) -> list[tuple[ObjectId, int]]:
+    """Id and version of the unpaid orders that were created before a moment, the oldest first."""
+    query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}}
+    found = orders().find(query, {"version": 1}).sort([("created_at", 1), ("_id", 1)]).limit(limit)
+    return [(order["_id"], order["version"]) for order in found]
+
+
+@wrap_database_errors
+def unknown_lines(
+    *, order_id: ObjectId | None = None, call: str | None = None, product_id: str | None = None, limit: int = 0
+) -> list[Document]:
+    """The orders with a line whose outcome nobody knows, the oldest first: id, number, status, items and history.
+
+    :param limit: at most so many orders; 0 for all.
+    """
+    line: Document = {"stock.state": LineState.UNKNOWN.value}
+    line |= {"stock.call": call} if call else {}
+    line |= {"product_id": product_id} if product_id else {}
+    # The first condition is what the partial index is about; the second keeps the rest on one and the same line.
+    query = {**STOCK_UNKNOWN, "items": {"$elemMatch": line}} | ({"_id": order_id} if order_id else {})
+    fields = {"number": 1, "status": 1, "items": 1, "history": 1, "created_at": 1}
+    return orders().find(query, fields).sort("created_at", 1).limit(limit).to_list()
+
+
+@wrap_database_errors
+def orders_with_unknown_lines(limit: int) -> list[ObjectId]:
+    """Ids of the orders that wait for a person, the oldest first."""
+    return [order["_id"] for order in orders().find(STOCK_UNKNOWN, {"_id": 1}).sort("created_at", 1).limit(limit)]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What our orders say of one product, in units; `in_flight` are being reserved or released right now."""
+
+    reserved: int = 0
+    used: int = 0
+    in_flight: int = 0
+    unknown: int = 0
+
+
+@wrap_database_errors
+def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
+    """Units by product over all orders, from the lines that hold stock or may. Reads every order: for operators.
+
+    :param product_ids: only these products.
+    """
+    states = [*OWED_STATES, LineState.RESERVED.value, LineState.USED.value, LineState.UNKNOWN.value]
+    of_products = {"items.product_id": {"$in": list(product_ids)}} if product_ids is not None else {}
+
+    def units(*wanted: str) -> Document:
+        return {"$sum": {"$cond": [{"$in": ["$items.stock.state", list(wanted)]}, "$items.quantity", 0]}}
+
+    found = orders().aggregate(
+        [
+            {"$match": {"items.stock.state": {"$in": states}} | of_products},
+            {"$project": {"items.product_id": 1, "items.quantity": 1, "items.stock.state": 1}},
+            {"$unwind": "$items"},
+            {"$match": {"items.stock.state": {"$in": states}} | of_products},
+            {
+                "$group": {
+                    "_id": "$items.product_id",
+                    "reserved": units(LineState.RESERVED),
+                    "used": units(LineState.USED),
+                    "in_flight": units(*OWED_STATES),
+                    "unknown": units(LineState.UNKNOWN),
+                }
+            },
+        ]
+    )
+    return {row.pop("_id"): Holding(**row) for row in found}

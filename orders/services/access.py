@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
 VIEW = "orders.view_order"
+RESOLVE = "orders.resolve_stock"
 
 
 class NotPermitted(OrderError):
@@ -56,6 +57,10 @@ class Actor:
     def sees_all(self) -> bool:
         return VIEW in self.permissions
 
+    @property
+    def resolves(self) -> bool:
+        return RESOLVE in self.permissions
+
     def sees(self, user_id: str) -> bool:
         """Tell whether the actor may know of this user's orders."""
         return self.sees_all or self._is(user_id)
@@ -70,6 +75,11 @@ class Actor:
         """:raises NotPermitted: if :meth:`may` says no."""
         if not self.may(transition, user_id):
             raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
+
+    def require_resolving(self) -> None:
+        """:raises NotPermitted: if the actor may not say what became of a line's stock."""
+        if not self.resolves:
+            raise NotPermitted("You may not settle the stock of orders.")
 
     def require_placing_for(self, user_id: str) -> None:
         """A customer places orders for himself; whoever sees all orders, for anybody.
@@ -93,7 +103,7 @@ class Actor:
 
 
 def every_permission() -> frozenset[str]:
-    return frozenset({VIEW, *map(permission_of, transition_names())})
+    return frozenset({VIEW, RESOLVE, *map(permission_of, transition_names())})
 
 
 def customer(user_id: str, *, via: str = "api", request_id: str = "") -> Actor:

@@ -48,6 +48,10 @@ STOCK_RETRY_DELAY = env.number("STOCK_RETRY_DELAY", 2.0, least=0.01)
 STOCK_RETRY_MAX_DELAY = env.number("STOCK_RETRY_MAX_DELAY", 300.0, least=0.01)
 WORKER_INTERVAL = env.number("WORKER_INTERVAL", 1.0, least=0.01)
 
+UNPAID_ORDER_TTL = env.integer("UNPAID_ORDER_TTL", 3 * 24 * 3600, least=60)
+EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 0.0)
+INVENTORY_CONSUMES = env.flag("INVENTORY_CONSUMES", default=False)
+
 # --- placement -----------------------------------------------------------------------------------------------------
 ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
 IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)

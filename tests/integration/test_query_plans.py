@@ -163,6 +163,49 @@ def test_lines_that_wait_for_a_person_are_found_by_an_index_of_their_own(plans: 
     assert len(found) == MANY // 300
 
 
+LINES: dict[str, dict[str, Any]] = {
+    "all": {},
+    "a call": {"call": "release"},
+    "a product": {"product_id": A},
+    "the first few": {"limit": 3},
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_unknown_lines_are_read_by_that_index_the_oldest_first(plans: Plans, name: str) -> None:
+    found: list[Document] = []
+    [plan] = recorded = plans(lambda: found.extend(reads.unknown_lines(**LINES[name])))
+    by_index(recorded, most=MANY // 300)
+    assert "items.stock.state" in plan["planSummary"]
+    assert len(found) == LINES[name].get("limit", MANY // 300)
+    assert [order["created_at"] for order in found] == sorted(order["created_at"] for order in found)
+
+
+def test_the_orders_that_need_attention_are_read_by_that_index(plans: Plans) -> None:
+    found: list[ObjectId] = []
+    [plan] = recorded = plans(lambda: found.extend(reads.orders_with_unknown_lines(1000)))
+    by_index(recorded, most=MANY // 300)
+    assert "items.stock.state" in plan["planSummary"]
+    assert len(found) == MANY // 300
+
+
+def test_the_unknown_lines_of_one_order_are_read_by_an_index(plans: Plans, many: list[Document]) -> None:
+    found: list[Document] = []
+    [plan] = plans(lambda: found.extend(reads.unknown_lines(order_id=many[300]["_id"])))
+    # By its id or by the lines' index, whichever the planner finds shorter.
+    assert "IXSCAN" in plan["planSummary"]
+    assert plan["docsExamined"] <= MANY // 300
+    assert [order["_id"] for order in found] == [many[300]["_id"]]
+
+
+def test_unpaid_orders_are_read_oldest_first_without_reading_others(plans: Plans, many: list[Document]) -> None:
+    found: list[tuple[ObjectId, int]] = []
+    by_index(plans(lambda: found.extend(reads.pending_before(MIDDLE, 10))), most=10)
+    pending = [order["_id"] for order in many if order["status"] == "pending" and order["created_at"] < MIDDLE]
+    assert len(found) == 10
+    assert {order_id for order_id, _ in found} <= set(pending[:11])
+
+
 def test_an_idempotency_key_is_taken_by_its_id(plans: Plans) -> None:
     taken = {"caller": "customer:1", "key": "k", "fingerprint": "f"}
     by_index(plans(lambda: idempotency.free(idempotency.take(**taken))), most=1)

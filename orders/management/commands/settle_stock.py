@@ -1,29 +1,32 @@
 """`manage.py settle_stock`: finish what orders owe inventory."""
 
+import logging
 import signal
 import threading
+import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
+from django.utils import timezone
 
+from orders.management.selection import positive
 from orders.services.access import system
+from orders.services.acts import Act
+from orders.services.expiry import expire_unpaid, reason
 from orders.services.settlement import Pass, settle_due
 
-
-def positive(text: str) -> int:
-    """A whole number of 1 or more. :raises ValueError: which argparse turns into a usage error."""
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
     help = (
         "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
         "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
+        "With --loop, and EXPIRE_UNPAID_EVERY set, it also cancels what nobody pays. "
         "Example: manage.py settle_stock --loop"
     )
 
@@ -39,6 +42,7 @@ class Command(BaseCommand):
             done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
             self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
             return
+        expiry_due = time.monotonic()
         while not stop.is_set():
             try:
                 done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
@@ -47,5 +51,22 @@ class Command(BaseCommand):
                 done = Pass()
             if done.orders or done.failed:
                 self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
-            if done.orders + done.failed < limit:
+            more = False
+            if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not stop.is_set():
+                more = self._expire(limit, stop.is_set)
+                expiry_due = time.monotonic() + (0 if more else settings.EXPIRE_UNPAID_EVERY)
+            if done.orders + done.failed < limit and not more:
                 stop.wait(settings.WORKER_INTERVAL)
+
+    def _expire(self, limit: int, stopping: Callable[[], bool]) -> bool:
+        """Cancel up to `limit` unpaid orders. :returns: whether there may be more, and it is no use to wait."""
+        act = Act(system("settle_stock", via="worker"), timezone.now(), reason())
+        try:
+            done = expire_unpaid(act=act, limit=limit, stopping=stopping)
+        except Exception as error:
+            logger.exception("unpaid orders could not be expired")
+            self.stderr.write(f"unpaid orders could not be expired, trying again later: {error.__cause__ or error}")
+            return False
+        if done.total:
+            self.stdout.write(f"unpaid orders: {done.summary}")
+        return done.total == limit and done.cancelled > 0

@@ -1,0 +1,95 @@
+"""`manage.py resolve_stock`: say what became of lines whose outcome nobody knows."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.utils import timezone
+
+from orders.management.selection import actor_name, confirmed, object_id, positive
+from orders.models import reads
+from orders.models.database import Document
+from orders.models.states import Call, LineState
+from orders.services.access import system
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+from orders.services.resolution import resolve_line
+
+EXAMPLES = """
+Without --happened or --not-happened it lists the lines and changes nothing. Examples:
+  manage.py resolve_stock
+  manage.py resolve_stock --order 665f1c0a9b1e8a0012a40001 --line 2 --happened --reason "seen in the warehouse"
+  manage.py resolve_stock --call release --product 665f... --not-happened --reason "inventory was down" --yes
+"""
+
+
+class Command(BaseCommand):
+    help = "Say what became of lines whose reservation or release got no answer." + EXAMPLES
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--order", type=object_id, help="only this order")
+        parser.add_argument("--line", type=positive, help="only this line of it, counted from 1")
+        parser.add_argument("--product", help="only lines of this product")
+        parser.add_argument("--call", choices=Call.values, help="only lines whose reserve, or release, is unknown")
+        parser.add_argument("--limit", type=positive, default=1000, help="at most so many orders (default 1000)")
+        answer = parser.add_mutually_exclusive_group()
+        answer.add_argument("--happened", action="store_true", help="inventory carried the call out")
+        answer.add_argument("--not-happened", action="store_true", help="it did not")
+        parser.add_argument("--reason", default="", help="how you know; kept in the history")
+        parser.add_argument("--yes", action="store_true", help="do not ask before changing more than one line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["line"] and not options["order"]:
+            raise CommandError("--line needs --order")
+        lines = self._lines(options)
+        for order, index in lines:
+            item = order["items"][index]
+            self.stdout.write(
+                f"{order['_id']}  {order['number']}  {order['status']:<10}  line {index + 1}: "
+                f"{item['stock']['call']} of {item['quantity']} × {item['product_id']}  {item['stock']['error']}"
+            )
+        if not (options["happened"] or options["not_happened"]):
+            self.stdout.write(f"{len(lines)} unknown")
+            return
+        if not options["reason"].strip():
+            raise CommandError("--reason is needed: it says in the history how you know")
+        if options["order"] and not lines:
+            raise CommandError("nothing is unknown there")
+        if len(lines) > 1 and not options["yes"] and not confirmed(f"Settle these {len(lines)} lines?"):
+            raise CommandError("nothing was changed")
+        self._settle(lines, Act(system(actor_name(), via="command"), timezone.now(), options["reason"]), options)
+
+    def _lines(self, options: dict[str, Any]) -> list[tuple[Document, int]]:
+        chosen = {"order_id": options["order"], "call": options["call"], "product_id": options["product"]}
+        found = reads.unknown_lines(**chosen, limit=options["limit"])
+        return [
+            (order, index)
+            for order in found
+            for index, item in enumerate(order["items"])
+            if item["stock"]["state"] == LineState.UNKNOWN
+            and options["line"] in (None, index + 1)
+            and options["product"] in (None, item["product_id"])
+            and options["call"] in (None, item["stock"]["call"])
+        ]
+
+    def _settle(self, lines: list[tuple[Document, int]], act: Act, options: dict[str, Any]) -> None:
+        failed = 0
+        for order, index in lines:
+            try:
+                resolve_line(
+                    order_id=order["_id"],
+                    line=index,
+                    happened=options["happened"],
+                    act=act,
+                    expected_attempts=order["items"][index]["stock"]["attempts"],
+                )
+            except OrderError as error:
+                failed += 1
+                self.stderr.write(error.detail)
+            except DatabaseError as error:
+                failed += 1
+                self.stderr.write(f"order {order['number']}, line {index + 1}: the database did not answer: {error}")
+        self.stdout.write(f"{len(lines) - failed} settled, {failed} not")
+        if failed:
+            raise CommandError("some lines could not be settled", returncode=1)

@@ -1,0 +1,75 @@
+"""Orders that nobody pays do not keep their stock for ever."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from orders.models import reads
+from orders.services import transitions
+from orders.services.access import OrderNotFound
+from orders.services.acts import Act
+from orders.services.transitions import OrderBusy, StaleOrder, TransitionRefused
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Expiry:
+    """What one run did: orders cancelled, paid or changed meanwhile by others, and failed."""
+
+    cancelled: int = 0
+    overtaken: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.cancelled + self.overtaken + self.failed
+
+    @property
+    def summary(self) -> str:
+        return f"{self.cancelled} cancelled, {self.overtaken} paid or changed meanwhile, {self.failed} failed"
+
+
+def reason() -> str:
+    """Why such an order was cancelled, for its history."""
+    return f"Not paid within {settings.UNPAID_ORDER_TTL} seconds."
+
+
+def expire_unpaid(
+    *,
+    act: Act,
+    limit: int,
+    stopping: Callable[[], bool] = lambda: False,
+    progress: Callable[[Expiry], None] = lambda _: None,
+) -> Expiry:
+    """Cancel pending orders that were created more than UNPAID_ORDER_TTL seconds before `act.at`, oldest first.
+
+    Each is cancelled by the same guarded transition as any other, and only in the version in which it was seen to be
+    unpaid, since a paid order could be cancelled too: a payment that arrives at the same moment wins or loses cleanly.
+    One bad order never stops the rest.
+
+    :param limit: the most orders to look at.
+    :param progress: told after each order.
+    :raises DatabaseError: if not even the list of orders can be read.
+    """
+    done = Expiry()
+    for order_id, version in reads.pending_before(act.at - timedelta(seconds=settings.UNPAID_ORDER_TTL), limit):
+        if stopping():
+            break
+        try:
+            transitions.change_status(order_id=order_id, transition="cancel", act=act, expected_version=version)
+            done.cancelled += 1
+        except (StaleOrder, TransitionRefused, OrderNotFound, OrderBusy):
+            done.overtaken += 1
+        except DatabaseError:
+            logger.warning("order %s: could not be cancelled, the database did not answer", order_id)
+            done.failed += 1
+        except Exception:
+            logger.exception("order %s: could not be cancelled", order_id)
+            done.failed += 1
+        progress(done)
+    return done

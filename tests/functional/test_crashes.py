@@ -1,0 +1,12 @@
+"""A slice of the exhaustive crash test; `make proof` runs it whole."""
+
+from pathlib import Path
+
+from tests.proof.__main__ import crash_test
+
+
+def test_whatever_step_a_process_dies_after_no_unit_is_lost_or_sold_twice(mongo_uri: str, tmp_path: Path) -> None:
+    report = crash_test(mongo_uri, tmp_path, share=0.02)
+    assert report["violations"] == []
+    assert report["cases"] > 90
+    assert report["died"] > 0

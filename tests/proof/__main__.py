@@ -1,0 +1,128 @@
+"""`make proof`: everything, and docs/proof.md's figures written afresh."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from orders_project.children import Child
+from orders_project.embedded_mongo import EmbeddedMongo
+from tests.proof.chaos import run as run_chaos
+from tests.proof.chaos import tell
+from tests.proof.worker_kill import run_worker_kill
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "proof.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
+
+
+def crash_test(mongo_uri: str, directory: Path, *, share: float = 1.0, seed: int = 2026) -> dict[str, Any]:
+    """Run the exhaustive crash test in a process of its own, on a database and a sandbox of its own.
+
+    :param share: of the crash points.
+    :returns: its report; `violations` lists what went wrong.
+    :raises RuntimeError: it could not be carried through.
+    """
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
+        "MONGODB_URI": mongo_uri,
+        "MONGODB_DB": "proof_crash",
+        "SANDBOX_MONGODB_DB": "proof_crash_sandbox",
+        "PYTHONPATH": str(ROOT),
+    }
+    report = directory / "crash.json"
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", "integrations.sandbox", "--port", "0"]
+        sandbox = Child("sandbox", command, log=directory / "sandbox.log")
+        stack.callback(sandbox.stop)
+        found = sandbox.start(environment).await_line(r"(http://\S+?)/api/v1", 30)
+        for peer in ("USER", "PRODUCT", "INVENTORY"):
+            environment[f"{peer}_SERVICE_URL"] = f"{found[1]}/api/v1"
+        subprocess.run([sys.executable, "-m", "django", "migrate", "-v0"], env=environment, cwd=ROOT, check=True)
+        arguments = ["--sandbox", found[1], "--report", str(report), "--share", str(share), "--seed", str(seed)]
+        with (directory / "crash.log").open("w") as log:
+            subprocess.run(
+                [sys.executable, "-m", "tests.proof.crash", *arguments],
+                env=environment, cwd=ROOT, check=False, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+    if not report.exists():
+        raise RuntimeError((directory / "crash.log").read_text()[-2000:])
+    return dict(json.loads(report.read_text()))
+
+
+Row = tuple[str, int]
+
+
+def crash_rows(report: dict[str, Any]) -> list[Row]:
+    return [
+        ("crash cases: scenario × inventory's answer × keys honoured or not × step", report["cases"]),
+        *((f"… {name}", count) for name, count in sorted(report["by_scenario"].items())),
+        ("processes killed in them", report["died"]),
+        ("lines whose outcome nobody could know, settled by a person", report["unknown"]),
+        ("violations", len(report["violations"])),
+    ]
+
+
+def chaos_rows(reports: list[dict[str, Any]]) -> list[Row]:
+    done = Counter[str]()
+    for report in reports:
+        done.update(report["done"])
+    return [
+        ("operations of clients over HTTP, with faults and kills at random", sum(r["operations"] for r in reports)),
+        ("orders in them", sum(report["orders"] for report in reports)),
+        *((f"… {name}", count) for name, count in sorted(done.items())),
+        ("violations", sum(len(report["violations"]) for report in reports)),
+    ]
+
+
+def kill_rows(reports: list[dict[str, Any]]) -> list[Row]:
+    return [
+        row
+        for report in reports
+        for row in (
+            (f"releases owed when a worker was killed amid them, {_keys(report)}", report["owed"]),
+            ("… in the air at that moment", report["in_the_air"]),
+            ("… unknown afterwards", report["unknown"]),
+            ("… called twice", report["called_twice"]),
+            ("violations", len(report["violations"])),
+        )
+    ]
+
+
+def _keys(report: dict[str, Any]) -> str:
+    return "keys honoured" if report["keys"] else "keys not honoured"
+
+
+def table(rows: list[Row]) -> str:
+    """The figures as a Markdown table."""
+    return "\n| tried | |\n|---|---:|\n" + "".join(f"| {what} | {count:,} |\n" for what, count in rows) + "\n"
+
+
+def main() -> int:
+    """Return 1 if anything was violated."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orders_project.settings.test")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo") as mongo:
+        directory = Path(name)
+        crash = crash_test(mongo.uri, directory)
+        chaos = [run_chaos(mongo.uri, directory / f"chaos-{keys}", keys=keys) for keys in (False, True)]
+        kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
+        problems = [str(problem) for report in (crash, *kills) for problem in report["violations"]]
+        problems += [tell(report) for report in chaos if report["violations"]]
+    figures = table([*crash_rows(crash), *chaos_rows(chaos), *kill_rows(kills)])
+    page = PAGE.read_text()
+    PAGE.write_text(page.partition(BEGIN)[0] + BEGIN + figures + END + page.partition(END)[2])
+    sys.stdout.write(f"{figures}{time.monotonic() - began:.0f} s\n")
+    for problem in problems[:20]:
+        sys.stdout.write(f"{problem}\n")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

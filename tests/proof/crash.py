@@ -1,0 +1,129 @@
+"""The exhaustive crash test: `python -m tests.proof.crash --sandbox http://… --report crash.json`.
+
+Every scenario is run with every answer of inventory, with and without idempotency keys honoured: once to record its
+steps, and then once for each step, after which the process dies. When all are dead, recovery runs, and every order is
+compared with what inventory itself recorded. Children are forked from this process, which holds no MongoDB client.
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from itertools import count, product
+from pathlib import Path
+from typing import Any
+
+import django
+import requests
+from django.conf import settings
+
+TIMES = {
+    "STOCK_LEASE": 3.0,
+    "REQUEST_DEADLINE": 2.5,
+    "PEER_CONNECT_TIMEOUT": 0.15,
+    "PEER_READ_TIMEOUT": 0.2,
+    "STOCK_RETRY_DELAY": 0.01,
+    "STOCK_RETRY_MAX_DELAY": 0.02,
+    "MAX_RETRIES": 1,
+    "RETRY_DELAY": 0.01,
+    "BREAKER_THRESHOLD": 10**6,
+}
+"""Short, so that hundreds of runs fit; a lease still outlasts the deadline."""
+
+if __name__ == "__main__":
+    django.setup()
+    for _name, _value in TIMES.items():
+        setattr(settings, _name, _value)
+
+from integrations.errors import PeerError  # noqa: E402
+from orders.services.errors import OrderError  # noqa: E402
+from tests.proof.children import in_children  # noqa: E402
+from tests.proof.recovery import recover  # noqa: E402
+from tests.proof.scenarios import ANSWERS, SCENARIOS, Case, Control  # noqa: E402
+from tests.proof.steps import Steps  # noqa: E402
+
+
+class CrashTest:
+    """One run. :param share: of the crash points, chosen by `seed`."""
+
+    def __init__(self, sandbox: str, share: float, seed: int, directory: Path) -> None:
+        self._sandbox, self._share, self._directory = sandbox, share, directory
+        self._chance = random.Random(seed)
+        self._numbers = count(1)
+
+    def run(self) -> dict[str, Any]:
+        """Crash, recover, check; returns the report."""
+        report: dict[str, Any] = {"cases": 0, "died": 0, "unknown": 0, "by_scenario": Counter(), "by_answer": Counter()}
+        problems = []
+        for keys in (False, True):
+            settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = keys
+            self._tell("PUT", "keys", {"honour": keys})
+            cases, told = self._crash(keys)
+            self._tell("DELETE", "faults", None)
+            time.sleep(settings.STOCK_LEASE)
+            recovered = in_children([(0, partial(recover, cases, told))], self._directory)[0]
+            if "error" in recovered:
+                raise SystemExit(f"recovery failed: {recovered['error']}")
+            problems += recovered["violations"]
+            report["unknown"] += recovered["unknown"]
+            report["cases"] += len(cases)
+            report["died"] += sum(answer is None for answer in told.values())
+            report["by_scenario"].update(case.scenario for case in cases)
+            report["by_answer"].update(case.answer for case in cases)
+        return report | {"violations": problems}
+
+    def _crash(self, keys: bool) -> tuple[list[Case], dict[int, Any]]:
+        alive = [Case(next(self._numbers), scenario, answer, keys) for scenario, answer in product(SCENARIOS, ANSWERS)]
+        recorded = in_children(((case.number, lambda case=case: self._act(case)) for case in alive), self._directory)
+        deadly = [
+            replace(case, number=next(self._numbers), deadly=step)
+            for case in alive
+            for step in range(1, len(recorded[case.number].get("steps", ())) + 1)
+            if self._chance.random() < self._share
+        ]
+        died = in_children(((case.number, lambda case=case: self._act(case)) for case in deadly), self._directory)
+        return [*alive, *deadly], recorded | died
+
+    def _act(self, case: Case) -> dict[str, Any]:
+        steps, control = Steps().install(), Control(self._sandbox)
+        control.prepare(case)
+        act = SCENARIOS[case.scenario](case, control, steps)
+        control.fail(case)
+        steps.arm(lambda number, _name: number == case.deadly)
+        try:
+            act()
+            answer = "placed" if case.scenario == "placing" else "done"
+        except (OrderError, PeerError) as error:
+            answer = type(error).__name__
+        return {"answer": answer, "steps": steps.disarm()}
+
+    def _tell(self, method: str, path: str, body: Any) -> None:
+        requests.request(method, f"{self._sandbox}/control/{path}", json=body, timeout=10).raise_for_status()
+
+
+def main() -> int:
+    """Return 1 if anything was violated."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the crash points, 0 to 1")
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--sandbox", required=True, help="its address, without /api/v1")
+    parser.add_argument("--report", type=Path, required=True)
+    given = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        report = CrashTest(given.sandbox, given.share, given.seed, Path(directory)).run()
+    report |= {"seconds": round(time.monotonic() - began, 1), "seed": given.seed, "share": given.share}
+    given.report.write_text(json.dumps(report, indent=1))
+    sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")
+    for problem in report["violations"][:20]:
+        sys.stdout.write(f"{problem}\n")
+    return 1 if report["violations"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

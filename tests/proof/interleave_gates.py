@@ -1,0 +1,196 @@
+"""Threads that stop before and after each step towards the database or a peer, until they are told to go on.
+
+A step is one of :mod:`tests.proof.steps`, taken by an actor: reads of peers (GET) and the time of day are none, since
+nothing that is done depends on who reads first. Whoever lets an actor go on says how the step fares.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import requests
+from bson import ObjectId
+from django.db import connection
+from pymongo import MongoClient, monitoring
+from pymongo.collection import Collection
+from pymongo.errors import NetworkTimeout
+
+from integrations import transport
+from tests.proof.interleave_actors import Operation, Role
+from tests.proof.steps import QUIET
+
+PATIENCE = 30.0
+"""Seconds after which an actor that takes no step is taken for stuck."""
+WRITES = {"findAndModify", "update", "insert", "delete"}
+GO, DIE, SEVER = "goes on", "dies here", "loses the database here"
+
+
+class Killed(BaseException):
+    """The actor's process died; nothing that it would do after is done."""
+
+
+class Severed(BaseException):
+    """The connection to the database broke."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where an actor stands.
+
+    :ivar kind: `begin`, `read`, `write`, `call` or `end`.
+    :ivar key: the call's idempotency key.
+    """
+
+    name: str
+    kind: str
+    after: bool = False
+    order_id: ObjectId | None = None
+    key: str = ""
+    product_id: str = ""
+
+
+class Actor(threading.Thread):
+    """One thread that takes its role's operations one after the other, each step when it is let."""
+
+    def __init__(self, role: Role, stage: Any, client: "MongoClient[Any]") -> None:
+        super().__init__(name=role.name, daemon=True)
+        self._role, self._stage, self._client = role, stage, client
+        self._go, self._arrived = threading.Semaphore(0), threading.Semaphore(0)
+        self._verdict = GO
+        self.at: Step | None = None
+        self.operation: Operation = role.duties[0]
+        self.dead = False
+
+    def advance(self, verdict: str = GO) -> bool:
+        """Let it go on to its next step. :returns: False where it did not come to one: it is stuck."""
+        self._verdict = verdict
+        if self.ident is None:
+            self.start()
+        else:
+            self._go.release()
+        return self._arrived.acquire(timeout=PATIENCE)
+
+    def reach(self, step: Step) -> str:
+        """Stop here, in the actor's own thread, and return what is to become of the step."""
+        if self.dead:
+            raise Killed
+        self.at = step
+        self._arrived.release()
+        self._go.acquire()
+        if self._verdict == DIE:
+            self.dead = True
+            raise Killed
+        if self._verdict == SEVER:
+            self.operation.severed += 1
+            raise Severed
+        return self._verdict
+
+    def run(self) -> None:
+        acting.set(self)
+        connection.database = self._client[connection.settings_dict["NAME"]]
+        for operation in self._role.duties:
+            self.operation = operation
+            try:
+                self.reach(Step(self.operation.title, "begin"))
+                self._stage.perform(self)
+            except Killed:
+                self.dead = False
+            operation.over = True
+        self.at = None
+        self._arrived.release()
+
+
+acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
+
+
+class Listener(monitoring.CommandListener):
+    """Every command of the actors' client is two steps; `wrote` is told which attempts a write takes."""
+
+    def __init__(self, wrote: Callable[[Actor, str], None]) -> None:
+        self._wrote = wrote
+        self._standing: dict[int, Step] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        actor, name, command = acting.get(), event.command_name, event.command
+        if actor is None or name in QUIET | {"hello"}:
+            return
+        for attempt in _attempts(command["update"] if name == "findAndModify" else command.get("updates")):
+            self._wrote(actor, attempt)
+        about = command.get("query") or command.get("filter") or (command.get("updates") or [{}])[0].get("q") or {}
+        order_id = about.get("_id") if isinstance(about.get("_id"), ObjectId) else None
+        kind = "write" if name in WRITES else "read"
+        self._standing[event.request_id] = step = Step(f"{name} {command[name]}", kind, order_id=order_id)
+        actor.reach(step)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self._ended(event.request_id)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        self._ended(event.request_id)
+
+    def _ended(self, request_id: int) -> None:
+        actor, step = acting.get(), self._standing.pop(request_id, None)
+        if actor and step and step.kind == "write":
+            actor.reach(Step(step.name, step.kind, after=True, order_id=step.order_id))
+
+
+def _attempts(update: Any) -> Iterator[str]:
+    """The ids of the attempts that an update writes anywhere in it."""
+    if isinstance(update, Mapping):
+        for name, value in update.items():
+            found = value.get("id") if isinstance(value, Mapping) else value
+            if name == "attempt" and isinstance(found, str):
+                yield found
+            elif name != "q":
+                yield from _attempts(value)
+    elif isinstance(update, list | tuple):
+        for value in update:
+            yield from _attempts(value)
+
+
+@contextmanager
+def gates(strike: Callable[[Actor, Step, str, Callable[[], Any]], Any]) -> Iterator[None]:
+    """Make steps of the actors' calls, and errors of their severed connections.
+
+    :param strike: carries out a call, given what is to become of it and how it is made.
+    """
+    exchange = transport.exchange
+
+    def gated(session: requests.Session, request: requests.PreparedRequest, timeout: Any) -> Any:
+        actor = acting.get()
+        if actor is None or request.method == "GET":
+            return exchange(session, request, timeout)
+        step = _call(request)
+        verdict = actor.reach(step)
+        try:
+            return strike(actor, step, verdict, lambda: exchange(session, request, timeout))
+        finally:
+            actor.reach(Step(step.name, step.kind, after=True, order_id=step.order_id, key=step.key))
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(transport, "exchange", gated))
+        for method in ("find_one_and_update", "update_one"):
+            stack.enter_context(patch.object(Collection, method, _severable(getattr(Collection, method))))
+        yield
+
+
+def _call(request: requests.PreparedRequest) -> Step:
+    body = json.loads(request.body or b"{}")
+    operation = (request.path_url or "").rpartition("/")[2]
+    key = request.headers["Idempotency-Key"]
+    return Step(operation, "call", order_id=ObjectId(body["order_id"]), key=key, product_id=body["product_id"])
+
+
+def _severable(method: Callable[..., Any]) -> Callable[..., Any]:
+    def severable(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except Severed as error:
+            raise NetworkTimeout("the connection to the database broke") from error
+
+    return severable

@@ -1,0 +1,118 @@
+"""The product with one safeguard taken out: a proof that does not notice it proves nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from bson import ObjectId
+
+from integrations import inventory
+from orders.models import reads, writes
+from orders.models.machine import Edge
+from orders.models.order import Order
+from orders.models.states import LineState, StockEffect
+from orders.models.writes import LineStock, guarded_write, lines_by_index
+from orders.services import idempotency, placement, settlement, transitions
+from orders.services.idempotency import Ticket
+
+Patches = dict[tuple[object, str], object]
+
+
+def no_version_guard() -> Patches:
+    """A transition is written whatever has become of the order since it was read."""
+
+    def unguarded(order_id: ObjectId, *, guard: Any, **rest: Any) -> Any:
+        return guarded_write(order_id, guard={}, **rest)
+
+    return {(transitions, "guarded_write"): unguarded}
+
+
+def no_lease() -> Patches:
+    """A worker takes every attempt for expired, and every order that owes something for due."""
+
+    def owing(_now: object, limit: int) -> list[ObjectId]:
+        found = writes.orders().find({"stock_due_at": {"$exists": True}}, {"_id": 1}).sort("_id", 1)
+        return [order["_id"] for order in found.limit(limit)]
+
+    return {
+        (reads, "due_orders"): owing,
+        (settlement, "_is_due"): lambda document, _now: "stock_due_at" in document,
+        (settlement, "_is_live"): lambda _attempt, _now: False,
+    }
+
+
+def no_guard_on_claims() -> Patches:
+    """A worker claims what was due when it looked, though another may have claimed it since."""
+    write_lines = settlement.write_lines
+
+    def unguarded(order_id: ObjectId, changes: Any, act: Any, *, guard: Any, **rest: Any) -> Any:
+        return write_lines(order_id, changes, act, guard={}, **rest)
+
+    return {(settlement, "write_lines"): unguarded}
+
+
+def no_idempotency_key() -> Patches:
+    """Each placement is the first one by its key."""
+    return {(idempotency, "take"): lambda **_: Ticket(ObjectId())}
+
+
+def call_then_write() -> Patches:
+    """Stock is released first, and then the order is written as cancelled or refunded."""
+    write = transitions._write
+
+    def called_first(order: Order, edge: Edge, act: Any, deadline: Any) -> Any:
+        source, document = order.status, reads.get_whole(order.pk)
+        assert document is not None
+        meant = Order(status=source)
+        getattr(meant, edge.name)()
+        if meant.stock_effect is not StockEffect.RELEASE:
+            return write(order, edge, act, deadline)
+        released = {}
+        for index, item in enumerate(document["items"]):
+            key = f"{order.pk}:{index}:release"
+            if item["stock"]["state"] == LineState.RESERVED:
+                inventory.release(
+                    item["product_id"], item["quantity"], order_id=str(order.pk), key=key, deadline=deadline
+                )
+                released[index] = LineStock(LineState.RELEASED, attempts=1)
+        return guarded_write(
+            order.pk,
+            guard={"status": source, "version": order.version},
+            entries=[act.entry(edge.name, source=source, target=meant.status)],
+            fields={"status": meant.status},
+            items=lines_by_index(released),
+            seen_at=act.at,
+        )
+
+    return {(transitions, "_write"): called_first}
+
+
+def too_late_to_reject() -> Patches:
+    """A placement is completed though a worker may have turned it away."""
+
+    def unguarded(order_id: ObjectId, *, guard: Any, **rest: Any) -> Any:
+        return guarded_write(order_id, guard={}, **rest)
+
+    return {(placement, "guarded_write"): unguarded}
+
+
+MUTATIONS: dict[str, Callable[[], Patches]] = {
+    mutation.__name__: mutation
+    for mutation in (
+        *(no_version_guard, no_lease, no_guard_on_claims, no_idempotency_key, call_then_write, too_late_to_reject),
+    )
+}
+
+
+@contextmanager
+def mutated(name: str) -> Iterator[None]:
+    """The product under one mutation."""
+    patches = [patch.object(module, attribute, value) for (module, attribute), value in MUTATIONS[name]().items()]
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in reversed(patches):
+            one.stop()

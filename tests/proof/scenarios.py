@@ -1,0 +1,172 @@
+"""What is done while the process may die at any step: each scenario has a quiet beginning and a deadly act."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+from bson import ObjectId
+from django.conf import settings
+from django.utils import timezone
+
+from orders.models import Address, Item
+from orders.models.writes import orders
+from orders.services import access, placement, transitions
+from orders.services.acts import Act
+from orders.services.settlement import settle_order
+from tests.proof.steps import Steps
+
+PRICE = "12.50"
+QUANTITIES = (2, 3)
+STOCK = 20
+SLOW = 0.5
+"""Seconds for which a stalling peer stalls: longer than any timeout of the runs."""
+
+ANSWERS: dict[str, dict[str, Any] | None] = {
+    "success": None,
+    "refused": {"kind": "status", "status": 400},
+    "error": {"kind": "status", "status": 500},
+    "not acted": {"kind": "status", "status": 503},
+    "timeout before acting": {"kind": "stall_before", "seconds": SLOW},
+    "timeout after acting": {"kind": "stall_after", "seconds": SLOW},
+    "dropped before acting": {"kind": "drop_before"},
+    "dropped after acting": {"kind": "drop_after"},
+    "garbage": {"kind": "garbage"},
+}
+
+
+class Abandoned(BaseException):
+    """Raised in the place of a death, where the process is to live on."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: a scenario, what inventory answers in it, and after which step the process dies (0: it lives)."""
+
+    number: int
+    scenario: str
+    answer: str
+    keys: bool
+    deadly: int = 0
+
+    @property
+    def user_id(self) -> str:
+        return str(1000 + self.number)
+
+    @property
+    def products(self) -> tuple[str, str]:
+        """Two products that no other case touches."""
+        return f"{0xA:08x}{2 * self.number:016x}", f"{0xA:08x}{2 * self.number + 1:016x}"
+
+    @property
+    def key(self) -> str:
+        return f"key-{self.number}"
+
+
+class Control:
+    """The sandbox, told over HTTP what to do to one case's products."""
+
+    def __init__(self, root: str) -> None:
+        self._root = f"{root}/control"
+
+    def prepare(self, case: Case) -> None:
+        self._put(f"users/{case.user_id}", {"email": "a@example.com", "full_name": "A", "active": True})
+        for product in case.products:
+            self._put(f"products/{product}", {"name": "P", "price": PRICE, "category": "", "available": STOCK})
+
+    def fail(self, case: Case) -> None:
+        """From now on the first product's reserves and releases get the case's answer."""
+        fault = ANSWERS[case.answer]
+        operations = ["reserve", "release"] if fault else []
+        if case.scenario == "settling a draft" and case.keys and case.answer == "refused":
+            # The reserve has acted: a peer that honours keys repeats its answer. One that refuses now would be lying.
+            operations.remove("reserve")
+        for operation in operations:
+            self._send("POST", "faults", {**(fault or {}), "operation": operation, "product_id": case.products[0]})
+
+    def hold_back(self, case: Case) -> None:
+        """Inventory says of this case's releases that it did not act."""
+        for product in case.products:
+            body = {"kind": "status", "status": 503, "operation": "release", "product_id": product, "times": 1}
+            self._send("POST", "faults", body)
+
+    def _put(self, path: str, body: dict[str, Any]) -> None:
+        self._send("PUT", path, body)
+
+    def _send(self, method: str, path: str, body: dict[str, Any]) -> None:
+        requests.request(method, f"{self._root}/{path}", json=body, timeout=10).raise_for_status()
+
+
+def place(case: Case) -> dict[str, Any]:
+    """Place the case's order, by its key."""
+    items = [
+        Item(product_id=p, quantity=q, price=Decimal(PRICE)) for p, q in zip(case.products, QUANTITIES, strict=True)
+    ]
+    address = Address(line1="1 Long Street", city="Springfield", postal_code="1", country="Freedonia")
+    act = Act(access.customer(case.user_id), timezone.now())
+    return placement.place_order(
+        user_id=case.user_id, items=items, shipping_address=address, act=act, idempotency_key=case.key
+    ).order
+
+
+def change(order: dict[str, Any], transition: str) -> dict[str, Any]:
+    act = Act(access.system("proof", via="command"), timezone.now(), "proof")
+    return transitions.change_status(order_id=order["_id"], transition=transition, act=act)
+
+
+def _settle(order_id: ObjectId) -> None:
+    settle_order(order_id=order_id, act=Act(access.system("settle_stock", via="worker"), timezone.now(), "proof"))
+
+
+def placing(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    return lambda: place(case)
+
+
+def cancelling(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = place(case)
+    return lambda: change(order, "cancel")
+
+
+def refunding(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = change(place(case), "pay")
+    return lambda: change(order, "refund")
+
+
+def settling_a_release(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = place(case)
+    control.hold_back(case)
+    change(order, "cancel")
+    time.sleep(2 * settings.STOCK_RETRY_MAX_DELAY)
+    return lambda: _settle(order["_id"])
+
+
+def settling_a_draft(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    """A draft whose process died just after the first reserve was answered."""
+
+    def abandon() -> None:
+        raise Abandoned
+
+    lease, settings.STOCK_LEASE = settings.STOCK_LEASE, 0.8
+    steps.arm(lambda _number, name: name == "after POST reserve", abandon)
+    try:
+        place(case)
+    except Abandoned:
+        pass
+    finally:
+        steps.disarm()
+        settings.STOCK_LEASE = lease
+    found = orders().find_one({"user_id": case.user_id}, {"_id": 1})
+    assert found is not None
+    time.sleep(0.9)
+    return lambda: _settle(found["_id"])
+
+
+SCENARIOS: dict[str, Callable[[Case, Control, Steps], Callable[[], Any]]] = {
+    "placing": placing,
+    "cancelling": cancelling,
+    "refunding": refunding,
+    "settling a release": settling_a_release,
+    "settling a draft": settling_a_draft,
+}

@@ -1,0 +1,205 @@
+"""What must be true of every order: each rule holds on good ones, and fails on the one that breaks it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orders.services import invariants
+from orders.services.invariants import RULES, violations_of
+from tests.factories import LINE_STATES, ROUTES
+
+Document = dict[str, Any]
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def entry(act: str, source: str = "", target: str = "", line: int | None = None) -> Document:
+    return {"act": act, "from": source, "to": target} | ({} if line is None else {"line": line})
+
+
+def outcome(line: int, target: str, act: str = "stock") -> Document:
+    return entry(act, target=target, line=line)
+
+
+def item(state: str, **stock: Any) -> Document:
+    return {"product_id": "a", "quantity": 1, "stock": {"state": state, "attempts": 1, "error": ""} | stock}
+
+
+def order(status: str, *states: str, **changes: Any) -> Document:
+    """An order that came to its status by its route; its lines in these states, or in the usual one."""
+    history, source = [entry("draft", "", "placing")], "placing"
+    for act, target in ROUTES[status]:
+        history.append(entry(act, source, target))
+        source = target
+    items = [item(state) for state in states or (LINE_STATES.get(status, "reserved"),)]
+    owed = status == "placing" or bool({"reserving", "releasing"} & {line["stock"]["state"] for line in items})
+    document = {"status": status, "version": len(history) - 1, "items": items, "history": history}
+    return document | ({"stock_due_at": AT} if owed else {}) | changes
+
+
+def route(*steps: tuple[str, str, str]) -> list[Document]:
+    return [entry(*step) for step in (("draft", "", "placing"), *steps)]
+
+
+SHIPPED = (
+    ("place", "placing", "pending"),
+    ("pay", "pending", "paid"),
+    ("start_processing", "paid", "processing"),
+    ("ship", "processing", "shipped"),
+)
+REFUNDED_AFTER_SHIPPING = route(*SHIPPED, ("refund", "shipped", "refunded"))
+
+GOOD = {
+    **{status: order(status) for status in ROUTES},
+    "two lines": order("pending", "reserved", "reserved"),
+    "an imported order": order("delivered", "none", history=[entry("import", "", "delivered")], version=0),
+    "a note in between": order(
+        "pending", history=[*route(("place", "placing", "pending")), entry("note", "", "")], version=2
+    ),
+    "a release that waits for a person": order("cancelled", "unknown", "released"),
+    "a release under way": order("cancelled", "releasing"),
+    "a draft whose reserve waits for a person": order("placing", "unknown", "none"),
+    "a reserve that waits for a person": order("rejected", "unknown", "released"),
+    "refunded after shipping": order("refunded", "used", history=REFUNDED_AFTER_SHIPPING, version=5),
+    "an attempt": order("cancelled", items=[item("releasing", attempt={"id": "x", "until": AT})], stock_due_at=AT),
+    "a release after it was resolved": order(
+        "cancelled",
+        history=[
+            *order("cancelled")["history"],
+            outcome(0, "unknown"),
+            outcome(0, "releasing", "resolve"),
+            outcome(0, "released"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_order_breaks_no_rule(name: str) -> None:
+    assert violations_of(GOOD[name]) == []
+
+
+BROKEN: dict[str, tuple[str, Document, str]] = {
+    "a history that begins in the middle": (
+        "history_is_a_path",
+        order("paid", history=[entry("pay", "pending", "paid")], version=0),
+        "history: pay from 'pending' to 'paid', when the order was ''",
+    ),
+    "a jump": (
+        "history_is_a_path",
+        order("shipped", history=route(SHIPPED[0], SHIPPED[3]), version=2),
+        "history: ship from 'processing' to 'shipped', when the order was 'pending'",
+    ),
+    "an arrow that the machine has not": (
+        "history_is_a_path",
+        order("shipped", history=route(SHIPPED[0], ("ship", "pending", "shipped")), version=2),
+        "history: ship from 'pending' to 'shipped', when the order was 'pending'",
+    ),
+    "a transition by a wrong name": (
+        "history_is_a_path",
+        order("paid", history=route(SHIPPED[0], ("cancel", "pending", "paid")), version=2),
+        "history: cancel from 'pending' to 'paid', when the order was 'pending'",
+    ),
+    "a status that the history does not explain": (
+        "history_is_a_path",
+        order("paid", history=route(SHIPPED[0]), version=1),
+        "history ends at 'pending', the order is 'paid'",
+    ),
+    "no history": (
+        "history_is_a_path",
+        order("pending", history=[], version=-1),
+        "history ends at '', the order is 'pending'",
+    ),
+    "a version given twice": (
+        "every_change_has_its_version",
+        order("paid", version=1),
+        "version 1, but 3 changes in the history",
+    ),
+    "a version without a change": (
+        "every_change_has_its_version",
+        order("paid", version=3),
+        "version 3, but 3 changes in the history",
+    ),
+    "a release that no worker will find": (
+        "nothing_is_owed_without_a_due_time",
+        order("cancelled", "releasing", stock_due_at=None),
+        "something is owed, and no time is set",
+    ),
+    "a draft that no worker will find": (
+        "nothing_is_owed_without_a_due_time",
+        order("placing", "reserved", stock_due_at=None),
+        "something is owed, and no time is set",
+    ),
+    "a worker that is called for nothing": (
+        "nothing_is_owed_without_a_due_time",
+        order("cancelled", "unknown", stock_due_at=AT),
+        "a time is set, and nothing is owed",
+    ),
+    "stock held by a cancelled order": (
+        "lines_agree_with_the_status",
+        order("cancelled", "released", "reserved"),
+        "line 1 is reserved in an order that is cancelled",
+    ),
+    "an order placed with an unknown reserve": (
+        "lines_agree_with_the_status",
+        order("pending", "unknown"),
+        "line 0 is unknown in an order that is pending",
+    ),
+    "a line that was released after shipping": (
+        "lines_agree_with_the_status",
+        order("shipped", "released"),
+        "line 0 is released in an order that is shipped",
+    ),
+    "a line that was released by a refund after shipping": (
+        "lines_agree_with_the_status",
+        order("refunded", "released", history=REFUNDED_AFTER_SHIPPING, version=5),
+        "line 0 is released in an order that is refunded",
+    ),
+    "a line used by an order that never shipped": (
+        "lines_agree_with_the_status",
+        order("refunded", "used"),
+        "line 0 is used in an order that is refunded",
+    ),
+    "an attempt on a line that owes nothing": (
+        "attempts_are_only_on_owed_lines",
+        order("cancelled", items=[item("unknown", attempt={"id": "x", "until": AT})]),
+        "line 0 is unknown and yet under an attempt",
+    ),
+    "two releases": (
+        "no_line_was_released_twice",
+        order("cancelled", history=[*order("cancelled")["history"], *[outcome(0, "released")] * 2]),
+        "line 0 was released 2 times",
+    ),
+    "a release beside that of a person": (
+        "no_line_was_released_twice",
+        order(
+            "cancelled",
+            history=[*order("cancelled")["history"], outcome(0, "released"), outcome(0, "released", "resolve")],
+        ),
+        "line 0 was released 2 times",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_order_breaks_its_rule_and_no_other(name: str) -> None:
+    rule, document, told = BROKEN[name]
+    assert list(getattr(invariants, rule)(document)) == [told]
+    assert violations_of(document) == [told]
+
+
+def test_every_rule_has_an_order_that_breaks_it() -> None:
+    assert {rule.__name__ for rule in RULES} == {rule for rule, _, _ in BROKEN.values()}
+
+
+ALLOWED = {
+    **dict.fromkeys(("placing", "pending", "paid", "processing"), "reserved"),
+    **dict.fromkeys(("shipped", "delivered"), "used"),
+    **dict.fromkeys(("cancelled", "rejected", "refunded"), "releasing"),
+}
+
+
+@pytest.mark.parametrize("status", ROUTES)
+def test_every_status_says_which_states_its_lines_may_be_in(status: str) -> None:
+    tried = ("reserved", "used", "releasing")
+    assert [state for state in tried if not violations_of(order(status, state))] == [ALLOWED[status]]
