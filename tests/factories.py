@@ -71,6 +71,7 @@ class OrderFactory(DjangoModelFactory):  # type: ignore[type-arg]
     created_at = factory.Sequence(lambda n: datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=n))
     updated_at = factory.SelfAttribute("created_at")
     placed_at = factory.SelfAttribute("created_at")
+    status_since = factory.SelfAttribute("created_at")
     shipping_address = factory.LazyFunction(
         lambda: Address(line1="1 Long Street", city="Springfield", postal_code="12345", country="Freedonia")
     )

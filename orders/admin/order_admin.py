@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
@@ -13,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from unfold.admin import ModelAdmin
 
 from integrations.http import request_id
 from orders.admin.attention import ANSWERS, NeedsAttention, unknown_lines
@@ -31,12 +31,9 @@ SMALL = re.compile(r"[0-9]{1,9}\Z")
 INDEXED = {"status__exact", "created_at__gte", "created_at__lt", NeedsAttention.parameter_name}
 """What an address may filter by: the filters' own conditions, each of which has an index."""
 
-admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
-admin.site.index_title = "Backoffice"
-
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):
+class OrderAdmin(ModelAdmin):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""
 
     list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")
@@ -115,7 +112,7 @@ class OrderAdmin(admin.ModelAdmin):
     ) -> HttpResponse:
         order, actor = self.get_object(request, object_id), _actor(request)
         edges = [edge for edge in edges_from(order.status) if actor.may(edge.name, order.user_id)] if order else []
-        unknown = unknown_lines(order) if order and actor.resolves else []
+        unknown = unknown_lines(order) if order and actor.has(access.RESOLVE) else []
         context = {"order": order, "edges": edges, "unknown": unknown, "show_save": False, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
@@ -161,7 +158,7 @@ class OrderAdmin(admin.ModelAdmin):
     def _resolve(self, request: HttpRequest, order: Order) -> str:
         act, answer = _act(request), request.POST.get("happened", "")
         line, attempts = request.POST.get("line", ""), request.POST.get("attempts", "")
-        act.actor.require_resolving()
+        act.actor.require(access.RESOLVE)
         if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
             raise OrderError("That says nothing about a line of an order.")
         changed = resolve_line(

@@ -1,6 +1,7 @@
 """What the state machine allows, derived from the transitions of :class:`Order` wherever it is needed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 from orders.models.order import Order
@@ -67,6 +68,14 @@ def transition_names() -> tuple[str, ...]:
 def transition_towards(status: str) -> str | None:
     """The name of the transition that leads to a public status: there is one at most, from wherever."""
     return next((edge.name for edge in public_edges() if edge.target == status), None)
+
+
+def moments(status: str, at: datetime) -> dict[str, datetime]:
+    """The fields that tell when an order came to its status; every write that changes the status sets them."""
+    fields = {"status_since": at}
+    if status in (Status.PAID, Status.SHIPPED):
+        fields[f"{status}_at"] = at
+    return fields
 
 
 @cache

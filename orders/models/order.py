@@ -42,6 +42,9 @@ class Order(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
+    status_since = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    shipped_at = models.DateTimeField(null=True, blank=True)
 
     stock_effect = StockEffect.NOTHING
     """Set by a transition: what its write must do to the reserved lines."""
@@ -57,6 +60,9 @@ class Order(models.Model):
             ("cancel_order", "Can cancel orders"),
             ("refund_order", "Can refund orders"),
             ("resolve_stock", "Can settle the stock of lines whose outcome is unknown"),
+            ("change_address", "Can change where orders are shipped to"),
+            ("write_notes", "Can write internal notes"),
+            ("export_orders", "Can export orders"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="newest"),

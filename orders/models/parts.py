@@ -88,6 +88,8 @@ class HistoryEntry(Part):
     via = models.CharField(max_length=20)
     reason = models.CharField(max_length=500, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
+    detail = models.CharField(max_length=1000, blank=True, default="")
+    """What changed, where the statuses do not say it, e.g. the address before."""
     write_id = models.CharField(max_length=32)
 
     def __str__(self) -> str:

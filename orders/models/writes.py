@@ -55,11 +55,14 @@ def history_entry(
     line: int | None = None,
     reason: str = "",
     request_id: str = "",
+    detail: str = "",
 ) -> Document:
     """One entry of an order's history as it is stored; `write_id` is added by the write itself."""
     entry: Document = {"at": at, "act": act, "from": source, "to": target, "actor": actor, "via": via}
     if line is not None:
         entry["line"] = line
+    if detail:
+        entry["detail"] = detail[:1000]
     return entry | {"reason": reason[:500], "request_id": request_id}
 
 

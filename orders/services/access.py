@@ -12,6 +12,17 @@ if TYPE_CHECKING:
 
 VIEW = "orders.view_order"
 RESOLVE = "orders.resolve_stock"
+CHANGE_ADDRESS = "orders.change_address"
+WRITE_NOTES = "orders.write_notes"
+EXPORT = "orders.export_orders"
+
+STAFF_WORK = {
+    RESOLVE: "settle the stock of orders",
+    CHANGE_ADDRESS: "change where an order is shipped to",
+    WRITE_NOTES: "write notes",
+    EXPORT: "export orders",
+}
+"""What staff may do beside looking and making transitions, in words."""
 
 
 class NotPermitted(OrderError):
@@ -57,9 +68,8 @@ class Actor:
     def sees_all(self) -> bool:
         return VIEW in self.permissions
 
-    @property
-    def resolves(self) -> bool:
-        return RESOLVE in self.permissions
+    def has(self, permission: str) -> bool:
+        return permission in self.permissions
 
     def sees(self, user_id: str) -> bool:
         """Tell whether the actor may know of this user's orders."""
@@ -76,10 +86,10 @@ class Actor:
         if not self.may(transition, user_id):
             raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
 
-    def require_resolving(self) -> None:
-        """:raises NotPermitted: if the actor may not say what became of a line's stock."""
-        if not self.resolves:
-            raise NotPermitted("You may not settle the stock of orders.")
+    def require(self, permission: str) -> None:
+        """:raises NotPermitted: if the actor may not do this; `permission` is one of STAFF_WORK."""
+        if not self.has(permission):
+            raise NotPermitted(f"You may not {STAFF_WORK[permission]}.")
 
     def require_placing_for(self, user_id: str) -> None:
         """A customer places orders for himself; whoever sees all orders, for anybody.
@@ -103,7 +113,7 @@ class Actor:
 
 
 def every_permission() -> frozenset[str]:
-    return frozenset({VIEW, RESOLVE, *map(permission_of, transition_names())})
+    return frozenset({VIEW, *STAFF_WORK, *map(permission_of, transition_names())})
 
 
 def customer(user_id: str, *, via: str = "api", request_id: str = "") -> Actor:

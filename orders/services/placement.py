@@ -23,6 +23,7 @@ from django.db import DatabaseError
 from integrations.deadline import Deadline
 from integrations.http import full_timeout
 from orders.models.database import Document
+from orders.models.machine import moments
 from orders.models.money import to_cents
 from orders.models.order import Order
 from orders.models.parts import Address, Item, Stock
@@ -138,6 +139,7 @@ def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datet
         shipping_address=shipping_address,
         created_at=at,
         updated_at=at,
+        status_since=at,
     )
     _check_limits(items)
     for item in items:
@@ -221,7 +223,7 @@ def _place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document
         guard={"status": Status.PLACING.value}
         | {f"items.{line.index}.stock.attempt.id": claim.attempt for line in claim.lines},
         entries=[act.entry("place", source=Status.PLACING.value, target=order.status)],
-        fields={"status": order.status, "placed_at": order.created_at},
+        fields={"status": order.status, "placed_at": order.created_at, **moments(order.status, act.at)},
         items=lines_by_index({line.index: LineStock(LineState.RESERVED, attempts=1) for line in claim.lines}),
         seen_at=act.at,
         write_id=new_id(),

@@ -6,7 +6,7 @@ from orders.models import reads
 from orders.models.database import Document
 from orders.models.states import Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, lines_by_index
-from orders.services.access import OrderNotFound
+from orders.services.access import RESOLVE, OrderNotFound
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 
@@ -42,7 +42,7 @@ def resolve_line(
     :raises NothingUnknown: there is no such line, its outcome is known, or it has been tried again since.
     :raises DatabaseError: it may or may not have been recorded.
     """
-    act.actor.require_resolving()
+    act.actor.require(RESOLVE)
     if not act.reason.strip():
         raise ReasonMissing("A reason is needed: it says in the history how you know.")
     while True:

@@ -23,6 +23,7 @@ from integrations.deadline import Deadline
 from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.parallel import gather
 from orders.models.database import Document
+from orders.models.machine import moments
 from orders.models.order import Order
 from orders.models.states import OWED_STATES, Call, LineState, Status
 from orders.models.writes import LineStock, disown, guarded_write, lines_by_index, lines_released, new_id
@@ -279,7 +280,7 @@ def turn_away(document: Document, act: Act) -> Claim | None:
             document["_id"],
             guard={"status": Status.PLACING.value, "items.stock.state": {"$ne": LineState.RESERVING.value}},
             entries=[act.entry("reject", source=Status.PLACING.value, target=draft.status)],
-            fields={"status": draft.status},
+            fields={"status": draft.status, **moments(draft.status, act.at)},
             items=lines_released(attempt, settings.STOCK_LEASE),
             seen_at=act.at,
         )

@@ -10,7 +10,7 @@ from django_fsm import can_proceed
 from integrations.deadline import Deadline
 from orders.models import reads
 from orders.models.database import Document
-from orders.models.machine import Edge, edges_from, transition_towards
+from orders.models.machine import Edge, edges_from, moments, transition_towards
 from orders.models.order import Order
 from orders.models.states import StockEffect
 from orders.models.writes import Expression, guarded_write, lines_released, lines_used, new_id
@@ -120,7 +120,7 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
             order.pk,
             guard={"status": source, "version": version},
             entries=[act.entry(edge.name, source=source, target=order.status)],
-            fields={"status": order.status},
+            fields={"status": order.status, **moments(order.status, act.at)},
             items=_items(order.stock_effect, attempt),
             seen_at=act.at,
         )

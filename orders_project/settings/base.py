@@ -9,6 +9,7 @@ from pathlib import Path
 
 from corsheaders.defaults import default_headers
 
+from orders_project.settings.backoffice import backoffice
 from orders_project.settings.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -91,6 +92,8 @@ for shorter, longer in (
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "orders_project.apps.ProjectConfig",
+    "unfold",
+    "unfold.contrib.filters",
     "orders_project.apps.MongoAdminConfig",
     "orders_project.apps.MongoAuthConfig",
     "orders_project.apps.MongoContentTypesConfig",
@@ -166,6 +169,8 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 LOGIN_URL = "admin:login"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 X_FRAME_OPTIONS = "DENY"
+
+UNFOLD = backoffice(PROJECT_NAME)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["orders.api.authentication.BearerAuthentication"],

@@ -37,6 +37,14 @@ ROLES = {
 }
 """Who may make which transition; `nobody` is staff without groups."""
 
+WORK = {
+    "Support": {"change_address", "write_notes"},
+    "Fulfilment": {"resolve_stock", "write_notes"},
+    "Finance": {"write_notes", "export_orders"},
+    "Manager": {"resolve_stock", "change_address", "write_notes", "export_orders"},
+}
+"""What else each role may do."""
+
 EDGES = {
     "placing": {},
     "pending": {"pay": "paid", "cancel": "cancelled"},
@@ -139,6 +147,7 @@ def stored(number: int = 0, **changes: Any) -> Document:
         "created_at": at,
         "updated_at": at,
         "placed_at": at,
+        "status_since": at,
     } | changes  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from orders.models.states import PUBLIC_STATUSES
 from orders.services import placement
 from orders_project import demo
-from tests.functional.admin_helpers import EDGES, ROLES, Document
+from tests.functional.admin_helpers import EDGES, ROLES, WORK, Document
 from tests.functional.helpers import dead_url, settle
 
 
@@ -239,8 +239,8 @@ def test_each_login_works_and_may_do_what_its_role_may(database: Database[Docume
         assert user is not None
         assert (user.is_staff, user.is_superuser) == (True, False)
         expected = {"view", *ROLES[role]}
-        resolves = {"orders.resolve_stock"} if role in ("Fulfilment", "Manager") else set()
-        assert user.get_all_permissions() == {f"orders.{name}_order" for name in expected} | resolves
+        work = {f"orders.{name}" for name in WORK[role]}
+        assert user.get_all_permissions() == {f"orders.{name}_order" for name in expected} | work
     admin = authenticate(username=demo.SUPERUSER, password=demo.SUPERUSER)
     assert admin is not None
     assert admin.is_superuser

@@ -1,0 +1,45 @@
+"""How the backoffice looks, and what its sidebar leads to."""
+
+from typing import Any
+
+from django.urls import reverse_lazy
+
+
+def backoffice(title: str) -> dict[str, Any]:
+    """django-unfold's settings; a sidebar entry shows to those whom `permission` lets through."""
+
+    def may(permission: str) -> Any:
+        return lambda request: request.user.has_perm(permission)
+
+    def entry(title: str, icon: str, address: str, permission: str) -> dict[str, Any]:
+        return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission)}
+
+    return {
+        "SITE_TITLE": title,
+        "SITE_HEADER": title,
+        "SITE_SUBHEADER": "Backoffice",
+        "SITE_SYMBOL": "package_2",
+        "SITE_URL": None,
+        "SHOW_HISTORY": False,
+        "SHOW_VIEW_ON_SITE": False,
+        "BORDER_RADIUS": "6px",
+        "STYLES": ["/static/orders/backoffice.css"],
+        "SIDEBAR": {
+            "show_search": False,
+            "show_all_applications": False,
+            "navigation": [
+                {
+                    "items": [entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order")],
+                },
+                {
+                    "title": "Logins",
+                    "separator": True,
+                    "collapsible": False,
+                    "items": [
+                        entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
+                        entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+                    ],
+                },
+            ],
+        },
+    }
