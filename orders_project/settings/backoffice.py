@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
@@ -23,7 +24,8 @@ def backoffice(title: str) -> dict[str, Any]:
         "SHOW_HISTORY": False,
         "SHOW_VIEW_ON_SITE": False,
         "BORDER_RADIUS": "6px",
-        "STYLES": ["/static/orders/backoffice.css"],
+        "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("orders/icon.svg")}],
+        "STYLES": [lambda _: static("orders/backoffice.css")],
         "SIDEBAR": {
             "show_search": False,
             "show_all_applications": False,

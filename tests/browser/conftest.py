@@ -1,0 +1,75 @@
+"""A real browser at the backoffice: Debian's chromium, driven by Playwright."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pymongo.database import Database
+
+from integrations.sandbox import Sandbox
+from tests.functional.admin_helpers import PASSWORD, staff
+
+CHROMIUM = "/usr/bin/chromium"
+INSTALL = "apt-get install -y chromium"
+WIDE = {"width": 1440, "height": 900}
+
+SignIn = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser(live_server_url: str) -> Iterator[Browser]:
+    """:raises pytest.fail.Exception: there is no chromium; it says how to get it."""
+    if not shutil.which(CHROMIUM):
+        pytest.fail(f"{CHROMIUM} is missing, which the browser tests need: {INSTALL}")
+    # Playwright runs an event loop in this thread, and Django would then refuse to talk to its database. Both end with
+    # the module, so that the tests of other modules are held to Django's rule.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sign_in(
+    browser: Browser, database: Database[dict[str, Any]], sandbox: Sandbox, live_server_url: str
+) -> Iterator[SignIn]:
+    """A maker of signed-in people: `sign_in("Support")` is a page of somebody with that role, at the backoffice's door.
+
+    What the browser says to its console as an error fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def make(role: str, *, at: str = "/admin/", **options: Any) -> Page:
+        context = browser.new_context(base_url=live_server_url, **{"viewport": WIDE, "locale": "en-GB"} | options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        staff(role)
+        page.goto(f"/admin/login/?next={at}")
+        page.fill("input[name=username]", role)
+        page.fill("input[name=password]", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"**{at}")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def inaccessible(page: Page) -> list[str]:
+    """What axe-core finds on a page that keeps people from using it: its serious and critical violations, with where."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']} ({violation['impact']}): {violation['help']} at {node['target']}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
