@@ -10,11 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
+from tests.browser.screenshots import CHROMIUM, WIDE
 from tests.functional.admin_helpers import PASSWORD, staff
 
-CHROMIUM = "/usr/bin/chromium"
 INSTALL = "apt-get install -y chromium"
-WIDE = {"width": 1440, "height": 900}
 
 SignIn = Callable[..., Page]
 
@@ -65,7 +64,7 @@ def sign_in(
 
 
 def inaccessible(page: Page) -> list[str]:
-    """What axe-core finds on a page that keeps people from using it: its serious and critical violations, with where."""
+    """What keeps people from using a page, by axe-core: its serious and critical violations, and where they are."""
     found = Axe().run(page).response["violations"]
     return [
         f"{violation['id']} ({violation['impact']}): {violation['help']} at {node['target']}"
