@@ -31,20 +31,10 @@ from orders.models.states import Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, insert_draft, lines_by_index, new_id
 from orders.services import idempotency
 from orders.services.acts import Act
+from orders.services.claims import Claim, Line, claiming, new_lease
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
-from orders.services.stock import (
-    Claim,
-    Line,
-    Outcome,
-    Result,
-    claiming,
-    new_lease,
-    persistently,
-    settle,
-    talk,
-    turn_away,
-)
+from orders.services.stock import Outcome, Result, persistently, settle, talk, turn_away
 from orders.services.user_ids import canonical
 from orders.services.verification import verify
 

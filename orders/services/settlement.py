@@ -17,7 +17,8 @@ from orders.models.states import OWED_STATES, Call, LineState
 from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
 from orders.services.acts import Act
-from orders.services.stock import ABSENT, Claim, claim_of, claiming, new_lease, settle, talk, turn_away, write_lines
+from orders.services.claims import ABSENT, Claim, claim_of, claiming, new_lease
+from orders.services.stock import settle, talk, turn_away, write_lines
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from orders.models.states import StockEffect
 from orders.models.writes import Expression, guarded_write, lines_released, lines_used, new_id
 from orders.services.access import OrderNotFound
 from orders.services.acts import Act
+from orders.services.claims import claim_of, claiming, new_lease
 from orders.services.errors import OrderError
-from orders.services.stock import claim_of, claiming, new_lease, settle, talk
+from orders.services.stock import settle, talk
 
 logger = logging.getLogger(__name__)
 

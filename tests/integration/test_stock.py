@@ -15,7 +15,8 @@ from integrations.sandbox import Sandbox
 from orders.models.states import Call, LineState
 from orders.models.writes import lines_by_index, orders
 from orders.services import stock
-from orders.services.stock import Claim, Outcome, Result, claim_of, new_lease, settle, talk, turn_away
+from orders.services.claims import Claim, claim_of, new_lease
+from orders.services.stock import Outcome, Result, settle, talk, turn_away
 from tests.integration.builders import (
     FUTURE,
     A,
