@@ -7,7 +7,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from orders_project.children import Child
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.proof.chaos import run as run_chaos
 from tests.proof.chaos import tell
+from tests.proof.interleave import tell as tell_story
 from tests.proof.worker_kill import run_worker_kill
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "proof.md"
+OPERATIONS = 10_000
+"""Interleaved ones."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -56,6 +60,35 @@ def crash_test(mongo_uri: str, directory: Path, *, share: float = 1.0, seed: int
     return dict(json.loads(report.read_text()))
 
 
+@contextmanager
+def interleaving(mongo_uri: str, directory: Path) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Run the interleavings beside what is done meanwhile, in a process of its own, on databases of its own.
+
+    :returns: a function that waits for their report; it raises RuntimeError where there is none.
+    """
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
+        "MONGODB_URI": mongo_uri,
+        "MONGODB_DB": "proof_interleave",
+    }
+    path, log = directory / "interleave.json", directory / "interleave.log"
+    command = [sys.executable, "-m", "tests.proof.interleave", "--operations", str(OPERATIONS), "--report", str(path)]
+
+    def report() -> dict[str, Any]:
+        while child.running:
+            time.sleep(0.1)
+        if not path.exists():
+            raise RuntimeError(log.read_text()[-2000:])
+        return dict(json.loads(path.read_text()))
+
+    child = Child("interleavings", command, log=log)
+    try:
+        child.start(environment)
+        yield report
+    finally:
+        child.stop()
+
+
 Row = tuple[str, int]
 
 
@@ -65,6 +98,17 @@ def crash_rows(report: dict[str, Any]) -> list[Row]:
         *((f"… {name}", count) for name, count in sorted(report["by_scenario"].items())),
         ("processes killed in them", report["died"]),
         ("lines whose outcome nobody could know, settled by a person", report["unknown"]),
+        ("violations", len(report["violations"])),
+    ]
+
+
+def interleave_rows(report: dict[str, Any]) -> list[Row]:
+    return [
+        ("operations interleaved at random, in one process", report["operations"]),
+        ("runs in which they were", report["runs"]),
+        ("… steps, each by whoever was to go next", report["steps"]),
+        ("… faults", report["faults"]),
+        ("… deaths", report["deaths"]),
         ("violations", len(report["violations"])),
     ]
 
@@ -110,12 +154,15 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo") as mongo:
         directory = Path(name)
-        crash = crash_test(mongo.uri, directory)
+        with interleaving(mongo.uri, directory) as interleaved:
+            crash = crash_test(mongo.uri, directory)
+            interleave = interleaved()
         chaos = [run_chaos(mongo.uri, directory / f"chaos-{keys}", keys=keys) for keys in (False, True)]
         kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
         problems = [str(problem) for report in (crash, *kills) for problem in report["violations"]]
         problems += [tell(report) for report in chaos if report["violations"]]
-    figures = table([*crash_rows(crash), *chaos_rows(chaos), *kill_rows(kills)])
+        problems += [tell_story(violation) for violation in interleave["violations"]]
+    figures = table([*crash_rows(crash), *interleave_rows(interleave), *chaos_rows(chaos), *kill_rows(kills)])
     page = PAGE.read_text()
     PAGE.write_text(page.partition(BEGIN)[0] + BEGIN + figures + END + page.partition(END)[2])
     sys.stdout.write(f"{figures}{time.monotonic() - began:.0f} s\n")
