@@ -40,21 +40,24 @@ def test_whoever_goes_next_and_whoever_dies_every_invariant_holds(arena: Arena) 
     ("mutation", "seed", "sought"),
     [
         (mutations.no_version_guard, 1, r"history: \w+ from '\w+' to '\w+', when the order was"),
-        (mutations.no_lease, 2, "inventory holds|acted 2 times"),
-        (mutations.no_guard_on_claims, 3, "release acted 2 times"),
-        (mutations.no_idempotency_key, 2, "orders were placed by key"),
+        (mutations.no_lease, 2, "acted 2 times"),
+        (mutations.no_guard_on_claims, 1, "release acted 2 times"),
+        (mutations.no_idempotency_key, 1, "orders were placed by key"),
         (mutations.call_then_write, 1, "release acted 2 times"),
         (mutations.too_late_to_reject, 3, "history: place from 'placing' to 'pending', when the order was 'rejected'"),
     ],
+    ids=lambda value: getattr(value, "__name__", None),
 )
 def test_without_a_safeguard_the_search_finds_what_it_prevents_and_with_it_nothing(
     arena: Arena, mutation: Callable[[], Patches], seed: int, sought: str
 ) -> None:
-    """The seeds are those that find it soon; with any other it takes longer."""
+    """The seeds expose it soon; the search goes on where one no longer does: a new step anywhere shifts every story."""
     with mutated(mutation):
-        found = hunt(arena, seed=seed, runs=100, sought=sought, shorten=False)
-    assert found is not None
-    assert str(found).splitlines()[-1].startswith("VIOLATED: ")
+        hunts = (
+            (seed, hunt(arena, seed=seed, runs=30, sought=sought, shorten=False)) for seed in range(seed, seed + 8)
+        )
+        seed, found = next((seed, found) for seed, found in hunts if found)
+    assert any(line.startswith("VIOLATED: ") for line in str(found).splitlines())
     healthy = hunt(arena, seed=seed, runs=5)
     assert healthy is None, healthy
 
@@ -89,6 +92,6 @@ def test_a_worker_that_forgets_that_a_call_may_have_been_made_loses_units(
 
 def test_a_seed_tells_the_same_story_again(arena: Arena) -> None:
     with mutated(mutations.no_idempotency_key):
-        first, again = (hunt(arena, seed=2, runs=20, shorten=False) for _ in range(2))
+        first, again = (hunt(arena, seed=1, runs=30, shorten=False) for _ in range(2))
     assert first is not None
     assert str(first) == str(again)

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "proof.md"
 OPERATIONS = 10_000
 """Interleaved ones."""
+SEARCHES = 2
+"""Processes that search among the interleavings, beside the crash test, which is waiting most of the time."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -61,32 +63,39 @@ def crash_test(mongo_uri: str, directory: Path, *, share: float = 1.0, seed: int
 
 
 @contextmanager
-def interleaving(mongo_uri: str, directory: Path) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Run the interleavings beside what is done meanwhile, in a process of its own, on databases of its own.
+def interleavings(mongo_uri: str, directory: Path) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Run them beside what is done meanwhile, each process by seeds and on databases of its own.
 
-    :returns: a function that waits for their report; it raises RuntimeError where there is none.
+    :returns: a function that waits for their reports; it raises RuntimeError where one is missing.
     """
+    with ExitStack() as stack:
+        running = [stack.enter_context(_interleaving(mongo_uri, directory, number)) for number in range(SEARCHES)]
+        yield lambda: [_report_of(child, path) for child, path in running]
+
+
+@contextmanager
+def _interleaving(mongo_uri: str, directory: Path, number: int) -> Iterator[tuple[Child, Path]]:
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
         "MONGODB_URI": mongo_uri,
-        "MONGODB_DB": "proof_interleave",
+        "MONGODB_DB": f"proof_interleave_{number}",
     }
-    path, log = directory / "interleave.json", directory / "interleave.log"
-    command = [sys.executable, "-m", "tests.proof.interleave", "--operations", str(OPERATIONS), "--report", str(path)]
-
-    def report() -> dict[str, Any]:
-        while child.running:
-            time.sleep(0.1)
-        if not path.exists():
-            raise RuntimeError(log.read_text()[-2000:])
-        return dict(json.loads(path.read_text()))
-
-    child = Child("interleavings", command, log=log)
+    path = directory / f"interleave-{number}.json"
+    arguments = ["--operations", str(OPERATIONS // SEARCHES), "--seed", str(1 + 10_000 * number), "--report", str(path)]
+    command = [sys.executable, "-m", "tests.proof.interleave", *arguments]
+    child = Child("interleavings", command, log=path.with_suffix(".log"))
     try:
-        child.start(environment)
-        yield report
+        yield child.start(environment), path
     finally:
         child.stop()
+
+
+def _report_of(child: Child, path: Path) -> dict[str, Any]:
+    while child.running:
+        time.sleep(0.1)
+    if not path.exists():
+        raise RuntimeError(path.with_suffix(".log").read_text()[-2000:])
+    return dict(json.loads(path.read_text()))
 
 
 Row = tuple[str, int]
@@ -102,15 +111,16 @@ def crash_rows(report: dict[str, Any]) -> list[Row]:
     ]
 
 
-def interleave_rows(report: dict[str, Any]) -> list[Row]:
-    return [
-        ("operations interleaved at random, in one process", report["operations"]),
-        ("runs in which they were", report["runs"]),
-        ("… steps, each by whoever was to go next", report["steps"]),
-        ("… faults", report["faults"]),
-        ("… deaths", report["deaths"]),
-        ("violations", len(report["violations"])),
-    ]
+def interleave_rows(reports: list[dict[str, Any]]) -> list[Row]:
+    names = {
+        "operations": "operations interleaved at random, step by step",
+        "runs": "runs in which they were",
+        "steps": "… steps",
+        "faults": "… faults",
+        "deaths": "… deaths",
+    }
+    total = [(title, sum(report[name] for report in reports)) for name, title in names.items()]
+    return [*total, ("violations", sum(len(report["violations"]) for report in reports))]
 
 
 def chaos_rows(reports: list[dict[str, Any]]) -> list[Row]:
@@ -154,14 +164,14 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo") as mongo:
         directory = Path(name)
-        with interleaving(mongo.uri, directory) as interleaved:
+        with interleavings(mongo.uri, directory) as interleaved:
             crash = crash_test(mongo.uri, directory)
             interleave = interleaved()
         chaos = [run_chaos(mongo.uri, directory / f"chaos-{keys}", keys=keys) for keys in (False, True)]
         kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
         problems = [str(problem) for report in (crash, *kills) for problem in report["violations"]]
         problems += [tell(report) for report in chaos if report["violations"]]
-        problems += [tell_story(violation) for violation in interleave["violations"]]
+        problems += [tell_story(violation) for report in interleave for violation in report["violations"]]
     figures = table([*crash_rows(crash), *interleave_rows(interleave), *chaos_rows(chaos), *kill_rows(kills)])
     page = PAGE.read_text()
     PAGE.write_text(page.partition(BEGIN)[0] + BEGIN + figures + END + page.partition(END)[2])
