@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "proof.md"
 OPERATIONS = 10_000
 """Interleaved ones."""
 SEARCHES = 2
-"""Processes that search among the interleavings, beside the crash test, which is waiting most of the time."""
+"""Processes that search among the interleavings, beside the crash test."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 
 

@@ -84,7 +84,7 @@ class Arena:
         self._run.wrote(actor, attempt)
 
 
-RUNS = 40
+RUNS = 20
 """Runs by one seed."""
 
 
