@@ -35,7 +35,7 @@ check: $(TESTABLE) ## Run every check of the code that is no test
 
 clean: ## Remove the virtual environment and what tools have left; the data in .data stay
 	rm -rf $(VENV) staticfiles htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
-	  .import_linter_cache
+	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +
 
 # Running needs far less than testing, and is up the sooner for it.

@@ -1,28 +1,22 @@
-"""A scheduler decides who goes next: whatever the order of steps, no unit is lost or sold twice.
+"""Hypothesis decides who goes next: whatever the order of steps, no unit is lost or sold twice.
 
-And each safeguard of the product is taken out once, to see that the same search then finds what goes wrong.
+And each safeguard of the product is taken out once, to see that the same search then finds what must go wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from tests.proof.interleave import Arena
-from tests.proof.interleave_mutations import MUTATIONS, mutated
-
-FOUND_BY = {
-    "no_version_guard": 6,
-    "no_lease": 1,
-    "no_guard_on_claims": 37,
-    "no_idempotency_key": 3,
-    "call_then_write": 7,
-    "too_late_to_reject": 39,
-}
-"""A seed that exposed each mutation; the search begins shortly before it, to be short, and goes on where it no longer
-does: another command in a service shifts every story."""
+from tests.proof import interleave_mutations as mutations
+from tests.proof.interleave_actors import placing, settling
+from tests.proof.interleave_arena import Arena
+from tests.proof.interleave_gates import DIE, SEVER
+from tests.proof.interleave_machine import Violated, hunt
+from tests.proof.interleave_mutations import Patches, mutated
+from tests.proof.interleave_run import Run
 
 
 @pytest.fixture
@@ -33,31 +27,84 @@ def arena(running_sandbox: Sandbox, database: Database[dict[str, Any]]) -> Itera
     running_sandbox.control.reset()
 
 
+@pytest.mark.timeout(600)  # for hypothesis to shorten what fails
 def test_whoever_goes_next_and_whoever_dies_every_invariant_holds(arena: Arena) -> None:
-    found = arena.search(range(100, 110))
-    assert found is None, f"seed {found[0]}:\n{found[1]}"
+    found = hunt(arena, seed=1, runs=20)
+    assert found is None, found
+    assert arena.count["operations"] > 200
+    assert arena.count["faults"] > 20
+    assert arena.count["deaths"] > 5
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-def test_without_a_safeguard_the_search_finds_a_violation_and_with_it_none(arena: Arena, name: str) -> None:
-    with mutated(name):
-        found = arena.search(range(FOUND_BY[name] - 1, FOUND_BY[name] + 80))
-    assert found is not None
-    seed, _ = found
-    healthy = arena.search(range(seed - 1, seed + 1))
-    assert healthy is None, f"seed {healthy[0]}:\n{healthy[1]}"
+@pytest.mark.parametrize(
+    ("mutation", "seed", "sought"),
+    [
+        (mutations.no_version_guard, 1, r"history: \w+ from '\w+' to '\w+', when the order was"),
+        (mutations.no_lease, 2, "acted 2 times"),
+        (mutations.no_guard_on_claims, 5, "release acted 2 times"),
+        (mutations.no_idempotency_key, 1, "orders were placed by key"),
+        (mutations.call_then_write, 1, "release acted 2 times"),
+        (mutations.too_late_to_reject, 3, "history: place from 'placing' to 'pending', when the order was 'rejected'"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_without_a_safeguard_the_search_finds_what_it_prevents_and_with_it_nothing(
+    arena: Arena, mutation: Callable[[], Patches], seed: int, sought: str
+) -> None:
+    with mutated(mutation):
+        seed, found = _hunted(arena, seed, sought)
+    assert found.story[0].startswith("the run: inventory honours")
+    assert f"VIOLATED: {found.violations[0]}" in str(found).splitlines()
+    healthy = hunt(arena, seed=seed, runs=5)
+    assert healthy is None, healthy
 
 
-def test_a_seed_tells_the_same_story_again_and_so_do_its_choices(arena: Arena) -> None:
-    first, again = arena.play(35), arena.play(35)
-    assert first.story == again.story
-    assert arena.play(given=first.choices).story == first.story
+def _hunted(arena: Arena, first: int, sought: str) -> tuple[int, Violated]:
+    """Begin with a seed that exposes it soon, and go on where it no longer does: a new step shifts every story."""
+    for seed in range(first, first + 8):
+        if found := hunt(arena, seed=seed, runs=30, sought=sought, shorten=False):
+            return seed, found
+    pytest.fail(f"nothing like {sought!r} was found")
 
 
-def test_what_fails_is_shortened_to_a_story_that_fails_too(arena: Arena) -> None:
-    with mutated("no_idempotency_key"):
-        long = arena.play(FOUND_BY["no_idempotency_key"])
-        short = arena.shortest(long, tries=20)
-    assert any("were placed by key" in violation for violation in short.violations)
-    assert len([choice for choice in short.choices if choice]) < len([choice for choice in long.choices if choice]) / 2
-    assert str(short).splitlines()[-1].startswith("VIOLATED: ")
+def _reserve_repeated_in_vain(run: Run) -> None:
+    """The worker that repeats the call is turned down."""
+    run.advance(run.until(run.start(settling()), "call"), "answers 503")
+
+
+def _claim_of_a_repetition_lost(run: Run) -> None:
+    """The worker that is about to repeat the call loses the database at the answer to its claim."""
+    run.advance(run.until(run.start(settling()), "write", after=True), SEVER)
+
+
+@pytest.mark.parametrize("story", [_reserve_repeated_in_vain, _claim_of_a_repetition_lost])
+def test_a_worker_that_forgets_that_a_call_may_have_been_made_loses_units(
+    arena: Arena, story: Callable[[Run], None]
+) -> None:
+    def violations() -> list[str]:
+        with Run(arena, keys=True) as run:
+            run.complete(settling())  # what was owed before
+            anna = run.until(run.start(placing("anna", 1, 2, None)), "call", after=True)
+            run.advance(anna, DIE)
+            run.let_time_pass(0)
+            story(run)
+            return run.finish()
+
+    with mutated(mutations.no_memory_of_calls):
+        assert violations() == ["inventory holds 4 of product 1, our orders 2"]
+    assert violations() == []
+
+
+def test_a_seed_tells_the_same_story_again(arena: Arena) -> None:
+    with mutated(mutations.no_idempotency_key):
+        first, again = (hunt(arena, seed=1, runs=30, shorten=False) for _ in range(2))
+    assert first is not None
+    assert str(first) == str(again)
+
+
+def test_a_violation_that_does_not_happen_again_is_told_all_the_same(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, wrong = Run.finish, iter([["a unit is gone"]])
+    monkeypatch.setattr(Run, "finish", lambda run: finish(run) + next(wrong, []))
+    assert hunt(arena, seed=1, runs=5, sought="a unit is gone") is not None

@@ -7,7 +7,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from orders_project.children import Child
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.proof.chaos import run as run_chaos
 from tests.proof.chaos import tell
+from tests.proof.interleave import tell as tell_story
 from tests.proof.worker_kill import run_worker_kill
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "proof.md"
+OPERATIONS = 10_000
+"""Interleaved ones."""
+SEARCHES = 2
+"""Processes that search among the interleavings, beside the crash test."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -56,6 +62,42 @@ def crash_test(mongo_uri: str, directory: Path, *, share: float = 1.0, seed: int
     return dict(json.loads(report.read_text()))
 
 
+@contextmanager
+def interleavings(mongo_uri: str, directory: Path) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Run them beside what is done meanwhile, each process by seeds and on databases of its own.
+
+    :returns: a function that waits for their reports; it raises RuntimeError where one is missing.
+    """
+    with ExitStack() as stack:
+        running = [stack.enter_context(_interleaving(mongo_uri, directory, number)) for number in range(SEARCHES)]
+        yield lambda: [_report_of(child, path) for child, path in running]
+
+
+@contextmanager
+def _interleaving(mongo_uri: str, directory: Path, number: int) -> Iterator[tuple[Child, Path]]:
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
+        "MONGODB_URI": mongo_uri,
+        "MONGODB_DB": f"proof_interleave_{number}",
+    }
+    path = directory / f"interleave-{number}.json"
+    arguments = ["--operations", str(OPERATIONS // SEARCHES), "--seed", str(1 + 10_000 * number), "--report", str(path)]
+    command = [sys.executable, "-m", "tests.proof.interleave", *arguments]
+    child = Child("interleavings", command, log=path.with_suffix(".log"))
+    try:
+        yield child.start(environment), path
+    finally:
+        child.stop()
+
+
+def _report_of(child: Child, path: Path) -> dict[str, Any]:
+    while child.running:
+        time.sleep(0.1)
+    if not path.exists():
+        raise RuntimeError(path.with_suffix(".log").read_text()[-2000:])
+    return dict(json.loads(path.read_text()))
+
+
 Row = tuple[str, int]
 
 
@@ -67,6 +109,18 @@ def crash_rows(report: dict[str, Any]) -> list[Row]:
         ("lines whose outcome nobody could know, settled by a person", report["unknown"]),
         ("violations", len(report["violations"])),
     ]
+
+
+def interleave_rows(reports: list[dict[str, Any]]) -> list[Row]:
+    names = {
+        "operations": "operations interleaved at random, step by step",
+        "runs": "runs in which they were",
+        "steps": "… steps",
+        "faults": "… faults",
+        "deaths": "… deaths",
+    }
+    total = [(title, sum(report[name] for report in reports)) for name, title in names.items()]
+    return [*total, ("violations", sum(len(report["violations"]) for report in reports))]
 
 
 def chaos_rows(reports: list[dict[str, Any]]) -> list[Row]:
@@ -110,12 +164,15 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo") as mongo:
         directory = Path(name)
-        crash = crash_test(mongo.uri, directory)
+        with interleavings(mongo.uri, directory) as interleaved:
+            crash = crash_test(mongo.uri, directory)
+            interleave = interleaved()
         chaos = [run_chaos(mongo.uri, directory / f"chaos-{keys}", keys=keys) for keys in (False, True)]
         kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
         problems = [str(problem) for report in (crash, *kills) for problem in report["violations"]]
         problems += [tell(report) for report in chaos if report["violations"]]
-    figures = table([*crash_rows(crash), *chaos_rows(chaos), *kill_rows(kills)])
+        problems += [tell_story(violation) for report in interleave for violation in report["violations"]]
+    figures = table([*crash_rows(crash), *interleave_rows(interleave), *chaos_rows(chaos), *kill_rows(kills)])
     page = PAGE.read_text()
     PAGE.write_text(page.partition(BEGIN)[0] + BEGIN + figures + END + page.partition(END)[2])
     sys.stdout.write(f"{figures}{time.monotonic() - began:.0f} s\n")

@@ -1,14 +1,14 @@
-"""Who takes part in an interleaved run, and what each of them does there."""
+"""What people and workers do in an interleaved run, and what they find there at its beginning."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any, Protocol
 
 from bson import Decimal128, ObjectId
 from django.utils import timezone
+from hypothesis import strategies as st
 
 from orders.models import Address, Item
 from orders.models.machine import edges, edges_from
@@ -19,7 +19,6 @@ from orders.services.acts import Act
 from orders.services.resolution import resolve_line
 from orders.services.settlement import settle_due
 from tests.proof.checks import Ledger
-from tests.proof.interleave_choices import Choices
 
 Document = dict[str, Any]
 PRODUCTS = ("aaaaaaaaaaaaaaaaaaaaaaa1", "aaaaaaaaaaaaaaaaaaaaaaa2")
@@ -33,7 +32,6 @@ ONWARDS = {"pending": "pay", "paid": "start_processing", "processing": "ship", "
 class Stage(Protocol):
     """What an operation may know of the run that it is part of."""
 
-    choices: Choices
     told: list[ObjectId]
 
     def ledger(self) -> Ledger: ...
@@ -46,56 +44,25 @@ class Stage(Protocol):
 
 @dataclass(eq=False)
 class Operation:
-    """One thing that one actor does.
+    """One thing that somebody does, once.
 
     :ivar over: nobody will call inventory on its behalf any more: it ended, or its process died.
     :ivar severed: how often it lost the database.
     """
 
+    who: str
     title: str
-    work: Callable[[Stage], str]
-    over: bool = False
-    severed: int = 0
+    work: Callable[[Stage], str] = field(repr=False)
+    over: bool = field(default=False, repr=False)
+    severed: int = field(default=0, repr=False)
 
 
-@dataclass
-class Role:
-    name: str
-    duties: list[Operation] = field(default_factory=list)
-
-
-def cast(choices: Choices) -> list[Role]:
-    """Who is there, and what they mean to do; Anna sends her order from two windows at once."""
-    anna = _placing("anna", "anna-1", choices)
-    bert = _placing("bert", "bert-1" if choices.pick(2) else None, choices)
-    clerks = [[_changing(choices) for _ in range(3)] for _ in range(2)]
-    return [
-        Role("anna", [anna()]),
-        Role("anna's other window", [anna(), _cancelling("anna")]),
-        Role("bert", [bert(), _cancelling("bert") if choices.pick(2) else bert()]),
-        Role("clerk", clerks[0]),
-        Role("other clerk", clerks[1]),
-        Role("worker", [_settling() for _ in range(3)]),
-        Role("other worker", [_settling() for _ in range(3)]),
-        Role("keeper", [Operation("looks into the warehouse", _resolve) for _ in range(2)]),
-    ]
-
-
-def remaining(roles: list[Role], without: frozenset[int]) -> list[Role]:
-    """The roles without some of their operations, given by number over all; who has none left stays away."""
-    numbers = count()
-    kept = [Role(role.name, [duty for duty in role.duties if next(numbers) not in without]) for role in roles]
-    return [role for role in kept if role.duties]
-
-
-def _placing(customer: str, key: str | None, choices: Choices) -> Callable[[], Operation]:
-    product, quantity = PRODUCTS[choices.pick(2)], 1 + choices.pick(3)
-
+def placing(customer: str, product: int, quantity: int, key: str | None) -> Operation:
     def place(stage: Stage) -> str:
         address = Address(line1="1 Long Street", line2=key or "", city="X", postal_code="1", country="Y")
         placed = placement.place_order(
             user_id=CUSTOMERS[customer],
-            items=[Item(product_id=product, quantity=quantity, price=PRICE)],
+            items=[Item(product_id=PRODUCTS[product - 1], quantity=quantity, price=PRICE)],
             shipping_address=address,
             act=Act(access.customer(CUSTOMERS[customer]), timezone.now()),
             idempotency_key=key,
@@ -103,10 +70,10 @@ def _placing(customer: str, key: str | None, choices: Choices) -> Callable[[], O
         stage.told.append(placed.order["_id"])
         return f"{stage.name(placed.order['_id'])} {'replayed' if placed.replayed else 'placed'}"
 
-    return lambda: Operation(f"places {quantity} of product {product[-1]} by key {key}", place)
+    return Operation(customer, f"places {quantity} of product {product} by key {key}", place)
 
 
-def _cancelling(customer: str) -> Operation:
+def cancelling(customer: str) -> Operation:
     def cancel(stage: Stage) -> str:
         mine = {"user_id": CUSTOMERS[customer], "status": {"$in": list(PUBLIC_STATUSES)}}
         found = orders().find(mine, {"_id": 1}).sort("_id", -1).to_list(1)
@@ -115,23 +82,23 @@ def _cancelling(customer: str) -> Operation:
         act = Act(access.customer(CUSTOMERS[customer]), timezone.now())
         return _change(stage, found[0]["_id"], "cancel", act)
 
-    return Operation("cancels", cancel)
+    return Operation(customer, "cancels the latest order", cancel)
 
 
-def _changing(choices: Choices) -> Operation:
-    wish = ("onwards", "onwards", "cancel", "refund")[choices.pick(4)]
+def changing(wish: str, which: int) -> Operation:
+    """Staff take one of the orders that are there `onwards`, or `cancel` or `refund` it."""
 
     def change(stage: Stage) -> str:
         public = {"status": {"$in": list(PUBLIC_STATUSES)}}
         found = orders().find(public, {"status": 1}).sort("_id", 1).to_list()
-        order = found[stage.choices.pick(len(found))]
+        order = found[which % len(found)]
         transition = ONWARDS.get(order["status"], "") if wish == "onwards" else wish
         if transition not in {edge.name for edge in edges_from(order["status"])}:
             return f"{stage.name(order['_id'])} is {order['status']}"
         act = Act(access.admin("boss"), timezone.now(), "because")
         return _change(stage, order["_id"], transition, act)
 
-    return Operation(f"takes an order {wish}" if wish == "onwards" else f"{wish}s an order", change)
+    return Operation("clerk", f"takes an order {wish}" if wish == "onwards" else f"{wish}s an order", change)
 
 
 def _change(stage: Stage, order_id: ObjectId, transition: str, act: Act) -> str:
@@ -139,27 +106,40 @@ def _change(stage: Stage, order_id: ObjectId, transition: str, act: Act) -> str:
     return f"{stage.name(order_id)} is {changed['status']}"
 
 
-def _settling() -> Operation:
+def settling() -> Operation:
     def settle(stage: Stage) -> str:
         done = settle_due(actor=access.system("settle_stock", via="worker"), limit=10)
         return f"settled {done.orders}" + (f", failed {done.failed}" if done.failed else "")
 
-    return Operation("settles what is due", settle)
+    return Operation("worker", "settles what is due", settle)
 
 
-def _resolve(stage: Stage) -> str:
-    """Settle unknown lines by what is true, as far as the truth cannot change any more."""
-    settled = []
-    for order in orders().find({"items.stock.state": LineState.UNKNOWN.value}).sort("_id", 1).to_list():
-        stock = order["items"][0]["stock"]
-        call = stock["call"]
-        if not stage.under_way(f"{order['_id']}:0:{call}"):
-            # Looked at after the order was: before, the call may not have been made.
-            happened = stage.ledger().happened(order["_id"], 0, call)
-            act = Act(access.admin("keeper"), timezone.now(), "looked into the warehouse")
-            resolve_line(order_id=order["_id"], line=0, happened=happened, act=act, expected_attempts=stock["attempts"])
-            settled.append(f"{stage.name(order['_id'])}: {call} {'happened' if happened else 'did not happen'}")
-    return "; ".join(settled) or "nothing is unknown"
+def resolving() -> Operation:
+    """A person settles unknown lines by what is true, as far as the truth cannot change any more."""
+
+    def resolve(stage: Stage) -> str:
+        settled = []
+        for order in orders().find({"items.stock.state": LineState.UNKNOWN.value}).sort("_id", 1).to_list():
+            stock = order["items"][0]["stock"]
+            call, attempts = stock["call"], stock["attempts"]
+            if not stage.under_way(f"{order['_id']}:0:{call}"):
+                # Looked at after the order was: before, the call may not have been made.
+                happened = stage.ledger().happened(order["_id"], 0, call)
+                act = Act(access.admin("keeper"), timezone.now(), "looked into the warehouse")
+                resolve_line(order_id=order["_id"], line=0, happened=happened, act=act, expected_attempts=attempts)
+                settled.append(f"{stage.name(order['_id'])}: {call} {'happened' if happened else 'did not happen'}")
+        return "; ".join(settled) or "nothing is unknown"
+
+    return Operation("keeper", "looks into the warehouse", resolve)
+
+
+REQUESTS = (("anna", 1, 2, "anna-1"), ("bert", 1, 3, "bert-1"), ("bert", 2, 1, None), ("anna", 2, 3, "anna-2"))
+"""What is ordered: customer, product, quantity, idempotency key. Who orders it again sends the same key."""
+SETTLING = st.builds(settling)
+PLACING = st.sampled_from(REQUESTS).map(lambda request: placing(*request))
+CHANGING = st.builds(changing, st.sampled_from(("onwards", "onwards", "cancel", "refund")), st.integers(0, 3))
+CANCELLING = st.builds(cancelling, st.sampled_from(tuple(CUSTOMERS)))
+OPERATIONS = st.one_of(SETTLING, SETTLING, PLACING, CHANGING, CHANGING, CANCELLING, st.builds(resolving))
 
 
 def earlier_orders() -> list[Document]:

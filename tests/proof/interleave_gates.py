@@ -7,7 +7,7 @@ nothing that is done depends on who reads first. Whoever lets an actor go on say
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from pymongo.collection import Collection
 from pymongo.errors import NetworkTimeout
 
 from integrations import transport
-from tests.proof.interleave_actors import Operation, Role
+from tests.proof.interleave_actors import Operation
 from tests.proof.steps import QUIET
 
 PATIENCE = 30.0
@@ -42,7 +42,8 @@ class Severed(BaseException):
 class Step:
     """Where an actor stands.
 
-    :ivar kind: `begin`, `read`, `write`, `call` or `end`.
+    :ivar kind: `read`, `write` or `call`.
+    :ivar after: it has been taken, and its answer is about to arrive.
     :ivar key: the call's idempotency key.
     """
 
@@ -55,16 +56,19 @@ class Step:
 
 
 class Actor(threading.Thread):
-    """One thread that takes its role's operations one after the other, each step when it is let."""
+    """One thread that carries an operation out, each step when it is let.
 
-    def __init__(self, role: Role, stage: Any, client: "MongoClient[Any]") -> None:
-        super().__init__(name=role.name, daemon=True)
-        self._role, self._stage, self._client = role, stage, client
+    :ivar at: the step that it is about to take; None before the first and after the last.
+    """
+
+    def __init__(self, name: str, operation: Operation, stage: Any, client: "MongoClient[Any]") -> None:
+        super().__init__(name=name, daemon=True)
+        self.operation = operation
+        self._stage, self._client = stage, client
         self._go, self._arrived = threading.Semaphore(0), threading.Semaphore(0)
         self._verdict = GO
         self.at: Step | None = None
-        self.operation: Operation = role.duties[0]
-        self.dead = False
+        self._dead = False
 
     def advance(self, verdict: str = GO) -> bool:
         """Let it go on to its next step. :returns: False where it did not come to one: it is stuck."""
@@ -77,13 +81,13 @@ class Actor(threading.Thread):
 
     def reach(self, step: Step) -> str:
         """Stop here, in the actor's own thread, and return what is to become of the step."""
-        if self.dead:
+        if self._dead:
             raise Killed
         self.at = step
         self._arrived.release()
         self._go.acquire()
         if self._verdict == DIE:
-            self.dead = True
+            self._dead = True
             raise Killed
         if self._verdict == SEVER:
             self.operation.severed += 1
@@ -93,14 +97,9 @@ class Actor(threading.Thread):
     def run(self) -> None:
         acting.set(self)
         connection.database = self._client[connection.settings_dict["NAME"]]
-        for operation in self._role.duties:
-            self.operation = operation
-            try:
-                self.reach(Step(self.operation.title, "begin"))
-                self._stage.perform(self)
-            except Killed:
-                self.dead = False
-            operation.over = True
+        with suppress(Killed):
+            self._stage.perform(self)
+        self.operation.over = True
         self.at = None
         self._arrived.release()
 

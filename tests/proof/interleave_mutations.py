@@ -1,7 +1,7 @@
 """The product with one safeguard taken out: a proof that does not notice it proves nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -97,22 +97,16 @@ def too_late_to_reject() -> Patches:
     return {(placement, "guarded_write"): unguarded}
 
 
-MUTATIONS: dict[str, Callable[[], Patches]] = {
-    mutation.__name__: mutation
-    for mutation in (
-        *(no_version_guard, no_lease, no_guard_on_claims, no_idempotency_key, call_then_write, too_late_to_reject),
-    )
-}
+def no_memory_of_calls() -> Patches:
+    """A worker forgets that an attempt that has expired may have made its call."""
+    return {(settlement, "frozenset"): lambda _indexes: frozenset()}
 
 
 @contextmanager
-def mutated(name: str) -> Iterator[None]:
+def mutated(mutation: Callable[[], Patches]) -> Iterator[None]:
     """The product under one mutation."""
-    patches = [patch.object(module, attribute, value) for (module, attribute), value in MUTATIONS[name]().items()]
-    for one in patches:
-        one.start()
-    try:
+    with ExitStack() as stack:
+        for (module, attribute), value in mutation().items():
+            # `create` for what is a builtin in the module.
+            stack.enter_context(patch.object(module, attribute, value, create=attribute == "frozenset"))
         yield
-    finally:
-        for one in reversed(patches):
-            one.stop()

@@ -1,10 +1,9 @@
-"""One interleaved run: a scheduler decides at every step who goes next, and what becomes of it."""
+"""One interleaved run: what can happen in it, what it comes to, and its story."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
@@ -19,114 +18,138 @@ from orders.services.acts import Act
 from orders.services.errors import OrderError
 from orders.services.settlement import settle_due
 from tests.proof import checks
-from tests.proof.interleave_actors import Operation, cast, remaining
-from tests.proof.interleave_choices import Choices
+from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_end import problems_at_the_end, problems_of_orders
 from tests.proof.interleave_gates import DIE, GO, SEVER, Actor, Step
+from tests.proof.interleave_later import Later
 
 if TYPE_CHECKING:
-    from tests.proof.interleave import Arena
+    from tests.proof.interleave_arena import Arena
 
-Document = dict[str, Any]
-STATUSES = {"answers 400": 400, "answers 500": 500, "answers 503": 503}
+STATUSES = {"answers 503": 503, "answers 500": 500, "answers 400": 400}
 DROPS = {"is dropped after acting": "drop_after", "is dropped before acting": "drop_before"}
 LATE = "is delayed, and given up"
 FATES = (*STATUSES, *DROPS, LATE)
+"""What a call can meet."""
 
 
-@dataclass
-class Result:
-    """What came of one run.
+class Run:
+    """Actors at the same few orders; whoever holds the run says who takes a step, and what becomes of it.
 
-    :ivar without: numbers of the operations that were left out of it.
-    :ivar violations: in plain words; empty where everything held.
+    :ivar told: the orders of which somebody was told that they are placed.
     :ivar story: what happened, as `actor: step`.
+    :ivar violations: in plain words; empty where everything held.
     """
 
-    choices: list[int]
-    keys: bool
-    without: frozenset[int] = frozenset()
-    story: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-    count: Counter[str] = field(default_factory=Counter)
+    def __init__(self, arena: "Arena", *, keys: bool) -> None:
+        self.told: list[ObjectId] = []
+        self.story: list[str] = []
+        self.violations: list[str] = []
+        self.count: Counter[str] = Counter()
+        self._arena, self._keys = arena, keys
+        self._actors: list[Actor] = []
+        self._stuck = False
+        self._later = Later(arena.keys, self._tell, self.name)
+        self._names: dict[ObjectId, str] = {}
+        self._left = {DIE: 2, SEVER: 2}
+
+    def __enter__(self) -> "Run":
+        self._arena.prepare(keys=self._keys)
+        with ExitStack() as stack:
+            stack.enter_context(override_settings(INVENTORY_HONOURS_IDEMPOTENCY_KEY=self._keys))
+            stack.enter_context(self._arena.listening(self))
+            self._exit = stack.pop_all()
+        self._tell("the run", f"inventory honours {'' if self._keys else 'no '}idempotency keys")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    # --- what may happen -------------------------------------------------------------------------------------------
+
+    def start(self, operation: Operation) -> Actor:
+        """Have somebody begin something, and come to the first step of it."""
+        number = 1 + sum(actor.operation.who == operation.who for actor in self._actors)
+        actor = Actor(f"{operation.who} ({number})", operation, self, self._arena.client)
+        self._actors.append(actor)
+        self.count["operations"] += 1
+        self._tell(actor.name, f"begins: {operation.title}")
+        self._let(actor, GO)
+        return actor
+
+    def advance(self, actor: Actor, verdict: str = GO) -> None:
+        """Have somebody take the step at which he stands, if he stands at one.
+
+        :param verdict: GO, DIE, SEVER or one of FATES; GO is what happens where another makes no sense.
+        """
+        step = actor.at
+        if step is None or self._stuck:
+            return
+        verdict = self._sensible(step, verdict)
+        where = f" ({self.name(step.order_id)})" if step.order_id else ""
+        moment = ("answer to " if step.after else "calls ") if step.kind == "call" else "after " * step.after
+        fate = "" if verdict == GO else f": {verdict}"
+        self._tell(actor.name, f"{moment}{step.name}{where}{fate}")
+        self.count["deaths"] += verdict == DIE
+        self.count["faults"] += verdict not in (GO, DIE)
+        self.count["steps"] += 1
+        self._let(actor, verdict)
+
+    def until(self, actor: Actor, kind: str, *, after: bool = False) -> Actor:
+        """Have somebody go on until he stands before, or after, a step of a kind, or is done."""
+        while actor.at and (actor.at.kind, actor.at.after) != (kind, after) and not self._stuck:
+            self.advance(actor)
+        return actor
+
+    def complete(self, operation: Operation) -> None:
+        """Have somebody do something from its beginning to its end."""
+        self._end(self.start(operation))
+
+    def deliver(self, which: int) -> None:
+        """Have one of the calls that were given up arrive at inventory, if there is any."""
+        if late := self._later.calls:
+            self._later.deliver(late[which % len(late)])
+
+    def let_time_pass(self, which: int) -> None:
+        """Have a lease or a wait come to its end, if there is any that could."""
+        if lapsing := list(self._later.lapsing()):
+            lapsing[which % len(lapsing)]()
+
+    def finish(self) -> list[str]:
+        """Have everybody come to an end without further trouble, and everything recover. :returns: what is wrong."""
+        for actor in self._actors:
+            self._end(actor)
+        if not self._stuck:
+            self._recover()
+            self._examine()
+            for problem in problems_at_the_end(self.ledger(), self.told, self.name):
+                self._violation(problem)
+        return self.violations
 
     def __str__(self) -> str:
         return "\n".join([*self.story, *(f"VIOLATED: {violation}" for violation in self.violations)])
 
+    # --- how it happens --------------------------------------------------------------------------------------------
 
-class Run:
-    """One run of all actors, its recovery, and the examination of what is left."""
+    def _end(self, actor: Actor) -> None:
+        while actor.at and not self._stuck:
+            self.advance(actor)
 
-    def __init__(
-        self, arena: "Arena", choices: Choices, *, faults: bool, without: frozenset[int] = frozenset()
-    ) -> None:
-        self.choices = choices
-        self.told: list[ObjectId] = []
-        self._arena, self._faults = arena, faults
-        self._keys = bool(choices.pick(2))
-        self.result = Result(choices.taken, self._keys, without)
-        self._holders: dict[str, Operation] = {}
-        self._answered: set[tuple[object, ...]] = set()
-        self._late: list[tuple[Operation, Step, Callable[[], Any]]] = []
-        self._names: dict[ObjectId, str] = {}
-        self._past = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
-        self._deaths = self._severings = 2
-        self._actors = [Actor(role, self, arena.client) for role in remaining(cast(choices), without)]
+    def _let(self, actor: Actor, verdict: str) -> None:
+        if not actor.advance(verdict):
+            self._stuck = True
+            self._violation(f"{actor.name} is stuck")
 
-    def play(self) -> Result:
-        """Run everything to its end; what the actors do meanwhile is decided here."""
-        self._arena.prepare(keys=self._keys)
-        with override_settings(INVENTORY_HONOURS_IDEMPOTENCY_KEY=self._keys), self._arena.listening(self):
-            self._tell("the run", f"inventory honours {'' if self._keys else 'no '}idempotency keys")
-            if all(actor.advance() for actor in self._actors) and self._schedule():
-                self._recover()
-                self._examine_all()
-            else:
-                self._violation("somebody is stuck")
-        return self.result
-
-    # --- the scheduler ---------------------------------------------------------------------------------------------
-
-    def _schedule(self) -> bool:
-        last = next(iter(self._actors), None)
-        while waiting := [actor for actor in self._actors if actor.at]:
-            if self._late and self.choices.chance(10):
-                self._deliver(self._late[self.choices.pick(len(self._late))])
-            if self.choices.chance(8):
-                self._let_time_pass()
-            if last is None or last not in waiting or self.choices.chance(60):
-                last = waiting[self.choices.pick(len(waiting))]
-            if not self._advance(last):
-                return False
-        return True
-
-    def _advance(self, actor: Actor) -> bool:
-        step = actor.at
-        assert step is not None
-        verdict = self._verdict_on(step)
-        where = f" ({self.name(step.order_id)})" if step.order_id else ""
-        moment = {"begin": "begins: ", "call": "answer to " if step.after else "calls "}.get(step.kind, "")
-        moment = moment or ("after " if step.after else "")
-        fate = "" if verdict == GO else f": {verdict}"
-        self._tell(actor.name, f"{moment}{step.name}{where}{fate}")
-        self.result.count["deaths"] += verdict == DIE
-        self.result.count["faults"] += verdict not in (GO, DIE)
-        self.result.count["steps"] += 1
-        return actor.advance(verdict)
-
-    def _verdict_on(self, step: Step) -> str:
-        if step.kind == "begin" or not self._faults:
+    def _sensible(self, step: Step, verdict: str) -> str:
+        if verdict in FATES:
+            possible = (
+                step.kind == "call" and not step.after and (STATUSES.get(verdict) != 400 or self._may_refuse(step))
+            )
+            return verdict if possible else GO
+        if verdict == GO or not self._left[verdict] or (verdict == SEVER and step.kind != "write"):
             return GO
-        if self._deaths and self.choices.chance(4):
-            self._deaths -= 1
-            return DIE
-        if step.kind == "write" and self._severings and self.choices.chance(4):
-            self._severings -= 1
-            return SEVER
-        if step.kind == "call" and not step.after and self.choices.chance(30):
-            fates = [fate for fate in FATES if STATUSES.get(fate) != 400 or self._may_refuse(step)]
-            return fates[self.choices.pick(len(fates))]
-        return GO
+        self._left[verdict] -= 1
+        return verdict
 
     def _may_refuse(self, step: Step) -> bool:
         """A peer that has carried a call out and refuses its repetition would be lying, and that is not promised."""
@@ -134,9 +157,9 @@ class Run:
         return not self.ledger().happened(order_id, int(line), call)
 
     def strike(self, actor: Actor, step: Step, verdict: str, call: Callable[[], Any]) -> Any:
-        """Make a call, with what the scheduler has in mind for it."""
+        """Make a call that meets its fate."""
         if verdict == LATE:
-            self._late.append((actor.operation, step, call))
+            self._later.calls.append((actor.operation, step, call))
             raise Lost("no complete answer: it took too long")
         if verdict != GO:
             kind = DROPS.get(verdict, "status")
@@ -144,61 +167,14 @@ class Run:
             self._arena.control.fault(step.name, kind, product_id=step.product_id, times=1, **options)
         reply = call()
         if reply.succeeded:
-            held = [attempt for attempt, holder in self._holders.items() if holder is actor.operation]
-            self._answered |= {(step.order_id, step.name, attempt) for attempt in held}
+            self._later.answered(actor.operation, step)
         return reply
-
-    def _deliver(self, late: tuple[Operation, Step, Callable[[], Any]]) -> None:
-        self._late.remove(late)
-        self._tell("the network", f"delivers {late[1].name} ({self.name(late[1].order_id)}) at last")
-        with suppress(Lost):
-            late[2]()
-
-    def _let_time_pass(self) -> None:
-        if lapsing := list(self._lapsing()):
-            lapsing[self.choices.pick(len(lapsing))]()
-
-    def _lapsing(self) -> Iterator[Callable[[], None]]:
-        """What could lapse now: retries, and leases under which no call will be made any more.
-
-        Their holder is gone, or he has his answer, and will find that he comes too late to write it down.
-        """
-        now = datetime.now(UTC).replace(tzinfo=None)
-        for order in orders().find({"stock_due_at": {"$gt": now}}).sort("_id", 1).to_list():
-            held = [item["stock"]["attempt"]["id"] for item in order["items"] if item["stock"].get("attempt")]
-            answered = (order["_id"], order["items"][0]["stock"].get("call"), *held) in self._answered
-            if answered or self._abandoned(held):
-                yield lambda order=order, held=held: self._lapse(order, held)
-        for key in self._arena.keys.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
-            if self._abandoned([key["attempt"]]):
-                yield lambda key=key: self._lapse_key(key)
-
-    def _abandoned(self, attempts: Iterable[str]) -> bool:
-        return all(self._holders[attempt].over for attempt in attempts)
-
-    def _lapse(self, order: Document, held: list[str]) -> None:
-        # What was sent under a lease has arrived, or never will, by the time the lease ends.
-        for late in [late for late in self._late if late[0] in {self._holders[attempt] for attempt in held}]:
-            self._deliver(late)
-        self._tell("time", f"passes: {self.name(order['_id'])} is due")
-        past = self._earlier()
-        ends = {f"items.{i}.stock.attempt.until": past for i, item in enumerate(order["items"]) if held}
-        orders().update_one({"_id": order["_id"]}, {"$set": {"stock_due_at": past, **ends}})
-
-    def _lapse_key(self, key: Document) -> None:
-        self._tell("time", "passes: an idempotency key lapses")
-        self._arena.keys.update_one({"_id": key["_id"]}, {"$set": {"until": self._earlier()}})
-
-    def _earlier(self) -> datetime:
-        self._past += timedelta(milliseconds=1)
-        return self._past
 
     # --- what the actors are told ----------------------------------------------------------------------------------
 
     def perform(self, actor: Actor) -> None:
         """Carry out the actor's operation, in its thread."""
         operation = actor.operation
-        self.result.count["operations"] += 1
         try:
             answer = operation.work(self)
             if "failed" in answer and not operation.severed:
@@ -216,19 +192,19 @@ class Run:
 
     def wrote(self, actor: Actor, attempt: str) -> None:
         """Remember on whose behalf an attempt is taken."""
-        self._holders.setdefault(attempt, actor.operation)
+        self._later.holders.setdefault(attempt, actor.operation)
 
     def ledger(self) -> checks.Ledger:
         return checks.Ledger(self._arena.control.room.movements.database)
 
     def under_way(self, key: str) -> bool:
-        return any(step.key == key for _, step, _ in self._late)
+        return any(step.key == key for _, step, _ in self._later.calls)
 
     def name(self, order_id: ObjectId | None) -> str:
         return self._names.setdefault(order_id, f"order {len(self._names) + 1}") if order_id else ""
 
     def _tell(self, who: str, what: str) -> None:
-        self.result.story.append(f"{who}: {what}")
+        self.story.append(f"{who}: {what}")
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -236,8 +212,8 @@ class Run:
         self._tell("everybody", "is done; recovery")
         self._arena.control.clear_faults()
         self._examine()
-        for late in list(self._late):
-            self._deliver(late)
+        for late in list(self._later.calls):
+            self._later.deliver(late)
         self._settle_all()
         keeper = Act(access.admin("keeper"), datetime.now(UTC), "looked into the warehouse")
         checks.settle_by_truth(orders().find().to_list(), self.ledger(), keeper)
@@ -245,7 +221,7 @@ class Run:
 
     def _settle_all(self) -> None:
         for _ in range(10):
-            for lapse in list(self._lapsing()):
+            for lapse in list(self._later.lapsing()):
                 lapse()
             settle_due(actor=access.system("settle_stock", via="worker"), limit=100)
             if orders().find_one({"stock_due_at": {"$exists": True}}, {"_id": 1}) is None:
@@ -255,11 +231,6 @@ class Run:
         for problem in problems_of_orders(self.name):
             self._violation(problem)
 
-    def _examine_all(self) -> None:
-        self._examine()
-        for problem in problems_at_the_end(self.ledger(), self.told, self.name):
-            self._violation(problem)
-
     def _violation(self, problem: str) -> None:
-        if problem not in self.result.violations:
-            self.result.violations.append(problem)
+        if problem not in self.violations:
+            self.violations.append(problem)

@@ -1,7 +1,5 @@
 """`manage.py expire_unpaid_orders`: cancel what nobody pays."""
 
-import signal
-import threading
 import time
 from argparse import ArgumentParser
 from typing import Any
@@ -11,6 +9,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.selection import positive
+from orders.management.stopping import stop_when_told
 from orders.services.access import system
 from orders.services.acts import Act
 from orders.services.expiry import Expiry, expire_unpaid, reason
@@ -29,9 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=positive, default=100_000, help="at most so many orders (default 100000)")
 
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stop_when_told()
         act = Act(system("expire_unpaid_orders", via="command"), timezone.now(), reason())
         last = time.monotonic()
 

@@ -1,8 +1,6 @@
 """`manage.py settle_stock`: finish what orders owe inventory."""
 
 import logging
-import signal
-import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.selection import positive
+from orders.management.stopping import stop_when_told
 from orders.services.access import system
 from orders.services.acts import Act
 from orders.services.expiry import expire_unpaid, reason
@@ -35,9 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--limit", type=positive, default=100, help="orders to take in one pass (default 100)")
 
     def handle(self, *args: Any, loop: bool, limit: int, **options: Any) -> None:
-        actor, stop = system("settle_stock", via="worker"), threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        actor, stop = system("settle_stock", via="worker"), stop_when_told()
         if not loop:
             done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
             self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")

@@ -1,0 +1,110 @@
+"""Where interleaved runs take place, one after the other, and the search among them.
+
+Everything is real but time: mongod, the peers over HTTP, the services. One actor moves at a time, so a run is nothing
+but what was decided in it. A lease lapses only where that is decided, and only when nobody is left to call under it.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from django.test.utils import override_settings
+from pymongo import MongoClient
+
+from integrations import http
+from integrations.sandbox import Sandbox
+from orders.models.writes import orders
+from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
+from tests.proof.interleave_gates import Actor, Listener, gates
+from tests.proof.interleave_machine import hunt
+from tests.proof.interleave_run import Run
+
+Document = dict[str, Any]
+
+
+class Arena:
+    """Where runs take place, one after the other: the database, the sandbox, and a client for the actors.
+
+    :ivar count: what was done in all of them.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.control = sandbox.control
+        self.count: Counter[str] = Counter()
+        self._run: Run | None = None
+
+    def __enter__(self) -> "Arena":
+        options = connection.get_connection_params() | {"timeoutMS": 60_000}
+        self.client: MongoClient[Document] = MongoClient(**options, event_listeners=[Listener(self._wrote)])
+        self.keys = connection.database["idempotency_keys"]
+        self._settings = override_settings(**TIMES)
+        self._settings.enable()
+        http.reset()
+        for user_id in (1, 2):
+            self.control.put_user(user_id, email="a@example.com", full_name="Somebody")
+        logging.disable(logging.CRITICAL)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.disable(logging.NOTSET)
+        self._settings.disable()
+        self.client.close()
+        http.reset()
+
+    def prepare(self, *, keys: bool) -> None:
+        """Put everything back as it was before the first run."""
+        self.control.honour_keys(keys)
+        self.control.clear_faults()
+        self.keys.delete_many({})
+        self.control.room.movements.delete_many({})
+        orders().delete_many({})
+        earlier = earlier_orders()
+        orders().insert_many(earlier)
+        held: Counter[str] = Counter()
+        for order in earlier:
+            held[order["items"][0]["product_id"]] += order["items"][0]["quantity"]
+        for product, units in zip(PRODUCTS, UNITS, strict=True):
+            available = units - held[product]
+            self.control.put_product(product, name="P", price=PRICE, available=available, reserved=held[product])
+        self.control.room.movements.insert_many(
+            {"key": f"{order['_id']}:0:reserve", "quantity": order["items"][0]["quantity"]} for order in earlier
+        )
+
+    @contextmanager
+    def listening(self, run: Run) -> Iterator[None]:
+        self._run = run
+        with gates(run.strike):
+            yield
+
+    def _wrote(self, actor: Actor, attempt: str) -> None:
+        assert self._run is not None
+        self._run.wrote(actor, attempt)
+
+
+RUNS = 20
+"""Runs by one seed."""
+
+
+def search(operations: int, seed: int) -> dict[str, Any]:
+    """Carry out at least so many operations, in a process of its own whose Django is set up; JSON-ready.
+
+    :param seed: the first; each following `RUNS` runs have the next.
+    :returns: operations, runs, steps, faults, deaths, and violations: the seed, what was violated, and the story of the
+        shortest run found that fails. The search ends with the first.
+    """
+    client = connection.database.client
+    name = f"{connection.settings_dict['NAME']}_sandbox"
+    violations = []
+    with Sandbox(client[name]) as sandbox:
+        urls = {f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")}
+        with override_settings(**urls), Arena(sandbox) as arena:
+            while arena.count["operations"] < operations and not violations:
+                if found := hunt(arena, seed=seed, runs=RUNS):
+                    violations.append({"seed": seed, "violations": found.violations, "story": found.story})
+                seed += 1
+    client.drop_database(name)
+    names = ("operations", "runs", "steps", "faults", "deaths")
+    return {name: arena.count[name] for name in names} | {"violations": violations}

@@ -1,0 +1,81 @@
+"""What is still to come in an interleaved run: calls that arrive late, and leases that lapse."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from pymongo.collection import Collection
+
+from integrations.transport import Lost
+from orders.models.writes import orders
+from tests.proof.interleave_actors import Operation
+from tests.proof.interleave_gates import Step
+
+Document = dict[str, Any]
+LateCall = tuple[Operation, Step, Callable[[], Any]]
+
+
+class Later:
+    """Knows who holds which attempt, and so what may lapse.
+
+    :ivar calls: those whose callers have given them up, and that may still arrive.
+    :ivar holders: on whose behalf each attempt was taken.
+    """
+
+    def __init__(
+        self, keys: "Collection[Document]", tell: Callable[[str, str], None], name: Callable[[ObjectId], str]
+    ) -> None:
+        self.calls: list[LateCall] = []
+        self.holders: dict[str, Operation] = {}
+        self._answered: set[tuple[object, ...]] = set()
+        self._keys, self._tell, self._name = keys, tell, name
+        self._past = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
+
+    def answered(self, operation: Operation, step: Step) -> None:
+        """Remember that an operation has had its answer, and so makes this call no more under its attempts."""
+        held = [attempt for attempt, holder in self.holders.items() if holder is operation]
+        self._answered |= {(step.order_id, step.name, attempt) for attempt in held}
+
+    def deliver(self, late: LateCall) -> None:
+        """Have a call arrive that nobody waits for any more."""
+        self.calls.remove(late)
+        self._tell("the network", f"delivers {late[1].name} ({self._name(late[1].order_id)}) at last")
+        with suppress(Lost):
+            late[2]()
+
+    def lapsing(self) -> Iterator[Callable[[], None]]:
+        """What could lapse now: retries, and leases under which no call will be made any more.
+
+        Their holder is gone, or he has his answer, and will find that he comes too late to write it down.
+        """
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for order in orders().find({"stock_due_at": {"$gt": now}}).sort("_id", 1).to_list():
+            held = [item["stock"]["attempt"]["id"] for item in order["items"] if item["stock"].get("attempt")]
+            answered = (order["_id"], order["items"][0]["stock"].get("call"), *held) in self._answered
+            if answered or self._abandoned(held):
+                yield lambda order=order, held=held: self._lapse(order, held)
+        for key in self._keys.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
+            if self._abandoned([key["attempt"]]):
+                yield lambda key=key: self._lapse_key(key)
+
+    def _abandoned(self, attempts: Iterable[str]) -> bool:
+        return all(self.holders[attempt].over for attempt in attempts)
+
+    def _lapse(self, order: Document, held: list[str]) -> None:
+        # What was sent under a lease has arrived, or never will, by the time the lease ends.
+        for late in [late for late in self.calls if late[0] in {self.holders[attempt] for attempt in held}]:
+            self.deliver(late)
+        self._tell("time", f"passes: {self._name(order['_id'])} is due")
+        past = self._earlier()
+        ends = {f"items.{i}.stock.attempt.until": past for i, item in enumerate(order["items"]) if held}
+        orders().update_one({"_id": order["_id"]}, {"$set": {"stock_due_at": past, **ends}})
+
+    def _lapse_key(self, key: Document) -> None:
+        self._tell("time", "passes: an idempotency key lapses")
+        self._keys.update_one({"_id": key["_id"]}, {"$set": {"until": self._earlier()}})
+
+    def _earlier(self) -> datetime:
+        self._past += timedelta(milliseconds=1)
+        return self._past
