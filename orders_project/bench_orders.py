@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
-from bson import Decimal128, Int64, ObjectId
+from bson import Int64, ObjectId
 
 from orders.models.database import Document
 from orders.models.machine import moments, public_edges
+from orders.models.money import from_cents
 from orders.models.states import LineState, Status
 from orders.models.writes import history_entry
 from orders.services.placement import NUMBER_ALPHABET
 
-HUNDREDTHS = (6176 - 2) << 49
-"""The upper half of a Decimal128 that counts hundredths (IEEE 754-2008, binary integer decimal)."""
 MARK = "bench"
 """How the write ids of what is made here begin: so it is known again later."""
 USERS, PRODUCTS = 100_000, 4_000
@@ -69,7 +68,7 @@ class Maker:
         self._now, self._chance = now, chance
         goods = random.Random(PRODUCTS)  # noqa: S311 - the catalogue is always the same
         cents = [min(90_000, max(549, int(goods.lognormvariate(7.8, 1.1)))) for _ in range(PRODUCTS)]
-        self._products = [(f"be{number:022x}", price, _money(price)) for number, price in enumerate(cents)]
+        self._products = [(f"be{number:022x}", price, from_cents(price)) for number, price in enumerate(cents)]
         self._paths, self._path_weights = list(PATHS), list(accumulate(PATHS.values()))
         self._targets = {(edge.source, edge.name): edge.target for edge in public_edges()}
 
@@ -89,7 +88,7 @@ class Maker:
             "version": 0,
             "user_verified": chance.random() >= UNVERIFIED,
             "items": items,
-            "total_price": _money(cents),
+            "total_price": from_cents(cents),
             "shipping_address": {
                 "line1": f"{1 + user % 180} {STREETS[user % len(STREETS)]}",
                 "line2": "",
@@ -226,8 +225,3 @@ class Maker:
 
     def _write_id(self) -> str:
         return f"{MARK}{self._chance.getrandbits(108):027x}"
-
-
-def _money(cents: int) -> Decimal128:
-    # Decimal128's own bits, with the exponent -2: several times as fast as reading the digits.
-    return Decimal128.from_bid(struct.pack("<QQ", cents, HUNDREDTHS))
