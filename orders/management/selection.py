@@ -3,11 +3,15 @@
 import getpass
 import re
 from argparse import ArgumentTypeError
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from django.utils.dateparse import parse_date, parse_datetime
+
+from orders.services.user_ids import MalformedUserId, canonical
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+LONGEST_AGE = timedelta(days=36_500)
 
 
 def positive(text: str) -> int:
@@ -25,25 +29,39 @@ def object_id(text: str) -> ObjectId:
         raise ArgumentTypeError(f"{text!r} is not an order id (24 hex digits)") from error
 
 
-def moment(text: str) -> datetime:
-    """A date, which means its beginning, or a datetime; in UTC where it names no zone. Aware."""
+def user_id(text: str) -> str:
+    """A user's id, in its one spelling."""
     try:
-        if day := parse_date(text):
-            return datetime.combine(day, time(), tzinfo=UTC)
-        if found := parse_datetime(text):
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ArgumentTypeError(f"{text!r} is neither a date (2026-01-31) nor a datetime (2026-01-31T12:00:00Z)")
+        return canonical(text)
+    except MalformedUserId as error:
+        raise ArgumentTypeError(f"{text!r} is no user id. {error.detail}") from error
 
 
 def age(text: str) -> timedelta:
-    """A length of time, e.g. `30d`, `12h` or `90m`; at most 100 years."""
-    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-    found = re.fullmatch(r"([0-9]{1,9})([mhd])", text)
-    if not found or (length := int(found[1]) * units[found[2]]) > timedelta(days=36_525):
-        raise ArgumentTypeError(f"{text!r} is no length of time like 30d, 12h or 90m")
+    """A length of time: a whole number and a unit, e.g. `3d`."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
+    length = timedelta(seconds=int(found[1]) * UNITS[found[2]]) if found else None
+    if length is None or length > LONGEST_AGE:
+        raise ArgumentTypeError(f"{text!r} is not an age: give a number and s, m, h, d or w, e.g. 12h or 3d")
     return length
+
+
+def beginning(text: str) -> datetime:
+    """A moment, or the beginning of a day, e.g. `2026-03-01` or `2026-03-01T12:00`; UTC where no zone is given."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentTypeError(f"{text!r} is not a date or time, e.g. 2026-03-01 or 2026-03-01T12:00") from error
+
+
+def end(text: str) -> datetime:
+    """A moment, or the end of a day."""
+    moment = beginning(text)
+    try:
+        return moment + timedelta(days=1) if re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text) else moment
+    except OverflowError as error:
+        raise ArgumentTypeError(f"{text!r} is too late a date") from error
 
 
 def confirmed(question: str) -> bool:

@@ -21,7 +21,7 @@ from django.db import DatabaseError
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from orders.management import progress
+from orders.management import counting
 from orders.models import walk
 from orders.models.parts import Address, Item, Stock
 from orders.models.states import Status
@@ -183,7 +183,7 @@ def test_the_arguments_select() -> None:
     assert exported("--user", "3") == [made[names[3]]]
     assert exported("--from", "2026-03-08") == [made[names[8]], made[names[7]]]
     assert exported("--from", "2026-03-02T12:00:00Z", "--to", "2026-03-03T14:00:00+02:00") == [made[names[1]]]
-    assert exported("--product", "665F1C0A9B1E8A0012A40001", "--to", "2026-03-02") == [made[names[0]]]
+    assert exported("--product", "665F1C0A9B1E8A0012A40001", "--to", "2026-03-01") == [made[names[0]]]
     assert exported("--product", "nothing") == []
 
 
@@ -191,9 +191,11 @@ def test_the_arguments_select() -> None:
     ("arguments", "complaint"),
     [
         (["--status", "lost"], "invalid choice: 'lost'"),
-        (["--from", "yesterday"], "'yesterday' is neither a date"),
-        (["--to", "2026-02-30"], "neither a date"),
-        (["--from", "0001-01-01T00:00:00+10:00"], "neither a date"),
+        (["--from", "yesterday"], "'yesterday' is not a date"),
+        (["--to", "2026-02-30"], "is not a date"),
+        (["--from", "0001-01-01T00:00:00+10:00"], "is not a date"),
+        (["--to", "9999-12-31"], "too late a date"),
+        (["--user", "x"], "'x' is no user id"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--format", "jsonl", "--lines"], "--lines is for CSV"),
         (["--out", "/nowhere/orders.csv"], "/nowhere/orders.csv cannot be written: No such file or directory"),
@@ -317,7 +319,7 @@ def test_a_batch_that_fails_is_a_database_error(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_it_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "REPORT_EVERY", 0)
+    monkeypatch.setattr(counting, "REPORT_EVERY", 0)
     OrderFactory()
     assert re.fullmatch(r"1 of 1 orders exported, \d+ a second\n1 orders exported\n", run()[1])
     monkeypatch.setattr(walk, "COUNT_TIMEOUT", 0.000_001)

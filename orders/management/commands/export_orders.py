@@ -11,8 +11,8 @@ from typing import Any, TextIO, cast
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError
 
-from orders.management.progress import Progress
-from orders.management.selection import actor_name, moment
+from orders.management.counting import Counting
+from orders.management.selection import actor_name, beginning, end, user_id
 from orders.models.database import Document
 from orders.models.states import Status
 from orders.services.access import system
@@ -25,7 +25,7 @@ formula begins with an apostrophe. --lines and --format jsonl give files that im
 Columns: {" ".join(ORDER_COLUMNS)};
 with --lines also: {" ".join(LINE_COLUMNS)}. More in docs/import-export.md. Examples:
   manage.py export_orders --out orders.csv
-  manage.py export_orders --status paid processing --from 2026-03-01 --to 2026-04-01 --lines --out march.csv
+  manage.py export_orders --status paid processing --from 2026-03-01 --to 2026-03-31 --lines --out march.csv
   manage.py export_orders --format jsonl | gzip > orders.jsonl.gz
 """
 
@@ -38,9 +38,11 @@ class Command(BaseCommand):
         parser.add_argument("--lines", action="store_true", help="CSV: a row for each line instead of each order")
         parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, for Excel")
         parser.add_argument("--status", nargs="+", choices=Status.values, metavar="STATUS", help="in one of these")
-        parser.add_argument("--from", dest="since", type=moment, help="created at this date or time (UTC), or later")
-        parser.add_argument("--to", dest="before", type=moment, help="created before this date or time")
-        parser.add_argument("--user", help="of this user")
+        parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
+        parser.add_argument(
+            "--to", dest="before", type=end, help="created before this time, or until the end of this day"
+        )
+        parser.add_argument("--user", type=user_id, help="of this user")
         parser.add_argument("--product", help="with a line of this product")
         parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
 
@@ -50,7 +52,7 @@ class Command(BaseCommand):
         query = filter_of(options)
         try:
             with (
-                Progress(self.stderr, "orders exported", count_orders(query)) as progress,
+                Counting(self.stderr, "orders exported", count_orders(query)) as progress,
                 opened(options["out"], self.stdout) as file,
             ):
                 pieces = export_orders(

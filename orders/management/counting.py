@@ -14,7 +14,7 @@ REPORT_EVERY = 5.0
 tqdm.monitor_interval = 0  # a thread of its own would watch over bars that do not move
 
 
-class Progress:
+class Counting:
     """Counts what has been done, and shows it on stderr, so that stdout is free for the result.
 
     :param what: what is being done and to what, e.g. `orders exported`.
