@@ -39,9 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, for Excel")
         parser.add_argument("--status", nargs="+", choices=Status.values, metavar="STATUS", help="in one of these")
         parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
-        parser.add_argument(
-            "--to", dest="before", type=end, help="created before this time, or until the end of this day"
-        )
+        parser.add_argument("--to", dest="before", type=end, help="created before this, or by the end of this day")
         parser.add_argument("--user", type=user_id, help="of this user")
         parser.add_argument("--product", help="with a line of this product")
         parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
@@ -70,7 +68,7 @@ class Command(BaseCommand):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
         except KeyboardInterrupt as stop:
-            raise CommandError("stopped; no file was written", returncode=130) from stop
+            raise CommandError("stopped; no file was written", returncode=1) from stop
         except DatabaseError as error:
             raise CommandError(f"the database does not answer: {error.__cause__ or error}") from error
         self.stderr.write(f"{progress.count} orders exported")
