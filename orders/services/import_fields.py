@@ -67,8 +67,8 @@ class Fields:
             return None
         return number
 
-    def money(self, name: str, *, digits: int, least: Decimal = Decimal(0)) -> Decimal | None:
-        """An amount with two decimals; `digits` counts them too."""
+    def money(self, name: str, *, digits: int, least: int = 0) -> int | None:
+        """An amount with two decimals, in cents; `digits` counts those too, `least` is in cents."""
         value = self._given(name, needed=True)
         if value is None:
             return None
@@ -76,11 +76,11 @@ class Fields:
         if not isinstance(text, str) or not MONEY.match(text):
             self.note(name, f"{str(value)!r} is not an amount with exactly two decimals, e.g. 12.50")
             return None
-        amount = Decimal(text)
-        if amount < least or len(text) - 1 > digits:
-            self.note(name, f"{text} is not from {least} to {'9' * (digits - 2)}.99")
+        cents = int(text.replace(".", ""))
+        if cents < least or len(text) - 1 > digits:
+            self.note(name, f"{text} is not from {least / 100:.2f} to {'9' * (digits - 2)}.99")
             return None
-        return amount
+        return cents
 
     def moment(self, name: str, *, latest: datetime, earliest: datetime = EPOCH, needed: bool = False) -> Any:
         """A moment between two others (aware), as it is stored: naive UTC, to the millisecond."""

@@ -3,14 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC
-from decimal import Decimal
 
-from bson import Decimal128, Int64, ObjectId
+from bson import Int64, ObjectId
 from bson.errors import InvalidId
 from django.conf import settings
 
 from orders.models.database import Document
-from orders.models.money import CENT
+from orders.models.money import from_cents
 from orders.models.parts import Address
 from orders.models.states import PUBLIC_STATUSES, LineState
 from orders.models.writes import new_id
@@ -57,13 +56,11 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
     fields = Fields(record.fields, record.line)
     identity = _identity(fields)
     order = _order(fields, act)
-    items, problems = _items(record)
+    items, cents, problems = _items(record)
     problems = [*record.problems, *fields.problems, *problems]
-    if not problems:
-        cost = sum(item["price"].to_decimal() * item["quantity"] for item in items)
-        if cost != order["total_price"].to_decimal():
-            text = f"it is {order['total_price']}, but the lines come to {cost}"
-            problems = [Problem(record.line, "total_price", text)]
+    if not problems and order["total_price"] != (cost := from_cents(cents)):
+        text = f"it is {order['total_price']}, but the lines come to {cost}"
+        problems = [Problem(record.line, "total_price", text)]
     if problems or identity is None:
         return problems
     return Candidate(record.line, identity, _document(identity, order, items, act))
@@ -98,7 +95,7 @@ def _order(fields: Fields, act: Act) -> Document:
         "user_id": _user(fields),
         "status": fields.choice("status", PUBLIC_STATUSES),
         "user_verified": fields.flag("user_verified", default=True),
-        "total_price": Decimal128(fields.money("total_price", digits=14) or Decimal(0)),
+        "total_price": from_cents(fields.money("total_price", digits=14) or 0),
         "shipping_address": {name: fields.text(name, most=most, needed=needed) for name, most, needed in ADDRESS},
     }
     created_at = fields.moment("created_at", latest=act.at, needed=True)
@@ -119,27 +116,28 @@ def _user(fields: Fields) -> str:
         return ""
 
 
-def _items(record: Record) -> tuple[list[Document], list[Problem]]:
+def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
+    """The lines as they are stored, what they come to in cents, and what is wrong with them."""
     most = settings.MAX_ORDER_LINES
     if not 1 <= len(record.lines) <= most:
-        return [], [Problem(record.line, "items", f"an order has 1 to {most} lines")]
+        return [], 0, [Problem(record.line, "items", f"an order has 1 to {most} lines")]
     items: list[Document] = []
     problems: list[Problem] = []
+    cost = 0
     for line, prefix, values in record.lines:
         if not isinstance(values, dict):
             problems.append(Problem(line, prefix.rstrip("."), "not an object"))
             continue
         fields = Fields(values, line, prefix)
-        items.append(
-            {
-                "product_id": fields.text("product_id", most=24, needed=True).lower(),
-                "quantity": Int64(fields.whole("quantity", most=settings.MAX_LINE_QUANTITY) or 0),
-                "price": Decimal128(fields.money("price", digits=10, least=CENT) or Decimal(0)),
-                "stock": {"state": LineState.NONE.value, "attempts": 0, "error": ""},
-            }
-        )
+        product_id = fields.text("product_id", most=24, needed=True).lower()
+        quantity = fields.whole("quantity", most=settings.MAX_LINE_QUANTITY) or 0
+        cents = fields.money("price", digits=10, least=1) or 0
+        stock = {"state": LineState.NONE.value, "attempts": 0, "error": ""}
+        item = {"product_id": product_id, "quantity": Int64(quantity), "price": from_cents(cents), "stock": stock}
+        items.append(item)
+        cost += cents * quantity
         problems += fields.problems
-    return items, problems
+    return items, cost, problems
 
 
 def _document(identity: Identity, order: Document, items: list[Document], act: Act) -> Document:

@@ -28,6 +28,7 @@ from orders.models.states import Status
 from orders.models.writes import orders
 from orders.services.access import Actor, Kind, NotPermitted, system
 from orders.services.export import count_orders, export_orders
+from orders.services.import_files import KEYS, NEEDED_COLUMNS
 from orders.services.order_files import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
 from orders_project.children import ROOT
 from tests.factories import OrderFactory
@@ -359,3 +360,12 @@ def test_a_reader_who_leaves_early_is_no_error(database: Database[Document], mon
         assert process.stderr
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_the_page_for_operators_tells_of_every_column() -> None:
+    page = (ROOT / "docs" / "import-export.md").read_text()
+    told = dict(re.findall(r"^\| (`.+`) \| .* \| (yes|no|public ones) \|$", page, re.MULTILINE))
+    columns = {name: kept != "no" for names, kept in told.items() for name in re.findall(r"`(\w+)`", names)}
+    assert set(columns) == {*ORDER_COLUMNS, *LINE_COLUMNS}
+    assert set(NEEDED_COLUMNS) <= {name for name, kept in columns.items() if kept}
+    assert all(f"`{name}`" in page.partition("## Importing")[2] for name in (*NEEDED_COLUMNS, *KEYS))
