@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -82,7 +82,9 @@ class Fields:
             return None
         return cents
 
-    def moment(self, name: str, *, latest: datetime, earliest: datetime = EPOCH, needed: bool = False) -> Any:
+    def moment(
+        self, name: str, *, latest: datetime, earliest: datetime = EPOCH, needed: bool = False
+    ) -> datetime | None:
         """A moment between two others (aware), as it is stored: naive UTC, to the millisecond."""
         value = self._given(name, needed)
         if value is None:
@@ -92,14 +94,14 @@ class Fields:
             if moment is None or moment.tzinfo is None:
                 self.note(name, f"{value!r} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
                 return None
-            moment = moment.astimezone(UTC)
+            stored = utc(moment)
         except (ValueError, OverflowError):
             self.note(name, f"{value!r} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
             return None
         if not earliest <= moment <= latest:
             self.note(name, f"{value} is not between {earliest.isoformat()} and {latest.isoformat()}")
             return None
-        return utc(moment)
+        return stored
 
     def note(self, name: str, text: str) -> None:
         """Remember what is wrong with a field."""

@@ -76,12 +76,14 @@ def _identity(fields: Fields) -> Identity | None:
             fields.note("", "an id, a reference or a number is needed, to know the order again")
         return None
     digest = hashlib.sha256(f"imported order\0{given[0]}\0{values[given[0]]}".encode()).digest()
+    number = number or _number(digest)
+    if not order_id:
+        return Identity(ObjectId(digest[:12]), number, reference, given)
     try:
-        known = ObjectId(order_id) if order_id else ObjectId(digest[:12])
+        return Identity(ObjectId(order_id), number, reference, given)
     except InvalidId:
         fields.note("id", f"{order_id!r} is not an order id (24 hex digits)")
         return None
-    return Identity(known, number or _number(digest), reference, given)
 
 
 def _number(digest: bytes) -> str:

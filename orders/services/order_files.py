@@ -4,7 +4,7 @@ docs/import-export.md describes them for people; a test holds both together.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 ADDRESS_COLUMNS = ("line1", "line2", "city", "state", "postal_code", "country")
@@ -45,4 +45,5 @@ def iso(moment: datetime | None) -> str:
 def utc(moment: datetime) -> datetime:
     """An aware moment as it is stored: naive UTC, to the millisecond."""
     naive = moment.astimezone(UTC).replace(tzinfo=None)
-    return naive.replace(microsecond=naive.microsecond // 1000 * 1000)
+    beyond = naive.microsecond % 1000
+    return naive - timedelta(microseconds=beyond) if beyond else naive

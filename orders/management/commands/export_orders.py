@@ -6,12 +6,14 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any, TextIO, cast
 
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.management.base import CommandError, OutputWrapper
 from django.db import DatabaseError
 
 from orders.management.counting import Counting
+from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, beginning, end, user_id
 from orders.models.database import Document
 from orders.models.states import Status
@@ -19,25 +21,33 @@ from orders.services.access import system
 from orders.services.export import count_orders, export_orders
 from orders.services.order_files import LINE_COLUMNS, ORDER_COLUMNS, Format
 
-EXAMPLES = f"""
-Newest first. Moments are UTC (2026-03-01T12:00:00.000Z), money is exact. A cell that a spreadsheet could take for a
-formula begins with an apostrophe. --lines and --format jsonl give files that import_orders reads.
-Columns: {" ".join(ORDER_COLUMNS)};
-with --lines also: {" ".join(LINE_COLUMNS)}. More in docs/import-export.md. Examples:
+COLUMNS = fill(f"Columns: {', '.join(ORDER_COLUMNS)}; with --lines also {', '.join(LINE_COLUMNS)}.", 100)
+HELP = f"""Write orders to a file or to stdout, as CSV or as JSON lines, the newest first. Nothing is changed.
+
+Moments are UTC (2026-03-01T12:00:00.000Z), money is exact. A cell that a spreadsheet could take
+for a formula begins with an apostrophe. --lines and --format jsonl give files that import_orders
+reads. More in docs/import-export.md.
+
+{COLUMNS}
+
+Examples:
   manage.py export_orders --out orders.csv
   manage.py export_orders --status paid processing --from 2026-03-01 --to 2026-03-31 --lines --out march.csv
   manage.py export_orders --format jsonl | gzip > orders.jsonl.gz
 """
 
 
-class Command(BaseCommand):
-    help = "Write orders to a file or to stdout, as CSV or as JSON lines. Reads only." + EXAMPLES
+class Command(LongHelpCommand):
+    help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=[*Format], default="csv", help="csv (the default) or jsonl")
         parser.add_argument("--lines", action="store_true", help="CSV: a row for each line instead of each order")
         parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, for Excel")
-        parser.add_argument("--status", nargs="+", choices=Status.values, metavar="STATUS", help="in one of these")
+        statuses = f"in one of these: {', '.join(Status.values)}"
+        parser.add_argument(
+            "--status", action="extend", nargs="+", choices=Status.values, metavar="STATUS", help=statuses
+        )
         parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
         parser.add_argument("--to", dest="before", type=end, help="created before this, or by the end of this day")
         parser.add_argument("--user", type=user_id, help="of this user")

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.counting import Counting
+from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, positive
 from orders.services.access import system
 from orders.services.acts import Act
@@ -18,22 +19,28 @@ from orders.services.import_files import Record, read_records
 from orders.services.import_orders import Import, import_orders
 from orders.services.order_files import Format
 
-EXAMPLES = """
-CSV has a row for each line of an order, the rows of one order together; JSON lines have an order each. Files that
-export_orders wrote with --lines or --format jsonl can be read. Columns: one of id, reference and number; status (a
-public one), user_id, created_at (with its zone), total_price (the sum of the lines), line1, city, postal_code,
-country, product_id, quantity, price. Not needed: user_verified, placed_at, paid_at, shipped_at, status_since, line2,
-state.
+HELP = """Import historical orders. No stock is touched. If any row is bad, nothing is imported.
+
+CSV has a row for each line of an order, the rows of one order together; JSON lines have an order
+each. Files that export_orders wrote with --lines or --format jsonl can be read.
+
+Needed: one of id, reference and number; status (a public one), user_id, created_at (with its zone),
+total_price (the sum of the lines), line1, city, postal_code, country, product_id, quantity, price.
+Not needed: user_verified, placed_at, paid_at, shipped_at, status_since, line2, state.
 Money has exactly two decimals. More in docs/import-export.md.
+
 An order that is there already is skipped: a run that was cut off is finished by running it again.
-Exit code: 0 all is there now, 1 some rows are bad or the database failed, 2 the file cannot be read. Examples:
+
+Exit code 0: all is there now; 1: some rows are bad, or the database failed; 2: the file cannot be read.
+
+Examples:
   manage.py import_orders old-shop.csv --dry-run
   manage.py import_orders old-shop.jsonl --reason "Orders of the old shop"
 """
 
 
-class Command(BaseCommand):
-    help = "Import historical orders. No stock is touched. If any row is bad, nothing is imported." + EXAMPLES
+class Command(LongHelpCommand):
+    help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="a CSV file, or JSON lines if its name ends so (.jsonl, .ndjson)")

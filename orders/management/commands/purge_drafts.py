@@ -4,27 +4,31 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.counting import Counting
+from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, age, confirmed, positive
 from orders.services.access import system
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 from orders.services.purging import purge_drafts
 
-EXAMPLES = """
+HELP = """Delete old drafts that were turned away, and nothing else.
+
 A rejected draft goes if each of its lines is `none` or `released`, nothing is owed for it, inventory gave every unit
-back, and no idempotency key stands for it. Examples:
+back, and no idempotency key stands for it.
+
+Examples:
   manage.py purge_drafts --dry-run
   manage.py purge_drafts --older-than 90d --yes
 """
 
 
-class Command(BaseCommand):
-    help = "Delete old drafts that were turned away, and nothing else." + EXAMPLES
+class Command(LongHelpCommand):
+    help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--older-than", type=age, default=timedelta(days=30), help="e.g. 30d, the default, or 36h")
