@@ -91,6 +91,14 @@ class Actor:
         if not self.has(permission):
             raise NotPermitted(f"You may not {STAFF_WORK[permission]}.")
 
+    def require_process(self, work: str) -> None:
+        """Some work is for operators alone, who run commands on the service's own machines.
+
+        :raises NotPermitted:
+        """
+        if self.kind is not Kind.SYSTEM:
+            raise NotPermitted(f"You may not {work}.")
+
     def require_placing_for(self, user_id: str) -> None:
         """A customer places orders for himself; whoever sees all orders, for anybody.
 

@@ -1,0 +1,68 @@
+"""Old drafts that were turned away need not be kept; nothing else is ever deleted."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from bson import ObjectId
+from django.conf import settings
+
+from orders.models.drafts import kept_by_keys, purgeable_drafts, remove_drafts
+from orders.models.reads import Position
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+
+BATCH = 1000
+
+
+class TooYoung(OrderError):
+    """Drafts of that age may still be asked about."""
+
+    code = "too_young"
+
+
+def purge_drafts(
+    *,
+    older_than: timedelta,
+    act: Act,
+    limit: int | None = None,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Delete rejected drafts whose lines are all `none` or `released`, the oldest first.
+
+    One that owes anything stays, and so does one whose units inventory did not all give back, and one for which an
+    idempotency key stands: were it gone, a repeated placement would take its id again, and inventory, which knows the
+    calls of that id, would answer them without reserving anything. No key comes to stand for a draft later than its
+    insertion, so that looking before deleting is enough.
+
+    :param older_than: their least age, by creation; at least IDEMPOTENCY_KEY_TTL.
+    :param limit: delete so many at most.
+    :param dry_run: only count them.
+    :param progress: told how many more are gone, each time.
+    :returns: how many are gone or, in a dry run, would go.
+    :raises NotPermitted: it is for operators' commands alone.
+    :raises TooYoung: nothing was deleted.
+    :raises DatabaseError: what is deleted is gone; the same call goes on from there.
+    """
+    act.actor.require_process("delete drafts")
+    if older_than < timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
+        raise TooYoung(f"Drafts are kept for {settings.IDEMPOTENCY_KEY_TTL} seconds (IDEMPOTENCY_KEY_TTL) at least.")
+    gone, before = 0, act.at - older_than
+    for found in _drafts(before):
+        ids = found if limit is None else found[: limit - gone]
+        more = len(ids) if dry_run else remove_drafts(ids, before)
+        gone += more
+        progress(more)
+        if gone == limit:
+            break
+    return gone
+
+
+def _drafts(before: datetime) -> Iterator[list[ObjectId]]:
+    """Ids of the drafts that may go, in batches."""
+    after: Position | None = None
+    while found := purgeable_drafts(before, after=after, limit=BATCH):
+        after = found[-1]
+        ids = [position.id for position in found]
+        kept = kept_by_keys(ids)
+        yield [order_id for order_id in ids if order_id not in kept]

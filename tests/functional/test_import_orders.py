@@ -1,0 +1,555 @@
+"""`manage.py import_orders`: historical orders out of files, all or none of them, and none twice."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Decimal128, Int64, ObjectId
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError
+from django.utils import timezone
+from pymongo.database import Database
+from pymongo.errors import AutoReconnect
+from pytest_django import Settings
+
+from integrations.sandbox import Sandbox
+from orders.models import imports
+from orders.models.imports import insert_orders
+from orders.models.states import PUBLIC_STATUSES
+from orders.services import import_files, import_orders
+from orders.services.access import NotPermitted, admin
+from orders.services.acts import Act
+from orders.services.invariants import violations_of
+from orders_project.children import ROOT
+from tests.factories import OrderFactory
+
+Document = dict[str, Any]
+P, Q = "665f1c0a9b1e8a0012a40001", "665f1c0a9b1e8a0012a40002"
+ORDER: dict[str, str] = {
+    "reference": "old-1",
+    "status": "delivered",
+    "user_id": "17",
+    "created_at": "2024-05-01T10:00:00+02:00",
+    "total_price": "25.00",
+    "line1": "1 Long Street",
+    "city": "Springfield",
+    "postal_code": "12345",
+    "country": "Freedonia",
+    "product_id": P,
+    "quantity": "2",
+    "price": "12.50",
+}
+LINE = ("product_id", "quantity", "price")
+ADDRESS = ("line1", "line2", "city", "state", "postal_code", "country")
+ALL = len(ORDER)
+
+
+@pytest.fixture(autouse=True)
+def emptied(database: Database[Document]) -> None:
+    """Each test has the database to itself."""
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Callable[..., Path]:
+    """A CSV file with a row for each set of changes to ORDER; None takes a cell away, not its column."""
+
+    def write(*changes: dict[str, str], name: str = "orders.csv") -> Path:
+        found = [ORDER | change for change in changes]
+        with (tmp_path / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(column for row in found for column in row)))
+            writer.writeheader()
+            writer.writerows(found)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def jsonl_file(tmp_path: Path) -> Callable[..., Path]:
+    """A file of JSON lines; each is an order as :func:`as_object` makes it, or the text itself."""
+
+    def write(*orders: Document | str) -> Path:
+        path = tmp_path / "orders.jsonl"
+        path.write_text("".join((o if isinstance(o, str) else json.dumps(o)) + "\n" for o in orders))
+        return path
+
+    return write
+
+
+def as_object(**changes: Any) -> Document:
+    plain: Document = {name: value for name, value in ORDER.items() if name not in (*LINE, *ADDRESS)}
+    plain["items"] = [{"product_id": P, "quantity": 2, "price": "12.50"}]
+    plain["shipping_address"] = {name: ORDER[name] for name in ADDRESS if name in ORDER}
+    return plain | changes
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    """:returns: exit code, stdout and stderr."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    try:
+        call_command("import_orders", *map(str, arguments), stdout=out, stderr=err)
+    except CommandError as error:
+        code = error.returncode
+        err.write(f"{error}\n")
+    return code, out.getvalue(), err.getvalue()
+
+
+def stored() -> list[Document]:
+    return list(imports.orders().find().sort("created_at"))
+
+
+def one() -> Document:
+    (found,) = stored()
+    return found
+
+
+# --- what an imported order is like -----------------------------------------------------------------------------
+
+
+def test_an_order_has_lines_that_hold_no_stock_and_one_entry_in_its_history(
+    csv_file: Callable[..., Path], sandbox: Sandbox
+) -> None:
+    before = timezone.now().replace(tzinfo=None) - timedelta(milliseconds=1)
+    path = csv_file(
+        {"total_price": "26.01"}, {"total_price": "26.01", "product_id": Q, "quantity": "1", "price": "1.01"}
+    )
+    assert run(path) == (0, "1 orders read: 1 imported, 0 there already, 0 bad\n", "")
+    order = one()
+    assert violations_of(order) == []
+    assert order["updated_at"] >= before
+    entry = order["history"][0]
+    assert entry["at"] == order["updated_at"]
+    created = datetime(2024, 5, 1, 8)  # noqa: DTZ001 - naive UTC, as stored
+    stock = {"state": "none", "attempts": 0, "error": ""}
+    assert order == {
+        "_id": order["_id"],
+        "number": order["number"],
+        "user_id": "17",
+        "status": "delivered",
+        "version": Int64(0),
+        "user_verified": True,
+        "items": [
+            {"product_id": P, "quantity": 2, "price": Decimal128("12.50"), "stock": stock},
+            {"product_id": Q, "quantity": 1, "price": Decimal128("1.01"), "stock": stock},
+        ],
+        "total_price": Decimal128("26.01"),
+        "shipping_address": {name: ORDER.get(name, "") for name in ADDRESS},
+        "history": [
+            {
+                "at": order["updated_at"],
+                "act": "import",
+                "from": "",
+                "to": "delivered",
+                "actor": entry["actor"],
+                "via": "command",
+                "detail": "reference old-1",
+                "reason": "Imported from orders.csv",
+                "request_id": "",
+                "write_id": order["write_id"],
+            }
+        ],
+        "write_id": order["write_id"],
+        "created_at": created,
+        "placed_at": created,
+        "status_since": created,
+        "updated_at": order["updated_at"],
+    }
+    assert entry["actor"].startswith("system:")
+    assert sandbox.control.counts() == {}
+
+
+def test_each_public_status_can_be_imported_and_nothing_is_wrong_with_it(csv_file: Callable[..., Path]) -> None:
+    path = csv_file(*({"reference": status, "status": status} for status in PUBLIC_STATUSES))
+    assert run(path)[0] == 0
+    assert {order["status"] for order in stored()} == set(PUBLIC_STATUSES)
+    assert [problem for order in stored() for problem in violations_of(order)] == []
+
+
+def test_what_is_given_beside_the_needed_is_kept(csv_file: Callable[..., Path]) -> None:
+    given = {
+        "id": "665F1C0A9B1E8A0012A4FFFF", "number": "OLD-4711", "user_verified": "false", "line2": "Flat 2",
+        "state": "NY", "placed_at": "2024-05-01T08:00:01Z", "paid_at": "2024-05-02T00:00:00Z",
+        "shipped_at": "2024-05-03T00:00:00.1239Z", "user_id": "0017",
+    }  # fmt: skip
+    assert run(csv_file(given), "--reason", "The old shop's")[0] == 0
+    order = one()
+    assert order["_id"] == ObjectId("665f1c0a9b1e8a0012a4ffff")
+    assert (order["number"], order["user_verified"], order["user_id"]) == ("OLD-4711", False, "17")
+    assert order["shipping_address"]["line2"] == "Flat 2"
+    assert order["shipped_at"] == order["status_since"] == datetime(2024, 5, 3, microsecond=123_000)  # noqa: DTZ001
+    assert order["paid_at"] == datetime(2024, 5, 2)  # noqa: DTZ001
+    assert order["history"][0]["reason"] == "The old shop's"
+
+
+def test_a_json_line_is_an_order(jsonl_file: Callable[..., Path]) -> None:
+    numbers = as_object(reference=None, number=1002, user_id=18, user_verified=False)
+    bare = json.dumps(as_object(reference="bare")).replace('"25.00"', "25.00").replace('"12.50"', "12.50")
+    assert run(jsonl_file(as_object(), "", numbers, bare)) == (
+        0, "3 orders read: 3 imported, 0 there already, 0 bad\n", "",
+    )  # fmt: skip
+    found = {order["number"]: order for order in stored()}
+    assert found["1002"]["user_id"] == "18"
+    assert found["1002"]["user_verified"] is False
+    assert "detail" not in found["1002"]["history"][0]
+    assert {str(order["total_price"]) for order in stored()} == {"25.00"}
+
+
+@pytest.mark.parametrize("form", [("--lines",), ("--format", "jsonl"), ("--lines", "--bom")])
+def test_what_was_exported_comes_back_as_it_was(tmp_path: Path, form: tuple[str, ...]) -> None:
+    for number, status in enumerate(PUBLIC_STATUSES):
+        OrderFactory(status=status, user_id=str(number + 1), lines=number % 3 + 1, user_verified=number > 2)
+    first = stored()
+    imports.orders().update_one({"_id": first[0]["_id"]}, {"$set": {"shipping_address.line1": '\'=1+1, "Łódź"'}})
+    first = stored()
+    path = tmp_path / "all.export"
+    call_command("export_orders", *form, "--out", str(path), stderr=io.StringIO())
+    format = "jsonl" if "jsonl" in form else "csv"
+    assert run(path, "--format", format) == (0, "7 orders read: 0 imported, 7 there already, 0 bad\n", "")
+    assert stored() == first
+    imports.orders().delete_many({})
+    assert run(path, "--format", format) == (0, "7 orders read: 7 imported, 0 there already, 0 bad\n", "")
+    for before, after in zip(first, stored(), strict=True):
+        for changed in ("history", "version", "write_id", "updated_at"):
+            before.pop(changed), after.pop(changed)
+        for item in (*before["items"], *after["items"]):
+            item.pop("stock")
+        assert after == {name: value for name, value in before.items() if value is not None}
+
+
+# --- never twice ------------------------------------------------------------------------------------------------
+
+
+def test_the_same_file_again_imports_nothing(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({}, {"reference": "", "number": "4711"}, {"reference": "", "id": P})
+    assert run(path)[1] == "3 orders read: 3 imported, 0 there already, 0 bad\n"
+    first = stored()
+    assert run(path) == (0, "3 orders read: 0 imported, 3 there already, 0 bad\n", "")
+    assert stored() == first
+
+
+def test_an_order_placed_here_is_left_as_it_is(csv_file: Callable[..., Path]) -> None:
+    placed = OrderFactory(status="pending")
+    assert "1 there already" in run(csv_file({"id": str(placed.pk)}))[1]
+    assert "1 there already" in run(csv_file({"reference": "", "number": placed.number}))[1]
+    assert one()["status"] == "pending"
+    code, _, err = run(csv_file({"number": placed.number}))
+    assert (code, err.splitlines()[0]) == (
+        1, f"line 2, number: {placed.number} is that of another order, {placed.pk}",
+    )  # fmt: skip
+    assert one()["_id"] == placed.pk
+
+
+def test_an_order_that_comes_twice_in_a_file_is_bad(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({}, {"reference": "b", "number": "4711"}, {"reference": "c", "number": "4711"}, {})
+    code, out, err = run(path, "--skip-bad")
+    assert (code, out) == (1, "4 orders read: 2 imported, 0 there already, 2 bad\n")
+    assert "line 4, number: 4711 is that of line 3 too\n" in err
+    assert "is that of line 2 too" in err
+    assert len(stored()) == 2
+
+
+def test_two_imports_at_once_import_each_order_once(
+    csv_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = csv_file(*({"reference": str(number)} for number in range(20)))
+    other = csv_file(*({"reference": str(number)} for number in range(0, 20, 2)), name="other.csv")
+
+    def overtaken(documents: list[Document]) -> int:
+        monkeypatch.setattr(import_orders, "insert_orders", insert_orders)
+        assert "10 imported" in run(other)[1]
+        return insert_orders(documents)
+
+    monkeypatch.setattr(import_orders, "insert_orders", overtaken)
+    assert run(path) == (0, "20 orders read: 10 imported, 0 there already, 0 bad\n", "")
+    assert len(stored()) == 20
+
+
+def test_killed_half_way_and_run_again_it_is_complete(
+    csv_file: Callable[..., Path], database: Database[Document], mongo_uri: str
+) -> None:
+    many = 3000
+    path = csv_file(*({"reference": str(number), "user_id": str(number + 1)} for number in range(many)))
+    env = os.environ | {"MONGODB_URI": mongo_uri, "MONGODB_DB": database.name}
+    env["DJANGO_SETTINGS_MODULE"] = "orders_project.settings.test"
+    ask = [sys.executable, "manage.py", "import_orders", str(path)]
+    process = subprocess.Popen(ask, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 90
+    while database["orders"].estimated_document_count() < many // 10:
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    half = database["orders"].count_documents({})
+    assert half < many
+    code, out, _ = run(path)
+    assert code == 0
+    there = int(out.split(" there already")[0].split()[-1])
+    assert max(half, 1) <= there < many
+    assert f"{many} orders read: {many - there} imported" in out
+    assert database["orders"].count_documents({}) == many
+    assert len(database["orders"].distinct("user_id")) == many
+    assert [bad for order in database["orders"].find().limit(2000) for bad in violations_of(order)] == []
+
+
+# --- what is refused --------------------------------------------------------------------------------------------
+
+WRONG = [
+    ("status", "", "it is missing"),
+    ("status", "placing", "'placing' is none of: pending, paid"),
+    ("status", "rejected", "'rejected' is none of"),
+    ("user_id", "", "it is missing"),
+    ("user_id", "bob", "'bob': A user id is an integer"),
+    ("user_verified", "maybe", "'maybe' is neither true nor false"),
+    ("created_at", "", "it is missing"),
+    ("created_at", "2024-05-01T10:00:00", "is not a moment with its zone"),
+    ("created_at", "2024-05-01", "is not a moment with its zone"),
+    ("created_at", "yesterday", "is not a moment with its zone"),
+    ("created_at", "0001-01-01T00:00:00+10:00", "is not a moment with its zone"),
+    ("created_at", "2999-01-01T00:00:00Z", "is not between 1970-01-01T00:00:00+00:00 and 20"),
+    ("created_at", "1969-12-31T23:59:59Z", "is not between"),
+    ("paid_at", "2024-05-01T07:59:59Z", "is not between 2024-05-01T08:00:00+00:00 and 20"),
+    ("status_since", "2999-01-01T00:00:00Z", "is not between"),
+    ("total_price", "", "it is missing"),
+    ("total_price", "25", "'25' is not an amount with exactly two decimals"),
+    ("total_price", "25.000", "with exactly two decimals"),
+    ("total_price", "25,00", "with exactly two decimals"),
+    ("total_price", "-25.00", "with exactly two decimals"),
+    ("total_price", "1234567890123.00", "with exactly two decimals"),
+    ("total_price", "25.01", "it is 25.01, but the lines come to 25.00"),
+    ("line1", "", "it is missing"),
+    ("line1", "x" * 201, "it has 201 characters, 200 at most are allowed"),
+    ("city", "two\nlines", "is not a text of one line"),
+    ("country", "\udcff", "is not a text of one line in UTF-8"),
+    ("product_id", "", "it is missing"),
+    ("product_id", "x" * 25, "24 at most"),
+    ("quantity", "", "it is missing"),
+    ("quantity", "0", "'0' is not a whole number from 1 to 10000"),
+    ("quantity", "10001", "from 1 to 10000"),
+    ("quantity", "1.5", "is not a whole number"),
+    ("price", "", "it is missing"),
+    ("price", "0.00", "0.00 is not from 0.01 to 99999999.99"),
+    ("price", "100000000.00", "is not from 0.01 to 99999999.99"),
+    ("price", "12.5", "with exactly two decimals"),
+    ("id", "123", "'123' is not an order id"),
+    ("number", "x" * 15, "14 at most"),
+    ("reference", "x" * 201, "200 at most"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "complaint"), WRONG)
+def test_a_wrong_value_is_named_with_its_line_and_field(
+    csv_file: Callable[..., Path], tmp_path: Path, name: str, value: str, complaint: str
+) -> None:
+    path = csv_file({}, {"reference": "bad", "user_verified": "", "paid_at": "", "status_since": "", "id": "",
+                         "number": "", name: "PLACEHOLDER"}, {"reference": "good"})  # fmt: skip
+    path.write_bytes(path.read_bytes().replace(b"PLACEHOLDER", f'"{value}"'.encode(errors="surrogateescape")))
+    code, out, err = run(path)
+    assert code == 1
+    assert out == "3 orders read: 0 imported, 0 there already, 1 bad\n"
+    assert err.startswith(f"line 3, {name}: ")
+    assert complaint in err.splitlines()[0]
+    assert err.endswith("because of the bad rows nothing was imported\n")
+    assert stored() == []
+    assert run(path, "--skip-bad")[:2] == (1, "3 orders read: 2 imported, 0 there already, 1 bad\n")
+    assert {order["history"][0]["detail"] for order in stored()} == {"reference old-1", "reference good"}
+
+
+def test_an_order_must_be_known_again(csv_file: Callable[..., Path]) -> None:
+    _, _, err = run(csv_file({"reference": " "}, {"reference": " "}))
+    assert err.splitlines()[:2] == [
+        f"line {line}: an id, a reference or a number is needed, to know the order again" for line in (2, 3)
+    ]
+    assert stored() == []
+
+
+def test_the_rows_of_an_order_must_agree(csv_file: Callable[..., Path]) -> None:
+    _, _, err = run(csv_file({}, {"city": "Shelbyville", "user_id": "18"}))
+    assert err.startswith("line 3, user_id, city: not as in line 2, where the order begins\n")
+
+
+def test_an_order_whose_rows_are_scattered_is_refused_since_its_total_is_wrong(csv_file: Callable[..., Path]) -> None:
+    total = {"total_price": "50.00"}
+    _, _, err = run(csv_file(total, {"reference": "other"}, total))
+    assert err.count("it is 50.00, but the lines come to 25.00") == 2
+    assert stored() == []
+
+
+def test_an_order_has_a_bounded_number_of_lines(csv_file: Callable[..., Path], settings: Settings) -> None:
+    settings.MAX_ORDER_LINES = 2
+    _, _, err = run(csv_file(*[{"total_price": "75.00"}] * 3))
+    assert err.startswith("line 2, items: an order has 1 to 2 lines\n")
+    _, _, err = run(csv_file(*[{"total_price": "75.00"}] * (import_files.ROW_LIMIT + 2)))
+    assert err.startswith("line 2, items: an order has 1 to 2 lines\n")
+
+
+BROKEN_JSON: list[tuple[Any, str]] = [
+    ("{", "line 1: no JSON: "),
+    ("[" * 100_000, "line 1: no JSON: "),
+    ('{"total_price": NaN}', "line 1: no JSON: NaN is no number"),
+    ("[1]", "line 1: not a JSON object"),
+    (as_object(items=3), "line 1, items: not a list"),
+    (as_object(items=[]), "line 1, items: an order has 1 to 100 lines"),
+    (as_object(items=[3]), "line 1, items.0: not an object"),
+    (as_object(shipping_address="home"), "line 1, shipping_address: not an object"),
+    (as_object(colour="red"), "line 1, colour: there is no such field"),
+    (as_object(stock="none"), "line 1, stock: there is no such field"),
+    (as_object(shipping_address={"street": "x"}), "line 1, shipping_address.street: there is no such field"),
+    (as_object(items=[{"product_id": P, "quantity": True, "price": "12.50"}]), "line 1, items.0.quantity: True is not"),
+    (as_object(items=[{"product_id": P, "quantity": 2, "price": 12}]), "line 1, items.0.price: '12' is not an amount"),
+    (as_object(items=[{"product_id": P, "quantity": 2, "cost": 1}]), "line 1, items.0.cost: there is no such field"),
+    (as_object(total_price=25.5), "line 1, total_price: '25.5' is not an amount"),
+    (as_object(total_price=1e300), "line 1, total_price: "),
+    (as_object(status=["paid"]), "line 1, status: ['paid'] is none of"),
+    (as_object(user_id=True), "line 1, user_id: True is not a text"),
+    (as_object(user_verified=1), "line 1, user_verified: 1 is neither true nor false"),
+    (as_object(user_verified=[]), "line 1, user_verified: [] is neither true nor false"),
+    (as_object(created_at=1714550400), "line 1, created_at: 1714550400 is not a moment"),
+    (
+        as_object(shipping_address=as_object()["shipping_address"] | {"city": "\ud800"}),
+        "line 1, city: '\\ud800' is not",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "complaint"), BROKEN_JSON)
+def test_a_json_line_that_is_no_order_is_refused(
+    jsonl_file: Callable[..., Path], line: Document | str, complaint: str
+) -> None:
+    code, out, err = run(jsonl_file(line, as_object(reference="good")))
+    assert (code, out) == (1, "2 orders read: 0 imported, 0 there already, 1 bad\n")
+    assert complaint in err
+    assert stored() == []
+
+
+def test_rows_that_are_no_csv_are_refused(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({}, {"reference": "c"})
+    first, second, third = path.read_text().splitlines()
+    path.write_text(f'{first}\n{second}\n"a"b,1\n\n , \n{second},more\nonly\n{third}\n')
+    code, out, err = run(path, "--skip-bad")
+    assert (code, out) == (1, "5 orders read: 2 imported, 0 there already, 3 bad\n")
+    told = err.splitlines()
+    assert told[0].startswith("line 3: no CSV: ")
+    assert told[1] == f"line 6: it has {ALL + 1} cells, the heading {ALL}"
+    assert told[2] == f"line 7: it has 1 cells, the heading {ALL}"
+    assert len(stored()) == 2
+
+
+def test_a_row_that_is_no_csv_has_the_line_at_which_it_begins(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({}, {"reference": "c"})
+    first, second, third = path.read_text().splitlines()
+    broken = second.replace("Springfield", '"two')
+    path.write_text(f'{first}\n{broken}\nlines"{third}\n{third}\n')
+    assert run(path)[2].startswith("line 2: no CSV: ")
+
+
+HEADINGS = [
+    ("id,colour", "These columns are not known: 'colour'. Known are: id, number"),
+    ("id,id", "A column is there twice."),
+    ("", "These columns are missing: status, "),
+    ("id,lines", "A row is needed for each line of an order (export_orders --lines)."),
+    (",".join(name for name in ORDER if name != "reference"), "These columns are missing: id or reference or number."),
+    ('"id"x', "Line 1 is no CSV"),
+]
+
+
+@pytest.mark.parametrize(("heading", "complaint"), HEADINGS)
+def test_a_heading_that_is_not_understood_is_refused(tmp_path: Path, heading: str, complaint: str) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(f"{heading}\n" if heading else "")
+    code, out, err = run(path)
+    assert (code, out) == (2, "")
+    assert complaint in err
+
+
+def test_a_file_without_orders_is_no_error(csv_file: Callable[..., Path], jsonl_file: Callable[..., Path]) -> None:
+    path = csv_file({})
+    path.write_text(path.read_text().splitlines()[0])
+    for empty in (path, jsonl_file()):
+        assert run(empty) == (0, "0 orders read: 0 imported, 0 there already, 0 bad\n", "")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = run(tmp_path / "nothing.csv")
+    assert (code, err) == (2, f"{tmp_path / 'nothing.csv'} cannot be read: No such file or directory\n")
+    monkeypatch.setattr(import_files, "LONGEST_LINE", 50)
+    (tmp_path / "long.jsonl").write_text("x" * 100)
+    assert run(tmp_path / "long.jsonl")[0::2] == (
+        2, f"{tmp_path / 'long.jsonl'}: Line 1 has more than 50 characters.\n",
+    )  # fmt: skip
+
+
+def test_only_so_many_problems_are_listed(csv_file: Callable[..., Path]) -> None:
+    path = csv_file(*({"reference": str(number), "status": "lost", "quantity": "0"} for number in range(5)))
+    _, out, err = run(path, "--problems", "3")
+    assert out == "5 orders read: 0 imported, 0 there already, 5 bad\n"
+    assert err.splitlines()[3:] == ["... and 7 more problems", "some rows are bad"]
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(csv_file: Callable[..., Path]) -> None:
+    assert run(csv_file({}), "--dry-run") == (0, "1 orders read: 1 to import, 0 there already, 0 bad\n", "")
+    code, out, err = run(csv_file({}, {"reference": "b", "status": "x"}), "--dry-run")
+    assert (code, out) == (1, "2 orders read: 1 to import, 0 there already, 1 bad\n")
+    assert err.endswith("some rows are bad\n")
+    assert stored() == []
+
+
+# --- failures ---------------------------------------------------------------------------------------------------
+
+
+def test_only_operators_import() -> None:
+    with pytest.raises(NotPermitted, match="You may not import orders"):
+        import_orders.import_orders(list, act=Act(admin("boss"), datetime.now(UTC)))
+
+
+@pytest.mark.parametrize("failure", [DatabaseError("no primary"), KeyboardInterrupt()])
+def test_an_import_that_is_cut_off_says_how_to_go_on(
+    csv_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    path = csv_file(*({"reference": str(number)} for number in range(5)))
+    monkeypatch.setattr(import_orders, "BATCH", 2)
+
+    def fail(documents: list[Document]) -> int:
+        if len(stored()) >= 4:
+            raise failure
+        return insert_orders(documents)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_orders, "insert_orders", fail)
+        code, out, err = run(path)
+    assert (code, out) == (1, "")
+    assert err.endswith("the same command goes on from here\n")
+    assert len(stored()) == 4
+    assert run(path) == (0, "5 orders read: 1 imported, 4 there already, 0 bad\n", "")
+
+
+def test_a_write_that_the_database_refuses_is_an_error(database: Database[Document]) -> None:
+    documents = [{"_id": ObjectId(), "status": status} for status in ("paid", "x")]
+    database.command("collMod", "orders", validator={"status": "paid"})
+    try:
+        with pytest.raises(DatabaseError):
+            insert_orders(documents)
+    finally:
+        database.command("collMod", "orders", validator={})
+    assert [order["_id"] for order in stored()] == [documents[0]["_id"]]
+    assert insert_orders(documents) == 1
+    assert insert_orders([]) == 0
+
+
+def test_a_lost_connection_is_a_database_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise AutoReconnect("no primary")
+
+    monkeypatch.setattr(imports, "orders", fail)
+    with pytest.raises(DatabaseError):
+        imports.known_orders([ObjectId()], [])
