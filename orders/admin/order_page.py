@@ -1,40 +1,42 @@
 """One order in the backoffice: its page, and what its forms change. Nothing is saved but through the services."""
 
-import re
-from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, cast
 
+from bson import ObjectId
 from django.contrib import messages
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from integrations.http import request_id
-from orders.admin.attention import ANSWERS, unknown_lines
-from orders.models import Order
-from orders.models.machine import edges_from, transition_names
-from orders.services import access, transitions
-from orders.services.access import Actor, NotPermitted
+from orders.admin import order_facts, order_forms, printing, words
+from orders.admin.attention import unknown_lines
+from orders.admin.order_forms import Change, Kept
+from orders.models import Order, reads
+from orders.services import access, editing
+from orders.services.access import Actor, NotPermitted, OrderNotFound
 from orders.services.acts import Act
 from orders.services.errors import OrderError
-from orders.services.resolution import resolve_line
 
-VERSION = re.compile(r"[0-9]{1,18}\Z")
-SMALL = re.compile(r"[0-9]{1,9}\Z")
+FORMS: dict[str, Change] = {
+    "transition": order_forms.change_status,
+    "address": order_forms.change_address,
+    "note": order_forms.write_note,
+    "resolve": order_forms.resolve,
+}
+"""What can be posted to an order, by the last part of the address."""
 
 
 class OrderPage(ModelAdmin):
-    """The page of one order, its buttons and what they post."""
+    """The page of one order: its facts, what may be done with it now, and its printed forms."""
 
     change_form_template = "admin/orders/order/change_form.html"
-    fields = readonly_fields = (
-        "number", "status_name", "user_id", "verified", "total_price", "shipping_address", "created_at",
-        "placed_at", "updated_at", "version", "stock_due_at",
-    )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -47,11 +49,16 @@ class OrderPage(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view
-        return [
-            path("<path:object_id>/transition/", protect(self.transition_view), name="orders_order_transition"),
-            path("<path:object_id>/resolve/", protect(self.resolve_view), name="orders_order_resolve"),
-            *super().get_urls(),
+        forms = [
+            path(f"<path:object_id>/{name}/", protect(self._posting(change)), name=f"orders_order_{name}")
+            for name, change in FORMS.items()
         ]
+        prints = [
+            path(f"<path:object_id>/{name}/", protect(self._printing(name)), name=f"orders_order_{name}")
+            for name in printing.DOCUMENTS
+        ]
+        version = path("<path:object_id>/version/", protect(self.version_view), name="orders_order_version")
+        return [*forms, *prints, version, *super().get_urls()]
 
     def change_view(
         self,
@@ -60,65 +67,106 @@ class OrderPage(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        order, actor = self.get_object(request, object_id), _actor(request)
-        edges = [edge for edge in edges_from(order.status) if actor.may(edge.name, order.user_id)] if order else []
-        unknown = unknown_lines(order) if order and actor.has(access.RESOLVE) else []
-        context = {"order": order, "edges": edges, "unknown": unknown, "show_save": False, **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+        """Show an order; the forms on its page post elsewhere."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        order = self._readable(request, object_id)
+        if order is None:
+            gone: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return gone
+        return self._page(request, order)
 
-    def transition_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """POST `transition`, `version` and `reason`: make a transition, and go back to the order."""
-        return self._posted(request, object_id, self._change_status)
-
-    def resolve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """POST `line`, `attempts`, `happened` and `reason`: settle an unknown line, and go back to the order."""
-        return self._posted(request, object_id, self._resolve)
-
-    def _posted(
-        self, request: HttpRequest, object_id: str, change: Callable[[HttpRequest, Order], str]
-    ) -> HttpResponse:
-        """Carry out a posted change, which returns what it did in words, and tell of it on the order's page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+    def version_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """GET, as JSON: the order's version, and who changed what last; open pages ask for it now and then."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        order = self.get_object(request, object_id)
-        if order is None:
+        found = reads.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
+        if found is None:
             raise Http404
+        version, entry = found
+        told = {"what": words.act(entry["act"]), "who": words.person(entry["actor"])} if entry else {}
+        return JsonResponse({"version": version} | told)
+
+    def _readable(self, request: HttpRequest, object_id: str) -> Order | None:
+        """:raises PermissionDenied: for whoever may not see orders."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found: Order | None = self.get_object(request, object_id)
+        return found
+
+    def _printing(self, name: str) -> Any:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if request.method not in ("GET", "HEAD"):
+                return HttpResponseNotAllowed(["GET", "HEAD"])
+            order = self._readable(request, object_id)
+            if order is None:
+                raise Http404
+            return printing.document(request, name, order)
+
+        return view
+
+    def _posting(self, change: Change) -> Any:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            order = self._readable(request, object_id)
+            if order is None:
+                raise Http404
+            return self._carry_out(request, order, change)
+
+        return view
+
+    def _carry_out(self, request: HttpRequest, order: Order, change: Change) -> HttpResponse:
+        """Make a change and go back to the order; where it is refused, show the page with what was typed."""
+        act = Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
         try:
-            self.message_user(request, change(request, order), messages.SUCCESS)
+            self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error
         except OrderError as error:
             self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+            return self._refused(request, order, error)
         except DatabaseError:
             text = "The database did not answer in time. Look whether the order has changed before trying again."
             self.message_user(request, text, messages.ERROR)
-        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[object_id]))
+            # The order as it was read before: should the change have happened, its version refuses a second try.
+            return self._page(request, order, order_forms.kept(request.POST), HTTPStatus.SERVICE_UNAVAILABLE)
+        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order.pk]))
 
-    def _change_status(self, request: HttpRequest, order: Order) -> str:
-        name, version = request.POST.get("transition", ""), request.POST.get("version", "")
-        if name not in transition_names() or not VERSION.match(version):
-            raise OrderError("That is no transition of an order.")
-        changed = transitions.change_status(
-            order_id=order.pk, transition=name, act=_act(request), expected_version=int(version)
-        )
-        return f"Order {order.number} is now {changed['status']}."
+    def _refused(self, request: HttpRequest, order: Order, error: OrderError) -> HttpResponse:
+        now = self.get_object(request, str(order.pk))
+        if now is None or isinstance(error, OrderNotFound):
+            raise Http404 from error
+        status = HTTPStatus.BAD_REQUEST if isinstance(error, order_forms.BAD_INPUT) else HTTPStatus.CONFLICT
+        return self._page(request, now, order_forms.kept(request.POST, error), status)
 
-    def _resolve(self, request: HttpRequest, order: Order) -> str:
-        act, answer = _act(request), request.POST.get("happened", "")
-        line, attempts = request.POST.get("line", ""), request.POST.get("attempts", "")
-        act.actor.require(access.RESOLVE)
-        if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
-            raise OrderError("That says nothing about a line of an order.")
-        changed = resolve_line(
-            order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
-        )
-        return f"Line {int(line) + 1} of order {order.number} is now {changed['items'][int(line)]['stock']['state']}."
+    def _page(
+        self, request: HttpRequest, order: Order, kept: Kept | None = None, status: HTTPStatus = HTTPStatus.OK
+    ) -> HttpResponse:
+        actor, now, kept = _actor(request), timezone.now(), kept or Kept()
+        seen = order_forms.seen_version(request.POST)
+        missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": order,
+            "title": order.number,
+            "kept": kept,
+            "facts": order_facts.facts(order, now),
+            "missed": order_facts.events(missed, now),
+            "steps": order_facts.steps(order, actor),
+            "unknown": unknown_lines(order) if actor.has(access.RESOLVE) else [],
+            "address": self._address(order, actor, kept),
+            "may_note": actor.has(access.WRITE_NOTES),
+            "prints": printing.DOCUMENTS,
+        }
+        return TemplateResponse(request, self.change_form_template, context, status=status)
 
-
-def _act(request: HttpRequest) -> Act:
-    return Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
+    def _address(self, order: Order, actor: Actor, kept: Kept) -> list[dict[str, Any]]:
+        """The fields of the address form; none for whoever may not change it, or not any more."""
+        if actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status):
+            return order_forms.address_fields(order, kept)
+        return []
 
 
 def _actor(request: HttpRequest) -> Actor:
