@@ -1,7 +1,7 @@
 """What the page of one order shows, made ready for its templates from the one document that is read for it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -72,7 +72,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a page shows of an order to somebody who may only look."""
+    """What an order is now, for its page and on paper."""
 
     order: Order
     status: str
@@ -82,15 +82,6 @@ class Facts:
     units: int
     flags: list[str]
     lines: list[Line]
-    events: list[Event] = field(repr=False)
-
-    @property
-    def recent(self) -> list[Event]:
-        return self.events[:RECENT]
-
-    @property
-    def earlier(self) -> list[Event]:
-        return self.events[RECENT:]
 
 
 def facts(order: Order, now: datetime) -> Facts:
@@ -109,7 +100,6 @@ def facts(order: Order, now: datetime) -> Facts:
         units=sum(item.quantity for item in order.items),
         flags=flags(order),
         lines=[_line(number, item) for number, item in enumerate(order.items, 1)],
-        events=events(reversed(order.history), now),
     )
 
 
@@ -134,6 +124,12 @@ def steps(order: Order, actor: Actor) -> list[Step]:
         for edge in edges_from(order.status)
         if actor.may(edge.name, order.user_id)
     ]
+
+
+def timeline(order: Order, now: datetime) -> tuple[list[Event], list[Event]]:
+    """What happened to an order, newest first: what is open at once, and what came before that."""
+    told = events(reversed(order.history), now)
+    return told[:RECENT], told[RECENT:]
 
 
 def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:

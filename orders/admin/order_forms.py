@@ -52,9 +52,9 @@ class Kept:
 
 
 def kept(post: "QueryDict", error: OrderError | None = None) -> Kept:
-    form = post.get("transition") or ("address" if "line1" in post else "note" if "text" in post else "")
-    if not form and "happened" in post:
-        form = f"line {post.get('line', '')}"
+    """What was typed, and into which form: a transition's, `address`, `note`, or that of a `line`."""
+    fallbacks = {"line1": "address", "text": "note", "line": f"line {post.get('line', '')}"}
+    form = post.get("transition") or next((form for name, form in fallbacks.items() if name in post), "")
     typed = {name: str(post[name]) for name in ("reason", "text", *ADDRESS_FIELDS) if name in post}
     return Kept(form, typed, error.members.get("errors", {}) if error else {})
 
@@ -68,8 +68,11 @@ def seen_version(post: "QueryDict") -> int | None:
 def change_status(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `transition`, `version` and `reason`."""
     name, version = post.get("transition", ""), seen_version(post)
-    if name not in transition_names() or version is None:
+    if name not in transition_names():
         raise Misposted("That is no transition of an order.")
+    act.actor.require_transition(name, order.user_id)
+    if version is None:
+        raise Misposted("The version of the order is missing.")
     changed = transitions.change_status(order_id=order.pk, transition=name, act=act, expected_version=version)
     return f"Order {order.number} is now {changed['status']}."
 
@@ -79,7 +82,7 @@ def change_address(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.CHANGE_ADDRESS)
     version = seen_version(post)
     if version is None:
-        raise Misposted("That is no address of an order.")
+        raise Misposted("The version of the order is missing.")
     address = Address(**{name: post.get(name, "") for name in ADDRESS_FIELDS})
     editing.change_address(order_id=order.pk, address=address, act=act, expected_version=version)
     return f"Order {order.number} goes to {address} now."

@@ -20,7 +20,7 @@ from orders.admin.attention import unknown_lines
 from orders.admin.order_forms import Change, Kept
 from orders.models import Order, reads
 from orders.services import access, editing
-from orders.services.access import Actor, NotPermitted, OrderNotFound
+from orders.services.access import Actor, NotPermitted
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 
@@ -135,7 +135,7 @@ class OrderPage(ModelAdmin):
 
     def _refused(self, request: HttpRequest, order: Order, error: OrderError) -> HttpResponse:
         now = self.get_object(request, str(order.pk))
-        if now is None or isinstance(error, OrderNotFound):
+        if now is None:
             raise Http404 from error
         status = HTTPStatus.BAD_REQUEST if isinstance(error, order_forms.BAD_INPUT) else HTTPStatus.CONFLICT
         return self._page(request, now, order_forms.kept(request.POST, error), status)
@@ -146,6 +146,8 @@ class OrderPage(ModelAdmin):
         actor, now, kept = _actor(request), timezone.now(), kept or Kept()
         seen = order_forms.seen_version(request.POST)
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
+        forms = _forms(order, actor, kept)
+        recent, earlier = order_facts.timeline(order, now)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -153,20 +155,33 @@ class OrderPage(ModelAdmin):
             "title": order.number,
             "kept": kept,
             "facts": order_facts.facts(order, now),
+            "recent": recent,
+            "earlier": earlier,
             "missed": order_facts.events(missed, now),
-            "steps": order_facts.steps(order, actor),
-            "unknown": unknown_lines(order) if actor.has(access.RESOLVE) else [],
-            "address": self._address(order, actor, kept),
-            "may_note": actor.has(access.WRITE_NOTES),
             "prints": printing.DOCUMENTS,
+            "form_gone": kept.form not in ["", *forms.pop("names")],
+            **forms,
         }
         return TemplateResponse(request, self.change_form_template, context, status=status)
 
-    def _address(self, order: Order, actor: Actor, kept: Kept) -> list[dict[str, Any]]:
-        """The fields of the address form; none for whoever may not change it, or not any more."""
-        if actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status):
-            return order_forms.address_fields(order, kept)
-        return []
+
+def _forms(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
+    """The forms that this actor may fill in now, and their names as `kept` has them."""
+    steps = order_facts.steps(order, actor)
+    unknown = [
+        {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
+        for index, item in (unknown_lines(order) if actor.has(access.RESOLVE) else [])
+    ]
+    movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
+    may_note = actor.has(access.WRITE_NOTES)
+    names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
+    return {
+        "steps": steps,
+        "unknown": unknown,
+        "address": order_forms.address_fields(order, kept) if movable else [],
+        "may_note": may_note,
+        "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
+    }
 
 
 def _actor(request: HttpRequest) -> Actor:
