@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 MOST = 1_000
 """So many orders that wait are listed, those that have waited longest; the others once these are settled."""
 
-ANSWERS = {"yes": True, "no": False}
-"""What the two buttons of an unknown line say: whether inventory carried out the call."""
-
 
 class NeedsAttention(admin.SimpleListFilter):
     """Orders with a line of which nobody knows what became of its call."""

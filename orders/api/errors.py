@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from integrations.errors import PeerError
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, idempotency, placement, transitions, user_ids, verification
+from orders.services import access, idempotency, placement, transitions, user_ids, verification, versions
 from orders.services.errors import OrderError
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     access.NotPermitted: HTTPStatus.FORBIDDEN,
     access.OrderNotFound: HTTPStatus.NOT_FOUND,
     transitions.TransitionRefused: HTTPStatus.CONFLICT,
-    transitions.OrderBusy: HTTPStatus.CONFLICT,
-    transitions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
+    versions.OrderBusy: HTTPStatus.CONFLICT,
+    versions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
     idempotency.KeyInUse: HTTPStatus.CONFLICT,
     idempotency.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
 }

@@ -36,14 +36,18 @@ def present_order(order: Document) -> dict[str, Any]:
 def present_history(order: Document, actor: Actor) -> list[dict[str, Any]]:
     """What happened to an order, oldest first, as far as the actor may know.
 
-    A customer sees the changes of status, who made them by kind (customer, staff, …) and own reasons; names and
-    reasons of others, and what became of stock, are the shop's own.
+    A customer sees the changes of status and address, who made them by kind (customer, staff, …) and own reasons;
+    names and reasons of others, notes, and what became of stock, are the shop's own.
     """
-    return [shown for entry in order["history"] if (shown := _present_entry(entry, actor)) and _is_public(entry, actor)]
+    return [_present_entry(entry, actor) for entry in order["history"] if _is_shown(entry, actor)]
 
 
-def _is_public(entry: Document, actor: Actor) -> bool:
-    return entry["to"] in PUBLIC_STATUSES if entry.get("line") is None else actor.sees_all
+def _is_shown(entry: Document, actor: Actor) -> bool:
+    if entry.get("line") is not None:
+        return actor.sees_all
+    if entry["to"]:
+        return entry["to"] in PUBLIC_STATUSES
+    return actor.knows_of(entry["act"], entry["to"])
 
 
 def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
         "at": entry["at"],
         "act": entry["act"],
         "from": entry["from"] if entry.get("line") is not None or entry["from"] in PUBLIC_STATUSES else None,
-        "to": entry["to"],
+        "to": entry["to"] or None,
         "actor": actor.name_of(entry["actor"]),
         "via": entry["via"],
         "reason": entry["reason"] if known else "",

@@ -105,11 +105,14 @@ class OrderSerializer(serializers.Serializer[Any]):
 
 
 class HistoryEntrySerializer(serializers.Serializer[Any]):
-    """One thing that happened to an order. `line` is there only for what became of a line's stock (admins)."""
+    """One thing that happened to an order. `line` is there only for what became of a line's stock (admins).
+
+    Of what leaves the status as it is (`change_address`; `note`, for admins), `from` and `to` are null.
+    """
 
     at = serializers.DateTimeField()
     act = serializers.CharField()
-    to = serializers.CharField()
+    to = serializers.CharField(allow_null=True)
     actor = serializers.CharField(help_text="`kind:id`, or the kind alone where the id is the shop's own.")
     via = serializers.CharField()
     reason = serializers.CharField(allow_blank=True)

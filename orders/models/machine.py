@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 
 from orders.models.order import Order
-from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models.states import PUBLIC_STATUSES, Status, StockEffect
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,23 @@ def transition_names() -> tuple[str, ...]:
 def transition_towards(status: str) -> str | None:
     """The name of the transition that leads to a public status: there is one at most, from wherever."""
     return next((edge.name for edge in public_edges() if edge.target == status), None)
+
+
+@cache
+def statuses_before(name: str) -> frozenset[str]:
+    """The public statuses from which a transition by this name is still to come, e.g. of `ship`: the goods are here."""
+    found = frozenset(edge.source for edge in public_edges() if edge.name == name)
+    while more := {edge.source for edge in public_edges() if edge.target in found} - found:
+        found |= more
+    return found
+
+
+@cache
+def stock_effect_of(name: str) -> StockEffect:
+    """What a transition by this name owes inventory for the lines that are reserved."""
+    order = Order(status=next(edge.source for edge in edges() if edge.name == name))
+    getattr(order, name)()
+    return order.stock_effect
 
 
 def moments(status: str, at: datetime) -> dict[str, datetime]:

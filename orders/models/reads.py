@@ -10,6 +10,7 @@ from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models.database import Document, database
 from orders.models.order import Order
+from orders.models.parts import Address
 from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
 from orders.models.writes import orders
 
@@ -21,6 +22,8 @@ PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     1,
 )
 PUBLIC = {"$in": list(PUBLIC_STATUSES)}
+LATEST = 20
+"""So many entries of a history are looked through for the last change."""
 STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
 """What the index `stock_unknown` is about."""
 
@@ -82,6 +85,28 @@ def get_machine(order_id: ObjectId) -> Order | None:
     if found is None:
         return None
     return Order(id=found["_id"], user_id=found["user_id"], status=found["status"], version=found["version"])
+
+
+@wrap_database_errors
+def get_addressed(order_id: ObjectId) -> Order | None:
+    """An order of any status with id, user_id, status, version and address: what its edits need."""
+    fields = {"user_id": 1, "status": 1, "version": 1, "shipping_address": 1}
+    found = orders().find_one({"_id": order_id}, fields)
+    if found is None:
+        return None
+    known = {field.name for field in Address._meta.concrete_fields}
+    address = Address(**{name: value for name, value in found.pop("shipping_address").items() if name in known})
+    return Order(id=found.pop("_id"), shipping_address=address, **found)
+
+
+@wrap_database_errors
+def last_change(order_id: ObjectId) -> tuple[int, Document | None] | None:
+    """An order's version, and the last thing that a person saw change, if it is among its latest entries."""
+    found = orders().find_one({"_id": order_id}, {"version": 1, "history": {"$slice": -LATEST}})
+    if found is None:
+        return None
+    seen = [entry for entry in found["history"] if entry.get("line") is None]
+    return found["version"], seen[-1] if seen else None
 
 
 @wrap_database_errors

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orders.models.machine import permission_of, transition_names
+from orders.models.states import PUBLIC_STATUSES
 from orders.services.errors import OrderError
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ RESOLVE = "orders.resolve_stock"
 CHANGE_ADDRESS = "orders.change_address"
 WRITE_NOTES = "orders.write_notes"
 EXPORT = "orders.export_orders"
+
+ADDRESS_CHANGED = "change_address"
+"""The act by which the history names a change of the address."""
 
 STAFF_WORK = {
     RESOLVE: "settle the stock of orders",
@@ -115,6 +119,13 @@ class Actor:
     def name_of(self, label: str) -> str:
         """Another actor's label as far as this one may know it: customers learn of others their kind only."""
         return label if self.sees_all or label == self.label else label.partition(":")[0]
+
+    def knows_of(self, act: str, target: str) -> bool:
+        """Tell whether the actor may know of such an entry of a history that he may see.
+
+        Customers learn of statuses (`target`) and of changes of the address; notes are the shop's own.
+        """
+        return self.sees_all or target in PUBLIC_STATUSES or act == ADDRESS_CHANGED
 
     def _is(self, user_id: str) -> bool:
         return self.kind is Kind.CUSTOMER and self.id == user_id

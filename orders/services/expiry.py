@@ -12,7 +12,8 @@ from orders.models import reads
 from orders.services import transitions
 from orders.services.access import OrderNotFound
 from orders.services.acts import Act
-from orders.services.transitions import OrderBusy, StaleOrder, TransitionRefused
+from orders.services.transitions import TransitionRefused
+from orders.services.versions import OrderBusy, StaleOrder
 
 logger = logging.getLogger(__name__)
 

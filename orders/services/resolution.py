@@ -17,12 +17,6 @@ class NothingUnknown(OrderError):
     code = "nothing_unknown"
 
 
-class ReasonMissing(OrderError):
-    """Nobody says what is true without saying how it is known."""
-
-    code = "reason_missing"
-
-
 def resolve_line(
     *, order_id: ObjectId, line: int, happened: bool, act: Act, expected_attempts: int | None = None
 ) -> Document:
@@ -43,8 +37,7 @@ def resolve_line(
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    if not act.reason.strip():
-        raise ReasonMissing("A reason is needed: it says in the history how you know.")
+    act.require_reason("A reason is needed: it says in the history how you know.")
     while True:
         order = reads.get_whole(order_id)
         if order is None:

@@ -14,34 +14,23 @@ from orders.models.machine import Edge, edges_from, moments, transition_towards
 from orders.models.order import Order
 from orders.models.states import StockEffect
 from orders.models.writes import Expression, guarded_write, lines_released, lines_used, new_id
-from orders.services.access import OrderNotFound
+from orders.services.access import Kind
 from orders.services.acts import Act
 from orders.services.claims import claim_of, claiming, new_lease
 from orders.services.errors import OrderError
 from orders.services.stock import settle, talk
+from orders.services.versions import TRIES, busy, require_version, visible
 
 logger = logging.getLogger(__name__)
 
-TRIES = 5
-"""How often a change is tried anew when somebody else changed the order meanwhile."""
+REASON_NEEDED = frozenset({"cancel", "refund"})
+"""What staff do only with a reason: it ends the order, and the customer will ask."""
 
 
 class TransitionRefused(OrderError):
     """The machine does not allow this change from the order's present status."""
 
     code = "transition_not_allowed"
-
-
-class StaleOrder(OrderError):
-    """The order is no longer as the caller saw it."""
-
-    code = "stale_order"
-
-
-class OrderBusy(OrderError):
-    """Others kept changing the order while this was tried."""
-
-    code = "order_busy"
 
 
 def change_status(
@@ -59,6 +48,7 @@ def change_status(
     :returns: the whole document after it.
     :raises OrderNotFound: also where the actor may not know of the order.
     :raises NotPermitted: the actor may not make this transition.
+    :raises ReasonMissing: staff gave none for a transition of REASON_NEEDED.
     :raises TransitionRefused: with `current_status` and `allowed` (the statuses it may change to).
     :raises StaleOrder: with `version` and `changes` since the expected one.
     :raises OrderBusy: others were always faster.
@@ -66,16 +56,17 @@ def change_status(
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
     for _ in range(TRIES):
-        order = _visible_order(order_id, act)
+        order = visible(reads.get_machine(order_id), order_id, act)
         act.actor.require_transition(transition, order.user_id)
-        if expected_version is not None and order.version != expected_version:
-            raise _stale(order, expected_version, act)
+        _require_reason(transition, act)
+        if expected_version is not None:
+            require_version(order, expected_version, act)
         edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
         if edge is None:
             raise _refused(order, f"Cannot {transition.replace('_', ' ')} an order that is {order.status}.")
         if (written := _write(order, edge, act, deadline)) is not None:
             return written
-    raise OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)
+    raise busy()
 
 
 def change_status_to(
@@ -89,18 +80,16 @@ def change_status_to(
     """Make the transition that leads to a public status; see :func:`change_status`."""
     transition = transition_towards(status)
     if transition is None:
-        order = _visible_order(order_id, act)
+        order = visible(reads.get_machine(order_id), order_id, act)
         raise _refused(order, f"An order that is {order.status} cannot become {status}.")
     return change_status(
         order_id=order_id, transition=transition, act=act, expected_version=expected_version, deadline=deadline
     )
 
 
-def _visible_order(order_id: ObjectId, act: Act) -> Order:
-    order = reads.get_machine(order_id)
-    if order is None or not act.actor.sees(order.user_id):
-        raise OrderNotFound(f"There is no order {order_id}.")
-    return order
+def _require_reason(transition: str, act: Act) -> None:
+    if transition in REASON_NEEDED and act.actor.kind is Kind.STAFF:
+        act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
 
 
 def _refused(order: Order, problem: str) -> TransitionRefused:
@@ -150,15 +139,3 @@ def _release(written: Document, attempt: str, lease: Deadline, act: Act, deadlin
     except DatabaseError:
         logger.warning("order %s: its release could not be recorded; a worker takes over", claim.order_id)
         return written
-
-
-def _stale(order: Order, expected_version: int, act: Act) -> StaleOrder:
-    changes = [
-        {"at": entry["at"], "act": entry["act"], "actor": act.actor.name_of(entry["actor"]), "to": entry["to"]}
-        for entry in reads.changes_since(order.pk, expected_version)
-    ]
-    return StaleOrder(
-        f"This order has changed: it is at version {order.version}, you saw version {expected_version}.",
-        version=order.version,
-        changes=changes,
-    )

@@ -25,6 +25,7 @@ from orders.services.acts import Act
 
 Document = dict[str, Any]
 LIST = "/admin/orders/order/"
+WHY = "As agreed on the phone"
 PASSWORD = "correct horse battery staple"
 
 ROLES = {
@@ -105,9 +106,14 @@ def transition_of(order: Document | ObjectId | str) -> str:
     return f"{LIST}{order['_id'] if isinstance(order, dict) else order}/transition/"
 
 
+def form_of(order: Document | ObjectId | str, name: str) -> str:
+    """The address of one of an order's forms or printed documents."""
+    return f"{LIST}{order['_id'] if isinstance(order, dict) else order}/{name}/"
+
+
 def press(client: Client, order: Document, transition: str | None, **changes: str | None) -> HttpResponse:
-    """Post a transition as its button does, with the order's version; None leaves a field out."""
-    form = {"transition": transition, "version": order["version"], "reason": ""} | changes
+    """Post a transition as its button does, with the order's version and a reason; None leaves a field out."""
+    form = {"transition": transition, "version": order["version"], "reason": WHY} | changes
     return client.post(transition_of(order), {name: value for name, value in form.items() if value is not None})
 
 
@@ -126,6 +132,12 @@ def text_of(response: HttpResponse) -> str:
     """The words of a page, without its tags."""
     body = re.sub(r"<(script|style)\b.*?</\1>", " ", response.content.decode(), flags=re.S)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def main_of(response: HttpResponse) -> str:
+    """The HTML of an order's page without what surrounds it on every page."""
+    content = response.content.decode()
+    return content[content.index('id="content-main"') : content.rindex("</section>")]
 
 
 def stored(number: int = 0, **changes: Any) -> Document:

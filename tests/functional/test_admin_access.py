@@ -15,12 +15,16 @@ from tests.functional.admin_helpers import (
     LIST,
     PASSWORD,
     ROLES,
+    WORK,
     Browser,
     Document,
     client_of,
     find,
+    form_of,
     insert,
     insert_each_status,
+    line,
+    main_of,
     page,
     placed,
     press,
@@ -29,6 +33,10 @@ from tests.functional.admin_helpers import (
     transition_of,
 )
 
+OURS = [
+    f"{{id}}/{name}/"
+    for name in ("transition", "address", "note", "resolve", "version", "packing-slip", "confirmation")
+]
 VIEWERS = [role for role in ROLES if role != "nobody"]
 
 
@@ -52,16 +60,57 @@ def test_a_forged_transition_without_its_permission_is_refused_and_changes_nothi
     database: Database[Document], sandbox: Sandbox, role: str
 ) -> None:
     client = client_of(role)
-    forged = 0
-    for status, edges in EDGES.items():
-        for transition in edges.keys() - ROLES[role]:
-            order = insert(database, stored(status=status))
-            before = find(database, order)
-            assert press(client, order, transition).status_code == 403
-            assert find(database, order) == before
-            forged += 1
-    assert forged == 11 - sum(transition in ROLES[role] for edges in EDGES.values() for transition in edges)
+    names = {name for edges in EDGES.values() for name in edges}
+    assert len(names) == 6
+    for status, order in insert_each_status(database).items():
+        before = find(database, order)
+        for transition in sorted(names - ROLES[role]):
+            for version in (str(order["version"]), "0", "", None):
+                response = press(client, order, transition, version=version)
+                assert response.status_code == 403, (status, transition, version)
+        assert find(database, order) == before
     assert sandbox.control.calls() == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_forged_address_or_note_without_its_permission_is_refused_and_changes_nothing(
+    database: Database[Document], role: str
+) -> None:
+    client = client_of(role)
+    may = every_work() if role == "superuser" else WORK.get(role, set())
+    forms = {
+        "change_address": ("address", {"line1": "2 Short Street", "city": "S", "postal_code": "1", "country": "F"}),
+        "write_notes": ("note", {"text": "Hello"}),
+    }
+    for status, order in insert_each_status(database).items():
+        before = find(database, order)
+        for permission, (name, fields) in forms.items():
+            if permission in may:
+                continue
+            for version in ({"version": "1"}, {"version": "0"}, {}):
+                assert client.post(form_of(order, name), fields | version).status_code == 403, (status, name)
+            assert f'/{name}/"' not in client.get(page(order)).content.decode()
+        assert find(database, order) == before
+
+
+def every_work() -> set[str]:
+    return set().union(*WORK.values())
+
+
+def test_whoever_may_only_look_sees_no_button_and_no_form(database: Database[Document]) -> None:
+    user = staff("nobody")
+    user.user_permissions.set(Permission.objects.filter(codename="view_order"))
+    client = Client()
+    client.force_login(user)
+    orders = [*insert_each_status(database).values()]
+    orders.append(insert(database, stored(20, status="cancelled", items=[line("unknown", call="release")])))
+    for order in orders:
+        main = main_of(client.get(page(order)))
+        assert order["number"] in main
+        for forbidden in ("<form", "<input", "<textarea", "<button", 'type="submit"'):
+            assert forbidden not in main
+        for name in ("packing-slip", "confirmation"):
+            assert client.get(form_of(order, name)).status_code == 200
 
 
 @pytest.mark.parametrize("role", VIEWERS)
@@ -140,7 +189,7 @@ def test_whoever_is_not_staff_is_sent_to_the_login(database: Database[Document],
         User.objects.filter(pk=user.pk).update(is_active=False)
     order = insert(database, stored())
     before = find(database, order)
-    for address in ("", "add/", "{id}/change/", "{id}/delete/", "{id}/history/", "{id}/transition/"):
+    for address in ("", "add/", "{id}/change/", "{id}/delete/", "{id}/history/", *OURS):
         target = LIST + address.format(id=order["_id"])
         for response in (client.get(target), client.post(target, {"transition": "pay", "version": "1"})):
             assert (response.status_code, response.url) == (302, f"/admin/login/?next={quote(target)}")
@@ -171,13 +220,14 @@ def test_nobody_adds_changes_or_deletes_an_order(database: Database[Document], r
 
 
 @pytest.mark.parametrize("role", ["Manager", "superuser"])
-def test_the_page_has_no_field_to_edit_but_the_reason(database: Database[Document], role: str) -> None:
+def test_the_page_has_no_field_to_edit_but_reason_note_and_address(database: Database[Document], role: str) -> None:
     client = client_of(role)
     for order in insert_each_status(database).values():
         content = client.get(page(order)).content.decode()
-        main = content[content.index('id="content-main"') :]
+        main = main_of(client.get(page(order)))
         names = set(re.findall(r'<(?:input|select|textarea)[^>]*\bname="(\w+)"', main))
-        assert names <= {"csrfmiddlewaretoken", "version", "reason"}
+        address = {"line1", "line2", "city", "state", "postal_code", "country"}
+        assert names <= {"csrfmiddlewaretoken", "version", "reason", "text", *address}
         assert not re.search(r'name="_(save|continue|addanother|saveasnew)"', content)
         assert "deletelink" not in content
 

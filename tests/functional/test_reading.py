@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.utils import timezone
 
 from integrations.sandbox import Sandbox
 from orders.api.serializers import OrderSerializer
+from orders.models import Address
 from orders.models.order import Order
+from orders.services import access, editing
+from orders.services.acts import Act
 from tests.api_client import order_body
 from tests.factories import ROUTES, OrderFactory
 from tests.functional.helpers import (
@@ -140,6 +144,30 @@ def test_a_customer_sees_neither_names_nor_reasons_of_others(api: Api, sandbox: 
     ]
     assert "staff" not in answer.text
     assert "difficult" not in answer.text
+
+
+def test_notes_are_for_admins_and_of_a_new_address_a_customer_learns_the_moment(visitor: Api) -> None:
+    order_id = ObjectId(OrderFactory().pk)
+    maria = access.admin("maria", request_id="desk-1")
+    address = Address(line1="2 Short Street", city="Sylvania", postal_code="1", country="Freedonia")
+    editing.write_note(order_id=order_id, text="a difficult customer", act=Act(maria, timezone.now()))
+    editing.change_address(
+        order_id=order_id, address=address, act=Act(maria, timezone.now(), "he shouted"), expected_version=2
+    )
+    of_admins = visitor(admin=True).get(f"orders/{order_id}/history").json()
+    assert [_essence(entry) for entry in of_admins[1:]] == [
+        ("note", None, None, "admin:maria", "api", "a difficult customer", "desk-1", None),
+        ("change_address", None, None, "admin:maria", "api", "he shouted", "desk-1", None),
+    ]
+    answer = visitor().get(f"orders/{order_id}/history")
+    assert [_essence(entry) for entry in answer.json()[1:]] == [
+        ("change_address", None, None, "admin", "api", "", "", None)
+    ]
+    stale = visitor().delete(f"orders/{order_id}", headers={"If-Match": '"1"'})
+    assert [change["act"] for change in stale.json()["changes"]] == ["change_address"]
+    whole = answer.text + stale.text + visitor().get(f"orders/{order_id}").text + visitor().get("orders/").text
+    for secret in ("difficult", "shouted", "note", "maria", "desk-1", 'detail":"1'):
+        assert secret not in whole
 
 
 @pytest.mark.parametrize("admin", [False, True])

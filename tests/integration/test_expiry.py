@@ -18,7 +18,8 @@ from orders.services import expiry
 from orders.services.acts import Act
 from orders.services.expiry import Expiry, expire_unpaid
 from orders.services.invariants import violations_of
-from orders.services.transitions import StaleOrder, TransitionRefused, change_status
+from orders.services.transitions import TransitionRefused, change_status
+from orders.services.versions import StaleOrder
 from tests.integration.builders import (
     WORKER,
     act,

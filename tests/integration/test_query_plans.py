@@ -130,7 +130,14 @@ def test_a_list_further_down_reads_what_it_skips_and_no_more(plans: Plans) -> No
 
 def test_one_order_is_read_by_its_id(plans: Plans, many: list[Document]) -> None:
     order_id = many[1]["_id"]
-    for read in (reads.get_order, reads.get_history, reads.get_machine, reads.get_whole):
+    for read in (
+        reads.get_order,
+        reads.get_history,
+        reads.get_machine,
+        reads.get_addressed,
+        reads.get_whole,
+        reads.last_change,
+    ):
         by_index(plans(lambda read=read: read(order_id)), most=1)
     by_index(plans(lambda: reads.changes_since(order_id, 0)), most=1)
 

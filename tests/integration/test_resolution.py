@@ -13,7 +13,8 @@ from integrations.sandbox import Sandbox
 from orders.models import reads
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.resolution import NothingUnknown, ReasonMissing, resolve_line
+from orders.services.acts import ReasonMissing
+from orders.services.resolution import NothingUnknown, resolve_line
 from orders.services.settlement import settle_due
 from orders.services.stock import turn_away
 from tests.integration.builders import (

@@ -17,8 +17,10 @@ from orders.models.states import PUBLIC_STATUSES
 from orders.models.writes import orders
 from orders.services import access, transitions
 from orders.services.access import NotPermitted, OrderNotFound
+from orders.services.acts import ReasonMissing
 from orders.services.settlement import settle_due
-from orders.services.transitions import OrderBusy, StaleOrder, TransitionRefused, change_status, change_status_to
+from orders.services.transitions import TransitionRefused, change_status, change_status_to
+from orders.services.versions import OrderBusy, StaleOrder
 from tests.integration.builders import (
     ADMIN,
     WORKER,
@@ -150,6 +152,21 @@ def test_a_customer_cancels_his_own_order(sandbox: Sandbox) -> None:
     cancelled = change_status(order_id=order_id, transition="cancel", act=act(CUSTOMER))
     assert cancelled["status"] == "cancelled"
     assert cancelled["history"][2]["actor"] == "customer:1"
+
+
+def test_staff_cancel_and_refund_with_a_reason_only(sandbox: Sandbox) -> None:
+    order_id = place().order["_id"]
+    staff = access.Actor(access.Kind.STAFF, "maria", "admin", access.every_permission())
+    change_status(order_id=order_id, transition="pay", act=act(staff))
+    before = read(order_id)
+    for name in ("cancel", "refund"):
+        for reason in ("", "  "):
+            with pytest.raises(ReasonMissing):
+                change_status(order_id=order_id, transition=name, act=act(staff, reason))
+    assert read(order_id) == before
+    assert change_status(order_id=order_id, transition="refund", act=act(staff, "Broken"))["status"] == "refunded"
+    other = place().order["_id"]
+    assert change_status(order_id=other, transition="cancel", act=act(ADMIN))["status"] == "cancelled"
 
 
 # --- the version guard -----------------------------------------------------------------------------------------------

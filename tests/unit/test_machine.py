@@ -13,6 +13,8 @@ from orders.models.machine import (
     edges_from,
     permission_of,
     public_edges,
+    statuses_before,
+    stock_effect_of,
     transition_names,
 )
 from orders.models.order import every_line_reserved
@@ -157,3 +159,16 @@ def test_every_wrong_field_of_a_line_and_of_the_address_is_named() -> None:
         "shipping_address.city",
         "shipping_address.line1",
     }
+
+
+def test_what_comes_before_a_transition_follows_from_the_arrows() -> None:
+    assert statuses_before("ship") == {"pending", "paid", "processing"}
+    assert statuses_before("pay") == {"pending"}
+    assert statuses_before("deliver") == {"pending", "paid", "processing", "shipped"}
+
+
+def test_what_a_transition_owes_inventory_is_what_its_method_says() -> None:
+    assert {name: stock_effect_of(name) for name in transition_names()} == {
+        "pay": StockEffect.NOTHING, "start_processing": StockEffect.NOTHING, "deliver": StockEffect.NOTHING,
+        "ship": StockEffect.USE, "cancel": StockEffect.RELEASE, "refund": StockEffect.RELEASE,
+    }  # fmt: skip

@@ -1,0 +1,186 @@
+"""What the page of one order shows, made ready for its templates from the one document that is read for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from orders.admin import words
+from orders.admin.words import Moment, moment
+from orders.models import Order
+from orders.models.machine import edges_from
+from orders.models.money import to_cents
+from orders.models.parts import HistoryEntry, Item
+from orders.models.states import LineState, Status
+from orders.services.access import ADDRESS_CHANGED, Actor
+from orders.services.editing import NOTE
+from orders.services.transitions import REASON_NEEDED
+
+LINE_TONES = {
+    LineState.NONE: "muted", LineState.RESERVING: "wait", LineState.RESERVED: "good", LineState.USED: "good",
+    LineState.RELEASING: "wait", LineState.RELEASED: "muted", LineState.UNKNOWN: "bad",
+}  # fmt: skip
+STATUS_TONES = {
+    Status.PENDING: "wait", Status.PAID: "info", Status.PROCESSING: "info", Status.SHIPPED: "good",
+    Status.DELIVERED: "good",
+}  # fmt: skip
+RECENT = 25
+"""So many entries of a timeline are open at once."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of an order; `number` counts from 1."""
+
+    number: int
+    product_id: str
+    product_url: str
+    quantity: int
+    price: Decimal
+    total: Decimal
+    stock: str
+    tone: str
+    details: list[str]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An entry of the timeline. `kind` says in a word what sort of thing it is: status, stock, note, address."""
+
+    kind: str
+    title: str
+    when: Moment
+    who: str
+    way: str
+    reason: str
+    request_id: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A transition that may be made now. A `dangerous` one has no way back and asks for a reason."""
+
+    name: str
+    label: str
+    consequence: str
+    dangerous: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an order is now, for its page and on paper."""
+
+    order: Order
+    status: str
+    status_tone: str
+    customer_url: str
+    moments: list[tuple[str, Moment]]
+    units: int
+    flags: list[str]
+    lines: list[Line]
+
+
+def facts(order: Order, now: datetime) -> Facts:
+    dates = {
+        "Placed": order.placed_at,
+        "Paid": order.paid_at,
+        "Shipped": order.shipped_at,
+        "Last changed": order.updated_at,
+    }
+    return Facts(
+        order=order,
+        status=Status(order.status).label,
+        status_tone=STATUS_TONES.get(Status(order.status), "muted"),
+        customer_url=_list(q=order.user_id),
+        moments=[(name, moment(at, now)) for name, at in dates.items() if at],
+        units=sum(item.quantity for item in order.items),
+        flags=flags(order),
+        lines=[_line(number, item) for number, item in enumerate(order.items, 1)],
+    )
+
+
+def flags(order: Order) -> list[str]:
+    """What is not as it should be with an order."""
+    unknown = sum(item.stock.state == LineState.UNKNOWN for item in order.items)
+    short = sum(item.stock.discrepancy or 0 for item in order.items)
+    found = []
+    if not order.user_verified:
+        found.append("Customer not verified: the user service could not be asked when the order was placed.")
+    if unknown:
+        found.append(f"Stock of {words.count(unknown, 'line')} needs attention: somebody must say what happened.")
+    if short:
+        found.append(f"Inventory gave back {words.count(short, 'unit')} less than was asked for.")
+    return found
+
+
+def steps(order: Order, actor: Actor) -> list[Step]:
+    """The transitions that this actor may make now, in the machine's order."""
+    return [
+        Step(edge.name, edge.label, words.consequence(edge, order.items), edge.name in REASON_NEEDED)
+        for edge in edges_from(order.status)
+        if actor.may(edge.name, order.user_id)
+    ]
+
+
+def timeline(order: Order, now: datetime) -> tuple[list[Event], list[Event]]:
+    """What happened to an order, newest first: what is open at once, and what came before that."""
+    told = events(reversed(order.history), now)
+    return told[:RECENT], told[RECENT:]
+
+
+def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
+    """Entries of a history as the timeline tells them, in the order given."""
+    return [
+        Event(
+            kind=_kind(entry),
+            title=_title(entry),
+            when=moment(entry.at, now),
+            who=words.person(entry.actor),
+            way=words.WAYS.get(entry.via, entry.via),
+            reason=entry.reason,
+            request_id=entry.request_id,
+            detail=f"Before: {entry.detail}" if entry.detail else "",
+        )
+        for entry in entries
+    ]
+
+
+def changes_since(order: Order, version: int) -> list[HistoryEntry]:
+    """What people changed after a version; each version has one entry."""
+    return [entry for entry in order.history if entry.line is None][version + 1 :]
+
+
+def _kind(entry: HistoryEntry) -> str:
+    if entry.line is not None:
+        return "stock"
+    return {NOTE: "note", ADDRESS_CHANGED: "address"}.get(entry.act, "status")
+
+
+def _title(entry: HistoryEntry) -> str:
+    if entry.line is None:
+        arrow = f": {entry.source} → {entry.target}" if entry.source and entry.target else ""
+        return words.act(entry.act) + arrow
+    said = "settled by hand" if entry.act == "resolve" else "settled"
+    return f"Stock of line {entry.line + 1} {said}: {' → '.join(filter(None, (entry.source, entry.target)))}"
+
+
+def _line(number: int, item: Item) -> Line:
+    return Line(
+        number=number,
+        product_id=item.product_id,
+        product_url=_list(product=item.product_id),
+        quantity=item.quantity,
+        price=item.price,
+        total=to_cents(item.price * item.quantity),
+        stock=words.stock(item.stock),
+        tone="bad" if item.stock.discrepancy else LINE_TONES[LineState(item.stock.state)],
+        details=words.stock_details(item.stock),
+    )
+
+
+def _list(**chosen: str) -> str:
+    return f"{reverse('admin:orders_order_changelist')}?{urlencode(chosen)}"

@@ -1,0 +1,125 @@
+"""What the forms on an order's page post: read, handed to a service, and told in words."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orders.models import Address, Order
+from orders.models.machine import transition_names
+from orders.services import access, editing, transitions
+from orders.services.acts import Act, ReasonMissing
+from orders.services.editing import ADDRESS_FIELDS
+from orders.services.errors import OrderError
+from orders.services.resolution import resolve_line
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+Change = Callable[[Order, "QueryDict", Act], str]
+"""Carries out what was posted and says what it did. :raises OrderError:"""
+
+VERSION = re.compile(r"[0-9]{1,18}\Z")
+SMALL = re.compile(r"[0-9]{1,9}\Z")
+ANSWERS = {"yes": True, "no": False}
+"""What the two buttons of an unknown line say: whether inventory carried out the call."""
+ADDRESS_LABELS = {
+    "line1": "Street and number", "line2": "Second line", "city": "City", "state": "State or province",
+    "postal_code": "Postal code", "country": "Country",
+}  # fmt: skip
+
+
+class Misposted(OrderError):
+    """No form of the page posts such a thing."""
+
+    code = "misposted"
+
+
+BAD_INPUT = (Misposted, ReasonMissing, editing.InvalidAddress, editing.InvalidNote)
+"""What the person can put right without looking at the order anew."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What somebody typed into a form that changed nothing: shown there again."""
+
+    form: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def text(self, form: str, name: str) -> str:
+        return self.typed.get(name, "") if form == self.form else ""
+
+
+def kept(post: "QueryDict", error: OrderError | None = None) -> Kept:
+    """What was typed, and into which form: a transition's, `address`, `note`, or that of a `line`."""
+    fallbacks = {"line1": "address", "text": "note", "line": f"line {post.get('line', '')}"}
+    form = post.get("transition") or next((form for name, form in fallbacks.items() if name in post), "")
+    typed = {name: str(post[name]) for name in ("reason", "text", *ADDRESS_FIELDS) if name in post}
+    return Kept(form, typed, error.members.get("errors", {}) if error else {})
+
+
+def seen_version(post: "QueryDict") -> int | None:
+    """The version that the page was showing; None where that is not said."""
+    given = post.get("version", "")
+    return int(given) if VERSION.match(given) else None
+
+
+def change_status(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `transition`, `version` and `reason`."""
+    name, version = post.get("transition", ""), seen_version(post)
+    if name not in transition_names():
+        raise Misposted("That is no transition of an order.")
+    act.actor.require_transition(name, order.user_id)
+    if version is None:
+        raise Misposted("The version of the order is missing.")
+    changed = transitions.change_status(order_id=order.pk, transition=name, act=act, expected_version=version)
+    return f"Order {order.number} is now {changed['status']}."
+
+
+def change_address(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take the address's fields, `version` and `reason`."""
+    act.actor.require(access.CHANGE_ADDRESS)
+    version = seen_version(post)
+    if version is None:
+        raise Misposted("The version of the order is missing.")
+    address = Address(**{name: post.get(name, "") for name in ADDRESS_FIELDS})
+    editing.change_address(order_id=order.pk, address=address, act=act, expected_version=version)
+    return f"Order {order.number} goes to {address} now."
+
+
+def write_note(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `text`."""
+    editing.write_note(order_id=order.pk, text=post.get("text", ""), act=act)
+    return "The note is in the timeline."
+
+
+def resolve(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `line`, `attempts`, `happened` and `reason`."""
+    act.actor.require(access.RESOLVE)
+    answer, line, attempts = (post.get(name, "") for name in ("happened", "line", "attempts"))
+    if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
+        raise Misposted("That says nothing about a line of an order.")
+    changed = resolve_line(
+        order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
+    )
+    return f"Line {int(line) + 1} of order {order.number} is now {changed['items'][int(line)]['stock']['state']}."
+
+
+def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
+    """The inputs of the address form, with what was typed before, or else what is stored."""
+    fields = []
+    for name in ADDRESS_FIELDS:
+        column = Address._meta.get_field(name)
+        stored = getattr(order.shipping_address, name) or ""
+        fields.append(
+            {
+                "name": name,
+                "label": ADDRESS_LABELS[name],
+                "value": shown.typed.get(name, "") if shown.form == "address" else stored,
+                "longest": column.max_length,
+                "required": not column.blank,
+                "errors": shown.errors.get(name, []) if shown.form == "address" else [],
+            }
+        )
+    return fields

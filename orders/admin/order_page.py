@@ -1,0 +1,188 @@
+"""One order in the backoffice: its page, and what its forms change. Nothing is saved but through the services."""
+
+from http import HTTPStatus
+from typing import Any, cast
+
+from bson import ObjectId
+from django.contrib import messages
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from integrations.http import request_id
+from orders.admin import order_facts, order_forms, printing, words
+from orders.admin.attention import unknown_lines
+from orders.admin.order_forms import Change, Kept
+from orders.models import Order, reads
+from orders.services import access, editing
+from orders.services.access import Actor, NotPermitted
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+
+FORMS: dict[str, Change] = {
+    "transition": order_forms.change_status,
+    "address": order_forms.change_address,
+    "note": order_forms.write_note,
+    "resolve": order_forms.resolve,
+}
+"""What can be posted to an order, by the last part of the address."""
+
+
+class OrderPage(ModelAdmin):
+    """The page of one order: its facts, what may be done with it now, and its printed forms."""
+
+    change_form_template = "admin/orders/order/change_form.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        protect = self.admin_site.admin_view
+        forms = [
+            path(f"<path:object_id>/{name}/", protect(self._posting(change)), name=f"orders_order_{name}")
+            for name, change in FORMS.items()
+        ]
+        prints = [
+            path(f"<path:object_id>/{name}/", protect(self._printing(name)), name=f"orders_order_{name}")
+            for name in printing.DOCUMENTS
+        ]
+        version = path("<path:object_id>/version/", protect(self.version_view), name="orders_order_version")
+        return [*forms, *prints, version, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show an order; the forms on its page post elsewhere."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        order = self._readable(request, object_id)
+        if order is None:
+            gone: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return gone
+        return self._page(request, order)
+
+    def version_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """GET, as JSON: the order's version, and who changed what last; open pages ask for it now and then."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = reads.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
+        if found is None:
+            raise Http404
+        version, entry = found
+        told = {"what": words.act(entry["act"]), "who": words.person(entry["actor"])} if entry else {}
+        return JsonResponse({"version": version} | told)
+
+    def _readable(self, request: HttpRequest, object_id: str) -> Order | None:
+        """:raises PermissionDenied: for whoever may not see orders."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found: Order | None = self.get_object(request, object_id)
+        return found
+
+    def _printing(self, name: str) -> Any:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if request.method not in ("GET", "HEAD"):
+                return HttpResponseNotAllowed(["GET", "HEAD"])
+            order = self._readable(request, object_id)
+            if order is None:
+                raise Http404
+            return printing.document(request, name, order)
+
+        return view
+
+    def _posting(self, change: Change) -> Any:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            order = self._readable(request, object_id)
+            if order is None:
+                raise Http404
+            return self._carry_out(request, order, change)
+
+        return view
+
+    def _carry_out(self, request: HttpRequest, order: Order, change: Change) -> HttpResponse:
+        """Make a change and go back to the order; where it is refused, show the page with what was typed."""
+        act = Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
+        try:
+            self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
+        except NotPermitted as error:
+            raise PermissionDenied(error.detail) from error
+        except OrderError as error:
+            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+            return self._refused(request, order, error)
+        except DatabaseError:
+            text = "The database did not answer in time. Look whether the order has changed before trying again."
+            self.message_user(request, text, messages.ERROR)
+            # The order as it was read before: should the change have happened, its version refuses a second try.
+            return self._page(request, order, order_forms.kept(request.POST), HTTPStatus.SERVICE_UNAVAILABLE)
+        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order.pk]))
+
+    def _refused(self, request: HttpRequest, order: Order, error: OrderError) -> HttpResponse:
+        now = self.get_object(request, str(order.pk))
+        if now is None:
+            raise Http404 from error
+        status = HTTPStatus.BAD_REQUEST if isinstance(error, order_forms.BAD_INPUT) else HTTPStatus.CONFLICT
+        return self._page(request, now, order_forms.kept(request.POST, error), status)
+
+    def _page(
+        self, request: HttpRequest, order: Order, kept: Kept | None = None, status: HTTPStatus = HTTPStatus.OK
+    ) -> HttpResponse:
+        actor, now, kept = _actor(request), timezone.now(), kept or Kept()
+        seen = order_forms.seen_version(request.POST)
+        missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
+        forms = _forms(order, actor, kept)
+        recent, earlier = order_facts.timeline(order, now)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": order,
+            "title": order.number,
+            "kept": kept,
+            "facts": order_facts.facts(order, now),
+            "recent": recent,
+            "earlier": earlier,
+            "missed": order_facts.events(missed, now),
+            "prints": printing.DOCUMENTS,
+            "form_gone": kept.form not in ["", *forms.pop("names")],
+            **forms,
+        }
+        return TemplateResponse(request, self.change_form_template, context, status=status)
+
+
+def _forms(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
+    """The forms that this actor may fill in now, and their names as `kept` has them."""
+    steps = order_facts.steps(order, actor)
+    unknown = [
+        {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
+        for index, item in (unknown_lines(order) if actor.has(access.RESOLVE) else [])
+    ]
+    movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
+    may_note = actor.has(access.WRITE_NOTES)
+    names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
+    return {
+        "steps": steps,
+        "unknown": unknown,
+        "address": order_forms.address_fields(order, kept) if movable else [],
+        "may_note": may_note,
+        "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
+    }
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")

@@ -1,0 +1,54 @@
+"""What everybody needs who changes an order that somebody else may have changed meanwhile."""
+
+from bson import ObjectId
+
+from orders.models import reads
+from orders.models.order import Order
+from orders.services.access import OrderNotFound
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+
+TRIES = 5
+"""How often a change is tried anew when somebody else changed the order meanwhile."""
+
+
+class StaleOrder(OrderError):
+    """The order is no longer as the caller saw it."""
+
+    code = "stale_order"
+
+
+class OrderBusy(OrderError):
+    """Others kept changing the order while this was tried."""
+
+    code = "order_busy"
+
+
+def visible(order: Order | None, order_id: ObjectId, act: Act) -> Order:
+    """The order, if there is one and the actor may know of it.
+
+    :raises OrderNotFound: for another's order just as for none.
+    """
+    if order is None or not act.actor.sees(order.user_id):
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order
+
+
+def require_version(order: Order, expected: int, act: Act) -> None:
+    """:raises StaleOrder: with `version` and `changes` since the expected one, as far as the actor may know of them."""
+    if order.version == expected:
+        return
+    changes = [
+        {"at": entry["at"], "act": entry["act"], "actor": act.actor.name_of(entry["actor"]), "to": entry["to"] or None}
+        for entry in reads.changes_since(order.pk, expected)
+        if act.actor.knows_of(entry["act"], entry["to"])
+    ]
+    raise StaleOrder(
+        f"This order has changed: it is at version {order.version}, you saw version {expected}.",
+        version=order.version,
+        changes=changes,
+    )
+
+
+def busy() -> OrderBusy:
+    return OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)
