@@ -8,16 +8,13 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 
 from integrations.http import request_id
-from orders.admin.attention import ANSWERS, NeedsAttention, unknown_lines
-from orders.admin.paging import CappedPaginator
-from orders.admin.searching import query_for
+from orders.admin.attention import ANSWERS, unknown_lines
+from orders.admin.order_list import OrderList
 from orders.models import Order
 from orders.models.machine import edges_from, transition_names
 from orders.services import access, transitions
@@ -28,27 +25,12 @@ from orders.services.resolution import resolve_line
 
 VERSION = re.compile(r"[0-9]{1,18}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
-INDEXED = {"status__exact", "created_at__gte", "created_at__lt", NeedsAttention.parameter_name}
-"""What an address may filter by: the filters' own conditions, each of which has an index."""
 
 
 @admin.register(Order)
-class OrderAdmin(ModelAdmin):
+class OrderAdmin(OrderList):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""
 
-    list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")
-    list_display_links = ("number",)
-    list_filter = ("status", NeedsAttention, "created_at")
-    search_fields = ("number",)
-    search_help_text = "Order number, order id or user id"
-    ordering = ("-created_at", "-pk")
-    sortable_by = ()
-    list_per_page = 50
-    list_max_show_all = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # they count every order
-    paginator = CappedPaginator
-    actions = None
     change_form_template = "admin/orders/order/change_form.html"
     fields = readonly_fields = (
         "number", "status_name", "user_id", "verified", "total_price", "shipping_address", "created_at",
@@ -58,15 +40,6 @@ class OrderAdmin(ModelAdmin):
     @admin.display(description="status")
     def status_name(self, order: Order) -> str:
         return str(order.get_status_display())
-
-    @admin.display(description="items")
-    def contents(self, order: Order) -> str:
-        units = sum(item.quantity for item in order.items)
-        return f"{units} in {len(order.items)} line{'s' if len(order.items) != 1 else ''}"
-
-    @admin.display(description="stock")
-    def stock(self, order: Order) -> str:
-        return ", ".join(dict.fromkeys(item.stock.get_state_display() for item in order.items))
 
     @admin.display(description="user verified", boolean=True)
     def verified(self, order: Order) -> bool:
@@ -80,20 +53,6 @@ class OrderAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
         return False
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in INDEXED
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
-    ) -> tuple[QuerySet[Order], bool]:
-        if not search_term.strip():
-            return queryset, False
-        query = query_for(search_term)
-        if query is None:
-            self.message_user(request, "That is no order number, order id or user id.", messages.WARNING)
-            return queryset.none(), False
-        return queryset.filter(query), False
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view
