@@ -5,7 +5,7 @@ names its index, so that no page depends on what the planner guesses.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +18,14 @@ from orders.models.reads import STOCK_UNKNOWN
 from orders.models.states import EPOCH, LineState, Status
 from orders.models.writes import orders
 
-FEW = 20_000
+FEW = 10_000
 """Up to so many orders in a range of totals are sorted; of more, a walk from the newest soon has a page."""
+
+SHORT = timedelta(days=31)
+"""The orders of so short a time are walked through without much ado."""
+
+AT_ANY_TIME: Document = {"created_at": {"$gt": EPOCH}}
+"""Without a condition on its first field MongoDB would test the others of an index on the orders themselves."""
 
 TO_SHIP = (Status.PAID.value, Status.PROCESSING.value)
 OPEN = (Status.PENDING.value, *TO_SHIP)
@@ -124,21 +130,22 @@ class Criteria:
             leading = self.meanings.branches()
             plain.append({"$or": [branch.query() for branch in flagged]} if flagged else {})
         else:
-            leading = flagged or [Branch(self._index())]
+            leading = flagged or [self._leading()]
         return [Branch(branch.index, (*branch.conditions, *filter(None, plain))) for branch in leading]
 
-    def _index(self) -> str:
+    def _leading(self) -> Branch:
         if self.user_id is not None:
-            return "user_status_newest" if self.statuses else "user_newest"
+            return Branch("user_status_newest" if self.statuses else "user_newest")
         if self.product_id is not None:
-            return "product_newest"
+            return Branch("product_newest")
         if self.of_total:
-            return "total_newest" if self._few_of_total() else "newest_status_total"
-        return "status_newest" if self.statuses else "newest"
+            return Branch("total_newest") if self._few_of_total() else Branch("newest_status_total", (AT_ANY_TIME,))
+        return Branch("status_newest" if self.statuses else "newest")
 
     def _few_of_total(self) -> bool:
-        query = {**self.of_total, **self.of_time}
-        return orders().count_documents(query, limit=FEW + 1, hint="total_newest") <= FEW
+        if self.since and self.before and self.before - self.since <= SHORT:
+            return False
+        return orders().count_documents(self.of_total, limit=FEW + 1, hint="total_newest") <= FEW
 
 
 def branches_of(flag: str, limits: Limits) -> list[Branch]:
