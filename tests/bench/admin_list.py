@@ -106,7 +106,7 @@ def measure(get: Callable[[str], Any], ask: Ask, requests: int) -> list[float]:
         took.append((time.perf_counter() - before) * 1000)
         if response.status_code != 200 or b"This takes too long" in response.content:
             took[-1] = float("inf")
-            print(f"   not answered ({response.status_code}): {query}", file=sys.stderr)
+            sys.stderr.write(f"not answered ({response.status_code}): {query}\n")
     return took[2:]
 
 
@@ -125,13 +125,16 @@ def main() -> int:
     client = Client()
     client.force_login(User.objects.get(username=options.user))
     slow = 0
-    print(f"{'page':<36} {'p50 ms':>8} {'p95 ms':>8}")
+    sys.stdout.write(f"{'page':<36} {'p50 ms':>8} {'p95 ms':>8}\n")
     for name, ask in pages(Samples(random.Random(7))):
         if options.only in name:
             took = measure(client.get, ask, options.requests)
             p95 = statistics.quantiles(took, n=20)[18]
             slow += p95 > options.limit
-            print(f"{name:<36} {statistics.median(took):>8.0f} {p95:>8.0f}{'  SLOW' if p95 > options.limit else ''}")
+            told = "  SLOW" if p95 > options.limit else ""
+            sys.stdout.write(f"{name:<36} {statistics.median(took):>8.0f} {p95:>8.0f}{told}
+")
+            sys.stdout.flush()
     return 1 if slow else 0
 
 
