@@ -132,8 +132,7 @@ def main() -> int:
             p95 = statistics.quantiles(took, n=20)[18]
             slow += p95 > options.limit
             told = "  SLOW" if p95 > options.limit else ""
-            sys.stdout.write(f"{name:<36} {statistics.median(took):>8.0f} {p95:>8.0f}{told}
-")
+            sys.stdout.write(f"{name:<36} {statistics.median(took):>8.0f} {p95:>8.0f}{told}\n")
             sys.stdout.flush()
     return 1 if slow else 0
 
