@@ -40,11 +40,11 @@ def rows(changelist: Any, shown: Sequence[Column]) -> Iterator[SafeString]:
     for order in changelist.result_list:
         cells = format_html_join(
             "",
-            '<td class="field-{}" data-label="{}">{}</td>',
+            '<td class="field-{}" data-label="{}"><div>{}</div></td>',
             ((column.name, column.label, fill(order)) for column, fill in fills),
         )
         yield format_html(
-            '{}<th scope="row" class="field-{}" data-label="{}"><a href="{}{}{}">{}</a></th>{}',
+            '{}<th scope="row" class="field-{}" data-label="{}"><div><a href="{}{}{}">{}</a></div></th>{}',
             _checkbox(order) if with_checkbox else "", first.name, first.label, before, order.pk, after, order, cells,
         )  # fmt: skip
 

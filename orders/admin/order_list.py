@@ -35,6 +35,7 @@ class OrderList(ModelAdmin):
 
     class Media:
         css = {"all": ["orders/list.css"]}
+        js = ["orders/list_export.js"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OrderChangeList
