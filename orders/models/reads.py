@@ -25,7 +25,7 @@ PUBLIC = {"$in": list(PUBLIC_STATUSES)}
 LATEST = 20
 """So many entries of a history are looked through for the last change."""
 STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
-"""What the index `stock_unknown` is about."""
+"""What the index `unknown_newest` is about."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,6 @@ def unknown_lines(
     query = {**STOCK_UNKNOWN, "items": {"$elemMatch": line}} | ({"_id": order_id} if order_id else {})
     fields = {"number": 1, "status": 1, "items": 1, "history": 1, "created_at": 1}
     return orders().find(query, fields).sort("created_at", 1).limit(limit).to_list()
-
-
-@wrap_database_errors
-def orders_with_unknown_lines(limit: int) -> list[ObjectId]:
-    """Ids of the orders that wait for a person, the oldest first."""
-    return [order["_id"] for order in orders().find(STOCK_UNKNOWN, {"_id": 1}).sort("created_at", 1).limit(limit)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""The list of orders: its columns, and where its filters, search and pages come from."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from orders.admin import list_columns
+from orders.admin.order_changelist import OrderChangeList
+from orders.models import Order
+from orders.models.criteria import flags_of
+from orders.models.states import LineState, Status
+from orders.services import waiting
+
+
+class OrderList(ModelAdmin):
+    """The list's part of the backoffice's order pages; what an address may ask for is in `list_form`."""
+
+    list_display = ("number", "customer", "placed", "contents", "total", "status_badge", "stock", "flags")
+    list_display_links = ("number",)
+    sortable_by = ()
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_disable_select_all = True
+    list_fullwidth = True
+    actions = None
+    list_before_template = "admin/orders/order/list_before.html"
+    change_list_template = "admin/orders/order/change_list.html"
+
+    class Media:
+        css = {"all": ["orders/list.css"]}
+        js = ["orders/list_export.js"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OrderChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, or at once the order whose number or id was searched for."""
+        response = super().changelist_view(request, extra_context)
+        found = getattr(response, "context_data", None) or {}
+        hit = found["cl"].only_hit if "cl" in found else None
+        if hit is None:
+            return response
+        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[hit.pk]))
+
+    @admin.display(description="customer")
+    def customer(self, order: Order) -> SafeString:
+        return list_columns.customer(order)
+
+    @admin.display(description="placed")
+    def placed(self, order: Order) -> SafeString:
+        return list_columns.ago(order.created_at, timezone.now())
+
+    @admin.display(description="items")
+    def contents(self, order: Order) -> SafeString:
+        return list_columns.contents(order)
+
+    @admin.display(description="total")
+    def total(self, order: Order) -> str:
+        return f"{order.total_price:.2f}"
+
+    @admin.display(description="status")
+    def status_badge(self, order: Order) -> SafeString:
+        return list_columns.badges([Status(order.status)])
+
+    @admin.display(description="stock")
+    def stock(self, order: Order) -> SafeString:
+        return list_columns.badges(dict.fromkeys(LineState(item.stock.state) for item in order.items))
+
+    @admin.display(description="needs a look", empty_value="")
+    def flags(self, order: Order) -> SafeString:
+        return list_columns.badges(flags_of(order, waiting.limits(timezone.now())))
