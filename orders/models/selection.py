@@ -1,4 +1,4 @@
-"""Which orders a run over many of them is about, and how they are found: by an index, page by page, the oldest first."""
+"""Which orders a run over many is about, and how they are found: by an index, page by page, the oldest first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,9 +136,9 @@ def count_by_status(selection: OrderSelection, ids: Sequence[ObjectId] | None = 
 
     :param ids: count these orders, whatever the criteria say of them.
     """
-    grouped = [*_stages(selection, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
-    hint = {"hint": selection.index} if ids is None else {}
-    return {row["_id"]: row["count"] for row in orders().aggregate(grouped, **hint)}
+    stages = [*_stages(selection, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+    hint = selection.index if ids is None else "_id_"
+    return {row["_id"]: row["count"] for row in orders().aggregate(stages, hint=hint)}
 
 
 @wrap_database_errors
@@ -152,12 +152,12 @@ def reserved_units(selection: OrderSelection, statuses: Sequence[str], ids: Sequ
         {"$match": {"items.stock.state": "reserved"}},
         {"$group": {"_id": None, "units": {"$sum": "$items.quantity"}}},
     ]
-    hint = {"hint": selection.index} if ids is None else {}
-    return next((row["units"] for row in orders().aggregate(stages, **hint)), 0)
+    hint = selection.index if ids is None else "_id_"
+    return next((row["units"] for row in orders().aggregate(stages, hint=hint)), 0)
 
 
 def _stages(selection: OrderSelection, ids: Sequence[ObjectId] | None) -> list[Document]:
     if ids is not None:
         return [{"$match": {"_id": {"$in": list(ids)}}}]
-    limited = [{"$sort": dict(OLDEST_FIRST)}, {"$limit": selection.limit}] if selection.limit else []
+    limited: list[Document] = [{"$sort": dict(OLDEST_FIRST)}, {"$limit": selection.limit}] if selection.limit else []
     return [{"$match": selection.filter()}, *limited]

@@ -1,27 +1,18 @@
 """Runs that release stock: order by order, each as by itself, and none of them while inventory does not answer."""
 
-import threading
-import time
-
 import pytest
-from pytest_django import Settings
 
-from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
-from orders.models import BulkRun
-from orders.models.writes import orders
-from orders.services import bulk
 from tests.integration.builders import (
     A,
     asked,
     place,
-    read,
     shelve,
     small_sandbox,  # noqa: F401
     states,
     stock_of,
 )
-from tests.integration.bulk_helpers import carried, entries, figures, sound, started, told
+from tests.integration.bulk_helpers import carried, entries, figures, sound
 
 
 @pytest.fixture

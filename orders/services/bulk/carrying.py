@@ -20,7 +20,8 @@ from django.utils import timezone
 from integrations.deadline import Deadline
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
-from orders.models.bulk_store import Batch
+from orders.models.bulk_store import Batch, Other
+from orders.models.database import Document
 from orders.models.writes import milliseconds, new_id
 from orders.services.bulk.batches import (
     Job,
@@ -146,7 +147,7 @@ class _Carrier:
             kept = store.change_run(self.run_id, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
             return kept and not self._halted()
 
-        fields = {"attempt": None}
+        fields: Document = {"attempt": None}
         if look_for(run, going_on=going_on):
             fields |= {"state": BulkState.QUEUED.value, "selected": True}
         self.worked = True
@@ -209,6 +210,7 @@ class _Carrier:
 
     def _carry_out(self, job: Job, batch: Batch) -> bool:
         try:
+            others: list[Other] | None
             if is_together(job.transition):
                 others = carry_out_together(job, batch)
             else:
@@ -234,7 +236,7 @@ class _Carrier:
             store.save_tally(self.run_id, store.tally(self.run_id))
             self.progress(get_run(self.run_id))
 
-    # --- when it does not go on ----------------------------------------------------------------------------------------
+    # --- when it does not go on --------------------------------------------------------------------------------------
 
     def _pause(self, error: Exception) -> bool:
         """Let the run pause, longer each time; where not even that can be written, wait here."""
@@ -283,5 +285,5 @@ class _Watch:
             return running and store.keep_batch(self._batch, settings.STOCK_LEASE)
 
 
-def _lease(attempt: str) -> dict[str, object]:
+def _lease(attempt: str) -> Document:
     return {"attempt": store.lease(attempt, settings.STOCK_LEASE)}
