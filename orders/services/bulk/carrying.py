@@ -30,6 +30,7 @@ from orders.services.bulk.batches import (
     carry_out_one_by_one,
     carry_out_together,
     job_of,
+    outage_of,
     told_of_outages,
 )
 from orders.services.bulk.runs import get_run, is_together
@@ -119,8 +120,10 @@ class _Carrier:
                 if run.is_over:
                     break
                 going_on = self._steps[run.state](run)
-            except (Outage, DatabaseError) as error:
-                going_on = self._pause(error)
+            except Outage as outage:
+                going_on = self._pause(outage)
+            except DatabaseError as error:
+                going_on = self._pause(outage_of(error))
             except Exception as error:
                 self._fail(f"It failed here: {error!r}")
                 raise
@@ -238,15 +241,15 @@ class _Carrier:
 
     # --- when it does not go on --------------------------------------------------------------------------------------
 
-    def _pause(self, error: Exception) -> bool:
+    def _pause(self, outage: Outage) -> bool:
         """Let the run pause, longer each time; where not even that can be written, wait here."""
-        logger.warning("run %s pauses: %s", self.run_id, error)
+        logger.warning("run %s pauses: %s", self.run_id, outage)
         self._faults += 1
         try:
             run = get_run(self.run_id)
             self._faults = run.pauses + 1
             seconds = backoff(self._faults)
-            fields = {"state": BulkState.PAUSED.value, "pauses": self._faults, "last_error": str(error)[:500]}
+            fields = {"state": BulkState.PAUSED.value, "pauses": self._faults, "last_error": str(outage)[:500]}
             fields |= {"attempt": None}
             until = {"paused_until": {"$add": ["$$NOW", milliseconds(seconds)]}}
             store.change_run(self.run_id, LIVE, fields, computed=until)
