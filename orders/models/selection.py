@@ -102,19 +102,22 @@ class OrderSelection:
 @wrap_database_errors
 def select_page(selection: OrderSelection, *, after: Position | None, size: int) -> list[Position]:
     """The next selected orders, the oldest first; `keys` and `limit` are the caller's business."""
+    query = selection.filter()
     if after is None:
-        return _find(selection, {}, size)
+        return _find(selection, query, OLDEST_FIRST, size)
     # Two queries, each answered from the index alone; as one, with an $or, it would read every order.
-    found = _find(selection, {"created_at": after.created_at, "_id": {"$gt": after.id}}, size)
+    of_that_moment = query | {"created_at": after.created_at, "_id": {"$gt": after.id}}
+    found = _find(selection, of_that_moment, [("_id", 1)], size)
     if len(found) < size:
-        found += _find(selection, {"created_at": {"$gt": after.created_at}}, size - len(found))
+        later = {name: moment for name, moment in query.get("created_at", {}).items() if name != "$gte"}
+        query["created_at"] = later | {"$gt": after.created_at}
+        found += _find(selection, query, OLDEST_FIRST, size - len(found))
     return found
 
 
-def _find(selection: OrderSelection, further: Document, size: int) -> list[Position]:
-    query = {"$and": [selection.filter(), further]}
+def _find(selection: OrderSelection, query: Document, sort: Sequence[tuple[str, int]], size: int) -> list[Position]:
     fields = {"created_at": 1}
-    found = orders().find(query, fields, sort=OLDEST_FIRST, limit=size, batch_size=size, hint=selection.index)
+    found = orders().find(query, fields, sort=sort, limit=size, batch_size=size, hint=selection.index)
     return [Position(order["created_at"], order["_id"]) for order in found]
 
 
