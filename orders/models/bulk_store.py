@@ -78,13 +78,6 @@ class Tally:
 
 
 @wrap_database_errors
-def insert_run(document: Document) -> ObjectId:
-    """Insert a run. :returns: its id."""
-    inserted: ObjectId = runs().insert_one(document).inserted_id
-    return inserted
-
-
-@wrap_database_errors
 def change_run(
     run_id: ObjectId,
     states: Sequence[str],
