@@ -19,7 +19,7 @@ from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from orders.models.bulk import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
 from orders.models.database import Document, collection
@@ -28,6 +28,7 @@ from orders.models.selection import Key
 from orders.models.writes import literal, milliseconds
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)
+DUPLICATE = 11000
 MOST_BATCHES = 9_999_999
 """So that the mark of a batch, `<run>:<n>`, fits into a write id."""
 LAPSED: Document = {"$expr": {"$lt": ["$attempt.until", "$$NOW"]}}
@@ -123,17 +124,33 @@ def go_on(run_id: ObjectId) -> bool:
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class NewBatch:
+    """Orders to be written as one batch, and where the selection goes on after it."""
+
+    keys: Sequence[Key]
+    last: Position | None = None
+
+    def document(self, run_id: ObjectId, n: int) -> Document:
+        document: Document = {"_id": {"run": run_id, "n": n}, "run": run_id, "n": n, "state": BatchState.WAITING.value}
+        document |= {"ids": list(self.keys), "size": len(self.keys)}
+        if self.last:
+            document["last"] = {"created_at": self.last.created_at, "id": self.last.id}
+        return document
+
+
 @wrap_database_errors
-def add_batch(run_id: ObjectId, n: int, keys: Sequence[Key], last: Position | None = None) -> bool:
-    """Add a run's batch number `n`. :returns: False where somebody else has."""
-    document: Document = {"_id": {"run": run_id, "n": n}, "run": run_id, "n": n, "state": BatchState.WAITING.value}
-    document |= {"ids": list(keys), "size": len(keys)}
-    if last:
-        document["last"] = {"created_at": last.created_at, "id": last.id}
+def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
+    """Add batches to a run, the first with number `n`, each only after the one before it.
+
+    :returns: False where somebody else has added one of them; the rest is not added.
+    """
     try:
-        batches().insert_one(document)
-    except DuplicateKeyError:
-        return False
+        batches().insert_many([batch.document(run_id, n + place) for place, batch in enumerate(made)])
+    except BulkWriteError as error:
+        if any(failed["code"] == DUPLICATE for failed in error.details["writeErrors"]):
+            return False
+        raise OperationFailure(str(error), error.code, error.details) from error  # which is told as a DatabaseError
     return True
 
 

@@ -212,20 +212,24 @@ class _Carrier:
         return done
 
     def _carry_out(self, job: Job, batch: Batch) -> bool:
+        """Carry a batch out; what is left undone of it is given back. :returns: whether it is done."""
+        finished = False
         try:
-            others: list[Other] | None
-            if is_together(job.transition):
-                others = carry_out_together(job, batch)
-            else:
-                watch = _Watch(batch)
-                others = carry_out_one_by_one(
-                    job, batch, going_on=lambda: self._going_on() and watch.going_on(), streak=self._streak
-                )
-            return others is not None and store.finish_batch(batch, others)
+            others = self._outcomes(job, batch)
+            finished = others is not None and store.finish_batch(batch, others)
         finally:
-            # Of a batch that is done, this changes nothing.
-            with suppress(DatabaseError):
-                store.give_back(batch)
+            if not finished:
+                with suppress(DatabaseError):
+                    store.give_back(batch)
+        return finished
+
+    def _outcomes(self, job: Job, batch: Batch) -> list[Other] | None:
+        if is_together(job.transition):
+            return carry_out_together(job, batch)
+        watch = _Watch(batch)
+        return carry_out_one_by_one(
+            job, batch, going_on=lambda: self._going_on() and watch.going_on(), streak=self._streak
+        )
 
     def _going_on(self) -> bool:
         return self._outage is None and not self._halted()

@@ -14,6 +14,7 @@ from orders.models.selection import Key, OrderSelection, known_ids, narrow, sele
 T = TypeVar("T")
 
 ASKED_AT_ONCE = 1000
+TAKEN_AT_ONCE = 5000
 
 
 def take_down(run: BulkRun, selection: OrderSelection) -> None:
@@ -21,9 +22,11 @@ def take_down(run: BulkRun, selection: OrderSelection) -> None:
 
     :raises DatabaseError: some may have been written.
     """
-    keys = islice(_named(selection), selection.limit)
-    for n, batch in enumerate(in_chunks(keys, run.batch_size)):
-        store.add_batch(run.pk, n, batch)
+    n = 0
+    for keys in in_chunks(islice(_named(selection), selection.limit), _page(run)):
+        made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
+        store.add_batches(run.pk, n, made)
+        n += len(made)
 
 
 def _named(selection: OrderSelection) -> Iterator[Key]:
@@ -47,16 +50,22 @@ def look_for(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
     n, after = store.last_batch(run.pk)
     left = None if selection.limit is None else selection.limit - n * run.batch_size
     while left is None or left > 0:
-        size = run.batch_size if left is None else min(left, run.batch_size)
+        size = _page(run) if left is None else min(left, _page(run))
         found = select_page(selection, after=after, size=size)
-        if found and not store.add_batch(run.pk, n, [order.id for order in found], found[-1]):
+        made = [store.NewBatch([order.id for order in batch], batch[-1]) for batch in in_chunks(found, run.batch_size)]
+        if made and not store.add_batches(run.pk, n, made):
             return False
         if len(found) < size:
             return True
-        n, after, left = n + 1, found[-1], None if left is None else left - size
+        n, after, left = n + len(made), found[-1], None if left is None else left - size
         if not going_on():
             return False
     return True
+
+
+def _page(run: BulkRun) -> int:
+    """How many orders are taken down at once: whole batches."""
+    return max(1, TAKEN_AT_ONCE // run.batch_size) * run.batch_size
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
