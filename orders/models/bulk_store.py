@@ -35,6 +35,9 @@ LAPSED: Document = {"$expr": {"$lt": ["$attempt.until", "$$NOW"]}}
 """Of a claim or a lease; also true where there is none."""
 PAUSE_IS_OVER: Document = {"paused_until": {"$type": "date"}, "$expr": {"$lt": ["$paused_until", "$$NOW"]}}
 """Of a pause that ends by itself."""
+_BEGUN: Document = {"$cond": ["$started_at", BulkState.RUNNING.value, BulkState.QUEUED.value]}
+GO_BACK: Document = {"state": {"$cond": ["$selected", _BEGUN, BulkState.SELECTING.value]}}
+"""Back to what a run was at when it was paused."""
 
 
 def runs() -> Collection[Document]:
@@ -117,8 +120,7 @@ def runs_for_workers() -> list[ObjectId]:
 @wrap_database_errors
 def go_on(run_id: ObjectId) -> bool:
     """Let a paused run go on whose time has come, by mongod's clock. :returns: whether it is so."""
-    back = {"$cond": ["$selected", BulkState.RUNNING.value, BulkState.SELECTING.value]}
-    return change_run(run_id, [BulkState.PAUSED], {"paused_until": None}, computed={"state": back}, guard=PAUSE_IS_OVER)
+    return change_run(run_id, [BulkState.PAUSED], {"paused_until": None}, computed=GO_BACK, guard=PAUSE_IS_OVER)
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_a_run_that_somebody_paused_waits_until_it_is_resumed() -> None:
     assert bulk.carry_on(run.pk).state == "paused"
     assert {read(order_id)["status"] for order_id in ids} == {"paid"}
     resumed = bulk.resume_run(run_id=run.pk, actor=STAFF)
-    assert (resumed.state, resumed.for_worker) == ("running", True)
+    assert (resumed.state, resumed.for_worker) == ("queued", True)
     assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
 
 

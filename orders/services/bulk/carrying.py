@@ -39,6 +39,8 @@ from orders.services.stock import backoff
 
 logger = logging.getLogger(__name__)
 
+RELEASING_JOBS = 4
+"""Threads that release: each of them waits for inventory most of the time."""
 LOOK_EVERY = 0.5
 """Seconds between looks at how far a run is, and whether it is still to go on."""
 CUT_OFF = "It was cut off while its orders were taken down. No order was changed. Start it anew."
@@ -48,14 +50,14 @@ LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 def carry_on(
     run_id: ObjectId,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     until: Deadline | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[BulkRun], None] = lambda _: None,
 ) -> BulkRun:
     """Carry a run on until it is over, paused by a person, or the caller's time is up.
 
-    :param jobs: threads.
+    :param jobs: threads; by default RELEASING_JOBS where stock is released, otherwise 1.
     :param until: when to leave the rest for another time; then no pause is waited for either.
     :param stopping: asked between batches, and between orders whose stock is released, whether to leave off.
     :param progress: told about twice a second how far it is, by any thread, by one at a time.
@@ -66,7 +68,7 @@ def carry_on(
     return _Carrier(run_id, jobs, until, stopping, progress).carry_on()
 
 
-def carry_on_any(*, seconds: float, jobs: int = 4, stopping: Callable[[], bool] = lambda: False) -> bool:
+def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry on what runs are left to the workers, for about so long. One bad run never stops the others.
 
     :returns: whether anything was done: then there may be more.
@@ -77,7 +79,7 @@ def carry_on_any(*, seconds: float, jobs: int = 4, stopping: Callable[[], bool] 
     for run_id in waiting:
         if stopping() or overall.remaining() <= 0:
             break
-        carrier = _Carrier(run_id, jobs, overall.sooner(max(0.2, seconds / len(waiting))), stopping, lambda _: None)
+        carrier = _Carrier(run_id, None, overall.sooner(max(0.2, seconds / len(waiting))), stopping, lambda _: None)
         try:
             carrier.carry_on()
         except Exception:
@@ -92,7 +94,7 @@ class _Carrier:
     def __init__(
         self,
         run_id: ObjectId,
-        jobs: int,
+        jobs: int | None,
         until: Deadline | None,
         stopping: Callable[[], bool],
         progress: Callable[[BulkRun], None],
@@ -166,11 +168,12 @@ class _Carrier:
     def _run(self, run: BulkRun) -> bool:
         self._outage, self._streak.in_vain = None, run.in_vain
         job = job_of(run)
-        if self.jobs == 1:
-            done = self._work(job, run)
+        jobs = self.jobs or (1 if is_together(run.transition) else RELEASING_JOBS)
+        if jobs == 1:
+            done = self._work(job)
         else:
-            with ThreadPoolExecutor(self.jobs, thread_name_prefix="bulk") as threads:
-                working = [threads.submit(self._work, job, run) for _ in range(self.jobs)]
+            with ThreadPoolExecutor(jobs, thread_name_prefix="bulk") as threads:
+                working = [threads.submit(self._work, job) for _ in range(jobs)]
             done = sum(work.result() for work in working)
         if self._streak.in_vain != run.in_vain:
             store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})
@@ -196,7 +199,7 @@ class _Carrier:
 
     # --- batches -----------------------------------------------------------------------------------------------------
 
-    def _work(self, job: Job, run: BulkRun) -> int:
+    def _work(self, job: Job) -> int:
         """Carry batches out until there is none, or no reason to go on. :returns: how many."""
         done = 0
         try:
