@@ -21,12 +21,12 @@ from integrations.deadline import Deadline
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.bulk_store import Batch, Other
-from orders.models.database import Document
 from orders.models.writes import milliseconds, new_id
 from orders.services.bulk.batches import (
     Job,
     Outage,
     Streak,
+    Watch,
     carry_out_one_by_one,
     carry_out_together,
     job_of,
@@ -34,7 +34,7 @@ from orders.services.bulk.batches import (
     told_of_outages,
 )
 from orders.services.bulk.runs import get_run, is_together
-from orders.services.bulk.selecting import look_for
+from orders.services.bulk.selecting import select
 from orders.services.stock import backoff
 
 logger = logging.getLogger(__name__)
@@ -142,21 +142,14 @@ class _Carrier:
         if "orders" in run.selection:
             self._fail(CUT_OFF)
             return True
-        attempt = new_id()
-        if not store.change_run(self.run_id, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=store.LAPSED):
-            return self._wait(LOOK_EVERY)
-        mine = {"attempt.id": attempt}
 
         def going_on() -> bool:
             self._look()
-            kept = store.change_run(self.run_id, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
-            return kept and not self._halted()
+            return not self._halted()
 
-        fields: Document = {"attempt": None}
-        if look_for(run, going_on=going_on):
-            fields |= {"state": BulkState.QUEUED.value, "selected": True}
+        if not select(run, going_on=going_on):
+            return self._wait(LOOK_EVERY)
         self.worked = True
-        store.change_run(self.run_id, [BulkState.SELECTING], fields, guard=mine)
         return True
 
     def _begin(self, _run: BulkRun) -> bool:
@@ -177,12 +170,12 @@ class _Carrier:
             done = sum(work.result() for work in working)
         if self._streak.in_vain != run.in_vain:
             store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})
-        if self._outage:
-            raise self._outage
         if done:
             self.worked, self._faults = True, 0
             if run.pauses:
                 store.change_run(self.run_id, LIVE, {"pauses": 0, "last_error": ""})
+        if self._outage:
+            raise self._outage
         return self._finish() or self._halted() or bool(done) or self._wait(LOOK_EVERY)
 
     def _finish(self) -> bool:
@@ -229,7 +222,7 @@ class _Carrier:
     def _outcomes(self, job: Job, batch: Batch) -> list[Other] | None:
         if is_together(job.transition):
             return carry_out_together(job, batch)
-        watch = _Watch(batch)
+        watch = Watch(batch, LOOK_EVERY)
         return carry_out_one_by_one(
             job, batch, going_on=lambda: self._going_on() and watch.going_on(), streak=self._streak
         )
@@ -278,22 +271,3 @@ class _Carrier:
         while not self.stopping() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
         return True
-
-
-class _Watch:
-    """Keeps a batch that takes long, and notices when the run is not to go on, or somebody else has the batch."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch, self._looked = batch, time.monotonic()
-
-    def going_on(self) -> bool:
-        if time.monotonic() - self._looked < LOOK_EVERY:
-            return True
-        self._looked = time.monotonic()
-        with told_of_outages():
-            running = store.state_of(self._batch.run_id) == BulkState.RUNNING
-            return running and store.keep_batch(self._batch, settings.STOCK_LEASE)
-
-
-def _lease(attempt: str) -> Document:
-    return {"attempt": store.lease(attempt, settings.STOCK_LEASE)}

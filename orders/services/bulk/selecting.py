@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from django.conf import settings
+
 from orders.models import bulk_store as store
-from orders.models.bulk import BulkRun
+from orders.models.bulk import BulkRun, BulkState
+from orders.models.database import Document
 from orders.models.selection import Key, OrderSelection, known_ids, narrow, select_page
+from orders.models.writes import new_id
 
 T = TypeVar("T")
 
@@ -39,13 +43,31 @@ def _named(selection: OrderSelection) -> Iterator[Key]:
                 yield key
 
 
-def look_for(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
-    """Write the batches of a run whose orders are looked for.
+def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
+    """Look for the orders of a run, under a lease, and write its batches; the run is `queued` once all are found.
 
     :param going_on: asked between batches whether to go on.
-    :returns: whether all have been found; False where it was not to go on, or somebody else is at it.
+    :returns: False where somebody else is at it.
     :raises DatabaseError: some may have been written.
     """
+    attempt = new_id()
+    lease: Document = {"attempt": store.lease(attempt, settings.STOCK_LEASE)}
+    if not store.change_run(run.pk, [BulkState.SELECTING], {}, computed=lease, guard=store.LAPSED):
+        return False
+    mine = {"attempt.id": attempt}
+
+    def still() -> bool:
+        return going_on() and store.change_run(run.pk, [BulkState.SELECTING], {}, computed=lease, guard=mine)
+
+    fields: Document = {"attempt": None}
+    if _look_for(run, still):
+        fields |= {"state": BulkState.QUEUED.value, "selected": True}
+    store.change_run(run.pk, [BulkState.SELECTING], fields, guard=mine)
+    return True
+
+
+def _look_for(run: BulkRun, going_on: Callable[[], bool]) -> bool:
+    """:returns: whether all have been found; False where it was not to go on, or somebody else is at it."""
     selection = OrderSelection.from_given(run.selection)
     n, after = store.last_batch(run.pk)
     left = None if selection.limit is None else selection.limit - n * run.batch_size
