@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check proof screenshots bench-data bench-admin clean
+.PHONY: help run test check proof screenshots bench bench-data bench-admin clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -26,6 +26,9 @@ proof: $(TESTABLE) ## Try to lose or double stock, for some minutes, and write d
 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data
 	@$(PY) -m tests.browser.screenshots
+
+bench: $(TESTABLE) ## Measure runs over many orders; ARGS=--million for the memory that a large one takes
+	@$(PY) -m tests.bench $(ARGS)
 
 check: $(TESTABLE) ## Run every check of the code that is no test
 	$(PY) -m ruff check .

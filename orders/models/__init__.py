@@ -1,8 +1,22 @@
 """The order document, its embedded parts, its state machine, and how it is read and written."""
 
+from orders.models.bulk import BulkRun, BulkState, OrderOutcome
 from orders.models.idempotency import IdempotencyKey
 from orders.models.order import Order
 from orders.models.parts import Address, Attempt, HistoryEntry, Item, Stock
 from orders.models.states import LineState, Status
 
-__all__ = ["Address", "Attempt", "HistoryEntry", "IdempotencyKey", "Item", "LineState", "Order", "Status", "Stock"]
+__all__ = [
+    "Address",
+    "Attempt",
+    "BulkRun",
+    "BulkState",
+    "HistoryEntry",
+    "IdempotencyKey",
+    "Item",
+    "LineState",
+    "Order",
+    "OrderOutcome",
+    "Status",
+    "Stock",
+]

@@ -1,11 +1,13 @@
 """What the state machine allows, derived from the transitions of :class:`Order` wherever it is needed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from orders.models.order import Order
-from orders.models.states import PUBLIC_STATUSES, Status, StockEffect
+from orders.models.database import Document
+from orders.models.order import Order, every_line_reserved
+from orders.models.states import PUBLIC_STATUSES, LineState, Status, StockEffect
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Edge:
     target: str
     permission: str | None
     doc: str
+    conditions: tuple[Callable[[Order], bool], ...] = ()
 
     @property
     def label(self) -> str:
@@ -34,6 +37,7 @@ def edges() -> tuple[Edge, ...]:
             target=str(transition.target),
             permission=str(transition.permission) if transition.permission else None,
             doc=(getattr(Order, transition.name).__doc__ or "").strip(),
+            conditions=tuple(transition.conditions),
         )
         for transition in Order._meta.get_field("status").get_all_transitions(Order)
     ]
@@ -99,3 +103,33 @@ def moments(status: str, at: datetime) -> dict[str, datetime]:
 def permission_of(name: str) -> str:
     """The permission that a transition by this name asks for, e.g. `orders.ship_order`."""
     return next(edge.permission for edge in public_edges() if edge.name == name and edge.permission)
+
+
+@cache
+def edges_named(name: str) -> tuple[Edge, ...]:
+    """The arrows of one transition between public statuses; they all lead to one status."""
+    return tuple(edge for edge in public_edges() if edge.name == name)
+
+
+@cache
+def stock_effect(name: str) -> StockEffect:
+    """What a transition owes inventory for the reserved lines, as its method says."""
+    order = Order(status=edges_named(name)[0].source)
+    getattr(order, name)()
+    return order.stock_effect
+
+
+CONDITIONS: dict[Callable[[Order], bool], Document] = {
+    every_line_reserved: {
+        "items": {"$ne": [], "$not": {"$elemMatch": {"stock.state": {"$ne": LineState.RESERVED.value}}}}
+    },
+}
+"""What each condition of the machine asks, as a query: for those who change orders without making instances of them."""
+
+
+def guard_of(edge: Edge) -> Document:
+    """The query for the orders that may take an arrow: its source, and every condition.
+
+    :raises KeyError: a condition has no query in CONDITIONS.
+    """
+    return {"$and": [{"status": edge.source}, *(CONDITIONS[condition] for condition in edge.conditions)]}

@@ -197,20 +197,56 @@ def guarded_write(
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
     write_id = write_id or new_id()
+    pipeline = _change(entries, fields or {}, items, retry_after, seen_at, write_id)
+    written = orders().find_one_and_update({"_id": order_id, **guard}, pipeline, return_document=ReturnDocument.AFTER)
+    if written is not None:
+        return written
+    # After a failover a repeated write can find its own first try in the way: its marks tell.
+    return _landed({"_id": order_id, "$or": [{"write_id": write_id}, {"history.write_id": write_id}]})
+
+
+@wrap_database_errors
+def guarded_write_many(
+    order_ids: Sequence[ObjectId],
+    *,
+    guard: Document,
+    entries: Sequence[Document],
+    fields: Mapping[str, Any],
+    items: Expression,
+    seen_at: datetime,
+    write_id: str,
+) -> int:
+    """Change many orders alike, each of them if the guard holds for it; see :func:`guarded_write`.
+
+    Each order is changed as by a write of its own: whole or not at all. Where this fails, some may have been changed,
+    and others not; `write_id` in their histories tells.
+
+    :param guard: must be false of every order that has been changed so, since the whole may be tried again.
+    :returns: how many were changed.
+    :raises DatabaseError: some may have been changed.
+    """
+    pipeline = _change(entries, fields, items, 0.0, seen_at, write_id)
+    return orders().update_many({"_id": {"$in": list(order_ids)}, **guard}, pipeline).modified_count
+
+
+def _change(
+    entries: Sequence[Document],
+    fields: Mapping[str, Any],
+    items: Expression,
+    retry_after: float,
+    seen_at: datetime | None,
+    write_id: str,
+) -> list[Document]:
+    """The update that makes one change, for one order or for many."""
     stamped = [entry | {"write_id": write_id} for entry in entries]
-    changes: Document = {name: literal(value) for name, value in (fields or {}).items()} | {"write_id": write_id}
+    changes: Document = {name: literal(value) for name, value in fields.items()} | {"write_id": write_id}
     if seen_at:
         changes |= {"version": {"$add": ["$version", 1]}, "updated_at": seen_at}
     if stamped:
         changes["history"] = {"$concatArrays": ["$history", literal(stamped)]}
     if items is not None:
         changes["items"] = items
-    pipeline = [{"$set": changes}, *([due_stage(retry_after)] if items is not None else [])]
-    written = orders().find_one_and_update({"_id": order_id, **guard}, pipeline, return_document=ReturnDocument.AFTER)
-    if written is not None:
-        return written
-    # After a failover a repeated write can find its own first try in the way: its marks tell.
-    return _landed({"_id": order_id, "$or": [{"write_id": write_id}, {"history.write_id": write_id}]})
+    return [{"$set": changes}, *([due_stage(retry_after)] if items is not None else [])]
 
 
 @wrap_database_errors

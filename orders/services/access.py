@@ -90,6 +90,14 @@ class Actor:
         if not self.may(transition, user_id):
             raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
 
+    def require_bulk(self, transition: str) -> None:
+        """Many orders at a time are for those who see all of them and may make the transition on each.
+
+        :raises NotPermitted:
+        """
+        if not (self.sees_all and permission_of(transition) in self.permissions):
+            raise NotPermitted(f"You may not {transition.replace('_', ' ')} orders.")
+
     def require(self, permission: str) -> None:
         """:raises NotPermitted: if the actor may not do this; `permission` is one of STAFF_WORK."""
         if not self.has(permission):

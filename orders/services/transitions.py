@@ -63,7 +63,8 @@ def change_status(
             require_version(order, expected_version, act)
         edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
         if edge is None:
-            raise _refused(order, f"Cannot {transition.replace('_', ' ')} an order that is {order.status}.")
+            allowed = [edge.target for edge in edges_from(order.status)]
+            raise TransitionRefused(refusal(transition, order.status), current_status=order.status, allowed=allowed)
         if (written := _write(order, edge, act, deadline)) is not None:
             return written
     raise busy()
@@ -92,10 +93,20 @@ def _require_reason(transition: str, act: Act) -> None:
         act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
 
 
+def refusal(transition: str, status: str) -> str:
+    """Why a transition is refused to an order in this status, and what it can become instead."""
+    return f"Cannot {transition.replace('_', ' ')} an order that is {status}. {_way_out(status)}"
+
+
 def _refused(order: Order, problem: str) -> TransitionRefused:
     allowed = [edge.target for edge in edges_from(order.status)]
-    way_out = f"It can become: {', '.join(allowed)}." if allowed else "It is final."
-    return TransitionRefused(f"{problem} {way_out}", current_status=order.status, allowed=allowed)
+    text = f"{problem} {_way_out(order.status)}"
+    return TransitionRefused(text, current_status=order.status, allowed=allowed)
+
+
+def _way_out(status: str) -> str:
+    allowed = [edge.target for edge in edges_from(status)]
+    return f"It can become: {', '.join(allowed)}." if allowed else "It is final."
 
 
 def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document | None:

@@ -1,0 +1,45 @@
+"""What a run asks of the orders themselves: they know what has been done to them."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+from django_mongodb_backend.query import wrap_database_errors
+
+from orders.models.database import Document
+from orders.models.selection import Key
+from orders.models.states import LineState
+from orders.models.writes import orders
+
+
+def mark(run_id: ObjectId, transition: str) -> Document:
+    """What an entry of a history says where it is the run's own transition of that order."""
+    return {"$elemMatch": {"request_id": str(run_id), "act": transition}}
+
+
+@wrap_database_errors
+def marked(keys: Sequence[Key], run_id: ObjectId, transition: str) -> set[Key]:
+    """Those of the orders that the run has changed."""
+    query = {"_id": {"$in": list(keys)}, "history": mark(run_id, transition)}
+    return {order["_id"] for order in orders().find(query, {"_id": 1})}
+
+
+@wrap_database_errors
+def outcomes(keys: Sequence[Key], run_id: ObjectId, transition: str) -> dict[Key, tuple[str, bool]]:
+    """Each order's status, and whether the run has changed it."""
+    fields = {"status": 1, "history": mark(run_id, transition)}
+    found = orders().find({"_id": {"$in": list(keys)}}, fields)
+    return {order["_id"]: (order["status"], bool(order.get("history"))) for order in found}
+
+
+@wrap_database_errors
+def product_to_release(keys: Sequence[Key]) -> str | None:
+    """A product that some of the orders hold; None where they hold nothing."""
+    query = {"_id": {"$in": list(keys)}, "items.stock.state": LineState.RESERVED.value}
+    found = orders().find_one(query, {"items": {"$elemMatch": {"stock.state": LineState.RESERVED.value}}})
+    return str(found["items"][0]["product_id"]) if found else None
+
+
+@wrap_database_errors
+def numbers(keys: Sequence[Key]) -> dict[Key, str]:
+    """Each order's number."""
+    return {order["_id"]: order["number"] for order in orders().find({"_id": {"$in": list(keys)}}, {"number": 1})}

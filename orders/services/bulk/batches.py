@@ -1,0 +1,237 @@
+"""Carrying one batch of a run out. What happened is read back from the orders: an order whose history has the run's
+transition has been changed by it, once, however often the batch is carried out."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+from pymongo.errors import OperationFailure
+
+from integrations import inventory
+from integrations.deadline import Deadline
+from integrations.errors import PeerError
+from orders.models import bulk_reads
+from orders.models import bulk_store as store
+from orders.models.bulk import BulkRun, BulkState, OrderOutcome
+from orders.models.bulk_store import Batch, Other
+from orders.models.database import Document
+from orders.models.machine import edges_named, guard_of, moments, permission_of, stock_effect
+from orders.models.selection import Key
+from orders.models.states import PUBLIC_STATUSES, LineState, StockEffect
+from orders.models.writes import guarded_write_many, lines_used
+from orders.services import transitions
+from orders.services.access import VIEW, Actor, Kind, OrderNotFound
+from orders.services.acts import Act
+from orders.services.bulk.runs import target_of
+from orders.services.errors import OrderError
+from orders.services.transitions import TransitionRefused, refusal
+
+logger = logging.getLogger(__name__)
+
+NOT_CARRIED_OUT = (LineState.RELEASING, LineState.UNKNOWN)
+"""States in which a line's release has not come to an end."""
+
+
+PATIENCE = 10
+"""How many orders in a row may wait for their releases although inventory answers reads."""
+
+
+class Outage(Exception):
+    """The database, or inventory, does not answer: going on would only leave more undone."""
+
+
+@contextmanager
+def told_of_outages() -> Iterator[None]:
+    """:raises Outage: in the place of a DatabaseError."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise outage_of(error) from error
+
+
+def fault_of_the_order(error: DatabaseError) -> str:
+    """What mongod said of an order that it cannot change.
+
+    :raises Outage: it did not say so: it is the database that does not answer.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, OperationFailure) or cause.timeout:
+        raise outage_of(error) from error
+    return f"The database refused: {cause}"
+
+
+def outage_of(error: DatabaseError) -> Outage:
+    """The same, said of the database as a whole."""
+    return Outage(f"the database does not answer: {error.__cause__ or error}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run does, and in whose name."""
+
+    run_id: ObjectId
+    transition: str
+    actor: Actor
+    reason: str
+
+    def act(self) -> Act:
+        return Act(self.actor, timezone.now(), self.reason)
+
+
+def job_of(run: BulkRun) -> Job:
+    """The job of a run. That its actor may do it was made sure of when it was started."""
+    permissions = frozenset({VIEW, permission_of(run.transition)})
+    actor = Actor(Kind(run.actor_kind), run.actor_id, run.via, permissions, request_id=str(run.pk))
+    return Job(run.pk, run.transition, actor, run.reason)
+
+
+def carry_out_together(job: Job, batch: Batch) -> list[Other]:
+    """Change all orders of a batch by one update for each source status, and say what the others were.
+
+    :raises Outage: the database does not answer; some may have been changed.
+    """
+    ids = [key for key in batch.keys if isinstance(key, ObjectId)]
+    faults: dict[Key, str] = {}
+    changed = _change(job, batch, job.act(), ids, faults)
+    if changed == len(batch.keys):
+        return []
+    with told_of_outages():
+        return list(_others(job, batch.keys, faults))
+
+
+def _change(job: Job, batch: Batch, act: Act, ids: Sequence[ObjectId], faults: dict[Key, str]) -> int:
+    """Change these orders. One that mongod cannot change, being broken, is looked for by halves."""
+    items = lines_used() if stock_effect(job.transition) is StockEffect.USE else None
+    try:
+        return sum(
+            guarded_write_many(
+                ids,
+                guard=guard_of(edge),
+                entries=[act.entry(edge.name, source=edge.source, target=edge.target)],
+                fields={"status": edge.target, **moments(edge.target, act.at)},
+                items=items,
+                seen_at=act.at,
+                write_id=f"{job.run_id}:{batch.n}",
+            )
+            for edge in edges_named(job.transition)
+        )
+    except DatabaseError as error:
+        fault = fault_of_the_order(error)
+    if len(ids) == 1:
+        faults[ids[0]] = fault
+        return 0
+    middle = len(ids) // 2
+    return sum(_change(job, batch, act, half, faults) for half in (ids[:middle], ids[middle:]))
+
+
+@dataclass
+class Streak:
+    """How many releases in a row came to nothing, by all threads of a run."""
+
+    in_vain: int = 0
+
+
+def carry_out_one_by_one(job: Job, batch: Batch, *, going_on: Callable[[], bool], streak: Streak) -> list[Other] | None:
+    """Change the orders of a batch one after the other, each with its talk with inventory.
+
+    :param going_on: asked before each order.
+    :returns: what became of the orders that were not changed; None where it was not to go on.
+    :raises Outage: the database or inventory does not answer; the rest of the orders were left alone.
+    """
+    with told_of_outages():
+        marked = bulk_reads.marked(batch.keys, job.run_id, job.transition)
+        probe = bulk_reads.product_to_release([key for key in batch.keys if key not in marked])
+    require_inventory(probe)
+    faults: dict[Key, str] = {}
+    for key in batch.keys:
+        if key in marked or not isinstance(key, ObjectId):
+            continue
+        if not going_on():
+            return None
+        if (order := _change_one(job, key, faults)) is not None:
+            look_at_releases(order, streak)
+    with told_of_outages():
+        return list(_others(job, batch.keys, faults))
+
+
+def look_at_releases(order: Document, streak: Streak) -> None:
+    """See whether the releases of an order that was just changed came to an end.
+
+    :raises Outage: they did not, and inventory does not answer, or has carried out none for long.
+    """
+    called = [item for item in order["items"] if item["stock"].get("attempts")]
+    vain = [item for item in called if item["stock"]["state"] in NOT_CARRIED_OUT]
+    if called and not vain:
+        streak.in_vain = 0
+    if vain:
+        streak.in_vain += 1
+        require_inventory(vain[0]["product_id"])
+        if streak.in_vain >= PATIENCE:
+            raise Outage(f"inventory answers, but did not carry out the last {streak.in_vain} orders' releases")
+
+
+def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, str]) -> Document | None:
+    try:
+        return transitions.change_status(order_id=order_id, transition=job.transition, act=job.act())
+    except (TransitionRefused, OrderNotFound):
+        return None  # read back at the end: perhaps it was this run, before it was cut off
+    except OrderError as error:
+        faults[order_id] = error.detail
+    except DatabaseError as error:
+        faults[order_id] = fault_of_the_order(error)
+    except Exception as error:
+        logger.exception("order %s: %s failed", order_id, job.transition)
+        faults[order_id] = f"It failed here: {error!r}"
+    return None
+
+
+def require_inventory(product_id: str | None) -> None:
+    """Make sure that inventory answers a read.
+
+    :raises Outage:
+    """
+    if product_id is None:
+        return
+    try:
+        inventory.answers(product_id=product_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
+    except PeerError as error:
+        raise Outage(f"inventory does not answer: {error}") from error
+
+
+def _others(job: Job, keys: Sequence[Key], faults: dict[Key, str]) -> Iterator[Other]:
+    """What became of the orders that were not changed, read back from all of them."""
+    found = bulk_reads.outcomes(keys, job.run_id, job.transition)
+    for index, key in enumerate(keys):
+        status, by_this_run = found.get(key, (None, False))
+        if by_this_run:
+            continue
+        if key in faults:
+            yield Other(index, OrderOutcome.FAILED, faults[key])
+        elif status not in PUBLIC_STATUSES:
+            yield Other(index, OrderOutcome.REFUSED, f"There is no order {key}.")
+        elif status == target_of(job.transition):
+            yield Other(index, OrderOutcome.ALREADY, "")
+        else:
+            yield Other(index, OrderOutcome.REFUSED, refusal(job.transition, status))
+
+
+class Watch:
+    """Keeps a batch that takes long, and notices when the run is not to go on, or somebody else has the batch."""
+
+    def __init__(self, batch: Batch, every: float) -> None:
+        self._batch, self._every, self._looked = batch, every, time.monotonic()
+
+    def going_on(self) -> bool:
+        """:raises Outage:"""
+        if time.monotonic() - self._looked < self._every:
+            return True
+        self._looked = time.monotonic()
+        with told_of_outages():
+            running = store.state_of(self._batch.run_id) == BulkState.RUNNING
+            return running and store.keep_batch(self._batch, settings.STOCK_LEASE)

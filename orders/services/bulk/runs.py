@@ -1,0 +1,167 @@
+"""Runs over many orders: started, looked at, resumed and cancelled. Carrying them on is `carrying`'s business."""
+
+from bson import ObjectId
+from django.utils import timezone
+
+from orders.models import bulk_store as store
+from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
+from orders.models.machine import edges_named, stock_effect, transition_names
+from orders.models.selection import OrderSelection
+from orders.models.states import StockEffect
+from orders.services.access import Actor
+from orders.services.acts import Act
+from orders.services.bulk import selecting
+from orders.services.errors import OrderError
+
+BATCH = 1000
+"""Orders that are changed together by one update."""
+RELEASING_BATCH = 20
+"""Orders whose release is talked about one by one, before somebody looks again whether the run is to go on."""
+LARGEST_BATCH = 5000
+
+
+class UnknownTransition(OrderError):
+    """There is no such transition that people make."""
+
+    code = "unknown_transition"
+
+
+class NothingSelected(OrderError):
+    """No criterion was given, and nobody said that every order is meant."""
+
+    code = "nothing_selected"
+
+
+class RunNotFound(OrderError):
+    """There is no such run."""
+
+    code = "run_not_found"
+
+
+class RunIsOver(OrderError):
+    """The run is done, cancelled or failed: it neither goes on nor can be called off."""
+
+    code = "run_is_over"
+
+
+def start_run(
+    *,
+    selection: OrderSelection,
+    transition: str,
+    act: Act,
+    for_worker: bool = True,
+    batch_size: int | None = None,
+) -> BulkRun:
+    """Record a run. Orders that are named are taken down at once; others are looked for when it is carried on.
+
+    :param act: who wants it and why; both come into every order's history.
+    :param for_worker: have the workers carry it on; otherwise the caller does, by `carry_on`.
+    :param batch_size: orders of one batch, at most LARGEST_BATCH.
+    :raises UnknownTransition:
+    :raises NotPermitted:
+    :raises NothingSelected:
+    :raises DatabaseError: if it was recorded at all, it will not change any order.
+    """
+    check(selection, transition, act.actor)
+    usual = BATCH if is_together(transition) else RELEASING_BATCH
+    run = BulkRun(
+        id=ObjectId(),
+        transition=transition,
+        selection=selection.as_given(),
+        reason=act.reason[:500],
+        actor_kind=act.actor.kind.value,
+        actor_id=act.actor.id[:150],
+        via=act.actor.via,
+        for_worker=for_worker and selection.keys is None,
+        batch_size=min(batch_size or usual, LARGEST_BATCH),
+        created_at=act.at,
+    )
+    run.save(force_insert=True)
+    if selection.keys is not None:
+        selecting.take_down(run, selection)
+        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, "selected": True, "state": "queued"})
+    return get_run(run.pk)
+
+
+def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
+    """:raises OrderError: as :func:`start_run` says."""
+    if transition not in transition_names():
+        raise UnknownTransition(f"There is no transition {transition!r}. There are: {', '.join(transition_names())}.")
+    actor.require_bulk(transition)
+    if selection.says_nothing and not selection.everything:
+        raise NothingSelected("Nothing says which orders are meant.")
+
+
+def is_together(transition: str) -> bool:
+    """Whether orders are changed many at a time: those whose transition owes inventory no call."""
+    return stock_effect(transition) is not StockEffect.RELEASE
+
+
+def target_of(transition: str) -> str:
+    """The status that a transition leads to."""
+    return edges_named(transition)[0].target
+
+
+def get_run(run_id: ObjectId) -> BulkRun:
+    """:raises RunNotFound:"""
+    run = BulkRun.objects.filter(pk=run_id).first()
+    if run is None:
+        raise RunNotFound(f"There is no run {run_id}.")
+    return run
+
+
+def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> BulkRun:
+    """Have a run go on at once that was paused, or whose process is gone.
+
+    :param for_worker: have the workers carry it on; otherwise the caller does, by `carry_on`.
+    :raises RunNotFound:
+    :raises NotPermitted: the actor may not make this transition.
+    :raises RunIsOver:
+    """
+    run = _open_run(run_id, actor)
+    store.give_all_back(run_id)
+    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None}
+    if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
+        raise _over(get_run(run_id))
+    return get_run(run.pk)
+
+
+def pause_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
+    """Have a run wait until somebody resumes it; what is under way is finished.
+
+    :raises OrderError: as :func:`resume_run` says.
+    """
+    _open_run(run_id, actor)
+    fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": f"Stopped by {actor.label}."}
+    if not store.change_run(run_id, OPEN_STATES, fields):
+        raise _over(get_run(run_id))
+    return get_run(run_id)
+
+
+def cancel_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
+    """Call off what a run has not done yet; orders that are under way this very moment may still change.
+
+    :raises OrderError: as :func:`resume_run` says.
+    """
+    _open_run(run_id, actor)
+    fields = {
+        "state": BulkState.CANCELLED.value,
+        "last_error": f"Cancelled by {actor.label}.",
+        "finished_at": timezone.now(),
+        "paused_until": None,
+    }
+    if not store.change_run(run_id, OPEN_STATES, fields):
+        raise _over(get_run(run_id))
+    return get_run(run_id)
+
+
+def _open_run(run_id: ObjectId, actor: Actor) -> BulkRun:
+    run = get_run(run_id)
+    actor.require_bulk(run.transition)
+    if run.is_over:
+        raise _over(run)
+    return run
+
+
+def _over(run: BulkRun) -> RunIsOver:
+    return RunIsOver(f"This run is {run.state}: it neither goes on nor can be called off.", state=run.state)
