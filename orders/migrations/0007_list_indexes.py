@@ -9,11 +9,6 @@ from django.db.models import Q
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 INTO_LINES = [
     {
-        # Another migration makes this one too; it is the same to MongoDB whichever comes first.
-        "keys": [("items.product_id", 1), ("created_at", -1), ("_id", -1)],
-        "name": "product_newest",
-    },
-    {
         "keys": [("items.stock.state", 1), ("created_at", -1), ("_id", -1)],
         "name": "unknown_newest",
         "partialFilterExpression": {"items.stock.state": "unknown"},
