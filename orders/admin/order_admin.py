@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 
 from integrations.http import request_id
 from orders.admin.attention import ANSWERS, NeedsAttention, unknown_lines
+from orders.admin.attention_page import AttentionPages
 from orders.admin.paging import CappedPaginator
 from orders.admin.searching import query_for
 from orders.models import Order
@@ -33,7 +34,7 @@ INDEXED = {"status__exact", "created_at__gte", "created_at__lt", NeedsAttention.
 
 
 @admin.register(Order)
-class OrderAdmin(ModelAdmin):
+class OrderAdmin(AttentionPages, ModelAdmin):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""
 
     list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")

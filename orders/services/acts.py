@@ -7,6 +7,13 @@ from typing import Any
 from orders.models.database import Document
 from orders.models.writes import history_entry
 from orders.services.access import Actor
+from orders.services.errors import OrderError
+
+
+class ReasonMissing(OrderError):
+    """Something that is not done without saying why."""
+
+    code = "reason_missing"
 
 
 @dataclass(frozen=True)
@@ -25,3 +32,8 @@ class Act:
                 "reason": self.reason, "request_id": self.actor.request_id, **details,
             }
         )  # fmt: skip
+
+    def require_reason(self, problem: str) -> None:
+        """:raises ReasonMissing: saying `problem`, if no reason was given."""
+        if not self.reason.strip():
+            raise ReasonMissing(problem)

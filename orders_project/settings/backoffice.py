@@ -23,13 +23,18 @@ def backoffice(title: str) -> dict[str, Any]:
         "SHOW_HISTORY": False,
         "SHOW_VIEW_ON_SITE": False,
         "BORDER_RADIUS": "6px",
+        "DASHBOARD_CALLBACK": "orders.admin.dashboard.fill",
         "STYLES": ["/static/orders/backoffice.css"],
         "SIDEBAR": {
             "show_search": False,
             "show_all_applications": False,
             "navigation": [
                 {
-                    "items": [entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order")],
+                    "items": [
+                        entry("Dashboard", "dashboard", "admin:index", "orders.view_order"),
+                        entry("Needs attention", "error", "admin:orders_order_attention", "orders.view_order"),
+                        entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order"),
+                    ],
                 },
                 {
                     "title": "Logins",

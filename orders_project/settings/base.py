@@ -50,8 +50,11 @@ STOCK_RETRY_MAX_DELAY = env.number("STOCK_RETRY_MAX_DELAY", 300.0, least=0.01)
 WORKER_INTERVAL = env.number("WORKER_INTERVAL", 1.0, least=0.01)
 
 UNPAID_ORDER_TTL = env.integer("UNPAID_ORDER_TTL", 3 * 24 * 3600, least=60)
+SHIP_WITHIN = env.integer("SHIP_WITHIN", 2 * 24 * 3600, least=60)
+STOCK_OWED_TOO_LONG = env.integer("STOCK_OWED_TOO_LONG", 3600, least=60)
 EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 0.0)
 INVENTORY_CONSUMES = env.flag("INVENTORY_CONSUMES", default=False)
+FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
 
 # --- placement -----------------------------------------------------------------------------------------------------
 ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
