@@ -40,7 +40,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the first page shows; django-unfold asks for it (DASHBOARD_CALLBACK)."""
     actor = access.staff(cast("AbstractUser", request.user))
     if not actor.sees_all:
-        return context
+        return context | {"title": "Welcome"}
     chosen, key, problem = _chosen(request.GET)
     context |= {
         "title": "Dashboard",

@@ -148,7 +148,7 @@ def _count_if_nobody_does(since: datetime, until: datetime) -> None:
         return
     try:
         with time_limit(COUNTING):
-            refresh(seconds=COUNTING / 2, since=since, until=until)
+            refresh(seconds=COUNTING / 2, lease=4 * COUNTING, since=since, until=until)
     except DatabaseError as error:
         logger.info("the figures are shown as they are: counting takes longer than %s s: %s", COUNTING, error)
 

@@ -44,6 +44,7 @@ class Refresh:
 def refresh(
     *,
     seconds: float,
+    lease: float = LEASE,
     since: datetime | None = None,
     until: datetime | None = None,
     stopping: Callable[[], bool] = lambda: False,
@@ -52,20 +53,20 @@ def refresh(
 
     Any number may try at once: one does it, the others return at once.
 
-    :param seconds: after which no further day is begun.
+    :param seconds: of counting, after which no further day is begun; one is in any case.
+    :param lease: seconds after which others may try, should this not get to its end.
     :param since: first and, with `until`, last day (naive UTC midnights) that the caller wants, counted first; they are
         kept from then on.
     :raises DatabaseError: what is not counted stays marked.
     """
-    end = time.monotonic() + seconds
-    holder = figures.take_lease(LEASE)
+    holder = figures.take_lease(lease)
     if holder is None:
         return Refresh()
     try:
         now = server_time()
         _mark_changes(now)
         _keep(now, since, until)
-        return _count(now, since, until, lambda: stopping() or time.monotonic() >= end)
+        return _count(_wanted(now, since, until), now, time.monotonic() + seconds, stopping)
     finally:
         with suppress(DatabaseError):  # it lapses by itself
             figures.give_lease_back(holder)
@@ -86,16 +87,20 @@ def _keep(now: datetime, since: datetime | None, until: datetime | None) -> None
         figures.keep(max(first, since), min(until, today))
 
 
-def _count(now: datetime, since: datetime | None, until: datetime | None, ended: Callable[[], bool]) -> Refresh:
+def _wanted(now: datetime, since: datetime | None, until: datetime | None) -> list[datetime]:
+    first = figures.stale_days(now, AT_ONCE, since, until) if since and until else []
+    return list(dict.fromkeys([*first, *figures.stale_days(now, AT_ONCE)]))
+
+
+def _count(days: list[datetime], now: datetime, end: float, stopping: Callable[[], bool]) -> Refresh:
     counted = 0
-    wanted = figures.stale_days(now, AT_ONCE, since, until) if since and until else []
-    for day in dict.fromkeys([*wanted, *figures.stale_days(now, AT_ONCE)]):
-        if ended():
+    for done, day in enumerate(days):
+        if stopping() or (done and time.monotonic() >= end):  # one day at least, or it would never get anywhere
             return Refresh(counted, more=True)
         counted += _count_day(day, now)
-    if counted >= AT_ONCE:
+    if len(days) >= AT_ONCE:
         return Refresh(counted, more=True)
-    if not ended() and (day := figures.oldest_count(figures.midnight(now) - KEPT, now - RECOUNT)):
+    if not days and (day := figures.oldest_count(figures.midnight(now) - KEPT, now - RECOUNT)):
         counted += _count_day(day, now)
     return Refresh(counted)
 

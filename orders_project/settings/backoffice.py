@@ -11,8 +11,12 @@ def backoffice(title: str) -> dict[str, Any]:
     def may(permission: str) -> Any:
         return lambda request: request.user.has_perm(permission)
 
-    def entry(title: str, icon: str, address: str, permission: str) -> dict[str, Any]:
-        return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission)}
+    def entry(title: str, icon: str, address: str, permission: str, **options: Any) -> dict[str, Any]:
+        return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission), **options}
+
+    def among_orders(request: Any) -> bool:
+        match = request.resolver_match
+        return match.url_name.startswith("orders_order_") and match.url_name != "orders_order_attention"
 
     return {
         "SITE_TITLE": title,
@@ -33,7 +37,13 @@ def backoffice(title: str) -> dict[str, Any]:
                     "items": [
                         entry("Dashboard", "dashboard", "admin:index", "orders.view_order"),
                         entry("Needs attention", "error", "admin:orders_order_attention", "orders.view_order"),
-                        entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order"),
+                        entry(
+                            "Orders",
+                            "receipt_long",
+                            "admin:orders_order_changelist",
+                            "orders.view_order",
+                            active=among_orders,
+                        ),
                     ],
                 },
                 {

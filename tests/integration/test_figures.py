@@ -2,8 +2,8 @@
 
 import random
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from statistics import median_low
@@ -96,7 +96,8 @@ def same(found: Dashboard, wanted: Dashboard) -> None:
         assert found.to_ship is None
     else:
         least = timedelta(minutes=1)  # what took less counts as a minute
-        assert found.to_ship and abs(found.to_ship / max(wanted.to_ship, least) - 1) <= 0.011
+        assert found.to_ship
+        assert abs(found.to_ship / max(wanted.to_ship, least) - 1) <= 0.011
     assert (found.missing, found.stale) == (0, 0)
 
 
@@ -145,3 +146,241 @@ def test_a_transition_made_by_the_service_is_in_the_next_figures(database: Datab
     refreshed()
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
     assert dashboard(actor=BOSS, period=ALL).sold == 2
+
+
+def test_days_are_shown_as_missing_until_they_are_counted_and_as_stale_until_they_are_counted_anew(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = fill(database, 200)
+    database["orders"].insert_one(order(datetime.combine(ALL.first, datetime.min.time())))
+    monkeypatch.setattr(dashboards, "COUNTING", 0.000_001)  # whoever looks has no time to count
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.as_of, found.missing, found.orders) == (None, 45, 0)
+    assert {day.orders for day in found.days} == {None}
+    refreshed()
+    whole = dashboard(actor=BOSS, period=ALL)
+    assert (whole.missing, whole.stale) == (0, 0)
+    figures.mark([datetime.combine(day.date, datetime.min.time()) for day in whole.days[:3]])
+    marked = dashboard(actor=BOSS, period=ALL)
+    assert (marked.missing, marked.stale, marked.orders) == (0, 3, whole.orders)
+    assert len(made) == 200
+
+
+def test_without_a_worker_whoever_looks_counts_a_little_each_time(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, 100)
+    monkeypatch.setattr(dashboards, "COUNTING", 2.0)
+    monkeypatch.setattr(refreshing, "AT_ONCE", 10)
+    first = dashboard(actor=BOSS, period=ALL)
+    assert first.days[-1].orders is not None  # the newest first
+    assert 0 < first.missing < 45
+    for _ in range(6):
+        found = dashboard(actor=BOSS, period=ALL)
+    same(found, straight(database, ALL))
+
+
+def test_days_before_the_first_order_are_empty_and_not_missing(database: Database[Document]) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.missing, found.orders, found.days[0]) == (0, 1, Day(ALL.first, 0, Decimal("0.00")))
+    earlier = Period(ALL.first - timedelta(days=400), ALL.first)
+    assert (dashboard(actor=BOSS, period=earlier).missing, dashboard(actor=BOSS, period=earlier).orders) == (0, 0)
+
+
+def test_a_shop_without_orders_has_figures_too(database: Database[Document]) -> None:
+    assert refresh(seconds=1) == Refresh()
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.orders, found.revenue, found.average, found.to_ship, found.missing) == (0, 0, None, None, 0)
+    assert (found.by_units, found.shipped) == ([], 0)
+
+
+def test_days_long_ago_are_counted_for_whoever_asks_and_kept_from_then_on(
+    database: Database[Document], old_news: None
+) -> None:
+    old = order(NOW - timedelta(days=600), status="paid")
+    database["orders"].insert_one(old)
+    refreshed()
+    long_ago = Period(TODAY - timedelta(days=601), TODAY - timedelta(days=599))
+    same(dashboard(actor=BOSS, period=long_ago), straight(database, long_ago))
+    transitions.change_status(order_id=old["_id"], transition="start_processing", act=Act(BOSS, timezone.now()))
+    refreshed()
+    same(dashboard(actor=BOSS, period=long_ago), straight(database, long_ago))
+
+
+def test_a_count_that_began_before_a_change_was_noticed_is_thrown_away(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    day = figures.midnight(NOW)
+    straight_count = figures._placed
+
+    def slow(which: datetime) -> Document:
+        counted = straight_count(which)
+        monkeypatch.setattr(figures, "_placed", straight_count)
+        database["orders"].insert_one(order(NOW, status="paid"))
+        figures.mark([day])
+        return counted
+
+    monkeypatch.setattr(figures, "_placed", slow)
+    assert not figures.count(day)
+    [kept] = figures.days_kept(day, day)
+    assert kept["stale"]
+    refreshed()
+    assert dashboard(actor=BOSS, period=Period(TODAY, TODAY)).sold == 2
+
+
+def test_of_several_that_count_at_once_one_does_it(database: Database[Document]) -> None:
+    fill(database, 50)
+    assert figures.take_lease(30)
+    assert figures.take_lease(30) is None
+    assert refresh(seconds=5) == Refresh()
+    assert dashboard(actor=BOSS, period=ALL).as_of is None
+    figures.give_lease_back("somebody else")
+    assert refresh(seconds=5) == Refresh()
+
+
+def test_a_lease_lapses_and_is_given_back(database: Database[Document]) -> None:
+    fill(database, 5)
+    assert figures.take_lease(0)
+    assert refresh(seconds=5).counted > 0
+    assert figures.take_lease(30)
+
+
+def test_all_who_look_at_the_same_moment_get_an_answer_and_the_figures_are_right(database: Database[Document]) -> None:
+    fill(database, 300)
+    failed: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            for _ in range(4):
+                dashboard(actor=BOSS, period=ALL)
+        except BaseException as error:
+            failed.append(error)
+
+    lookers = [threading.Thread(target=look) for _ in range(6)]
+    for looker in lookers:
+        looker.start()
+    for looker in lookers:
+        looker.join()
+    assert failed == []
+    time.sleep(4 * dashboards.COUNTING)  # so long the lease of one that ran out of time may last
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
+def test_a_refresh_stops_when_its_time_is_up_or_it_is_told_to(database: Database[Document]) -> None:
+    database["orders"].insert_one(order(NOW - timedelta(days=20)))
+    assert refresh(seconds=0) == Refresh(1, more=True)
+    assert refresh(seconds=5, stopping=lambda: True) == Refresh(0, more=True)
+    assert refresh(seconds=30) == Refresh(20)
+
+
+def test_a_day_that_cannot_be_counted_does_not_hold_up_the_others(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, old_news: None
+) -> None:
+    fill(database, 20, days=3)
+    database["orders"].insert_one(order(NOW - timedelta(days=4)))
+    count, bad = figures.count, figures.midnight(NOW)
+
+    def failing(day: datetime) -> bool:
+        if day == bad:
+            raise DatabaseError("too slow")
+        return count(day)
+
+    monkeypatch.setattr(figures, "count", failing)
+    assert refresh(seconds=30) == Refresh(4)
+    assert refresh(seconds=30) == Refresh(0)
+    found = dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=4), TODAY))
+    assert (found.missing, found.days[-1].orders) == (1, None)
+
+
+def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Document], old_news: None) -> None:
+    database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid"))
+    refreshed()
+    past = {"$set": {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}}
+    database["daily_figures"].update_one({"_id": figures.midnight(NOW - timedelta(days=2))}, past)
+    assert dashboard(actor=BOSS, period=ALL).orders == 0
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
+def test_keeping_days_that_others_keep_already_is_no_error(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = figures.midnight(NOW)
+    figures.keep(day, day)
+    blind = figures.figures().with_options()
+    monkeypatch.setattr(type(blind), "find", lambda *_: [])
+    figures.keep(day, day)
+    monkeypatch.undo()
+    assert figures.figures().count_documents({}) == 1
+
+
+def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "BEST_SELLERS", 5)
+    fill(database, 100, days=1)
+    refreshed()
+    found, wanted = dashboard(actor=BOSS, period=Period(TODAY, TODAY)), straight(database, Period(TODAY, TODAY))
+    assert found.cut
+    assert found.by_units[:5] == wanted.by_units[:5]
+    assert found.by_revenue[:5] == wanted.by_revenue[:5]
+    assert found.revenue == wanted.revenue
+
+
+def test_whoever_does_not_see_all_orders_sees_no_figures(database: Database[Document]) -> None:
+    with pytest.raises(NotPermitted):
+        dashboard(actor=access.customer("1"), period=ALL)
+    assert database["daily_figures"].count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "problem"),
+    [(0, -1, "after the last"), (0, 1, "in the future"), (-400, 0, "366 days at most"), (-20000, -19990, "begin with")],
+)
+def test_a_period_that_makes_no_sense_is_refused(first: int, last: int, problem: str) -> None:
+    with pytest.raises(InvalidPeriod, match=problem):
+        period(TODAY + timedelta(days=first), TODAY + timedelta(days=last), today=TODAY)
+    assert period(TODAY - timedelta(days=365), TODAY, today=TODAY).days == 366
+
+
+def test_no_query_of_the_figures_reads_orders_that_it_does_not_need(
+    database: Database[Document], old_news: None
+) -> None:
+    made = fill(database, 2000, days=40)
+    refreshed()
+    touched = made[0]
+    database["orders"].update_many({}, {"$set": {"updated_at": NOW - timedelta(days=1)}})
+    database["orders"].update_one({"_id": touched["_id"]}, {"$set": {"updated_at": NOW}})
+    today = figures.midnight(touched["created_at"])
+    with profiled(database) as looking:
+        figures.touched_days(NOW - timedelta(minutes=1))
+        figures.first_day()
+    with profiled(database) as counting:
+        figures.count(today)
+    of_orders = [operation for operation in [*looking, *counting] if operation["ns"].endswith(".orders")]
+    assert len(of_orders) == 4
+    for operation in of_orders:
+        assert "IXSCAN" in operation["planSummary"], operation
+        assert "COLLSCAN" not in operation["planSummary"]
+    assert sum(operation["docsExamined"] for operation in of_orders if operation in looking) == 0  # covered
+    placed = database["orders"].count_documents({"created_at": {"$gte": today, "$lt": today + timedelta(days=1)}})
+    assert sum(operation["docsExamined"] for operation in counting if operation["ns"].endswith(".orders")) <= placed
+    with profiled(database) as reading:
+        dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=6), TODAY))
+    assert all("COLLSCAN" not in operation["planSummary"] for operation in reading), reading
+    assert sum(operation["docsExamined"] for operation in reading if operation["ns"].endswith(".orders")) <= 1
+
+
+def test_a_change_that_shows_later_than_it_says_is_noticed(database: Database[Document], old_news: None) -> None:
+    made = order(NOW - timedelta(days=3), status="pending")
+    database["orders"].insert_one(made)
+    refreshed()
+    late = datetime.now(UTC) - timedelta(minutes=4)
+    database["orders"].update_one({"_id": made["_id"]}, {"$set": {"status": "paid", "updated_at": late}})
+    refreshed()
+    assert dashboard(actor=BOSS, period=ALL).sold == 1
