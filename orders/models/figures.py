@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from django_mongodb_backend.query import wrap_database_errors
+from pymongo import UpdateOne
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -40,7 +40,6 @@ BEST_SELLERS = 100
 BUCKET = 1.02
 """Times from paid to shipped are kept by powers of this many minutes: exact to one in a hundred."""
 STATE = "state"
-DUPLICATE = 11000
 
 
 def figures() -> Collection[Document]:
@@ -125,12 +124,9 @@ def keep(since: datetime, until: datetime) -> None:
     """Have each day from `since` to `until`, both included, counted and kept."""
     known = {kept["_id"] for kept in figures().find({"_id": {"$gte": since, "$lte": until}}, {"_id": 1})}
     wanted = [since + number * DAY for number in range((until - since).days + 1)]
-    if missing := [{"_id": day, "stale": True} for day in wanted if day not in known]:
-        try:
-            figures().insert_many(missing, ordered=False)
-        except BulkWriteError as error:
-            if any(problem["code"] != DUPLICATE for problem in error.details["writeErrors"]):
-                raise
+    new = {"$setOnInsert": {"stale": True}}
+    if missing := [UpdateOne({"_id": day}, new, upsert=True) for day in wanted if day not in known]:
+        figures().bulk_write(missing, ordered=False)
 
 
 @wrap_database_errors

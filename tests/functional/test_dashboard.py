@@ -60,7 +60,7 @@ def test_each_period_shows_its_orders_and_what_they_come_to(
     assert (shown["Orders"], shown["Revenue"]) == (orders, revenue)
     chosen = re.findall(r'<a href="\?period=(\w+)" aria-current="page">', response.content.decode())
     assert chosen == [query.partition("=")[2] or "30"]
-    assert re.search(r"As of \d\d:\d\d:\d\d UTC", text_of(response))
+    assert re.search(r"As of [\d-]{10} \d\d:\d\d:\d\d UTC", text_of(response))
 
 
 def test_own_days_are_shown_from_the_first_to_the_last(database: Database[Document]) -> None:
