@@ -1,7 +1,8 @@
-"""Orders in the backoffice: the list and the page of one, under one address."""
+"""Orders in the backoffice: the list, the page of one, and what waits, under one address."""
 
 from django.contrib import admin
 
+from orders.admin.attention_page import AttentionPages
 from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
@@ -9,5 +10,5 @@ from orders.models import Order
 
 
 @admin.register(Order)
-class OrderAdmin(OrderExport, OrderList, OrderPage):
+class OrderAdmin(AttentionPages, OrderExport, OrderList, OrderPage):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""

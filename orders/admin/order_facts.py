@@ -184,3 +184,8 @@ def _line(number: int, item: Item) -> Line:
 
 def _list(**chosen: str) -> str:
     return f"{reverse('admin:orders_order_changelist')}?{urlencode(chosen)}"
+
+
+def unknown_lines(order: Order) -> list[tuple[int, Item]]:
+    """Index and line of those whose stock waits for a person."""
+    return [(index, item) for index, item in enumerate(order.items) if item.stock.state == LineState.UNKNOWN]

@@ -1,7 +1,9 @@
 """The database underneath the ORM, for reads and writes without model instances."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
+import pymongo
 from django.db import connection
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -18,3 +20,11 @@ def database() -> Database[Document]:
 def collection(name: str) -> Collection[Document]:
     """A collection by its name."""
     return database()[name]
+
+
+def time_limit(seconds: float) -> AbstractContextManager[None]:
+    """Bound all that is asked of the database inside, together, on the server (`maxTimeMS`) and on the wire.
+
+    What takes longer fails with a DatabaseError, where the function that asks wraps its errors.
+    """
+    return pymongo.timeout(seconds)

@@ -83,6 +83,15 @@ class Order(models.Model):
                 name="owed_newest",
                 condition=Q(stock_due_at__gt=EPOCH),
             ),
+            # What waits for staff, each longest first.
+            models.Index(fields=["status_since"], name="stock_owed", condition=Q(stock_due_at__gt=EPOCH)),
+            models.Index(fields=["status", "status_since"], name="status_since"),
+            models.Index(
+                fields=["user_verified", "status", "created_at"], name="unverified", condition=Q(user_verified=False)
+            ),
+            # The figures by day: which days changed, and how long shipping took.
+            models.Index(fields=["updated_at", "created_at", "shipped_at"], name="touched"),
+            models.Index(fields=["shipped_at", "paid_at"], name="shipped", condition=Q(shipped_at__gt=EPOCH)),
         ]
 
     def __str__(self) -> str:

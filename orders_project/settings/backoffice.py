@@ -12,8 +12,12 @@ def backoffice(title: str) -> dict[str, Any]:
     def may(permission: str) -> Any:
         return lambda request: request.user.has_perm(permission)
 
-    def entry(title: str, icon: str, address: str, permission: str) -> dict[str, Any]:
-        return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission)}
+    def entry(title: str, icon: str, address: str, permission: str, **options: Any) -> dict[str, Any]:
+        return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission), **options}
+
+    def among_orders(request: Any) -> bool:
+        match = request.resolver_match
+        return match.url_name.startswith("orders_order_") and match.url_name != "orders_order_attention"
 
     return {
         "SITE_TITLE": title,
@@ -24,6 +28,7 @@ def backoffice(title: str) -> dict[str, Any]:
         "SHOW_HISTORY": False,
         "SHOW_VIEW_ON_SITE": False,
         "BORDER_RADIUS": "6px",
+        "DASHBOARD_CALLBACK": "orders.admin.dashboard.fill",
         "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("orders/icon.svg")}],
         "STYLES": [lambda _: static("orders/backoffice.css")],
         "SIDEBAR": {
@@ -31,7 +36,17 @@ def backoffice(title: str) -> dict[str, Any]:
             "show_all_applications": False,
             "navigation": [
                 {
-                    "items": [entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order")],
+                    "items": [
+                        entry("Dashboard", "dashboard", "admin:index", "orders.view_order"),
+                        entry("Needs attention", "error", "admin:orders_order_attention", "orders.view_order"),
+                        entry(
+                            "Orders",
+                            "receipt_long",
+                            "admin:orders_order_changelist",
+                            "orders.view_order",
+                            active=among_orders,
+                        ),
+                    ],
                 },
                 {
                     "title": "Logins",

@@ -55,6 +55,7 @@ STOCK_OWED_TOO_LONG = env.integer("STOCK_OWED_TOO_LONG", 3600, least=60)
 BACKOFFICE_QUERY_MS = env.integer("BACKOFFICE_QUERY_MS", 2_000, least=100)
 EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 0.0)
 INVENTORY_CONSUMES = env.flag("INVENTORY_CONSUMES", default=False)
+FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
 
 # --- placement -----------------------------------------------------------------------------------------------------
 ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)

@@ -6,13 +6,16 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.management.commands import settle_stock
+from orders.models import figures
 from orders.models.writes import orders
 from orders.services import bulk
 from tests.integration.builders import (
@@ -20,6 +23,7 @@ from tests.integration.builders import (
     answer_lost,
     asked,
     line,
+    now,
     read,
     shelve,
     small_sandbox,  # noqa: F401
@@ -169,3 +173,54 @@ def test_a_fault_in_bulk_runs_does_not_end_the_loop(sandbox: Sandbox, monkeypatc
     stopper.join()
     assert "bulk runs could not be carried on, trying again: a fault of ours" in err
     assert len(seen) > 1
+
+
+def counted() -> int:
+    return figures.figures().count_documents({"stale": False})
+
+
+def test_in_its_loop_it_counts_the_dashboards_figures_slice_by_slice(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WORKER_INTERVAL = 60
+    monkeypatch.setattr(settle_stock, "COUNTING", 0.001)  # a day at a time, and between two days it looks for stock
+    shelve(sandbox, available=0, reserved=10)
+    order_id = store("cancelled", line("releasing"), due=-PAST / 50)
+    orders().update_one({"_id": order_id}, {"$set": {"created_at": now() - timedelta(days=40)}})
+    done_after: list[int] = []
+
+    def enough() -> bool:
+        if not done_after and states(read(order_id)) == ["released"]:
+            done_after.append(counted())
+        return counted() == 41
+
+    stopper = told_to_stop_when(enough)
+    out, err = run("--loop")
+    stopper.join()
+    assert (out, err) == ("1 orders settled, 0 failed\n", "")
+    assert counted() == 41
+    assert done_after
+    assert done_after[0] < 41, "settled while there was more to count"
+
+
+def test_figures_that_cannot_be_counted_do_not_end_the_loop(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> None:
+        raise DatabaseError("no figures today")
+
+    monkeypatch.setattr(settle_stock, "refresh", broken)
+    shelve(sandbox, available=0, reserved=10)
+    order_id = store("cancelled", line("releasing"), due=-PAST / 20)
+    stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
+    out, err = run("--loop")
+    stopper.join()
+    assert out == "1 orders settled, 0 failed\n"
+    assert err.startswith("the figures could not be counted, trying again later: no figures today")
+    assert counted() == 0
+
+
+def test_once_it_counts_nothing(sandbox: Sandbox) -> None:
+    store("cancelled", line("released"))
+    run()
+    assert figures.figures().count_documents({}) == 0

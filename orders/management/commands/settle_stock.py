@@ -17,20 +17,23 @@ from orders.services.access import system
 from orders.services.acts import Act
 from orders.services.bulk import carry_on_any
 from orders.services.expiry import expire_unpaid, reason
+from orders.services.figures import refresh
 from orders.services.settlement import Pass, settle_due
 
 logger = logging.getLogger(__name__)
 
 SLICE = 1.0
 """Seconds for bulk runs between two passes: what is owed to inventory does not wait for them."""
+COUNTING = 0.5
+"""Seconds that counting figures may take between two looks for due orders."""
 
 
 class Command(BaseCommand):
     help = (
         "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
         "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
-        "With --loop it also carries on the bulk runs that are left to it and, with EXPIRE_UNPAID_EVERY set, cancels "
-        "what nobody pays. Example: manage.py settle_stock --loop"
+        "With --loop it also carries on the bulk runs that are left to it, counts the dashboard's figures and, with "
+        "EXPIRE_UNPAID_EVERY set, cancels what nobody pays. Example: manage.py settle_stock --loop"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,7 +46,7 @@ class Command(BaseCommand):
             done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
             self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
             return
-        expiry_due = time.monotonic()
+        expiry_due = figures_due = time.monotonic()
         while not stop.is_set():
             try:
                 done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
@@ -57,6 +60,10 @@ class Command(BaseCommand):
                 unpaid = self._expire(limit, stop.is_set)
                 expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
                 more = more or unpaid
+            if time.monotonic() >= figures_due and not stop.is_set():
+                uncounted = self._count(stop.is_set)
+                figures_due = time.monotonic() + (0 if uncounted else settings.FIGURES_EVERY)
+                more = more or uncounted
             if done.orders + done.failed < limit and not more:
                 stop.wait(settings.WORKER_INTERVAL)
 
@@ -81,3 +88,12 @@ class Command(BaseCommand):
         if done.total:
             self.stdout.write(f"unpaid orders: {done.summary}")
         return done.total == limit and done.cancelled > 0
+
+    def _count(self, stopping: Callable[[], bool]) -> bool:
+        """Count the dashboard's figures for a moment. :returns: whether there is more to count."""
+        try:
+            return refresh(seconds=COUNTING, stopping=stopping).more
+        except Exception as error:
+            logger.exception("the dashboard's figures could not be counted")
+            self.stderr.write(f"the figures could not be counted, trying again later: {error.__cause__ or error}")
+            return False

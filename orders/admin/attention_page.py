@@ -1,0 +1,194 @@
+"""What waits for staff, on one page, each with its ways out as buttons."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from bson import ObjectId
+from django.contrib import messages
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from integrations.http import request_id
+from orders.admin.order_forms import ANSWERS
+from orders.admin.waiting_rows import Row, row_of
+from orders.models.machine import transition_names
+from orders.services import access, attention, transitions
+from orders.services.access import NotPermitted
+from orders.services.acts import Act
+from orders.services.attention import Kind
+from orders.services.errors import OrderError
+from orders.services.resolution import resolve_line
+
+ORDER = re.compile(r"[0-9a-f]{24}\Z")
+SMALL = re.compile(r"[0-9]{1,9}\Z")
+VERSION = re.compile(r"[0-9]{1,18}\Z")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a kind of waiting is called, what it means, and where the list shows all of it."""
+
+    title: str
+    meaning: str
+    more: str = ""
+
+
+KINDS = {
+    "unknown": Words(
+        "Stock of unknown outcome",
+        "Inventory was asked and never answered: only a person can find out whether it acted. Look there, and say so.",
+        "flag=unknown",
+    ),
+    "owed": Words(
+        "Stock owed for long",
+        "Inventory is still to be told, and the worker has not got through. It goes on trying by itself.",
+        "flag=owed",
+    ),
+    "short": Words(
+        "Released with less than asked",
+        "Inventory gave back fewer units than these orders held. Correct its figures there, then take note here.",
+    ),
+    "unverified": Words(
+        "Open orders of unverified users",
+        "They were placed while the user service did not answer. Ask it again, or call the order off.",
+        "flag=unchecked",
+    ),
+    "unshipped": Words(
+        "Paid and not shipped",
+        "They have been waiting for their next step for too long.",
+        "flag=late",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    name: str
+    words: Words
+    kind: Kind
+    rows: list[Row]
+
+    @property
+    def count(self) -> str:
+        return f"{self.kind.count}{' or more' if self.kind.more else ''}"
+
+    @property
+    def hidden(self) -> bool:
+        return self.kind.count > len(self.rows)
+
+
+class AttentionPages(ModelAdmin):
+    """The attention page's part of the backoffice's order pages."""
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path("attention/", self.admin_site.admin_view(self.attention_view), name="orders_order_attention")
+        return [page, *super().get_urls()]
+
+    def attention_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what waits; POST `act`, `order`, `section` and what the act asks for: take a way out, and come back."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._acted(request)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        context = {**self.admin_site.each_context(request), "title": "Needs attention", "sections": []}
+        status = 200
+        try:
+            context["sections"] = _sections(request)
+        except DatabaseError:
+            context["problem"], status = "The database did not answer in time. Try again in a moment.", 503
+        return TemplateResponse(request, "admin/orders/order/attention.html", context, status=status)
+
+    def _acted(self, request: HttpRequest) -> HttpResponse:
+        try:
+            self.message_user(request, _carry_out(request), messages.SUCCESS)
+        except NotPermitted as error:
+            raise PermissionDenied(error.detail) from error
+        except OrderError as error:
+            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+        except DatabaseError:
+            text = "The database did not answer in time. Look whether the order has changed before trying again."
+            self.message_user(request, text, messages.ERROR)
+        section = request.POST.get("section", "")
+        anchor = f"#{section}" if section in KINDS else ""
+        return HttpResponseRedirect(reverse("admin:orders_order_attention") + anchor)
+
+
+def _sections(request: HttpRequest) -> list[Section]:
+    actor, now = _act(request).actor, timezone.now()
+    return [
+        Section(kind.name, KINDS[kind.name], kind, [row_of(kind.name, order, actor, now) for order in kind.orders])
+        for kind in attention.everything(actor=actor, at=now)
+        if kind.orders
+    ]
+
+
+def _carry_out(request: HttpRequest) -> str:
+    """Do what was posted. :returns: what was done, in words."""
+    order, act = request.POST.get("order", ""), _act(request)
+    do = ACTS.get(request.POST.get("act", ""))
+    if do is None or not ORDER.match(order):
+        raise OrderError("That is no way out of anything here.")
+    return do(request, ObjectId(order), act)
+
+
+def _number(request: HttpRequest, name: str, pattern: re.Pattern[str] = SMALL) -> int:
+    given = request.POST.get(name, "")
+    if not pattern.match(given):
+        raise OrderError("The form was not complete.")
+    return int(given)
+
+
+def _resolve(request: HttpRequest, order: ObjectId, act: Act) -> str:
+    act.actor.require(access.RESOLVE)
+    line, attempts = _number(request, "line"), _number(request, "attempts")
+    answer = ANSWERS.get(request.POST.get("happened", ""))
+    if answer is None:
+        raise OrderError("The form was not complete.")
+    changed = resolve_line(order_id=order, line=line, happened=answer, act=act, expected_attempts=attempts)
+    return f"Line {line + 1} of order {changed['number']} is now {changed['items'][line]['stock']['state']}."
+
+
+def _retry(request: HttpRequest, order: ObjectId, act: Act) -> str:
+    changed = attention.retry_now(order_id=order, act=act)
+    return f"The stock of order {changed['number']} is tried again as soon as the worker gets to it."
+
+
+def _accept(request: HttpRequest, order: ObjectId, act: Act) -> str:
+    act.actor.require(access.RESOLVE)
+    line, missing = _number(request, "line"), _number(request, "discrepancy")
+    changed = attention.accept_shortage(order_id=order, line=line, discrepancy=missing, act=act)
+    return f"Noted for line {line + 1} of order {changed['number']}."
+
+
+def _verify(request: HttpRequest, order: ObjectId, act: Act) -> str:
+    changed = attention.verify_user(order_id=order, act=act)
+    return f"User {changed['user_id']} of order {changed['number']} is verified."
+
+
+def _transition(request: HttpRequest, order: ObjectId, act: Act) -> str:
+    name = request.POST.get("transition", "")
+    if name not in transition_names():
+        raise OrderError("That is no transition of an order.")
+    version = _number(request, "version", VERSION)
+    changed = transitions.change_status(order_id=order, transition=name, act=act, expected_version=version)
+    return f"Order {changed['number']} is now {changed['status']}."
+
+
+ACTS: dict[str, Callable[[HttpRequest, ObjectId, Act], str]] = {
+    "resolve": _resolve, "retry": _retry, "accept": _accept, "verify": _verify, "transition": _transition,
+}  # fmt: skip
+
+
+def _act(request: HttpRequest) -> Act:
+    actor = access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")
+    return Act(actor, timezone.now(), request.POST.get("reason", "").strip())

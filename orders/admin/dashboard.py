@@ -1,0 +1,186 @@
+"""The first page: the shop in figures for those who see its orders, a welcome for others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+from django.contrib.auth.models import AbstractUser
+from django.db import DatabaseError
+from django.http import HttpRequest, QueryDict
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from orders.admin.attention_page import KINDS
+from orders.models.states import Status
+from orders.services import access, attention
+from orders.services.access import Actor
+from orders.services.dashboard import Dashboard, Day, InvalidPeriod, Period, dashboard, period
+
+PERIODS = {"today": ("Today", 1), "7": ("7 days", 7), "30": ("30 days", 30), "90": ("90 days", 90),
+           "year": ("Year", 365)}  # fmt: skip
+DEFAULT = "30"
+SLOW = "The figures could not be read in time. Try again in a moment."
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of bars that is told in words too."""
+
+    title: str
+    told: str
+    scale: tuple[str, str, str]
+    days: tuple[str, str, str]
+    bars: SafeString
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the first page shows; django-unfold asks for it (DASHBOARD_CALLBACK)."""
+    actor = access.staff(cast("AbstractUser", request.user))
+    if not actor.sees_all:
+        return context | {"title": "Welcome"}
+    chosen, key, problem = _chosen(request.GET)
+    context |= {
+        "title": "Dashboard",
+        "sees_figures": True,
+        "periods": [(name, label, name == key) for name, (label, _) in PERIODS.items()],
+        "period": chosen,
+        "custom": key is None,
+        "today": _today(),
+        "problem": problem,
+    }
+    try:
+        context |= _attention(actor) | _figures(dashboard(actor=actor, period=chosen))
+    except DatabaseError:
+        context["failure"] = SLOW
+    return context
+
+
+def _today() -> date:
+    return timezone.now().date()
+
+
+def _chosen(given: QueryDict) -> tuple[Period, str | None, str]:
+    """The period that an address asks for, its name where it has one, and what is wrong with what was asked."""
+    today = _today()
+    key = given.get("period", DEFAULT)
+    fallback = _last(PERIODS[DEFAULT][1])
+    if "from" in given or "to" in given:
+        try:
+            first, last = (date.fromisoformat(given.get(name, "")) for name in ("from", "to"))
+            return period(first, last, today=today), None, ""
+        except InvalidPeriod as error:
+            return fallback, DEFAULT, error.detail
+        except ValueError:
+            return fallback, DEFAULT, "Give both days, like 2026-03-01."
+    if key not in PERIODS:
+        return fallback, DEFAULT, "There is no such period."
+    return _last(PERIODS[key][1]), key, ""
+
+
+def _last(days: int) -> Period:
+    return Period(_today() - timedelta(days=days - 1), _today())
+
+
+def _attention(actor: Actor) -> dict[str, Any]:
+    kinds = attention.counts(actor=actor, at=timezone.now())
+    waiting = [
+        {"name": kind.name, "title": KINDS[kind.name].title, "count": f"{kind.count}{'+' if kind.more else ''}"}
+        for kind in kinds
+        if kind.count
+    ]
+    return {"waiting": waiting}
+
+
+def _figures(found: Dashboard) -> dict[str, Any]:
+    most = max(found.statuses.values(), default=0) or 1
+    return {
+        "figures": found,
+        "tiles": _tiles(found),
+        "charts": [
+            _chart("Orders per day", found.days, lambda day: day.orders, _count),
+            _chart("Revenue per day", found.days, lambda day: day.revenue, _money),
+        ],
+        "table": _table(found.days),
+        "statuses": [
+            (Status(status).label, _count(orders), _share(orders, found.orders), round(100 * orders / most, 1))
+            for status, orders in found.statuses.items()
+        ],
+        "best": [
+            ("By units", [(row.product_id, _count(row.units), _money(row.revenue)) for row in found.by_units]),
+            ("By revenue", [(row.product_id, _count(row.units), _money(row.revenue)) for row in found.by_revenue]),
+        ],
+    }
+
+
+def _tiles(found: Dashboard) -> list[tuple[str, str, str]]:
+    shipped = f"of {_count(found.shipped)} shipped" if found.shipped else "nothing was shipped"
+    return [
+        ("Orders", _count(found.orders), "placed in the period"),
+        ("Revenue", _money(found.revenue), f"of {_count(found.sold)} paid orders"),
+        ("Average order", _money(found.average), "revenue per paid order"),
+        ("Paid to shipped", _duration(found.to_ship), f"median {shipped}"),
+    ]
+
+
+def _table(days: Sequence[Day]) -> SafeString:
+    cell = '<td class="figures-number">{}</td>'
+    return format_html_join(
+        "",
+        f'<tr><th scope="row">{{}}</th>{cell}{cell}</tr>',
+        (
+            (day.date, *(("not counted yet",) * 2 if day.orders is None else (_count(day.orders), _money(day.revenue))))
+            for day in reversed(days)
+        ),
+    )
+
+
+def _chart(
+    title: str,
+    days: Sequence[Day],
+    value: Callable[[Day], Any],
+    words: Callable[[Any], str],
+) -> Chart:
+    values = [value(day) or 0 for day in days]
+    top, width = max(values), 100 / len(days)
+    # Joined here: as a loop of the template, a year of them takes longer than all queries of the page.
+    drawn = [(index, day.date, amount) for index, (day, amount) in enumerate(zip(days, values, strict=True)) if amount]
+    # Joined here: as a loop of the template, a year of them takes longer than all queries of the page.
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="0" width="{}" height="{}"><title>{}: {}</title></rect>',
+        (
+            (round(index * width, 3), round(width * 0.8, 3), round(float(100 * amount / top), 2), day, words(amount))
+            for index, day, amount in drawn
+        ),
+    )
+    told = f"{title}, from {days[0].date} to {days[-1].date}: {words(sum(values))} in all"
+    if top:
+        told += f", most on {days[values.index(top)].date} with {words(top)}"
+    middle = days[len(days) // 2].date if len(days) > 2 else ""
+    ends = (str(days[0].date), str(middle), str(days[-1].date) if len(days) > 1 else "")
+    return Chart(title, f"{told}.", (words(top), words(top / 2) if top > 1 else "", words(0)), ends, bars)
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _money(amount: Decimal | None) -> str:
+    return "–" if amount is None else f"{amount:,.2f}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _duration(span: timedelta | None) -> str:
+    if span is None:
+        return "–"
+    minutes = round(span.total_seconds() / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days {hours % 24} h"

@@ -1,0 +1,109 @@
+"""What the attention page tells of one order that waits, and which of its buttons the reader may press."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from orders.models.machine import Edge, edges_from
+from orders.models.states import OWED_STATES, LineState, Status
+from orders.services.access import RESOLVE, Actor
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WaitingLine:
+    """A line that waits; `tried` says that somebody is asking inventory right now."""
+
+    index: int
+    product_id: str
+    quantity: int
+    call: str
+    attempts: int
+    error: str
+    discrepancy: int | None
+    since: datetime | None
+    tried: bool
+
+    @property
+    def number(self) -> int:
+        return self.index + 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """An order that waits since a moment; the buttons are what the reader may press."""
+
+    id: str
+    number: str
+    user_id: str
+    status: str
+    version: int
+    total: str
+    since: datetime | None
+    due: datetime | None = None
+    lines: list[WaitingLine] = field(default_factory=list)
+    next_steps: list[Edge] = field(default_factory=list)
+    cancel: Edge | None = None
+    resolves: bool = False
+    verifies: bool = False
+
+    @property
+    def retries(self) -> bool:
+        return self.resolves and not all(line.tried for line in self.lines)
+
+
+def row_of(kind: str, order: Document, actor: Actor, now: datetime) -> Row:
+    """What the page shows of an order in a section.
+
+    :param order: as :data:`orders.models.waiting.FIELDS` says, its moments naive UTC.
+    :param now: the reader's moment; whether a line is being tried is only shown by it, never decided.
+    """
+    edges = [edge for edge in edges_from(order["status"]) if actor.may(edge.name, order["user_id"])]
+    forward = ("start_processing", "ship") if kind == "unshipped" else ()
+    cancels = kind in ("owed", "unverified", "unshipped")
+    return Row(
+        id=str(order["_id"]),
+        number=order["number"],
+        user_id=order["user_id"],
+        status=Status(order["status"]).label,
+        version=order["version"],
+        total=str(order["total_price"]),
+        since=_aware(order["created_at"] if kind == "unverified" else order.get("status_since")),
+        due=_aware(order.get("stock_due_at")),
+        lines=[_line(order, index, now) for index in _lines(kind, order)],
+        next_steps=[edge for edge in edges if edge.name in forward],
+        cancel=next((edge for edge in edges if cancels and edge.name == "cancel"), None),
+        resolves=actor.has(RESOLVE),
+        verifies=kind == "unverified" and actor.may("cancel", order["user_id"]),
+    )
+
+
+def _lines(kind: str, order: Document) -> list[int]:
+    wanted = {
+        "unknown": lambda stock: stock["state"] == LineState.UNKNOWN,
+        "owed": lambda stock: stock["state"] in OWED_STATES,
+        "short": lambda stock: bool(stock.get("discrepancy")),
+    }.get(kind)
+    return [index for index, item in enumerate(order["items"]) if wanted and wanted(item["stock"])]
+
+
+def _line(order: Document, index: int, now: datetime) -> WaitingLine:
+    item = order["items"][index]
+    stock, told = item["stock"], [entry["at"] for entry in order["history"] if entry.get("line") == index]
+    until = _aware((stock.get("attempt") or {}).get("until"))
+    return WaitingLine(
+        index=index,
+        product_id=item["product_id"],
+        quantity=item["quantity"],
+        call=stock.get("call") or "",
+        attempts=stock["attempts"],
+        error=stock["error"],
+        discrepancy=stock.get("discrepancy"),
+        since=_aware(told[-1] if told else order.get("status_since")),
+        tried=bool(until and until > now),
+    )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None

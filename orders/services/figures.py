@@ -1,0 +1,115 @@
+"""Keeping the figures by day up to date: by the worker, or, where none runs, by whoever looks at them.
+
+Every change that people see stamps an order's `updated_at`. A refresh looks for the orders stamped since the last one,
+marks the days on which they were placed or shipped, and counts those anew. `SLACK` covers what is stamped earlier than
+it can be seen. Beyond that each day is counted again once in a while, so that no mistake lasts.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError
+
+from orders.models import figures
+from orders.models.database import time_limit
+from orders.models.reads import server_time
+
+logger = logging.getLogger(__name__)
+
+SLACK = timedelta(minutes=5)
+"""The most by which a change may be seen later than its `updated_at` says: a request's time, and clocks that differ."""
+KEPT = timedelta(days=400)
+"""Of so many days figures are kept without anybody asking."""
+RECOUNT = timedelta(days=1)
+"""After so long a day is counted again although nothing seems to have changed."""
+LEASE = 10.0
+LONGEST = 5.0
+"""Seconds that counting one day may take."""
+PUT_OFF = timedelta(minutes=1)
+AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """What a refresh did. `more`: its time was up before all was counted."""
+
+    counted: int = 0
+    more: bool = False
+
+
+def refresh(
+    *,
+    seconds: float,
+    lease: float = LEASE,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Refresh:
+    """Look for what has changed, and count days until there is none left to count or the time is up.
+
+    Any number may try at once: one does it, the others return at once.
+
+    :param seconds: of counting, after which no further day is begun; one is in any case.
+    :param lease: seconds after which others may try, should this not get to its end.
+    :param since: first and, with `until`, last day (naive UTC midnights) that the caller wants, counted first; they are
+        kept from then on.
+    :raises DatabaseError: what is not counted stays marked.
+    """
+    holder = figures.take_lease(lease)
+    if holder is None:
+        return Refresh()
+    try:
+        now = server_time()
+        _mark_changes(now)
+        _keep(now, since, until)
+        return _count(_wanted(now, since, until), now, time.monotonic() + seconds, stopping)
+    finally:
+        with suppress(DatabaseError):  # it lapses by itself
+            figures.give_lease_back(holder)
+
+
+def _mark_changes(now: datetime) -> None:
+    if last := figures.state().get("until"):
+        figures.mark(figures.touched_days(last - SLACK))
+    figures.set_until(now)
+
+
+def _keep(now: datetime, since: datetime | None, until: datetime | None) -> None:
+    first, today = figures.first_day(), figures.midnight(now)
+    if first is None:
+        return
+    figures.keep(max(first, today - KEPT), today)
+    if since and until:
+        figures.keep(max(first, since), min(until, today))
+
+
+def _wanted(now: datetime, since: datetime | None, until: datetime | None) -> list[datetime]:
+    first = figures.stale_days(now, AT_ONCE, since, until) if since and until else []
+    return list(dict.fromkeys([*first, *figures.stale_days(now, AT_ONCE)]))
+
+
+def _count(days: list[datetime], now: datetime, end: float, stopping: Callable[[], bool]) -> Refresh:
+    counted = 0
+    for done, day in enumerate(days):
+        if stopping() or (done and time.monotonic() >= end):  # one day at least, or it would never get anywhere
+            return Refresh(counted, more=True)
+        counted += _count_day(day, now)
+    if len(days) >= AT_ONCE:
+        return Refresh(counted, more=True)
+    if not days and (day := figures.oldest_count(figures.midnight(now) - KEPT, now - RECOUNT)):
+        counted += _count_day(day, now)
+    return Refresh(counted)
+
+
+def _count_day(day: datetime, now: datetime) -> bool:
+    try:
+        with time_limit(LONGEST):
+            return figures.count(day)
+    except DatabaseError as error:
+        logger.warning("the figures of %s could not be counted: %s", day.date(), error)
+        figures.put_off(day, now + PUT_OFF)
+        return False

@@ -1,0 +1,261 @@
+"""The attention page: what waits, to whom it shows which buttons, and what they do."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from pymongo.database import Database
+
+from integrations.sandbox import Sandbox
+from orders.models import reads
+from orders.services import attention
+from tests.functional.admin_helpers import (
+    LIST,
+    Document,
+    client_of,
+    find,
+    insert,
+    line,
+    page,
+    placed,
+    said,
+    stored,
+    text_of,
+)
+from tests.integration.builders import answer_lost
+
+PAGE = f"{LIST}attention/"
+LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)
+HOUR = timedelta(hours=1)
+
+
+def waiting(database: Database[Document]) -> dict[str, Document]:
+    """An order of each kind that waits."""
+    due = {"stock_due_at": datetime.now(UTC).replace(microsecond=0) + HOUR, "status_since": LONG_AGO}
+    owing = line("releasing", call="release", attempts=7, error="503")
+    orders = {
+        "unknown": stored(1, status="cancelled", items=[line("released"), line("unknown", call="release")]),
+        "owed": stored(2, status="cancelled", items=[owing], **due),
+        "short": stored(3, status="cancelled", items=[line("released", discrepancy=2, error="gave 0 of 2")]),
+        "unverified": stored(4, status="pending", user_verified=False),
+        "unshipped": stored(5, status="processing", status_since=LONG_AGO),
+    }
+    insert(database, *orders.values())
+    return orders
+
+
+def post(client: Client, waits: Document, act: str, /, **form: Any) -> HttpResponse:
+    return client.post(PAGE, {"act": act, "order": str(waits["_id"]), "section": "unknown"} | form)
+
+
+GOOD: dict[str, tuple[str, dict[str, str]]] = {
+    "unknown": ("resolve", {"line": "1", "attempts": "1", "happened": "yes", "reason": "Counted"}),
+    "owed": ("retry", {}),
+    "short": ("accept", {"line": "0", "discrepancy": "2", "reason": "Found them"}),
+    "unverified": ("transition", {"transition": "cancel", "version": "1", "reason": "No such person"}),
+    "unshipped": ("transition", {"transition": "ship", "version": "1"}),
+}
+"""What the buttons of each kind post."""
+MAY = {"Support": {"unverified"}, "Fulfilment": {"unknown", "owed", "short", "unshipped"}, "Finance": set(),
+       "Manager": set(GOOD), "superuser": set(GOOD)}  # fmt: skip
+
+
+def buttons(response: HttpResponse) -> dict[str, set[str]]:
+    """Section → what its forms do."""
+    sections = re.split(r'<section id="(\w+)" class="waiting"', response.content.decode())
+    return {
+        name: set(re.findall(r'name="act" value="(\w+)"', body))
+        | {f"transition:{name}" for name in re.findall(r'name="transition" value="(\w+)"', body)}
+        for name, body in zip(sections[1::2], sections[2::2], strict=True)
+    }
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_each_kind_is_shown_with_just_the_buttons_that_its_reader_may_press(
+    database: Database[Document], role: str
+) -> None:
+    orders = waiting(database)
+    response = client_of(role).get(PAGE)
+    assert response.status_code == 200
+    resolves = ships = role not in ("Support", "Finance")
+    cancels = role not in ("Fulfilment", "Finance")
+    cancel = {"transition", "transition:cancel"} if cancels else set()
+    assert buttons(response) == {
+        "unknown": {"resolve"} if resolves else set(),
+        "owed": {"retry"} if resolves else set(),
+        "short": {"accept"} if resolves else set(),
+        "unverified": cancel | ({"verify"} if cancels else set()),
+        "unshipped": cancel | ({"transition", "transition:ship"} if ships else set()),
+    }
+    for order in orders.values():
+        assert f'href="{page(order)}"' in response.content.decode()
+
+
+def test_the_page_says_what_is_known_of_each(database: Database[Document]) -> None:
+    waiting(database)
+    told = text_of(client_of("Manager").get(PAGE))
+    product = line()["product_id"]
+    for words in (
+        f"Line 2: release of 2 × {product} , 1 attempt , unknown for",
+        "Last error: 503", "7 attempts", "next try due", "2 of 2", "Inventory said: gave 0 of 2",
+        "Stock of unknown outcome 1", "Processing 1 week, 2 days ago", "Pending , placed 4 minutes ago",
+    ):  # fmt: skip
+        assert words.replace(" ,", ",") in told.replace(" ,", ","), words
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_a_forged_act_without_its_permission_is_refused_and_changes_nothing(
+    database: Database[Document], sandbox: Sandbox, role: str
+) -> None:
+    orders, client = waiting(database), client_of(role)
+    for name, (act, form) in GOOD.items():
+        before = find(database, orders[name])
+        response = post(client, orders[name], act, **form)
+        assert response.status_code == (302 if name in MAY[role] else 403), name
+        assert (find(database, orders[name]) == before) == (name not in MAY[role]), name
+    if "unverified" not in MAY[role]:
+        assert post(client, orders["unverified"], "verify").status_code == 403
+
+
+def test_strangers_and_staff_without_a_role_see_and_do_nothing(database: Database[Document]) -> None:
+    orders = waiting(database)
+    nobody = client_of("nobody")
+    assert nobody.get(PAGE).status_code == 403
+    assert Client().get(PAGE).url.startswith("/admin/login/")
+    for name, (act, form) in GOOD.items():
+        before = find(database, orders[name])
+        assert post(nobody, orders[name], act, **form).status_code == 403
+        assert post(Client(), orders[name], act, **form).status_code == 302
+        assert find(database, orders[name]) == before
+
+
+def test_without_a_token_against_forgery_nothing_changes(database: Database[Document]) -> None:
+    order, client = waiting(database)["owed"], client_of("Manager", enforce_csrf_checks=True)
+    assert post(client, order, "retry").status_code == 403
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(PAGE).content.decode())
+    assert token
+    assert post(client, order, "retry", csrfmiddlewaretoken=token[1]).status_code == 302
+    assert find(database, order)["history"][-1]["act"] == "retry"
+
+
+def test_each_way_out_comes_back_to_its_section_and_says_what_it_did(
+    database: Database[Document], sandbox: Sandbox
+) -> None:
+    orders, manager = waiting(database), client_of("Manager")
+    for name, (act, form) in GOOD.items():
+        response = post(manager, orders[name], act, section=name, **form)
+        assert response.url == f"{PAGE}#{name}"
+        told = said(response)[-1]
+        assert orders[name]["number"] in told
+        assert find(database, orders[name])["history"][-1]["actor"] == "staff:Manager"
+    assert find(database, orders["unverified"])["status"] == "cancelled"
+    assert find(database, orders["unshipped"])["status"] == "shipped"
+    assert find(database, orders["unknown"])["items"][1]["stock"]["state"] == "released"
+    assert reads.due_orders(reads.server_time(), 9)[:1] == [orders["owed"]["_id"]]
+    database["orders"].delete_many({})
+    assert "Nothing waits for you" in text_of(manager.get(PAGE))
+
+
+def test_a_user_is_asked_about_again(database: Database[Document], sandbox: Sandbox) -> None:
+    order, support = placed(), client_of("Support")
+    database["orders"].update_one({"_id": order["_id"]}, {"$set": {"user_verified": False}})
+    assert said(post(support, order, "verify")) == [f"User 1 of order {order['number']} is verified."]
+    assert find(database, order)["user_verified"] is True
+    database["orders"].update_one({"_id": order["_id"]}, {"$set": {"user_verified": False}})
+    sandbox.control.fault("verify", "status", status=503)
+    assert "does not answer" in said(post(support, order, "verify"))[-1]
+    assert find(database, order)["user_verified"] is False
+
+
+NONSENSE: list[dict[str, str]] = [
+    {"act": "nonsense"}, {"order": "x"}, {"order": "0" * 24}, {"order": ""}, {"line": "x"}, {"line": "-1"},
+    {"line": "9" * 30}, {"line": "7"}, {"attempts": "5"}, {"happened": "maybe"}, {"reason": " "}, {"line": "٣"},
+    {"act": "transition"}, {"act": "transition", "transition": "place"}, {"act": "accept"},
+    {"act": "transition", "transition": "cancel", "version": "x"},
+    {"act": "transition", "transition": "cancel", "version": "9" * 40},
+    {"act": "transition", "transition": "ship", "version": "1"}, {"act": "accept", "discrepancy": "3"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_a_form_that_was_tampered_with_changes_nothing(database: Database[Document], nonsense: dict[str, str]) -> None:
+    order = waiting(database)["unknown"]
+    before, (act, form) = find(database, order), GOOD["unknown"]
+    response = post(client_of("Manager"), order, act, **(form | nonsense))
+    assert response.status_code == 302
+    assert said(response)[0].startswith("Nothing was changed.")
+    assert find(database, order) == before
+
+
+@pytest.mark.parametrize("section", ["https://evil.example", "//evil.example", "x", ""])
+def test_nobody_is_sent_elsewhere(database: Database[Document], section: str) -> None:
+    order = waiting(database)["owed"]
+    assert post(client_of("Manager"), order, "retry", section=section, next="//evil.example").url == PAGE
+
+
+def test_a_line_that_is_being_tried_offers_no_retry(database: Database[Document]) -> None:
+    live = {"id": "a" * 32, "until": datetime.now(UTC) + HOUR}
+    items = [line("releasing", call="release", attempt=live)]
+    insert(database, stored(status="cancelled", items=items, status_since=LONG_AGO, stock_due_at=LONG_AGO))
+    response = client_of("Manager").get(PAGE)
+    assert buttons(response) == {"owed": set()}
+    assert "being tried right now" in text_of(response)
+
+
+def test_only_so_many_are_shown_and_the_rest_is_said_to_be_there(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "SHOWN", 2)
+    monkeypatch.setattr(attention, "COUNTED", 4)
+    insert(database, *(stored(number, status="paid", status_since=LONG_AGO) for number in range(5)))
+    insert(
+        database, *(stored(number, status="cancelled", items=[line("released", discrepancy=1)]) for number in (7, 8, 9))
+    )
+    response = client_of("Manager").get(PAGE)
+    told = text_of(response)
+    assert "Paid and not shipped 4 or more" in told
+    assert told.count("These are the 2 that have waited longest.") == 2
+    assert f'{LIST}?flag=late">More in the list' in response.content.decode()
+    assert "More show as these are settled." in told
+
+
+def test_an_older_order_without_a_date_of_its_status_is_shown_too(database: Database[Document]) -> None:
+    order = stored(1, status="rejected", items=[line("unknown", call="release")])
+    del order["status_since"]
+    insert(database, order)
+    response = client_of("Manager").get(PAGE)
+    assert order["number"] in text_of(response)
+
+
+def test_a_database_that_does_not_answer_is_told_as_such(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders, manager = waiting(database), client_of("Manager")
+    with monkeypatch.context() as patch:
+        patch.setattr(attention, "READING", 0.000_001)
+        response = manager.get(PAGE)
+    assert response.status_code == 503
+    assert "did not answer in time" in text_of(response)
+    assert "Nothing waits for you" not in text_of(response)
+    answer_lost(monkeypatch, written=False)
+    assert said(post(manager, orders["owed"], "retry"))[0].startswith("The database did not answer in time.")
+
+
+def test_the_page_is_for_looking_and_posting_alone(database: Database[Document]) -> None:
+    manager = client_of("Manager")
+    assert manager.put(PAGE).status_code == 405
+    assert manager.head(PAGE).status_code == 200
+    assert manager.get(f"{PAGE}x/").status_code in (302, 404)
+
+
+def test_the_page_has_one_heading_and_a_label_for_each_input(database: Database[Document]) -> None:
+    waiting(database)
+    body = client_of("Manager").get(PAGE).content.decode()
+    assert len(re.findall("<h1", body)) == 1
+    fields = re.findall(r'<input id="([\w-]+)" name="reason"', body)
+    assert len(fields) == len(set(fields)) == 4
+    for field in fields:
+        assert f'<label for="{field}">' in body

@@ -1,0 +1,205 @@
+"""The first page: figures for those who see orders, for every period that is asked for, in bounded time."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from bson import Decimal128
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import Client
+from pymongo.database import Database
+
+from orders.services import dashboard as dashboards
+from orders.services.figures import refresh
+from tests.functional.admin_helpers import Document, client_of, insert, line, profiled, stored, text_of
+
+START = "/admin/"
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+def noon(days_ago: int) -> datetime:
+    """A moment on a day, not after now."""
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days_ago)
+    return at if days_ago == 0 else at.replace(hour=12)
+
+
+def shop(database: Database[Document]) -> None:
+    """A few orders: what each is worth, and when it was placed."""
+    for number, (days_ago, status, total) in enumerate(
+        [(0, "paid", "10.00"), (0, "pending", "7.00"), (3, "delivered", "1234.50"), (3, "refunded", "5.00"),
+         (20, "shipped", "100.00"), (60, "cancelled", "9.00"), (200, "delivered", "1000.00")]
+    ):  # fmt: skip
+        at = noon(days_ago)
+        paid = {"paid_at": at - timedelta(hours=3), "shipped_at": at} if status in ("delivered", "shipped") else {}
+        insert(database, stored(number, status=status, total_price=Decimal128(total), created_at=at, **paid))
+    refresh(seconds=60)
+    while refresh(seconds=60).more:
+        pass
+
+
+def tiles(response: HttpResponse) -> dict[str, str]:
+    return dict(re.findall(r"<dt>([\w ]+)</dt><dd>([^<]*)</dd>", response.content.decode()))
+
+
+@pytest.mark.parametrize(
+    ("query", "orders", "revenue"),
+    [("?period=today", "2", "10.00"), ("?period=7", "4", "1,244.50"), ("", "5", "1,344.50"),
+     ("?period=30", "5", "1,344.50"), ("?period=90", "6", "1,344.50"), ("?period=year", "7", "2,344.50")],
+)  # fmt: skip
+def test_each_period_shows_its_orders_and_what_they_come_to(
+    database: Database[Document], query: str, orders: str, revenue: str
+) -> None:
+    shop(database)
+    response = client_of("Support").get(START + query)
+    assert response.status_code == 200
+    shown = tiles(response)
+    assert (shown["Orders"], shown["Revenue"]) == (orders, revenue)
+    chosen = re.findall(r'<a href="\?period=(\w+)" aria-current="page">', response.content.decode())
+    assert chosen == [query.partition("=")[2] or "30"]
+    assert re.search(r"As of [\d-]{10} \d\d:\d\d:\d\d UTC", text_of(response))
+
+
+def test_own_days_are_shown_from_the_first_to_the_last(database: Database[Document]) -> None:
+    shop(database)
+    first, last = today() - timedelta(days=21), today() - timedelta(days=3)
+    response = client_of("Support").get(START, {"from": first.isoformat(), "to": last.isoformat()})
+    shown = tiles(response)
+    assert (shown["Orders"], shown["Revenue"], shown["Average order"]) == ("3", "1,334.50", "667.25")
+    assert shown["Paid to shipped"] == "3 h"
+    body = response.content.decode()
+    assert f'name="from" required max="{today()}" value="{first}"' in body
+    assert f'name="to" required max="{today()}" value="{last}"' in body
+    assert "aria-current" not in body
+    assert re.search(rf'<tr><th scope="row">{last}</th><td class="figures-number">2</td>'
+                     r'<td class="figures-number">1,234.50</td></tr>', body)  # fmt: skip
+    assert "Delivered 1 33.3 %" in text_of(response)
+
+
+BAD = [
+    ({"period": "decade"}, "There is no such period."),
+    ({"from": "2026-13-01", "to": "2026-01-01"}, "Give both days, like 2026-03-01."),
+    ({"from": "2026-01-01"}, "Give both days"), ({"to": ""}, "Give both days"),
+    ({"from": "\0", "to": "<script>"}, "Give both days"), ({"from": "9" * 5000, "to": "1"}, "Give both days"),
+    ({"from": "2020-02-01", "to": "2020-01-01"}, "after the last"),
+    ({"from": "2020-01-01", "to": "9999-12-31"}, "in the future"),
+    ({"from": "0001-01-01", "to": "0001-01-01"}, "Figures begin with 2000-01-01"),
+    ({"from": "2020-01-01", "to": "2022-01-01"}, "366 days at most"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "problem"), BAD)
+def test_a_period_that_makes_no_sense_is_told_and_the_usual_one_shown(
+    database: Database[Document], query: dict[str, str], problem: str
+) -> None:
+    shop(database)
+    response = client_of("Support").get(START, query)
+    assert response.status_code == 200
+    assert problem in text_of(response)
+    assert tiles(response)["Orders"] == "5"
+    assert '<script>"' not in response.content.decode()
+
+
+def test_the_charts_are_told_in_words_and_as_a_table(database: Database[Document]) -> None:
+    shop(database)
+    body = client_of("Support").get(f"{START}?period=7").content.decode()
+    charts = re.findall(r'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="([^"]+)">', body)
+    first = today() - timedelta(days=6)
+    assert charts == [
+        f"Orders per day, from {first} to {today()}: 4 in all, most on {today() - timedelta(days=3)} with 2.",
+        f"Revenue per day, from {first} to {today()}: 1,244.50 in all, most on {today() - timedelta(days=3)} "
+        "with 1,234.50.",
+    ]
+    assert len(re.findall(r"<rect [^>]*><title>", body)) == 4
+    assert len(re.findall(r'<tr><th scope="row">\d{4}-\d\d-\d\d</th>', body)) == 7
+    assert len(re.findall("<h1", body)) == 1
+    assert "Revenue is the total of the orders placed on a day" in body
+
+
+def test_a_period_without_orders_says_so(database: Database[Document]) -> None:
+    told = text_of(client_of("Support").get(f"{START}?period=today"))
+    assert told.count("Nothing in this period. Choose a longer one above.") == 2
+    assert "Nothing was sold in this period." in told
+    assert "nothing was shipped" in told
+    assert "Nothing waits for you." in told
+
+
+def test_what_waits_is_counted_and_linked(database: Database[Document]) -> None:
+    insert(
+        database,
+        stored(1, status="cancelled", items=[line("unknown", call="release")]),
+        stored(2, status="paid", status_since=noon(9)),
+        stored(3, status="paid", status_since=noon(9)),
+    )
+    body = client_of("Support").get(START).content.decode()
+    assert re.findall(r'<a href="/admin/orders/order/attention/#(\w+)"><strong>(\d+)</strong>', body) == [
+        ("unknown", "1"), ("unshipped", "2"),
+    ]  # fmt: skip
+
+
+def test_whoever_sees_no_orders_sees_a_welcome_and_no_figures(database: Database[Document]) -> None:
+    shop(database)
+    response = client_of("nobody").get(f"{START}?period=year")
+    assert "Welcome, nobody" in text_of(response)
+    assert "2,344.50" not in response.content.decode()
+    assert "figures" not in response.context
+    assert Client().get(START).url.startswith("/admin/login/")
+
+
+def test_days_that_are_not_counted_yet_are_said_to_be_missing(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, stored(1, created_at=noon(40)), stored(2, created_at=noon(0)))
+    monkeypatch.setattr(dashboards, "COUNTING", 0.000_001)
+    response = client_of("Support").get(START)
+    told = text_of(response)
+    assert "No day has been counted yet." in told
+    assert "30 days of it are not counted yet and missing from all figures here" in told
+    assert response.content.decode().count("not counted yet</td>") == 60
+    monkeypatch.undo()
+    while refresh(seconds=60).more:
+        pass
+    assert "not counted yet" not in text_of(client_of("Manager").get(START))
+
+
+def test_figures_that_cannot_be_read_in_time_are_not_waited_for(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboards, "READING", 0.000_001)
+    response = client_of("Support").get(START)
+    assert response.status_code == 200
+    assert "The figures could not be read in time." in text_of(response)
+    assert tiles(response) == {}
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(35, "35 min"), (300, "5 h"), (3 * 1440 + 240, "3 days 4 h")])
+def test_the_time_from_paid_to_shipped_is_told_in_what_suits_it(
+    database: Database[Document], minutes: int, told: str
+) -> None:
+    paid = noon(0) - timedelta(minutes=minutes)
+    insert(database, stored(1, status="shipped", created_at=paid, paid_at=paid, shipped_at=noon(0)))
+    while refresh(seconds=60).more:
+        pass
+    assert tiles(client_of("Support").get(START))["Paid to shipped"] == told
+
+
+def test_the_page_reads_no_orders_but_those_that_wait(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, *(stored(number, status="delivered", created_at=noon(number % 30)) for number in range(1500)))
+    monkeypatch.setattr(settings, "FIGURES_EVERY", 3600.0)
+    while refresh(seconds=60).more:
+        pass
+    support = client_of("Support")
+    support.get(START)
+    with profiled(database) as operations:
+        assert tiles(support.get(START))["Orders"] == "1,500"
+    assert any(operation["ns"].endswith(".daily_figures") for operation in operations)
+    for operation in operations:
+        if operation["ns"].endswith((".orders", ".daily_figures")):
+            assert "COLLSCAN" not in operation["planSummary"], operation
+            most = 1 if operation["ns"].endswith(".orders") else 31
+            assert operation["docsExamined"] <= most, operation

@@ -1,0 +1,395 @@
+"""The figures by day equal what a straight count over the orders says, whatever happens to the orders in between."""
+
+import random
+import threading
+import time
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from statistics import median_low
+from typing import Any
+
+import pytest
+from bson import Decimal128
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+from pymongo.database import Database
+
+from orders.models import figures
+from orders.models.states import PUBLIC_STATUSES
+from orders.services import access, transitions
+from orders.services import dashboard as dashboards
+from orders.services import figures as refreshing
+from orders.services.access import NotPermitted
+from orders.services.acts import Act
+from orders.services.dashboard import Dashboard, Day, InvalidPeriod, Period, dashboard, period
+from orders.services.figures import Refresh, refresh
+from tests.functional.admin_helpers import Document, profiled, stored
+
+BOSS = access.admin("boss")
+NOW = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
+TODAY = NOW.date()
+ALL = Period(TODAY - timedelta(days=44), TODAY)
+CHANCE = random.Random(11)
+SOLD = ("paid", "processing", "shipped", "delivered")
+
+
+def order(at: datetime, **changes: Any) -> Document:
+    """An order that was placed at a moment (naive UTC) and went on from there, over a few products."""
+    status = changes.get("status") or CHANCE.choice(["placing", "rejected", *PUBLIC_STATUSES])
+    items = [
+        {
+            "product_id": f"{CHANCE.randrange(30):024x}",
+            "quantity": CHANCE.randint(1, 4),
+            "price": Decimal128(f"{CHANCE.randint(1, 9999) / 100:.2f}"),
+            "stock": {"state": "reserved", "attempts": 1, "error": ""},
+        }
+        for _ in range(CHANCE.randint(1, 3))
+    ]
+    total = sum(item["price"].to_decimal() * item["quantity"] for item in items)
+    made = stored(CHANCE.randrange(10**9), status=status, items=items, total_price=Decimal128(total))
+    made |= {"created_at": at, "updated_at": at, "placed_at": at, "status_since": at}
+    if status in (*SOLD, "refunded"):
+        made["paid_at"] = at + timedelta(hours=1)
+    if status in ("shipped", "delivered"):
+        made["shipped_at"] = min(NOW, made["paid_at"] + timedelta(minutes=CHANCE.randint(0, 6000)))
+    return made | changes
+
+
+def straight(database: Database[Document], chosen: Period) -> Dashboard:
+    """The figures of a period, added up in the plainest way."""
+    since, until = (datetime.combine(day, datetime.min.time()) for day in (chosen.first, chosen.last))
+    until += timedelta(days=1)
+    placed = database["orders"].find({"created_at": {"$gte": since, "$lt": until}, "status": {"$in": PUBLIC_STATUSES}})
+    days, money, statuses = Counter[date](), Counter[date](), Counter[str]()
+    units, revenue = Counter[str](), Counter[str]()
+    for found in placed:
+        statuses[found["status"]] += 1
+        days[found["created_at"].date()] += 1
+        if found["status"] in SOLD:
+            money[found["created_at"].date()] += found["total_price"].to_decimal()
+            for item in found["items"]:
+                units[item["product_id"]] += item["quantity"]
+                revenue[item["product_id"]] += item["price"].to_decimal() * item["quantity"]
+    shipped = database["orders"].find({"shipped_at": {"$gte": since, "$lt": until}, "paid_at": {"$ne": None}})
+    times = [found["shipped_at"] - found["paid_at"] for found in shipped]
+    made = Dashboard(chosen)
+    dates = [chosen.first + timedelta(days=number) for number in range(chosen.days)]
+    made.days = [Day(day, days[day], money[day] or Decimal("0.00")) for day in dates]
+    made.statuses = {status: statuses[status] for status in PUBLIC_STATUSES}
+    made.sold, made.revenue = sum(statuses[status] for status in SOLD), sum(money.values(), Decimal(0))
+    made.shipped, made.to_ship = len(times), median_low(times) if times else None
+
+    def best(by: Counter[str]) -> list[dashboards.Product]:
+        top = sorted(by, key=lambda product: (-by[product], product))[:10]
+        return [dashboards.Product(product, units[product], revenue[product]) for product in top]
+
+    made.by_units, made.by_revenue = best(units), best(revenue)
+    return made
+
+
+def same(found: Dashboard, wanted: Dashboard) -> None:
+    for name in ("days", "statuses", "sold", "revenue", "shipped", "by_units", "by_revenue", "orders", "average"):
+        assert getattr(found, name) == getattr(wanted, name), name
+    if wanted.to_ship is None:
+        assert found.to_ship is None
+    else:
+        least = timedelta(minutes=1)  # what took less counts as a minute
+        assert found.to_ship
+        assert abs(found.to_ship / max(wanted.to_ship, least) - 1) <= 0.011
+    assert (found.missing, found.stale) == (0, 0)
+
+
+def fill(database: Database[Document], number: int, days: int = 45) -> list[Document]:
+    start = datetime.combine(TODAY - timedelta(days=days - 1), datetime.min.time())
+    span = (NOW - start).total_seconds()
+    made = [order(start + timedelta(seconds=int(CHANCE.random() * span))) for _ in range(number)]
+    database["orders"].insert_many(made)
+    return made
+
+
+def refreshed() -> None:
+    while refresh(seconds=30).more:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked at here must not depend on how busy the machine is."""
+    monkeypatch.setattr(dashboards, "COUNTING", 20.0)
+    monkeypatch.setattr(dashboards, "READING", 60.0)
+
+
+@pytest.fixture
+def old_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks finds the figures fresh enough: only what the worker does counts."""
+    monkeypatch.setattr(settings, "FIGURES_EVERY", 3600.0)
+
+
+def test_the_figures_equal_a_straight_count_also_after_changes(database: Database[Document], old_news: None) -> None:
+    made = fill(database, 3000)
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+    for _ in range(4):
+        for chosen in CHANCE.sample(made, 60):
+            status = CHANCE.choice(PUBLIC_STATUSES)
+            changes: Document = {"status": status, "updated_at": datetime.now(UTC)}
+            if status == "shipped":
+                changes |= {"paid_at": chosen["created_at"], "shipped_at": NOW}
+            database["orders"].update_one({"_id": chosen["_id"]}, {"$set": changes})
+        fill(database, 20, days=1)
+        refreshed()
+        for wanted in (ALL, Period(TODAY, TODAY), Period(TODAY - timedelta(days=20), TODAY - timedelta(days=7))):
+            same(dashboard(actor=BOSS, period=wanted), straight(database, wanted))
+
+
+def test_a_transition_made_by_the_service_is_in_the_next_figures(database: Database[Document], old_news: None) -> None:
+    today, old = order(NOW, status="paid"), order(NOW - timedelta(days=40), status="pending")
+    database["orders"].insert_many([today, old])
+    refreshed()
+    assert dashboard(actor=BOSS, period=ALL).sold == 1
+    transitions.change_status(order_id=old["_id"], transition="pay", act=Act(BOSS, timezone.now()))
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+    assert dashboard(actor=BOSS, period=ALL).sold == 2
+
+
+def test_days_are_shown_as_missing_until_they_are_counted_and_as_stale_until_they_are_counted_anew(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = fill(database, 200)
+    database["orders"].insert_one(order(datetime.combine(ALL.first, datetime.min.time())))
+    monkeypatch.setattr(dashboards, "COUNTING", 0.000_001)  # whoever looks has no time to count
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.as_of, found.missing, found.orders) == (None, 45, 0)
+    assert {day.orders for day in found.days} == {None}
+    refreshed()
+    whole = dashboard(actor=BOSS, period=ALL)
+    assert (whole.missing, whole.stale) == (0, 0)
+    figures.mark([datetime.combine(day.date, datetime.min.time()) for day in whole.days[:3]])
+    marked = dashboard(actor=BOSS, period=ALL)
+    assert (marked.missing, marked.stale, marked.orders) == (0, 3, whole.orders)
+    assert len(made) == 200
+
+
+def test_without_a_worker_whoever_looks_counts_a_little_each_time(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, 100)
+    monkeypatch.setattr(refreshing, "AT_ONCE", 10)
+    first = dashboard(actor=BOSS, period=ALL)
+    assert first.days[-1].orders is not None  # the newest first
+    assert 0 < first.missing < 45
+    for _ in range(6):
+        found = dashboard(actor=BOSS, period=ALL)
+    same(found, straight(database, ALL))
+
+
+def test_days_before_the_first_order_are_empty_and_not_missing(database: Database[Document]) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.missing, found.orders, found.days[0]) == (0, 1, Day(ALL.first, 0, Decimal("0.00")))
+    earlier = Period(ALL.first - timedelta(days=400), ALL.first)
+    assert (dashboard(actor=BOSS, period=earlier).missing, dashboard(actor=BOSS, period=earlier).orders) == (0, 0)
+
+
+def test_a_shop_without_orders_has_figures_too(database: Database[Document]) -> None:
+    assert refresh(seconds=1) == Refresh()
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.orders, found.revenue, found.average, found.to_ship, found.missing) == (0, 0, None, None, 0)
+    assert (found.by_units, found.shipped) == ([], 0)
+
+
+def test_days_long_ago_are_counted_for_whoever_asks_and_kept_from_then_on(
+    database: Database[Document], old_news: None
+) -> None:
+    old = order(NOW - timedelta(days=600), status="paid")
+    database["orders"].insert_one(old)
+    refreshed()
+    long_ago = Period(TODAY - timedelta(days=601), TODAY - timedelta(days=599))
+    same(dashboard(actor=BOSS, period=long_ago), straight(database, long_ago))
+    transitions.change_status(order_id=old["_id"], transition="start_processing", act=Act(BOSS, timezone.now()))
+    refreshed()
+    same(dashboard(actor=BOSS, period=long_ago), straight(database, long_ago))
+
+
+def test_a_count_that_began_before_a_change_was_noticed_is_thrown_away(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    day = figures.midnight(NOW)
+    straight_count = figures._placed
+
+    def slow(which: datetime) -> Document:
+        counted = straight_count(which)
+        monkeypatch.setattr(figures, "_placed", straight_count)
+        database["orders"].insert_one(order(NOW, status="paid"))
+        figures.mark([day])
+        return counted
+
+    monkeypatch.setattr(figures, "_placed", slow)
+    assert not figures.count(day)
+    [kept] = figures.days_kept(day, day)
+    assert kept["stale"]
+    refreshed()
+    assert dashboard(actor=BOSS, period=Period(TODAY, TODAY)).sold == 2
+
+
+def test_of_several_that_count_at_once_one_does_it(database: Database[Document]) -> None:
+    fill(database, 50)
+    assert figures.take_lease(30)
+    assert figures.take_lease(30) is None
+    assert refresh(seconds=5) == Refresh()
+    assert dashboard(actor=BOSS, period=ALL).as_of is None
+    figures.give_lease_back("somebody else")
+    assert refresh(seconds=5) == Refresh()
+
+
+def test_a_lease_lapses_and_is_given_back(database: Database[Document]) -> None:
+    fill(database, 5)
+    assert figures.take_lease(0)
+    assert refresh(seconds=5).counted > 0
+    assert figures.take_lease(30)
+
+
+def test_all_who_look_at_the_same_moment_get_an_answer_and_the_figures_are_right(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboards, "COUNTING", 0.25)
+    fill(database, 300)
+    failed: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            for _ in range(4):
+                dashboard(actor=BOSS, period=ALL)
+        except BaseException as error:
+            failed.append(error)
+
+    lookers = [threading.Thread(target=look) for _ in range(6)]
+    for looker in lookers:
+        looker.start()
+    for looker in lookers:
+        looker.join()
+    assert failed == []
+    time.sleep(4 * dashboards.COUNTING)  # so long the lease of one that ran out of time may last
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
+def test_a_refresh_stops_when_its_time_is_up_or_it_is_told_to(database: Database[Document]) -> None:
+    database["orders"].insert_one(order(NOW - timedelta(days=20)))
+    assert refresh(seconds=0) == Refresh(1, more=True)
+    assert refresh(seconds=5, stopping=lambda: True) == Refresh(0, more=True)
+    assert refresh(seconds=30) == Refresh(20)
+
+
+def test_a_day_that_cannot_be_counted_does_not_hold_up_the_others(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, old_news: None
+) -> None:
+    fill(database, 20, days=3)
+    database["orders"].insert_one(order(NOW - timedelta(days=4)))
+    count, bad = figures.count, figures.midnight(NOW)
+
+    def failing(day: datetime) -> bool:
+        if day == bad:
+            raise DatabaseError("too slow")
+        return count(day)
+
+    monkeypatch.setattr(figures, "count", failing)
+    assert refresh(seconds=30) == Refresh(4)
+    assert refresh(seconds=30) == Refresh(0)
+    found = dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=4), TODAY))
+    assert (found.missing, found.days[-1].orders) == (1, None)
+
+
+def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Document], old_news: None) -> None:
+    database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid"))
+    refreshed()
+    past = {"$set": {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}}
+    database["daily_figures"].update_one({"_id": figures.midnight(NOW - timedelta(days=2))}, past)
+    assert dashboard(actor=BOSS, period=ALL).orders == 0
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
+def test_keeping_days_that_others_keep_already_is_no_error(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = figures.midnight(NOW)
+    figures.keep(day, day)
+    blind = figures.figures().with_options()
+    monkeypatch.setattr(type(blind), "find", lambda *_: [])
+    figures.keep(day, day)
+    monkeypatch.undo()
+    assert figures.figures().count_documents({}) == 1
+
+
+def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "BEST_SELLERS", 5)
+    fill(database, 100, days=1)
+    refreshed()
+    found, wanted = dashboard(actor=BOSS, period=Period(TODAY, TODAY)), straight(database, Period(TODAY, TODAY))
+    assert found.cut
+    assert found.by_units[:5] == wanted.by_units[:5]
+    assert found.by_revenue[:5] == wanted.by_revenue[:5]
+    assert found.revenue == wanted.revenue
+
+
+def test_whoever_does_not_see_all_orders_sees_no_figures(database: Database[Document]) -> None:
+    with pytest.raises(NotPermitted):
+        dashboard(actor=access.customer("1"), period=ALL)
+    assert database["daily_figures"].count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "problem"),
+    [(0, -1, "after the last"), (0, 1, "in the future"), (-400, 0, "366 days at most"), (-20000, -19990, "begin with")],
+)
+def test_a_period_that_makes_no_sense_is_refused(first: int, last: int, problem: str) -> None:
+    with pytest.raises(InvalidPeriod, match=problem):
+        period(TODAY + timedelta(days=first), TODAY + timedelta(days=last), today=TODAY)
+    assert period(TODAY - timedelta(days=365), TODAY, today=TODAY).days == 366
+
+
+def test_no_query_of_the_figures_reads_orders_that_it_does_not_need(
+    database: Database[Document], old_news: None
+) -> None:
+    made = fill(database, 2000, days=40)
+    refreshed()
+    touched = made[0]
+    database["orders"].update_many({}, {"$set": {"updated_at": NOW - timedelta(days=1)}})
+    database["orders"].update_one({"_id": touched["_id"]}, {"$set": {"updated_at": NOW}})
+    today = figures.midnight(touched["created_at"])
+    with profiled(database) as looking:
+        figures.touched_days(NOW - timedelta(minutes=1))
+        figures.first_day()
+    with profiled(database) as counting:
+        figures.count(today)
+    of_orders = [operation for operation in [*looking, *counting] if operation["ns"].endswith(".orders")]
+    assert len(of_orders) == 4
+    for operation in of_orders:
+        assert "IXSCAN" in operation["planSummary"], operation
+        assert "COLLSCAN" not in operation["planSummary"]
+    assert sum(operation["docsExamined"] for operation in of_orders if operation in looking) == 0  # covered
+    placed = database["orders"].count_documents({"created_at": {"$gte": today, "$lt": today + timedelta(days=1)}})
+    assert sum(operation["docsExamined"] for operation in counting if operation["ns"].endswith(".orders")) <= placed
+    with profiled(database) as reading:
+        dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=6), TODAY))
+    assert all("COLLSCAN" not in operation["planSummary"] for operation in reading), reading
+    assert sum(operation["docsExamined"] for operation in reading if operation["ns"].endswith(".orders")) <= 1
+
+
+def test_a_change_that_shows_later_than_it_says_is_noticed(database: Database[Document], old_news: None) -> None:
+    made = order(NOW - timedelta(days=3), status="pending")
+    database["orders"].insert_one(made)
+    refreshed()
+    late = datetime.now(UTC) - timedelta(minutes=4)
+    database["orders"].update_one({"_id": made["_id"]}, {"$set": {"status": "paid", "updated_at": late}})
+    refreshed()
+    assert dashboard(actor=BOSS, period=ALL).sold == 1
