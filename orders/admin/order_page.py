@@ -16,7 +16,6 @@ from unfold.admin import ModelAdmin
 
 from integrations.http import request_id
 from orders.admin import order_facts, order_forms, printing, words
-from orders.admin.attention import unknown_lines
 from orders.admin.order_forms import Change, Kept
 from orders.models import Order, reads
 from orders.services import access, editing
@@ -170,7 +169,7 @@ def _forms(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
     steps = order_facts.steps(order, actor)
     unknown = [
         {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
-        for index, item in (unknown_lines(order) if actor.has(access.RESOLVE) else [])
+        for index, item in (order_facts.unknown_lines(order) if actor.has(access.RESOLVE) else [])
     ]
     movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
     may_note = actor.has(access.WRITE_NOTES)

@@ -26,6 +26,9 @@ ACTS = {
     "refund": "Refunded",
     "change_address": "Address changed",
     "note": "Internal note",
+    "retry": "Asked to try the stock again",
+    "accept_shortage": "Taken note of a short release",
+    "verify_user": "Customer verified",
 }
 DOING = {"cancel": "Cancelling", "refund": "Refunding", "ship": "Shipping"}
 
