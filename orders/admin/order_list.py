@@ -1,55 +1,73 @@
-"""The list of orders: its columns, filters, search and pages."""
+"""The list of orders: its columns, and where its filters, search and pages come from."""
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from orders.admin.attention import NeedsAttention
-from orders.admin.paging import CappedPaginator
-from orders.admin.searching import query_for
+from orders.admin import list_columns
+from orders.admin.order_changelist import OrderChangeList
 from orders.models import Order
-
-INDEXED = {"status__exact", "created_at__gte", "created_at__lt", NeedsAttention.parameter_name}
-"""What an address may filter by: the filters' own conditions, each of which has an index."""
+from orders.models.criteria import flags_of
+from orders.models.states import LineState, Status
+from orders.services import waiting
 
 
 class OrderList(ModelAdmin):
-    """The list's part of the backoffice's order pages."""
+    """The list's part of the backoffice's order pages; what an address may ask for is in `list_form`."""
 
-    list_display = ("number", "user_id", "status_name", "total_price", "contents", "stock", "verified", "created_at")
+    list_display = ("number", "customer", "placed", "contents", "total_price", "status_badge", "stock", "flags")
     list_display_links = ("number",)
-    list_filter = ("status", NeedsAttention, "created_at")
-    search_fields = ("number",)
-    search_help_text = "Order number, order id or user id"
-    ordering = ("-created_at", "-pk")
     sortable_by = ()
     list_per_page = 50
-    list_max_show_all = 50
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # they count every order
-    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    list_disable_select_all = True
+    list_fullwidth = True
     actions = None
+    list_before_template = "admin/orders/order/list_before.html"
+    change_list_template = "admin/orders/order/change_list.html"
+
+    class Media:
+        css = {"all": ["orders/list.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OrderChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, or at once the order whose number or id was searched for."""
+        response = super().changelist_view(request, extra_context)
+        found = getattr(response, "context_data", None) or {}
+        hit = found["cl"].only_hit if "cl" in found else None
+        if hit is None:
+            return response
+        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[hit.pk]))
+
+    @admin.display(description="customer")
+    def customer(self, order: Order) -> SafeString:
+        return list_columns.customer(order)
+
+    @admin.display(description="placed")
+    def placed(self, order: Order) -> SafeString:
+        return list_columns.ago(order.created_at, timezone.now())
 
     @admin.display(description="items")
-    def contents(self, order: Order) -> str:
-        units = sum(item.quantity for item in order.items)
-        return f"{units} in {len(order.items)} line{'s' if len(order.items) != 1 else ''}"
+    def contents(self, order: Order) -> SafeString:
+        return list_columns.contents(order)
+
+    @admin.display(description="status")
+    def status_badge(self, order: Order) -> SafeString:
+        return list_columns.badges([Status(order.status)])
 
     @admin.display(description="stock")
-    def stock(self, order: Order) -> str:
-        return ", ".join(dict.fromkeys(item.stock.get_state_display() for item in order.items))
+    def stock(self, order: Order) -> SafeString:
+        return list_columns.badges(dict.fromkeys(LineState(item.stock.state) for item in order.items))
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in INDEXED
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
-    ) -> tuple[QuerySet[Order], bool]:
-        if not search_term.strip():
-            return queryset, False
-        query = query_for(search_term)
-        if query is None:
-            self.message_user(request, "That is no order number, order id or user id.", messages.WARNING)
-            return queryset.none(), False
-        return queryset.filter(query), False
+    @admin.display(description="needs a look", empty_value="")
+    def flags(self, order: Order) -> SafeString:
+        return list_columns.badges(flags_of(order, waiting.limits(timezone.now())))

@@ -1,27 +1,33 @@
-"""What staff type into the search box: an order number, an id, or a user."""
+"""What staff type into the search box: an order's number, or the id of an order, a user or a product."""
 
 import re
 from contextlib import suppress
 
 from bson import ObjectId
-from django.db.models import Q
 
+from orders.models.criteria import Meanings
 from orders.services.placement import NUMBER_ALPHABET
 from orders.services.user_ids import MalformedUserId, canonical
 
 LOOK_ALIKES = str.maketrans("ILO", "110")
 NUMBER = re.compile(f"[{NUMBER_ALPHABET}]{{12}}\\Z")
+OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
 
 
-def query_for(text: str) -> Q | None:
-    """The condition for a search text: exact look-ups, each of which has an index; None where it can match nothing."""
+def meanings_of(text: str) -> Meanings | None:
+    """All that a search text may mean, each an exact look-up that has an index; None where it can mean nothing."""
     text = text.strip()
-    found = Q()
+    number = user_id = None
     letters = re.sub(r"[\s-]", "", text).upper().translate(LOOK_ALIKES)
     if NUMBER.match(letters):
-        found |= Q(number="-".join((letters[:4], letters[4:8], letters[8:])))
-    if re.fullmatch(r"[0-9a-fA-F]{24}", text):
-        found |= Q(pk=ObjectId(text))
+        number = "-".join((letters[:4], letters[4:8], letters[8:]))
     with suppress(MalformedUserId):
-        found |= Q(user_id=canonical(text))
-    return found or None
+        user_id = canonical(text)
+    hexadecimal = text.lower() if OBJECT_ID.match(text) else None
+    found = Meanings(
+        number=number,
+        order_id=ObjectId(hexadecimal) if hexadecimal else None,
+        user_id=user_id,
+        product_id=hexadecimal,
+    )
+    return found if found != Meanings() else None

@@ -71,6 +71,18 @@ class Order(models.Model):
             models.Index(fields=["user_id", "-created_at", "-id"], name="user_newest"),
             models.Index(fields=["number"], name="number"),
             models.Index(fields=["stock_due_at"], name="stock_due", condition=Q(stock_due_at__gt=EPOCH)),
+            models.Index(fields=["total_price", "-created_at", "-id"], name="total_newest"),
+            models.Index(fields=["-created_at", "-id", "status", "total_price"], name="newest_status_total"),
+            models.Index(
+                fields=["user_verified", "-created_at", "-id", "status"],
+                name="unverified_newest",
+                condition=Q(user_verified=False),
+            ),
+            models.Index(
+                fields=["-created_at", "-id", "status_since"],
+                name="owed_newest",
+                condition=Q(stock_due_at__gt=EPOCH),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
 )
 PUBLIC = {"$in": list(PUBLIC_STATUSES)}
 STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
-"""What the index `stock_unknown` is about."""
+"""What the index `unknown_newest` is about."""
 
 
 @dataclass(frozen=True)

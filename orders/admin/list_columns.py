@@ -1,0 +1,79 @@
+"""What the columns of the list say: words first, colours beside them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from orders.models import Order
+from orders.models.criteria import Flag
+from orders.models.states import LineState, Status
+
+TONES = {
+    Status.PENDING: "warning",
+    Status.PAID: "info",
+    Status.PROCESSING: "info",
+    Status.SHIPPED: "info",
+    Status.DELIVERED: "success",
+    Status.CANCELLED: "danger",
+    Status.REFUNDED: "danger",
+    LineState.RESERVING: "warning",
+    LineState.RELEASING: "warning",
+    LineState.UNKNOWN: "danger",
+    Flag.UNKNOWN: "danger",
+    Flag.OWED: "warning",
+    Flag.LATE: "warning",
+    Flag.UNVERIFIED: "warning",
+}
+"""The colour of a badge; what is not here has none."""
+
+STEPS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
+A_MONTH = timedelta(days=31)
+
+
+def badges(kinds: Iterable[Status | LineState | Flag]) -> SafeString:
+    """One badge for each."""
+    each = ((TONES.get(kind, "plain"), kind.label) for kind in kinds)
+    return format_html_join(" ", '<span class="order-badge order-badge-{}">{}</span>', each)
+
+
+def ago(moment: datetime, now: datetime) -> SafeString:
+    """How long ago something was, with the exact time for whoever points at it."""
+    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), exact, in_words(moment, now)
+    )
+
+
+def in_words(moment: datetime, now: datetime) -> str:
+    """`3 h ago`; beyond a month the day."""
+    passed = now - moment
+    if passed >= A_MONTH:
+        return f"{moment.day} {moment:%b %Y}"
+    for step, name in STEPS:
+        if passed >= step:
+            return f"{passed // step} {name} ago"
+    return "just now"
+
+
+def contents(order: Order) -> SafeString:
+    """The first line, which leads to the other orders of its product, and how much there is besides."""
+    if not order.items:
+        return SafeString("no lines")
+    first, others = order.items[0], len(order.items) - 1
+    link = format_html(
+        '{} × <a class="order-link order-code" href="?product={}" title="Orders with this product">{}</a>',
+        first.quantity, first.product_id, first.product_id,
+    )  # fmt: skip
+    if not others:
+        return link
+    lines, units = f"{others} more line{'s' if others > 1 else ''}", sum(item.quantity for item in order.items)
+    return format_html('{} <span class="order-more">and {}, {} units</span>', link, lines, units)
+
+
+def customer(order: Order) -> SafeString:
+    """The user's id, which leads to all orders of this user."""
+    return format_html(
+        '<a class="order-link" href="?user={}" title="All orders of this customer">{}</a>', order.user_id, order.user_id
+    )

@@ -1,0 +1,132 @@
+"""What the address of the list asks for: a form over its parameters, so that every bad value gets a clear message."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, RegexValidator
+from unfold.widgets import INPUT_CLASSES
+
+from orders.admin.searching import meanings_of
+from orders.models.criteria import Criteria, Flag
+from orders.models.states import Status
+from orders.services.user_ids import MalformedUserId, canonical
+
+LAST_DAY = date(9998, 12, 31)
+NEWEST, OLDEST = "newest", "oldest"
+SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a product id"
+
+LOOK = {"class": " ".join(INPUT_CLASSES)}
+
+
+def _day(label: str) -> forms.DateField:
+    return forms.DateField(
+        label=label,
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        validators=[MaxValueValidator(LAST_DAY)],
+        error_messages={"invalid": "Write a day as year-month-day, for example 2026-03-31."},
+        widget=forms.DateInput(attrs=LOOK | {"type": "date"}, format="%Y-%m-%d"),
+    )
+
+
+def _money(label: str) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        required=False,
+        min_value=Decimal(0),
+        max_digits=14,
+        decimal_places=2,
+        widget=forms.NumberInput(attrs=LOOK | {"inputmode": "decimal", "step": "0.01", "min": "0"}),
+    )
+
+
+class ListForm(forms.Form):
+    """The list's search and filters. Days are whole days in UTC, both ends included."""
+
+    q = forms.CharField(label="Search", required=False, max_length=200)
+    status = forms.MultipleChoiceField(label="Status", required=False, choices=Status.choices)
+    flag = forms.MultipleChoiceField(label="Needs a look (any of)", required=False, choices=Flag.choices)
+    since = _day("Placed from")
+    until = _day("Placed until")
+    least = _money("Total from")
+    most = _money("Total up to")
+    product = forms.CharField(
+        label="Product id",
+        required=False,
+        max_length=24,
+        validators=[RegexValidator(r"^[0-9a-fA-F]{24}\Z", "A product id has 24 hexadecimal digits.")],
+        widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
+    )
+    user = forms.CharField(
+        label="Customer (user id)",
+        required=False,
+        max_length=36,
+        widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
+    )
+    sort = forms.ChoiceField(
+        label="Order",
+        required=False,
+        choices=[(NEWEST, "Newest first"), (OLDEST, "Oldest first")],
+        widget=forms.Select(attrs=LOOK),
+    )
+
+    def clean_product(self) -> str:
+        return str(self.cleaned_data["product"]).lower()
+
+    def clean_user(self) -> str:
+        given = self.cleaned_data["user"]
+        try:
+            return canonical(given) if given else ""
+        except MalformedUserId as error:
+            raise ValidationError(error.detail) from error
+
+    def clean_q(self) -> str:
+        text = str(self.cleaned_data["q"])
+        if text and meanings_of(text) is None:
+            raise ValidationError(f"Nothing can be found by that. Search for {SEARCHABLE}.")
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        self._in_order("since", "until", "The first day comes after the last.")
+        self._in_order("least", "most", "The least total is more than the most.")
+        return self.cleaned_data
+
+    def _in_order(self, low: str, high: str, problem: str) -> None:
+        least, most = self.cleaned_data.get(low), self.cleaned_data.get(high)
+        if least is not None and most is not None and least > most:
+            self.add_error(low, problem)
+
+    def criteria(self) -> Criteria:
+        """What a valid form asks for."""
+        given = self.cleaned_data
+        return Criteria(
+            statuses=tuple(dict.fromkeys(given["status"])),
+            flags=tuple(dict.fromkeys(given["flag"])),
+            user_id=given["user"] or None,
+            product_id=given["product"] or None,
+            least=given["least"],
+            most=given["most"],
+            since=_midnight(given["since"]),
+            before=_midnight(given["until"] and given["until"] + timedelta(days=1)),
+            meanings=meanings_of(given["q"]),
+            oldest_first=given["sort"] == OLDEST,
+        )
+
+    def narrows(self) -> bool:
+        """Tell whether anything but the search and the order is asked for."""
+        return any(
+            value not in ("", [], None) for name, value in self.cleaned_data.items() if name not in {"q", "sort"}
+        )
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Label and message of each value that cannot be read."""
+        return [
+            (str(self.fields[name].label), str(message)) for name, found in self.errors.items() for message in found
+        ]
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time.min, UTC) if day else None

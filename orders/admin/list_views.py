@@ -1,0 +1,80 @@
+"""The list's built-in views, each no more than an address with filters, and what is asked for in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.http import QueryDict
+
+from orders.admin.list_form import OLDEST, ListForm
+from orders.models.criteria import TO_SHIP, Flag
+from orders.models.states import Status
+
+Parameters = dict[str, list[str]]
+
+ATTENTION = [Flag.UNKNOWN.value, Flag.OWED.value, Flag.LATE.value, Flag.UNCHECKED.value]
+MOST_COUNTED = 100
+
+
+@dataclass(frozen=True)
+class View:
+    """A tab above the list."""
+
+    title: str
+    parameters: Parameters
+
+    @property
+    def address(self) -> str:
+        return address(self.parameters)
+
+
+ALL = View("All", {})
+VIEWS = (
+    ALL,
+    View("To ship", {"status": list(TO_SHIP), "sort": [OLDEST]}),  # who waits longest is served first
+    View("Needs attention", {"flag": ATTENTION, "sort": [OLDEST]}),
+    View("Unpaid", {"status": [Status.PENDING.value]}),
+)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One thing that is asked for, and the address of the list without it."""
+
+    text: str
+    without: str
+
+
+def address(parameters: Parameters) -> str:
+    """The list's address with these parameters, relative to itself."""
+    return f"?{query_of(parameters).urlencode()}"
+
+
+def query_of(parameters: Parameters) -> QueryDict:
+    """The parameters as a request would have them."""
+    query = QueryDict(mutable=True)
+    for name, values in sorted(parameters.items()):
+        query.setlist(name, values)
+    return query
+
+
+def same(one: Parameters, other: Parameters) -> bool:
+    """Tell whether two addresses ask for the same, in whatever order."""
+    return _sets(one) == _sets(other)
+
+
+def _sets(parameters: Parameters) -> dict[str, set[str]]:
+    return {name: set(values) - {""} for name, values in parameters.items() if any(values)}
+
+
+def chips(form: ListForm, parameters: Parameters) -> Iterator[Chip]:
+    """What a form asks for, value by value, but the search (it stands in its box) and the order."""
+    for name, values in parameters.items():
+        if name in {"q", "sort"} or name not in form.fields:
+            continue
+        field = form.fields[name]
+        choices = dict(getattr(field, "choices", ()))
+        for value in filter(None, values):
+            rest = parameters | {name: [other for other in values if other != value]}
+            told = str(choices.get(value, value))
+            text = told if name == "flag" else f"{field.label}: {told}"
+            yield Chip(text, address({key: kept for key, kept in rest.items() if kept}))

@@ -1,0 +1,195 @@
+"""The list as Django's admin understands one, read by position off the indexes instead of by number."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import pymongo
+from bson import ObjectId
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.core.paginator import Paginator
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.views import ChangeList
+
+from orders.admin.list_form import ListForm
+from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
+from orders.models import Order, listing
+from orders.models.criteria import Criteria
+from orders.models.listing import Page
+from orders.models.reads import Position
+from orders.services import waiting
+
+AFTER, BEFORE = "after", "before"
+TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
+T = TypeVar("T")
+
+
+class OrderChangeList(ChangeList):
+    """One page of the list. Everything it shows is told by its address.
+
+    :ivar problem: why no order is shown although there may be some; empty if there is no problem.
+    """
+
+    problem = ""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.now = timezone.now()
+        self.limits = waiting.limits(self.now)
+        super().__init__(request, *args, **kwargs)
+        self.title = "Orders"
+
+    def get_filters(self, request: HttpRequest) -> tuple[list[Any], bool, dict[str, Any], bool, bool]:
+        """Read the address into the form. Django's own filters are not used: they would count and scan."""
+        given: Parameters = {name: list(values) for name, values in self.get_filters_params().items()}
+        for name in given:
+            if name not in {*ListForm.base_fields, AFTER, BEFORE}:
+                raise DisallowedModelAdminLookup(f"Filtering by {name} not allowed")
+        self.places = {name: given.pop(name)[-1] for name in (AFTER, BEFORE) if name in given}
+        self.asked = given | ({"q": [self.query]} if self.query else {})
+        self.form = ListForm(request.GET)
+        return [], False, {}, False, self.form.is_valid() and self.form.narrows()
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Order]:
+        """All orders: for actions, which narrow it to the chosen ones. The page is read by :meth:`get_results`."""
+        self.filter_specs, self.has_filters, *_, self.has_active_filters = self.get_filters(request)
+        self.clear_all_filters_qs = "?"
+        if request.POST.get("select_across") == "1":
+            return self.root_queryset.none()  # "all" would mean every order, not those of the filter
+        return self.root_queryset
+
+    def get_results(self, request: HttpRequest) -> None:
+        if self.form.is_valid():
+            self.criteria = self.form.criteria()
+            found = self._in_time(lambda: self._page(request, self.criteria))
+            if found is None:
+                self.problem = "too wide"
+        else:
+            self.criteria, found, self.problem = Criteria(), None, "unreadable"
+        self.page, self.first_row = found or (Page([]), 1)
+        self._tell_django()
+
+    def _page(self, request: HttpRequest, criteria: Criteria) -> tuple[Page, int]:
+        """The page and the number of its first row, as far as it is known: orders that came since shift it."""
+        size, place = self.list_per_page, self._place(request)
+        if place is None:
+            return listing.page_after(criteria, self.limits, size), 1
+        row, position = place
+        if AFTER in self.places:
+            return listing.page_after(criteria, self.limits, size, position), row + 1
+        page = listing.page_before(criteria, self.limits, size, position)
+        return page, max(row - size, 1) if page.earlier else 1
+
+    def _place(self, request: HttpRequest) -> tuple[int, Position] | None:
+        token = self.places.get(AFTER) or self.places.get(BEFORE)
+        if not token:
+            return None
+        place = place_of(token)
+        if place is None:
+            messages.warning(request, "The address names no place in the list: this is its beginning.")
+        return place
+
+    def _in_time(self, read: Callable[[], T]) -> T | None:
+        """What is read, or None if it takes longer than a page may."""
+        try:
+            with pymongo.timeout(settings.BACKOFFICE_QUERY_MS / 1000):
+                return read()
+        except DatabaseError as error:
+            if getattr(error.__cause__, "timeout", False):
+                return None
+            raise
+
+    def _tell_django(self) -> None:
+        self.result_list = self.page.orders
+        self.result_count = self.full_result_count = len(self.page.orders)
+        self.show_full_result_count = self.can_show_all = self.multi_page = False
+        self.show_admin_actions = True
+        self.paginator = Paginator(self.page.orders, self.list_per_page)
+
+    @property
+    def only_hit(self) -> Order | None:
+        """The order whose number or id was searched for, if nothing else was asked for or found."""
+        meanings = self.criteria.meanings
+        named = meanings is not None and (meanings.number or meanings.order_id)
+        if not named or self.places or self.has_active_filters or len(self.page.orders) != 1:
+            return None
+        return self.page.orders[0]
+
+    @property
+    def last_row(self) -> int:
+        return self.first_row + len(self.page.orders) - 1
+
+    @property
+    def next_address(self) -> str:
+        if not self.page.later:
+            return ""
+        return address(self.asked | {AFTER: [token_of(self.last_row, self.page.last)]})
+
+    @property
+    def previous_address(self) -> str:
+        if not self.page.earlier:
+            return ""
+        if not self.page.orders:
+            return self.first_address
+        return address(self.asked | {BEFORE: [token_of(self.first_row, self.page.first)]})
+
+    @property
+    def first_address(self) -> str:
+        return address(self.asked)
+
+    @property
+    def everywhere_address(self) -> str:
+        """The same search over all orders."""
+        return address({"q": self.asked["q"]}) if self.query and len(self.asked) > 1 else ""
+
+    @property
+    def filters(self) -> list[Any]:
+        """The form's fields but the search, which has a box of its own."""
+        return [field for field in self.form if field.name != "q"]
+
+    @property
+    def chips(self) -> list[Chip]:
+        return list(chips(self.form, self.asked))
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What the search box keeps of the address."""
+        return [(name, value) for name, values in self.asked.items() if name != "q" for value in values]
+
+    @property
+    def tabs(self) -> list[tuple[View, bool, str]]:
+        """Each view, whether it is the one that is shown, and how many orders it has, counted up to a cap."""
+        return [(view, same(view.parameters, self.asked), self._size_of(view)) for view in VIEWS]
+
+    def _size_of(self, view: View) -> str:
+        if not view.parameters:
+            return ""
+        form = ListForm(query_of(view.parameters))
+        form.full_clean()
+        size = self._in_time(lambda: listing.count(form.criteria(), self.limits, MOST_COUNTED + 1))
+        if size is None:
+            return ""
+        return f"{MOST_COUNTED}+" if size > MOST_COUNTED else str(size)
+
+
+def token_of(row: int, position: Position) -> str:
+    """A place in the list as it stands in an address: the row's number, its order's creation and id."""
+    return f"{row}.{(position.created_at - EPOCH) // timedelta(milliseconds=1)}.{position.id}"
+
+
+def place_of(token: str) -> tuple[int, Position] | None:
+    """The row and the position that a token means; None for anything else."""
+    found = TOKEN.match(token)
+    if found is None:
+        return None
+    try:
+        created_at = EPOCH + timedelta(milliseconds=int(found[2]))
+    except OverflowError:
+        return None
+    return int(found[1]), Position(created_at, ObjectId(found[3]))
