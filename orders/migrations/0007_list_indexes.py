@@ -47,7 +47,7 @@ def add(name, fields, condition=None):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0005_staff_work")]
+    dependencies = [("orders", "0006_bulk_runs")]
     operations = [
         add("total_newest", ["total_price", "-created_at", "-id"]),
         add("newest_status_total", ["-created_at", "-id", "status", "total_price"]),

@@ -29,7 +29,10 @@ def backoffice(title: str) -> dict[str, Any]:
             "show_all_applications": False,
             "navigation": [
                 {
-                    "items": [entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order")],
+                    "items": [
+                        entry("Orders", "receipt_long", "admin:orders_order_changelist", "orders.view_order"),
+                        entry("Bulk runs", "rule", "admin:orders_bulkrun_changelist", "orders.view_bulkrun"),
+                    ],
                 },
                 {
                     "title": "Logins",

@@ -1,6 +1,7 @@
 """Runs over many orders: started, looked at, resumed and cancelled. Carrying them on is `carrying`'s business."""
 
 from bson import ObjectId
+from django.db import IntegrityError
 from django.utils import timezone
 
 from orders.models import bulk_store as store
@@ -44,6 +45,12 @@ class RunIsOver(OrderError):
     code = "run_is_over"
 
 
+class RunExists(OrderError):
+    """Another run was started under this id before."""
+
+    code = "run_exists"
+
+
 def start_run(
     *,
     selection: OrderSelection,
@@ -51,21 +58,24 @@ def start_run(
     act: Act,
     for_worker: bool = True,
     batch_size: int | None = None,
+    run_id: ObjectId | None = None,
 ) -> BulkRun:
     """Record a run. Orders that are named are taken down at once; others are looked for when it is carried on.
 
     :param act: who wants it and why; both come into every order's history.
     :param for_worker: have the workers carry it on; otherwise the caller does, by `carry_on`.
     :param batch_size: orders of one batch, at most LARGEST_BATCH.
+    :param run_id: the id that it shall have: the same run started twice under one id is one run.
     :raises UnknownTransition:
     :raises NotPermitted:
     :raises NothingSelected:
+    :raises RunExists: another run has the id.
     :raises DatabaseError: if it was recorded at all, it will not change any order.
     """
     check(selection, transition, act.actor)
     usual = BATCH if is_together(transition) else RELEASING_BATCH
     run = BulkRun(
-        id=ObjectId(),
+        id=run_id or ObjectId(),
         transition=transition,
         selection=selection.as_given(),
         reason=act.reason[:500],
@@ -76,11 +86,22 @@ def start_run(
         batch_size=min(batch_size or usual, LARGEST_BATCH),
         created_at=act.at,
     )
-    run.save(force_insert=True)
+    try:
+        run.save(force_insert=True)
+    except IntegrityError:
+        return _started_before(run)
     if selection.keys is not None:
         selecting.take_down(run, selection)
         store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, "selected": True, "state": "queued"})
     return get_run(run.pk)
+
+
+def _started_before(wanted: BulkRun) -> BulkRun:
+    found = get_run(wanted.pk)
+    for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
+        if getattr(found, name) != getattr(wanted, name):
+            raise RunExists("Another run was started under this key before. Use a new one.")
+    return found
 
 
 def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
