@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,9 +52,10 @@ def only_run() -> BulkRun:
 
 
 def worker_pass() -> None:
-    """What a worker does in one pass."""
-    while bulk.carry_on_any(seconds=5):
-        pass
+    """What the workers do until no run is left to them."""
+    until = time.monotonic() + 20
+    while bulk.carry_on_any(seconds=5) or BulkRun.objects.filter(state="paused", paused_until__isnull=False).exists():
+        assert time.monotonic() < until, list(BulkRun.objects.values())
 
 
 def statuses(database: Database[Document]) -> dict[str, int]:

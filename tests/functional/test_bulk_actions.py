@@ -60,7 +60,7 @@ def stored_many(database: Database[Document], count: int, **changes: Any) -> lis
     return orders
 
 
-# --- who may -----------------------------------------------------------------------------------------------------------
+# --- who may ---
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "nobody"])
@@ -151,7 +151,7 @@ def test_whoever_may_not_look_at_runs_is_told_on_the_list_what_became_of_it(data
     assert said(response) == [f"Run {only_run().pk} was started: 1 of 2 orders done, 1 not possible so far."]
 
 
-# --- what the confirmation says ------------------------------------------------------------------------------------------
+# --- what the confirmation says ---
 
 
 def test_the_confirmation_says_how_many_can_how_many_cannot_and_why(
@@ -174,7 +174,7 @@ def test_the_confirmation_says_how_many_can_how_many_cannot_and_why(
 
 
 def test_the_confirmation_says_how_many_units_it_will_release(database: Database[Document], manager: Client) -> None:
-    orders = stored_many(database, 2) + [insert(database, stored(9, items=[line(), line("unknown")]))]
+    orders = [*stored_many(database, 2), insert(database, stored(9, items=[line(), line("unknown")]))]
     assert "Units of stock released 6" in text_of(choose(manager, "cancel", orders))
 
 
@@ -218,7 +218,7 @@ def test_a_reason_that_is_too_long_is_asked_for_again(database: Database[Documen
     assert find(database, order)["status"] == "pending"
 
 
-# --- all that match ----------------------------------------------------------------------------------------------------
+# --- all that match ---
 
 
 def test_all_that_match_the_lists_filter_are_meant_and_nobody_else(
@@ -293,7 +293,7 @@ def test_of_a_filter_that_only_the_list_knows_the_first_orders_are_taken_with_a_
     assert "These are the newest 3" in text_of(across(manager, "pay", "?least=1"))
 
 
-# --- carrying it out -----------------------------------------------------------------------------------------------------
+# --- carrying it out ---
 
 
 def test_a_few_releases_are_done_at_once(database: Database[Document], sandbox: Sandbox, manager: Client) -> None:
@@ -363,7 +363,7 @@ def test_an_id_of_another_run_starts_nothing(database: Database[Document], manag
     assert find(database, other)["status"] == "pending"
 
 
-# --- bad input -----------------------------------------------------------------------------------------------------------
+# --- bad input ---
 
 GOOD = "0123456789abcdef01234567"
 
@@ -457,7 +457,7 @@ def test_without_the_csrf_token_nothing_is_changed(database: Database[Document])
     assert find(database, order)["status"] == "pending"
 
 
-# --- queries -----------------------------------------------------------------------------------------------------------
+# --- queries ---
 
 
 def test_more_orders_than_can_be_counted_in_time_are_met_with_advice(

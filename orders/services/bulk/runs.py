@@ -91,8 +91,8 @@ def start_run(
     except IntegrityError:
         return _started_before(run)
     if selection.keys is not None:
-        selecting.take_down(run, selection)
-        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, "selected": True, "state": "queued"})
+        known = {"total": selecting.take_down(run, selection), "selected": True, "state": BulkState.QUEUED.value}
+        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, **known})
     return get_run(run.pk)
 
 

@@ -16,14 +16,17 @@ T = TypeVar("T")
 ASKED_AT_ONCE = 1000
 
 
-def take_down(run: BulkRun, selection: OrderSelection) -> None:
+def take_down(run: BulkRun, selection: OrderSelection) -> int:
     """Write the batches of a run whose orders are named. Each order is in it once.
 
+    :returns: how many orders there are.
     :raises DatabaseError: some may have been written.
     """
-    keys = islice(_named(selection), selection.limit)
+    keys, total = islice(_named(selection), selection.limit), 0
     for n, batch in enumerate(in_chunks(keys, run.batch_size)):
         store.add_batch(run.pk, n, batch)
+        total += len(batch)
+    return total
 
 
 def _named(selection: OrderSelection) -> Iterator[Key]:
