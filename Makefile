@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check proof clean
+.PHONY: help run test check proof bench clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,6 +21,9 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 
 proof: $(TESTABLE) ## Try to lose or double stock, for some minutes, and write docs/proof.md's figures afresh
 	@$(PY) -m tests.proof
+
+bench: $(TESTABLE) ## Measure runs over many orders; ARGS=--million for the memory that a large one takes
+	@$(PY) -m tests.bench $(ARGS)
 
 check: $(TESTABLE) ## Run every check of the code that is no test
 	$(PY) -m ruff check .

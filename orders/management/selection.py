@@ -1,10 +1,22 @@
 """What the commands share in reading their arguments and asking back."""
 
 import getpass
+import re
 from argparse import ArgumentTypeError
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 from bson.errors import InvalidId
+
+from orders.services.placement import NUMBER_ALPHABET
+from orders.services.user_ids import MalformedUserId, canonical
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+LONGEST_AGE = 36_500 * 86_400
+"""Seconds."""
+LOOK_ALIKES = str.maketrans("ILO", "110")
+NUMBER = re.compile(f"[{NUMBER_ALPHABET}]{{12}}\\Z")
 
 
 def positive(text: str) -> int:
@@ -20,6 +32,78 @@ def object_id(text: str) -> ObjectId:
         return ObjectId(text)
     except InvalidId as error:
         raise ArgumentTypeError(f"{text!r} is not an order id (24 hex digits)") from error
+
+
+def user_id(text: str) -> str:
+    """A user's id, in its one spelling."""
+    try:
+        return canonical(text)
+    except MalformedUserId as error:
+        raise ArgumentTypeError(f"{text!r} is no user id. {error.detail}") from error
+
+
+def product_id(text: str) -> str:
+    """A product's id."""
+    try:
+        return str(ObjectId(text))
+    except InvalidId as error:
+        raise ArgumentTypeError(f"{text!r} is not a product id (24 hex digits)") from error
+
+
+def age(text: str) -> timedelta:
+    """A length of time: a whole number and a unit, e.g. `3d`."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
+    seconds = int(found[1]) * UNITS[found[2]] if found else None
+    if seconds is None or seconds > LONGEST_AGE:
+        raise ArgumentTypeError(f"{text!r} is not an age: give a number and s, m, h, d or w, e.g. 12h or 3d")
+    return timedelta(seconds=seconds)
+
+
+def beginning(text: str) -> datetime:
+    """A moment, or the beginning of a day, e.g. `2026-03-01` or `2026-03-01T12:00`; UTC where no zone is given."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentTypeError(f"{text!r} is not a date or time, e.g. 2026-03-01 or 2026-03-01T12:00") from error
+
+
+def end(text: str) -> datetime:
+    """A moment, or the end of a day."""
+    moment = beginning(text)
+    try:
+        return moment + timedelta(days=1) if re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text) else moment
+    except OverflowError as error:
+        raise ArgumentTypeError(f"{text!r} is too late a date") from error
+
+
+def order_key(text: str) -> ObjectId | str:
+    """An order's id, or its number as people write it.
+
+    :raises ArgumentTypeError:
+    """
+    if re.fullmatch(r"[0-9a-fA-F]{24}", text):
+        return ObjectId(text)
+    letters = re.sub(r"[\s-]", "", text).upper().translate(LOOK_ALIKES)
+    if NUMBER.match(letters):
+        return "-".join((letters[:4], letters[4:8], letters[8:]))
+    raise ArgumentTypeError(f"{text!r} is neither an order id (24 hex digits) nor an order number")
+
+
+def order_keys(lines: Iterable[str]) -> tuple[list[ObjectId | str], list[str]]:
+    """Ids or numbers of orders, one a line; blank lines, and what follows a `#`, are left out.
+
+    :returns: each key once, and what is wrong, naming the line.
+    """
+    keys: dict[ObjectId | str, None] = {}
+    problems = []
+    for number, line in enumerate(lines, start=1):
+        if text := line.partition("#")[0].strip():
+            try:
+                keys[order_key(text)] = None
+            except ArgumentTypeError as error:
+                problems.append(f"line {number}: {error}")
+    return list(keys), problems
 
 
 def confirmed(question: str) -> bool:

@@ -208,7 +208,7 @@ def _change(batch: Batch, update: Any) -> bool:
 def tally(run_id: ObjectId) -> Tally:
     """Add the batches of a run up; answered from the index alone."""
     sums = {name: {"$sum": f"${name}"} for name in ("size", *COUNTS)}
-    stages = [{"$match": {"run": run_id}}, {"$group": {"_id": "$state", **sums}}]
+    stages: list[Document] = [{"$match": {"run": run_id}}, {"$group": {"_id": "$state", **sums}}]
     rows = list(batches().aggregate(stages, hint="bulk_tally"))
     counts = {name: sum(row[name] for row in rows) for name in COUNTS}
     return Tally(sum(row["size"] for row in rows), counts, any(row["_id"] != BatchState.DONE.value for row in rows))

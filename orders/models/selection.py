@@ -1,4 +1,4 @@
-"""Which orders a run over many of them is about, and how they are found: by an index, page by page, the oldest first."""
+"""Which orders a run over many is about, and how they are found: by an index, page by page, the oldest first."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -105,12 +105,22 @@ class OrderSelection:
 @wrap_database_errors
 def select_page(selection: OrderSelection, *, after: Position | None, size: int) -> list[Position]:
     """The next selected orders, the oldest first; `keys` and `limit` are the caller's business."""
-    query: Document = {"$and": [selection.filter()]}
-    if after is not None:
-        later = [{"created_at": {"$gt": after.created_at}}, {"_id": {"$gt": after.id}}]
-        query = {"$and": [selection.filter(), {"created_at": {"$gte": after.created_at}}, {"$or": later}]}
+    query = selection.filter()
+    if after is None:
+        return _find(selection, query, OLDEST_FIRST, size)
+    # Two queries, each answered from the index alone; as one, with an $or, it would read every order.
+    of_that_moment = query | {"created_at": after.created_at, "_id": {"$gt": after.id}}
+    found = _find(selection, of_that_moment, [("_id", 1)], size)
+    if len(found) < size:
+        later = {name: moment for name, moment in query.get("created_at", {}).items() if name != "$gte"}
+        query["created_at"] = later | {"$gt": after.created_at}
+        found += _find(selection, query, OLDEST_FIRST, size - len(found))
+    return found
+
+
+def _find(selection: OrderSelection, query: Document, sort: Sequence[tuple[str, int]], size: int) -> list[Position]:
     fields = {"created_at": 1}
-    found = orders().find(query, fields, sort=OLDEST_FIRST, limit=size, batch_size=size, hint=selection.index)
+    found = orders().find(query, fields, sort=sort, limit=size, batch_size=size, hint=selection.index)
     return [Position(order["created_at"], order["_id"]) for order in found]
 
 
@@ -139,9 +149,9 @@ def count_by_status(selection: OrderSelection, ids: Sequence[ObjectId] | None = 
 
     :param ids: count these orders, whatever the criteria say of them.
     """
-    grouped = [*_stages(selection, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
-    hint = {"hint": selection.index} if ids is None else {}
-    return {row["_id"]: row["count"] for row in orders().aggregate(grouped, **hint)}
+    stages = [*_stages(selection, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+    hint = selection.index if ids is None else "_id_"
+    return {row["_id"]: row["count"] for row in orders().aggregate(stages, hint=hint)}
 
 
 @wrap_database_errors
@@ -155,12 +165,12 @@ def reserved_units(selection: OrderSelection, statuses: Sequence[str], ids: Sequ
         {"$match": {"items.stock.state": "reserved"}},
         {"$group": {"_id": None, "units": {"$sum": "$items.quantity"}}},
     ]
-    hint = {"hint": selection.index} if ids is None else {}
-    return next((row["units"] for row in orders().aggregate(stages, **hint)), 0)
+    hint = selection.index if ids is None else "_id_"
+    return next((row["units"] for row in orders().aggregate(stages, hint=hint)), 0)
 
 
 def _stages(selection: OrderSelection, ids: Sequence[ObjectId] | None) -> list[Document]:
     if ids is not None:
         return [{"$match": {"_id": {"$in": list(ids)}}}]
-    limited = [{"$sort": dict(OLDEST_FIRST)}, {"$limit": selection.limit}] if selection.limit else []
+    limited: list[Document] = [{"$sort": dict(OLDEST_FIRST)}, {"$limit": selection.limit}] if selection.limit else []
     return [{"$match": selection.filter()}, *limited]

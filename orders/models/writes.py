@@ -218,8 +218,8 @@ def guarded_write_many(
 ) -> int:
     """Change many orders alike, each of them if the guard holds for it; see :func:`guarded_write`.
 
-    Each order is changed as by a write of its own: whole or not at all. Where this fails, some may have been changed and
-    others not; `write_id` in their histories tells.
+    Each order is changed as by a write of its own: whole or not at all. Where this fails, some may have been changed,
+    and others not; `write_id` in their histories tells.
 
     :param guard: must be false of every order that has been changed so, since the whole may be tried again.
     :returns: how many were changed.

@@ -2,37 +2,50 @@
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from bson import ObjectId
+from pymongo.collection import Collection
+from pymongo.errors import NetworkTimeout
 from pytest_django import Settings
 
 from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
-from orders.models import BulkRun
+from orders.models import BulkRun, bulk_store
 from orders.models.writes import orders
 from orders.services import bulk
+from orders.services.bulk import batches, carrying
+from orders.services.transitions import OrderBusy, change_status
+from tests.functional.helpers import dead_url
 from tests.integration.builders import (
     A,
+    answer_lost,
     asked,
+    line,
     place,
     read,
     shelve,
     small_sandbox,  # noqa: F401
     states,
     stock_of,
+    store,
 )
-from tests.integration.bulk_helpers import carried, entries, figures, sound, started, told
+from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
+
+Held = list[ObjectId]
 
 
 @pytest.fixture
-def held(sandbox: Sandbox) -> list[object]:
+def held(sandbox: Sandbox) -> Held:
     """Twelve placed orders of two units each."""
     shelve(sandbox, available=30)
     return [place((A, 2)).order["_id"] for _ in range(12)]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_every_order_is_cancelled_and_released(sandbox: Sandbox, held: list[object], jobs: int) -> None:
+def test_every_order_is_cancelled_and_released(sandbox: Sandbox, held: Held, jobs: int) -> None:
     run = carried("cancel", statuses=("pending",), jobs=jobs, batch_size=3)
     assert (run.state, run.total, figures(run)) == ("done", 12, (12, 0, 0, 0))
     found = sound()
@@ -40,3 +53,228 @@ def test_every_order_is_cancelled_and_released(sandbox: Sandbox, held: list[obje
     assert {entries(order, run) for order in found} == {1}
     assert stock_of(sandbox) == (30, 0)
     assert len(asked(sandbox, "release")) == 12
+
+
+def test_orders_that_cannot_are_told_and_the_rest_goes_on(sandbox: Sandbox, held: Held) -> None:
+    change_status(order_id=held[0], transition="cancel", act=batches.Job(ObjectId(), "cancel", STAFF, "").act())
+    shipped, nobody = stored("shipped", 1), ObjectId()
+    run = carried("cancel", keys=[*held[:3], *shipped, nobody, "7KQF-2M9D-XW3H"])
+    assert figures(run) == (2, 1, 3, 0)
+    assert told(run, only=bulk.PROBLEMS) == {
+        ("refused", "Cannot cancel an order that is shipped. It can become: delivered, refunded."): 1,
+        ("refused", f"There is no order {nobody}."): 1,
+        ("refused", "There is no order 7KQF-2M9D-XW3H."): 1,
+    }
+    assert read(held[3])["status"] == "pending"
+    assert stock_of(sandbox) == (12, 18)
+
+
+def test_historical_orders_are_refunded_without_inventory(sandbox: Sandbox) -> None:
+    order_id = store("paid", line("none", attempts=0), due=None)
+    assert figures(carried("refund", keys=[order_id])) == (1, 0, 0, 0)
+    assert read(order_id)["status"] == "refunded"
+    assert sandbox.control.calls() == []
+
+
+def test_one_bad_order_never_stops_the_rest(sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders().update_one({"_id": held[0]}, {"$set": {"history": "broken"}})
+    real = batches.transitions.change_status
+
+    def two_fail(**given: Any) -> Any:
+        if given["order_id"] == held[1]:
+            raise RuntimeError("a fault of ours")
+        if given["order_id"] == held[2]:
+            raise OrderBusy("This order is being changed by others right now. Try again.")
+        return real(**given)
+
+    monkeypatch.setattr(batches.transitions, "change_status", two_fail)
+    run = carried("cancel", keys=held)
+    assert (run.state, figures(run)) == ("done", (9, 0, 0, 3))
+    reasons = {found.order_id: found.reason for found in bulk.results(run.pk, only=bulk.PROBLEMS)}
+    assert reasons[str(held[0])].startswith("The database refused: ")
+    assert reasons[str(held[1])] == "It failed here: RuntimeError('a fault of ours')"
+    assert reasons[str(held[2])].startswith("This order is being changed")
+    assert [read(order_id)["status"] for order_id in held] == ["pending"] * 3 + ["cancelled"] * 9
+
+
+# --- outages ---------------------------------------------------------------------------------------------------------
+
+
+class Told:
+    """Looks at a run while it is carried on, and ends an outage once it has seen enough of it."""
+
+    def __init__(self, end: Callable[[], Any], *, pauses: int = 2) -> None:
+        self.seen: list[BulkRun] = []
+        self._end, self._pauses = end, pauses
+
+    def __call__(self, run: BulkRun) -> None:
+        self.seen.append(run)
+        if run.state == "paused" and run.pauses >= self._pauses:
+            self._end()
+
+    @property
+    def pauses(self) -> list[BulkRun]:
+        return [run for run in self.seen if run.state == "paused"]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_while_inventory_is_down_nothing_is_cancelled(
+    sandbox: Sandbox, held: Held, settings: Settings, jobs: int
+) -> None:
+    up = settings.INVENTORY_SERVICE_URL
+    settings.INVENTORY_SERVICE_URL = dead_url()
+    cancelled = []
+
+    def back() -> None:
+        cancelled.append(orders().count_documents({"status": "cancelled"}))
+        settings.INVENTORY_SERVICE_URL = up
+
+    progress = Told(back, pauses=3)
+    run = bulk.carry_on(started("cancel", keys=held).pk, jobs=jobs, progress=progress)
+    assert cancelled == [0]
+    assert (run.state, figures(run), run.pauses, run.last_error) == ("done", (12, 0, 0, 0), 0, "")
+    assert "inventory does not answer" in progress.pauses[0].last_error
+    assert progress.pauses[0].paused_until is not None
+    assert {tuple(states(order)) for order in sound()} == {("released",)}
+    assert stock_of(sandbox) == (30, 0)
+
+
+def test_an_outage_in_the_middle_leaves_one_order_to_the_worker_and_no_more(sandbox: Sandbox, held: Held) -> None:
+    orders_cut: list[int] = []
+
+    def back() -> None:
+        orders_cut.append(orders().count_documents({"status": "cancelled"}))
+        sandbox.control.clear_faults()
+
+    run = started("cancel", keys=held)
+    real, released = batches.look_at_releases, []
+
+    def down_after_four(order: Any, streak: Any) -> None:
+        released.append(order["_id"])
+        if len(released) == 4:
+            for operation in ("release", "stock"):
+                sandbox.control.fault(operation, "status", status=503)
+        real(order, streak)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "look_at_releases", down_after_four)
+        run = bulk.carry_on(run.pk, progress=Told(back))
+    assert orders_cut == [5], "the fifth found inventory down"
+    assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
+    assert [states(order)[0] for order in sound()].count("releasing") == 1
+    assert {entries(order, run) for order in orders().find()} == {1}
+
+
+def test_reads_that_answer_do_not_excuse_releases_that_come_to_nothing(sandbox: Sandbox, held: Held) -> None:
+    sandbox.control.fault("release", "status", status=503)
+    cut: list[int] = []
+
+    def back() -> None:
+        cut.append(orders().count_documents({"status": "cancelled"}))
+        sandbox.control.clear_faults()
+
+    progress = Told(back, pauses=2)
+    run = bulk.carry_on(started("cancel", keys=held).pk, progress=progress)
+    assert cut == [batches.PATIENCE + 1], "then one order a pause, to try"
+    assert "did not carry out the last 10 orders' releases" in progress.pauses[0].last_error
+    assert (run.state, figures(run), run.in_vain) == ("done", (12, 0, 0, 0), 0)
+
+
+@pytest.mark.parametrize("method", ["find_one_and_update", "find_one", "find", "aggregate"])
+def test_a_database_that_goes_away_fails_no_order(
+    sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    run = started("cancel", keys=held)
+    answer_lost(monkeypatch, method, skip=3 if method != "aggregate" else 0)
+    progress = Told(lambda: None)
+    run = bulk.carry_on(run.pk, progress=progress)
+    assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
+    assert any("the database does not answer" in paused.last_error for paused in progress.pauses)
+    assert {entries(order, run) for order in sound()} == {1}
+
+
+def test_a_database_that_stays_away_is_waited_for(
+    sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started("cancel", keys=held)
+    failing = threading.Event()
+    failing.set()
+    for method in ("find_one", "update_one", "aggregate"):
+        monkeypatch.setattr(Collection, method, _failing(getattr(Collection, method), failing))
+    timer = threading.Timer(0.5, failing.clear)
+    timer.start()
+    run = bulk.carry_on(run.pk)
+    timer.join()
+    assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
+
+
+def _failing(real: Callable[..., Any], failing: threading.Event) -> Callable[..., Any]:
+    def method(collection: Any, *given: Any, **options: Any) -> Any:
+        if failing.is_set() and not collection.database.name.endswith("_sandbox"):
+            raise NetworkTimeout("the primary went away")
+        return real(collection, *given, **options)
+
+    return method
+
+
+# --- limits of time, and being called off ----------------------------------------------------------------------------
+
+
+def test_a_slice_of_time_ends_between_two_orders_and_the_next_goes_on(sandbox: Sandbox, held: Held) -> None:
+    sandbox.control.fault("release", "latency", seconds=0.05)
+    run, slices = started("cancel", keys=held), 0
+    while not run.is_over:
+        run = bulk.carry_on(run.pk, until=Deadline.after(0.2))
+        slices += 1
+        assert slices < 40
+    assert slices > 2
+    assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
+    assert {entries(order, run) for order in sound()} == {1}
+    assert len(asked(sandbox, "release")) == 12
+
+
+def test_with_its_time_limited_nobody_waits_for_the_end_of_a_pause(
+    sandbox: Sandbox, held: Held, settings: Settings
+) -> None:
+    settings.STOCK_RETRY_DELAY = settings.STOCK_RETRY_MAX_DELAY = 60
+    settings.INVENTORY_SERVICE_URL = dead_url()
+    run = started("cancel", keys=held)
+    began = time.monotonic()
+    run = bulk.carry_on(run.pk, until=Deadline.after(30))
+    assert time.monotonic() - began < 10
+    assert (run.state, figures(run)) == ("paused", (0, 0, 0, 0))
+    assert {order["status"] for order in orders().find()} == {"pending"}
+
+
+def test_cancelling_a_run_stops_it_between_two_orders(sandbox: Sandbox, held: Held) -> None:
+    sandbox.control.fault("release", "latency", seconds=0.3)
+    run = started("cancel", keys=held)
+    canceller = threading.Timer(0.5, lambda: bulk.cancel_run(run_id=run.pk, actor=STAFF))
+    canceller.start()
+    run = bulk.carry_on(run.pk)
+    canceller.join()
+    assert run.state == "cancelled"
+    done = orders().count_documents({"status": "cancelled"})
+    assert 1 <= done < 12
+    assert {read(order_id)["status"] for order_id in held[done:]} == {"pending"}
+    sound()
+
+
+def test_whoever_lost_a_batch_leaves_it_to_its_new_holder(
+    sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "LOOK_EVERY", 0.0)
+    run = started("cancel", keys=held)
+    real, stolen = bulk_store.keep_batch, []
+
+    def steal(batch: Any, seconds: float) -> bool:
+        if not stolen:
+            stolen.append(batch.n)
+            bulk_store.give_all_back(batch.run_id)
+        return real(batch, seconds)
+
+    monkeypatch.setattr(bulk_store, "keep_batch", steal)
+    run = bulk.carry_on(run.pk)
+    assert stolen == [0]
+    assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
+    assert {entries(order, run) for order in sound()} == {1}

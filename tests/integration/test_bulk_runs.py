@@ -1,14 +1,24 @@
 """Runs over many orders: what is recorded, what becomes of each order, and what is reported."""
 
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from bson import ObjectId
+from django.db import DatabaseError
+from pytest_django import Settings
 
-from orders.models import BulkRun
+from integrations.deadline import Deadline
+from orders.models import BulkRun, bulk_store
 from orders.models.selection import OrderSelection
 from orders.models.writes import orders
 from orders.services import access, bulk
-from tests.integration.builders import act, read
-from tests.integration.bulk_helpers import carried, entries, figures, sound, started, stored, told
+from orders.services.bulk import carrying, planning, runs, selecting
+from orders.services.bulk.carrying import CUT_OFF
+from tests.integration.builders import FUTURE, PAST, act, answer_lost, now, read
+from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -76,3 +86,297 @@ def test_nothing_selected_is_not_everything() -> None:
     with pytest.raises(bulk.UnknownTransition):
         started("place")
     assert BulkRun.objects.count() == 0
+
+
+# --- paused, resumed, cancelled --------------------------------------------------------------------------------------
+
+
+def test_a_run_that_somebody_paused_waits_until_it_is_resumed() -> None:
+    ids = stored("paid", 3)
+    run = started("start_processing", keys=ids)
+    paused = bulk.pause_run(run_id=run.pk, actor=STAFF)
+    assert (paused.state, paused.paused_until, paused.last_error) == ("paused", None, "Stopped by system:jane.")
+    assert bulk.carry_on(run.pk).state == "paused"
+    assert {read(order_id)["status"] for order_id in ids} == {"paid"}
+    resumed = bulk.resume_run(run_id=run.pk, actor=STAFF)
+    assert (resumed.state, resumed.for_worker) == ("running", True)
+    assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
+
+
+def test_a_run_paused_while_it_looks_for_its_orders_goes_on_looking() -> None:
+    stored("paid", 3)
+    run = started("start_processing", statuses=("paid",))
+    bulk.pause_run(run_id=run.pk, actor=STAFF)
+    assert bulk.resume_run(run_id=run.pk, actor=STAFF).state == "selecting"
+    assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
+
+
+def test_a_cancelled_run_changes_nothing_more_and_stays_cancelled() -> None:
+    ids = stored("paid", 4)
+    run = started("start_processing", keys=ids, batch_size=2)
+    stops = iter([False, False, False])  # to begin, to work, and for one batch
+    bulk.carry_on(run.pk, stopping=lambda: next(stops, True))
+    cancelled = bulk.cancel_run(run_id=run.pk, actor=STAFF)
+    assert (cancelled.state, cancelled.last_error) == ("cancelled", "Cancelled by system:jane.")
+    assert cancelled.finished_at is not None
+    assert bulk.carry_on(run.pk).state == "cancelled"
+    assert [read(order_id)["status"] for order_id in ids] == ["processing"] * 2 + ["paid"] * 2
+    assert told(run) == {("done", ""): 2, ("waiting", ""): 2}
+    for act_on in (bulk.resume_run, bulk.pause_run, bulk.cancel_run):
+        with pytest.raises(bulk.RunIsOver) as refused:
+            act_on(run_id=run.pk, actor=STAFF)
+        assert refused.value.members == {"state": "cancelled"}
+
+
+@pytest.mark.parametrize("act_on", [bulk.resume_run, bulk.pause_run, bulk.cancel_run])
+def test_a_run_that_ends_while_somebody_looks_at_it_is_over(
+    act_on: Callable[..., BulkRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started("start_processing", keys=stored("paid", 1))
+    real = runs.get_run
+
+    def just_before(run_id: ObjectId) -> BulkRun:
+        found = real(run_id)
+        monkeypatch.setattr(runs, "get_run", real)
+        bulk.carry_on(run_id)
+        return found
+
+    monkeypatch.setattr(runs, "get_run", just_before)
+    with pytest.raises(bulk.RunIsOver):
+        act_on(run_id=run.pk, actor=STAFF)
+    assert bulk.get_run(run.pk).state == "done"
+
+
+@pytest.mark.parametrize("act_on", [bulk.resume_run, bulk.pause_run, bulk.cancel_run])
+def test_who_may_not_make_the_transition_may_not_touch_its_runs(act_on: Callable[..., BulkRun]) -> None:
+    run = started("start_processing", keys=stored("paid", 1))
+    clerk = access.Actor(access.Kind.STAFF, "c", "admin", frozenset({access.VIEW, "orders.ship_order"}))
+    with pytest.raises(access.NotPermitted):
+        act_on(run_id=run.pk, actor=clerk)
+    with pytest.raises(bulk.RunNotFound):
+        act_on(run_id=ObjectId(), actor=STAFF)
+    assert bulk.get_run(run.pk).state == "queued"
+
+
+def test_a_run_cut_off_while_its_orders_were_taken_down_fails_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = stored("paid", 4)
+    answer_lost(monkeypatch, "insert_one", skip=1)
+    with pytest.raises(DatabaseError):
+        started("start_processing", keys=ids, batch_size=2)
+    (run,) = BulkRun.objects.all()
+    assert (run.state, run.for_worker) == ("selecting", False)
+    bulk.resume_run(run_id=run.pk, actor=STAFF)
+    run = bulk.carry_on(run.pk)
+    assert (run.state, run.last_error) == ("failed", CUT_OFF)
+    assert {read(order_id)["status"] for order_id in ids} == {"paid"}
+
+
+def test_a_fault_of_ours_ends_the_run_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = stored("paid", 1)
+    run = started("start_processing", keys=ids)
+    monkeypatch.setattr(carrying, "job_of", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bulk.carry_on(run.pk)
+    run = bulk.get_run(run.pk)
+    assert (run.state, run.last_error) == ("failed", "It failed here: ZeroDivisionError('division by zero')")
+    assert read(ids[0])["status"] == "paid"
+
+
+# --- what was cut off is carried out, once ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("method", ["update_many", "update_one", "find_one_and_update", "find", "aggregate"])
+def test_an_answer_that_is_lost_costs_a_pause_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, method: str, written: bool
+) -> None:
+    settings.STOCK_LEASE = 0.5
+    ids = stored("paid", 6) + stored("pending", 1)
+    run = started("start_processing", keys=ids, batch_size=3)
+    answer_lost(monkeypatch, method, written=written)
+    seen: list[BulkRun] = []
+    run = bulk.carry_on(run.pk, progress=seen.append)
+    assert (run.state, figures(run), run.pauses) == ("done", (6, 0, 1, 0), 0)
+    assert {entries(order, run) for order in sound()} == {0, 1}
+    assert {read(order_id)["version"] for order_id in ids[:6]} == {3}
+
+
+@pytest.mark.parametrize("skip", range(3))
+@pytest.mark.parametrize("method", ["insert_one", "find", "update_one"])
+def test_looking_for_the_orders_goes_on_where_it_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch, method: str, skip: int
+) -> None:
+    stored("paid", 7)
+    run = started("start_processing", statuses=("paid",), batch_size=2, limit=5)
+    answer_lost(monkeypatch, method, skip=skip)
+    run = bulk.carry_on(run.pk)
+    assert (run.state, run.total, figures(run)) == ("done", 5, (5, 0, 0, 0))
+    assert {order["status"] for order in sound()[:5]} == {"processing"}
+
+
+def test_orders_of_one_moment_are_neither_missed_nor_doubled() -> None:
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    stored("paid", 7, created_at=moment)
+    run = carried("start_processing", statuses=("paid",), batch_size=2)
+    assert (run.total, figures(run)) == (7, (7, 0, 0, 0))
+
+
+def test_of_two_who_look_for_the_orders_one_leaves_it_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored("paid", 6)
+    run = started("start_processing", statuses=("paid",), batch_size=2)
+    real, other = selecting.store.add_batch, []
+
+    def while_the_lease_lapses(run_id: ObjectId, n: int, *given: Any) -> bool:
+        if not other:
+            other.append(True)
+            bulk_store.runs().update_one({"_id": run_id}, {"$unset": {"attempt": ""}})
+            other.append(bulk.carry_on(run_id))
+        return real(run_id, n, *given)
+
+    monkeypatch.setattr(selecting.store, "add_batch", while_the_lease_lapses)
+    run = bulk.carry_on(run.pk)
+    assert (run.state, run.total, figures(run)) == ("done", 6, (6, 0, 0, 0))
+
+
+def test_who_finds_the_orders_being_looked_for_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored("paid", 2)
+    run = started("start_processing", statuses=("paid",))
+    held = {"id": "another", "until": now() + FUTURE}
+    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"attempt": held}})
+    assert bulk.carry_on(run.pk, until=Deadline.after(5)).state == "selecting"
+    timer = threading.Timer(0.7, lambda: bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"attempt": None}}))
+    timer.start()
+    assert figures(bulk.carry_on(run.pk)) == (2, 0, 0, 0)
+    timer.join()
+
+
+def test_told_to_stop_it_leaves_off_looking_and_goes_on_later() -> None:
+    stored("paid", 6)
+    run = started("start_processing", statuses=("paid",), batch_size=2)
+    stops = iter([False, False])
+    assert bulk.carry_on(run.pk, stopping=lambda: next(stops, True)).state == "selecting"
+    assert bulk_store.batches().count_documents({}) < 3
+    assert figures(bulk.carry_on(run.pk)) == (6, 0, 0, 0)
+
+
+def test_a_batch_that_another_holds_is_waited_for_and_taken_over_when_its_claim_lapses() -> None:
+    ids = stored("paid", 2)
+    run = started("start_processing", keys=ids, batch_size=1)
+    held = bulk_store.claim_batch(run.pk, "another", 60)
+    assert held is not None
+    run = bulk.carry_on(run.pk, until=Deadline.after(5))
+    assert (run.state, figures(run)) == ("running", (1, 0, 0, 0))
+    timer = threading.Timer(0.3, lambda: bulk_store.keep_batch(held, 0))
+    timer.start()
+    assert figures(bulk.carry_on(run.pk)) == (2, 0, 0, 0)
+    timer.join()
+    assert bulk_store.finish_batch(held, []) is False, "too late"
+    assert {entries(order, run) for order in sound()} == {1}
+
+
+def test_one_broken_order_costs_its_batch_nothing() -> None:
+    ids = stored("paid", 9)
+    orders().update_one({"_id": ids[4]}, {"$set": {"history": "broken"}})
+    run = carried("start_processing", keys=ids)
+    assert figures(run) == (8, 0, 0, 1)
+    (problem,) = bulk.results(run.pk, only=bulk.PROBLEMS)
+    assert (problem.order_id, problem.result) == (str(ids[4]), "failed")
+    assert problem.reason.startswith("The database refused: ")
+    assert read(ids[4])["status"] == "paid"
+    assert {read(order_id)["version"] for order_id in ids if order_id != ids[4]} == {3}
+
+
+# --- results, selections, plans --------------------------------------------------------------------------------------
+
+
+def test_results_go_on_where_they_were_left() -> None:
+    ids = stored("paid", 5) + stored("processing", 4)
+    run = carried("start_processing", keys=ids, batch_size=4)
+    every = list(bulk.results(run.pk))
+    assert [found.order_id for found in every] == [str(order_id) for order_id in ids]
+    for place, found in enumerate(every):
+        assert list(bulk.results(run.pk, after=found.position)) == every[place + 1 :]
+    already = list(bulk.results(run.pk, only={"already"}))
+    assert already == every[5:]
+    assert list(bulk.results(run.pk, only={"already"}, after=already[1].position)) == already[2:]
+    assert list(bulk.results(run.pk, only=())) == []
+
+
+def test_a_selection_survives_being_written_down() -> None:
+    moment = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    full = OrderSelection(("paid", "pending"), moment, moment, "7", "f" * 24, None, 9, everything=True)
+    for selection in (full, OrderSelection()):
+        assert OrderSelection.from_given(selection.as_given()) == selection
+    keys = [ObjectId() for _ in range(7)]
+    given = OrderSelection(keys=keys).as_given()
+    assert (given["orders"], given["first"]) == (7, [str(key) for key in keys[:5]])
+    assert OrderSelection(keys=[]).as_given() == {"orders": 0}
+
+
+def test_named_orders_are_narrowed_by_the_criteria() -> None:
+    paid, pending = stored("paid", 3), stored("pending", 2)
+    run = carried("start_processing", keys=[*paid, *pending, ObjectId()], statuses=("paid",), limit=2)
+    assert (run.total, figures(run)) == (2, (2, 0, 0, 0))
+    selection = OrderSelection(keys=[*paid, *pending], statuses=("paid", "pending"), limit=4)
+    made = bulk.plan(selection=selection, transition="start_processing", actor=STAFF)
+    assert (made.total, made.can, made.already, made.cannot) == (3, 1, 0, 2)
+
+
+def test_a_plan_counts_what_is_named_once_and_names_what_there_is_not() -> None:
+    paid, draft = stored("paid", 2), stored("rejected", 1)
+    number = read(paid[0])["number"]
+    selection = OrderSelection(keys=[*paid, number, paid[0], *draft, ObjectId(), "7KQF-2M9D-XW3H"])
+    made = bulk.plan(selection=selection, transition="cancel", actor=STAFF)
+    assert (made.can, made.already, made.refused, made.units) == (2, 0, {planning.NO_SUCH_ORDER: 3}, 4)
+
+
+def test_a_plan_of_too_many_orders_does_not_count_their_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "MOST_COUNTED", 2)
+    monkeypatch.setattr(planning, "ASKED_AT_ONCE", 2)
+    paid = stored("paid", 5)
+    for selection in (OrderSelection(statuses=("paid",)), OrderSelection(keys=paid)):
+        made = bulk.plan(selection=selection, transition="cancel", actor=STAFF)
+        assert (made.can, made.units) == (5, None)
+    assert bulk.plan(selection=OrderSelection(keys=paid, limit=2), transition="cancel", actor=STAFF).units == 4
+
+
+# --- the workers' part -----------------------------------------------------------------------------------------------
+
+
+def test_workers_carry_on_what_is_left_to_them_and_nothing_else() -> None:
+    first, second = stored("paid", 3), stored("pending", 2)
+    mine = started("start_processing", keys=first, for_worker=True)
+    others = started("pay", keys=second)
+    assert bulk.carry_on_any(seconds=20) is True
+    assert (bulk.get_run(mine.pk).state, bulk.get_run(others.pk).state) == ("done", "queued")
+    assert {read(order_id)["status"] for order_id in second} == {"pending"}
+    assert bulk.carry_on_any(seconds=20) is False, "there is no more"
+
+
+def test_a_bad_run_does_not_keep_workers_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = started("start_processing", keys=stored("paid", 1), for_worker=True)
+    good = started("pay", keys=stored("pending", 1), for_worker=True)
+    real = carrying.job_of
+    monkeypatch.setattr(carrying, "job_of", lambda run: real(run) if run.pk == good.pk else 1 / 0)
+    assert bulk.carry_on_any(seconds=20) is True
+    assert (bulk.get_run(bad.pk).state, bulk.get_run(good.pk).state) == ("failed", "done")
+
+
+def test_workers_leave_off_when_their_time_is_up() -> None:
+    run = started("start_processing", keys=stored("paid", 1), for_worker=True)
+    assert bulk.carry_on_any(seconds=0) is False
+    assert bulk.carry_on_any(seconds=20, stopping=lambda: True) is False
+    assert bulk.get_run(run.pk).state == "queued"
+
+
+def test_workers_take_a_run_up_again_when_its_pause_is_over() -> None:
+    run = started("start_processing", keys=stored("paid", 1), for_worker=True)
+    paused = {"state": "paused", "paused_until": now() + FUTURE, "pauses": 3, "last_error": "gone"}
+    bulk_store.runs().update_one({"_id": run.pk}, {"$set": paused})
+    assert bulk.carry_on_any(seconds=20) is False
+    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"paused_until": now() + PAST}})
+    assert bulk.carry_on_any(seconds=20) is True
+    run = bulk.get_run(run.pk)
+    assert (run.state, run.pauses, run.last_error, run.paused_until) == ("done", 0, "", None)

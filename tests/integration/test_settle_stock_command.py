@@ -12,7 +12,9 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
+from orders.management.commands import settle_stock
 from orders.models.writes import orders
+from orders.services import bulk
 from tests.integration.builders import (
     PAST,
     answer_lost,
@@ -24,6 +26,7 @@ from tests.integration.builders import (
     states,
     store,
 )
+from tests.integration.bulk_helpers import started
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +141,31 @@ def test_full_passes_follow_each_other_without_a_pause(sandbox: Sandbox, setting
     run("--loop", "--limit", "1")
     stopper.join()
     assert time.monotonic() - began < 4
+
+
+def test_looping_it_carries_bulk_runs_on_beside_what_is_due(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=0, reserved=10)
+    due, paid = store("cancelled", line("releasing")), store("paid", line("reserved"), due=None)
+    made = started("start_processing", keys=[paid], for_worker=True)
+    stopper = told_to_stop_when(lambda: bulk.get_run(made.pk).is_over and states(read(due)) == ["released"])
+    out, err = run("--loop")
+    stopper.join()
+    assert (out, err) == ("1 orders settled, 0 failed\n", "")
+    assert (bulk.get_run(made.pk).state, read(paid)["status"]) == ("done", "processing")
+
+
+def test_a_fault_in_bulk_runs_does_not_end_the_loop(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelve(sandbox, available=0, reserved=10)
+    seen: list[float] = []
+
+    def fail(**_options: object) -> bool:
+        seen.append(time.monotonic())
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(settle_stock, "carry_on_any", fail)
+    order_id = store("cancelled", line("releasing"), due=-PAST / 20)
+    stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
+    _, err = run("--loop")
+    stopper.join()
+    assert "bulk runs could not be carried on, trying again: a fault of ours" in err
+    assert len(seen) > 1

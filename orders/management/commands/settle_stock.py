@@ -16,18 +16,22 @@ from django.utils import timezone
 from orders.management.selection import positive
 from orders.services.access import system
 from orders.services.acts import Act
+from orders.services.bulk import carry_on_any
 from orders.services.expiry import expire_unpaid, reason
 from orders.services.settlement import Pass, settle_due
 
 logger = logging.getLogger(__name__)
+
+SLICE = 1.0
+"""Seconds for bulk runs between two passes: what is owed to inventory does not wait for them."""
 
 
 class Command(BaseCommand):
     help = (
         "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
         "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
-        "With --loop, and EXPIRE_UNPAID_EVERY set, it also cancels what nobody pays. "
-        "Example: manage.py settle_stock --loop"
+        "With --loop it also carries on the bulk runs that are left to it and, with EXPIRE_UNPAID_EVERY set, cancels "
+        "what nobody pays. Example: manage.py settle_stock --loop"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -51,12 +55,22 @@ class Command(BaseCommand):
                 done = Pass()
             if done.orders or done.failed:
                 self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
-            more = False
+            more = not stop.is_set() and self._carry_on_runs(stop.is_set)
             if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not stop.is_set():
-                more = self._expire(limit, stop.is_set)
-                expiry_due = time.monotonic() + (0 if more else settings.EXPIRE_UNPAID_EVERY)
+                unpaid = self._expire(limit, stop.is_set)
+                expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
+                more = more or unpaid
             if done.orders + done.failed < limit and not more:
                 stop.wait(settings.WORKER_INTERVAL)
+
+    def _carry_on_runs(self, stopping: Callable[[], bool]) -> bool:
+        """Carry bulk runs on for a moment. :returns: whether there may be more to do at once."""
+        try:
+            return carry_on_any(seconds=SLICE, stopping=stopping)
+        except Exception as error:
+            logger.exception("bulk runs could not be carried on")
+            self.stderr.write(f"bulk runs could not be carried on, trying again: {error.__cause__ or error}")
+            return False
 
     def _expire(self, limit: int, stopping: Callable[[], bool]) -> bool:
         """Cancel up to `limit` unpaid orders. :returns: whether there may be more, and it is no use to wait."""

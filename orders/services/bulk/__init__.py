@@ -1,4 +1,4 @@
-"""One transition of thousands of orders: recorded as a run, carried out batch by batch, resumed wherever it was cut off.
+"""One transition of thousands of orders: recorded as a run, carried out batch by batch, resumed where it was cut off.
 
 `plan` says what would happen; `start_run` records a run; `carry_on` (by whoever started it) or `carry_on_any` (by the
 workers) carries it out; `results` tells what became of each order. See docs/architecture.md, Bulk runs.

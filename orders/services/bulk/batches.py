@@ -50,7 +50,7 @@ def told_of_outages() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise _outage(error) from error
+        raise outage_of(error) from error
 
 
 def fault_of_the_order(error: DatabaseError) -> str:
@@ -60,11 +60,12 @@ def fault_of_the_order(error: DatabaseError) -> str:
     """
     cause = error.__cause__
     if not isinstance(cause, OperationFailure) or cause.timeout:
-        raise _outage(error) from error
+        raise outage_of(error) from error
     return f"The database refused: {cause}"
 
 
-def _outage(error: DatabaseError) -> Outage:
+def outage_of(error: DatabaseError) -> Outage:
+    """The same, said of the database as a whole."""
     return Outage(f"the database does not answer: {error.__cause__ or error}")
 
 

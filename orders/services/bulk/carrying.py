@@ -20,7 +20,8 @@ from django.utils import timezone
 from integrations.deadline import Deadline
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
-from orders.models.bulk_store import Batch
+from orders.models.bulk_store import Batch, Other
+from orders.models.database import Document
 from orders.models.writes import milliseconds, new_id
 from orders.services.bulk.batches import (
     Job,
@@ -29,6 +30,7 @@ from orders.services.bulk.batches import (
     carry_out_one_by_one,
     carry_out_together,
     job_of,
+    outage_of,
     told_of_outages,
 )
 from orders.services.bulk.runs import get_run, is_together
@@ -118,8 +120,10 @@ class _Carrier:
                 if run.is_over:
                     break
                 going_on = self._steps[run.state](run)
-            except (Outage, DatabaseError) as error:
-                going_on = self._pause(error)
+            except Outage as outage:
+                going_on = self._pause(outage)
+            except DatabaseError as error:
+                going_on = self._pause(outage_of(error))
             except Exception as error:
                 self._fail(f"It failed here: {error!r}")
                 raise
@@ -146,7 +150,7 @@ class _Carrier:
             kept = store.change_run(self.run_id, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
             return kept and not self._halted()
 
-        fields = {"attempt": None}
+        fields: Document = {"attempt": None}
         if look_for(run, going_on=going_on):
             fields |= {"state": BulkState.QUEUED.value, "selected": True}
         self.worked = True
@@ -209,6 +213,7 @@ class _Carrier:
 
     def _carry_out(self, job: Job, batch: Batch) -> bool:
         try:
+            others: list[Other] | None
             if is_together(job.transition):
                 others = carry_out_together(job, batch)
             else:
@@ -234,17 +239,17 @@ class _Carrier:
             store.save_tally(self.run_id, store.tally(self.run_id))
             self.progress(get_run(self.run_id))
 
-    # --- when it does not go on ----------------------------------------------------------------------------------------
+    # --- when it does not go on --------------------------------------------------------------------------------------
 
-    def _pause(self, error: Exception) -> bool:
+    def _pause(self, outage: Outage) -> bool:
         """Let the run pause, longer each time; where not even that can be written, wait here."""
-        logger.warning("run %s pauses: %s", self.run_id, error)
+        logger.warning("run %s pauses: %s", self.run_id, outage)
         self._faults += 1
         try:
             run = get_run(self.run_id)
             self._faults = run.pauses + 1
             seconds = backoff(self._faults)
-            fields = {"state": BulkState.PAUSED.value, "pauses": self._faults, "last_error": str(error)[:500]}
+            fields = {"state": BulkState.PAUSED.value, "pauses": self._faults, "last_error": str(outage)[:500]}
             fields |= {"attempt": None}
             until = {"paused_until": {"$add": ["$$NOW", milliseconds(seconds)]}}
             store.change_run(self.run_id, LIVE, fields, computed=until)
@@ -283,5 +288,5 @@ class _Watch:
             return running and store.keep_batch(self._batch, settings.STOCK_LEASE)
 
 
-def _lease(attempt: str) -> dict[str, object]:
+def _lease(attempt: str) -> Document:
     return {"attempt": store.lease(attempt, settings.STOCK_LEASE)}

@@ -1,0 +1,227 @@
+"""`manage.py transition_orders`: one transition of many orders."""
+
+import signal
+import sys
+import threading
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bson import ObjectId
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db import DatabaseError
+from django.utils import timezone
+
+from orders.management import selection as parse
+from orders.management.progress import Progress
+from orders.management.reports import write_report
+from orders.models import BulkRun
+from orders.models.machine import transition_names
+from orders.models.selection import OrderSelection
+from orders.models.states import PUBLIC_STATUSES
+from orders.services import bulk
+from orders.services.access import Actor, system
+from orders.services.acts import Act
+from orders.services.errors import OrderError
+
+USAGE = 2
+SHOWN = 10
+"""Problems that are printed; a report has all of them."""
+CRITERIA = ("status", "older_than", "since", "before", "user", "product", "id", "ids_from")
+TRANSITIONS = ", ".join(transition_names())
+HELP = f"""Make one transition ({TRANSITIONS})
+of many orders. What is selected must be said: criteria narrow each other down, --all means every order.
+
+Each order changes by the same guarded transition as anywhere else; one bad order never stops the rest. A run is
+recorded: it can be resumed after it was stopped or killed, and be watched and cancelled in the backoffice. While
+inventory does not answer, a run that releases stock pauses.
+
+Exit code 0: each order is as wanted; 1: some are not, or it was stopped; 2: bad usage, nothing was done.
+
+Examples:
+  manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
+  manage.py transition_orders ship --ids-from picked.txt --reason "wave 12" --report wave12.csv
+  manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason "recalled" --yes
+  grep -o '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
+  manage.py transition_orders --resume 692201d0a1b2c3d4e5f60718
+"""
+
+
+class _Formatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+    """Keeps the examples as they are."""
+
+
+class Command(BaseCommand):
+    help = HELP
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, formatter_class=_Formatter, **kwargs)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("transition", nargs="?", choices=transition_names(), metavar="TRANSITION", help=TRANSITIONS)
+        which = parser.add_argument_group("which orders")
+        which.add_argument("--status", action="append", choices=PUBLIC_STATUSES, default=[], help="may be given often")
+        which.add_argument("--older-than", type=parse.age, metavar="AGE", help="created longer ago, e.g. 12h or 3d")
+        which.add_argument("--from", type=parse.beginning, dest="since", metavar="DATE", help="created then or later")
+        which.add_argument("--to", type=parse.end, dest="before", metavar="DATE", help="created by the end of that day")
+        which.add_argument("--user", type=parse.user_id, help="of this user")
+        which.add_argument("--product", type=parse.product_id, help="with a line of this product")
+        which.add_argument("--id", action="append", default=[], type=parse.order_key, help="id or number; often")
+        which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one a line; - is the standard input")
+        which.add_argument("--all", action="store_true", help="every order")
+        which.add_argument("--limit", type=parse.positive, help="at most so many, the oldest first")
+        how = parser.add_argument_group("how")
+        how.add_argument("--reason", default="", help="kept in each order's history")
+        how.add_argument("--actor", default="", help="who does it, for the history (default: your login)")
+        how.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
+        how.add_argument("--yes", action="store_true", help="do not ask")
+        how.add_argument("--batch-size", type=parse.positive, help="orders of one batch (default 1000; 20 to release)")
+        how.add_argument("--jobs", type=parse.positive, help="threads (default 1; 4 to release)")
+        how.add_argument("--report", type=Path, metavar="FILE", help="a row for each order, .csv or .json")
+        how.add_argument("--resume", type=parse.object_id, metavar="RUN", help="go on with a run")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        actor = system(options["actor"].strip() or parse.actor_name(), via="command")
+        self._stop = threading.Event()
+        _check(options)
+        try:
+            if options["resume"]:
+                run = self._resumed(options["resume"], actor)
+            else:
+                found = self._started(_selection(options), actor, options)
+                if found is None:
+                    return
+                run = found
+            run = self._carry_on(run, actor, options["jobs"])
+        except OrderError as error:
+            raise CommandError(error.detail, returncode=USAGE) from error
+        except KeyboardInterrupt as error:  # while it was planning, or asking
+            raise CommandError("nothing was changed", returncode=1) from error
+        except DatabaseError as error:
+            raise CommandError(f"the database does not answer: {error.__cause__ or error}", returncode=1) from error
+        self._tell(run, options["report"])
+
+    def _started(self, chosen: OrderSelection, actor: Actor, options: dict[str, Any]) -> BulkRun | None:
+        """Plan and ask, as far as it is wanted, and start the run; None if it was only to be planned."""
+        name = options["transition"]
+        if options["dry_run"] or not options["yes"]:
+            made = bulk.plan(selection=chosen, transition=name, actor=actor)
+            self._tell_plan(made, name)
+            if options["dry_run"]:
+                return None
+            if not parse.confirmed(f"{name.replace('_', ' ').capitalize()} {made.can} orders?"):
+                raise CommandError("nothing was changed", returncode=1)
+        self._listen()
+        act = Act(actor, timezone.now(), options["reason"].strip())
+        size = options["batch_size"]
+        run = bulk.start_run(selection=chosen, transition=name, act=act, for_worker=False, batch_size=size)
+        self._say(f"run {run.pk}")
+        return run
+
+    def _resumed(self, run_id: ObjectId, actor: Actor) -> BulkRun:
+        run = bulk.get_run(run_id)
+        return run if run.is_over else bulk.resume_run(run_id=run_id, actor=actor, for_worker=False)
+
+    def _listen(self) -> None:
+        """From here on, being told to stop means to leave off between orders."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+
+    def _carry_on(self, run: BulkRun, actor: Actor, jobs: int | None) -> BulkRun:
+        self._listen()
+        jobs = min(jobs or (1 if bulk.is_together(run.transition) else 4), 32)
+        with Progress(self.stdout, sys.stderr) as progress:
+            run = bulk.carry_on(run.pk, jobs=jobs, stopping=self._stop.is_set, progress=progress.show)
+        if self._stop.is_set() and not run.is_over:
+            run = bulk.pause_run(run_id=run.pk, actor=actor)
+        return run
+
+    def _tell(self, run: BulkRun, report: Path | None) -> None:
+        """Say how the run went, and leave with the exit code that fits."""
+        for found in islice(bulk.results(run.pk, only=bulk.PROBLEMS), SHOWN):
+            self.stderr.write(f"order {found.number or found.order_id}: {found.result}: {found.reason}")
+        more = run.refused + run.failed - SHOWN
+        if more > 0:
+            self.stderr.write(f"… and {more} more{'' if report else '; --resume with --report lists them'}")
+        if report:
+            self._write(report, run)
+        done = f"{run.done} done, {run.already} already, {run.refused} refused, {run.failed} failed"
+        self._say(f"{run.state}: {done}, of {run.total}")
+        if not run.is_over:
+            self._say(f"Go on with it: manage.py transition_orders --resume {run.pk}")
+        if run.state != "done":
+            raise CommandError(run.last_error or f"the run is {run.state}", returncode=1)
+        if run.refused or run.failed:
+            raise CommandError("some orders were not changed", returncode=1)
+
+    def _write(self, report: Path, run: BulkRun) -> None:
+        try:
+            rows = write_report(report, bulk.results(run.pk))
+        except OSError as error:
+            self.stderr.write(f"the report could not be written: {error}; --resume {run.pk} --report writes it again")
+        else:
+            self._say(f"{rows} orders in {report}")
+
+    def _tell_plan(self, made: bulk.Plan, name: str) -> None:
+        self._say(f"{made.total} orders selected: {made.can} can {name.replace('_', ' ')}, {made.already} already are")
+        for reason, count in sorted(made.refused.items(), key=lambda found: -found[1]):
+            self._say(f"  {count} cannot: {reason}")
+        if not bulk.is_together(name):
+            units = "too many orders to count it" if made.units is None else f"{made.units} units"
+            self._say(f"  stock released: {units}")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+def _check(options: dict[str, Any]) -> None:
+    """:raises CommandError: what was asked makes no sense together."""
+    chosen = [*(options[name] for name in CRITERIA), options["all"], options["limit"]]
+    report: Path | None = options["report"]
+    problem = ""
+    if options["resume"] and (options["transition"] or options["dry_run"] or any(chosen)):
+        problem = "--resume goes on with a run as it was started: give no transition and no orders"
+    elif not options["resume"] and not options["transition"]:
+        problem = f"Which transition? One of: {TRANSITIONS}"
+    elif not options["resume"] and not any(chosen[:-1]):
+        problem = "Which orders? Give criteria, or --all for every order"
+    elif options["all"] and any(chosen[:-2]):
+        problem = "--all means every order: leave it out, or the criteria"
+    elif options["ids_from"] == "-" and not (options["yes"] or options["dry_run"]):
+        problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
+    elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
+        problem = f"--report {report}: give a .csv or .json file in a directory that exists"
+    if problem:
+        raise CommandError(problem, returncode=USAGE)
+
+
+def _selection(options: dict[str, Any]) -> OrderSelection:
+    """:raises CommandError: the file cannot be read, or has bad lines."""
+    ends = [options["before"], options["older_than"] and timezone.now() - options["older_than"]]
+    keys = options["id"] + (_keys_from(options["ids_from"]) if options["ids_from"] else [])
+    return OrderSelection(
+        statuses=tuple(dict.fromkeys(options["status"])),
+        since=options["since"],
+        before=min(filter(None, ends), default=None),
+        user_id=options["user"],
+        product_id=options["product"],
+        keys=keys if options["id"] or options["ids_from"] else None,
+        limit=options["limit"],
+        everything=options["all"],
+    )
+
+
+def _keys_from(name: str) -> list[ObjectId | str]:
+    try:
+        with nullcontext(sys.stdin) if name == "-" else Path(name).open(encoding="utf-8") as file:
+            keys, problems = parse.order_keys(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} cannot be read: {error}", returncode=USAGE) from error
+    if problems:
+        more = f"\n… and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        listed = "\n".join(problems[:SHOWN])
+        raise CommandError(f"{name} has bad lines, nothing was done:\n{listed}{more}", returncode=USAGE)
+    return keys

@@ -1,0 +1,139 @@
+"""What runs ask of the database goes by an index, whatever is selected: asserted on what mongod really did."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from orders.models import BulkRun, bulk_reads, bulk_store
+from orders.models.reads import Position
+from orders.models.selection import OrderSelection, count_by_status, known_ids, narrow, reserved_units, select_page
+from orders.models.writes import orders
+from orders.services.bulk.batches import carry_out_together, job_of
+from tests.integration.builders import A, Document, now
+from tests.integration.bulk_helpers import started
+from tests.integration.test_query_plans import START, UNIT, Plans, by_index, many, plans  # noqa: F401
+
+RARE = "665f1c0a9b1e8a00ffffffff"
+SELECTIONS: dict[str, OrderSelection] = {
+    "everything": OrderSelection(everything=True),
+    "a status": OrderSelection(statuses=("paid",)),
+    "two statuses": OrderSelection(statuses=("paid", "pending")),
+    "a user": OrderSelection(user_id="7"),
+    "a user and a status": OrderSelection(user_id="7", statuses=("paid",)),
+    "a span": OrderSelection(since=START + 300 * UNIT, before=START + 330 * UNIT),
+    "a status and an age": OrderSelection(statuses=("paid",), before=START + 400 * UNIT),
+    "a user and a span": OrderSelection(user_id="7", since=START + 300 * UNIT),
+    "a product": OrderSelection(product_id=RARE),
+    "a product and a status": OrderSelection(product_id=RARE, statuses=("paid", "pending")),
+    "a product, a user and a span": OrderSelection(product_id=RARE, user_id="20", since=START),
+}
+
+
+@pytest.fixture
+def rare(many: list[Document]) -> Iterator[list[ObjectId]]:  # noqa: F811
+    """A product that every 60th order has."""
+    ids = [order["_id"] for order in many[::60]]
+    orders().update_many({"_id": {"$in": ids}}, {"$set": {"items.0.product_id": RARE}})
+    yield ids
+    orders().update_many({"_id": {"$in": ids}}, {"$set": {"items.0.product_id": A}})
+
+
+def pages(selection: OrderSelection, size: int) -> list[Position]:
+    found: list[Position] = []
+    while page := select_page(selection, after=found[-1] if found else None, size=size):
+        found += page
+    return found
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_the_orders_are_found_page_by_page_by_an_index(plans: Plans, rare: list[ObjectId], name: str) -> None:  # noqa: F811
+    selection, size = SELECTIONS[name], 20
+    found: list[Position] = []
+    entries = plans(lambda: found.extend(pages(selection, size)))
+    by_index(entries, most=size * 3)
+    assert [order.id for order in found] == [
+        order["_id"] for order in orders().find(selection.filter()).sort([("created_at", 1), ("_id", 1)])
+    ]
+    assert len(set(found)) == len(found) > 1
+    if selection.product_id is None:
+        assert {entry["docsExamined"] for entry in entries} == {0}, "from the index alone"
+    assert max(entry["keysExamined"] for entry in entries) <= size * 4 + 20
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_a_plan_reads_the_selected_orders_and_no_other(plans: Plans, rare: list[ObjectId], name: str) -> None:  # noqa: F811
+    selection = SELECTIONS[name]
+    total = orders().count_documents(selection.filter())
+    by_index(plans(lambda: count_by_status(selection)), most=max(total, len(rare)))
+    by_index(plans(lambda: reserved_units(selection, ["paid"])), most=max(total, len(rare)))
+
+
+def test_named_orders_are_found_by_id_and_number(plans: Plans, many: list[Document]) -> None:  # noqa: F811
+    ids = [order["_id"] for order in many[:20]]
+    numbers = [order["number"] for order in many[20:40]]
+    by_index(plans(lambda: known_ids([*ids, *numbers])), most=20)
+    by_index(plans(lambda: narrow(OrderSelection(statuses=("paid",)), ids)), most=20)
+    by_index(plans(lambda: count_by_status(OrderSelection(), ids)), most=20)
+    by_index(plans(lambda: reserved_units(OrderSelection(), ["paid"], ids)), most=20)
+    by_index(plans(lambda: bulk_reads.marked(ids, ObjectId(), "pay")), most=20)
+    by_index(plans(lambda: bulk_reads.outcomes(ids, ObjectId(), "pay")), most=20)
+    by_index(plans(lambda: bulk_reads.product_to_release(ids)), most=20)
+    by_index(plans(lambda: bulk_reads.numbers(ids)), most=20)
+
+
+@pytest.fixture
+def some_runs(many: list[Document]) -> Iterator[list[BulkRun]]:  # noqa: F811
+    """Thirty runs of twenty batches each."""
+    ids = [order["_id"] for order in many[:40]]
+    yield [started("refund", keys=ids, batch_size=2, for_worker=True) for _ in range(30)]
+    bulk_store.runs().delete_many({})
+    bulk_store.batches().delete_many({})
+
+
+def test_batches_are_claimed_kept_and_added_up_by_an_index(plans: Plans, some_runs: list[BulkRun]) -> None:  # noqa: F811
+    run = some_runs[7]
+    held: list[Any] = []
+    by_index(plans(lambda: held.append(bulk_store.claim_batch(run.pk, "me", 60))), most=1)
+    by_index(plans(lambda: bulk_store.keep_batch(held[0], 60)), most=1)
+    by_index(plans(lambda: bulk_store.give_back(held[0])), most=1)
+    by_index(plans(lambda: bulk_store.give_all_back(run.pk)), most=1)
+    by_index(plans(lambda: bulk_store.last_batch(run.pk)), most=1)
+    by_index(plans(lambda: bulk_store.batches_after(run.pk, 3, 5)), most=5)
+    by_index(plans(lambda: bulk_store.tally(run.pk)), most=0)
+    by_index(plans(lambda: bulk_store.state_of(run.pk)), most=1)
+
+
+def test_the_next_batch_is_found_past_those_that_are_done(plans: Plans, some_runs: list[BulkRun]) -> None:  # noqa: F811
+    run = some_runs[3]
+    for _ in range(15):
+        batch = bulk_store.claim_batch(run.pk, "me", 60)
+        assert batch is not None
+        bulk_store.finish_batch(batch, [])
+    by_index(plans(lambda: bulk_store.claim_batch(run.pk, "me", 60)), most=1)
+
+
+def test_the_runs_that_workers_carry_on_are_found_by_an_index(plans: Plans, some_runs: list[BulkRun]) -> None:  # noqa: F811
+    over = [run.pk for run in some_runs[:27]]
+    bulk_store.runs().update_many({"_id": {"$in": over}}, {"$set": {"state": "done"}})
+    paused = {"state": "paused", "paused_until": now() + timedelta(seconds=-1)}
+    bulk_store.runs().update_one({"_id": some_runs[27].pk}, {"$set": paused})
+    found: list[ObjectId] = []
+    entries = plans(lambda: found.extend(bulk_store.runs_for_workers()))
+    assert found == [run.pk for run in some_runs[27:]]
+    assert [entry for entry in entries if "COLLSCAN" in entry["planSummary"]] == []
+    assert max(entry["docsExamined"] for entry in entries) <= 6
+    by_index(plans(lambda: list(BulkRun.objects.order_by("-created_at", "-pk")[:5])), most=5)
+
+
+def test_a_batch_is_carried_out_by_the_ids_of_its_orders(plans: Plans, many: list[Document]) -> None:  # noqa: F811
+    ids = [order["_id"] for order in many if order["status"] == "paid"][:10]
+    run = started("start_processing", keys=ids)
+    batch = bulk_store.claim_batch(run.pk, "me", 60)
+    assert batch is not None
+    by_index(plans(lambda: carry_out_together(job_of(run), batch)), most=10)
+    orders().update_many({"_id": {"$in": ids}}, {"$set": {"status": "paid"}})
+    bulk_store.runs().delete_many({})
+    bulk_store.batches().delete_many({})
