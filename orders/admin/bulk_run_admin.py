@@ -1,33 +1,18 @@
 """Bulk runs in the backoffice: the list of them. The page of one is `bulk_run_page`'s."""
 
-from typing import Any
-
 from bson import ObjectId
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
+from unfold.paginator import InfinitePaginator
 
 from orders.admin import bulk_words
 from orders.admin.bulk_run_page import RUN_ID, BulkRunPage, badge
 from orders.admin.list_columns import ago
 from orders.models import BulkRun
-
-MOST_LISTED = 2_000
-"""So many runs are listed, the latest; an older one is found by its id."""
-
-
-class LatestRuns(Paginator):
-    """Counts no more than MOST_LISTED runs, by their ids."""
-
-    @cached_property
-    def count(self) -> int:
-        runs: Any = self.object_list
-        return len(runs.values_list("pk", flat=True)[:MOST_LISTED])
 
 
 @admin.register(BulkRun)
@@ -44,9 +29,10 @@ class BulkRunAdmin(BulkRunPage):
     list_max_show_all = 50
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    paginator = LatestRuns
+    paginator = InfinitePaginator  # never counts them
     actions = None
     list_fullwidth = True
+    change_list_template = "admin/orders/bulkrun/change_list.html"
 
     class Media:
         css = {"all": ["orders/bulk.css"]}

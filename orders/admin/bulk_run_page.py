@@ -79,6 +79,7 @@ class BulkRunPage(ModelAdmin):
             **progress_of(run),
             "title": bulk_words.title(run),
             "opts": self.opts,
+            "object": run,
             "steps": steps_for(request, run),
             "selection": bulk_words.selection(run.selection),
             **self._results(request, run),
@@ -91,7 +92,7 @@ class BulkRunPage(ModelAdmin):
         run = self._run(request, run_id)
         shown = render_to_string("admin/orders/bulkrun/progress.html", progress_of(run), request)
         figures = {name: getattr(run, name) for name in ("state", "total", "done", "already", "refused", "failed")}
-        return JsonResponse({**figures, "over": run.is_over, "html": shown}, headers={"Cache-Control": "no-store"})
+        return JsonResponse({**figures, "over": run.is_over, "html": shown})
 
     def report_view(self, request: HttpRequest, run_id: str) -> StreamingHttpResponse:
         """Every order of a run with its result, as CSV, written as it is read."""
@@ -140,7 +141,10 @@ class BulkRunPage(ModelAdmin):
         results = [] if none else list(islice(bulk.results(run.pk, only=SHOWN[shown], after=after), PAGE + 1))
         last = results[PAGE - 1].position if len(results) > PAGE else None
         return {
-            "results": [(result, badge(result.result, OrderOutcome(result.result).label)) for result in results[:PAGE]],
+            "results": [
+                (result, badge(result.result, OrderOutcome(result.result).label), bulk_words.reason(result))
+                for result in results[:PAGE]
+            ],
             "tabs": [(name, title, name == shown) for name, title in tabs(run)],
             "shown": shown,
             "began": not found,

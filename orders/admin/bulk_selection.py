@@ -75,7 +75,7 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
     if not all(ORDER_ID.match(order_id) for order_id in ids):
         raise OrderError("Something that was chosen is no order.")
     selection = OrderSelection(keys=[ObjectId(order_id) for order_id in ids])
-    return Chosen(selection, bulk_words.count(len(ids), "chosen order"), note, {"ids": ",".join(ids)})
+    return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
 
 
 def _matching(query: QueryDict, at: datetime) -> Chosen:

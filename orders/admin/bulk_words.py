@@ -6,7 +6,7 @@ from typing import Any
 
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.models.machine import edges_named
-from orders.services.bulk import Plan, is_together
+from orders.services.bulk import OrderResult, Plan, is_together
 from orders.services.bulk.planning import NO_SUCH_ORDER
 
 PATIENCE = timedelta(seconds=30)
@@ -127,6 +127,14 @@ def figures(plan: Plan, transition: str) -> Iterator[tuple[str, str]]:
 
 def refusals(plan: Plan) -> list[tuple[str, str]]:
     """How many orders cannot take the transition, and why; most first."""
-    drafts = "They are drafts or were turned away, or are gone."
     by_number = sorted(plan.refused.items(), key=lambda pair: -pair[1])
-    return [(count(number, "order"), drafts if why == NO_SUCH_ORDER else why) for why, number in by_number]
+    return [
+        (count(number, "order"), "They are drafts or were turned away, or are gone." if why == NO_SUCH_ORDER else why)
+        for why, number in by_number
+    ]
+
+
+def reason(result: OrderResult) -> str:
+    """Why an order was not changed. Drafts are no orders to anybody but staff, who see them."""
+    is_draft = result.number and result.reason == f"There is no order {result.order_id}."
+    return "It is a draft, or was turned away." if is_draft else result.reason

@@ -164,7 +164,7 @@ def test_the_confirmation_says_how_many_can_how_many_cannot_and_why(
     assert response.status_code == 200
     shown = text_of(response)
     assert "Ship 3 orders?" in shown
-    assert "Chosen: 7 chosen orders." in shown
+    assert "Chosen: 7 orders." in shown
     assert "Will become shipped 3 Already shipped 1 Not possible 3" in shown
     assert "2 orders: Cannot ship an order that is pending." in shown
     assert "1 order: They are drafts or were turned away, or are gone." in shown
