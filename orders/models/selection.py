@@ -149,9 +149,21 @@ def count_by_status(selection: OrderSelection, ids: Sequence[ObjectId] | None = 
 
     :param ids: count these orders, whatever the criteria say of them.
     """
+    if ids is None and selection.limit is None and selection.product_id is None:
+        return _count_each_status(selection)
     stages = [*_stages(selection, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
     hint = selection.index if ids is None else "_id_"
     return {row["_id"]: row["count"] for row in orders().aggregate(stages, hint=hint)}
+
+
+def _count_each_status(selection: OrderSelection) -> dict[str, int]:
+    """The same, status by status: mongod counts the keys of an index several times as fast as it groups them."""
+    found = {}
+    for status in dict.fromkeys(selection.statuses or PUBLIC_STATUSES):
+        stages = [{"$match": selection.filter() | {"status": status}}, {"$count": "count"}]
+        for row in orders().aggregate(stages, hint=selection.index):
+            found[status] = row["count"]
+    return found
 
 
 @wrap_database_errors
