@@ -73,6 +73,11 @@ class Story:
 def prepare() -> None:
     """Make what is missing of catalogue, customers, stock and logins. Safe to repeat."""
     seed(Control(_sandbox_database()))
+    make_logins()
+
+
+def make_logins() -> None:
+    """Make what is missing of the staff's logins."""
     if not User.objects.filter(username=SUPERUSER).exists():
         User.objects.create_superuser(SUPERUSER, password=SUPERUSER)
     for login, role in STAFF.items():

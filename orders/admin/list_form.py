@@ -21,6 +21,12 @@ SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a prod
 LOOK = {"class": " ".join(INPUT_CLASSES)}
 
 
+def _several(label: str, choices: list[tuple[str, str]]) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label=label, required=False, choices=choices, widget=forms.CheckboxSelectMultiple()
+    )
+
+
 def _day(label: str) -> forms.DateField:
     return forms.DateField(
         label=label,
@@ -47,8 +53,8 @@ class ListForm(forms.Form):
     """The list's search and filters. Days are whole days in UTC, both ends included."""
 
     q = forms.CharField(label="Search", required=False, max_length=200)
-    status = forms.MultipleChoiceField(label="Status", required=False, choices=Status.choices)
-    flag = forms.MultipleChoiceField(label="Needs a look (any of)", required=False, choices=Flag.choices)
+    status = _several("Status", Status.choices)
+    flag = _several("Needs a look (any of)", Flag.choices)
     since = _day("Placed from")
     until = _day("Placed until")
     least = _money("Total from")

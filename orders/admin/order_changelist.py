@@ -1,7 +1,7 @@
 """The list as Django's admin understands one, read by position off the indexes instead of by number."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,8 +15,11 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
 from unfold.views import ChangeList
 
+from orders.admin import list_rows
 from orders.admin.list_form import ListForm
 from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
 from orders.models import Order, listing
@@ -111,6 +114,19 @@ class OrderChangeList(ChangeList):
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = True
         self.paginator = Paginator(self.page.orders, self.list_per_page)
+
+    @cached_property
+    def columns(self) -> list[list_rows.Column]:
+        return list_rows.columns(self)
+
+    @property
+    def rows(self) -> Iterator[SafeString]:
+        return list_rows.rows(self, self.columns)
+
+    @property
+    def checkbox_of_all(self) -> SafeString:
+        """The checkbox of the table's head; empty where there are no actions."""
+        return list_rows.checkbox_of_all() if list_rows.CHECKBOX in self.list_display else SafeString()
 
     @property
     def only_hit(self) -> Order | None:

@@ -21,7 +21,7 @@ from orders.services import waiting
 class OrderList(ModelAdmin):
     """The list's part of the backoffice's order pages; what an address may ask for is in `list_form`."""
 
-    list_display = ("number", "customer", "placed", "contents", "total_price", "status_badge", "stock", "flags")
+    list_display = ("number", "customer", "placed", "contents", "total", "status_badge", "stock", "flags")
     list_display_links = ("number",)
     sortable_by = ()
     list_per_page = 50
@@ -35,6 +35,7 @@ class OrderList(ModelAdmin):
 
     class Media:
         css = {"all": ["orders/list.css"]}
+        js = ["orders/list_export.js"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OrderChangeList
@@ -59,6 +60,10 @@ class OrderList(ModelAdmin):
     @admin.display(description="items")
     def contents(self, order: Order) -> SafeString:
         return list_columns.contents(order)
+
+    @admin.display(description="total")
+    def total(self, order: Order) -> str:
+        return f"{order.total_price:.2f}"
 
     @admin.display(description="status")
     def status_badge(self, order: Order) -> SafeString:

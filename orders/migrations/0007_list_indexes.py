@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
         add("total_newest", ["total_price", "-created_at", "-id"]),
         add("newest_status_total", ["-created_at", "-id", "status", "total_price"]),
         add("unverified_newest", ["user_verified", "-created_at", "-id", "status"], Q(user_verified=False)),
-        add("owed_newest", ["-created_at", "-id", "status_since"], Q(stock_due_at__gt=EPOCH)),
+        add("owed_newest", ["-created_at", "-id", "status_since", "stock_due_at"], Q(stock_due_at__gt=EPOCH)),
         migrations.RunPython(create, drop),
     ]
 

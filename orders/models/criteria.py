@@ -5,7 +5,7 @@ names its index, so that no page depends on what the planner guesses.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +18,14 @@ from orders.models.reads import STOCK_UNKNOWN
 from orders.models.states import EPOCH, LineState, Status
 from orders.models.writes import orders
 
-FEW = 20_000
-"""Up to so many orders in a range of totals are sorted; of more, a walk from the newest soon has a page."""
+FEW = 10_000
+"""Up to so many orders are looked at one by one; of more, a walk from the newest soon meets a page."""
+
+SHORT = timedelta(days=31)
+"""The orders of so short a time are walked through without much ado."""
+
+AT_ANY_TIME: Document = {"created_at": {"$gt": EPOCH}}
+"""Without a condition on its first field MongoDB would test the others of an index on the orders themselves."""
 
 TO_SHIP = (Status.PAID.value, Status.PROCESSING.value)
 OPEN = (Status.PENDING.value, *TO_SHIP)
@@ -99,6 +105,10 @@ class Criteria:
     oldest_first: bool = False
 
     @property
+    def of_statuses(self) -> Document:
+        return _unless_empty("status", {"$in": list(self.statuses)} if self.statuses else None)
+
+    @property
     def of_total(self) -> Document:
         span = {"$gte": self.least, "$lte": self.most}
         return _unless_empty(
@@ -115,7 +125,7 @@ class Criteria:
         plain = [
             _unless_empty("user_id", self.user_id),
             _unless_empty("items.product_id", self.product_id),
-            _unless_empty("status", {"$in": list(self.statuses)} if self.statuses else None),
+            self.of_statuses,
             self.of_total,
             self.of_time,
         ]
@@ -124,21 +134,37 @@ class Criteria:
             leading = self.meanings.branches()
             plain.append({"$or": [branch.query() for branch in flagged]} if flagged else {})
         else:
-            leading = flagged or [Branch(self._index())]
+            leading = flagged or [self._leading()]
         return [Branch(branch.index, (*branch.conditions, *filter(None, plain))) for branch in leading]
 
-    def _index(self) -> str:
-        if self.user_id is not None:
-            return "user_status_newest" if self.statuses else "user_newest"
-        if self.product_id is not None:
-            return "product_newest"
-        if self.of_total:
-            return "total_newest" if self._few_of_total() else "newest_status_total"
-        return "status_newest" if self.statuses else "newest"
+    def as_one(self, limits: Limits) -> Branch:
+        """All branches in one query; of several the planner merges the indexes, each of which is in order."""
+        branches = self.branches(limits)
+        return branches[0] if len(branches) == 1 else Branch(None, ({"$or": [branch.query() for branch in branches]},))
 
-    def _few_of_total(self) -> bool:
-        query = {**self.of_total, **self.of_time}
-        return orders().count_documents(query, limit=FEW + 1, hint="total_newest") <= FEW
+    def _leading(self) -> Branch:
+        """The index that reads least: of what is asked for, what the fewest orders have."""
+        if self.user_id is not None:
+            return Branch("user_status_newest" if self.statuses else "user_newest")
+        asked = {
+            "product_newest": _unless_empty("items.product_id", self.product_id),
+            "status_newest": self.of_statuses,
+            "total_newest": self.of_total,
+        }
+        asked = {index: condition for index, condition in asked.items() if condition}
+        is_short = self.since and self.before and self.before - self.since <= SHORT
+        if not is_short and (self.of_total or len(asked) > 1):
+            counts = {index: _few(condition, index) for index, condition in asked.items()}
+            index, least = min(counts.items(), key=lambda pair: pair[1])
+            if least <= FEW:
+                return Branch(index)
+        if self.of_total and self.product_id is None:
+            return Branch("newest_status_total", (AT_ANY_TIME,))
+        return Branch(next(iter(asked), "newest"))
+
+
+def _few(condition: Document, index: str) -> int:
+    return orders().count_documents(condition, limit=FEW + 1, hint=index)
 
 
 def branches_of(flag: str, limits: Limits) -> list[Branch]:
@@ -148,9 +174,9 @@ def branches_of(flag: str, limits: Limits) -> list[Branch]:
     if flag == Flag.OWED:
         return [Branch("owed_newest", ({"stock_due_at": {"$gt": EPOCH}}, _in_status_since(limits.owed)))]
     if flag == Flag.LATE:
-        to_ship = {"status": {"$in": list(TO_SHIP)}} | _in_status_since(limits.paid)
-        unpaid = {"status": Status.PENDING.value, "created_at": {"$lt": limits.placed}}
-        return [Branch("status_newest", (to_ship,)), Branch("status_newest", (unpaid,))]
+        to_ship: list[Document] = [{"status": status} | _in_status_since(limits.paid) for status in TO_SHIP]
+        unpaid: Document = {"status": Status.PENDING.value, "created_at": {"$lt": limits.placed}}
+        return [Branch("status_newest", (condition,)) for condition in (*to_ship, unpaid)]
     still = {"status": {"$in": list(OPEN)}} if flag == Flag.UNCHECKED else {}
     return [Branch("unverified_newest", ({"user_verified": False} | still,))]
 

@@ -79,7 +79,7 @@ class Order(models.Model):
                 condition=Q(user_verified=False),
             ),
             models.Index(
-                fields=["-created_at", "-id", "status_since"],
+                fields=["-created_at", "-id", "status_since", "stock_due_at"],
                 name="owed_newest",
                 condition=Q(stock_due_at__gt=EPOCH),
             ),

@@ -137,12 +137,6 @@ def unknown_lines(
     return orders().find(query, fields).sort("created_at", 1).limit(limit).to_list()
 
 
-@wrap_database_errors
-def orders_with_unknown_lines(limit: int) -> list[ObjectId]:
-    """Ids of the orders that wait for a person, the oldest first."""
-    return [order["_id"] for order in orders().find(STOCK_UNKNOWN, {"_id": 1}).sort("created_at", 1).limit(limit)]
-
-
 @dataclass(frozen=True)
 class Holding:
     """What our orders say of one product, in units; `in_flight` are being reserved or released right now."""

@@ -1,0 +1,1 @@
+"""Measurements of the service under much data; no tests."""

@@ -181,14 +181,6 @@ def test_unknown_lines_are_read_by_that_index_the_oldest_first(plans: Plans, nam
     assert [order["created_at"] for order in found] == sorted(order["created_at"] for order in found)
 
 
-def test_the_orders_that_need_attention_are_read_by_that_index(plans: Plans) -> None:
-    found: list[ObjectId] = []
-    [plan] = recorded = plans(lambda: found.extend(reads.orders_with_unknown_lines(1000)))
-    by_index(recorded, most=MANY // 300)
-    assert "items.stock.state" in plan["planSummary"]
-    assert len(found) == MANY // 300
-
-
 def test_the_unknown_lines_of_one_order_are_read_by_an_index(plans: Plans, many: list[Document]) -> None:
     found: list[Document] = []
     [plan] = plans(lambda: found.extend(reads.unknown_lines(order_id=many[300]["_id"])))

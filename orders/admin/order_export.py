@@ -1,0 +1,53 @@
+"""The orders of the list as a CSV file: the same filter, all its pages."""
+
+import logging
+from typing import cast
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from integrations.http import request_id
+from orders.admin.list_form import ListForm
+from orders.services import access, waiting
+from orders.services.access import NotPermitted
+from orders.services.export import export_orders
+
+logger = logging.getLogger(__name__)
+
+
+class OrderExport(ModelAdmin):
+    """The list's export, which streams however many orders there are."""
+
+    def get_urls(self) -> list[URLPattern]:
+        export = self.admin_site.admin_view(self.export_view)
+        return [path("export/", export, name="orders_order_export"), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """GET with the list's parameters: the orders as CSV, newest first. What cannot be read leads to the list."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        form = ListForm(request.GET)
+        if not form.is_valid():
+            query = request.GET.urlencode()
+            return HttpResponseRedirect(f"{reverse('admin:orders_order_changelist')}?{query}")
+        now = timezone.now()
+        actor = access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")
+        asked = form.criteria().as_one(waiting.limits(now))
+        try:
+            pieces = export_orders(asked.query(), actor=actor, hint=asked.index, bom=True)
+        except NotPermitted as error:
+            raise PermissionDenied(error.detail) from error
+        logger.info("%s exports orders: %s", actor.label, request.GET.urlencode() or "all")
+        name = f"orders-{now:%Y-%m-%d}.csv"
+        return StreamingHttpResponse(
+            pieces,
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+        )

@@ -1,0 +1,110 @@
+"""`manage.py export_orders`: orders into a file."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.db import DatabaseError
+
+from orders.management.counting import Counting
+from orders.management.selection import actor_name, beginning, end, user_id
+from orders.models.database import Document
+from orders.models.states import Status
+from orders.services.access import system
+from orders.services.export import count_orders, export_orders
+from orders.services.order_files import LINE_COLUMNS, ORDER_COLUMNS, Format
+
+EXAMPLES = f"""
+Newest first. Moments are UTC (2026-03-01T12:00:00.000Z), money is exact. A cell that a spreadsheet could take for a
+formula begins with an apostrophe. --lines and --format jsonl give files that import_orders reads.
+Columns: {" ".join(ORDER_COLUMNS)};
+with --lines also: {" ".join(LINE_COLUMNS)}. More in docs/import-export.md. Examples:
+  manage.py export_orders --out orders.csv
+  manage.py export_orders --status paid processing --from 2026-03-01 --to 2026-03-31 --lines --out march.csv
+  manage.py export_orders --format jsonl | gzip > orders.jsonl.gz
+"""
+
+
+class Command(BaseCommand):
+    help = "Write orders to a file or to stdout, as CSV or as JSON lines. Reads only." + EXAMPLES
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--format", choices=[*Format], default="csv", help="csv (the default) or jsonl")
+        parser.add_argument("--lines", action="store_true", help="CSV: a row for each line instead of each order")
+        parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, for Excel")
+        parser.add_argument("--status", nargs="+", choices=Status.values, metavar="STATUS", help="in one of these")
+        parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
+        parser.add_argument(
+            "--to", dest="before", type=end, help="created before this time, or until the end of this day"
+        )
+        parser.add_argument("--user", type=user_id, help="of this user")
+        parser.add_argument("--product", help="with a line of this product")
+        parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["lines"] and options["format"] != Format.CSV:
+            raise CommandError("--lines is for CSV; JSON lines have the lines in their orders", returncode=2)
+        query = filter_of(options)
+        try:
+            with (
+                Counting(self.stderr, "orders exported", count_orders(query)) as progress,
+                opened(options["out"], self.stdout) as file,
+            ):
+                pieces = export_orders(
+                    query,
+                    actor=system(actor_name(), via="command"),
+                    format=Format(options["format"]),
+                    by_line=options["lines"],
+                    bom=options["bom"],
+                    progress=progress,
+                )
+                for piece in pieces:
+                    file.write(piece)
+        except BrokenPipeError:
+            # Whoever read it has had enough; what is still buffered must not be tried again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+        except KeyboardInterrupt as stop:
+            raise CommandError("stopped; no file was written", returncode=130) from stop
+        except DatabaseError as error:
+            raise CommandError(f"the database does not answer: {error.__cause__ or error}") from error
+        self.stderr.write(f"{progress.count} orders exported")
+
+
+def filter_of(options: dict[str, Any]) -> Document:
+    """The orders that the arguments select."""
+    query: Document = {}
+    if options["status"]:
+        query["status"] = {"$in": options["status"]}
+    if options["user"]:
+        query["user_id"] = options["user"]
+    if options["product"]:
+        query["items.product_id"] = options["product"].lower()
+    span = {"$gte": options["since"], "$lt": options["before"]}
+    if span := {operator: bound for operator, bound in span.items() if bound}:
+        query["created_at"] = span
+    return query
+
+
+@contextmanager
+def opened(path: Path | None, stdout: OutputWrapper) -> Iterator[TextIO]:
+    """Where to write to: a file appears under its name when it is complete, and not at all otherwise."""
+    if path is None:
+        # The command's own wrapper would end each piece with a line of its own.
+        yield cast(TextIO, stdout._out)
+        stdout.flush()
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=2) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""The files in which orders leave and enter: their columns, and how a cell and a moment are written.
+
+docs/import-export.md describes them for people; a test holds both together.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+
+ADDRESS_COLUMNS = ("line1", "line2", "city", "state", "postal_code", "country")
+ORDER_COLUMNS = (
+    *("id", "number", "status", "user_id", "user_verified", "created_at", "placed_at", "paid_at", "shipped_at"),
+    *("status_since", "updated_at", "version", "lines", "units", "total_price", "stock", *ADDRESS_COLUMNS),
+)
+"""One row is one order."""
+LINE_COLUMNS = ("line", "product_id", "quantity", "price", "line_total", "line_stock")
+"""Where one row is one line, these follow its order's columns."""
+
+# https://owasp.org/www-community/attacks/CSV_Injection, the full-width signs included. Apostrophes in front are
+# escaped by one more, so that the way back is exact.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_ESCAPED = re.compile("''*[=+\\-@\t\r\n＝＋－＠]")
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def safe_cell(text: str) -> str:
+    """The text so that no spreadsheet takes it for a formula: with an apostrophe in front where it could."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """The text that :func:`safe_cell` made this of."""
+    return cell[1:] if _ESCAPED.match(cell) else cell
+
+
+def iso(moment: datetime | None) -> str:
+    """A stored moment (naive UTC) to the millisecond, e.g. `2026-03-01T12:00:00.000Z`; empty for None."""
+    return f"{moment.isoformat(timespec='milliseconds')}Z" if moment else ""
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware moment as it is stored: naive UTC, to the millisecond."""
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    return naive.replace(microsecond=naive.microsecond // 1000 * 1000)

@@ -1,0 +1,293 @@
+"""What the list's filters and its search box find."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from bson import Decimal128, ObjectId
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+from pymongo.database import Database
+
+from orders.models import criteria
+from orders.models.states import Status
+from tests.functional.admin_helpers import (
+    LIST,
+    Document,
+    client_of,
+    insert,
+    insert_each_status,
+    line,
+    page,
+    rows,
+    stored,
+    text_of,
+)
+
+MUG, TOWEL = "665f1c0a9b1e8a0012a40001", "665f1c0a9b1e8a0012a40002"
+
+
+@pytest.fixture
+def support(database: Database[Document]) -> Client:
+    return client_of("Support")
+
+
+def look(client: Client, **parameters: Any) -> list[str]:
+    return rows(client.get(LIST, parameters))
+
+
+def numbers(*orders: Document) -> list[str]:
+    return [order["number"] for order in orders]
+
+
+def chips(response: HttpResponse) -> dict[str, str]:
+    return {chip.text: chip.without for chip in response.context["cl"].chips}
+
+
+# --- filters ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_status_or_several_are_filtered_by(database: Database[Document], support: Client) -> None:
+    orders = insert_each_status(database)
+    for status, order in orders.items():
+        assert look(support, status=status) == numbers(order)
+    assert look(support, status=["shipped", "paid", "placing"]) == numbers(
+        orders["placing"], orders["paid"], orders["shipped"]
+    )
+    assert len(look(support, status=Status.values)) == len(orders)
+
+
+def test_days_are_whole_days_in_utc_with_both_ends(database: Database[Document], support: Client) -> None:
+    moments = [
+        datetime(2026, 3, 1, 23, 59, 59, 999000, UTC),
+        datetime(2026, 3, 2, tzinfo=UTC),
+        datetime(2026, 3, 3, 23, 59, 59, 999000, UTC),
+        datetime(2026, 3, 4, tzinfo=UTC),
+    ]
+    orders = [stored(number, created_at=at) for number, at in enumerate(moments)]
+    insert(database, *orders)
+    assert look(support, since="2026-03-02", until="2026-03-03") == numbers(orders[2], orders[1])
+    assert look(support, since="2026-03-02", until="2026-03-02") == numbers(orders[1])
+    assert look(support, since="2026-03-04") == numbers(orders[3])
+    assert look(support, until="2026-03-01") == numbers(orders[0])
+    assert look(support, since="", until="") == numbers(*orders[::-1])
+
+
+@pytest.mark.parametrize("few", [criteria.FEW, 1])
+def test_totals_are_filtered_with_both_ends_however_many_match(
+    database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(criteria, "FEW", few)
+    orders = [stored(n, total_price=Decimal128(total)) for n, total in enumerate(("9.99", "10.00", "20.00", "20.01"))]
+    insert(database, *orders)
+    assert look(support, least="10", most="20") == numbers(*orders[1:3])
+    assert look(support, least="10") == numbers(*orders[1:])
+    assert look(support, most="20.00") == numbers(*orders[:3])
+    assert look(support, least="0", most="0") == []
+    assert look(support, least="10", status="paid") == []
+    today = f"{timezone.now():%Y-%m-%d}"
+    assert look(support, least="10", since=today, until=today, sort="oldest") == [
+        order["number"] for order in orders[:0:-1] if f"{order['created_at']:%Y-%m-%d}" == today
+    ]
+
+
+def test_a_product_is_filtered_by_its_id(database: Database[Document], support: Client) -> None:
+    with_mug = stored(1, items=[line() | {"product_id": TOWEL}, line() | {"product_id": MUG}])
+    insert(database, with_mug, stored(2, items=[line() | {"product_id": TOWEL}]))
+    assert look(support, product=MUG) == look(support, product=MUG.upper()) == numbers(with_mug)
+    assert len(look(support, product=TOWEL)) == 2
+
+
+def test_a_users_orders_are_filtered_by_the_users_id(database: Database[Document], support: Client) -> None:
+    orders = [stored(1, user_id="17"), stored(2, user_id="17", status="paid"), stored(3, user_id="170")]
+    insert(database, *orders)
+    assert look(support, user="17") == look(support, user="0017") == numbers(*orders[:2])
+    assert look(support, user="17", status="paid") == numbers(orders[1])
+
+
+def test_the_flags_find_what_staff_must_look_at(database: Database[Document], support: Client) -> None:
+    now, unpaid, unshipped = timezone.now(), timedelta(days=3), timedelta(days=2)
+    orders = {
+        "unknown": stored(1, status="rejected", items=[line(), line("unknown", call="release")]),
+        "unverified": stored(2, status="delivered", user_verified=False),
+        "unchecked": stored(3, status="paid", user_verified=False),
+        "owed": stored(4, status="cancelled", stock_due_at=now, status_since=now - timedelta(minutes=61)),
+        "just owed": stored(5, status="cancelled", stock_due_at=now, status_since=now - timedelta(minutes=59)),
+    } | {
+        name: stored(number, status=status, created_at=now - timedelta(days=30), status_since=since)
+        for number, (name, status, since) in enumerate(
+            [
+                ("late paid", "paid", now - unshipped - timedelta(minutes=1)),
+                ("late processing", "processing", now - unshipped - timedelta(minutes=1)),
+                ("paid yesterday", "paid", now - timedelta(days=1)),
+                ("late pending", "pending", now - timedelta(days=30)),
+            ],
+            10,
+        )
+    }
+    orders["owed"]["created_at"] = orders["just owed"]["created_at"] = now - timedelta(hours=3)
+    orders["new pending"] = stored(20, created_at=now - unpaid + timedelta(minutes=1))
+    insert(database, *orders.values())
+    names = {order["number"]: name for name, order in orders.items()}
+    for flag, expected in {
+        "unknown": {"unknown"},
+        "owed": {"owed"},
+        "late": {"late paid", "late processing", "late pending"},
+        "unverified": {"unverified", "unchecked"},
+        "unchecked": {"unchecked"},
+    }.items():
+        assert {names[number] for number in look(support, flag=flag)} == expected, flag
+    found = {names[number] for number in look(support, flag=["unknown", "late"], status=["rejected", "paid"])}
+    assert found == {"unknown", "late paid"}
+
+
+def test_how_long_is_too_long_is_set(database: Database[Document], support: Client, settings: Any) -> None:
+    at = timezone.now() - timedelta(hours=2)
+    insert(database, stored(1, status="paid", created_at=at, status_since=at), stored(2, created_at=at))
+    assert look(support, flag="late") == []
+    settings.SHIP_WITHIN = settings.UNPAID_ORDER_TTL = 3600
+    assert len(look(support, flag="late")) == 2
+
+
+def test_filters_and_the_search_narrow_each_other(database: Database[Document], support: Client) -> None:
+    orders = [
+        stored(0, status="paid", user_id="7"),
+        stored(1, status="paid", user_id="8"),
+        stored(2, status="shipped", user_id="7", user_verified=False),
+    ]
+    insert(database, *orders)
+    assert look(support, q="7", status="paid") == numbers(orders[0])
+    assert look(support, q="7", flag="unverified") == numbers(orders[2])
+    assert look(support, q="7", flag="unverified", user="8") == []
+    assert look(support, q="8", status="shipped") == []
+
+
+def test_what_the_list_is_narrowed_to_is_told_and_can_be_taken_back(
+    database: Database[Document], support: Client
+) -> None:
+    insert_each_status(database)
+    response = support.get(LIST, {"status": ["paid", "shipped"], "flag": "late", "most": "9", "sort": "oldest"})
+    assert chips(response) == {
+        "Status: Paid": "?flag=late&most=9&sort=oldest&status=shipped",
+        "Status: Shipped": "?flag=late&most=9&sort=oldest&status=paid",
+        "Waiting too long": "?most=9&sort=oldest&status=paid&status=shipped",
+        "Total up to: 9": "?flag=late&sort=oldest&status=paid&status=shipped",
+    }
+    assert chips(support.get(LIST)) == {}
+    assert "No orders match" in text_of(response)
+
+
+def test_every_input_has_a_label(support: Client) -> None:
+    body = support.get(LIST).content.decode()
+    form = body[body.index('id="order-filters"') : body.index("</details>")]
+    inputs = re.findall(r"<(?:input|select)[^>]*>", form)
+    assert len(inputs) == 9 + 5 + 7
+    for tag in inputs:
+        [widget_id] = re.findall(r'id="(\w+)"', tag)
+        assert f'<label for="{widget_id}"' in form
+    assert '<label for="searchbar"' in body
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+def found(client: Client, text: str, **more: Any) -> list[str]:
+    """What a search lists; a flag that every order has keeps it from leading to the only hit."""
+    return look(client, q=text, least="0", **more)
+
+
+def test_a_number_is_found_however_it_is_spelt(database: Database[Document], support: Client) -> None:
+    insert(database, stored(1) | {"number": "10KQ-2M9D-XW3H"}, stored(2), stored(3))
+    for spelt in (
+        "10KQ-2M9D-XW3H", "10kq-2m9d-xw3h", "10KQ2M9DXW3H", "IOKQ-2M9D-XW3H", "lokq 2m9d xw3h", " 10KQ-2M9D-XW3H ",
+        "1-0-K-Q-2-M-9-D-X-W-3-H",
+    ):  # fmt: skip
+        assert found(support, spelt) == ["10KQ-2M9D-XW3H"], spelt
+
+
+def test_an_order_is_found_by_its_id(database: Database[Document], support: Client) -> None:
+    wanted = insert(database, stored(1, _id=ObjectId("abcdefabcdefabcdefabcdef")), stored(2), stored(3))
+    for spelt in ("abcdefabcdefabcdefabcdef", "ABCDEFABCDEFABCDEFABCDEF", "  abcdefabcdefabcdefabcdef "):
+        assert found(support, spelt) == numbers(wanted)
+
+
+def test_a_users_orders_are_found_by_the_users_id(database: Database[Document], support: Client) -> None:
+    users = {
+        "17": ["17", " 17 ", "0017"],
+        "665f1c0a9b1e8a0012a4beef": ["665f1c0a9b1e8a0012a4beef", "665F1C0A9B1E8A0012A4BEEF"],
+        "3f2b9c1e-8d4a-4c6b-9e2f-0a1b2c3d4e5f": [
+            "3f2b9c1e-8d4a-4c6b-9e2f-0a1b2c3d4e5f",
+            "3F2B9C1E8D4A4C6B9E2F0A1B2C3D4E5F",
+        ],
+    }
+    owners = [*users, *users, "170", "1"]
+    orders = [stored(number, user_id=owner) for number, owner in enumerate(owners)]
+    insert(database, *orders)
+    for user_id, spellings in users.items():
+        for spelt in spellings:
+            assert look(support, q=spelt) == [order["number"] for order in orders if order["user_id"] == user_id], spelt
+
+
+def test_what_an_id_may_mean_is_all_found(database: Database[Document], support: Client) -> None:
+    orders = [stored(1, _id=ObjectId(MUG)), stored(2, user_id=MUG), stored(3, items=[line() | {"product_id": MUG}])]
+    insert(database, *orders, stored(4, items=[line() | {"product_id": TOWEL}]))
+    assert look(support, q=MUG) == numbers(*orders)
+    assert found(support, TOWEL) == [stored(4)["number"]]
+
+
+def test_digits_that_are_a_number_and_a_user_find_both(database: Database[Document], support: Client) -> None:
+    orders = [stored(1) | {"number": "1234-5678-9012"}, stored(2, user_id="123456789012"), stored(3)]
+    insert(database, *orders)
+    assert look(support, q="123456789012") == numbers(*orders[:2])
+
+
+def test_a_search_for_one_order_leads_to_its_page(database: Database[Document], support: Client) -> None:
+    order = insert(database, stored(1, user_id="17"), stored(2, user_id="18"))
+    for text in (order["number"], order["number"].replace("-", ""), str(order["_id"])):
+        response = support.get(LIST, {"q": text})
+        assert (response.status_code, response.url) == (302, page(order)), text
+
+
+def test_a_search_that_may_mean_more_lists_what_it_finds(database: Database[Document], support: Client) -> None:
+    order = insert(database, stored(1, user_id="17"), stored(2, user_id="18"))
+    assert look(support, q="17") == numbers(order)  # a user, who may have more orders tomorrow
+    assert look(support, q=order["number"], status="pending") == numbers(order)
+
+
+def test_what_is_well_written_and_not_there_finds_nothing(database: Database[Document], support: Client) -> None:
+    insert(database, stored(1))
+    for text in ("0000-0000-9999", "f" * 24, "424242", "3f2b9c1e-8d4a-4c6b-9e2f-0a1b2c3d4e5f"):
+        response = support.get(LIST, {"q": text})
+        assert rows(response) == [], text
+        assert f"Nothing was found for “{text}”" in text_of(response)
+        assert "You can search for an order number" in text_of(response)
+
+
+def test_nonsense_finds_nothing_and_is_called_by_its_name(database: Database[Document], support: Client) -> None:
+    insert(database, stored(1) | {"number": "10KQ-2M9D-XW3H"}, stored(2, user_id="17"))
+    for text in (
+        "Springfield", "10KQ-2M9D", "10KQ-2M9D-XW3U", "-17", "1.5", ".*", "$ne", '{"$gt": ""}', "%", "' OR 1=1",
+        "<script>alert", "9" * 20, "ü", "\u0661\u0667", "10KQ-2M9D-XW3H extra",
+    ):  # fmt: skip
+        response = support.get(LIST, {"q": text})
+        assert rows(response) == [], text
+        assert "Search: Nothing can be found by that. Search for an order number" in text_of(response)
+        assert "<script>alert" not in response.content.decode()
+    too_long = support.get(LIST, {"q": "x" * 5000})
+    assert "Ensure this value has at most 200 characters" in text_of(too_long)
+
+
+def test_an_empty_search_shows_all(database: Database[Document], support: Client) -> None:
+    insert_each_status(database)
+    for text in ("", " ", "\t"):
+        assert len(look(support, q=text)) == len(Status)
+
+
+def test_a_search_in_vain_in_a_view_offers_all_orders(database: Database[Document], support: Client) -> None:
+    order = insert(database, stored(1, status="shipped"))
+    response = support.get(LIST, {"q": order["number"], "status": "paid"})
+    assert rows(response) == []
+    assert f'href="?{urlencode({"q": order["number"]})}">Search all orders' in response.content.decode()

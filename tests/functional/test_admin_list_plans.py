@@ -1,0 +1,206 @@
+"""Every page of the list is read off an index, and reads about as much as it shows: asserted on what mongod did."""
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson import Decimal128
+from django.test import Client
+from pymongo.database import Database
+
+from orders.admin.order_changelist import token_of
+from orders.models import criteria
+from orders.models.reads import Position
+from orders.models.states import Status
+from orders.services import waiting
+from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, rows, stored
+
+MANY = 2_600
+PER_PAGE = 50
+PRODUCTS = [f"665f1c0a9b1e8a0012a4{number:04x}" for number in range(10)]
+NOW = datetime.now(UTC).replace(microsecond=0)
+MONTH = f"since={NOW - timedelta(days=30):%Y-%m-%d}&until={NOW:%Y-%m-%d}"
+BRANCHES = 6
+"""So many reads a view may be made of: one for each kind of what needs attention."""
+
+FILTERS = {
+    "status": "status=paid",
+    "statuses": "status=paid&status=processing&status=cancelled",
+    "to ship": "status=paid&status=processing&sort=oldest",
+    "days": f"until={NOW - timedelta(days=9):%Y-%m-%d}",
+    "total": "least=20&most=40",
+    "product": f"product={PRODUCTS[3]}",
+    "user": "user=7",
+    "user and status": "user=7&status=placing&status=processing",
+    "unknown": "flag=unknown",
+    "owed": "flag=owed",
+    "late": "flag=late",
+    "unverified": "flag=unverified",
+    "unchecked": "flag=unchecked&sort=oldest",
+    "attention": "flag=unknown&flag=owed&flag=late&flag=unchecked&sort=oldest",
+}
+SEARCHES = {
+    "number": "q=000000001700",
+    "user id": "q=7",
+    "another user's id": "q=1001",
+    "nobody's id": "q=424242",
+    "number or user id": "q=123456789012",
+    "product id": f"q={PRODUCTS[3]}",
+    "nothing's id": f"q={'f' * 24}",
+}
+
+
+@pytest.fixture(scope="module")
+def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[Document]]:
+    """Orders over some weeks in all statuses, a third of them of one user, a few with each flag; the newest first."""
+    with django_db_blocker.unblock():
+        from django.db import connection
+
+        statuses = itertools.cycle(Status.values)
+        orders = [
+            stored(
+                number,
+                status=next(statuses),
+                user_id="7" if number % 3 == 0 else str(1000 + number % 50),
+                user_verified=number % 40 != 0,
+                total_price=Decimal128(f"{number % 100}.00"),
+                items=[
+                    line("unknown" if number % 250 == 0 else "reserved") | {"product_id": PRODUCTS[number % 10]},
+                ],
+                created_at=NOW - timedelta(minutes=20 * number),
+                status_since=NOW - timedelta(minutes=20 * number),
+            )
+            | ({"stock_due_at": NOW} if number % 100 == 1 else {})
+            for number in range(MANY)
+        ]
+        insert(connection.database, *orders)
+        yield orders
+        connection.database["orders"].delete_many({})
+
+
+@pytest.fixture
+def look(many: list[Document], django_db_blocker: Any) -> Iterator[Any]:
+    """Ask for a page and return it with what mongod did for it."""
+    with django_db_blocker.unblock():
+        from django.contrib.auth.models import User
+        from django.db import connection
+
+        database: Database[Document] = connection.database
+        support: Client = client_of("Support")
+
+        def ask(query: str) -> tuple[Any, list[Document]]:
+            with profiled(database) as operations:
+                response = support.get(f"{LIST}?{query}")
+            for operation in operations:
+                if operation["ns"].endswith((".auth_user", ".django_session")):
+                    assert "COLLSCAN" not in operation["planSummary"], operation
+            return response, [operation for operation in operations if operation["ns"].endswith(".orders")]
+
+        yield ask
+        User.objects.all().delete()
+        database["django_session"].delete_many({})
+
+
+def read_off_indexes(operations: list[Document], most: int) -> None:
+    assert len(operations) >= 2
+    for operation in operations:
+        told = f"{operation['planSummary']}, {operation.get('keysExamined')} keys: {operation['command']}"
+        assert operation["planSummary"].startswith(("IXSCAN", "IDHACK", "COUNT_SCAN", "EOF")), told
+        assert "COLLSCAN" not in operation["planSummary"], told
+        assert operation.get("keysExamined", 0) <= most, told
+        assert operation.get("docsExamined", 0) <= most, told
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("days", ["", MONTH])
+def test_a_filter_reads_about_what_it_shows(look: Any, name: str, days: str) -> None:
+    if days and "until" in FILTERS[name]:
+        pytest.skip("is itself about days")
+    response, operations = look(f"{FILTERS[name]}&{days}")
+    assert rows(response)
+    sparse = name in {"total", "unchecked", "attention", "late"}  # filtered within the index
+    read_off_indexes(operations, 600 if sparse else 3 * PER_PAGE)
+    if name not in {"total"}:
+        assert not any(operation.get("hasSortStage") for operation in operations), operations
+
+
+@pytest.mark.parametrize("few", [criteria.FEW, 10])
+def test_a_range_of_totals_is_sorted_or_walked_through(look: Any, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(criteria, "FEW", few)
+    response, operations = look("least=20&most=29.99")
+    assert len(rows(response)) == PER_PAGE
+    read_off_indexes(operations, 600)
+    ids = [operation for operation in operations if "find" in operation["command"]]
+    assert (ids[0].get("docsExamined"), bool(ids[0].get("hasSortStage"))) == (0, few > 10)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_reads_about_what_it_shows(look: Any, name: str) -> None:
+    response, operations = look(SEARCHES[name])
+    assert response.status_code == 302 or name not in {"number"}
+    read_off_indexes(operations, 3 * PER_PAGE)
+
+
+@pytest.mark.parametrize("way", ["after", "before"])
+@pytest.mark.parametrize("query", ["", "status=paid&status=processing", "flag=unverified", f"product={PRODUCTS[3]}"])
+def test_a_deep_page_reads_no_more_than_the_first(look: Any, many: list[Document], way: str, query: str) -> None:
+    order = many[1300]
+    token = token_of(1300, Position(order["created_at"].replace(tzinfo=None), order["_id"]))
+    response, operations = look(f"{query}&{way}={token}")
+    assert rows(response)
+    read_off_indexes(operations, 3 * PER_PAGE)
+
+
+def test_the_plain_list_reads_ids_from_the_index_and_a_page_of_orders(look: Any) -> None:
+    response, operations = look("")
+    assert len(rows(response)) == PER_PAGE
+    page_of_ids, page_of_orders, *_ = operations
+    assert (page_of_ids["keysExamined"], page_of_ids["docsExamined"]) == (PER_PAGE + 1, 0)
+    assert page_of_orders["docsExamined"] == PER_PAGE
+    assert len(operations) <= 2 + 2 + BRANCHES
+
+
+def test_the_views_are_counted_off_the_index_alone_but_for_what_is_late(look: Any) -> None:
+    _, operations = look("q=424242")
+    counted = [operation for operation in operations if operation["command"].get("limit") == 101]
+    assert len(counted) == 2 + BRANCHES
+    late = [operation for operation in counted if operation["docsExamined"]]
+    assert len(late) == 2
+    assert all(operation["docsExamined"] <= 101 for operation in late)
+    assert all(operation["keysExamined"] <= 600 for operation in counted)
+
+
+PRODUCT, STATUSES = {"product_id": PRODUCTS[3]}, {"statuses": ("paid",)}
+RARE, COMMON = {"least": Decimal(7), "most": Decimal(7)}, {"least": Decimal(1)}
+SHORT = {"since": NOW - timedelta(days=30), "before": NOW}
+
+
+@pytest.mark.parametrize(
+    ("asked", "few", "index"),
+    [
+        ({}, 1_000, "newest"),
+        (STATUSES, 1_000, "status_newest"),
+        (RARE, 1_000, "total_newest"),
+        (COMMON, 1_000, "newest_status_total"),
+        (RARE | SHORT, 1_000, "newest_status_total"),
+        (STATUSES | COMMON, 1_000, "status_newest"),
+        (STATUSES | RARE, 1_000, "total_newest"),
+        (STATUSES | COMMON, 100, "newest_status_total"),
+        (PRODUCT | RARE, 1_000, "total_newest"),
+        (PRODUCT | COMMON, 1_000, "product_newest"),
+        (PRODUCT | COMMON, 100, "product_newest"),
+        (PRODUCT | STATUSES | COMMON | SHORT, 1_000, "product_newest"),
+        (STATUSES | SHORT, 1_000, "status_newest"),
+        (PRODUCT | STATUSES | {"user_id": "7"}, 1_000, "user_status_newest"),
+        ({"user_id": "7"}, 1_000, "user_newest"),
+    ],
+)
+def test_of_several_filters_the_one_with_the_fewest_orders_leads(
+    look: Any, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], few: int, index: str
+) -> None:
+    monkeypatch.setattr(criteria, "FEW", few)
+    [branch] = criteria.Criteria(**asked).branches(waiting.limits(NOW))
+    assert branch.index == index

@@ -1,0 +1,361 @@
+"""`manage.py export_orders`, and the service that the backoffice streams its lists by."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Decimal128
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError
+from pymongo.database import Database
+from pymongo.errors import AutoReconnect, OperationFailure
+
+from orders.management import counting
+from orders.models import walk
+from orders.models.parts import Address, Item, Stock
+from orders.models.states import Status
+from orders.models.writes import orders
+from orders.services.access import Actor, Kind, NotPermitted, system
+from orders.services.export import count_orders, export_orders
+from orders.services.order_files import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
+from orders_project.children import ROOT
+from tests.factories import OrderFactory
+
+Document = dict[str, Any]
+OPERATOR = system("operator", via="command")
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DANGEROUS = ('=HYPERLINK("http://evil")', "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "'=1", "''@x")
+
+
+@pytest.fixture(autouse=True)
+def emptied(database: Database[Document]) -> None:
+    """Each test has the database to itself."""
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = io.StringIO(newline=""), io.StringIO()
+    call_command("export_orders", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def exported(*arguments: str) -> list[str]:
+    return [row["number"] for row in rows(run(*arguments)[0])]
+
+
+# --- what is in a file ------------------------------------------------------------------------------------------
+
+
+def test_one_row_is_one_order_newest_first() -> None:
+    first = OrderFactory(user_id="7", status="pending", lines=2, created_at=START, user_verified=False)
+    second = OrderFactory(status="shipped", created_at=START + timedelta(milliseconds=1), shipped_at=START)
+    text, err = run()
+    assert err == "2 orders exported\n"
+    assert text.splitlines()[0].split(",") == list(ORDER_COLUMNS)
+    newest, oldest = rows(text)
+    assert newest["id"] == str(second.pk)
+    assert newest["shipped_at"] == "2026-03-01T12:00:00.000Z"
+    assert oldest == {
+        "id": str(first.pk),
+        "number": first.number,
+        "status": "pending",
+        "user_id": "7",
+        "user_verified": "false",
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "placed_at": "2026-03-01T12:00:00.000Z",
+        "paid_at": "",
+        "shipped_at": "",
+        "status_since": "2026-03-01T12:00:00.000Z",
+        "updated_at": "2026-03-01T12:00:00.000Z",
+        "version": "1",
+        "lines": "2",
+        "units": "4",
+        "total_price": "59.60",
+        "stock": "reserved",
+        "line1": "1 Long Street",
+        "line2": "",
+        "city": "Springfield",
+        "state": "",
+        "postal_code": "12345",
+        "country": "Freedonia",
+    }
+
+
+def test_one_row_is_one_line_where_that_is_asked_for() -> None:
+    order = OrderFactory(lines=2)
+    OrderFactory(status="delivered")
+    text, _ = run("--lines")
+    assert text.splitlines()[0].split(",") == [*ORDER_COLUMNS, *LINE_COLUMNS]
+    assert [row["line_stock"] for row in rows(text)] == ["used", "reserved", "reserved"]
+    first, second = rows(text)[1:]
+    assert {first["id"], second["id"]} == {str(order.pk)}
+    assert {name: second[name] for name in LINE_COLUMNS} == {
+        "line": "2",
+        "product_id": order.items[1].product_id,
+        "quantity": "2",
+        "price": "14.90",
+        "line_total": "29.80",
+        "line_stock": "reserved",
+    }
+
+
+def test_a_json_line_is_the_whole_order() -> None:
+    stock = Stock(state="released", attempts=1, discrepancy=2)
+    item = Item(product_id="665f1c0a9b1e8a0012a40001", quantity=3, price=Decimal("0.10"), stock=stock)
+    order = OrderFactory(status="cancelled", items=[item], created_at=START)
+    text, _ = run("--format", "jsonl")
+    (found,) = map(json.loads, text.splitlines())
+    assert found["id"] == str(order.pk)
+    assert found["total_price"] == "0.30"
+    assert found["items"] == [
+        {"product_id": item.product_id, "quantity": 3, "price": "0.10", "stock": "released", "discrepancy": 2}
+    ]
+    assert found["shipping_address"]["city"] == "Springfield"
+    assert [entry["to"] for entry in found["history"]] == ["placing", "pending", "cancelled"]
+    assert found["history"][0]["at"] == "2026-03-01T12:00:00.000Z"
+    assert "paid_at" not in found
+    assert "discrepancy" not in json.loads(run("--format", "jsonl", "--status", "cancelled")[0])
+
+
+def test_money_has_all_its_digits() -> None:
+    order = OrderFactory()
+    for amount, shown in (
+        ("0.00", "0.00"),
+        ("1E+3", "1000"),
+        ("20.305", "20.305"),
+        ("99999999999.99", "99999999999.99"),
+    ):
+        orders().update_one({"_id": order.pk}, {"$set": {"total_price": Decimal128(amount)}})
+        assert rows(run()[0])[0]["total_price"] == shown
+        assert json.loads(run("--format", "jsonl")[0])["total_price"] == shown
+    orders().update_one({"_id": order.pk}, {"$set": {"items.0.price": Decimal128("0.125")}})
+    assert rows(run("--lines")[0])[0]["line_total"] == "0.250"
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_no_cell_can_be_taken_for_a_formula(text: str) -> None:
+    address = Address(line1=text, city=text, postal_code=text, country=text)
+    OrderFactory(user_id=text, number=text[:14], shipping_address=address)
+    (row,) = rows(run("--lines")[0])
+    assert row["line1"] == row["city"] == row["user_id"] == f"'{text}"
+    assert plain_cell(row["line1"]) == text
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in row.values())
+
+
+@pytest.mark.parametrize("text", ["", "Łódź, 1", "'s-Hertogenbosch", "a=b", '"quoted"', "two\nlines", "12"])
+def test_a_harmless_cell_is_left_as_it_is(text: str) -> None:
+    assert safe_cell(text) == plain_cell(text) == text
+    order = OrderFactory(shipping_address=Address(line1=text, city="x", postal_code="x", country="x"))
+    assert rows(run()[0])[0]["line1"] == order.shipping_address.line1
+
+
+def test_excel_is_told_that_it_is_utf_8_where_that_is_asked_for(tmp_path: Path) -> None:
+    OrderFactory()
+    call_command("export_orders", "--bom", "--out", str(tmp_path / "a.csv"), stderr=io.StringIO())
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfid,number")
+
+
+# --- which orders -----------------------------------------------------------------------------------------------
+
+
+def test_the_arguments_select() -> None:
+    made = {
+        status: OrderFactory(status=status, user_id=str(day), created_at=START + timedelta(days=day)).number
+        for day, status in enumerate(Status.values)
+    }
+    names = list(made)
+    assert exported() == list(reversed(made.values()))
+    assert exported("--status", "paid", "rejected") == [made["rejected"], made["paid"]]
+    assert exported("--user", "3") == [made[names[3]]]
+    assert exported("--from", "2026-03-08") == [made[names[8]], made[names[7]]]
+    assert exported("--from", "2026-03-02T12:00:00Z", "--to", "2026-03-03T14:00:00+02:00") == [made[names[1]]]
+    assert exported("--product", "665F1C0A9B1E8A0012A40001", "--to", "2026-03-01") == [made[names[0]]]
+    assert exported("--product", "nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--status", "lost"], "invalid choice: 'lost'"),
+        (["--from", "yesterday"], "'yesterday' is not a date"),
+        (["--to", "2026-02-30"], "is not a date"),
+        (["--from", "0001-01-01T00:00:00+10:00"], "is not a date"),
+        (["--to", "9999-12-31"], "too late a date"),
+        (["--user", "x"], "'x' is no user id"),
+        (["--format", "xml"], "invalid choice: 'xml'"),
+        (["--format", "jsonl", "--lines"], "--lines is for CSV"),
+        (["--out", "/nowhere/orders.csv"], "/nowhere/orders.csv cannot be written: No such file or directory"),
+    ],
+)
+def test_what_it_does_not_understand_it_refuses(arguments: list[str], complaint: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(complaint)) as refused:
+        run(*arguments)
+    assert refused.value.returncode in (1, 2)  # argparse's own is 2 on a command line
+
+
+# --- streaming --------------------------------------------------------------------------------------------------
+
+
+def test_batches_meet_without_gaps_and_doubles_even_within_one_millisecond() -> None:
+    made = {OrderFactory(created_at=START).pk for _ in range(7)}
+    made |= {OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(5)}
+    for size in (1, 2, 3, 5, 12, 13):
+        found = [order["_id"] for batch in walk.batches({}, size=size) for order in batch]
+        assert len(found) == 12
+        assert set(found) == made
+    assert list(walk.batches({"$or": [{"status": "paid"}]}, size=2)) == []
+
+
+def test_an_order_that_is_placed_or_changed_meanwhile_disturbs_nothing() -> None:
+    made = [OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(6)]
+    found = []
+    for batch in walk.batches({}, {"created_at": 1}, size=2):
+        OrderFactory(created_at=START + timedelta(hours=1))
+        orders().update_one({"_id": made[0]}, {"$set": {"status": "paid"}})
+        found += [order["_id"] for order in batch]
+    assert found == made[::-1]
+
+
+def test_each_batch_is_read_by_the_index(database: Database[Document]) -> None:
+    for second in range(40):
+        OrderFactory(created_at=START + timedelta(seconds=second), status="paid" if second % 2 else "pending")
+    database.command("profile", 2)
+    try:
+        list(walk.batches({}, size=10))
+        list(walk.batches({"status": "paid"}, size=10, hint="status_newest"))
+    finally:
+        database.command("profile", 0)
+    found = list(database["system.profile"].find({"op": "query", "ns": f"{database.name}.orders"}))
+    database.drop_collection("system.profile")
+    assert len(found) == 8
+    for plan in found:
+        assert "IXSCAN" in plan["planSummary"]
+        assert not plan.get("hasSortStage")
+        assert plan["docsExamined"] <= 11
+
+
+def test_memory_holds_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        OrderFactory()
+    told: list[int] = []
+    pieces = export_orders({}, actor=OPERATOR, progress=told.append)
+    assert next(pieces).startswith("id,")
+    assert told == []
+    assert next(pieces).count("\n") == 5
+    assert list(pieces) == []
+    assert told == [5]
+
+
+def test_who_may_not_export_gets_nothing() -> None:
+    with pytest.raises(NotPermitted, match="You may not export orders"):
+        export_orders({}, actor=Actor(Kind.STAFF, "support", "admin"))
+    allowed = Actor(Kind.STAFF, "finance", "admin", frozenset({"orders.export_orders"}))
+    assert len(list(export_orders({}, actor=allowed, format=Format.JSONL))) == 0
+
+
+def test_counting_is_given_up_when_it_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    OrderFactory()
+    assert count_orders({}) == count_orders({"status": "pending"}) == 1
+    assert count_orders({"status": "pending"}, hint="status_newest") == 1
+    monkeypatch.setattr(walk, "COUNT_TIMEOUT", 0.000_001)
+    assert count_orders({"status": "pending"}) is None
+    monkeypatch.setattr(walk, "COUNT_TIMEOUT", 5)
+    with pytest.raises(DatabaseError) as failed:
+        count_orders({"$nonsense": 1})
+    assert isinstance(failed.value.__cause__, OperationFailure)
+
+
+# --- files and terminals ----------------------------------------------------------------------------------------
+
+
+def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
+    OrderFactory()
+    out = tmp_path / "orders.csv"
+    out.write_text("the last one")
+    assert run("--out", str(out)) == ("", "1 orders exported\n")
+    assert out.read_text().startswith("id,number")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("failure", [DatabaseError("no primary"), KeyboardInterrupt()])
+def test_a_file_that_cannot_be_completed_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    OrderFactory()
+    out = tmp_path / "orders.csv"
+    out.write_text("the last one")
+
+    def fail(*_: Any) -> list[Document]:
+        raise failure
+
+    monkeypatch.setattr(walk, "_batch", fail)
+    with pytest.raises(CommandError, match=r"no primary|stopped"):
+        run("--out", str(out))
+    assert out.read_text() == "the last one"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_batch_that_fails_is_a_database_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise AutoReconnect("no primary")
+
+    monkeypatch.setattr(walk, "orders", fail)
+    with pytest.raises(DatabaseError):
+        list(walk.batches({}))
+
+
+def test_it_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "REPORT_EVERY", 0)
+    OrderFactory()
+    assert re.fullmatch(r"1 of 1 orders exported, \d+ a second\n1 orders exported\n", run()[1])
+    monkeypatch.setattr(walk, "COUNT_TIMEOUT", 0.000_001)
+    assert re.match(r"1 orders exported, \d+ a second\n", run("--status", "pending")[1])
+
+
+def manage(database: Database[Document], mongo_uri: str) -> dict[str, Any]:
+    env = os.environ | {"MONGODB_URI": mongo_uri, "MONGODB_DB": database.name}
+    env["DJANGO_SETTINGS_MODULE"] = "orders_project.settings.test"
+    return {"args": [sys.executable, "manage.py", "export_orders"], "cwd": ROOT, "env": env}
+
+
+def test_a_terminal_has_a_bar(database: Database[Document], mongo_uri: str) -> None:
+    OrderFactory()
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    done = subprocess.run(**manage(database, mongo_uri), stdout=subprocess.PIPE, stderr=theirs, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == 2
+    assert "100%" in shown
+    assert "1/1" in shown
+
+
+def test_a_reader_who_leaves_early_is_no_error(database: Database[Document], mongo_uri: str) -> None:
+    document = OrderFactory(lines=50)
+    raw = orders().find_one({"_id": document.pk}) or {}
+    orders().insert_many([{**raw, "_id": number, "created_at": START} for number in range(300)])
+    ask = manage(database, mongo_uri)
+    ask["args"] += ["--lines"]
+    with subprocess.Popen(**ask, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith(b"id,")
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
