@@ -19,7 +19,7 @@ from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from orders.models.bulk import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
 from orders.models.database import Document, collection
@@ -28,12 +28,16 @@ from orders.models.selection import Key
 from orders.models.writes import literal, milliseconds
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)
+DUPLICATE = 11000
 MOST_BATCHES = 9_999_999
 """So that the mark of a batch, `<run>:<n>`, fits into a write id."""
 LAPSED: Document = {"$expr": {"$lt": ["$attempt.until", "$$NOW"]}}
 """Of a claim or a lease; also true where there is none."""
 PAUSE_IS_OVER: Document = {"paused_until": {"$type": "date"}, "$expr": {"$lt": ["$paused_until", "$$NOW"]}}
 """Of a pause that ends by itself."""
+_BEGUN: Document = {"$cond": ["$started_at", BulkState.RUNNING.value, BulkState.QUEUED.value]}
+GO_BACK: Document = {"state": {"$cond": ["$selected", _BEGUN, BulkState.SELECTING.value]}}
+"""Back to what a run was at when it was paused."""
 
 
 def runs() -> Collection[Document]:
@@ -78,13 +82,6 @@ class Tally:
 
 
 @wrap_database_errors
-def insert_run(document: Document) -> ObjectId:
-    """Insert a run. :returns: its id."""
-    inserted: ObjectId = runs().insert_one(document).inserted_id
-    return inserted
-
-
-@wrap_database_errors
 def change_run(
     run_id: ObjectId,
     states: Sequence[str],
@@ -123,24 +120,39 @@ def runs_for_workers() -> list[ObjectId]:
 @wrap_database_errors
 def go_on(run_id: ObjectId) -> bool:
     """Let a paused run go on whose time has come, by mongod's clock. :returns: whether it is so."""
-    back = {"$cond": ["$selected", BulkState.RUNNING.value, BulkState.SELECTING.value]}
-    return change_run(run_id, [BulkState.PAUSED], {"paused_until": None}, computed={"state": back}, guard=PAUSE_IS_OVER)
+    return change_run(run_id, [BulkState.PAUSED], {"paused_until": None}, computed=GO_BACK, guard=PAUSE_IS_OVER)
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class NewBatch:
+    """Orders to be written as one batch, and where the selection goes on after it."""
+
+    keys: Sequence[Key]
+    last: Position | None = None
+
+    def document(self, run_id: ObjectId, n: int) -> Document:
+        document: Document = {"_id": {"run": run_id, "n": n}, "run": run_id, "n": n, "state": BatchState.WAITING.value}
+        document |= {"ids": list(self.keys), "size": len(self.keys)}
+        if self.last:
+            document["last"] = {"created_at": self.last.created_at, "id": self.last.id}
+        return document
+
+
 @wrap_database_errors
-def add_batch(run_id: ObjectId, n: int, keys: Sequence[Key], last: Position | None = None) -> bool:
-    """Add a run's batch number `n`. :returns: False where somebody else has."""
-    document: Document = {"_id": {"run": run_id, "n": n}, "run": run_id, "n": n, "state": BatchState.WAITING.value}
-    document |= {"ids": list(keys), "size": len(keys)}
-    if last:
-        document["last"] = {"created_at": last.created_at, "id": last.id}
+def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
+    """Add batches to a run, the first with number `n`, each only after the one before it.
+
+    :returns: False where somebody else has added one of them; the rest is not added.
+    """
     try:
-        batches().insert_one(document)
-    except DuplicateKeyError:
-        return False
+        batches().insert_many([batch.document(run_id, n + place) for place, batch in enumerate(made)])
+    except BulkWriteError as error:
+        if any(failed["code"] == DUPLICATE for failed in error.details["writeErrors"]):
+            return False
+        raise OperationFailure(str(error), error.code, error.details) from error  # which is told as a DatabaseError
     return True
 
 

@@ -43,14 +43,19 @@ def order(number: int) -> Document:
 
 
 def fill(count: int) -> None:
-    """Leave just so many paid orders in the database."""
+    """Leave just so many paid orders in the database; the indexes are made afterwards, which is faster."""
     from orders.models import bulk_store
     from orders.models.writes import orders
 
-    orders().delete_many({})
     bulk_store.batches().delete_many({})
+    orders().delete_many({})
+    indexes = {name: kept for name, kept in orders().index_information().items() if name != "_id_"}
+    orders().drop_indexes()
     for begin in range(0, count, BATCH):
-        orders().insert_many(order(number) for number in range(begin, min(count, begin + BATCH)))
+        orders().insert_many((order(number) for number in range(begin, min(count, begin + BATCH))), ordered=False)
+    for name, kept in indexes.items():
+        partial = {"partialFilterExpression"} & set(kept)
+        orders().create_index(kept["key"], name=name, **{option: kept[option] for option in partial})
 
 
 def bare(count: int) -> float:

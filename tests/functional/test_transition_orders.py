@@ -17,12 +17,14 @@ import pytest
 from bson import ObjectId
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.management import progress
 from orders.models import BulkRun
 from orders.models.writes import orders
 from orders.services import bulk
+from tests.functional.helpers import dead_url
 from tests.integration.builders import A, B, answer_lost, place, read, shelve, small_sandbox  # noqa: F401
 from tests.integration.bulk_helpers import entries, sound, stored
 
@@ -303,6 +305,22 @@ def test_without_a_terminal_it_says_how_far_it_is_line_by_line(monkeypatch: pyte
     stored("pending", 1)
     _, out, _ = run("start_processing", "--all", "--yes", "--batch-size", "2")
     assert "done: 4 of 4 orders, 1 refused\n" in out
+
+
+def test_it_says_that_a_run_pauses_and_why(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(progress, "REPORT_EVERY", 0.0)
+    shelve(sandbox, available=60)
+    placed = place((A, 2)).order["_id"]
+    up, settings.INVENTORY_SERVICE_URL = settings.INVENTORY_SERVICE_URL, dead_url()
+    back = threading.Timer(1.0, lambda: setattr(settings, "INVENTORY_SERVICE_URL", up))
+    back.start()
+    code, out, _ = run("cancel", "--status", "pending", "--yes")
+    back.join()
+    assert code == 0
+    assert "paused: 0 of 1 orders, inventory does not answer" in out
+    assert statuses([placed]) == {"cancelled"}
 
 
 def test_on_a_terminal_it_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

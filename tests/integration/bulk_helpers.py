@@ -33,7 +33,7 @@ def started(transition: str, *, reason: str = "", actor: access.Actor = STAFF, *
     )
 
 
-def carried(transition: str, *, jobs: int = 1, **options: Any) -> BulkRun:
+def carried(transition: str, *, jobs: int | None = None, **options: Any) -> BulkRun:
     """Start a run and carry it on until it is over."""
     return bulk.carry_on(started(transition, **options).pk, jobs=jobs)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from django.db import DatabaseError
+from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.deadline import Deadline
@@ -17,16 +18,23 @@ from orders.models.writes import orders
 from orders.services import access, bulk
 from orders.services.bulk import carrying, planning, runs, selecting
 from orders.services.bulk.carrying import CUT_OFF
-from tests.integration.builders import FUTURE, PAST, act, answer_lost, now, read
+from tests.integration.builders import FUTURE, PAST, Document, act, answer_lost, now, read
 from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
 
 pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(autouse=True)
+def several_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few orders be more than are taken down at once."""
+    monkeypatch.setattr(selecting, "TAKEN_AT_ONCE", 4)
 
 
 def test_a_run_changes_every_order_that_it_selects_and_no_other() -> None:
     paid, pending = stored("paid", 25), stored("pending", 3)
     run = carried("start_processing", statuses=("paid",), batch_size=10, reason="the warehouse opens")
     assert (run.state, run.total, figures(run)) == ("done", 25, (25, 0, 0, 0))
+    assert (str(run), run.actor, run.finished) == ("start_processing of 25 orders, done", "system:jane", 25)
     for order_id in paid:
         order = read(order_id)
         assert order["status"] == "processing"
@@ -99,7 +107,7 @@ def test_a_run_that_somebody_paused_waits_until_it_is_resumed() -> None:
     assert bulk.carry_on(run.pk).state == "paused"
     assert {read(order_id)["status"] for order_id in ids} == {"paid"}
     resumed = bulk.resume_run(run_id=run.pk, actor=STAFF)
-    assert (resumed.state, resumed.for_worker) == ("running", True)
+    assert (resumed.state, resumed.for_worker) == ("queued", True)
     assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
 
 
@@ -162,7 +170,7 @@ def test_a_run_cut_off_while_its_orders_were_taken_down_fails_and_changes_nothin
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ids = stored("paid", 4)
-    answer_lost(monkeypatch, "insert_one", skip=1)
+    answer_lost(monkeypatch, "insert_many")
     with pytest.raises(DatabaseError):
         started("start_processing", keys=ids, batch_size=2)
     (run,) = BulkRun.objects.all()
@@ -204,7 +212,7 @@ def test_an_answer_that_is_lost_costs_a_pause_and_nothing_else(
 
 
 @pytest.mark.parametrize("skip", range(3))
-@pytest.mark.parametrize("method", ["insert_one", "find", "update_one"])
+@pytest.mark.parametrize("method", ["insert_many", "find", "update_one"])
 def test_looking_for_the_orders_goes_on_where_it_was_cut_off(
     monkeypatch: pytest.MonkeyPatch, method: str, skip: int
 ) -> None:
@@ -216,17 +224,38 @@ def test_looking_for_the_orders_goes_on_where_it_was_cut_off(
     assert {order["status"] for order in sound()[:5]} == {"processing"}
 
 
+def test_batches_that_mongod_refuses_are_an_outage_and_no_fault_of_the_run(
+    database: Database[Document],
+) -> None:
+    stored("paid", 4)
+    run = started("start_processing", statuses=("paid",), batch_size=2)
+    database.command("collMod", "bulk_batches", validator={"n": {"$lt": 1}})
+    seen: list[str] = []
+
+    def mend(run: BulkRun) -> None:
+        if run.state == "paused":
+            seen.append(run.last_error)
+            database.command("collMod", "bulk_batches", validator={})
+
+    try:
+        run = bulk.carry_on(run.pk, progress=mend)
+    finally:
+        database.command("collMod", "bulk_batches", validator={})
+    assert "Document failed validation" in seen[0]
+    assert (run.state, figures(run)) == ("done", (4, 0, 0, 0))
+
+
 def test_orders_of_one_moment_are_neither_missed_nor_doubled() -> None:
     moment = datetime(2026, 3, 1, tzinfo=UTC)
-    stored("paid", 7, created_at=moment)
+    stored("paid", 11, created_at=moment)
     run = carried("start_processing", statuses=("paid",), batch_size=2)
-    assert (run.total, figures(run)) == (7, (7, 0, 0, 0))
+    assert (run.total, figures(run)) == (11, (11, 0, 0, 0))
 
 
 def test_of_two_who_look_for_the_orders_one_leaves_it_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     stored("paid", 6)
     run = started("start_processing", statuses=("paid",), batch_size=2)
-    real, other = selecting.store.add_batch, []
+    real, other = selecting.store.add_batches, []
 
     def while_the_lease_lapses(run_id: ObjectId, n: int, *given: Any) -> bool:
         if not other:
@@ -235,7 +264,7 @@ def test_of_two_who_look_for_the_orders_one_leaves_it_to_the_other(monkeypatch: 
             other.append(bulk.carry_on(run_id))
         return real(run_id, n, *given)
 
-    monkeypatch.setattr(selecting.store, "add_batch", while_the_lease_lapses)
+    monkeypatch.setattr(selecting.store, "add_batches", while_the_lease_lapses)
     run = bulk.carry_on(run.pk)
     assert (run.state, run.total, figures(run)) == ("done", 6, (6, 0, 0, 0))
 
@@ -255,9 +284,9 @@ def test_who_finds_the_orders_being_looked_for_waits(monkeypatch: pytest.MonkeyP
 def test_told_to_stop_it_leaves_off_looking_and_goes_on_later() -> None:
     stored("paid", 6)
     run = started("start_processing", statuses=("paid",), batch_size=2)
-    stops = iter([False, False])
+    stops = iter([False])
     assert bulk.carry_on(run.pk, stopping=lambda: next(stops, True)).state == "selecting"
-    assert bulk_store.batches().count_documents({}) < 3
+    assert bulk_store.batches().count_documents({}) == 2
     assert figures(bulk.carry_on(run.pk)) == (6, 0, 0, 0)
 
 

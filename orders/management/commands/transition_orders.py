@@ -27,6 +27,7 @@ from orders.services.acts import Act
 from orders.services.errors import OrderError
 
 USAGE = 2
+MOST_JOBS = 32
 SHOWN = 10
 """Problems that are printed; a report has all of them."""
 CRITERIA = ("status", "older_than", "since", "before", "user", "product", "id", "ids_from")
@@ -131,7 +132,7 @@ class Command(BaseCommand):
 
     def _carry_on(self, run: BulkRun, actor: Actor, jobs: int | None) -> BulkRun:
         self._listen()
-        jobs = min(jobs or (1 if bulk.is_together(run.transition) else 4), 32)
+        jobs = min(jobs, MOST_JOBS) if jobs else None
         with Progress(self.stdout, sys.stderr) as progress:
             run = bulk.carry_on(run.pk, jobs=jobs, stopping=self._stop.is_set, progress=progress.show)
         if self._stop.is_set() and not run.is_over:

@@ -2,6 +2,7 @@
 transition has been changed by it, once, however often the batch is carried out."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
 from orders.models import bulk_reads
-from orders.models.bulk import BulkRun, OrderOutcome
+from orders.models import bulk_store as store
+from orders.models.bulk import BulkRun, BulkState, OrderOutcome
 from orders.models.bulk_store import Batch, Other
 from orders.models.database import Document
 from orders.models.machine import edges_named, guard_of, moments, permission_of, stock_effect
@@ -217,3 +219,19 @@ def _others(job: Job, keys: Sequence[Key], faults: dict[Key, str]) -> Iterator[O
             yield Other(index, OrderOutcome.ALREADY, "")
         else:
             yield Other(index, OrderOutcome.REFUSED, refusal(job.transition, status))
+
+
+class Watch:
+    """Keeps a batch that takes long, and notices when the run is not to go on, or somebody else has the batch."""
+
+    def __init__(self, batch: Batch, every: float) -> None:
+        self._batch, self._every, self._looked = batch, every, time.monotonic()
+
+    def going_on(self) -> bool:
+        """:raises Outage:"""
+        if time.monotonic() - self._looked < self._every:
+            return True
+        self._looked = time.monotonic()
+        with told_of_outages():
+            running = store.state_of(self._batch.run_id) == BulkState.RUNNING
+            return running and store.keep_batch(self._batch, settings.STOCK_LEASE)

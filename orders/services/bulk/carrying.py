@@ -21,12 +21,12 @@ from integrations.deadline import Deadline
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.bulk_store import Batch, Other
-from orders.models.database import Document
 from orders.models.writes import milliseconds, new_id
 from orders.services.bulk.batches import (
     Job,
     Outage,
     Streak,
+    Watch,
     carry_out_one_by_one,
     carry_out_together,
     job_of,
@@ -34,11 +34,13 @@ from orders.services.bulk.batches import (
     told_of_outages,
 )
 from orders.services.bulk.runs import get_run, is_together
-from orders.services.bulk.selecting import look_for
+from orders.services.bulk.selecting import select
 from orders.services.stock import backoff
 
 logger = logging.getLogger(__name__)
 
+RELEASING_JOBS = 4
+"""Threads that release: each of them waits for inventory most of the time."""
 LOOK_EVERY = 0.5
 """Seconds between looks at how far a run is, and whether it is still to go on."""
 CUT_OFF = "It was cut off while its orders were taken down. No order was changed. Start it anew."
@@ -48,14 +50,14 @@ LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 def carry_on(
     run_id: ObjectId,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     until: Deadline | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[BulkRun], None] = lambda _: None,
 ) -> BulkRun:
     """Carry a run on until it is over, paused by a person, or the caller's time is up.
 
-    :param jobs: threads.
+    :param jobs: threads; by default RELEASING_JOBS where stock is released, otherwise 1.
     :param until: when to leave the rest for another time; then no pause is waited for either.
     :param stopping: asked between batches, and between orders whose stock is released, whether to leave off.
     :param progress: told about twice a second how far it is, by any thread, by one at a time.
@@ -66,7 +68,7 @@ def carry_on(
     return _Carrier(run_id, jobs, until, stopping, progress).carry_on()
 
 
-def carry_on_any(*, seconds: float, jobs: int = 4, stopping: Callable[[], bool] = lambda: False) -> bool:
+def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry on what runs are left to the workers, for about so long. One bad run never stops the others.
 
     :returns: whether anything was done: then there may be more.
@@ -77,7 +79,7 @@ def carry_on_any(*, seconds: float, jobs: int = 4, stopping: Callable[[], bool] 
     for run_id in waiting:
         if stopping() or overall.remaining() <= 0:
             break
-        carrier = _Carrier(run_id, jobs, overall.sooner(max(0.2, seconds / len(waiting))), stopping, lambda _: None)
+        carrier = _Carrier(run_id, None, overall.sooner(max(0.2, seconds / len(waiting))), stopping, lambda _: None)
         try:
             carrier.carry_on()
         except Exception:
@@ -92,7 +94,7 @@ class _Carrier:
     def __init__(
         self,
         run_id: ObjectId,
-        jobs: int,
+        jobs: int | None,
         until: Deadline | None,
         stopping: Callable[[], bool],
         progress: Callable[[BulkRun], None],
@@ -140,21 +142,14 @@ class _Carrier:
         if "orders" in run.selection:
             self._fail(CUT_OFF)
             return True
-        attempt = new_id()
-        if not store.change_run(self.run_id, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=store.LAPSED):
-            return self._wait(LOOK_EVERY)
-        mine = {"attempt.id": attempt}
 
         def going_on() -> bool:
             self._look()
-            kept = store.change_run(self.run_id, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
-            return kept and not self._halted()
+            return not self._halted()
 
-        fields: Document = {"attempt": None}
-        if look_for(run, going_on=going_on):
-            fields |= {"state": BulkState.QUEUED.value, "selected": True}
+        if not select(run, going_on=going_on):
+            return self._wait(LOOK_EVERY)
         self.worked = True
-        store.change_run(self.run_id, [BulkState.SELECTING], fields, guard=mine)
         return True
 
     def _begin(self, _run: BulkRun) -> bool:
@@ -166,20 +161,21 @@ class _Carrier:
     def _run(self, run: BulkRun) -> bool:
         self._outage, self._streak.in_vain = None, run.in_vain
         job = job_of(run)
-        if self.jobs == 1:
-            done = self._work(job, run)
+        jobs = self.jobs or (1 if is_together(run.transition) else RELEASING_JOBS)
+        if jobs == 1:
+            done = self._work(job)
         else:
-            with ThreadPoolExecutor(self.jobs, thread_name_prefix="bulk") as threads:
-                working = [threads.submit(self._work, job, run) for _ in range(self.jobs)]
+            with ThreadPoolExecutor(jobs, thread_name_prefix="bulk") as threads:
+                working = [threads.submit(self._work, job) for _ in range(jobs)]
             done = sum(work.result() for work in working)
         if self._streak.in_vain != run.in_vain:
             store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})
-        if self._outage:
-            raise self._outage
         if done:
             self.worked, self._faults = True, 0
             if run.pauses:
                 store.change_run(self.run_id, LIVE, {"pauses": 0, "last_error": ""})
+        if self._outage:
+            raise self._outage
         return self._finish() or self._halted() or bool(done) or self._wait(LOOK_EVERY)
 
     def _finish(self) -> bool:
@@ -196,7 +192,7 @@ class _Carrier:
 
     # --- batches -----------------------------------------------------------------------------------------------------
 
-    def _work(self, job: Job, run: BulkRun) -> int:
+    def _work(self, job: Job) -> int:
         """Carry batches out until there is none, or no reason to go on. :returns: how many."""
         done = 0
         try:
@@ -212,20 +208,24 @@ class _Carrier:
         return done
 
     def _carry_out(self, job: Job, batch: Batch) -> bool:
+        """Carry a batch out; what is left undone of it is given back. :returns: whether it is done."""
+        finished = False
         try:
-            others: list[Other] | None
-            if is_together(job.transition):
-                others = carry_out_together(job, batch)
-            else:
-                watch = _Watch(batch)
-                others = carry_out_one_by_one(
-                    job, batch, going_on=lambda: self._going_on() and watch.going_on(), streak=self._streak
-                )
-            return others is not None and store.finish_batch(batch, others)
+            others = self._outcomes(job, batch)
+            finished = others is not None and store.finish_batch(batch, others)
         finally:
-            # Of a batch that is done, this changes nothing.
-            with suppress(DatabaseError):
-                store.give_back(batch)
+            if not finished:
+                with suppress(DatabaseError):
+                    store.give_back(batch)
+        return finished
+
+    def _outcomes(self, job: Job, batch: Batch) -> list[Other] | None:
+        if is_together(job.transition):
+            return carry_out_together(job, batch)
+        watch = Watch(batch, LOOK_EVERY)
+        return carry_out_one_by_one(
+            job, batch, going_on=lambda: self._going_on() and watch.going_on(), streak=self._streak
+        )
 
     def _going_on(self) -> bool:
         return self._outage is None and not self._halted()
@@ -271,22 +271,3 @@ class _Carrier:
         while not self.stopping() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
         return True
-
-
-class _Watch:
-    """Keeps a batch that takes long, and notices when the run is not to go on, or somebody else has the batch."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch, self._looked = batch, time.monotonic()
-
-    def going_on(self) -> bool:
-        if time.monotonic() - self._looked < LOOK_EVERY:
-            return True
-        self._looked = time.monotonic()
-        with told_of_outages():
-            running = store.state_of(self._batch.run_id) == BulkState.RUNNING
-            return running and store.keep_batch(self._batch, settings.STOCK_LEASE)
-
-
-def _lease(attempt: str) -> Document:
-    return {"attempt": store.lease(attempt, settings.STOCK_LEASE)}

@@ -141,9 +141,8 @@ def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> Bu
     """
     run = _open_run(run_id, actor)
     store.give_all_back(run_id)
-    back = {"$cond": ["$selected", BulkState.RUNNING.value, BulkState.SELECTING.value]}
     fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None}
-    if not store.change_run(run_id, OPEN_STATES, fields, computed={"state": back}):
+    if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
         raise _over(get_run(run_id))
     return get_run(run.pk)
 

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from django.conf import settings
+
 from orders.models import bulk_store as store
-from orders.models.bulk import BulkRun
+from orders.models.bulk import BulkRun, BulkState
+from orders.models.database import Document
 from orders.models.selection import Key, OrderSelection, known_ids, narrow, select_page
+from orders.models.writes import new_id
 
 T = TypeVar("T")
 
 ASKED_AT_ONCE = 1000
+TAKEN_AT_ONCE = 5000
 
 
 def take_down(run: BulkRun, selection: OrderSelection) -> int:
@@ -22,10 +27,11 @@ def take_down(run: BulkRun, selection: OrderSelection) -> int:
     :returns: how many orders there are.
     :raises DatabaseError: some may have been written.
     """
-    keys, total = islice(_named(selection), selection.limit), 0
-    for n, batch in enumerate(in_chunks(keys, run.batch_size)):
-        store.add_batch(run.pk, n, batch)
-        total += len(batch)
+    n = total = 0
+    for keys in in_chunks(islice(_named(selection), selection.limit), _page(run)):
+        made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
+        store.add_batches(run.pk, n, made)
+        n, total = n + len(made), total + len(keys)
     return total
 
 
@@ -39,27 +45,51 @@ def _named(selection: OrderSelection) -> Iterator[Key]:
                 yield key
 
 
-def look_for(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
-    """Write the batches of a run whose orders are looked for.
+def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
+    """Look for the orders of a run, under a lease, and write its batches; the run is `queued` once all are found.
 
     :param going_on: asked between batches whether to go on.
-    :returns: whether all have been found; False where it was not to go on, or somebody else is at it.
+    :returns: False where somebody else is at it.
     :raises DatabaseError: some may have been written.
     """
+    attempt = new_id()
+    lease: Document = {"attempt": store.lease(attempt, settings.STOCK_LEASE)}
+    if not store.change_run(run.pk, [BulkState.SELECTING], {}, computed=lease, guard=store.LAPSED):
+        return False
+    mine = {"attempt.id": attempt}
+
+    def still() -> bool:
+        return going_on() and store.change_run(run.pk, [BulkState.SELECTING], {}, computed=lease, guard=mine)
+
+    fields: Document = {"attempt": None}
+    if _look_for(run, still):
+        fields |= {"state": BulkState.QUEUED.value, "selected": True}
+    store.change_run(run.pk, [BulkState.SELECTING], fields, guard=mine)
+    return True
+
+
+def _look_for(run: BulkRun, going_on: Callable[[], bool]) -> bool:
+    """:returns: whether all have been found; False where it was not to go on, or somebody else is at it."""
     selection = OrderSelection.from_given(run.selection)
     n, after = store.last_batch(run.pk)
     left = None if selection.limit is None else selection.limit - n * run.batch_size
     while left is None or left > 0:
-        size = run.batch_size if left is None else min(left, run.batch_size)
+        size = _page(run) if left is None else min(left, _page(run))
         found = select_page(selection, after=after, size=size)
-        if found and not store.add_batch(run.pk, n, [order.id for order in found], found[-1]):
+        made = [store.NewBatch([order.id for order in batch], batch[-1]) for batch in in_chunks(found, run.batch_size)]
+        if made and not store.add_batches(run.pk, n, made):
             return False
         if len(found) < size:
             return True
-        n, after, left = n + 1, found[-1], None if left is None else left - size
+        n, after, left = n + len(made), found[-1], None if left is None else left - size
         if not going_on():
             return False
     return True
+
+
+def _page(run: BulkRun) -> int:
+    """How many orders are taken down at once: whole batches."""
+    return max(1, TAKEN_AT_ONCE // run.batch_size) * run.batch_size
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
