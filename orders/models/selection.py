@@ -80,7 +80,7 @@ class OrderSelection:
         }
         if self.keys is not None:
             named = [str(key) for key in self.keys]
-            digest = hashlib.sha256(" ".join(named).encode()).hexdigest()
+            digest = hashlib.sha256(" ".join(named).encode()).hexdigest() if named else ""
             given |= {"orders": len(named), "first": named[:5], "digest": digest}
         return {name: value for name, value in given.items() if value or name == "orders"}
 
@@ -165,7 +165,7 @@ def _count_each_status(selection: OrderSelection) -> dict[str, int]:
     """The same, status by status: mongod counts the keys of an index several times as fast as it groups them."""
     found = {}
     for status in dict.fromkeys(selection.statuses or PUBLIC_STATUSES):
-        stages = [{"$match": selection.filter() | {"status": status}}, {"$count": "count"}]
+        stages: list[Document] = [{"$match": selection.filter() | {"status": status}}, {"$count": "count"}]
         for row in orders().aggregate(stages, hint=selection.index):
             found[status] = row["count"]
     return found

@@ -226,7 +226,7 @@ def test_a_run_that_is_under_way_keeps_its_page_up_to_date(database: Database[Do
     run = start()
     address = f"{RUNS}{run.pk}/progress.json"
     open_page = manager.get(page_of(run)).content.decode()
-    assert f'data-progress="{address}"' in open_page
+    assert f'data-state="queued" data-progress="{address}"' in open_page
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in open_page
     before = manager.get(address)
     assert "no-store" in before["Cache-Control"]
