@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pymongo
 import pytest
 from bson import Decimal128
 from django.contrib.auth.models import Permission
@@ -14,6 +15,8 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.admin import bulk_actions, bulk_selection
 from orders.models import BulkRun
+from orders.models.selection import OrderSelection
+from orders.services import bulk
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -69,6 +72,19 @@ def test_the_list_offers_exactly_what_its_reader_may_do(database: Database[Docum
     shown = client_of(role).get(LIST).content.decode()
     options = re.findall(r'<option value="(\w+)"', shown[shown.index('id="changelist-actions"') :])
     assert set(options) == ROLES[role]
+
+
+def test_the_themes_script_finds_what_it_counts_ticks_in(database: Database[Document], manager: Client) -> None:
+    insert(database, stored())
+    shown = manager.get(LIST).content.decode()
+    for found in (
+        r'<table[^>]* class="[^"]*\bresult-list\b',
+        r'<input type="checkbox" id="action-toggle"',
+        r'<td class="action-checkbox"><input type="checkbox" name="_selected_action"[^>]*\baction-select\b',
+        r'<span class="action-counter" data-actions-icnt="1"',
+        r'<button type="submit" name="index"',
+    ):
+        assert re.search(found, shown), found
 
 
 def test_staff_who_only_read_see_neither_checkboxes_nor_actions(database: Database[Document]) -> None:
@@ -345,6 +361,47 @@ def test_an_outage_of_inventory_pauses_the_run_and_the_page_says_so(
     sandbox.control.clear_faults()
     worker_pass()
     assert (only_run().state, statuses(database)) == ("done", {"cancelled": 2})
+
+
+def test_a_fault_while_it_waits_is_told_on_the_page_of_the_run(
+    database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    asked = choose(manager, "pay", stored_many(database, 2))
+    with monkeypatch.context() as patched:
+        patched.setattr("orders.services.bulk.carrying._Carrier._run", fault)
+        response = confirm(manager, asked)
+    assert response.url == page_of(only_run())
+    assert "It failed here: ZeroDivisionError()" in text_of(manager.get(response.url))
+    assert statuses(database) == {"pending": 2}
+
+
+def test_a_database_that_does_not_answer_in_time_is_told_of(
+    database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = bulk.start_run
+
+    def start_in_no_time(**given: Any) -> BulkRun:
+        with pymongo.timeout(0.000_001):
+            return start(**given)
+
+    asked = choose(manager, "pay", stored_many(database, 2), query="?status=pending")
+    monkeypatch.setattr("orders.services.bulk.start_run", start_in_no_time)
+    response = confirm(manager, asked)
+    assert response.url == LIST
+    assert said(response) == [bulk_actions.NO_ANSWER]
+    assert statuses(database) == {"pending": 2}
+
+
+def test_an_error_of_the_database_while_it_counts_is_not_taken_for_too_many_orders(
+    database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored_many(database, 2)
+    monkeypatch.setattr(OrderSelection, "index", "an_index_that_there_is_not")
+    response = across(manager, "pay", "?status=pending")
+    assert (response.url, said(response)) == (f"{LIST}?status=pending", [bulk_actions.NO_ANSWER])
 
 
 def test_pressing_the_button_twice_starts_one_run(database: Database[Document], manager: Client) -> None:

@@ -194,7 +194,7 @@ def test_a_run_is_paused_resumed_and_cancelled(admin: ApiClient, database: Docum
     assert (paused["state"], paused["last_error"]) == ("paused", "Stopped by admin:staff.")
     worker_pass()
     assert statuses(database) == {"pending": 2}
-    assert admin.post(f"{RUNS}/{run['id']}/resume").json()["state"] == "running"
+    assert admin.post(f"{RUNS}/{run['id']}/resume").json()["state"] == "queued"
     worker_pass()
     assert statuses(database) == {"paid": 2}
     problem(admin.post(f"{RUNS}/{run['id']}/cancel"), 409, "run_is_over")

@@ -141,7 +141,7 @@ def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> Bu
     """
     run = _open_run(run_id, actor)
     store.give_all_back(run_id)
-    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None}
+    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None, "last_error": ""}
     if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
         raise _over(get_run(run_id))
     return get_run(run.pk)
