@@ -1,5 +1,6 @@
 """The backoffice: pages over the same services that the API uses."""
 
+from orders.admin.bulk_run_admin import BulkRunAdmin
 from orders.admin.order_admin import OrderAdmin
 
-__all__ = ["OrderAdmin"]
+__all__ = ["BulkRunAdmin", "OrderAdmin"]

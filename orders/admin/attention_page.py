@@ -3,11 +3,9 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from bson import ObjectId
 from django.contrib import messages
-from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -16,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from integrations.http import request_id
+from orders.admin.acting import act_of
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
 from orders.models.machine import transition_names
@@ -190,5 +188,4 @@ ACTS: dict[str, Callable[[HttpRequest, ObjectId, Act], str]] = {
 
 
 def _act(request: HttpRequest) -> Act:
-    actor = access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")
-    return Act(actor, timezone.now(), request.POST.get("reason", "").strip())
+    return act_of(request, request.POST.get("reason", "").strip())

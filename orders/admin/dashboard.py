@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.models import AbstractUser
 from django.db import DatabaseError
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from orders.admin.acting import actor_of
 from orders.admin.attention_page import KINDS
 from orders.models.states import Status
-from orders.services import access, attention
+from orders.services import attention
 from orders.services.access import Actor
 from orders.services.dashboard import Dashboard, Day, InvalidPeriod, Period, dashboard, period
 
@@ -38,7 +38,7 @@ class Chart:
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the first page shows; django-unfold asks for it (DASHBOARD_CALLBACK)."""
-    actor = access.staff(cast("AbstractUser", request.user))
+    actor = actor_of(request)
     if not actor.sees_all:
         return context | {"title": "Welcome"}
     chosen, key, problem = _chosen(request.GET)

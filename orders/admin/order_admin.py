@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from orders.admin.attention_page import AttentionPages
+from orders.admin.bulk_actions import BulkActions
 from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
@@ -10,5 +11,5 @@ from orders.models import Order
 
 
 @admin.register(Order)
-class OrderAdmin(AttentionPages, OrderExport, OrderList, OrderPage):
+class OrderAdmin(AttentionPages, BulkActions, OrderExport, OrderList, OrderPage):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""

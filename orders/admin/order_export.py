@@ -1,9 +1,7 @@
 """The orders of the list as a CSV file: the same filter, all its pages."""
 
 import logging
-from typing import cast
 
-from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -11,9 +9,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from integrations.http import request_id
+from orders.admin.acting import actor_of
 from orders.admin.list_form import ListForm
-from orders.services import access, waiting
+from orders.services import waiting
 from orders.services.access import NotPermitted
 from orders.services.export import export_orders
 
@@ -38,7 +36,7 @@ class OrderExport(ModelAdmin):
             query = request.GET.urlencode()
             return HttpResponseRedirect(f"{reverse('admin:orders_order_changelist')}?{query}")
         now = timezone.now()
-        actor = access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")
+        actor = actor_of(request)
         asked = form.criteria().as_one(waiting.limits(now))
         try:
             pieces = export_orders(asked.query(), actor=actor, hint=asked.index, bom=True)

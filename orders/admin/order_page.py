@@ -1,11 +1,10 @@
 """One order in the backoffice: its page, and what its forms change. Nothing is saved but through the services."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from bson import ObjectId
 from django.contrib import messages
-from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
@@ -14,13 +13,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from integrations.http import request_id
 from orders.admin import order_facts, order_forms, printing, words
+from orders.admin.acting import act_of, actor_of
 from orders.admin.order_forms import Change, Kept
 from orders.models import Order, reads
 from orders.services import access, editing
 from orders.services.access import Actor, NotPermitted
-from orders.services.acts import Act
 from orders.services.errors import OrderError
 
 FORMS: dict[str, Change] = {
@@ -117,7 +115,7 @@ class OrderPage(ModelAdmin):
 
     def _carry_out(self, request: HttpRequest, order: Order, change: Change) -> HttpResponse:
         """Make a change and go back to the order; where it is refused, show the page with what was typed."""
-        act = Act(_actor(request), timezone.now(), request.POST.get("reason", "").strip())
+        act = act_of(request, request.POST.get("reason", "").strip())
         try:
             self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
         except NotPermitted as error:
@@ -142,7 +140,7 @@ class OrderPage(ModelAdmin):
     def _page(
         self, request: HttpRequest, order: Order, kept: Kept | None = None, status: HTTPStatus = HTTPStatus.OK
     ) -> HttpResponse:
-        actor, now, kept = _actor(request), timezone.now(), kept or Kept()
+        actor, now, kept = actor_of(request), timezone.now(), kept or Kept()
         seen = order_forms.seen_version(request.POST)
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
         forms = _forms(order, actor, kept)
@@ -181,7 +179,3 @@ def _forms(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
         "may_note": may_note,
         "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
     }
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from integrations.errors import PeerError
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, idempotency, placement, transitions, user_ids, verification, versions
+from orders.services import access, bulk, idempotency, placement, transitions, user_ids, verification, versions
 from orders.services.errors import OrderError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,11 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     versions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
     idempotency.KeyInUse: HTTPStatus.CONFLICT,
     idempotency.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    bulk.UnknownTransition: HTTPStatus.BAD_REQUEST,
+    bulk.NothingSelected: HTTPStatus.BAD_REQUEST,
+    bulk.RunExists: HTTPStatus.UNPROCESSABLE_ENTITY,
+    bulk.RunNotFound: HTTPStatus.NOT_FOUND,
+    bulk.RunIsOver: HTTPStatus.CONFLICT,
 }
 
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from orders.models import BulkRun
 from orders.models.database import Document
 from orders.models.machine import edges_from
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.access import Actor
+from orders.services.bulk import OrderResult, Plan
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "state", "postal_code", "country")
 
@@ -72,3 +74,33 @@ def present_transitions(order: Document, actor: Actor) -> list[dict[str, str]]:
         for edge in edges_from(order["status"])
         if actor.may(edge.name, order["user_id"])
     ]
+
+
+def present_plan(plan: Plan, transition: str) -> dict[str, Any]:
+    """What a run would do."""
+    return {
+        "transition": transition,
+        "total": plan.total,
+        "can": plan.can,
+        "already": plan.already,
+        "cannot": plan.cannot,
+        "refused": [{"reason": reason, "orders": orders} for reason, orders in plan.refused.items()],
+        "units": plan.units,
+    }
+
+
+RUN_FIELDS = (
+    *("transition", "state", "selection", "reason", "actor", "via", "total", "selected", "done", "already", "refused"),
+    *("failed", "last_error", "paused_until", "created_at", "started_at", "finished_at"),
+)
+
+
+def present_run(run: BulkRun) -> dict[str, Any]:
+    """A run over many orders."""
+    shown = {"id": str(run.pk), **{name: getattr(run, name) for name in RUN_FIELDS}}
+    return shown | {"selection": {name: value for name, value in run.selection.items() if name != "digest"}}
+
+
+def present_result(result: OrderResult) -> dict[str, str]:
+    """What became of one order of a run."""
+    return {"order_id": result.order_id, "number": result.number, "result": result.result, "reason": result.reason}

@@ -5,18 +5,26 @@ from typing import Any
 
 from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+from rest_framework.viewsets import ViewSet
 
+from orders.api.bulk_views import BulkTransitionViewSet
 from orders.api.views import OrderViewSet
 
 
-def route(address: str, **methods: str) -> list[URLPattern]:
+def route(address: str, views: type[ViewSet] = OrderViewSet, **methods: str) -> list[URLPattern]:
     """An address of orders, and the same with the other ending; `methods` maps HTTP methods to view methods."""
-    view: Callable[..., Any] = OrderViewSet.as_view(dict(methods))
+    view: Callable[..., Any] = views.as_view(dict(methods))
     return [path(address, view), path(address[:-1] if address.endswith("/") else f"{address}/", view)]
 
 
 urlpatterns = [
     *route("orders/", get="list", post="create"),
+    # Before the addresses of one order, of which `bulk-transitions` would be one.
+    *route("orders/bulk-transitions", BulkTransitionViewSet, post="create"),
+    *route("orders/bulk-transitions/<str:run_id>", BulkTransitionViewSet, get="retrieve"),
+    *route("orders/bulk-transitions/<str:run_id>/cancel", BulkTransitionViewSet, post="cancel"),
+    *route("orders/bulk-transitions/<str:run_id>/pause", BulkTransitionViewSet, post="pause"),
+    *route("orders/bulk-transitions/<str:run_id>/resume", BulkTransitionViewSet, post="resume"),
     *route("orders/<str:order_id>", get="retrieve", delete="destroy"),
     *route("orders/<str:order_id>/status", put="status"),
     *route("orders/<str:order_id>/history", get="history"),

@@ -68,6 +68,12 @@ def count(criteria: Criteria, limits: Limits, most: int) -> int:
     return len(_ids(criteria, limits, most))
 
 
+@wrap_database_errors
+def first_ids(criteria: Criteria, limits: Limits, most: int) -> list[ObjectId]:
+    """Ids of the first orders, up to `most`, in the order of the list."""
+    return _ids(criteria, limits, most)
+
+
 def _ids(criteria: Criteria, limits: Limits, limit: int, position: Position | None = None) -> list[ObjectId]:
     """Ids in order, merged from the branches; an order that several of them find is one."""
     found: dict[ObjectId, datetime] = {}

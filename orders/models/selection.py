@@ -1,5 +1,6 @@
 """Which orders a run over many is about, and how they are found: by an index, page by page, the oldest first."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,7 +68,7 @@ class OrderSelection:
         return "user_status_newest" if self.user_id is not None else "status_newest"
 
     def as_given(self) -> Document:
-        """What was selected, as JSON-ready values; of keys just how many, and some of them."""
+        """What was selected, as JSON-ready values; of keys just how many, some of them, and a digest of all."""
         given: Document = {
             "status": list(self.statuses),
             "created_from": self.since and self.since.isoformat(),
@@ -78,7 +79,9 @@ class OrderSelection:
             "everything": self.everything,
         }
         if self.keys is not None:
-            given |= {"orders": len(self.keys), "first": [str(key) for key in self.keys[:5]]}
+            named = [str(key) for key in self.keys]
+            digest = hashlib.sha256(" ".join(named).encode()).hexdigest() if named else ""
+            given |= {"orders": len(named), "first": named[:5], "digest": digest}
         return {name: value for name, value in given.items() if value or name == "orders"}
 
     @classmethod
@@ -151,9 +154,21 @@ def count_by_status(selection: OrderSelection, ids: Sequence[ObjectId] | None = 
 
     :param ids: count these orders, whatever the criteria say of them.
     """
+    if ids is None and selection.limit is None and selection.product_id is None:
+        return _count_each_status(selection)
     stages = [*_stages(selection, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
     hint = selection.index if ids is None else "_id_"
     return {row["_id"]: row["count"] for row in orders().aggregate(stages, hint=hint)}
+
+
+def _count_each_status(selection: OrderSelection) -> dict[str, int]:
+    """The same, status by status: mongod counts the keys of an index several times as fast as it groups them."""
+    found = {}
+    for status in dict.fromkeys(selection.statuses or PUBLIC_STATUSES):
+        stages: list[Document] = [{"$match": selection.filter() | {"status": status}}, {"$count": "count"}]
+        for row in orders().aggregate(stages, hint=selection.index):
+            found[status] = row["count"]
+    return found
 
 
 @wrap_database_errors

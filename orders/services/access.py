@@ -90,13 +90,22 @@ class Actor:
         if not self.may(transition, user_id):
             raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
 
+    def may_bulk(self, transition: str) -> bool:
+        """Many orders at a time are for those who see all of them and may make the transition on each."""
+        return self.sees_all and permission_of(transition) in self.permissions
+
     def require_bulk(self, transition: str) -> None:
-        """Many orders at a time are for those who see all of them and may make the transition on each.
+        """:raises NotPermitted: if :meth:`may_bulk` says no."""
+        if not self.may_bulk(transition):
+            raise NotPermitted(f"You may not {transition.replace('_', ' ')} orders.")
+
+    def require_seeing_runs(self) -> None:
+        """Runs over many orders tell of everybody's.
 
         :raises NotPermitted:
         """
-        if not (self.sees_all and permission_of(transition) in self.permissions):
-            raise NotPermitted(f"You may not {transition.replace('_', ' ')} orders.")
+        if not self.sees_all:
+            raise NotPermitted("Runs over many orders are for admins.")
 
     def require(self, permission: str) -> None:
         """:raises NotPermitted: if the actor may not do this; `permission` is one of STAFF_WORK."""

@@ -58,7 +58,7 @@ def change_status(
     for _ in range(TRIES):
         order = visible(reads.get_machine(order_id), order_id, act)
         act.actor.require_transition(transition, order.user_id)
-        _require_reason(transition, act)
+        require_reason(transition, act)
         if expected_version is not None:
             require_version(order, expected_version, act)
         edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
@@ -88,7 +88,8 @@ def change_status_to(
     )
 
 
-def _require_reason(transition: str, act: Act) -> None:
+def require_reason(transition: str, act: Act) -> None:
+    """:raises ReasonMissing: staff gave none for a transition of REASON_NEEDED."""
     if transition in REASON_NEEDED and act.actor.kind is Kind.STAFF:
         act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
 

@@ -46,6 +46,7 @@ def backoffice(title: str) -> dict[str, Any]:
                             "orders.view_order",
                             active=among_orders,
                         ),
+                        entry("Bulk runs", "rule", "admin:orders_bulkrun_changelist", "orders.view_bulkrun"),
                     ],
                 },
                 {

@@ -8,6 +8,7 @@ import pytest
 import requests
 from drf_spectacular.validation import validate_schema
 
+from orders.services import bulk
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
     NOBODYS_ID,
@@ -24,6 +25,11 @@ OPERATIONS = {
     ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "503"},
     ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "503"},
     ("/api/v1/orders/user/{user_id}", "get"): {"200", "400", "401", "403", "503"},
+    ("/api/v1/orders/bulk-transitions", "post"): {"200", "202", "400", "401", "403", "413", "422", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"200", "400", "401", "403", "404", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): {"202", "400", "401", "403", "404", "409", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}/pause", "post"): {"202", "400", "401", "403", "404", "409", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}/resume", "post"): {"202", "400", "401", "403", "404", "409", "503"},
 }
 """Every operation, and the statuses that it must at least document."""
 PARAMETERS = {
@@ -33,6 +39,8 @@ PARAMETERS = {
     ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match"},
     ("/api/v1/orders/{order_id}/status", "put"): {"order_id", "If-Match"},
     ("/api/v1/orders/user/{user_id}", "get"): {"user_id", "status", "skip", "limit", "cursor"},
+    ("/api/v1/orders/bulk-transitions", "post"): {"Idempotency-Key"},
+    ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"run_id", "result", "limit", "cursor"},
 }
 PAGES = ["docs", "redoc"]
 
@@ -109,6 +117,20 @@ def test_refusals_are_documented_as_the_problems_that_they_are(document: dict[st
         for status, response in document["paths"][path][method]["responses"].items():
             if status >= "400":
                 assert list(response["content"]) == ["application/problem+json"], (path, method, status)
+
+
+def test_bulk_transitions_are_as_documented(visitor: Api, document: dict[str, Any]) -> None:
+    order, client = OrderFactory(status="shipped"), visitor(admin=True)
+    body = {"transition": "pay", "ids": [str(order.pk)]}
+    plan = client.post("orders/bulk-transitions", json=body | {"dry_run": True}).json()
+    started = client.post("orders/bulk-transitions", json=body).json()
+    while bulk.carry_on_any(seconds=5):
+        pass
+    run = client.get(f"orders/bulk-transitions/{started['id']}").json()
+    for name, answer in {"Plan": plan, "Run": run}.items():
+        jsonschema.validate(answer, schema_of(document, name))
+        assert set(answer) == set(document["components"]["schemas"][name]["properties"])
+    assert set(started) == set(run) - {"results"}
 
 
 @pytest.mark.parametrize("status", ["pending", "refunded"])

@@ -9,6 +9,7 @@ from orders.services.bulk.planning import Plan, plan
 from orders.services.bulk.results import PROBLEMS, OrderResult, results
 from orders.services.bulk.runs import (
     NothingSelected,
+    RunExists,
     RunIsOver,
     RunNotFound,
     UnknownTransition,
@@ -25,6 +26,7 @@ __all__ = [
     "NothingSelected",
     "OrderResult",
     "Plan",
+    "RunExists",
     "RunIsOver",
     "RunNotFound",
     "UnknownTransition",

@@ -1,6 +1,7 @@
 """Runs over many orders: started, looked at, resumed and cancelled. Carrying them on is `carrying`'s business."""
 
 from bson import ObjectId
+from django.db import IntegrityError
 from django.utils import timezone
 
 from orders.models import bulk_store as store
@@ -12,6 +13,7 @@ from orders.services.access import Actor
 from orders.services.acts import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
+from orders.services.transitions import require_reason
 
 BATCH = 1000
 """Orders that are changed together by one update."""
@@ -44,6 +46,12 @@ class RunIsOver(OrderError):
     code = "run_is_over"
 
 
+class RunExists(OrderError):
+    """Another run was started under this id before."""
+
+    code = "run_exists"
+
+
 def start_run(
     *,
     selection: OrderSelection,
@@ -51,21 +59,26 @@ def start_run(
     act: Act,
     for_worker: bool = True,
     batch_size: int | None = None,
+    run_id: ObjectId | None = None,
 ) -> BulkRun:
     """Record a run. Orders that are named are taken down at once; others are looked for when it is carried on.
 
     :param act: who wants it and why; both come into every order's history.
     :param for_worker: have the workers carry it on; otherwise the caller does, by `carry_on`.
     :param batch_size: orders of one batch, at most LARGEST_BATCH.
+    :param run_id: the id that it shall have: the same run started twice under one id is one run.
     :raises UnknownTransition:
     :raises NotPermitted:
     :raises NothingSelected:
+    :raises ReasonMissing: as for one order.
+    :raises RunExists: another run has the id.
     :raises DatabaseError: if it was recorded at all, it will not change any order.
     """
     check(selection, transition, act.actor)
+    require_reason(transition, act)
     usual = BATCH if is_together(transition) else RELEASING_BATCH
     run = BulkRun(
-        id=ObjectId(),
+        id=run_id or ObjectId(),
         transition=transition,
         selection=selection.as_given(),
         reason=act.reason[:500],
@@ -76,11 +89,22 @@ def start_run(
         batch_size=min(batch_size or usual, LARGEST_BATCH),
         created_at=act.at,
     )
-    run.save(force_insert=True)
+    try:
+        run.save(force_insert=True)
+    except IntegrityError:
+        return _started_before(run)
     if selection.keys is not None:
-        selecting.take_down(run, selection)
-        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, "selected": True, "state": "queued"})
+        known = {"total": selecting.take_down(run, selection), "selected": True, "state": BulkState.QUEUED.value}
+        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, **known})
     return get_run(run.pk)
+
+
+def _started_before(wanted: BulkRun) -> BulkRun:
+    found = get_run(wanted.pk)
+    for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
+        if getattr(found, name) != getattr(wanted, name):
+            raise RunExists("Another run was started under this key before. Use a new one.")
+    return found
 
 
 def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
@@ -120,7 +144,7 @@ def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> Bu
     """
     run = _open_run(run_id, actor)
     store.give_all_back(run_id)
-    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None}
+    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None, "last_error": ""}
     if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
         raise _over(get_run(run_id))
     return get_run(run.pk)

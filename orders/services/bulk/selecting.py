@@ -21,16 +21,18 @@ ASKED_AT_ONCE = 1000
 TAKEN_AT_ONCE = 5000
 
 
-def take_down(run: BulkRun, selection: OrderSelection) -> None:
+def take_down(run: BulkRun, selection: OrderSelection) -> int:
     """Write the batches of a run whose orders are named. Each order is in it once.
 
+    :returns: how many orders there are.
     :raises DatabaseError: some may have been written.
     """
-    n = 0
+    n = total = 0
     for keys in in_chunks(islice(_named(selection), selection.limit), _page(run)):
         made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
         store.add_batches(run.pk, n, made)
-        n += len(made)
+        n, total = n + len(made), total + len(keys)
+    return total
 
 
 def _named(selection: OrderSelection) -> Iterator[Key]:

@@ -1,0 +1,75 @@
+"""Bulk runs in the backoffice: the list of them. The page of one is `bulk_run_page`'s."""
+
+from bson import ObjectId
+from django.contrib import admin, messages
+from django.contrib.admin import ShowFacets
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.paginator import InfinitePaginator
+
+from orders.admin import bulk_words
+from orders.admin.bulk_run_page import RUN_ID, BulkRunPage, badge
+from orders.admin.list_columns import ago
+from orders.models import BulkRun
+
+
+@admin.register(BulkRun)
+class BulkRunAdmin(BulkRunPage):
+    """Staff see every run; those who may make its transition can stop it and have it go on."""
+
+    list_display = ("what", "status", "progress", "selected_orders", "who", "started")
+    list_display_links = ("what",)
+    ordering = ("-created_at", "-pk")
+    sortable_by = ()
+    search_fields = ("id",)
+    search_help_text = "Id of a run, as the history of an order tells it"
+    list_per_page = 50
+    list_max_show_all = 50
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    paginator = InfinitePaginator  # never counts them
+    actions = None
+    list_fullwidth = True
+    change_list_template = "admin/orders/bulkrun/change_list.html"
+
+    class Media:
+        css = {"all": ["orders/bulk.css"]}
+
+    @admin.display(description="run")
+    def what(self, run: BulkRun) -> str:
+        return bulk_words.title(run)
+
+    @admin.display(description="state")
+    def status(self, run: BulkRun) -> SafeString:
+        return badge(run.state, run.get_state_display())
+
+    @admin.display(description="how far")
+    def progress(self, run: BulkRun) -> str:
+        problems = run.refused + run.failed
+        told = f"{run.finished:,} of {run.total:,}"
+        return f"{told}, {problems:,} not possible" if problems else told
+
+    @admin.display(description="orders")
+    def selected_orders(self, run: BulkRun) -> str:
+        return bulk_words.selection(run.selection)
+
+    @admin.display(description="by")
+    def who(self, run: BulkRun) -> str:
+        return run.actor
+
+    @admin.display(description="started")
+    def started(self, run: BulkRun) -> SafeString:
+        return ago(run.created_at, timezone.now())
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[BulkRun], search_term: str
+    ) -> tuple[QuerySet[BulkRun], bool]:
+        text = search_term.strip().lower()
+        if not text:
+            return queryset, False
+        if not RUN_ID.match(text):
+            self.message_user(request, "That is no id of a run: 24 hexadecimal digits.", messages.WARNING)
+            return queryset.none(), False
+        return queryset.filter(pk=ObjectId(text)), False

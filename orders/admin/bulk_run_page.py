@@ -1,0 +1,211 @@
+"""The page of one bulk run: how far it is, what became of each order, its report, and the buttons that steer it."""
+
+import csv
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from orders.admin import bulk_words
+from orders.admin.acting import actor_of
+from orders.models import BulkRun, BulkState, OrderOutcome
+from orders.services import bulk
+from orders.services.access import NotPermitted
+from orders.services.errors import OrderError
+
+RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
+POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")
+PAGE = 50
+STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
+STEPPED = {"cancel": "The run was cancelled.", "pause": "The run was stopped.", "resume": "The run goes on."}
+PROBLEMS, ALL = "problems", "all"
+SHOWN = {PROBLEMS: bulk.PROBLEMS, ALL: None} | {name: frozenset({name}) for name in OrderOutcome.values}
+"""What the results can be narrowed to."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet would take what begins so for a formula."""
+
+
+class BulkRunPage(ModelAdmin):
+    """A run is looked at and steered; nothing of it can be edited."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: BulkRun | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: BulkRun | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        protect = self.admin_site.admin_view
+        return [
+            path("<str:run_id>/steer/", protect(self.steer_view), name="orders_bulkrun_steer"),
+            path("<str:run_id>/progress.json", protect(self.progress_view), name="orders_bulkrun_progress"),
+            path("<str:run_id>/report.csv", protect(self.report_view), name="orders_bulkrun_report"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        run = self._run(request, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            **progress_of(run),
+            "title": bulk_words.title(run),
+            "opts": self.opts,
+            "object": run,
+            "steps": steps_for(request, run),
+            "selection": bulk_words.selection(run.selection),
+            **self._results(request, run),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/orders/bulkrun/run.html", context)
+
+    def progress_view(self, request: HttpRequest, run_id: str) -> JsonResponse:
+        """How far a run is: its figures, and the part of its page that shows them."""
+        run = self._run(request, run_id)
+        shown = render_to_string("admin/orders/bulkrun/progress.html", progress_of(run), request)
+        figures = {name: getattr(run, name) for name in ("state", "total", "done", "already", "refused", "failed")}
+        return JsonResponse({**figures, "over": run.is_over, "html": shown})
+
+    def report_view(self, request: HttpRequest, run_id: str) -> StreamingHttpResponse:
+        """Every order of a run with its result, as CSV, written as it is read."""
+        run = self._run(request, run_id)
+        name = f'attachment; filename="run-{run.pk}.csv"'
+        return StreamingHttpResponse(
+            report(run), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+        )
+
+    def steer_view(self, request: HttpRequest, run_id: str) -> HttpResponse:
+        """POST `step` (cancel, pause or resume), and go back to the run."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        run, step = self._run(request, run_id), request.POST.get("step", "")
+        try:
+            if step not in STEPS:
+                raise OrderError("That is nothing that can be done with a run.")
+            STEPS[step](run_id=run.pk, actor=actor_of(request))
+            self.message_user(request, STEPPED[step], messages.SUCCESS)
+        except NotPermitted as error:
+            raise PermissionDenied(error.detail) from error
+        except OrderError as error:
+            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
+
+    def _run(self, request: HttpRequest, run_id: str) -> BulkRun:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if not RUN_ID.match(run_id):
+            raise Http404(f"{run_id} is no id of a run.")
+        try:
+            return bulk.get_run(ObjectId(run_id))
+        except bulk.RunNotFound as error:
+            raise Http404(error.detail) from error
+
+    def _results(self, request: HttpRequest, run: BulkRun) -> dict[str, Any]:
+        """One page of what became of the orders: those with problems, unless there are none or others are asked for."""
+        problems = run.refused + run.failed
+        shown = request.GET.get("show", PROBLEMS if problems else ALL)
+        found = POSITION.match(given) if (given := request.GET.get("after", "")) else None
+        if shown not in SHOWN or (given and not found):
+            messages.warning(request, "The address names no such results: these are the first ones.")
+            shown, found = shown if shown in SHOWN else ALL, None
+        after = (int(found[1]), int(found[2])) if found else (-1, -1)
+        none = not problems and shown == PROBLEMS  # then no batch need be looked through
+        results = [] if none else list(islice(bulk.results(run.pk, only=SHOWN[shown], after=after), PAGE + 1))
+        last = results[PAGE - 1].position if len(results) > PAGE else None
+        return {
+            "results": [
+                (result, badge(result.result, OrderOutcome(result.result).label), bulk_words.reason(result))
+                for result in results[:PAGE]
+            ],
+            "tabs": [(name, title, name == shown) for name, title in tabs(run)],
+            "shown": shown,
+            "began": not found,
+            "next": f"{last[0]}.{last[1]}" if last else "",
+        }
+
+
+def tabs(run: BulkRun) -> Iterator[tuple[str, str]]:
+    """What results there are to look at, and how many."""
+    waiting = run.total - run.finished
+    yield PROBLEMS, f"Not possible ({run.refused + run.failed:,})"
+    yield ALL, f"All ({run.total:,})"
+    counted = (OrderOutcome.DONE, run.done), (OrderOutcome.ALREADY, run.already), (OrderOutcome.WAITING, waiting)
+    for outcome, number in counted:
+        if number:
+            yield outcome.value, f"{outcome.label} ({number:,})"
+
+
+def progress_of(run: BulkRun) -> dict[str, Any]:
+    """What the moving part of a run's page shows."""
+    known = run.selected and run.total
+    return {
+        "run": run,
+        "badge": badge(run.state, run.get_state_display()),
+        "told": bulk_words.state(run, timezone.now()),
+        "percent": run.finished * 100 // run.total if known else None,
+        "figures": [
+            (f"Now {bulk_words.target(run.transition)}", f"{run.done:,}"),
+            ("Were so already", f"{run.already:,}"),
+            ("Refused", f"{run.refused:,}"),
+            ("Failed", f"{run.failed:,}"),
+            ("Still to come", f"{run.total - run.finished:,}"),
+        ],
+        "dealt_with": f"{run.finished:,} of {run.total:,}{'' if run.selected else ' found so far'}",
+    }
+
+
+def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
+    """The buttons that the reader may press, with their labels."""
+    if run.is_over or not actor_of(request).may_bulk(run.transition):
+        return []
+    paused = run.state == BulkState.PAUSED
+    steps = [("resume", "Go on now")] if paused or not run.for_worker else []
+    return [*steps, *([] if paused else [("pause", "Stop for now")]), ("cancel", "Cancel the rest")]
+
+
+def badge(kind: str, text: str) -> SafeString:
+    return format_html('<span class="bulk-badge bulk-badge-{}">{}</span>', bulk_words.tone(kind), text)
+
+
+class _Echo:
+    """A file that hands each line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def report(run: BulkRun) -> Iterator[str]:
+    """The lines of a run's report."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(["number", "order_id", "result", "reason"])
+    for result in bulk.results(run.pk):
+        row = (result.number, result.order_id, result.result, result.reason)
+        yield writer.writerow([f"'{value}" if value.startswith(FORMULA) else value for value in row])

@@ -1,0 +1,130 @@
+"""Which orders a bulk action on the list is about: the ticked ones, or all that the list's address asks for."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bson import ObjectId
+from django.contrib.admin.views.main import IGNORED_PARAMS
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from orders.admin import bulk_words
+from orders.admin.list_form import ListForm
+from orders.admin.order_changelist import AFTER, BEFORE
+from orders.models import listing
+from orders.models.criteria import Criteria
+from orders.models.selection import OrderSelection
+from orders.models.states import PUBLIC_STATUSES
+from orders.services import waiting
+from orders.services.errors import OrderError
+
+MOST_NAMED = 10_000
+"""Orders that are taken down one by one, where only the list itself can tell which they are."""
+ORDER_ID = re.compile(r"[0-9a-f]{24}\Z")
+TICK_FIRST = "Tick the orders first, then choose what to do with them."
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A selection, and how it is said.
+
+    :ivar words: which orders, for people.
+    :ivar note: what else they should know; empty if nothing.
+    :ivar fields: what a form posts to choose the very same again.
+    """
+
+    selection: OrderSelection
+    words: str
+    note: str
+    fields: dict[str, str]
+
+
+def of_list(query: QueryDict, posted: QueryDict) -> Chosen:
+    """What the list's own form chooses.
+
+    :param query: the list's address, which says by what it is filtered.
+    :raises OrderError: nothing is chosen, or it cannot be understood.
+    """
+    if posted.get("across") == "1":
+        return _matching(query, timezone.now())
+    return _named(posted.getlist("_selected_action"))
+
+
+def of_confirmation(posted: QueryDict) -> Chosen:
+    """What the confirmation page posts: the fields of a :class:`Chosen`.
+
+    :raises OrderError: nothing is chosen, or it cannot be understood.
+    """
+    if "filter" not in posted:
+        return _named(filter(None, posted.get("ids", "").split(",")))
+    at = _moment(posted.get("at", ""))
+    if at is None or at > timezone.now():
+        raise OrderError("The form does not say when the orders were chosen.")
+    return _matching(QueryDict(posted.get("filter", "")), at)
+
+
+def _named(given: Iterable[str], note: str = "") -> Chosen:
+    ids = list(dict.fromkeys(given))
+    if not ids:
+        raise OrderError(TICK_FIRST)
+    if len(ids) > MOST_NAMED:
+        raise OrderError(f"At most {MOST_NAMED:,} orders can be named at a time.")
+    if not all(ORDER_ID.match(order_id) for order_id in ids):
+        raise OrderError("Something that was chosen is no order.")
+    selection = OrderSelection(keys=[ObjectId(order_id) for order_id in ids])
+    return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
+
+
+def _matching(query: QueryDict, at: datetime) -> Chosen:
+    """All orders that the list's address asks for, but none that was placed after `at`."""
+    unknown = set(query) - {*ListForm.base_fields, AFTER, BEFORE, *IGNORED_PARAMS}
+    form = ListForm(query)
+    if unknown or not form.is_valid():
+        problems = [f"{label}: {message}" for label, message in form.problems()] or ["It asks for something unknown."]
+        raise OrderError(f"The list's filter cannot be read. {' '.join(problems)}")
+    criteria = form.criteria()
+    if _is_the_lists_own(criteria):
+        return _first_of(criteria, at)
+    statuses = tuple(status for status in criteria.statuses if status in PUBLIC_STATUSES)
+    if criteria.statuses and not statuses:
+        raise OrderError("Drafts and orders that were turned away never change by hand.")
+    selection = OrderSelection(
+        statuses=statuses,
+        since=criteria.since,
+        before=min(filter(None, (criteria.before, at))),
+        user_id=criteria.user_id,
+        product_id=criteria.product_id,
+    )
+    note = "Drafts and orders that were turned away are left out." if statuses != criteria.statuses else ""
+    fields = {"filter": query.urlencode(), "at": at.isoformat()}
+    return Chosen(selection, bulk_words.selection(selection.as_given()), note, fields)
+
+
+def _is_the_lists_own(criteria: Criteria) -> bool:
+    """Whether a run could not look for these orders by itself."""
+    return bool(criteria.flags or criteria.meanings or criteria.of_total)
+
+
+def _first_of(criteria: Criteria, at: datetime) -> Chosen:
+    ids = listing.first_ids(criteria, waiting.limits(at), MOST_NAMED + 1)
+    if not ids:
+        raise OrderError("No order matches the list's filter.")
+    note = ""
+    if len(ids) > MOST_NAMED:
+        which = "oldest" if criteria.oldest_first else "newest"
+        note = (
+            f"More than {MOST_NAMED:,} orders match this filter. These are the {which} {MOST_NAMED:,}: "
+            "do the same again afterwards for the others."
+        )
+    return _named(map(str, ids[:MOST_NAMED]), note)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo else None

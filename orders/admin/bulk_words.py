@@ -1,0 +1,140 @@
+"""What the pages of bulk actions and runs say: selections, states and outcomes in words."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from orders.models import BulkRun, BulkState, OrderOutcome
+from orders.models.machine import edges_named
+from orders.services.bulk import OrderResult, Plan, is_together
+from orders.services.bulk.planning import NO_SUCH_ORDER
+
+PATIENCE = timedelta(seconds=30)
+"""After so long somebody should see whether a worker runs at all."""
+
+TONES: dict[str, str] = {
+    BulkState.PAUSED: "warn",
+    BulkState.DONE: "good",
+    BulkState.CANCELLED: "bad",
+    BulkState.FAILED: "bad",
+    OrderOutcome.DONE: "good",
+    OrderOutcome.REFUSED: "warn",
+    OrderOutcome.FAILED: "bad",
+}
+"""The colour of a badge; what is not here is plain."""
+
+
+def tone(kind: str) -> str:
+    """The colour of a badge for a state or an outcome."""
+    return TONES.get(kind, "plain")
+
+
+def count(number: int, what: str) -> str:
+    """`1 order`, `1,200 orders`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def label(transition: str) -> str:
+    """A transition's name for people, e.g. `Start processing`."""
+    return transition.replace("_", " ").capitalize()
+
+
+def target(transition: str) -> str:
+    """The status that a transition leads to."""
+    return edges_named(transition)[0].target
+
+
+def title(run: BulkRun) -> str:
+    """`Ship 1,200 orders`."""
+    return f"{label(run.transition)} {count(run.total, 'order') if run.selected else 'orders'}"
+
+
+def selection(given: Mapping[str, Any]) -> str:
+    """Which orders were selected, of what `OrderSelection.as_given` keeps."""
+    parts = list(_criteria(given))
+    if "orders" in given:
+        parts = [f"{count(given['orders'], 'order')} named one by one", *parts]
+    told = ", ".join(parts) or "every order"
+    return told if "limit" not in given else f"{told}; at most {given['limit']:,}, the oldest first"
+
+
+def _criteria(given: Mapping[str, Any]) -> Iterator[str]:
+    if "status" in given:
+        yield f"orders that are {' or '.join(given['status'])}"
+    if "user" in given:
+        yield f"of customer {given['user']}"
+    if "product" in given:
+        yield f"with product {given['product']}"
+    if "created_from" in given:
+        yield f"placed from {_moment(given['created_from'])}"
+    if "created_before" in given:
+        yield f"placed before {_moment(given['created_before'])}"
+
+
+def _moment(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
+
+
+def state(run: BulkRun, now: datetime) -> str:
+    """What a run is at, and what is to be done about it, in a sentence or two."""
+    match run.state:
+        case BulkState.SELECTING:
+            told = f"It looks for its orders: {run.total:,} so far."
+        case BulkState.QUEUED:
+            told = "It waits for a worker."
+        case BulkState.RUNNING:
+            told = "It is under way."
+        case BulkState.PAUSED if run.paused_until:
+            seconds = max(1, round((run.paused_until - now).total_seconds()))
+            told = f"It pauses and goes on by itself in {count(seconds, 'second')}: {run.last_error}"
+        case BulkState.PAUSED:
+            told = f"{run.last_error} It goes on when somebody resumes it."
+        case BulkState.DONE:
+            told = _how_it_went(run)
+        case _:
+            told = run.last_error
+            if left := run.total - run.finished:
+                told += f" {count(left, 'order')} had not been dealt with."
+    return f"{told} {_who_carries_it_on(run, now)}".strip()
+
+
+def _how_it_went(run: BulkRun) -> str:
+    if not run.total:
+        return "There was no such order."
+    if run.finished == run.done:
+        return f"All orders are {target(run.transition)} now."
+    return f"Not every order was changed: {count(run.total - run.done, 'order')} stayed as they were."
+
+
+def _who_carries_it_on(run: BulkRun, now: datetime) -> str:
+    if run.is_over or run.state == BulkState.PAUSED:
+        return ""
+    if not run.for_worker:
+        return "The command that started it carries it on; if that is gone, resume it here."
+    if run.started_at is None and now - run.created_at > PATIENCE:
+        return "No worker has taken it up yet. Does one run (manage.py settle_stock --loop)?"
+    return ""
+
+
+def figures(plan: Plan, transition: str) -> Iterator[tuple[str, str]]:
+    """What a plan says, and how much."""
+    yield f"Will become {target(transition)}", f"{plan.can:,}"
+    yield f"Already {target(transition)}", f"{plan.already:,}"
+    yield "Not possible", f"{plan.cannot:,}"
+    if not is_together(transition):
+        yield "Units of stock released", "too many to count" if plan.units is None else f"{plan.units:,}"
+
+
+def refusals(plan: Plan) -> list[tuple[str, str]]:
+    """How many orders cannot take the transition, and why; most first."""
+    by_number = sorted(plan.refused.items(), key=lambda pair: -pair[1])
+    return [
+        (count(number, "order"), "They are drafts or were turned away, or are gone." if why == NO_SUCH_ORDER else why)
+        for why, number in by_number
+    ]
+
+
+def reason(result: OrderResult) -> str:
+    """Why an order was not changed. Drafts are no orders to anybody but staff, who see them."""
+    is_draft = result.number and result.reason == f"There is no order {result.order_id}."
+    return "It is a draft, or was turned away." if is_draft else result.reason

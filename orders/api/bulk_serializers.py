@@ -1,0 +1,178 @@
+"""The shapes of bulk transitions: the request, which is checked by these, and the answers, which they document."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from rest_framework import serializers
+
+from orders.api.fields import WholeNumberField
+from orders.api.parameters import MomentField
+from orders.api.serializers import StrictSerializer, UserIdField
+from orders.models.bulk import BulkState, OrderOutcome
+from orders.models.machine import transition_names
+from orders.models.selection import Key, OrderSelection
+from orders.models.states import PUBLIC_STATUSES
+from orders.services.placement import NUMBER_ALPHABET
+from orders.services.user_ids import canonical
+
+MOST_IDS = 10_000
+MOST_ORDERS = 100_000_000
+ORDER_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
+PRODUCT_ID = r"^[0-9a-fA-F]{24}\Z"
+NUMBER = re.compile(rf"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}\Z")
+
+
+class ExactSerializer(StrictSerializer):
+    """A body in which nothing is overlooked: a misspelt criterion would mean more orders than intended."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {name: [f"There is no such field here. Known: {known}."] for name in unknown}
+            )
+        value: dict[str, Any] = super().to_internal_value(data)
+        return value
+
+
+class KeyField(serializers.CharField):
+    """An order's id, or its number."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        text = super().to_internal_value(data)
+        if ORDER_ID.match(text):
+            return ObjectId(text)
+        if NUMBER.match(text):
+            return text
+        raise serializers.ValidationError("Neither the id of an order (24 hex digits) nor its number (7K2M-9QWX-4HTC).")
+
+
+class StrictMomentField(MomentField):
+    """A date or a datetime in a JSON body, where it may be no string at all."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Expected is a string: a date or a datetime.")
+        return super().to_internal_value(data)
+
+
+class StatusesField(serializers.ListField):
+    """A list of statuses, or just one."""
+
+    child = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        return super().to_internal_value([data] if isinstance(data, str) else data)
+
+
+class FilterSerializer(ExactSerializer):
+    """Which orders: all criteria hold together, and at least one beside `limit` must be given."""
+
+    status = StatusesField(required=False, allow_empty=False, help_text="One status or several.")
+    created_from = StrictMomentField(required=False)
+    created_before = StrictMomentField(required=False)
+    user_id = UserIdField(max_length=36, required=False)
+    product_id = serializers.RegexField(PRODUCT_ID, required=False, help_text="ObjectId of the product.")
+    limit = WholeNumberField(
+        min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most so many, the oldest first."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        since, before = attrs.get("created_from"), attrs.get("created_before")
+        if since is not None and before is not None and since >= before:
+            raise serializers.ValidationError({"created_before": ["It must be later than created_from."]})
+        return attrs
+
+
+class BulkTransitionSerializer(ExactSerializer):
+    """The body of POST /orders/bulk-transitions: `ids` or `filter`, one of them."""
+
+    transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
+    ids = serializers.ListField(
+        child=KeyField(),
+        required=False,
+        allow_empty=False,
+        max_length=MOST_IDS,
+        help_text=f"Ids of orders, or their numbers; {MOST_IDS:,} at most.",
+    )
+    filter = FilterSerializer(required=False)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    dry_run = serializers.BooleanField(required=False, default=False, help_text="Only say what would happen.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("ids" in attrs) == ("filter" in attrs):
+            raise serializers.ValidationError("Give either ids or a filter.")
+        return attrs
+
+    def selection(self) -> OrderSelection:
+        """The orders that a valid body is about.
+
+        :raises MalformedUserId:
+        """
+        data: dict[str, Any] = self.validated_data
+        if "ids" in data:
+            keys: list[Key] = data["ids"]
+            return OrderSelection(keys=keys)
+        given = data["filter"]
+        return OrderSelection(
+            statuses=tuple(dict.fromkeys(given.get("status", ()))),
+            since=given.get("created_from"),
+            before=given.get("created_before"),
+            user_id=canonical(given["user_id"]) if "user_id" in given else None,
+            product_id=given["product_id"].lower() if "product_id" in given else None,
+            limit=given.get("limit"),
+        )
+
+
+class RefusalSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField()
+    orders = serializers.IntegerField()
+
+
+class PlanSerializer(serializers.Serializer[Any]):
+    """What a run would do with the orders as they are now."""
+
+    transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
+    total = serializers.IntegerField(help_text="How many orders are selected.")
+    can = serializers.IntegerField(help_text="How many would change.")
+    already = serializers.IntegerField(help_text="How many are so already.")
+    cannot = serializers.IntegerField()
+    refused = RefusalSerializer(many=True, help_text="Why the others cannot, and how many.")
+    units = serializers.IntegerField(allow_null=True, help_text="Units that it would release; null: too many to count.")
+
+
+class OrderResultSerializer(serializers.Serializer[Any]):
+    order_id = serializers.CharField(help_text="Its id; where there is no such order, what was asked for.")
+    number = serializers.CharField(allow_blank=True)
+    result = serializers.ChoiceField(choices=[(name, name) for name in OrderOutcome.values])
+    reason = serializers.CharField(allow_blank=True)
+
+
+class RunSerializer(serializers.Serializer[Any]):
+    """A run over many orders. It is over when `state` is done, cancelled or failed."""
+
+    id = serializers.CharField()
+    transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
+    state = serializers.ChoiceField(choices=[(name, name) for name in BulkState.values])
+    selection = serializers.DictField(help_text="Which orders, as it was asked.")
+    actor = serializers.CharField()
+    via = serializers.CharField()
+    total = serializers.IntegerField(help_text="Orders; final once `selected` is true.")
+    selected = serializers.BooleanField()
+    done = serializers.IntegerField()
+    already = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    last_error = serializers.CharField(allow_blank=True, help_text="Why it pauses, was cancelled or failed.")
+    paused_until = serializers.DateTimeField(allow_null=True, help_text="When a paused run goes on by itself.")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    results = OrderResultSerializer(many=True, required=False, help_text="Only where one run is asked for.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # Not declared among the others: a field has an attribute by this name.
+        return {**super().get_fields(), "reason": serializers.CharField(allow_blank=True)}

@@ -1,0 +1,130 @@
+"""Transitions of many orders over the API, for admins: started here, carried out by the workers."""
+
+import hashlib
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status as http
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.viewsets import ViewSet
+
+from orders.api import parameters
+from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsParameters, run_id
+from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
+from orders.api.presentation import present_plan, present_result, present_run
+from orders.api.views import ALWAYS, act_of, caller, problems
+from orders.models import BulkRun
+from orders.services import bulk
+from orders.services.access import Actor
+
+RUN_ID = OpenApiParameter("run_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the run")
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="1 to 255 visible ASCII characters. The same request with the same key starts one run; a repeated one "
+    "answers with that run as it is now.",
+)
+ONE = problems(e400="Not an ObjectId.", e403="The caller is no admin.", e404="There is no such run.") | ALWAYS
+STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **problems(e409="The run is over.")}
+
+
+@extend_schema(tags=["bulk transitions"])
+class BulkTransitionViewSet(ViewSet):
+    """Runs over many orders."""
+
+    @extend_schema(
+        operation_id="start_bulk_transition",
+        request=BulkTransitionSerializer,
+        parameters=[KEY],
+        responses={
+            200: PlanSerializer,
+            202: RunSerializer,
+            **problems(
+                e400="Malformed, or nothing says which orders; `errors` names fields.",
+                e403="The caller is no admin.",
+                e413="The body is too large.",
+                e422="The key was used for another run.",
+            ),
+            **ALWAYS,
+        },
+    )
+    def create(self, request: Request) -> Response:
+        """Make one transition of many orders: 202 with the run, which goes on by itself; 200 with `dry_run`."""
+        actor = caller(request)
+        actor.require_seeing_runs()
+        key = parameters.idempotency_key(request)
+        serializer = BulkTransitionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        given, selection = serializer.validated_data, serializer.selection()
+        if given["dry_run"]:
+            plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
+            return Response(present_plan(plan, given["transition"]))
+        run = bulk.start_run(
+            selection=selection,
+            transition=given["transition"],
+            act=act_of(request, given["reason"]),
+            run_id=_run_of(actor, key) if key is not None else None,
+        )
+        return _accepted(run)
+
+    @extend_schema(
+        operation_id="get_bulk_transition",
+        parameters=[RUN_ID, ResultsParameters],
+        responses={200: RunSerializer, **ONE},
+    )
+    def retrieve(self, request: Request, run_id: str) -> Response:
+        """How far a run is, and what it could not do, in the run's order. `Link` leads to the next page."""
+        run = _visible(request, run_id)
+        given = parameters.read(ResultsParameters, request)
+        limit: int = given["limit"]
+        none = given["result"] == PROBLEMS and not run.refused + run.failed  # then no batch need be looked through
+        after = given.get("cursor", (-1, -1))
+        found = [] if none else list(islice(bulk.results(run.pk, only=SHOWN[given["result"]], after=after), limit + 1))
+        response = Response(present_run(run) | {"results": [present_result(result) for result in found[:limit]]})
+        if len(found) > limit:
+            cursor = PositionField().to_representation(found[limit - 1].position)
+            response["Link"] = f'<{replace_query_param(request.build_absolute_uri(), "cursor", cursor)}>; rel="next"'
+            response["Next-Cursor"] = cursor
+        return response
+
+    @extend_schema(operation_id="cancel_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
+    def cancel(self, request: Request, run_id: str) -> Response:
+        """Call off what a run has not done yet. What it has done stays."""
+        return _steer(request, run_id, bulk.cancel_run)
+
+    @extend_schema(operation_id="pause_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
+    def pause(self, request: Request, run_id: str) -> Response:
+        """Have a run wait until somebody resumes it."""
+        return _steer(request, run_id, bulk.pause_run)
+
+    @extend_schema(operation_id="resume_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
+    def resume(self, request: Request, run_id: str) -> Response:
+        """Have a paused run go on at once."""
+        return _steer(request, run_id, bulk.resume_run)
+
+
+def _run_of(actor: Actor, key: str) -> ObjectId:
+    """The id of the run that this caller's key stands for."""
+    return ObjectId(hashlib.sha256(f"{actor.label}\0{key}".encode()).digest()[:12])
+
+
+def _visible(request: Request, text: str) -> BulkRun:
+    caller(request).require_seeing_runs()
+    return bulk.get_run(run_id(text))
+
+
+def _steer(request: Request, text: str, step: Callable[..., BulkRun]) -> Response:
+    return _accepted(step(run_id=_visible(request, text).pk, actor=caller(request)))
+
+
+def _accepted(run: BulkRun) -> Response:
+    address = f"{settings.API_PREFIX}/orders/bulk-transitions/{run.pk}"
+    return Response(present_run(run), status=http.HTTP_202_ACCEPTED, headers={"Location": address})
