@@ -20,6 +20,8 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
 from orders.models.bulk import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
 from orders.models.database import Document, collection
@@ -45,7 +47,9 @@ def runs() -> Collection[Document]:
 
 
 def batches() -> Collection[Document]:
-    return collection("bulk_batches")
+    """The batches. Nobody waits until a majority has their writes: what is lost with a node is done again, and changes
+    nothing twice; and no later write, of an order or a run, reaches a majority before them."""
+    return collection("bulk_batches").with_options(write_concern=WriteConcern(w=1), read_concern=ReadConcern("local"))
 
 
 def lease(attempt: str, seconds: float) -> Document:

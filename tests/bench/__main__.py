@@ -15,6 +15,9 @@ from typing import Any
 from orders_project.embedded_mongo import EmbeddedMongo
 
 ROOT = Path(__file__).parents[2]
+NAMES = {"bare": "bare update_many, by ids", "engine": "a run, selecting and results included"}
+ROUNDS = 3
+"""Of each, in turns, since other work on the machine disturbs now the one, now the other."""
 LEAST_RATIO = 0.6
 MOST_MEMORY = 200
 """MB resident of the process that carries a run out."""
@@ -46,14 +49,16 @@ def main() -> int:
     parser.add_argument("--million", action="store_true", help="also a run over 1,000,000 orders")
     given = parser.parse_args()
     sys.stdout.write(f"{'paid to processing':<44}{'orders':>10}{'seconds':>9}{'a second':>10}{'MB':>9}\n")
-    with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo", cache_gb=1) as mongo:
-        bare = measure(mongo.uri, "bare", given.orders)
-        sys.stdout.write(row("bare update_many, by ids", bare))
-        engine = measure(mongo.uri, "engine", given.orders)
-        sys.stdout.write(row("a run, selecting and results included", engine))
-        ratio = (engine["orders"] / engine["seconds"]) / (bare["orders"] / bare["seconds"])
-        sys.stdout.write(f"ratio {ratio:.2f} (at least {LEAST_RATIO})\n")
-        memory = engine["memory"]
+    with tempfile.TemporaryDirectory() as directory, EmbeddedMongo(Path(directory) / "mongo", cache_gb=1) as mongo:
+        best: dict[str, dict[str, Any]] = {}
+        for _ in range(ROUNDS):
+            for what, name in NAMES.items():
+                found = measure(mongo.uri, what, given.orders)
+                sys.stdout.write(row(name, found))
+                best[what] = min(best.get(what, found), found, key=lambda taken: float(taken["seconds"]))
+        ratio = best["bare"]["seconds"] / best["engine"]["seconds"]
+        sys.stdout.write(f"ratio of the best: {ratio:.2f} (at least {LEAST_RATIO})\n")
+        memory = best["engine"]["memory"]
         if given.million:
             million = measure(mongo.uri, "engine", 1_000_000)
             sys.stdout.write(row("a run over a million", million))

@@ -36,6 +36,15 @@ from tests.integration.builders import (
 from tests.integration.bulk_helpers import entries, figures, sound, started, stored
 
 MANY = 300
+BY_THREES = """
+import sys, django
+django.setup()
+from django.core.management import execute_from_command_line
+from orders.services.bulk import selecting
+selecting.TAKEN_AT_ONCE = 3
+execute_from_command_line(["manage.py", *sys.argv[1:]])
+"""
+"""`manage.py` that takes three orders of a selection down at once, so that it takes its time."""
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -53,8 +62,8 @@ def start(mongo_uri: str, sandbox: Sandbox) -> Iterator[Start]:
         for peer in ("USER", "PRODUCT", "INVENTORY")
     }
 
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "manage.py", *arguments]
+    def begin(*arguments: str, by_threes: bool = False) -> subprocess.Popen[str]:
+        command = [sys.executable, *(("-c", BY_THREES) if by_threes else ("manage.py",)), *arguments]
         running.append(
             subprocess.Popen(
                 command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -118,7 +127,9 @@ def test_killed_in_the_middle_and_resumed_every_order_has_changed_once(start: St
 
 def test_killed_while_it_looks_for_its_orders_it_misses_and_doubles_none(start: Start) -> None:
     many("paid")
-    process = start("transition_orders", "start_processing", "--status", "paid", "--yes", "--batch-size", "3")
+    process = start(
+        "transition_orders", "start_processing", "--status", "paid", "--yes", "--batch-size", "3", by_threes=True
+    )
     killed_when(process, lambda: bulk_store.batches().count_documents({}) >= 20)
     run = bulk.get_run(bulk_store.runs().find_one({})["_id"])  # type: ignore[index]
     assert (run.state, orders().count_documents({"status": "processing"})) == ("selecting", 0)
