@@ -1,0 +1,45 @@
+"""Everybody can use the backoffice: axe-core finds nothing serious, light or dark, on wide and narrow screens."""
+
+import pytest
+from playwright.sync_api import Page
+from pymongo.database import Database
+
+from tests.browser.conftest import WIDE, SignIn, inaccessible
+from tests.browser.test_orders import busy_shop
+from tests.functional.admin_helpers import LIST, Document, page
+
+NARROW = {"width": 375, "height": 800}
+
+
+def pages(database: Database[Document]) -> dict[str, str]:
+    """The six main pages and more, by name."""
+    unknown = busy_shop(database)
+    return {
+        "dashboard": "/admin/",
+        "list": LIST,
+        "filters": f"{LIST}?status=paid&since=nonsense",
+        "nothing found": f"{LIST}?q=1234-1234-1234",
+        "order": page(unknown),
+        "attention": f"{LIST}attention/",
+        "runs": "/admin/orders/bulkrun/",
+        "packing slip": page(unknown).replace("/change/", "/packing-slip/"),
+    }
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_keeps_anybody_from_using_a_page(
+    sign_in: SignIn, database: Database[Document], theme: str, viewport: dict[str, int]
+) -> None:
+    addresses = pages(database)
+    desk = sign_in("Manager", viewport=viewport, color_scheme=theme)
+    found = {name: _look(desk, address) for name, address in addresses.items()}
+    assert found == dict.fromkeys(addresses, ([], False)), theme
+
+
+def _look(desk: Page, address: str) -> tuple[list[str], bool]:
+    """What is wrong with a page, and whether it must be scrolled sideways."""
+    answer = desk.goto(address)
+    assert answer is not None
+    assert answer.ok, address
+    return inaccessible(desk), desk.evaluate("document.documentElement.scrollWidth > innerWidth")
