@@ -16,7 +16,7 @@ from orders.models.machine import moments, public_edges
 from orders.models.money import from_cents
 from orders.models.states import LineState, Status
 from orders.models.writes import history_entry
-from orders.services.placement import NUMBER_ALPHABET
+from orders.services.numbers import NUMBER_ALPHABET, grouped
 
 MARK = "bench"
 """How the write ids of what is made here begin: so it is known again later."""
@@ -78,11 +78,11 @@ class Maker:
         user = 1 + int(USERS * chance.random() ** 2.5)
         items, cents = self._items()
         stamp = struct.pack(">IQ", int(created.replace(tzinfo=UTC).timestamp()), chance.getrandbits(64))
-        number = "".join(chance.choices(NUMBER_ALPHABET, k=12))
+        number = grouped("".join(chance.choices(NUMBER_ALPHABET, k=12)))
         city, postal_code, country = PLACES[user % len(PLACES)]
         document: Document = {
             "_id": ObjectId(stamp),
-            "number": f"{number[:4]}-{number[4:8]}-{number[8:]}",
+            "number": number,
             "user_id": str(user),
             "status": Status.PLACING.value,
             "version": 0,

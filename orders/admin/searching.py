@@ -6,26 +6,21 @@ from contextlib import suppress
 from bson import ObjectId
 
 from orders.models.criteria import Meanings
-from orders.services.placement import NUMBER_ALPHABET
+from orders.services.numbers import as_number
 from orders.services.user_ids import MalformedUserId, canonical
 
-LOOK_ALIKES = str.maketrans("ILO", "110")
-NUMBER = re.compile(f"[{NUMBER_ALPHABET}]{{12}}\\Z")
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
 
 
 def meanings_of(text: str) -> Meanings | None:
     """All that a search text may mean, each an exact look-up that has an index; None where it can mean nothing."""
     text = text.strip()
-    number = user_id = None
-    letters = re.sub(r"[\s-]", "", text).upper().translate(LOOK_ALIKES)
-    if NUMBER.match(letters):
-        number = "-".join((letters[:4], letters[4:8], letters[8:]))
+    user_id = None
     with suppress(MalformedUserId):
         user_id = canonical(text)
     hexadecimal = text.lower() if OBJECT_ID.match(text) else None
     found = Meanings(
-        number=number,
+        number=as_number(text),
         order_id=ObjectId(hexadecimal) if hexadecimal else None,
         user_id=user_id,
         product_id=hexadecimal,

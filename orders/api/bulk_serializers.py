@@ -14,7 +14,7 @@ from orders.models.bulk import BulkState, OrderOutcome
 from orders.models.machine import transition_names
 from orders.models.selection import Key, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
-from orders.services.placement import NUMBER_ALPHABET
+from orders.services.numbers import NUMBER_ALPHABET
 from orders.services.user_ids import canonical
 
 MOST_IDS = 10_000

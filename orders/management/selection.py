@@ -9,14 +9,12 @@ from datetime import UTC, datetime, timedelta
 from bson import ObjectId
 from bson.errors import InvalidId
 
-from orders.services.placement import NUMBER_ALPHABET
+from orders.services.numbers import as_number
 from orders.services.user_ids import MalformedUserId, canonical
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 LONGEST_AGE = 36_500 * 86_400
 """Seconds."""
-LOOK_ALIKES = str.maketrans("ILO", "110")
-NUMBER = re.compile(f"[{NUMBER_ALPHABET}]{{12}}\\Z")
 
 
 def positive(text: str) -> int:
@@ -84,9 +82,8 @@ def order_key(text: str) -> ObjectId | str:
     """
     if re.fullmatch(r"[0-9a-fA-F]{24}", text):
         return ObjectId(text)
-    letters = re.sub(r"[\s-]", "", text).upper().translate(LOOK_ALIKES)
-    if NUMBER.match(letters):
-        return "-".join((letters[:4], letters[4:8], letters[8:]))
+    if number := as_number(text):
+        return number
     raise ArgumentTypeError(f"{text!r} is neither an order id (24 hex digits) nor an order number")
 
 

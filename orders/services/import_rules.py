@@ -16,8 +16,8 @@ from orders.models.writes import new_id
 from orders.services.acts import Act
 from orders.services.import_fields import Fields
 from orders.services.import_files import KEYS, Problem, Record
+from orders.services.numbers import NUMBER_ALPHABET, grouped
 from orders.services.order_files import utc
-from orders.services.placement import NUMBER_ALPHABET
 from orders.services.user_ids import MalformedUserId, canonical
 
 ADDRESS = [
@@ -87,8 +87,7 @@ def _identity(fields: Fields) -> Identity | None:
 
 
 def _number(digest: bytes) -> str:
-    letters = "".join(NUMBER_ALPHABET[byte % 32] for byte in digest[12:24])
-    return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
+    return grouped("".join(NUMBER_ALPHABET[byte % 32] for byte in digest[12:24]))
 
 
 def _order(fields: Fields, act: Act) -> Document:

@@ -11,7 +11,6 @@ to be reserved (`settlement`).
 """
 
 import logging
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,14 +33,12 @@ from orders.services.acts import Act
 from orders.services.claims import Claim, Line, claiming, new_lease
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
+from orders.services.numbers import new_number
 from orders.services.stock import Outcome, Result, persistently, settle, talk, turn_away
 from orders.services.user_ids import canonical
 from orders.services.verification import verify
 
 logger = logging.getLogger(__name__)
-
-NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O or U, which people mistake for others on the phone."""
 
 
 class InvalidOrder(OrderError):
@@ -112,12 +109,6 @@ def place_order(
 def _time_to_verify(deadline: Deadline) -> Deadline:
     """Leave enough time to reserve in: a peer that hangs must not cost an order that could do without it."""
     return deadline.sooner(deadline.remaining() - 1.25 * full_timeout())
-
-
-def new_number() -> str:
-    """A random order number, e.g. `7KQF-2M9D-XW3H`: 60 bits, made to be read out."""
-    characters = [secrets.choice(NUMBER_ALPHABET) for _ in range(12)]
-    return "-".join("".join(characters[start : start + 4]) for start in (0, 4, 8))
 
 
 def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datetime) -> Order:

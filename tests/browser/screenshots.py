@@ -12,9 +12,10 @@ from tests.functional.quickstart_run import QuickstartRun
 
 CHROMIUM = "/usr/bin/chromium"
 WIDE = {"width": 1440, "height": 900}
+NARROW = {"width": 375, "height": 800}
 PICTURES = ROOT / "docs" / "screenshots"
 LIST = "/admin/orders/order/"
-FIRST_ORDER = "th a[href*='/change/'], td a[href*='/change/']"
+FIRST_ORDER = "#result_list a[href*='/change/']"
 
 
 def take(root: str) -> list[str]:
@@ -23,24 +24,58 @@ def take(root: str) -> list[str]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
-        def shoot(name: str, page: Page, **options: Any) -> None:
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=PICTURES / f"{name}.png", **options)
-            taken.append(name)
-
-        for theme in ("light", "dark"):
-            page = browser.new_context(base_url=root, viewport=WIDE, color_scheme=theme).new_page()
+        def signed_in(**options: Any) -> Page:
+            page = browser.new_context(base_url=root, **{"viewport": WIDE} | options).new_page()
             page.goto("/admin/login/?next=/admin/")
             page.fill("input[name=username]", "admin")
             page.fill("input[name=password]", "admin")
             page.click("button[type=submit]")
-            shoot(f"dashboard-{theme}", page)
-            page.goto(LIST)
-            shoot(f"orders-{theme}", page)
-            page.locator(FIRST_ORDER).first.click()
-            shoot(f"order-{theme}", page)
+            return page
+
+        def shoot(name: str, page: Page) -> None:
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=PICTURES / f"{name}.png")
+            taken.append(name)
+
+        desk = signed_in()
+        _await_figures(desk)
+        shoot("dashboard", desk)
+        desk.goto(LIST)
+        shoot("orders", desk)
+        desk.goto(f"{LIST}?status=processing")
+        desk.locator(FIRST_ORDER).first.click()
+        shoot("order", desk)
+        desk.get_by_role("link", name="Packing slip").click()
+        shoot("packing-slip", desk)
+        desk.goto(f"{LIST}attention/")
+        shoot("attention", desk)
+        desk.goto(f"{LIST}?status=paid")
+        desk.locator("#action-toggle").check()
+        desk.get_by_label("With the ticked orders").select_option("start_processing")
+        desk.get_by_role("button", name="Go on").click()
+        desk.locator("form.bulk-card button[type=submit]").click()
+        desk.locator(".bulk-results, .bulk-facts").first.wait_for()
+        shoot("bulk-run", desk)
+        shoot("dashboard-dark", _at(signed_in(color_scheme="dark"), "/admin/"))
+        pocket = signed_in(viewport=NARROW)
+        shoot("orders-narrow", _at(pocket, LIST))
         browser.close()
     return taken
+
+
+def _at(page: Page, address: str) -> Page:
+    page.goto(address)
+    return page
+
+
+def _await_figures(page: Page) -> None:
+    """The worker counts the figures of the demo orders' days; some seconds after the start they are all there."""
+    for _ in range(60):
+        page.goto("/admin/")
+        text = page.locator("#content").inner_text()
+        if "counted yet" not in text and "counted before" not in text:
+            return
+        page.wait_for_timeout(1_000)
 
 
 def main() -> int:

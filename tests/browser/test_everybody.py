@@ -4,11 +4,10 @@ import pytest
 from playwright.sync_api import Page
 from pymongo.database import Database
 
-from tests.browser.conftest import WIDE, SignIn, inaccessible
+from tests.browser.conftest import SignIn, inaccessible
+from tests.browser.screenshots import NARROW, WIDE
 from tests.browser.test_orders import busy_shop
 from tests.functional.admin_helpers import LIST, Document, page
-
-NARROW = {"width": 375, "height": 800}
 
 
 def pages(database: Database[Document]) -> dict[str, str]:

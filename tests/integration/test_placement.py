@@ -20,7 +20,8 @@ from orders.models import Item
 from orders.models.writes import orders
 from orders.services import access, idempotency, placement
 from orders.services.idempotency import KeyInUse
-from orders.services.placement import InvalidOrder, PlacementInterrupted, ReservationRefused, new_number, place_order
+from orders.services.numbers import new_number
+from orders.services.placement import InvalidOrder, PlacementInterrupted, ReservationRefused, place_order
 from orders.services.settlement import settle_due
 from orders.services.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from tests.integration.builders import (
