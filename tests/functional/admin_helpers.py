@@ -44,7 +44,7 @@ WORK = {
     "Finance": {"write_notes", "export_orders"},
     "Manager": {"resolve_stock", "change_address", "write_notes", "export_orders"},
 }
-"""What else each role may do."""
+"""What else each role may do; and all of them may look at bulk runs."""
 
 EDGES = {
     "placing": {},

@@ -114,11 +114,11 @@ def read_off_indexes(operations: list[Document], most: int) -> None:
         assert operation.get("docsExamined", 0) <= most, told
 
 
-@pytest.mark.parametrize("name", FILTERS)
-@pytest.mark.parametrize("days", ["", MONTH])
+@pytest.mark.parametrize(
+    ("name", "days"),
+    [(name, days) for name in FILTERS for days in ("", MONTH) if not (days and "until" in FILTERS[name])],
+)
 def test_a_filter_reads_about_what_it_shows(look: Any, name: str, days: str) -> None:
-    if days and "until" in FILTERS[name]:
-        pytest.skip("is itself about days")
     response, operations = look(f"{FILTERS[name]}&{days}")
     assert rows(response)
     sparse = name in {"total", "unchecked", "attention", "late"}  # filtered within the index

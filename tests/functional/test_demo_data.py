@@ -239,7 +239,7 @@ def test_each_login_works_and_may_do_what_its_role_may(database: Database[Docume
         assert user is not None
         assert (user.is_staff, user.is_superuser) == (True, False)
         expected = {"view", *ROLES[role]}
-        work = {f"orders.{name}" for name in WORK[role]}
+        work = {f"orders.{name}" for name in {*WORK[role], "view_bulkrun"}}
         assert user.get_all_permissions() == {f"orders.{name}_order" for name in expected} | work
     admin = authenticate(username=demo.SUPERUSER, password=demo.SUPERUSER)
     assert admin is not None

@@ -17,7 +17,8 @@ from orders.models import BulkRun, bulk_store
 from orders.models.writes import orders
 from orders.services import bulk
 from orders.services.bulk import batches, carrying
-from orders.services.transitions import OrderBusy, change_status
+from orders.services.transitions import change_status
+from orders.services.versions import OrderBusy
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
     A,

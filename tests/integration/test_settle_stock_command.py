@@ -101,7 +101,10 @@ def test_it_loops_until_it_is_told_to_stop(sandbox: Sandbox, settings: Settings,
     stopper = told_to_stop_when(lambda: states(read(second)) == ["released"], number)
     out, err = run("--loop")
     stopper.join()
-    assert (out, err) == ("1 orders settled, 0 failed\n" * 2, "")
+    assert err == ""
+    # Once for each, and again where inventory was too slow to answer the first time.
+    assert len(out.splitlines()) >= 2
+    assert set(out.splitlines()) == {"1 orders settled, 0 failed"}
     assert states(read(first)) == ["released"]
 
 
