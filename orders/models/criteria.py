@@ -18,7 +18,7 @@ from orders.models.reads import STOCK_UNKNOWN
 from orders.models.states import EPOCH, LineState, Status
 from orders.models.writes import orders
 
-FEW = 10_000
+FEW = 7_000
 """Up to so many orders are looked at one by one; of more, a walk from the newest soon meets a page."""
 
 SHORT = timedelta(days=31)
@@ -153,7 +153,7 @@ class Criteria:
         }
         asked = {index: condition for index, condition in asked.items() if condition}
         is_short = self.since and self.before and self.before - self.since <= SHORT
-        if not is_short and (self.of_total or len(asked) > 1):
+        if self.of_total or (len(asked) > 1 and not is_short):
             counts = {index: _few(condition, index) for index, condition in asked.items()}
             index, least = min(counts.items(), key=lambda pair: pair[1])
             if least <= FEW:
