@@ -257,6 +257,10 @@ def test_cancelling_a_run_stops_it_between_two_orders(sandbox: Sandbox, held: He
     assert run.state == "cancelled"
     done = orders().count_documents({"status": "cancelled"})
     assert 1 <= done < 12
+    assert figures(run) == (done, 0, 0, 0)
+    assert told(run) == {("done", ""): done, ("waiting", ""): 12 - done}
+    assert len(list(bulk.results(run.pk, only={"done"}))) == done
+    assert len(list(bulk.results(run.pk, only={"waiting"}))) == 12 - done
     assert {read(order_id)["status"] for order_id in held[done:]} == {"pending"}
     sound()
 

@@ -33,7 +33,7 @@ from orders.services.bulk.batches import (
     outage_of,
     told_of_outages,
 )
-from orders.services.bulk.runs import get_run, is_together
+from orders.services.bulk.runs import get_run, is_together, settle
 from orders.services.bulk.selecting import select
 from orders.services.stock import backoff
 
@@ -44,6 +44,9 @@ RELEASING_JOBS = 4
 LOOK_EVERY = 0.5
 """Seconds between looks at how far a run is, and whether it is still to go on."""
 CUT_OFF = "It was cut off while its orders were taken down. No order was changed. Start it anew."
+INCOMPLETE = (
+    "Some of its orders are missing from its record. Start another run for the same orders, and cancel this one."
+)
 LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 
 
@@ -120,6 +123,8 @@ class _Carrier:
             try:
                 run = get_run(self.run_id)
                 if run.is_over:
+                    if run.state != BulkState.DONE:
+                        settle(run)
                     break
                 going_on = self._steps[run.state](run)
             except Outage as outage:
@@ -179,11 +184,17 @@ class _Carrier:
         return self._finish() or self._halted() or bool(done) or self._wait(LOOK_EVERY)
 
     def _finish(self) -> bool:
-        """End the run if each of its batches is done."""
+        """End the run if each of its batches is done, and will stay so if a node is lost."""
         found = store.tally(self.run_id)
+        # Once a majority has this, it has every batch that was counted: they were written before.
         store.save_tally(self.run_id, found)
+        if found.open or (found := store.tally(self.run_id, lasting=True)).open:
+            return False
+        if found.total != get_run(self.run_id).total or not found.adds_up:
+            fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": INCOMPLETE}
+            return store.change_run(self.run_id, [BulkState.RUNNING], fields)
         fields = {"state": BulkState.DONE.value, "finished_at": timezone.now()}
-        return not found.open and store.change_run(self.run_id, [BulkState.RUNNING], fields)
+        return store.change_run(self.run_id, [BulkState.RUNNING], fields)
 
     def _wait_for_the_end_of_the_pause(self, run: BulkRun) -> bool:
         if run.paused_until is None:

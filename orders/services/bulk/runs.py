@@ -4,6 +4,7 @@ from bson import ObjectId
 from django.db import IntegrityError
 from django.utils import timezone
 
+from orders.models import bulk_reads
 from orders.models import bulk_store as store
 from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
 from orders.models.machine import edges_named, stock_effect, transition_names
@@ -176,7 +177,19 @@ def cancel_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
     }
     if not store.change_run(run_id, OPEN_STATES, fields):
         raise _over(get_run(run_id))
+    settle(get_run(run_id))
     return get_run(run_id)
+
+
+def settle(run: BulkRun) -> None:
+    """Find out what a run that was cut short had done of the batches that it began: the orders know.
+
+    :raises DatabaseError: it may be done again.
+    """
+    for batch in store.begun_batches(run.pk):
+        changed = bulk_reads.marked(batch["ids"], run.pk, run.transition)
+        store.settle_batch(run.pk, batch["n"], [index for index, key in enumerate(batch["ids"]) if key in changed])
+    store.save_tally(run.pk, store.tally(run.pk))
 
 
 def _open_run(run_id: ObjectId, actor: Actor) -> BulkRun:

@@ -63,7 +63,8 @@ def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
 
     fields: Document = {"attempt": None}
     if _look_for(run, still):
-        fields |= {"state": BulkState.QUEUED.value, "selected": True}
+        total = store.tally(run.pk, lasting=True).total
+        fields |= {"state": BulkState.QUEUED.value, "selected": True, "total": total}
     store.change_run(run.pk, [BulkState.SELECTING], fields, guard=mine)
     return True
 
