@@ -23,6 +23,7 @@ from orders.admin import bulk_selection, bulk_words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
 from orders.models import BulkRun
+from orders.models.bulk import BulkState
 from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
@@ -154,7 +155,8 @@ class BulkActions(ModelAdmin):
             run_id=ObjectId(given) if RUN_ID.match(given) else None,
         )
         most = FEW if bulk.is_together(name) else FEW_RELEASING
-        if SMALL.match(planned) and int(planned) <= most:
+        taken_down = run.state != BulkState.SELECTING or "orders" not in run.selection
+        if taken_down and SMALL.match(planned) and int(planned) <= most:
             return _carried_on(run)
         return run
 

@@ -35,7 +35,14 @@ COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderO
 DUPLICATE = 11000
 MOST_BATCHES = 9_999_999
 """So that the mark of a batch, `<run>:<n>`, fits into a write id."""
-LAPSED: Document = {"$expr": {"$lt": ["$attempt.until", "$$NOW"]}}
+
+
+def lapsed_for(seconds: float) -> Document:
+    """Of a claim or a lease that lapsed so long ago; also true where there is none."""
+    return {"$expr": {"$lt": ["$attempt.until", {"$subtract": ["$$NOW", milliseconds(seconds)]}]}}
+
+
+LAPSED: Document = lapsed_for(0)
 """Of a claim or a lease; also true where there is none."""
 PAUSE_IS_OVER: Document = {"paused_until": {"$type": "date"}, "$expr": {"$lt": ["$paused_until", "$$NOW"]}}
 """Of a pause that ends by itself."""
@@ -171,6 +178,12 @@ def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
             return False
         raise OperationFailure(str(error), error.code, error.details) from error  # which is told as a DatabaseError
     return True
+
+
+@wrap_database_errors
+def drop_batches(run_id: ObjectId) -> None:
+    """Forget the batches of a run whose orders are to be taken down anew."""
+    lasting_batches().delete_many({"run": run_id})
 
 
 @wrap_database_errors

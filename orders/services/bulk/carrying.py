@@ -21,7 +21,9 @@ from integrations.deadline import Deadline
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.bulk_store import Batch, Other
+from orders.models.machine import transition_names
 from orders.models.writes import milliseconds, new_id
+from orders.services.access import Kind
 from orders.services.bulk.batches import (
     Job,
     Outage,
@@ -47,6 +49,8 @@ CUT_OFF = "It was cut off while its orders were taken down. No order was changed
 INCOMPLETE = (
     "Some of its orders are missing from its record. Start another run for the same orders, and cancel this one."
 )
+ASKED_AGAIN = 3600
+"""Seconds within which whoever asked for a run may have it taken down anew by asking the same again."""
 LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 
 
@@ -91,6 +95,11 @@ def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False
     return worked
 
 
+def _is_known(run: BulkRun) -> bool:
+    """Whether this version knows what the run wants: while a new one is rolled out, an old one is still at work."""
+    return run.transition in transition_names() and run.actor_kind in list(Kind)
+
+
 class _Carrier:
     """One process's part in a run."""
 
@@ -123,8 +132,9 @@ class _Carrier:
             try:
                 run = get_run(self.run_id)
                 if run.is_over:
-                    if run.state != BulkState.DONE:
-                        settle(run)
+                    break
+                if not _is_known(run):
+                    logger.error("run %s: %s by %s is unknown to this version", run.pk, run.transition, run.actor)
                     break
                 going_on = self._steps[run.state](run)
             except Outage as outage:
@@ -132,11 +142,19 @@ class _Carrier:
             except DatabaseError as error:
                 going_on = self._pause(outage_of(error))
             except Exception as error:
-                self._fail(f"It failed here: {error!r}")
+                self._pause(Outage(f"it failed here: {error!r}"))
                 raise
         run = get_run(self.run_id)
-        self.progress(run)
+        if run.is_over and run.state != BulkState.DONE:
+            settle(run)
+            run = get_run(self.run_id)
+        self._tell(run)
         return run
+
+    def _tell(self, run: BulkRun) -> None:
+        """Whether anybody listens is nothing to the run."""
+        with suppress(OSError):
+            self.progress(run)
 
     def _halted(self) -> bool:
         return self.stopping() or (self.until is not None and self.until.remaining() <= 0)
@@ -145,8 +163,7 @@ class _Carrier:
 
     def _select(self, run: BulkRun) -> bool:
         if "orders" in run.selection:
-            self._fail(CUT_OFF)
-            return True
+            return self._give_up(run) or self._wait(LOOK_EVERY)
 
         def going_on() -> bool:
             self._look()
@@ -248,7 +265,7 @@ class _Carrier:
                 return
             self._looked = time.monotonic()
             store.save_tally(self.run_id, store.tally(self.run_id))
-            self.progress(get_run(self.run_id))
+            self._tell(get_run(self.run_id))
 
     # --- when it does not go on --------------------------------------------------------------------------------------
 
@@ -264,15 +281,16 @@ class _Carrier:
             fields |= {"attempt": None}
             until = {"paused_until": {"$add": ["$$NOW", milliseconds(seconds)]}}
             store.change_run(self.run_id, LIVE, fields, computed=until)
-            self.progress(get_run(self.run_id))
+            self._tell(get_run(self.run_id))
         except DatabaseError:
             return self._wait(backoff(self._faults))
         return True
 
-    def _fail(self, why: str) -> None:
-        fields = {"state": BulkState.FAILED.value, "last_error": why[:500], "finished_at": timezone.now()}
-        with suppress(DatabaseError):
-            store.change_run(self.run_id, LIVE, fields)
+    def _give_up(self, run: BulkRun) -> bool:
+        """End a run that nobody is taking the named orders of; whoever asked for it had time to ask once more."""
+        fields = {"state": BulkState.FAILED.value, "last_error": CUT_OFF, "finished_at": timezone.now()}
+        lapsed = store.lapsed_for(ASKED_AGAIN if run.for_worker else 0)
+        return store.change_run(self.run_id, [BulkState.SELECTING], fields, guard=lapsed)
 
     def _wait(self, seconds: float) -> bool:
         """Wait, unless the caller's time is limited: then it has better things to do."""

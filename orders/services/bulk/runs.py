@@ -1,6 +1,9 @@
 """Runs over many orders: started, looked at, resumed and cancelled. Carrying them on is `carrying`'s business."""
 
+from datetime import timedelta
+
 from bson import ObjectId
+from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
@@ -8,8 +11,10 @@ from orders.models import bulk_reads
 from orders.models import bulk_store as store
 from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
 from orders.models.machine import edges_named, stock_effect, transition_names
+from orders.models.parts import Attempt
 from orders.models.selection import OrderSelection
 from orders.models.states import StockEffect
+from orders.models.writes import new_id
 from orders.services.access import Actor
 from orders.services.acts import Act
 from orders.services.bulk import selecting
@@ -86,25 +91,31 @@ def start_run(
         actor_kind=act.actor.kind.value,
         actor_id=act.actor.id[:150],
         via=act.actor.via,
-        for_worker=for_worker and selection.keys is None,
+        for_worker=for_worker,
         batch_size=min(batch_size or usual, LARGEST_BATCH),
         created_at=act.at,
     )
+    if selection.keys is not None:  # held from the beginning; a moment later, by mongod's clock
+        run.attempt = Attempt(id=new_id(), until=timezone.now() + timedelta(seconds=settings.STOCK_LEASE))
     try:
         run.save(force_insert=True)
     except IntegrityError:
-        return _started_before(run)
-    if selection.keys is not None:
-        known = {"total": selecting.take_down(run, selection), "selected": True, "state": BulkState.QUEUED.value}
-        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, **known})
+        return _started_before(run, selection)
+    if run.attempt is not None:
+        selecting.take_down(run, selection, run.attempt.id)
     return get_run(run.pk)
 
 
-def _started_before(wanted: BulkRun) -> BulkRun:
+def _started_before(wanted: BulkRun, selection: OrderSelection) -> BulkRun:
+    """The run as it is now. If whoever was taking down its orders is gone, that is done now."""
     found = get_run(wanted.pk)
     for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
         if getattr(found, name) != getattr(wanted, name):
             raise RunExists("Another run was started under this key before. Use a new one.")
+    if selection.keys is not None and (attempt := selecting.take_over(found)):
+        store.drop_batches(found.pk)
+        selecting.take_down(found, selection, attempt)
+        return get_run(found.pk)
     return found
 
 
