@@ -63,8 +63,8 @@ def batches() -> Collection[Document]:
 
 def lasting_batches() -> Collection[Document]:
     """The batches, for what must outlive the loss of a node: which orders a run is about, and that it is done."""
-    lasting = {"write_concern": WriteConcern("majority"), "read_concern": ReadConcern("majority")}
-    return collection("bulk_batches").with_options(**lasting)
+    written, read = WriteConcern("majority"), ReadConcern("majority")
+    return collection("bulk_batches").with_options(write_concern=written, read_concern=read)
 
 
 def lease(attempt: str, seconds: float) -> Document:

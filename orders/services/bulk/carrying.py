@@ -25,6 +25,7 @@ from orders.models.machine import transition_names
 from orders.models.writes import milliseconds, new_id
 from orders.services.access import Kind
 from orders.services.bulk.batches import (
+    PATIENCE,
     Job,
     Outage,
     Streak,
@@ -35,7 +36,7 @@ from orders.services.bulk.batches import (
     outage_of,
     told_of_outages,
 )
-from orders.services.bulk.runs import get_run, is_together, settle
+from orders.services.bulk.runs import get_run, is_together, may_go_on, settle
 from orders.services.bulk.selecting import select
 from orders.services.stock import backoff
 
@@ -49,6 +50,7 @@ CUT_OFF = "It was cut off while its orders were taken down. No order was changed
 INCOMPLETE = (
     "Some of its orders are missing from its record. Start another run for the same orders, and cancel this one."
 )
+NOT_ALLOWED = "Cancel the run, and let somebody who may start another for what is left."
 ASKED_AGAIN = 3600
 """Seconds within which whoever asked for a run may have it taken down anew by asking the same again."""
 LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
@@ -181,7 +183,9 @@ class _Carrier:
         return True
 
     def _run(self, run: BulkRun) -> bool:
-        self._outage, self._streak.in_vain = None, run.in_vain
+        if not may_go_on(run):
+            return self._leave_to_people(f"{run.actor} may not do this any more. {NOT_ALLOWED}")
+        self._outage, self._streak = None, Streak(run.in_vain)
         job = job_of(run)
         jobs = self.jobs or (1 if is_together(run.transition) else RELEASING_JOBS)
         if jobs == 1:
@@ -192,6 +196,7 @@ class _Carrier:
             done = sum(work.result() for work in working)
         if self._streak.in_vain != run.in_vain:
             store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})
+        self.worked = self.worked or self._streak.changed > 0
         if done:
             self.worked, self._faults = True, 0
             if run.pauses:
@@ -208,8 +213,7 @@ class _Carrier:
         if found.open or (found := store.tally(self.run_id, lasting=True)).open:
             return False
         if found.total != get_run(self.run_id).total or not found.adds_up:
-            fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": INCOMPLETE}
-            return store.change_run(self.run_id, [BulkState.RUNNING], fields)
+            return self._leave_to_people(INCOMPLETE)
         fields = {"state": BulkState.DONE.value, "finished_at": timezone.now()}
         return store.change_run(self.run_id, [BulkState.RUNNING], fields)
 
@@ -274,6 +278,8 @@ class _Carrier:
         logger.warning("run %s pauses: %s", self.run_id, outage)
         self._faults += 1
         try:
+            if self._streak.in_vain >= PATIENCE:
+                return self._leave_to_people(str(outage))
             run = get_run(self.run_id)
             self._faults = run.pauses + 1
             seconds = backoff(self._faults)
@@ -285,6 +291,12 @@ class _Carrier:
         except DatabaseError:
             return self._wait(backoff(self._faults))
         return True
+
+    def _leave_to_people(self, why: str) -> bool:
+        """Let the run pause until somebody resumes it."""
+        logger.warning("run %s waits for somebody: %s", self.run_id, why)
+        fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": why[:500]}
+        return store.change_run(self.run_id, LIVE, fields)
 
     def _give_up(self, run: BulkRun) -> bool:
         """End a run that nobody is taking the named orders of; whoever asked for it had time to ask once more."""

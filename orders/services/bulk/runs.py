@@ -10,12 +10,13 @@ from django.utils import timezone
 from orders.models import bulk_reads
 from orders.models import bulk_store as store
 from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
+from orders.models.database import Document
 from orders.models.machine import edges_named, stock_effect, transition_names
 from orders.models.parts import Attempt
 from orders.models.selection import OrderSelection
 from orders.models.states import StockEffect
 from orders.models.writes import new_id
-from orders.services.access import Actor
+from orders.services.access import Actor, Kind, staff_named
 from orders.services.acts import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
@@ -128,6 +129,14 @@ def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
         raise NothingSelected("Nothing says which orders are meant.")
 
 
+def may_go_on(run: BulkRun) -> bool:
+    """Whether a member of staff still has the right to what was started in his name; others have theirs for good."""
+    if run.actor_kind != Kind.STAFF:
+        return True
+    actor = staff_named(run.actor_id)
+    return actor is not None and actor.may_bulk(run.transition)
+
+
 def is_together(transition: str) -> bool:
     """Whether orders are changed many at a time: those whose transition owes inventory no call."""
     return stock_effect(transition) is not StockEffect.RELEASE
@@ -156,7 +165,8 @@ def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> Bu
     """
     run = _open_run(run_id, actor)
     store.give_all_back(run_id)
-    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None, "last_error": ""}
+    fields: Document = {"for_worker": for_worker, "paused_until": None, "attempt": None, "last_error": ""}
+    fields |= {"pauses": 0, "in_vain": 0}
     if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
         raise _over(get_run(run_id))
     return get_run(run.pk)
