@@ -17,6 +17,8 @@ from integrations.http import Deadline, PeerRefused, PeerUnavailable, Reply, Une
 T = TypeVar("T")
 
 PEER = http.Peer("inventory", "INVENTORY_SERVICE_URL")
+ANSWERS = (400, 404, 409, 410, 422)
+"""Statuses that say something of one product, and that the peer is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,11 @@ def answers(*, product_id: str, deadline: Deadline) -> None:
     segment = http.segment(product_id)
     if segment is None:
         raise PeerUnavailable(PEER.name, "not asked: no such product can exist", repeatable=False)
-    http.read(_stock_of(segment), lambda _reply: None, deadline=deadline, retries=False)
+    http.read(_stock_of(segment, known=ANSWERS), lambda _reply: None, deadline=deadline, retries=False)
 
 
-def _stock_of(segment: str) -> http.Call:
-    return http.Call(PEER, "stock", "GET", f"/inventory/{segment}", known=(404,))
+def _stock_of(segment: str, *, known: tuple[int, ...] = (404,)) -> http.Call:
+    return http.Call(PEER, "stock", "GET", f"/inventory/{segment}", known=known)
 
 
 def _level(reply: Reply) -> StockLevel | None:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pymongo
@@ -16,6 +17,7 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from integrations.deadline import Deadline
@@ -23,6 +25,7 @@ from orders.admin import bulk_selection, bulk_words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
 from orders.models import BulkRun
+from orders.models.bulk import BulkState
 from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
@@ -34,6 +37,8 @@ logger = logging.getLogger(__name__)
 LONGEST_REASON = 500
 FEW, FEW_RELEASING = 100, 20
 """So many orders are dealt with while whoever confirmed it waits; more are left to the workers."""
+LONGEST_LOOK = timedelta(minutes=15)
+"""So long what a confirmation shows is taken for true; then it is shown anew."""
 A_MOMENT = 3.0
 """Seconds that are waited for them."""
 RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
@@ -92,7 +97,7 @@ class BulkActions(ModelAdmin):
             with counted_in_time():
                 chosen = bulk_selection.of_confirmation(request.POST)
             reason = request.POST.get("reason", "").strip()
-            if problem := _problem(name, reason):
+            if problem := _problem(name, reason) or self._outdated(request, name, chosen):
                 return self._confirmation(request, name, chosen, problem)
             return self._started(request, self._start(request, name, chosen, reason))
 
@@ -125,6 +130,7 @@ class BulkActions(ModelAdmin):
         with counted_in_time():
             plan = bulk.plan(selection=chosen.selection, transition=name, actor=actor_of(request))
         hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
+        hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
         context = {
             **self.admin_site.each_context(request),
             "title": f"{bulk_words.label(name)} {bulk_words.count(plan.can, 'order')}?",
@@ -154,9 +160,22 @@ class BulkActions(ModelAdmin):
             run_id=ObjectId(given) if RUN_ID.match(given) else None,
         )
         most = FEW if bulk.is_together(name) else FEW_RELEASING
-        if SMALL.match(planned) and int(planned) <= most:
+        taken_down = run.state != BulkState.SELECTING or "orders" not in run.selection
+        if taken_down and SMALL.match(planned) and int(planned) <= most:
             return _carried_on(run)
         return run
+
+    def _outdated(self, request: HttpRequest, name: str, chosen: Chosen) -> str:
+        """Why what was confirmed is not what would happen now; empty where it is, or less."""
+        shown, can = bulk_selection.moment(request.POST.get("shown", "")), request.POST.get("can", "")
+        if shown is None or timezone.now() - shown > LONGEST_LOOK or not SMALL.match(can):
+            return "This page has been open for long. These are the orders as they are now: please confirm once more."
+        with counted_in_time():
+            plan = bulk.plan(selection=chosen.selection, transition=name, actor=actor_of(request))
+        if plan.can > int(can):
+            more = bulk_words.count(plan.can - int(can), "order")
+            return f"By now it would be {more} more than you were shown. Please confirm once more."
+        return ""
 
     def _started(self, request: HttpRequest, run: BulkRun) -> HttpResponse:
         if actor_of(request).has("orders.view_bulkrun"):

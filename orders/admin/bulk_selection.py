@@ -23,6 +23,7 @@ from orders.services.errors import OrderError
 
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""
+FIRST_YEAR = 2000
 ORDER_ID = re.compile(r"[0-9a-f]{24}\Z")
 TICK_FIRST = "Tick the orders first, then choose what to do with them."
 
@@ -60,8 +61,8 @@ def of_confirmation(posted: QueryDict) -> Chosen:
     """
     if "filter" not in posted:
         return _named(filter(None, posted.get("ids", "").split(",")))
-    at = _moment(posted.get("at", ""))
-    if at is None or at > timezone.now():
+    at = moment(posted.get("at", ""))
+    if at is None:
         raise OrderError("The form does not say when the orders were chosen.")
     return _matching(QueryDict(posted.get("filter", "")), at)
 
@@ -122,9 +123,14 @@ def _first_of(criteria: Criteria, at: datetime) -> Chosen:
     return _named(map(str, ids[:MOST_NAMED]), note)
 
 
-def _moment(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """The moment that a form says it was made at; None where it cannot have been."""
+    now = timezone.now()
     try:
         found = parse_datetime(text)
     except ValueError:
         return None
-    return found if found is not None and found.tzinfo else None
+    # By the year first: the ends of the calendar cannot be turned into another time zone.
+    if found is None or not found.tzinfo or not FIRST_YEAR <= found.year <= now.year + 1:
+        return None
+    return found if found <= now else None

@@ -17,10 +17,14 @@ LONGEST_AGE = 36_500 * 86_400
 """Seconds."""
 
 
+MOST_DIGITS = 18
+"""Of a number that a database stores."""
+
+
 def positive(text: str) -> int:
     """A whole number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of 1 or more, of at most {MOST_DIGITS} digits")
     return int(text)
 
 

@@ -32,11 +32,17 @@ def outcomes(keys: Sequence[Key], run_id: ObjectId, transition: str) -> dict[Key
 
 
 @wrap_database_errors
-def product_to_release(keys: Sequence[Key]) -> str | None:
-    """A product that some of the orders hold; None where they hold nothing."""
-    query = {"_id": {"$in": list(keys)}, "items.stock.state": LineState.RESERVED.value}
-    found = orders().find_one(query, {"items": {"$elemMatch": {"stock.state": LineState.RESERVED.value}}})
-    return str(found["items"][0]["product_id"]) if found else None
+def products_to_release(keys: Sequence[Key]) -> list[str]:
+    """Two products that some of the orders hold; fewer where they hold fewer."""
+    held = {"stock.state": LineState.RESERVED.value}
+    found: list[str] = []
+    for _ in range(2):
+        one = {"$elemMatch": held | {"product_id": {"$nin": found}}}
+        order = orders().find_one({"_id": {"$in": list(keys)}, "items": one}, {"items": one})
+        if order is None:
+            break
+        found.append(str(order["items"][0]["product_id"]))
+    return found
 
 
 @wrap_database_errors

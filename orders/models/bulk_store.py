@@ -4,8 +4,10 @@
 bulk_batches: { _id: {run, n}, run, n, state: waiting | claimed | done, ids: [id, or the number of no order], size,
                 last: {created_at, id},         where the selection goes on after this batch
                 attempt: {id, until},           whose it is while it is claimed
-                done, already, refused, failed, once it is done
-                others: [{index, result, reason}]  what became of the orders that are not `done` }
+                begun,                          whether it has ever been claimed
+                done, already, refused, failed, once it is done; of a run that was cancelled also what was done before
+                others: [{index, result, reason}]  what became of the orders that are not `done`; of a batch that is
+                                                not done, of those that are }
 ```
 What holds the truth about an order is the order: a batch that is carried out twice changes nothing twice, so its lease
 only saves work.
@@ -33,7 +35,14 @@ COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderO
 DUPLICATE = 11000
 MOST_BATCHES = 9_999_999
 """So that the mark of a batch, `<run>:<n>`, fits into a write id."""
-LAPSED: Document = {"$expr": {"$lt": ["$attempt.until", "$$NOW"]}}
+
+
+def lapsed_for(seconds: float) -> Document:
+    """Of a claim or a lease that lapsed so long ago; also true where there is none."""
+    return {"$expr": {"$lt": ["$attempt.until", {"$subtract": ["$$NOW", milliseconds(seconds)]}]}}
+
+
+LAPSED: Document = lapsed_for(0)
 """Of a claim or a lease; also true where there is none."""
 PAUSE_IS_OVER: Document = {"paused_until": {"$type": "date"}, "$expr": {"$lt": ["$paused_until", "$$NOW"]}}
 """Of a pause that ends by itself."""
@@ -47,9 +56,15 @@ def runs() -> Collection[Document]:
 
 
 def batches() -> Collection[Document]:
-    """The batches. Nobody waits until a majority has their writes: what is lost with a node is done again, and changes
-    nothing twice; and no later write, of an order or a run, reaches a majority before them."""
+    """The batches, for claims and results. Nobody waits until a majority has them: what is lost with a node is done
+    again, and changes nothing twice."""
     return collection("bulk_batches").with_options(write_concern=WriteConcern(w=1), read_concern=ReadConcern("local"))
+
+
+def lasting_batches() -> Collection[Document]:
+    """The batches, for what must outlive the loss of a node: which orders a run is about, and that it is done."""
+    written, read = WriteConcern("majority"), ReadConcern("majority")
+    return collection("bulk_batches").with_options(write_concern=written, read_concern=read)
 
 
 def lease(attempt: str, seconds: float) -> Document:
@@ -83,6 +98,11 @@ class Tally:
     total: int
     counts: Mapping[str, int]
     open: bool
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether something is known to have become of each order."""
+        return sum(self.counts.values()) == self.total
 
 
 @wrap_database_errors
@@ -152,7 +172,7 @@ def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
     :returns: False where somebody else has added one of them; the rest is not added.
     """
     try:
-        batches().insert_many([batch.document(run_id, n + place) for place, batch in enumerate(made)])
+        lasting_batches().insert_many([batch.document(run_id, n + place) for place, batch in enumerate(made)])
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE for failed in error.details["writeErrors"]):
             return False
@@ -161,9 +181,15 @@ def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
 
 
 @wrap_database_errors
+def drop_batches(run_id: ObjectId) -> None:
+    """Forget the batches of a run whose orders are to be taken down anew."""
+    lasting_batches().delete_many({"run": run_id})
+
+
+@wrap_database_errors
 def last_batch(run_id: ObjectId) -> tuple[int, Position | None]:
     """How many batches a run has, and where its selection goes on."""
-    found = batches().find_one({"_id": _after(run_id, -1)}, {"n": 1, "last": 1}, sort=[("_id", -1)])
+    found = lasting_batches().find_one({"_id": _after(run_id, -1)}, {"n": 1, "last": 1}, sort=[("_id", -1)])
     if found is None:
         return 0, None
     last = found.get("last")
@@ -173,7 +199,7 @@ def last_batch(run_id: ObjectId) -> tuple[int, Position | None]:
 @wrap_database_errors
 def claim_batch(run_id: ObjectId, attempt: str, seconds: float) -> Batch | None:
     """Claim the next batch of a run that waits, or else one whose claim has lapsed."""
-    claimed = {"state": BatchState.CLAIMED.value, "attempt": lease(attempt, seconds)}
+    claimed = {"state": BatchState.CLAIMED.value, "attempt": lease(attempt, seconds), "begun": True}
     for free in ({"state": BatchState.WAITING.value}, {"state": BatchState.CLAIMED.value, **LAPSED}):
         found = batches().find_one_and_update(
             {"run": run_id, **free}, [{"$set": claimed}], {"ids": 1, "n": 1}, sort=[("n", 1)],
@@ -215,17 +241,35 @@ def finish_batch(batch: Batch, others: Sequence[Other]) -> bool:
     return _change(batch, {"$set": changes, "$unset": {"attempt": ""}})
 
 
+@wrap_database_errors
+def begun_batches(run_id: ObjectId) -> list[Document]:
+    """The batches that somebody has begun and nobody finished."""
+    not_done = {"$in": [BatchState.WAITING.value, BatchState.CLAIMED.value]}
+    return batches().find({"run": run_id, "state": not_done, "begun": True}).to_list()
+
+
+@wrap_database_errors
+def settle_batch(run_id: ObjectId, n: int, done: Sequence[int]) -> None:
+    """Write which orders of an unfinished batch, by index, were changed, unless it is finished by now."""
+    told = [{"index": index, "result": OrderOutcome.DONE.value, "reason": ""} for index in done]
+    unfinished = {"_id": {"run": run_id, "n": n}, "state": {"$ne": BatchState.DONE.value}}
+    batches().update_one(unfinished, {"$set": {"others": told, "done": len(done)}})
+
+
 def _change(batch: Batch, update: Any) -> bool:
     held = {"_id": {"run": batch.run_id, "n": batch.n}, "attempt.id": batch.attempt}
     return batches().update_one(held, update).matched_count == 1
 
 
 @wrap_database_errors
-def tally(run_id: ObjectId) -> Tally:
-    """Add the batches of a run up; answered from the index alone."""
+def tally(run_id: ObjectId, *, lasting: bool = False) -> Tally:
+    """Add the batches of a run up; answered from the index alone.
+
+    :param lasting: count only what a majority has.
+    """
     sums = {name: {"$sum": f"${name}"} for name in ("size", *COUNTS)}
     stages: list[Document] = [{"$match": {"run": run_id}}, {"$group": {"_id": "$state", **sums}}]
-    rows = list(batches().aggregate(stages, hint="bulk_tally"))
+    rows = list((lasting_batches() if lasting else batches()).aggregate(stages, hint="bulk_tally"))
     counts = {name: sum(row[name] for row in rows) for name in COUNTS}
     return Tally(sum(row["size"] for row in rows), counts, any(row["_id"] != BatchState.DONE.value for row in rows))
 

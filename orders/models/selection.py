@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from orders.models.writes import orders
 
 Key = ObjectId | str
 """An order as somebody names it: by its id, or by its number."""
+MANY = 50_000
+"""Up to so many keys of an index are counted, to learn which of two has fewer; so many orders are read in time."""
 OLDEST_FIRST = [("created_at", 1), ("_id", 1)]
 
 
@@ -62,10 +64,21 @@ class OrderSelection:
 
     @property
     def index(self) -> str:
-        """The index that finds the orders in their order; the planner, trying them out, might take another."""
-        if self.product_id is not None:
+        """The index that finds the orders in their order; the planner, trying them out, might take another.
+
+        :raises PyMongoError: with a product and a status, orders are counted.
+        """
+        if self.user_id is not None:
+            return "user_status_newest"
+        if self.product_id is None:
+            return "status_newest"
+        if not self.statuses:
             return "product_newest"
-        return "user_status_newest" if self.user_id is not None else "status_newest"
+        # What the fewest orders have is read; whether they have the other, too, is seen on each of them.
+        span = {name: value for name, value in self.filter().items() if name == "created_at"}
+        of_status = _capped("status_newest", {"status": {"$in": list(self.statuses)}} | span)
+        of_product = _capped("product_newest", {"items.product_id": self.product_id} | span)
+        return "status_newest" if of_status < of_product else "product_newest"
 
     def as_given(self) -> Document:
         """What was selected, as JSON-ready values; of keys just how many, some of them, and a digest of all."""
@@ -102,30 +115,35 @@ class OrderSelection:
         )
 
 
+def _capped(index: str, query: Document) -> int:
+    return orders().count_documents(query, limit=MANY, hint=index)
+
+
 @wrap_database_errors
 def select_page(selection: OrderSelection, *, after: Position | None, size: int) -> list[Position]:
     """The next selected orders, the oldest first; `keys` and `limit` are the caller's business."""
     query = selection.filter()
     if after is None:
-        return _find(selection, query, OLDEST_FIRST, size)
+        return _find(selection.index, query, OLDEST_FIRST, size)
+    index = replace(selection, since=after.created_at).index
     # By `$gte`, and what was seen dropped here: with an $or mongod would read every order, not the index alone.
     span = {name: moment for name, moment in query.get("created_at", {}).items() if name != "$gte"}
     seen = (after.created_at, after.id)
-    found = _find(selection, query | {"created_at": span | {"$gte": after.created_at}}, OLDEST_FIRST, size + 1)
+    found = _find(index, query | {"created_at": span | {"$gte": after.created_at}}, OLDEST_FIRST, size + 1)
     new = [order for order in found if (order.created_at, order.id) > seen]
     if len(found) <= size or len(new) >= size:
         return new[:size]
     # Many orders of one moment: they are asked for by themselves.
-    found = _find(selection, query | {"created_at": after.created_at, "_id": {"$gt": after.id}}, [("_id", 1)], size)
+    found = _find(index, query | {"created_at": after.created_at, "_id": {"$gt": after.id}}, [("_id", 1)], size)
     if len(found) < size:
         later = query | {"created_at": span | {"$gt": after.created_at}}
-        found += _find(selection, later, OLDEST_FIRST, size - len(found))
+        found += _find(index, later, OLDEST_FIRST, size - len(found))
     return found
 
 
-def _find(selection: OrderSelection, query: Document, sort: Sequence[tuple[str, int]], size: int) -> list[Position]:
+def _find(index: str, query: Document, sort: Sequence[tuple[str, int]], size: int) -> list[Position]:
     fields = {"created_at": 1}
-    found = orders().find(query, fields, sort=sort, limit=size, batch_size=size, hint=selection.index)
+    found = orders().find(query, fields, sort=sort, limit=size, batch_size=size, hint=index)
     return [Position(order["created_at"], order["_id"]) for order in found]
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
+
 from orders.models.machine import permission_of, transition_names
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.errors import OrderError
@@ -165,6 +167,12 @@ def admin(subject: str, *, via: str = "api", request_id: str = "") -> Actor:
 def staff(user: "AbstractUser", *, via: str = "admin", request_id: str = "") -> Actor:
     """A backoffice login, with the permissions of its groups."""
     return Actor(Kind.STAFF, user.get_username(), via, frozenset(user.get_all_permissions()), request_id)
+
+
+def staff_named(login: str) -> Actor | None:
+    """The backoffice login of that name as it is now; None where it is gone or no longer active."""
+    user = User.objects.filter(username=login, is_active=True, is_staff=True).first()
+    return staff(user) if user else None
 
 
 def system(name: str, *, via: str) -> Actor:

@@ -374,7 +374,7 @@ def test_a_fault_while_it_waits_is_told_on_the_page_of_the_run(
         patched.setattr("orders.services.bulk.carrying._Carrier._run", fault)
         response = confirm(manager, asked)
     assert response.url == page_of(only_run())
-    assert "It failed here: ZeroDivisionError()" in text_of(manager.get(response.url))
+    assert "it failed here: ZeroDivisionError()" in text_of(manager.get(response.url))
     assert statuses(database) == {"pending": 2}
 
 

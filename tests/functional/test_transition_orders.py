@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -229,6 +230,7 @@ def test_an_empty_file_is_no_order_at_all(tmp_path: Path) -> None:
         (["pay", "--all", "--report", "/nowhere/at/all/x.csv"], "in a directory that exists"),
         (["pay", "--ids-from", "/nowhere/ids.txt", "--yes"], "cannot be read"),
         (["pay", "--ids-from", "-"], "leaves nobody to ask"),
+        (["pay", "--all", "--reason", "caf\udce9"], "must be readable text"),
     ],
 )  # fmt: skip
 def test_bad_usage_is_2_and_does_nothing(arguments: list[str], told: str) -> None:
@@ -246,7 +248,7 @@ def test_bad_usage_is_2_and_does_nothing(arguments: list[str], told: str) -> Non
         ["place", "--all"], ["pay", "--status", "placing"], ["pay", "--older-than", "3 days"],
         ["pay", "--older-than", "999999999w"], ["pay", "--from", "yesterday"], ["pay", "--to", "9999-12-31"],
         ["pay", "--user", "x y"], ["pay", "--product", "1"], ["pay", "--id", "1"], ["pay", "--all", "--limit", "0"],
-        ["pay", "--all", "--jobs", "-1"], ["--resume", "1"],
+        ["pay", "--all", "--jobs", "-1"], ["--resume", "1"], ["pay", "--all", "--limit", "9" * 19],
     ],
 )  # fmt: skip
 def test_arguments_that_are_none_are_refused(arguments: list[str]) -> None:
@@ -404,3 +406,34 @@ def test_a_database_that_does_not_answer_is_1(monkeypatch: pytest.MonkeyPatch) -
     assert code == 1
     assert "the database does not answer: the primary went away" in err
     assert statuses(paid) == {"paid"}
+
+
+def test_a_database_that_goes_away_before_the_report_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    paid = stored("paid", 1)
+
+    def gone(*_: Any, **__: Any) -> Iterator[bulk.OrderResult]:
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(bulk, "results", gone)
+    code, _, err = run("start_processing", "--status", "paid", "--yes")
+    assert code == 1
+    assert "the database does not answer: gone" in err
+    assert statuses(paid) == {"processing"}
+
+
+def test_told_to_stop_when_another_has_just_ended_the_run_is_no_bad_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    paid = stored("paid", 1)
+    pause, carry_on = bulk.pause_run, bulk.carry_on
+
+    def told_to_stop(run_id: ObjectId, **_: Any) -> BulkRun:
+        os.kill(os.getpid(), signal.SIGINT)
+        return bulk.get_run(run_id)
+
+    def too_late(**given: Any) -> BulkRun:
+        carry_on(given["run_id"])
+        return pause(**given)
+
+    monkeypatch.setattr(bulk, "carry_on", told_to_stop)
+    monkeypatch.setattr(bulk, "pause_run", too_late)
+    assert run("start_processing", "--status", "paid", "--yes")[0] == 0
+    assert statuses(paid) == {"processing"}

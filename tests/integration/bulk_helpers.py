@@ -23,7 +23,7 @@ def stored(status: str, count: int, **fields: Any) -> list[ObjectId]:
 
 def started(transition: str, *, reason: str = "", actor: access.Actor = STAFF, **options: Any) -> BulkRun:
     """Start a run; options of the selection and of `start_run` alike."""
-    chosen = {name: options.pop(name) for name in ("for_worker", "batch_size") if name in options}
+    chosen = {name: options.pop(name) for name in ("for_worker", "batch_size", "run_id") if name in options}
     options.setdefault("everything", not options)
     return bulk.start_run(
         selection=OrderSelection(**options),

@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,13 @@ class Command(BaseCommand):
                     return
                 run = found
             run = self._carry_on(run, actor, options["jobs"])
+            self._tell(run, options["report"])
         except OrderError as error:
             raise CommandError(error.detail, returncode=USAGE) from error
         except KeyboardInterrupt as error:  # while it was planning, or asking
             raise CommandError("nothing was changed", returncode=1) from error
         except DatabaseError as error:
             raise CommandError(f"the database does not answer: {error.__cause__ or error}", returncode=1) from error
-        self._tell(run, options["report"])
 
     def _started(self, chosen: OrderSelection, actor: Actor, options: dict[str, Any]) -> BulkRun | None:
         """Plan and ask, as far as it is wanted, and start the run; None if it was only to be planned."""
@@ -136,7 +136,9 @@ class Command(BaseCommand):
         with Progress(self.stdout, sys.stderr) as progress:
             run = bulk.carry_on(run.pk, jobs=jobs, stopping=self._stop.is_set, progress=progress.show)
         if self._stop.is_set() and not run.is_over:
-            run = bulk.pause_run(run_id=run.pk, actor=actor)
+            with suppress(bulk.RunIsOver):  # by another process, meanwhile
+                bulk.pause_run(run_id=run.pk, actor=actor)
+            run = bulk.get_run(run.pk)
         return run
 
     def _tell(self, run: BulkRun, report: Path | None) -> None:
@@ -195,8 +197,19 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
+    elif not all(_is_text(options[name]) for name in ("reason", "actor")):
+        problem = "--reason and --actor must be readable text"
     if problem:
         raise CommandError(problem, returncode=USAGE)
+
+
+def _is_text(given: str) -> bool:
+    """Bytes of the command line that are no UTF-8 come as surrogates, which no database stores."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _selection(options: dict[str, Any]) -> OrderSelection:

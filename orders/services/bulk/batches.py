@@ -3,7 +3,7 @@ transition has been changed by it, once, however often the batch is carried out.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, WriteConcernError
 
 from integrations import inventory
 from integrations.deadline import Deadline
@@ -42,6 +42,10 @@ PATIENCE = 10
 """How many orders in a row may wait for their releases although inventory answers reads."""
 
 
+OF_THE_WHOLE = frozenset({13, 18, 64, 100, 371, 14031})
+"""Codes by which mongod refuses whatever it is asked: no right, no disk space, no majority."""
+
+
 class Outage(Exception):
     """The database, or inventory, does not answer: going on would only leave more undone."""
 
@@ -55,15 +59,35 @@ def told_of_outages() -> Iterator[None]:
         raise outage_of(error) from error
 
 
-def fault_of_the_order(error: DatabaseError) -> str:
+@dataclass(frozen=True)
+class Fault:
+    """Why an order could not be changed; `code` where it was mongod that said so."""
+
+    reason: str
+    code: int | None = None
+
+
+def fault_of_the_order(error: DatabaseError) -> Fault:
     """What mongod said of an order that it cannot change.
 
     :raises Outage: it did not say so: it is the database that does not answer.
     """
     cause = error.__cause__
-    if not isinstance(cause, OperationFailure) or cause.timeout:
+    if not isinstance(cause, OperationFailure) or cause.timeout or isinstance(cause, WriteConcernError):
         raise outage_of(error) from error
-    return f"The database refused: {cause}"
+    if cause.code in OF_THE_WHOLE:
+        raise outage_of(error) from error
+    return Fault(f"The database refused: {cause}", cause.code)
+
+
+def require_some_luck(faults: Mapping[Key, Fault], tried: int) -> None:
+    """Take it for a fault of the database, not of the orders, where it refuses each of several alike.
+
+    :raises Outage:
+    """
+    codes = {fault.code for fault in faults.values()}
+    if tried > 1 and len(faults) == tried and len(codes) == 1 and None not in codes:
+        raise Outage(f"the database refuses every order: {next(iter(faults.values())).reason}")
 
 
 def outage_of(error: DatabaseError) -> Outage:
@@ -97,15 +121,16 @@ def carry_out_together(job: Job, batch: Batch) -> list[Other]:
     :raises Outage: the database does not answer; some may have been changed.
     """
     ids = [key for key in batch.keys if isinstance(key, ObjectId)]
-    faults: dict[Key, str] = {}
+    faults: dict[Key, Fault] = {}
     changed = _change(job, batch, job.act(), ids, faults)
+    require_some_luck(faults, len(ids))
     if changed == len(batch.keys):
         return []
     with told_of_outages():
         return list(_others(job, batch.keys, faults))
 
 
-def _change(job: Job, batch: Batch, act: Act, ids: Sequence[ObjectId], faults: dict[Key, str]) -> int:
+def _change(job: Job, batch: Batch, act: Act, ids: Sequence[ObjectId], faults: dict[Key, Fault]) -> int:
     """Change these orders. One that mongod cannot change, being broken, is looked for by halves."""
     items = lines_used() if stock_effect(job.transition) is StockEffect.USE else None
     try:
@@ -132,9 +157,10 @@ def _change(job: Job, batch: Batch, act: Act, ids: Sequence[ObjectId], faults: d
 
 @dataclass
 class Streak:
-    """How many releases in a row came to nothing, by all threads of a run."""
+    """How many orders all threads of a run have changed, and how many releases in a row came to nothing."""
 
     in_vain: int = 0
+    changed: int = 0
 
 
 def carry_out_one_by_one(job: Job, batch: Batch, *, going_on: Callable[[], bool], streak: Streak) -> list[Other] | None:
@@ -146,23 +172,25 @@ def carry_out_one_by_one(job: Job, batch: Batch, *, going_on: Callable[[], bool]
     """
     with told_of_outages():
         marked = bulk_reads.marked(batch.keys, job.run_id, job.transition)
-        probe = bulk_reads.product_to_release([key for key in batch.keys if key not in marked])
-    require_inventory(probe)
-    faults: dict[Key, str] = {}
-    for key in batch.keys:
-        if key in marked or not isinstance(key, ObjectId):
-            continue
+        left = [key for key in batch.keys if key not in marked and isinstance(key, ObjectId)]
+        products = bulk_reads.products_to_release(left)
+    require_inventory(products)
+    faults: dict[Key, Fault] = {}
+    for key in left:
         if not going_on():
             return None
         if (order := _change_one(job, key, faults)) is not None:
-            look_at_releases(order, streak)
+            streak.changed += 1
+            look_at_releases(order, streak, products)
+    require_some_luck(faults, len(left))
     with told_of_outages():
         return list(_others(job, batch.keys, faults))
 
 
-def look_at_releases(order: Document, streak: Streak) -> None:
+def look_at_releases(order: Document, streak: Streak, products: Sequence[str]) -> None:
     """See whether the releases of an order that was just changed came to an end.
 
+    :param products: others of the run, to be asked for where inventory has a fault with this order's.
     :raises Outage: they did not, and inventory does not answer, or has carried out none for long.
     """
     called = [item for item in order["items"] if item["stock"].get("attempts")]
@@ -171,40 +199,44 @@ def look_at_releases(order: Document, streak: Streak) -> None:
         streak.in_vain = 0
     if vain:
         streak.in_vain += 1
-        require_inventory(vain[0]["product_id"])
+        require_inventory([str(vain[0]["product_id"]), *products])
         if streak.in_vain >= PATIENCE:
             raise Outage(f"inventory answers, but did not carry out the last {streak.in_vain} orders' releases")
 
 
-def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, str]) -> Document | None:
+def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Document | None:
     try:
         return transitions.change_status(order_id=order_id, transition=job.transition, act=job.act())
     except (TransitionRefused, OrderNotFound):
         return None  # read back at the end: perhaps it was this run, before it was cut off
     except OrderError as error:
-        faults[order_id] = error.detail
+        faults[order_id] = Fault(error.detail)
     except DatabaseError as error:
         faults[order_id] = fault_of_the_order(error)
     except Exception as error:
         logger.exception("order %s: %s failed", order_id, job.transition)
-        faults[order_id] = f"It failed here: {error!r}"
+        faults[order_id] = Fault(f"It failed here: {error!r}")
     return None
 
 
-def require_inventory(product_id: str | None) -> None:
-    """Make sure that inventory answers a read.
+def require_inventory(products: Sequence[str]) -> None:
+    """Make sure that inventory answers a read of one of the first two products: one alone may be broken there.
 
     :raises Outage:
     """
-    if product_id is None:
-        return
-    try:
-        inventory.answers(product_id=product_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
-    except PeerError as error:
-        raise Outage(f"inventory does not answer: {error}") from error
+    failed: PeerError | None = None
+    for product_id in list(dict.fromkeys(products))[:2]:
+        try:
+            inventory.answers(product_id=product_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
+        except PeerError as error:
+            failed = error
+        else:
+            return
+    if failed:
+        raise Outage(f"inventory does not answer: {failed}") from failed
 
 
-def _others(job: Job, keys: Sequence[Key], faults: dict[Key, str]) -> Iterator[Other]:
+def _others(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Iterator[Other]:
     """What became of the orders that were not changed, read back from all of them."""
     found = bulk_reads.outcomes(keys, job.run_id, job.transition)
     for index, key in enumerate(keys):
@@ -212,7 +244,7 @@ def _others(job: Job, keys: Sequence[Key], faults: dict[Key, str]) -> Iterator[O
         if by_this_run:
             continue
         if key in faults:
-            yield Other(index, OrderOutcome.FAILED, faults[key])
+            yield Other(index, OrderOutcome.FAILED, faults[key].reason)
         elif status not in PUBLIC_STATUSES:
             yield Other(index, OrderOutcome.REFUSED, f"There is no order {key}.")
         elif status == target_of(job.transition):

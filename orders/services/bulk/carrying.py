@@ -21,8 +21,11 @@ from integrations.deadline import Deadline
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.bulk_store import Batch, Other
+from orders.models.machine import transition_names
 from orders.models.writes import milliseconds, new_id
+from orders.services.access import Kind
 from orders.services.bulk.batches import (
+    PATIENCE,
     Job,
     Outage,
     Streak,
@@ -33,7 +36,7 @@ from orders.services.bulk.batches import (
     outage_of,
     told_of_outages,
 )
-from orders.services.bulk.runs import get_run, is_together
+from orders.services.bulk.runs import get_run, is_together, may_go_on, settle
 from orders.services.bulk.selecting import select
 from orders.services.stock import backoff
 
@@ -44,6 +47,12 @@ RELEASING_JOBS = 4
 LOOK_EVERY = 0.5
 """Seconds between looks at how far a run is, and whether it is still to go on."""
 CUT_OFF = "It was cut off while its orders were taken down. No order was changed. Start it anew."
+INCOMPLETE = (
+    "Some of its orders are missing from its record. Start another run for the same orders, and cancel this one."
+)
+NOT_ALLOWED = "Cancel the run, and let somebody who may start another for what is left."
+ASKED_AGAIN = 3600
+"""Seconds within which whoever asked for a run may have it taken down anew by asking the same again."""
 LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 
 
@@ -88,6 +97,11 @@ def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False
     return worked
 
 
+def _is_known(run: BulkRun) -> bool:
+    """Whether this version knows what the run wants: while a new one is rolled out, an old one is still at work."""
+    return run.transition in transition_names() and run.actor_kind in list(Kind)
+
+
 class _Carrier:
     """One process's part in a run."""
 
@@ -121,17 +135,28 @@ class _Carrier:
                 run = get_run(self.run_id)
                 if run.is_over:
                     break
+                if not _is_known(run):
+                    logger.error("run %s: %s by %s is unknown to this version", run.pk, run.transition, run.actor)
+                    break
                 going_on = self._steps[run.state](run)
             except Outage as outage:
                 going_on = self._pause(outage)
             except DatabaseError as error:
                 going_on = self._pause(outage_of(error))
             except Exception as error:
-                self._fail(f"It failed here: {error!r}")
+                self._pause(Outage(f"it failed here: {error!r}"))
                 raise
         run = get_run(self.run_id)
-        self.progress(run)
+        if run.is_over and run.state != BulkState.DONE:
+            settle(run)
+            run = get_run(self.run_id)
+        self._tell(run)
         return run
+
+    def _tell(self, run: BulkRun) -> None:
+        """Whether anybody listens is nothing to the run."""
+        with suppress(OSError):
+            self.progress(run)
 
     def _halted(self) -> bool:
         return self.stopping() or (self.until is not None and self.until.remaining() <= 0)
@@ -140,8 +165,7 @@ class _Carrier:
 
     def _select(self, run: BulkRun) -> bool:
         if "orders" in run.selection:
-            self._fail(CUT_OFF)
-            return True
+            return self._give_up(run) or self._wait(LOOK_EVERY)
 
         def going_on() -> bool:
             self._look()
@@ -159,7 +183,9 @@ class _Carrier:
         return True
 
     def _run(self, run: BulkRun) -> bool:
-        self._outage, self._streak.in_vain = None, run.in_vain
+        if not may_go_on(run):
+            return self._leave_to_people(f"{run.actor} may not do this any more. {NOT_ALLOWED}")
+        self._outage, self._streak = None, Streak(run.in_vain)
         job = job_of(run)
         jobs = self.jobs or (1 if is_together(run.transition) else RELEASING_JOBS)
         if jobs == 1:
@@ -170,6 +196,7 @@ class _Carrier:
             done = sum(work.result() for work in working)
         if self._streak.in_vain != run.in_vain:
             store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})
+        self.worked = self.worked or self._streak.changed > 0
         if done:
             self.worked, self._faults = True, 0
             if run.pauses:
@@ -179,11 +206,16 @@ class _Carrier:
         return self._finish() or self._halted() or bool(done) or self._wait(LOOK_EVERY)
 
     def _finish(self) -> bool:
-        """End the run if each of its batches is done."""
+        """End the run if each of its batches is done, and will stay so if a node is lost."""
         found = store.tally(self.run_id)
+        # Once a majority has this, it has every batch that was counted: they were written before.
         store.save_tally(self.run_id, found)
+        if found.open or (found := store.tally(self.run_id, lasting=True)).open:
+            return False
+        if found.total != get_run(self.run_id).total or not found.adds_up:
+            return self._leave_to_people(INCOMPLETE)
         fields = {"state": BulkState.DONE.value, "finished_at": timezone.now()}
-        return not found.open and store.change_run(self.run_id, [BulkState.RUNNING], fields)
+        return store.change_run(self.run_id, [BulkState.RUNNING], fields)
 
     def _wait_for_the_end_of_the_pause(self, run: BulkRun) -> bool:
         if run.paused_until is None:
@@ -237,7 +269,7 @@ class _Carrier:
                 return
             self._looked = time.monotonic()
             store.save_tally(self.run_id, store.tally(self.run_id))
-            self.progress(get_run(self.run_id))
+            self._tell(get_run(self.run_id))
 
     # --- when it does not go on --------------------------------------------------------------------------------------
 
@@ -246,6 +278,8 @@ class _Carrier:
         logger.warning("run %s pauses: %s", self.run_id, outage)
         self._faults += 1
         try:
+            if self._streak.in_vain >= PATIENCE:
+                return self._leave_to_people(str(outage))
             run = get_run(self.run_id)
             self._faults = run.pauses + 1
             seconds = backoff(self._faults)
@@ -253,15 +287,22 @@ class _Carrier:
             fields |= {"attempt": None}
             until = {"paused_until": {"$add": ["$$NOW", milliseconds(seconds)]}}
             store.change_run(self.run_id, LIVE, fields, computed=until)
-            self.progress(get_run(self.run_id))
+            self._tell(get_run(self.run_id))
         except DatabaseError:
             return self._wait(backoff(self._faults))
         return True
 
-    def _fail(self, why: str) -> None:
-        fields = {"state": BulkState.FAILED.value, "last_error": why[:500], "finished_at": timezone.now()}
-        with suppress(DatabaseError):
-            store.change_run(self.run_id, LIVE, fields)
+    def _leave_to_people(self, why: str) -> bool:
+        """Let the run pause until somebody resumes it."""
+        logger.warning("run %s waits for somebody: %s", self.run_id, why)
+        fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": why[:500]}
+        return store.change_run(self.run_id, LIVE, fields)
+
+    def _give_up(self, run: BulkRun) -> bool:
+        """End a run that nobody is taking the named orders of; whoever asked for it had time to ask once more."""
+        fields = {"state": BulkState.FAILED.value, "last_error": CUT_OFF, "finished_at": timezone.now()}
+        lapsed = store.lapsed_for(ASKED_AGAIN if run.for_worker else 0)
+        return store.change_run(self.run_id, [BulkState.SELECTING], fields, guard=lapsed)
 
     def _wait(self, seconds: float) -> bool:
         """Wait, unless the caller's time is limited: then it has better things to do."""

@@ -1,15 +1,22 @@
 """Runs over many orders: started, looked at, resumed and cancelled. Carrying them on is `carrying`'s business."""
 
+from datetime import timedelta
+
 from bson import ObjectId
+from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
+from orders.models import bulk_reads
 from orders.models import bulk_store as store
 from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
+from orders.models.database import Document
 from orders.models.machine import edges_named, stock_effect, transition_names
+from orders.models.parts import Attempt
 from orders.models.selection import OrderSelection
 from orders.models.states import StockEffect
-from orders.services.access import Actor
+from orders.models.writes import new_id
+from orders.services.access import Actor, Kind, staff_named
 from orders.services.acts import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
@@ -85,25 +92,31 @@ def start_run(
         actor_kind=act.actor.kind.value,
         actor_id=act.actor.id[:150],
         via=act.actor.via,
-        for_worker=for_worker and selection.keys is None,
+        for_worker=for_worker,
         batch_size=min(batch_size or usual, LARGEST_BATCH),
         created_at=act.at,
     )
+    if selection.keys is not None:  # held from the beginning; a moment later, by mongod's clock
+        run.attempt = Attempt(id=new_id(), until=timezone.now() + timedelta(seconds=settings.STOCK_LEASE))
     try:
         run.save(force_insert=True)
     except IntegrityError:
-        return _started_before(run)
-    if selection.keys is not None:
-        known = {"total": selecting.take_down(run, selection), "selected": True, "state": BulkState.QUEUED.value}
-        store.change_run(run.pk, [BulkState.SELECTING], {"for_worker": for_worker, **known})
+        return _started_before(run, selection)
+    if run.attempt is not None:
+        selecting.take_down(run, selection, run.attempt.id)
     return get_run(run.pk)
 
 
-def _started_before(wanted: BulkRun) -> BulkRun:
+def _started_before(wanted: BulkRun, selection: OrderSelection) -> BulkRun:
+    """The run as it is now. If whoever was taking down its orders is gone, that is done now."""
     found = get_run(wanted.pk)
     for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
         if getattr(found, name) != getattr(wanted, name):
             raise RunExists("Another run was started under this key before. Use a new one.")
+    if selection.keys is not None and (attempt := selecting.take_over(found)):
+        store.drop_batches(found.pk)
+        selecting.take_down(found, selection, attempt)
+        return get_run(found.pk)
     return found
 
 
@@ -114,6 +127,14 @@ def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
     actor.require_bulk(transition)
     if selection.says_nothing and not selection.everything:
         raise NothingSelected("Nothing says which orders are meant.")
+
+
+def may_go_on(run: BulkRun) -> bool:
+    """Whether a member of staff still has the right to what was started in his name; others have theirs for good."""
+    if run.actor_kind != Kind.STAFF:
+        return True
+    actor = staff_named(run.actor_id)
+    return actor is not None and actor.may_bulk(run.transition)
 
 
 def is_together(transition: str) -> bool:
@@ -144,7 +165,8 @@ def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> Bu
     """
     run = _open_run(run_id, actor)
     store.give_all_back(run_id)
-    fields = {"for_worker": for_worker, "paused_until": None, "pauses": 0, "attempt": None, "last_error": ""}
+    fields: Document = {"for_worker": for_worker, "paused_until": None, "attempt": None, "last_error": ""}
+    fields |= {"pauses": 0, "in_vain": 0}
     if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
         raise _over(get_run(run_id))
     return get_run(run.pk)
@@ -176,7 +198,19 @@ def cancel_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
     }
     if not store.change_run(run_id, OPEN_STATES, fields):
         raise _over(get_run(run_id))
+    settle(get_run(run_id))
     return get_run(run_id)
+
+
+def settle(run: BulkRun) -> None:
+    """Find out what a run that was cut short had done of the batches that it began: the orders know.
+
+    :raises DatabaseError: it may be done again.
+    """
+    for batch in store.begun_batches(run.pk):
+        changed = bulk_reads.marked(batch["ids"], run.pk, run.transition)
+        store.settle_batch(run.pk, batch["n"], [index for index, key in enumerate(batch["ids"]) if key in changed])
+    store.save_tally(run.pk, store.tally(run.pk))
 
 
 def _open_run(run_id: ObjectId, actor: Actor) -> BulkRun:

@@ -4,10 +4,12 @@ It goes on where it was cut off: each batch says where the next begins, and only
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
@@ -21,18 +23,42 @@ ASKED_AT_ONCE = 1000
 TAKEN_AT_ONCE = 5000
 
 
-def take_down(run: BulkRun, selection: OrderSelection) -> int:
-    """Write the batches of a run whose orders are named. Each order is in it once.
+def take_over(run: BulkRun) -> str | None:
+    """Take the lease on taking down the orders of a run. :returns: the attempt; None where it is another's, or done."""
+    attempt = new_id()
+    return (
+        attempt
+        if store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=store.LAPSED)
+        else None
+    )
 
-    :returns: how many orders there are.
-    :raises DatabaseError: some may have been written.
+
+def take_down(run: BulkRun, selection: OrderSelection, attempt: str) -> None:
+    """Write the batches of a run whose orders are named, under a lease; then it is `queued`. Each order is in it once.
+
+    It leaves off where the lease is lost, or the run was called off.
+
+    :raises DatabaseError: some may have been written; whoever asks for the same run again may begin anew.
     """
-    n = total = 0
-    for keys in in_chunks(islice(_named(selection), selection.limit), _page(run)):
-        made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
-        store.add_batches(run.pk, n, made)
-        n, total = n + len(made), total + len(keys)
-    return total
+    mine = {"attempt.id": attempt}
+    try:
+        n = total = 0
+        for keys in in_chunks(islice(_named(selection), selection.limit), _page(run)):
+            made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
+            held = store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
+            if not held or not store.add_batches(run.pk, n, made):
+                return
+            n, total = n + len(made), total + len(keys)
+        queued = {"state": BulkState.QUEUED.value, "selected": True, "total": total, "attempt": None}
+        store.change_run(run.pk, [BulkState.SELECTING], queued, guard=mine)
+    except DatabaseError:
+        with suppress(DatabaseError):
+            store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt, 0), guard=mine)
+        raise
+
+
+def _lease(attempt: str, seconds: float | None = None) -> Document:
+    return {"attempt": store.lease(attempt, settings.STOCK_LEASE if seconds is None else seconds)}
 
 
 def _named(selection: OrderSelection) -> Iterator[Key]:
@@ -52,18 +78,17 @@ def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
     :returns: False where somebody else is at it.
     :raises DatabaseError: some may have been written.
     """
-    attempt = new_id()
-    lease: Document = {"attempt": store.lease(attempt, settings.STOCK_LEASE)}
-    if not store.change_run(run.pk, [BulkState.SELECTING], {}, computed=lease, guard=store.LAPSED):
+    if not (attempt := take_over(run)):
         return False
     mine = {"attempt.id": attempt}
 
     def still() -> bool:
-        return going_on() and store.change_run(run.pk, [BulkState.SELECTING], {}, computed=lease, guard=mine)
+        return going_on() and store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
 
     fields: Document = {"attempt": None}
     if _look_for(run, still):
-        fields |= {"state": BulkState.QUEUED.value, "selected": True}
+        total = store.tally(run.pk, lasting=True).total
+        fields |= {"state": BulkState.QUEUED.value, "selected": True, "total": total}
     store.change_run(run.pk, [BulkState.SELECTING], fields, guard=mine)
     return True
 
