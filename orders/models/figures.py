@@ -261,7 +261,8 @@ def unpack(column: bytes) -> tuple[int, ...]:
 def products_of(day: Document) -> Iterator[tuple[str, int, int]]:
     """Product id, units and cents of the best sellers of a day that is kept."""
     kept = day["products"]
-    return zip(kept["ids"].split("\n") if kept["ids"] else (), unpack(kept["units"]), unpack(kept["cents"]), strict=True)
+    ids = kept["ids"].split("\n") if kept["ids"] else []
+    return zip(ids, unpack(kept["units"]), unpack(kept["cents"]), strict=True)
 
 
 def shipping_of(days: Iterable[Document]) -> tuple[int, ...]:

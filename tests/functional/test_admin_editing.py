@@ -334,5 +334,5 @@ def test_products_and_customers_lead_to_their_orders(database: Database[Document
     order = insert(database, stored())
     main = main_of(manager.get(page(order)))
     assert f'href="{LIST}?product={order["items"][0]["product_id"]}"' in main
-    assert f'href="{LIST}?q=1"' in main
+    assert f'href="{LIST}?user=1"' in main
     assert WHY not in main

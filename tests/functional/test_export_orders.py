@@ -66,7 +66,7 @@ def test_one_row_is_one_order_newest_first() -> None:
     second = OrderFactory(status="shipped", created_at=START + timedelta(milliseconds=1), shipped_at=START)
     text, err = run()
     assert err == "2 orders exported\n"
-    assert text.splitlines()[0].split(",") == list(ORDER_COLUMNS)
+    assert text.splitlines()[0] == ",".join(f'"{name}"' for name in ORDER_COLUMNS)  # all in quotes
     newest, oldest = rows(text)
     assert newest["id"] == str(second.pk)
     assert newest["shipped_at"] == "2026-03-01T12:00:00.000Z"
@@ -100,7 +100,7 @@ def test_one_row_is_one_line_where_that_is_asked_for() -> None:
     order = OrderFactory(lines=2)
     OrderFactory(status="delivered")
     text, _ = run("--lines")
-    assert text.splitlines()[0].split(",") == [*ORDER_COLUMNS, *LINE_COLUMNS]
+    assert next(csv.reader([text.splitlines()[0]])) == [*ORDER_COLUMNS, *LINE_COLUMNS]
     assert [row["line_stock"] for row in rows(text)] == ["used", "reserved", "reserved"]
     first, second = rows(text)[1:]
     assert {first["id"], second["id"]} == {str(order.pk)}
@@ -355,7 +355,7 @@ def test_a_reader_who_leaves_early_is_no_error(database: Database[Document], mon
     ask["args"] += ["--lines"]
     with subprocess.Popen(**ask, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
-        assert process.stdout.readline().startswith(b"id,")
+        assert process.stdout.readline().startswith(b'"id",')
         process.stdout.close()
         assert process.stderr
         assert process.stderr.read() == b""
