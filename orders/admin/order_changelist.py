@@ -143,7 +143,7 @@ class OrderChangeList(ChangeList):
 
     @property
     def next_address(self) -> str:
-        if not self.page.later:
+        if not self.page.later or not self.page.orders:  # all of them may have been purged meanwhile
             return ""
         return address(self.asked | {AFTER: [token_of(self.last_row, self.page.last)]})
 

@@ -63,7 +63,7 @@ def test_it_is_a_file_to_be_saved(database: Database[Document], finance: Client)
     assert response.streaming
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == f'attachment; filename="orders-{timezone.now():%Y-%m-%d}.csv"'
-    assert b"".join(response.streaming_content).startswith("\ufeffid,number,status".encode())
+    assert b"".join(response.streaming_content).startswith('\ufeff"id","number","status"'.encode())
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "superuser"])

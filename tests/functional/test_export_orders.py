@@ -167,7 +167,7 @@ def test_a_harmless_cell_is_left_as_it_is(text: str) -> None:
 def test_excel_is_told_that_it_is_utf_8_where_that_is_asked_for(tmp_path: Path) -> None:
     OrderFactory()
     call_command("export_orders", "--bom", "--out", str(tmp_path / "a.csv"), stderr=io.StringIO())
-    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfid,number")
+    assert (tmp_path / "a.csv").read_bytes().startswith(b'\xef\xbb\xbf"id","number"')
 
 
 # --- which orders -----------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_memory_holds_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         OrderFactory()
     told: list[int] = []
     pieces = export_orders({}, actor=OPERATOR, progress=told.append)
-    assert next(pieces).startswith("id,")
+    assert next(pieces).startswith('"id",')
     assert told == []
     assert next(pieces).count("\n") == 5
     assert list(pieces) == []
@@ -288,7 +288,7 @@ def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
     out = tmp_path / "orders.csv"
     out.write_text("the last one")
     assert run("--out", str(out)) == ("", "1 orders exported\n")
-    assert out.read_text().startswith("id,number")
+    assert out.read_text().startswith('"id","number"')
     assert list(tmp_path.iterdir()) == [out]
 
 
