@@ -19,7 +19,7 @@ from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
 from orders.models.machine import transition_names
 from orders.services import access, attention, transitions
-from orders.services.access import NotPermitted
+from orders.services.access import Actor, NotPermitted
 from orders.services.acts import Act
 from orders.services.attention import Kind
 from orders.services.errors import OrderError
@@ -133,10 +133,25 @@ def _sections(request: HttpRequest) -> list[Section]:
 def _carry_out(request: HttpRequest) -> str:
     """Do what was posted. :returns: what was done, in words."""
     order, act = request.POST.get("order", ""), _act(request)
-    do = ACTS.get(request.POST.get("act", ""))
+    name = request.POST.get("act", "")
+    _require(name, request.POST.get("transition", ""), act.actor)
+    do = ACTS.get(name)
     if do is None or not ORDER.match(order):
         raise OrderError("That is no way out of anything here.")
     return do(request, ObjectId(order), act)
+
+
+def _require(name: str, transition: str, actor: Actor) -> None:
+    """Before all else: who may not do it is not told what is wrong with the form.
+
+    :raises NotPermitted:
+    """
+    if name in ("resolve", "retry", "accept"):
+        actor.require(access.RESOLVE)
+    elif name == "verify":
+        actor.require_transition("cancel", "")
+    elif name == "transition" and transition in transition_names():
+        actor.require_transition(transition, "")
 
 
 def _number(request: HttpRequest, name: str, pattern: re.Pattern[str] = SMALL) -> int:
@@ -147,7 +162,6 @@ def _number(request: HttpRequest, name: str, pattern: re.Pattern[str] = SMALL) -
 
 
 def _resolve(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    act.actor.require(access.RESOLVE)
     line, attempts = _number(request, "line"), _number(request, "attempts")
     answer = ANSWERS.get(request.POST.get("happened", ""))
     if answer is None:
@@ -162,7 +176,6 @@ def _retry(request: HttpRequest, order: ObjectId, act: Act) -> str:
 
 
 def _accept(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    act.actor.require(access.RESOLVE)
     line, missing = _number(request, "line"), _number(request, "discrepancy")
     changed = attention.accept_shortage(order_id=order, line=line, discrepancy=missing, act=act)
     return f"Noted for line {line + 1} of order {changed['number']}."

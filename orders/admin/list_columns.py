@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -63,8 +64,8 @@ def contents(order: Order) -> SafeString:
         return SafeString("no lines")
     first, others = order.items[0], len(order.items) - 1
     link = format_html(
-        '{} × <a class="order-link order-code" href="?product={}" title="Orders with this product">{}</a>',
-        first.quantity, first.product_id, first.product_id,
+        '{} × <a class="order-link order-code" href="?{}" title="Orders with this product">{}</a>',
+        first.quantity, urlencode({"product": first.product_id}), first.product_id,
     )  # fmt: skip
     if not others:
         return link
@@ -75,5 +76,6 @@ def contents(order: Order) -> SafeString:
 def customer(order: Order) -> SafeString:
     """The user's id, which leads to all orders of this user."""
     return format_html(
-        '<a class="order-link" href="?user={}" title="All orders of this customer">{}</a>', order.user_id, order.user_id
-    )
+        '<a class="order-link" href="?{}" title="All orders of this customer">{}</a>',
+        urlencode({"user": order.user_id}), order.user_id,
+    )  # fmt: skip

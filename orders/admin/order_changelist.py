@@ -132,10 +132,10 @@ class OrderChangeList(ChangeList):
     def only_hit(self) -> Order | None:
         """The order whose number or id was searched for, if nothing else was asked for or found."""
         meanings = self.criteria.meanings
-        named = meanings is not None and (meanings.number or meanings.order_id)
-        if not named or self.places or self.has_active_filters or len(self.page.orders) != 1:
+        if meanings is None or self.places or self.has_active_filters or len(self.page.orders) != 1:
             return None
-        return self.page.orders[0]
+        [hit] = self.page.orders
+        return hit if hit.pk == meanings.order_id or hit.number == meanings.number else None
 
     @property
     def last_row(self) -> int:
@@ -143,7 +143,7 @@ class OrderChangeList(ChangeList):
 
     @property
     def next_address(self) -> str:
-        if not self.page.later:
+        if not self.page.later or not self.page.orders:  # all of them may have been purged meanwhile
             return ""
         return address(self.asked | {AFTER: [token_of(self.last_row, self.page.last)]})
 

@@ -2,7 +2,10 @@
 
 import logging
 
+from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
@@ -11,6 +14,7 @@ from unfold.admin import ModelAdmin
 
 from orders.admin.acting import actor_of
 from orders.admin.list_form import ListForm
+from orders.models.database import time_limit
 from orders.services import waiting
 from orders.services.access import NotPermitted
 from orders.services.export import export_orders
@@ -33,11 +37,15 @@ class OrderExport(ModelAdmin):
             raise PermissionDenied
         form = ListForm(request.GET)
         if not form.is_valid():
-            query = request.GET.urlencode()
-            return HttpResponseRedirect(f"{reverse('admin:orders_order_changelist')}?{query}")
+            return _back_to_the_list(request)
         now = timezone.now()
         actor = actor_of(request)
-        asked = form.criteria().as_one(waiting.limits(now))
+        try:
+            with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
+                asked = form.criteria().as_one(waiting.limits(now))
+        except DatabaseError:
+            self.message_user(request, "Nothing was exported: the database did not answer in time.", messages.ERROR)
+            return _back_to_the_list(request)
         try:
             pieces = export_orders(asked.query(), actor=actor, hint=asked.index, bom=True)
         except NotPermitted as error:
@@ -49,3 +57,7 @@ class OrderExport(ModelAdmin):
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
         )
+
+
+def _back_to_the_list(request: HttpRequest) -> HttpResponseRedirect:
+    return HttpResponseRedirect(f"{reverse('admin:orders_order_changelist')}?{request.GET.urlencode()}")

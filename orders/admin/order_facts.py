@@ -95,7 +95,7 @@ def facts(order: Order, now: datetime) -> Facts:
         order=order,
         status=Status(order.status).label,
         status_tone=STATUS_TONES.get(Status(order.status), "muted"),
-        customer_url=_list(q=order.user_id),
+        customer_url=_list(user=order.user_id),
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
         units=sum(item.quantity for item in order.items),
         flags=flags(order),
@@ -143,7 +143,7 @@ def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
             way=words.WAYS.get(entry.via, entry.via),
             reason=entry.reason,
             request_id=entry.request_id,
-            detail=f"Before: {entry.detail}" if entry.detail else "",
+            detail=f"Before: {entry.detail}" if entry.detail and entry.act == ADDRESS_CHANGED else entry.detail,
         )
         for entry in entries
     ]
@@ -164,6 +164,8 @@ def _title(entry: HistoryEntry) -> str:
     if entry.line is None:
         arrow = f": {entry.source} → {entry.target}" if entry.source and entry.target else ""
         return words.act(entry.act) + arrow
+    if entry.act not in ("stock", "resolve"):
+        return f"{words.act(entry.act)}: line {entry.line + 1}"
     said = "settled by hand" if entry.act == "resolve" else "settled"
     return f"Stock of line {entry.line + 1} {said}: {' → '.join(filter(None, (entry.source, entry.target)))}"
 

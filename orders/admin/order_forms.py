@@ -112,6 +112,7 @@ def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
     for name in ADDRESS_FIELDS:
         column = Address._meta.get_field(name)
         stored = getattr(order.shipping_address, name) or ""
+        stored = ", ".join(stored.splitlines())  # an <input> would run the lines together
         fields.append(
             {
                 "name": name,

@@ -9,6 +9,7 @@ from orders.models.criteria import Meanings
 from orders.services.numbers import as_number
 from orders.services.user_ids import MalformedUserId, canonical
 
+LONGEST_NUMBER = 14
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
 
 
@@ -20,7 +21,8 @@ def meanings_of(text: str) -> Meanings | None:
         user_id = canonical(text)
     hexadecimal = text.lower() if OBJECT_ID.match(text) else None
     found = Meanings(
-        number=as_number(text),
+        # Orders that were imported kept the numbers that they had elsewhere.
+        number=as_number(text) or (text if 0 < len(text) <= LONGEST_NUMBER else None),
         order_id=ObjectId(hexadecimal) if hexadecimal else None,
         user_id=user_id,
         product_id=hexadecimal,

@@ -2,6 +2,8 @@
 
 from django.db import migrations
 
+from orders.migrations._slow import Slow, drop_index
+
 INDEXES = {
     "orders": [
         {
@@ -24,9 +26,9 @@ def create(apps, schema_editor):
 def drop(apps, schema_editor):
     for collection, indexes in INDEXES.items():
         for options in indexes:
-            schema_editor.connection.database[collection].drop_index(options["name"])
+            drop_index(schema_editor.connection.database, collection, options["name"])
 
 
-class Migration(migrations.Migration):
+class Migration(Slow):
     dependencies = [("orders", "0001_initial")]
     operations = [migrations.RunPython(create, drop)]

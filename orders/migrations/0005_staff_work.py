@@ -3,6 +3,8 @@
 from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
+from orders.migrations._slow import Slow
+
 ROLES = {
     "Support": ["change_address", "write_notes"],
     "Fulfilment": ["write_notes"],
@@ -46,7 +48,7 @@ def date_transitions(apps, schema_editor):
     )
 
 
-class Migration(migrations.Migration):
+class Migration(Slow):
     dependencies = [("orders", "0004_resolve_stock")]
     operations = [
         migrations.AlterModelOptions(

@@ -5,6 +5,8 @@ import orders.models.parts
 from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
+from orders.migrations._slow import Slow, drop_index
+
 INDEXES = {
     "orders": [
         {"keys": [("items.product_id", 1), ("created_at", -1), ("_id", -1)], "name": "product_newest"},
@@ -32,7 +34,7 @@ def create(apps, schema_editor):
 def drop(apps, schema_editor):
     for collection, indexes in INDEXES.items():
         for options in indexes:
-            schema_editor.connection.database[collection].drop_index(options["name"])
+            drop_index(schema_editor.connection.database, collection, options["name"])
 
 
 def grant(apps, schema_editor):
@@ -47,7 +49,7 @@ def grant(apps, schema_editor):
         group.permissions.add(permission)
 
 
-class Migration(migrations.Migration):
+class Migration(Slow):
 
     dependencies = [
         ('orders', '0005_staff_work'),

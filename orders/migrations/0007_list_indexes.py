@@ -2,9 +2,10 @@
 
 import datetime
 
-import pymongo
 from django.db import migrations, models
 from django.db.models import Q
+
+from orders.migrations._slow import Slow, drop_index
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 INTO_LINES = [
@@ -26,22 +27,21 @@ def create(apps, schema_editor):
     orders = schema_editor.connection.database["orders"]
     for options in INTO_LINES:
         orders.create_index(**options)
-    if REPLACED["name"] in orders.index_information():
-        orders.drop_index(REPLACED["name"])
+    drop_index(schema_editor.connection.database, "orders", REPLACED["name"])
 
 
 def drop(apps, schema_editor):
     orders = schema_editor.connection.database["orders"]
     orders.create_index(**REPLACED)
     for options in INTO_LINES:
-        orders.drop_index(options["name"])
+        drop_index(schema_editor.connection.database, "orders", options["name"])
 
 
 def add(name, fields, condition=None):
     return migrations.AddIndex("order", models.Index(fields=fields, name=name, condition=condition))
 
 
-class Migration(migrations.Migration):
+class Migration(Slow):
     dependencies = [("orders", "0006_bulk_runs")]
     operations = [
         add("total_newest", ["total_price", "-created_at", "-id"]),
@@ -50,8 +50,3 @@ class Migration(migrations.Migration):
         add("owed_newest", ["-created_at", "-id", "status_since", "stock_due_at"], Q(stock_due_at__gt=EPOCH)),
         migrations.RunPython(create, drop),
     ]
-
-    def apply(self, *args, **kwargs):
-        # An index over a million orders takes longer than MONGODB_TIMEOUT_MS gives an operation.
-        with pymongo.timeout(24 * 3600):
-            return super().apply(*args, **kwargs)

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
-import pymongo
 from django.db import migrations, models
 from django.db.models import Q
+
+from orders.migrations._slow import Slow, drop_index
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INDEXES = {
@@ -24,7 +25,7 @@ def create(apps, schema_editor):
 
 
 def drop(apps, schema_editor):
-    schema_editor.connection.database["orders"].drop_index("stock_short")
+    drop_index(schema_editor.connection.database, "orders", "stock_short")
     schema_editor.connection.database.drop_collection("daily_figures")
 
 
@@ -32,7 +33,7 @@ def index(name, *fields, **options):
     return migrations.AddIndex("order", models.Index(fields=fields, name=name, **options))
 
 
-class Migration(migrations.Migration):
+class Migration(Slow):
     dependencies = [("orders", "0007_list_indexes")]
     operations = [
         index("stock_owed", "status_since", condition=Q(stock_due_at__gt=EPOCH)),
@@ -42,8 +43,3 @@ class Migration(migrations.Migration):
         index("shipped", "shipped_at", "paid_at", condition=Q(shipped_at__gt=EPOCH)),
         migrations.RunPython(create, drop),
     ]
-
-    def apply(self, *args, **kwargs):
-        # An index over a million orders takes longer than MONGODB_TIMEOUT_MS gives an operation.
-        with pymongo.timeout(24 * 3600):
-            return super().apply(*args, **kwargs)

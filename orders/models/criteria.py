@@ -11,6 +11,7 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 from django.db.models import TextChoices
+from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models.database import Document
 from orders.models.order import Order
@@ -137,8 +138,12 @@ class Criteria:
             leading = flagged or [self._leading()]
         return [Branch(branch.index, (*branch.conditions, *filter(None, plain))) for branch in leading]
 
+    @wrap_database_errors
     def as_one(self, limits: Limits) -> Branch:
-        """All branches in one query; of several the planner merges the indexes, each of which is in order."""
+        """All branches in one query; of several the planner merges the indexes, each of which is in order.
+
+        :raises DatabaseError: it may have to count, to choose the index.
+        """
         branches = self.branches(limits)
         return branches[0] if len(branches) == 1 else Branch(None, ({"$or": [branch.query() for branch in branches]},))
 

@@ -120,6 +120,12 @@ def mark(days: Iterable[datetime]) -> None:
 
 
 @wrap_database_errors
+def mark_all() -> None:
+    """Have every day that is kept counted anew."""
+    figures().update_many({"_id": {"$gte": EARLIEST}}, {"$set": {"stale": True}, "$unset": {"attempt": ""}})
+
+
+@wrap_database_errors
 def keep(since: datetime, until: datetime) -> None:
     """Have each day from `since` to `until`, both included, counted and kept."""
     known = {kept["_id"] for kept in figures().find({"_id": {"$gte": since, "$lte": until}}, {"_id": 1})}
@@ -143,9 +149,9 @@ def stale_days(now: datetime, limit: int, since: datetime = EARLIEST, until: dat
 
 
 @wrap_database_errors
-def oldest_count(since: datetime, before: datetime) -> datetime | None:
-    """The day, from `since` on, that was counted longest ago, if that is before a moment."""
-    query = {"_id": {"$gte": since}, "stale": False, "computed_at": {"$lt": before}}
+def oldest_count(before: datetime, now: datetime) -> datetime | None:
+    """The day that was counted longest ago, if that is before a moment, and is not put off."""
+    query = {"stale": False, "computed_at": {"$lt": before}, "retry_at": {"$not": {"$gt": now}}}
     found = figures().find(query, {"_id": 1}).sort("computed_at", 1).limit(1)
     return next((kept["_id"] for kept in found), None)
 
@@ -255,7 +261,8 @@ def unpack(column: bytes) -> tuple[int, ...]:
 def products_of(day: Document) -> Iterator[tuple[str, int, int]]:
     """Product id, units and cents of the best sellers of a day that is kept."""
     kept = day["products"]
-    return zip(kept["ids"].splitlines(), unpack(kept["units"]), unpack(kept["cents"]), strict=True)
+    ids = kept["ids"].split("\n") if kept["ids"] else []
+    return zip(ids, unpack(kept["units"]), unpack(kept["cents"]), strict=True)
 
 
 def shipping_of(days: Iterable[Document]) -> tuple[int, ...]:

@@ -95,7 +95,7 @@ def _kinds(at: datetime) -> Iterator[tuple[str, Waiting]]:
 def retry_now(*, order_id: ObjectId, act: Act) -> Document:
     """Make an order's stock due at once, for the lines that nobody is trying right now; a worker takes it from there.
 
-    :returns: the whole document after it.
+    :returns: the whole document after it; unchanged where the stock is due already.
     :raises NotPermitted: the actor may not settle stock.
     :raises OrderNotFound:
     :raises NothingOwed: nothing is, or all of it is being tried.
@@ -108,6 +108,8 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
         for index, item in enumerate(order["items"])
         if item["stock"]["state"] in OWED_STATES and not _is_tried(item["stock"], now)
     ]
+    if idle and order.get("stock_due_at") and order["stock_due_at"] <= now:
+        return order  # the worker is about to come to it
     written = None
     if idle:
         # A line counts its attempts up with each, so as long as these stand nobody has begun a new one.

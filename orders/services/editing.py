@@ -12,6 +12,7 @@ from orders.models.writes import guarded_write
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
 from orders.services.acts import Act
 from orders.services.errors import OrderError
+from orders.services.texts import NOT_ONE_LINE
 from orders.services.versions import TRIES, busy, require_version, visible
 
 ADDRESS_FIELDS = tuple(field.name for field in Address._meta.concrete_fields if not field.primary_key)
@@ -113,7 +114,7 @@ def _valid(address: Address) -> Document:
     errors = {
         name: ["Line breaks and control characters are not allowed."]
         for name in ADDRESS_FIELDS
-        if not getattr(address, name).isprintable()
+        if NOT_ONE_LINE.search(getattr(address, name))
     }
     try:
         address.full_clean()

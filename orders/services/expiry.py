@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from orders.models import reads
 from orders.services import transitions
@@ -58,11 +59,13 @@ def expire_unpaid(
     :raises DatabaseError: if not even the list of orders can be read.
     """
     done = Expiry()
-    for order_id, version in reads.pending_before(act.at - timedelta(seconds=settings.UNPAID_ORDER_TTL), limit):
+    overdue = act.at - timedelta(seconds=settings.UNPAID_ORDER_TTL)
+    for order_id, version in reads.pending_before(overdue, limit):
         if stopping():
             break
+        now = replace(act, at=timezone.now())  # a long pass is not one moment
         try:
-            transitions.change_status(order_id=order_id, transition="cancel", act=act, expected_version=version)
+            transitions.change_status(order_id=order_id, transition="cancel", act=now, expected_version=version)
             done.cancelled += 1
         except (StaleOrder, TransitionRefused, OrderNotFound, OrderBusy):
             done.overtaken += 1

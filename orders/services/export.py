@@ -68,7 +68,8 @@ def _after_bom(pieces: Iterator[str]) -> Iterator[str]:
 
 def _csv(query: Document, by_line: bool, hint: str | None, progress: Callable[[int], None]) -> Iterator[str]:
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
+    # All in quotes: else a spreadsheet that takes `;` for the end of a cell would find formulas behind one.
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     writer.writerow((*ORDER_COLUMNS, *LINE_COLUMNS) if by_line else ORDER_COLUMNS)
     yield buffer.getvalue()
     for batch in walk.batches(query, CSV_FIELDS, hint=hint):

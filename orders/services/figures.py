@@ -29,6 +29,8 @@ RECOUNT = timedelta(days=1)
 LEASE = 10.0
 LONGEST = 5.0
 """Seconds that counting one day may take."""
+LOOKING = 5.0
+"""Seconds that looking for what has changed may take."""
 PUT_OFF = timedelta(minutes=1)
 AT_ONCE = 50
 
@@ -74,7 +76,17 @@ def refresh(
 
 def _mark_changes(now: datetime) -> None:
     if last := figures.state().get("until"):
-        figures.mark(figures.touched_days(last - SLACK))
+        try:
+            with time_limit(LOOKING):
+                touched = figures.touched_days(last - SLACK)
+        except DatabaseError as error:
+            if not getattr(error.__cause__, "timeout", False):
+                raise
+            # With each try there would be more to look through: it would never get to its end.
+            logger.warning("what has changed could not be found in %s s, all days are counted anew", LOOKING)
+            figures.mark_all()
+        else:
+            figures.mark(touched)
     figures.set_until(now)
 
 
@@ -100,7 +112,8 @@ def _count(days: list[datetime], now: datetime, end: float, stopping: Callable[[
         counted += _count_day(day, now)
     if len(days) >= AT_ONCE:
         return Refresh(counted, more=True)
-    if not days and (day := figures.oldest_count(figures.midnight(now) - KEPT, now - RECOUNT)):
+    # In a busy shop there is always a day that has changed; the old ones have their turn all the same.
+    if (not days or time.monotonic() < end) and (day := figures.oldest_count(now - RECOUNT, now)):
         counted += _count_day(day, now)
     return Refresh(counted)
 

@@ -9,8 +9,8 @@ from typing import Any
 from orders.models.states import EPOCH
 from orders.services.import_files import Problem
 from orders.services.order_files import utc
+from orders.services.texts import NOT_ONE_LINE
 
-NOT_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 MONEY = re.compile(r"[0-9]{1,12}\.[0-9]{2}\Z")
 WHOLE = re.compile(r"[0-9]{1,9}\Z")
 FLAGS = {"true": True, "false": False, True: True, False: False}
@@ -33,7 +33,7 @@ class Fields:
             return ""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        if not isinstance(value, str) or NOT_TEXT.search(value):
+        if not isinstance(value, str) or NOT_ONE_LINE.search(value):
             self.note(name, f"{value!r} is not a text of one line in UTF-8")
         elif len(value) > most:
             self.note(name, f"it has {len(value)} characters, {most} at most are allowed")
@@ -72,7 +72,7 @@ class Fields:
         value = self._given(name, needed=True)
         if value is None:
             return None
-        text = f"{value:f}" if isinstance(value, Decimal) else value
+        text = _plain(value) if isinstance(value, Decimal) else value
         if not isinstance(text, str) or not MONEY.match(text):
             self.note(name, f"{str(value)!r} is not an amount with exactly two decimals, e.g. 12.50")
             return None
@@ -116,3 +116,8 @@ class Fields:
                 self.note(name, "it is missing")
             return None
         return value
+
+
+def _plain(number: Decimal) -> str:
+    """A JSON number with two decimals in digits; any other as it is, for `1e999999999` has too many of them."""
+    return f"{number:f}" if number.as_tuple().exponent == -2 else str(number)

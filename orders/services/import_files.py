@@ -141,7 +141,7 @@ def _read_jsonl(file: TextIO) -> Iterator[Record]:
 def _record(number: int, line: str, decode: Callable[[str], Any]) -> Record:
     try:
         found = decode(line)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # ArithmeticError: `1e` and an endless exponent
         return Record(number, problems=[Problem(number, "", f"no JSON: {error}")])
     if not isinstance(found, dict):
         return Record(number, problems=[Problem(number, "", "not a JSON object")])

@@ -13,14 +13,24 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
+from django.utils import timezone
+
 from orders.models.imports import insert_orders, known_orders
 from orders.services.acts import Act
+from orders.services.errors import OrderError
 from orders.services.import_files import Problem, Record
 from orders.services.import_rules import Candidate, examine
+from orders.services.order_files import utc
 
 BATCH = 1000
 Judged = tuple[int, Candidate | None, list[Problem]]
 """Where a record begins; the order, unless it is there already; what is wrong."""
+
+
+class FileChanged(OrderError):
+    """The second reading of the file did not give what the first one did."""
+
+    code = "file_changed"
 
 
 @dataclass
@@ -63,6 +73,7 @@ def import_orders(
     :param examined, written: told how many more records have been dealt with, in the first and the second reading.
     :raises NotPermitted: it is for operators' commands alone.
     :raises UnreadableFile: nothing was imported.
+    :raises FileChanged: what was written stays.
     :raises DatabaseError: what has been written stays; the same call goes on from there.
     """
     act.actor.require_process("import orders")
@@ -70,10 +81,17 @@ def import_orders(
     bad = _examine_all(records(), act, result, keep_problems, examined)
     if dry_run or (result.bad and not skip_bad):
         return result
+    read = 0
     for batch in _batches(records()):
         good = [candidate for line, candidate, _ in _judge(batch, act) if candidate and not bad.has(line)]
-        result.imported += insert_orders([candidate.document for candidate in good])
+        # Who looks for what has changed lately goes by it, however long ago the import began.
+        stamp = {"updated_at": utc(timezone.now())}
+        result.imported += insert_orders([candidate.document | stamp for candidate in good])
+        read += len(batch)
         written(len(batch))
+    if read != result.total:
+        text = f"{result.total} orders were read first, and then {read}: it changed meanwhile."
+        raise FileChanged(f"{text} {result.imported} were imported; import it again.")
     return result
 
 

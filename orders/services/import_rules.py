@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from bson import Int64, ObjectId
-from bson.errors import InvalidId
 from django.conf import settings
 
 from orders.models.database import Document
@@ -16,13 +15,13 @@ from orders.models.writes import new_id
 from orders.services.acts import Act
 from orders.services.import_fields import Fields
 from orders.services.import_files import KEYS, Problem, Record
-from orders.services.numbers import NUMBER_ALPHABET, grouped
-from orders.services.order_files import utc
+from orders.services.numbers import NUMBER_ALPHABET, as_number, grouped
 from orders.services.user_ids import MalformedUserId, canonical
 
 ADDRESS = [
     (field.name, field.max_length or 0, not field.blank) for field in Address._meta.fields if not field.primary_key
 ]
+UNSHIPPED = ("pending", "paid", "processing", "cancelled")
 LATER_MOMENTS = ("placed_at", "paid_at", "shipped_at", "status_since")
 
 
@@ -69,6 +68,7 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
 def _identity(fields: Fields) -> Identity | None:
     order_id, reference = fields.text("id", most=24), fields.text("reference", most=200)
     number = fields.text("number", most=14)
+    number = as_number(number) or number
     values = {"id": order_id, "reference": reference, "number": number}
     given = tuple(name for name in KEYS if values[name])
     if not given:
@@ -79,11 +79,13 @@ def _identity(fields: Fields) -> Identity | None:
     number = number or _number(digest)
     if not order_id:
         return Identity(ObjectId(digest[:12]), number, reference, given)
-    try:
-        return Identity(ObjectId(order_id), number, reference, given)
-    except InvalidId:
+    if not ObjectId.is_valid(order_id):
         fields.note("id", f"{order_id!r} is not an order id (24 hex digits)")
         return None
+    if reference:
+        fields.note("reference", "there is an id too, by which it would be known: give one of them")
+        return None
+    return Identity(ObjectId(order_id), number, reference, given)
 
 
 def _number(digest: bytes) -> str:
@@ -105,6 +107,11 @@ def _order(fields: Fields, act: Act) -> Document:
     order["created_at"], earliest = created_at, created_at.replace(tzinfo=UTC)
     later = {name: fields.moment(name, latest=act.at, earliest=earliest) for name in LATER_MOMENTS}
     moments = {name: at for name, at in later.items() if at is not None}
+    if shipped_at := moments.get("shipped_at"):
+        if order["status"] in UNSHIPPED:
+            fields.note("shipped_at", f"an order that is {order['status']} has not been shipped")
+        if moments.get("paid_at", shipped_at) > shipped_at:
+            fields.note("shipped_at", "it is before paid_at")
     return order | {"placed_at": created_at, "status_since": max([created_at, *moments.values()])} | moments
 
 
@@ -142,7 +149,7 @@ def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
 
 
 def _document(identity: Identity, order: Document, items: list[Document], act: Act) -> Document:
-    """The order as it is stored, with one entry in its history. It is `updated_at` now: for us it is new."""
+    """The order as it is stored, with one entry in its history; it is `updated_at` when it is written."""
     reference = f"reference {identity.reference}" if identity.reference else ""
     write_id = new_id()
     entry = act.entry("import", target=order["status"], detail=reference)
@@ -154,5 +161,4 @@ def _document(identity: Identity, order: Document, items: list[Document], act: A
         "items": items,
         "history": [entry | {"write_id": write_id}],
         "write_id": write_id,
-        "updated_at": utc(act.at),
     }

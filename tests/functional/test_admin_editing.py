@@ -97,6 +97,14 @@ def test_the_address_can_be_edited_until_shipping(database: Database[Document], 
     )
 
 
+def test_line_breaks_of_an_address_are_shown_in_its_form(database: Database[Document], manager: Client) -> None:
+    order = stored()
+    order["shipping_address"]["line1"] = "1 Long Street\r\nRear building\nLeft"
+    insert(database, order)
+    main = main_of(manager.get(page(order)))
+    assert 'name="line1" value="1 Long Street, Rear building, Left"' in main
+
+
 def test_a_wrong_address_is_shown_again_with_what_is_wrong(database: Database[Document], manager: Client) -> None:
     order = insert(database, stored())
     before = find(database, order)
@@ -334,5 +342,5 @@ def test_products_and_customers_lead_to_their_orders(database: Database[Document
     order = insert(database, stored())
     main = main_of(manager.get(page(order)))
     assert f'href="{LIST}?product={order["items"][0]["product_id"]}"' in main
-    assert f'href="{LIST}?q=1"' in main
+    assert f'href="{LIST}?user=1"' in main
     assert WHY not in main

@@ -11,8 +11,9 @@ from bson import Decimal128, ObjectId
 from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
+from pytest_django.fixtures import Settings
 
-from tests.functional.admin_helpers import LIST, ROLES, WORK, Document, client_of, insert, line, profiled, stored
+from tests.functional.admin_helpers import LIST, ROLES, WORK, Document, client_of, insert, line, profiled, said, stored
 
 EXPORT = f"{LIST}export/"
 
@@ -57,13 +58,23 @@ def test_each_filter_exports_what_it_lists(database: Database[Document], finance
         assert numbers(exported(finance, f"?{query}")) == [order["number"]], query
 
 
+def test_an_export_whose_index_cannot_be_chosen_in_time_leads_back_to_the_list_with_a_word(
+    database: Database[Document], finance: Client, settings: Settings
+) -> None:
+    insert(database, stored(1, user_id="7"))
+    settings.BACKOFFICE_QUERY_MS = 0.001
+    response: Any = finance.get(f"{EXPORT}?least=1&status=pending")  # where orders are counted, to choose
+    assert (response.status_code, response.url) == (302, f"{LIST}?least=1&status=pending")
+    assert said(response) == ["Nothing was exported: the database did not answer in time."]
+
+
 def test_it_is_a_file_to_be_saved(database: Database[Document], finance: Client) -> None:
     insert(database, stored())
     response: Any = finance.get(EXPORT)
     assert response.streaming
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == f'attachment; filename="orders-{timezone.now():%Y-%m-%d}.csv"'
-    assert b"".join(response.streaming_content).startswith("\ufeffid,number,status".encode())
+    assert b"".join(response.streaming_content).startswith('\ufeff"id","number","status"'.encode())
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "superuser"])

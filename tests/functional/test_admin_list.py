@@ -13,6 +13,7 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.admin.list_columns import in_words
+from orders.models import listing
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -383,3 +384,18 @@ def test_actions_never_reach_beyond_what_was_ticked(database: Database[Document]
         request.user = support.get(LIST).wsgi_request.user
         changelist = admin.get_changelist_instance(request)
         assert len(changelist.get_queryset(request)) == count
+
+
+def test_a_page_whose_orders_are_deleted_while_it_is_read_is_empty(
+    database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, *(stored(number) for number in range(120)))
+    monkeypatch.setattr(listing, "_orders", lambda ids: [])
+    place = "60.1.0123456789abcdef01234567"
+    for query in ("", f"?after={place}&sort=oldest", f"?before={place}"):
+        assert rows(support.get(LIST + query)) == [], query
+
+
+def test_links_of_the_list_bear_any_product_id(database: Database[Document], support: Client) -> None:
+    insert(database, stored(1, items=[line() | {"product_id": "a&user=1#%"}]))
+    assert 'href="?product=a%26user%3D1%23%25"' in support.get(LIST).content.decode()

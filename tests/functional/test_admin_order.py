@@ -305,6 +305,21 @@ def test_a_cancellation_succeeds_while_inventory_is_down_and_a_worker_releases(
     assert "Released" in text
 
 
+def test_what_staff_did_about_a_lines_stock_is_told_in_words(manager: Client, database: Database[Document]) -> None:
+    history = [
+        entry("draft", target="pending"), entry("retry", source="releasing", line=0),
+        entry("accept_shortage", line=1, detail="2 not released. gave 0 of 2"),
+        entry("verify_user", detail="The user service knows 1 as an active user."),
+    ]  # fmt: skip
+    order = insert(database, stored(history=history, items=[line(), line("released")]))
+    text = text_of(manager.get(page(order)))
+    assert "Asked to try the stock again: line 1" in text
+    assert "Taken note of a short release: line 2 2 not released. gave 0 of 2" in text
+    assert "Customer verified The user service knows 1" in text
+    assert "Stock of line" not in text
+    assert "Before:" not in text
+
+
 def test_a_release_of_unknown_outcome_is_shown_and_not_repeated(
     sandbox: Sandbox, manager: Client, database: Database[Document]
 ) -> None:

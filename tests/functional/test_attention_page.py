@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.http import HttpResponse
 from django.test import Client
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
 from orders.models import reads
+from orders.models.machine import transition_names
 from orders.services import attention
 from tests.functional.admin_helpers import (
     LIST,
@@ -118,6 +120,21 @@ def test_a_forged_act_without_its_permission_is_refused_and_changes_nothing(
         assert (find(database, orders[name]) == before) == (name not in MAY[role]), name
     if "unverified" not in MAY[role]:
         assert post(client, orders["unverified"], "verify").status_code == 403
+
+
+def test_whoever_may_not_act_is_refused_before_the_form_is_looked_at(database: Database[Document]) -> None:
+    order, client = waiting(database)["unverified"], client_of("nobody")
+    nobody = User.objects.get(username="nobody")
+    nobody.user_permissions.add(Permission.objects.get(codename="view_order"))
+    assert client.get(PAGE).status_code == 200
+    before = find(database, order)
+    for act in ("resolve", "retry", "accept", "verify"):
+        assert post(client, order, act, order="nonsense").status_code == 403, act
+    for name in transition_names():
+        assert post(client, order, "transition", transition=name).status_code == 403, name
+        assert post(client, order, "transition", transition=name, order="nonsense").status_code == 403, name
+    assert post(client, order, "transition", transition="nonsense").status_code == 302
+    assert find(database, order) == before
 
 
 def test_strangers_and_staff_without_a_role_see_and_do_nothing(database: Database[Document]) -> None:

@@ -66,7 +66,7 @@ def test_one_row_is_one_order_newest_first() -> None:
     second = OrderFactory(status="shipped", created_at=START + timedelta(milliseconds=1), shipped_at=START)
     text, err = run()
     assert err == "2 orders exported\n"
-    assert text.splitlines()[0].split(",") == list(ORDER_COLUMNS)
+    assert text.splitlines()[0] == ",".join(f'"{name}"' for name in ORDER_COLUMNS)  # all in quotes
     newest, oldest = rows(text)
     assert newest["id"] == str(second.pk)
     assert newest["shipped_at"] == "2026-03-01T12:00:00.000Z"
@@ -100,7 +100,7 @@ def test_one_row_is_one_line_where_that_is_asked_for() -> None:
     order = OrderFactory(lines=2)
     OrderFactory(status="delivered")
     text, _ = run("--lines")
-    assert text.splitlines()[0].split(",") == [*ORDER_COLUMNS, *LINE_COLUMNS]
+    assert next(csv.reader([text.splitlines()[0]])) == [*ORDER_COLUMNS, *LINE_COLUMNS]
     assert [row["line_stock"] for row in rows(text)] == ["used", "reserved", "reserved"]
     first, second = rows(text)[1:]
     assert {first["id"], second["id"]} == {str(order.pk)}
@@ -167,7 +167,7 @@ def test_a_harmless_cell_is_left_as_it_is(text: str) -> None:
 def test_excel_is_told_that_it_is_utf_8_where_that_is_asked_for(tmp_path: Path) -> None:
     OrderFactory()
     call_command("export_orders", "--bom", "--out", str(tmp_path / "a.csv"), stderr=io.StringIO())
-    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfid,number")
+    assert (tmp_path / "a.csv").read_bytes().startswith(b'\xef\xbb\xbf"id","number"')
 
 
 # --- which orders -----------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_memory_holds_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         OrderFactory()
     told: list[int] = []
     pieces = export_orders({}, actor=OPERATOR, progress=told.append)
-    assert next(pieces).startswith("id,")
+    assert next(pieces).startswith('"id",')
     assert told == []
     assert next(pieces).count("\n") == 5
     assert list(pieces) == []
@@ -288,7 +288,7 @@ def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
     out = tmp_path / "orders.csv"
     out.write_text("the last one")
     assert run("--out", str(out)) == ("", "1 orders exported\n")
-    assert out.read_text().startswith("id,number")
+    assert out.read_text().startswith('"id","number"')
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -355,7 +355,7 @@ def test_a_reader_who_leaves_early_is_no_error(database: Database[Document], mon
     ask["args"] += ["--lines"]
     with subprocess.Popen(**ask, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
-        assert process.stdout.readline().startswith(b"id,")
+        assert process.stdout.readline().startswith(b'"id",')
         process.stdout.close()
         assert process.stderr
         assert process.stderr.read() == b""

@@ -27,9 +27,10 @@ from orders.models import imports
 from orders.models.imports import insert_orders
 from orders.models.states import PUBLIC_STATUSES
 from orders.services import import_files, import_orders
-from orders.services.access import NotPermitted, admin
+from orders.services.access import NotPermitted, admin, system
 from orders.services.acts import Act
 from orders.services.invariants import violations_of
+from orders.services.order_files import Format
 from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
@@ -128,7 +129,7 @@ def test_an_order_has_lines_that_hold_no_stock_and_one_entry_in_its_history(
     assert violations_of(order) == []
     assert order["updated_at"] >= before
     entry = order["history"][0]
-    assert entry["at"] == order["updated_at"]
+    assert entry["at"] <= order["updated_at"]
     created = datetime(2024, 5, 1, 8)  # noqa: DTZ001 - naive UTC, as stored
     stock = {"state": "none", "attempts": 0, "error": ""}
     assert order == {
@@ -146,7 +147,7 @@ def test_an_order_has_lines_that_hold_no_stock_and_one_entry_in_its_history(
         "shipping_address": {name: ORDER.get(name, "") for name in ADDRESS},
         "history": [
             {
-                "at": order["updated_at"],
+                "at": entry["at"],
                 "act": "import",
                 "from": "",
                 "to": "delivered",
@@ -177,7 +178,8 @@ def test_each_public_status_can_be_imported_and_nothing_is_wrong_with_it(csv_fil
 
 def test_what_is_given_beside_the_needed_is_kept(csv_file: Callable[..., Path]) -> None:
     given = {
-        "id": "665F1C0A9B1E8A0012A4FFFF", "number": "OLD-4711", "user_verified": "false", "line2": "Flat 2",
+        "reference": "", "id": "665F1C0A9B1E8A0012A4FFFF", "number": "OLD-4711", "user_verified": "false",
+        "line2": "Flat 2",
         "state": "NY", "placed_at": "2024-05-01T08:00:01Z", "paid_at": "2024-05-02T00:00:00Z",
         "shipped_at": "2024-05-03T00:00:00.1239Z", "user_id": "0017",
     }  # fmt: skip
@@ -239,7 +241,7 @@ def test_the_same_file_again_imports_nothing(csv_file: Callable[..., Path]) -> N
 
 def test_an_order_placed_here_is_left_as_it_is(csv_file: Callable[..., Path]) -> None:
     placed = OrderFactory(status="pending")
-    assert "1 there already" in run(csv_file({"id": str(placed.pk)}))[1]
+    assert "1 there already" in run(csv_file({"reference": "", "id": str(placed.pk)}))[1]
     assert "1 there already" in run(csv_file({"reference": "", "number": placed.number}))[1]
     assert one()["status"] == "pending"
     code, _, err = run(csv_file({"number": placed.number}))
@@ -256,6 +258,53 @@ def test_an_order_that_comes_twice_in_a_file_is_bad(csv_file: Callable[..., Path
     assert "line 4, number: 4711 is that of line 3 too\n" in err
     assert "is that of line 2 too" in err
     assert len(stored()) == 2
+
+
+def test_an_order_with_an_id_and_a_reference_is_refused_since_only_one_would_keep_duplicates_out(
+    csv_file: Callable[..., Path],
+) -> None:
+    code, _, err = run(csv_file({"id": P}))
+    assert (code, err.splitlines()[0]) == (
+        1, "line 2, reference: there is an id too, by which it would be known: give one of them",
+    )  # fmt: skip
+    assert stored() == []
+
+
+def test_a_number_of_ours_is_stored_as_it_is_read_out(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({"number": "7kqf2m9dxw3h"}, {"reference": "b", "number": "7KQF-2M9D-XW3H"})
+    assert "number: 7KQF-2M9D-XW3H is that of line 2 too" in run(path)[2]
+    assert run(path, "--skip-bad")[0] == 1
+    assert one()["number"] == "7KQF-2M9D-XW3H"
+
+
+@pytest.mark.parametrize("status", ["pending", "paid", "processing", "cancelled"])
+def test_what_is_not_shipped_has_not_been_shipped_some_day(csv_file: Callable[..., Path], status: str) -> None:
+    err = run(csv_file({"status": status, "shipped_at": "2024-05-03T00:00:00Z"}))[2]
+    assert err.startswith(f"line 2, shipped_at: an order that is {status} has not been shipped\n")
+    assert stored() == []
+
+
+def test_an_order_is_not_shipped_before_it_is_paid(csv_file: Callable[..., Path]) -> None:
+    moments = {"paid_at": "2024-05-04T00:00:00Z", "shipped_at": "2024-05-03T00:00:00Z"}
+    assert run(csv_file(moments))[2].startswith("line 2, shipped_at: it is before paid_at\n")
+    assert stored() == []
+    assert run(csv_file(moments | {"paid_at": moments["shipped_at"]}))[0] == 0
+
+
+def test_however_long_an_import_takes_an_order_is_updated_when_it_is_written(
+    csv_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: began)
+
+    def slow(documents: Any, line: Any) -> Any:
+        monkeypatch.setattr(timezone, "now", lambda: began + timedelta(hours=1))
+        return examine(documents, line)
+
+    examine = import_orders.examine
+    monkeypatch.setattr(import_orders, "examine", slow)
+    assert run(csv_file({}))[0] == 0
+    assert one()["updated_at"] - one()["history"][0]["at"] == timedelta(hours=1)
 
 
 def test_two_imports_at_once_import_each_order_once(
@@ -330,6 +379,11 @@ WRONG = [
     ("line1", "", "it is missing"),
     ("line1", "x" * 201, "it has 201 characters, 200 at most are allowed"),
     ("city", "two\nlines", "is not a text of one line"),
+    ("country", "a\u2028b", "is not a text of one line"),
+    ("line1", "a\x85b", "is not a text of one line"),
+    ("product_id", "a\u2029b", "is not a text of one line"),
+    ("shipped_at", "2024-05-01T07:59:59Z", "is not between"),
+    ("reference", "\x7f", "is not a text of one line"),
     ("country", "\udcff", "is not a text of one line in UTF-8"),
     ("product_id", "", "it is missing"),
     ("product_id", "x" * 25, "24 at most"),
@@ -410,6 +464,9 @@ BROKEN_JSON: list[tuple[Any, str]] = [
     (as_object(items=[{"product_id": P, "quantity": 2, "cost": 1}]), "line 1, items.0.cost: there is no such field"),
     (as_object(total_price=25.5), "line 1, total_price: '25.5' is not an amount"),
     (as_object(total_price=1e300), "line 1, total_price: "),
+    (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e999999999"), "total_price: '1E+999999999' is not"),
+    (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e-999999999"), "total_price: '1E-999999999' is not"),
+    (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e" + "9" * 30), "line 1: no JSON: "),
     (as_object(status=["paid"]), "line 1, status: ['paid'] is none of"),
     (as_object(user_id=True), "line 1, user_id: True is not a text"),
     (as_object(user_verified=1), "line 1, user_verified: 1 is neither true nor false"),
@@ -487,6 +544,17 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyte
     assert run(tmp_path / "long.jsonl")[0::2] == (
         2, f"{tmp_path / 'long.jsonl'}: Line 1 has more than 50 characters.\n",
     )  # fmt: skip
+
+
+def test_what_can_be_read_only_once_is_refused(csv_file: Callable[..., Path], tmp_path: Path) -> None:
+    text, pipe = csv_file({}).read_text(), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code, _, err = run(pipe)
+    assert (code, err) == (2, f"{pipe} is no regular file: it is read twice; write it to one first\n")
+    records = import_files.read_records(io.StringIO(text), Format.CSV)
+    with pytest.raises(import_orders.FileChanged, match=r"1 orders were read first, and then 0: .* 0 were imported"):
+        import_orders.import_orders(lambda: records, act=Act(system("me", via="command"), datetime.now(UTC)))
+    assert stored() == []
 
 
 def test_only_so_many_problems_are_listed(csv_file: Callable[..., Path]) -> None:

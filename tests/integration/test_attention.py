@@ -113,6 +113,14 @@ def test_a_retry_makes_the_stock_due_at_once_and_is_in_the_history_of_each_line(
     assert changed["version"] == order["version"]
 
 
+def test_what_is_due_already_is_not_written_again(database: Database[Document]) -> None:
+    order = owed(database, stock_due_at=LONG_AGO)
+    before = find(database, order)
+    for _ in range(2):
+        assert attention.retry_now(order_id=order["_id"], act=act()) == before
+    assert find(database, order) == before
+
+
 def test_the_worker_then_settles_it(database: Database[Document], sandbox: Sandbox) -> None:
     order, owing = placed(), {"state": "releasing", "call": "release", "attempts": 3, "error": "down"}
     database["orders"].update_one(

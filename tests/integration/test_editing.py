@@ -156,7 +156,8 @@ def test_of_eight_at_one_version_one_changes_the_address(database: object) -> No
     [
         ({"line1": ""}, {"line1"}), ({"line1": "   "}, {"line1"}), ({"city": "", "country": ""}, {"city", "country"}),
         ({"postal_code": "9" * 21}, {"postal_code"}), ({"line2": "x" * 201}, {"line2"}), ({"line1": None}, {"line1"}),
-        ({"city": "Syl\nvania"}, {"city"}), ({"state": "\0"}, {"state"}),
+        ({"city": "Syl\nvania"}, {"city"}), ({"state": "\0"}, {"state"}), ({"city": "a\u2028b"}, {"city"}),
+        ({"line2": "a\x85b"}, {"line2"}), ({"line1": "a\u2029b"}, {"line1"}),
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_field_by_field(
@@ -175,6 +176,12 @@ def test_blanks_around_a_field_are_taken_off_and_dollars_stay_dollars(database: 
     order_id = store("pending", line("reserved"), due=None)
     written = moved(order_id, elsewhere(line1="  $total_price ", line2=None, state=" "))
     assert written["shipping_address"] == ELSEWHERE | {"line1": "$total_price", "line2": "", "state": ""}
+
+
+def test_blanks_and_joiners_of_other_scripts_are_no_control_characters(database: object) -> None:
+    for text in ("東京都\u3000千代田区", "12\u00a0bis", "می\u200cخواهم"):
+        order_id = store("pending", line("reserved"), due=None)
+        assert moved(order_id, elsewhere(line1=text))["shipping_address"]["line1"] == text
 
 
 def test_the_same_address_again_is_no_change(sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """Orders that nobody pays are cancelled, and nothing else is."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -102,6 +103,14 @@ def test_the_oldest_come_first_and_no_more_than_asked_for(sandbox: Sandbox) -> N
     assert expire(limit=2) == Expiry(cancelled=2)
     assert [read(order_id)["status"] for order_id in (new, old, older)] == ["pending", "cancelled", "cancelled"]
     assert expire(limit=2) == Expiry(cancelled=1)
+
+
+def test_each_order_is_cancelled_at_its_own_moment(sandbox: Sandbox) -> None:
+    made = [unpaid(TTL + 20), unpaid(TTL + 10)]
+    began = act(WORKER, expiry.reason())
+    assert expire_unpaid(act=began, limit=10, progress=lambda _: time.sleep(0.01)) == Expiry(cancelled=2)
+    first, second = (read(order_id)["history"][2]["at"] for order_id in made)
+    assert began.at.replace(tzinfo=None) - timedelta(milliseconds=1) <= first < second
 
 
 def test_told_to_stop_it_leaves_the_rest(sandbox: Sandbox) -> None:

@@ -316,6 +316,82 @@ def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Documen
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
 
 
+def test_in_a_shop_where_orders_change_all_the_time_old_days_are_counted_again_too(
+    database: Database[Document], old_news: None
+) -> None:
+    busy, old = order(NOW, status="pending"), order(NOW - timedelta(days=500), status="paid")
+    database["orders"].insert_many([busy, old])
+    long_ago = Period(TODAY - timedelta(days=500), TODAY - timedelta(days=500))
+    dashboard(actor=BOSS, period=long_ago)
+    refreshed()
+    past = {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}
+    database["daily_figures"].update_one({"_id": figures.midnight(old["created_at"])}, {"$set": past})
+    database["orders"].update_one({"_id": busy["_id"]}, {"$set": {"updated_at": datetime.now(UTC)}})
+    assert dashboard(actor=BOSS, period=long_ago).orders == 0
+    refreshed()
+    same(dashboard(actor=BOSS, period=long_ago), straight(database, long_ago))
+
+
+def test_a_day_that_could_not_be_counted_again_is_left_alone_for_a_while(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid", updated_at=NOW - timedelta(days=1)))
+    refreshed()
+    old = [NOW - timedelta(days=1, minutes=minutes) for minutes in (9, 5)]
+    days = [figures.midnight(NOW - timedelta(days=number)) for number in (2, 1)]
+    for day, at in zip(days, old, strict=True):
+        database["daily_figures"].update_one({"_id": day}, {"$set": {"computed_at": at}})
+    asked: list[datetime] = []
+
+    def failing(day: datetime) -> bool:
+        asked.append(day)
+        raise DatabaseError("too slow")
+
+    monkeypatch.setattr(figures, "count", failing)
+    for _ in range(3):
+        assert refresh(seconds=30) == Refresh(0)
+    assert asked == days
+
+
+def test_where_looking_for_changes_takes_too_long_every_day_is_counted_anew(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, old_news: None
+) -> None:
+    made = order(NOW - timedelta(days=3), status="pending")
+    database["orders"].insert_one(made)
+    refreshed()
+    before = figures.state()["until"]
+    database["orders"].update_one({"_id": made["_id"]}, {"$set": {"status": "paid", "updated_at": datetime.now(UTC)}})
+    monkeypatch.setattr(refreshing, "LOOKING", 0.000_001)
+    assert refresh(seconds=30) == Refresh(4)
+    assert figures.state()["until"] > before
+    assert dashboard(actor=BOSS, period=ALL).sold == 1
+
+
+def test_another_failure_to_look_for_changes_marks_nothing(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    before = figures.state()["until"]
+
+    def failing(since: datetime) -> list[datetime]:
+        raise DatabaseError("no primary")
+
+    monkeypatch.setattr(figures, "touched_days", failing)
+    with pytest.raises(DatabaseError, match="no primary"):
+        refresh(seconds=30)
+    assert (figures.state()["until"], database["daily_figures"].count_documents({"stale": True})) == (before, 0)
+
+
+def test_any_product_id_is_shown_as_it_is(database: Database[Document]) -> None:
+    stock = {"state": "none", "attempts": 0, "error": ""}
+    strange = {"product_id": "a\u2028b\x85c", "quantity": 1, "price": Decimal128("2.00"), "stock": stock}
+    made = order(NOW, status="paid", items=[strange], total_price=Decimal128("2.00"))
+    database["orders"].insert_one(made)
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
 def test_keeping_days_that_others_keep_already_is_no_error(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -24,7 +25,7 @@ HELP = """Import historical orders. No stock is touched. If any row is bad, noth
 CSV has a row for each line of an order, the rows of one order together; JSON lines have an order
 each. Files that export_orders wrote with --lines or --format jsonl can be read.
 
-Needed: one of id, reference and number; status (a public one), user_id, created_at (with its zone),
+Needed: an id or a reference (not both) or a number; status (a public one), user_id, created_at (with its zone),
 total_price (the sum of the lines), line1, city, postal_code, country, product_id, quantity, price.
 Not needed: user_verified, placed_at, paid_at, shipped_at, status_since, line2, state.
 Money has exactly two decimals. More in docs/import-export.md.
@@ -63,6 +64,8 @@ class Command(LongHelpCommand):
             system(actor_name(), via="command"), timezone.now(), options["reason"] or f"Imported from {path.name}"
         )
         try:
+            if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: of the second reading nothing would come
+                raise CommandError(f"{path} is no regular file: it is read twice; write it to one first", returncode=2)
             with (
                 Counting(self.stderr, "orders examined") as examined,
                 Counting(self.stderr, "orders dealt with") as written,
