@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+import pymongo
 from bson import ObjectId
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
@@ -65,7 +66,8 @@ class BulkTransitionViewSet(ViewSet):
         serializer.is_valid(raise_exception=True)
         given, selection = serializer.validated_data, serializer.selection()
         if given["dry_run"]:
-            plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
+            with pymongo.timeout(settings.REQUEST_DEADLINE):  # all that it counts, together
+                plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
             return Response(present_plan(plan, given["transition"]))
         run = bulk.start_run(
             selection=selection,

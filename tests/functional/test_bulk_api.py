@@ -400,3 +400,12 @@ def test_planning_starting_and_following_scan_no_collection(
     assert done
     for operation in done:
         assert "COLLSCAN" not in operation["planSummary"], operation
+
+
+def test_a_plan_that_takes_too_long_is_given_up_in_time(
+    admin: ApiClient, database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = ids(1)
+    monkeypatch.setattr("orders.api.bulk_views.settings.REQUEST_DEADLINE", 0.00001)
+    problem(admin.post(RUNS, json={"transition": "pay", "ids": chosen, "dry_run": True}), 503)
+    assert not BulkRun.objects.exists()
