@@ -24,14 +24,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_words
 from orders.admin.acting import actor_of
+from orders.admin.read_only import ReadOnly
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
+from orders.services.order_files import safe_cell
 
 RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
 POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")
@@ -41,21 +42,10 @@ STEPPED = {"cancel": "The run was cancelled.", "pause": "The run was stopped.", 
 PROBLEMS, ALL = "problems", "all"
 SHOWN = {PROBLEMS: bulk.PROBLEMS, ALL: None} | {name: frozenset({name}) for name in OrderOutcome.values}
 """What the results can be narrowed to."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would take what begins so for a formula."""
 
 
-class BulkRunPage(ModelAdmin):
+class BulkRunPage(ReadOnly):
     """A run is looked at and steered; nothing of it can be edited."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: BulkRun | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: BulkRun | None = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view
@@ -208,4 +198,4 @@ def report(run: BulkRun) -> Iterator[str]:
     yield writer.writerow(["number", "order_id", "result", "reason"])
     for result in bulk.results(run.pk):
         row = (result.number, result.order_id, result.result, result.reason)
-        yield writer.writerow([f"'{value}" if value.startswith(FORMULA) else value for value in row])
+        yield writer.writerow([safe_cell(value) for value in row])

@@ -11,11 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 
 from orders.admin import order_facts, order_forms, printing, words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.order_forms import Change, Kept
+from orders.admin.read_only import ReadOnly
 from orders.models import Order, reads
 from orders.services import access, editing
 from orders.services.access import Actor, NotPermitted
@@ -30,19 +30,10 @@ FORMS: dict[str, Change] = {
 """What can be posted to an order, by the last part of the address."""
 
 
-class OrderPage(ModelAdmin):
+class OrderPage(ReadOnly):
     """The page of one order: its facts, what may be done with it now, and its printed forms."""
 
     change_form_template = "admin/orders/order/change_form.html"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view

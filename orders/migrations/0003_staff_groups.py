@@ -1,7 +1,8 @@
 """The four roles of staff, and what each may do to orders. Whoever runs the shop may change them afterwards."""
 
-from django.contrib.auth.management import create_permissions
 from django.db import migrations
+
+from orders.migrations._permissions import make_permissions
 
 ROLES = {
     "Support": ["cancel_order"],
@@ -14,11 +15,7 @@ ROLES = {
 
 
 def create(apps, schema_editor):
-    # Permissions are otherwise made only after all migrations have run.
-    config = apps.get_app_config("orders")
-    config.models_module = True
-    create_permissions(config, apps=apps, verbosity=0)
-    config.models_module = None
+    make_permissions(apps)
     Group, Permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     for role, names in ROLES.items():
         group, _ = Group.objects.get_or_create(name=role)

@@ -1,16 +1,14 @@
 """A permission of its own for saying what became of a line's stock; managers and the warehouse have it."""
 
-from django.contrib.auth.management import create_permissions
 from django.db import migrations
+
+from orders.migrations._permissions import make_permissions
 
 ROLES = ("Fulfilment", "Manager")
 
 
 def grant(apps, schema_editor):
-    config = apps.get_app_config("orders")
-    config.models_module = True
-    create_permissions(config, apps=apps, verbosity=0)
-    config.models_module = None
+    make_permissions(apps)
     permission = apps.get_model("auth", "Permission").objects.get(
         content_type__app_label="orders", codename="resolve_stock"
     )

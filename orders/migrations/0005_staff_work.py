@@ -1,8 +1,8 @@
 """When an order came to its status, what staff may do beside transitions, and which role does it."""
 
-from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
+from orders.migrations._permissions import make_permissions
 from orders.migrations._slow import Slow
 
 ROLES = {
@@ -14,10 +14,7 @@ ROLES = {
 
 
 def grant(apps, schema_editor):
-    config = apps.get_app_config("orders")
-    config.models_module = True
-    create_permissions(config, apps=apps, verbosity=0)
-    config.models_module = None
+    make_permissions(apps)
     Group, Permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     for role, names in ROLES.items():
         for group in Group.objects.filter(name=role):

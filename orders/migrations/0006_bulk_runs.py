@@ -2,9 +2,9 @@
 
 import django_mongodb_backend.fields
 import orders.models.parts
-from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
+from orders.migrations._permissions import make_permissions
 from orders.migrations._slow import Slow, drop_index
 
 INDEXES = {
@@ -38,10 +38,7 @@ def drop(apps, schema_editor):
 
 
 def grant(apps, schema_editor):
-    config = apps.get_app_config("orders")
-    config.models_module = True
-    create_permissions(config, apps=apps, verbosity=0)
-    config.models_module = None
+    make_permissions(apps)
     permission = apps.get_model("auth", "Permission").objects.get(
         content_type__app_label="orders", codename="view_bulkrun"
     )
