@@ -16,7 +16,7 @@ from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
 from orders.models import listing
 from orders.models.criteria import Criteria
-from orders.models.selection import OrderSelection
+from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
 from orders.services import waiting
 from orders.services.errors import OrderError
@@ -75,7 +75,7 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
         raise OrderError(f"At most {MOST_NAMED:,} orders can be named at a time.")
     if not all(ORDER_ID.match(order_id) for order_id in ids):
         raise OrderError("Something that was chosen is no order.")
-    selection = OrderSelection(keys=[ObjectId(order_id) for order_id in ids])
+    selection = OrderSelection(keys=OrderKeys(map(ObjectId, ids)))
     return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
 
 

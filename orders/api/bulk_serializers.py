@@ -12,7 +12,7 @@ from orders.api.parameters import MomentField
 from orders.api.serializers import StrictSerializer, UserIdField
 from orders.models.bulk import BulkState, OrderOutcome
 from orders.models.machine import transition_names
-from orders.models.selection import Key, OrderSelection
+from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.numbers import NUMBER_ALPHABET
 from orders.services.user_ids import canonical
@@ -114,8 +114,7 @@ class BulkTransitionSerializer(ExactSerializer):
         """
         data: dict[str, Any] = self.validated_data
         if "ids" in data:
-            keys: list[Key] = data["ids"]
-            return OrderSelection(keys=keys)
+            return OrderSelection(keys=OrderKeys(data["ids"]))
         given = data["filter"]
         return OrderSelection(
             statuses=tuple(dict.fromkeys(given.get("status", ()))),

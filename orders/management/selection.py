@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from bson import ObjectId
 from bson.errors import InvalidId
 
+from orders.models.selection import OrderKeys
 from orders.services.numbers import as_number
 from orders.services.user_ids import MalformedUserId, canonical
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 LONGEST_AGE = 36_500 * 86_400
 """Seconds."""
-
-
 MOST_DIGITS = 18
 """Of a number that a database stores."""
+MOST_PROBLEMS = 100
 
 
 def positive(text: str) -> int:
@@ -91,20 +91,22 @@ def order_key(text: str) -> ObjectId | str:
     raise ArgumentTypeError(f"{text!r} is neither an order id (24 hex digits) nor an order number")
 
 
-def order_keys(lines: Iterable[str]) -> tuple[list[ObjectId | str], list[str]]:
+def order_keys(lines: Iterable[str]) -> tuple[OrderKeys, list[str]]:
     """Ids or numbers of orders, one a line; blank lines, and what follows a `#`, are left out.
 
-    :returns: each key once, and what is wrong, naming the line.
+    :returns: the keys, and what is wrong, naming the line; of a file that is something else just the first hundred.
     """
-    keys: dict[ObjectId | str, None] = {}
-    problems = []
+    keys = OrderKeys()
+    problems: list[str] = []
     for number, line in enumerate(lines, start=1):
         if text := line.partition("#")[0].strip():
             try:
-                keys[order_key(text)] = None
+                keys.add(order_key(text))
             except ArgumentTypeError as error:
                 problems.append(f"line {number}: {error}")
-    return list(keys), problems
+        if len(problems) == MOST_PROBLEMS:
+            break
+    return keys, problems
 
 
 def confirmed(question: str) -> bool:

@@ -2,31 +2,35 @@
 
 from collections.abc import Sequence
 
-from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
+from orders.models.bulk import BulkRun
 from orders.models.database import Document
 from orders.models.selection import Key
 from orders.models.states import LineState
 from orders.models.writes import orders
 
 
-def mark(run_id: ObjectId, transition: str) -> Document:
-    """What an entry of a history says where it is the run's own transition of that order."""
-    return {"$elemMatch": {"request_id": str(run_id), "act": transition}}
+def mark(run: BulkRun) -> Document:
+    """What an entry of a history says where it is the run's own transition of that order.
+
+    A request id alone would not do: a client may send one of its own choosing.
+    """
+    own = {"request_id": str(run.pk), "act": run.transition, "actor": run.actor, "via": run.via}
+    return {"$elemMatch": own}
 
 
 @wrap_database_errors
-def marked(keys: Sequence[Key], run_id: ObjectId, transition: str) -> set[Key]:
+def marked(keys: Sequence[Key], run: BulkRun) -> set[Key]:
     """Those of the orders that the run has changed."""
-    query = {"_id": {"$in": list(keys)}, "history": mark(run_id, transition)}
+    query = {"_id": {"$in": list(keys)}, "history": mark(run)}
     return {order["_id"] for order in orders().find(query, {"_id": 1})}
 
 
 @wrap_database_errors
-def outcomes(keys: Sequence[Key], run_id: ObjectId, transition: str) -> dict[Key, tuple[str, bool]]:
+def outcomes(keys: Sequence[Key], run: BulkRun) -> dict[Key, tuple[str, bool]]:
     """Each order's status, and whether the run has changed it."""
-    fields = {"status": 1, "history": mark(run_id, transition)}
+    fields = {"status": 1, "history": mark(run)}
     found = orders().find({"_id": {"$in": list(keys)}}, fields)
     return {order["_id"]: (order["status"], bool(order.get("history"))) for order in found}
 

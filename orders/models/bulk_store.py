@@ -135,9 +135,9 @@ def state_of(run_id: ObjectId) -> str | None:
 @wrap_database_errors
 def runs_for_workers() -> list[ObjectId]:
     """Ids of the runs that workers are to carry on now, the oldest first."""
-    states = [str(state) for state in OPEN_STATES if state is not BulkState.PAUSED]
-    wanted = [{"state": {"$in": states}}, {"state": BulkState.PAUSED.value, **PAUSE_IS_OVER}]
-    found = runs().find({"for_worker": True, "$or": wanted}, {"_id": 1}).sort("created_at", 1)
+    live = {"for_worker": True, "state": {"$in": [str(state) for state in OPEN_STATES]}}
+    now = {"$or": [{"state": {"$ne": BulkState.PAUSED.value}}, PAUSE_IS_OVER]}
+    found = runs().find(live | now, {"_id": 1}, sort=[("created_at", 1)], hint="bulk_for_worker")
     return [run["_id"] for run in found]
 
 

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from orders.admin import BulkRunAdmin, bulk_run_page
 from orders.models import BulkRun
 from orders.models.bulk_store import runs
-from orders.models.selection import OrderSelection
+from orders.models.selection import OrderKeys, OrderSelection
 from orders.services import access, bulk
 from orders.services.acts import Act
 from tests.factories import OrderFactory
@@ -42,6 +42,8 @@ def manager(database: Database[Document]) -> Client:
 def start(transition: str = "pay", *, count: int = 3, reason: str = "", **selection: Any) -> BulkRun:
     """Start a run over orders that are named, unless something else is selected."""
     selection = selection or {"keys": [order.pk for order in OrderFactory.create_batch(count)]}
+    if "keys" in selection:
+        selection["keys"] = OrderKeys(selection["keys"])
     actor = access.admin("boss")
     return bulk.start_run(
         selection=OrderSelection(**selection), transition=transition, act=Act(actor, timezone.now(), reason)

@@ -191,7 +191,7 @@ def test_bad_lines_are_named_and_nothing_is_done(tmp_path: Path) -> None:
     code, _, err = run("pay", "--ids-from", str(listed), "--yes")
     assert code == 2
     assert "line 2: 'nonsense' is neither an order id (24 hex digits) nor an order number" in err
-    assert "… and 3 more" in err
+    assert "… and more" in err
     assert statuses(ids) == {"pending"}
     assert BulkRun.objects.count() == 0
 

@@ -6,7 +6,7 @@ from typing import Any
 from bson import ObjectId
 
 from orders.models import BulkRun
-from orders.models.selection import OrderSelection
+from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.writes import orders
 from orders.services import access, bulk
 from orders.services.invariants import violations_of
@@ -25,6 +25,8 @@ def started(transition: str, *, reason: str = "", actor: access.Actor = STAFF, *
     """Start a run; options of the selection and of `start_run` alike."""
     chosen = {name: options.pop(name) for name in ("for_worker", "batch_size", "run_id") if name in options}
     options.setdefault("everything", not options)
+    if "keys" in options:
+        options["keys"] = OrderKeys(options["keys"])
     return bulk.start_run(
         selection=OrderSelection(**options),
         transition=transition,

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 
 from integrations.deadline import Deadline
 from orders.models import BulkRun, bulk_store
+from orders.models.writes import orders
 from orders.services import bulk
 from orders.services.bulk import carrying, selecting
 from orders.services.bulk.carrying import ASKED_AGAIN, CUT_OFF
@@ -98,6 +99,41 @@ def test_whoever_lost_a_run_leaves_off_taking_its_orders_down(monkeypatch: pytes
     assert run.state == ("cancelled" if away == "cancelled" else "selecting")
     assert not run.selected
     assert seen == ([0, 1] if away == "batches" else [0])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_run_of_too_many_batches_fails_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    ids = stored("paid", 5)
+    monkeypatch.setattr(bulk_store, "MOST_BATCHES", 4)
+    if named:
+        with pytest.raises(selecting.TooManyBatches):
+            started("start_processing", keys=ids, batch_size=1)
+    else:
+        bulk.carry_on(started("start_processing", statuses=("paid",), batch_size=1).pk)
+    (run,) = BulkRun.objects.all()
+    assert (run.state, run.done) == ("failed", 0)
+    assert run.last_error == "A run with 1 orders a batch is about 4 orders at most."
+    assert {read(order_id)["status"] for order_id in ids} == {"paid"}
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_search_that_finds_nothing_for_long_keeps_its_place(limit: int | None) -> None:
+    """Each turn of a worker gets no further than one page here, and most pages hold nothing that is wanted."""
+    product = "665f1c0a9b1e8a00ffffffff"
+    others, wanted = stored("paid", 9), stored("pending", 3)
+    orders().update_many({"_id": {"$in": [*others, *wanted]}}, {"$set": {"items.0.product_id": product}})
+    stored("pending", 15)
+    run = started("pay", statuses=("pending",), product_id=product, batch_size=2, for_worker=True, limit=limit)
+    turns = 0
+    while bulk.get_run(run.pk).state == "selecting":
+        turns += 1
+        asked: list[None] = []
+        bulk.carry_on(run.pk, stopping=lambda asked=asked: bool(asked.append(None)) or len(asked) > 2)
+        assert turns < 15
+    run = bulk.carry_on(run.pk)
+    assert (run.state, figures(run)) == ("done", (limit or 3, 0, 0, 0))
+    assert [read(order_id)["status"] for order_id in wanted] == ["paid"] * (limit or 3) + ["pending"] * (3 - run.done)
+    assert turns > 2
 
 
 # --- faults of this process ------------------------------------------------------------------------------------------

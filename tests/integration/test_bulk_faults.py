@@ -7,10 +7,12 @@ from django.contrib.auth.models import Permission, User
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, WriteConcernError
+from pytest_django import Settings
 
 from orders.models import BulkRun
 from orders.models.writes import orders
 from orders.services import access, bulk
+from orders.services.bulk.batches import BELIEVED_AFTER
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import STAFF, carried, figures, started, stored
 
@@ -62,6 +64,23 @@ def test_a_refusal_of_each_of_several_orders_is_no_fault_of_theirs(database: Dat
         database.command("collMod", "orders", validator={})
     assert "the database refuses every order: The database refused: Document failed validation" in seen[0]
     assert (run.state, figures(run)) == ("done", (4, 0, 0, 0))
+
+
+def test_orders_that_are_refused_again_and_again_do_not_stop_the_rest(
+    database: Database[Document], settings: Settings
+) -> None:
+    settings.STOCK_RETRY_DELAY = 0.01
+    bad, good = stored("paid", 2, user_id="66"), stored("paid", 3)
+    run = started("start_processing", keys=[*bad, *good], batch_size=2)
+    strict = {"$nor": [{"user_id": "66", "status": "processing"}]}
+    database.command("collMod", "orders", validator=strict)
+    pauses: set[int] = set()
+    try:
+        run = bulk.carry_on(run.pk, progress=lambda run: pauses.add(run.pauses))
+    finally:
+        database.command("collMod", "orders", validator={})
+    assert (run.state, figures(run)) == ("done", (3, 0, 0, 2))
+    assert max(pauses) == BELIEVED_AFTER
 
 
 def test_orders_that_are_broken_each_in_its_own_way_are_told_of() -> None:

@@ -1,6 +1,7 @@
 """What runs ask of the database goes by an index, whatever is selected: asserted on what mongod really did."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from bson import ObjectId
 
 from orders.models import BulkRun, bulk_reads, bulk_store
 from orders.models.reads import Position
-from orders.models.selection import OrderSelection, count_by_status, known_ids, narrow, reserved_units, select_page
+from orders.models.selection import OrderKeys, OrderSelection, count_by_status, named, reserved_units, select_page
 from orders.models.writes import orders
 from orders.services.bulk.batches import carry_out_together, job_of
 from tests.integration.builders import A, Document, now
@@ -42,9 +43,10 @@ def rare(many: list[Document]) -> Iterator[list[ObjectId]]:  # noqa: F811
 
 
 def pages(selection: OrderSelection, size: int) -> list[Position]:
-    found: list[Position] = []
-    while page := select_page(selection, after=found[-1] if found else None, size=size):
-        found += page
+    found, after = select_page(selection, after=None, size=size)
+    while after is not None:
+        more, after = select_page(selection, after=after, size=size)
+        found += more
     return found
 
 
@@ -80,6 +82,12 @@ def test_few_orders_of_a_status_are_found_among_the_many_of_a_product(plans: Pla
     assert max(examined) <= before + 1 < len(everything) / 4
 
 
+def test_a_page_reads_no_more_orders_however_few_are_selected(plans: Plans, many: list[Document]) -> None:  # noqa: F811
+    selection = OrderSelection(product_id=RARE, statuses=("paid", "pending", "processing", "shipped", "delivered"))
+    entries = plans(lambda: pages(replace(selection, user_id="7"), 10))
+    assert max(entry["docsExamined"] for entry in entries if "find" in entry["command"]) <= 11
+
+
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_plan_reads_the_selected_orders_and_no_other(plans: Plans, rare: list[ObjectId], name: str) -> None:  # noqa: F811
     selection = SELECTIONS[name]
@@ -90,14 +98,15 @@ def test_a_plan_reads_the_selected_orders_and_no_other(plans: Plans, rare: list[
 
 
 def test_named_orders_are_found_by_id_and_number(plans: Plans, many: list[Document]) -> None:  # noqa: F811
+    run = BulkRun(transition="pay", actor_kind="admin", actor_id="1", via="api")
     ids = [order["_id"] for order in many[:20]]
     numbers = [order["number"] for order in many[20:40]]
-    by_index(plans(lambda: known_ids([*ids, *numbers])), most=20)
-    by_index(plans(lambda: narrow(OrderSelection(statuses=("paid",)), ids)), most=20)
+    chosen = OrderSelection(statuses=("paid",), keys=OrderKeys([*ids, *numbers]))
+    by_index(plans(lambda: list(named(chosen))), most=40)
     by_index(plans(lambda: count_by_status(OrderSelection(), ids)), most=20)
     by_index(plans(lambda: reserved_units(OrderSelection(), ["paid"], ids)), most=20)
-    by_index(plans(lambda: bulk_reads.marked(ids, ObjectId(), "pay")), most=20)
-    by_index(plans(lambda: bulk_reads.outcomes(ids, ObjectId(), "pay")), most=20)
+    by_index(plans(lambda: bulk_reads.marked(ids, run)), most=20)
+    by_index(plans(lambda: bulk_reads.outcomes(ids, run)), most=20)
     by_index(plans(lambda: bulk_reads.products_to_release(ids)), most=20)
     by_index(plans(lambda: bulk_reads.numbers(ids)), most=20)
 

@@ -12,10 +12,11 @@ from pytest_django import Settings
 
 from integrations.deadline import Deadline
 from orders.models import BulkRun, bulk_store
-from orders.models.selection import OrderSelection
+from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.writes import orders
 from orders.services import access, bulk
 from orders.services.bulk import carrying, planning, runs, selecting
+from orders.services.transitions import change_status
 from tests.integration.builders import FUTURE, PAST, Document, act, answer_lost, now, read
 from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
 
@@ -311,24 +312,51 @@ def test_a_selection_survives_being_written_down() -> None:
     for selection in (full, OrderSelection()):
         assert OrderSelection.from_given(selection.as_given()) == selection
     keys = [ObjectId() for _ in range(7)]
-    given = OrderSelection(keys=keys).as_given()
+    given = OrderSelection(keys=OrderKeys(keys)).as_given()
     assert (given["orders"], given["first"]) == (7, [str(key) for key in keys[:5]])
-    assert OrderSelection(keys=[]).as_given() == {"orders": 0}
+    assert OrderSelection(keys=OrderKeys()).as_given()["orders"] == 0
 
 
 def test_named_orders_are_narrowed_by_the_criteria() -> None:
     paid, pending = stored("paid", 3), stored("pending", 2)
     run = carried("start_processing", keys=[*paid, *pending, ObjectId()], statuses=("paid",), limit=2)
     assert (run.total, figures(run)) == (2, (2, 0, 0, 0))
-    selection = OrderSelection(keys=[*paid, *pending], statuses=("paid", "pending"), limit=4)
+    selection = OrderSelection(keys=OrderKeys([*paid, *pending]), statuses=("paid", "pending"), limit=4)
     made = bulk.plan(selection=selection, transition="start_processing", actor=STAFF)
     assert (made.total, made.can, made.already, made.cannot) == (3, 1, 0, 2)
+
+
+def test_keys_are_kept_once_each_in_the_order_given() -> None:
+    first, second = ObjectId(), ObjectId()
+    keys = OrderKeys([second, first, "7KQF-2M9D-XW3H", second])
+    assert list(keys) == [second, first, "7KQF-2M9D-XW3H"]
+    assert len(keys) == 3
+    assert first in keys
+    assert "7KQF-2M9D-XW3H" in keys
+    assert ObjectId() not in keys
+    assert 17 not in keys
+
+
+def test_an_order_that_is_named_by_number_and_id_is_in_the_run_once() -> None:
+    paid = stored("paid", 3)
+    numbers = [read(order_id)["number"] for order_id in paid]
+    run = carried("start_processing", keys=[numbers[0], *paid[:2], numbers[1], numbers[2]])
+    assert (run.total, figures(run)) == (3, (3, 0, 0, 0))
+
+
+def test_a_request_that_calls_itself_like_a_run_is_not_taken_for_it() -> None:
+    ids = stored("paid", 2)
+    run = started("start_processing", keys=ids)
+    other = access.admin("1", request_id=str(run.pk))
+    change_status(order_id=ids[0], transition="start_processing", act=act(other))
+    run = bulk.carry_on(run.pk)
+    assert figures(run) == (1, 1, 0, 0)
 
 
 def test_a_plan_counts_what_is_named_once_and_names_what_there_is_not() -> None:
     paid, draft = stored("paid", 2), stored("rejected", 1)
     number = read(paid[0])["number"]
-    selection = OrderSelection(keys=[*paid, number, paid[0], *draft, ObjectId(), "7KQF-2M9D-XW3H"])
+    selection = OrderSelection(keys=OrderKeys([*paid, number, paid[0], *draft, ObjectId(), "7KQF-2M9D-XW3H"]))
     made = bulk.plan(selection=selection, transition="cancel", actor=STAFF)
     assert (made.can, made.already, made.refused, made.units) == (2, 0, {planning.NO_SUCH_ORDER: 3}, 4)
 
@@ -337,10 +365,12 @@ def test_a_plan_of_too_many_orders_does_not_count_their_units(monkeypatch: pytes
     monkeypatch.setattr(planning, "MOST_COUNTED", 2)
     monkeypatch.setattr(planning, "ASKED_AT_ONCE", 2)
     paid = stored("paid", 5)
-    for selection in (OrderSelection(statuses=("paid",)), OrderSelection(keys=paid)):
+    for selection in (OrderSelection(statuses=("paid",)), OrderSelection(keys=OrderKeys(paid))):
         made = bulk.plan(selection=selection, transition="cancel", actor=STAFF)
         assert (made.can, made.units) == (5, None)
-    assert bulk.plan(selection=OrderSelection(keys=paid, limit=2), transition="cancel", actor=STAFF).units == 4
+    assert (
+        bulk.plan(selection=OrderSelection(keys=OrderKeys(paid), limit=2), transition="cancel", actor=STAFF).units == 4
+    )
 
 
 # --- the workers' part -----------------------------------------------------------------------------------------------

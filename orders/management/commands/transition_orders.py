@@ -19,7 +19,7 @@ from orders.management.progress import Progress
 from orders.management.reports import write_report
 from orders.models import BulkRun
 from orders.models.machine import transition_names
-from orders.models.selection import OrderSelection
+from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
 from orders.services import bulk
 from orders.services.access import Actor, system
@@ -215,7 +215,9 @@ def _is_text(given: str) -> bool:
 def _selection(options: dict[str, Any]) -> OrderSelection:
     """:raises CommandError: the file cannot be read, or has bad lines."""
     ends = [options["before"], options["older_than"] and timezone.now() - options["older_than"]]
-    keys = options["id"] + (_keys_from(options["ids_from"]) if options["ids_from"] else [])
+    keys = _keys_from(options["ids_from"]) if options["ids_from"] else OrderKeys()
+    for key in options["id"]:
+        keys.add(key)
     return OrderSelection(
         statuses=tuple(dict.fromkeys(options["status"])),
         since=options["since"],
@@ -228,14 +230,14 @@ def _selection(options: dict[str, Any]) -> OrderSelection:
     )
 
 
-def _keys_from(name: str) -> list[ObjectId | str]:
+def _keys_from(name: str) -> OrderKeys:
     try:
         with nullcontext(sys.stdin) if name == "-" else Path(name).open(encoding="utf-8") as file:
             keys, problems = parse.order_keys(file)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{name} cannot be read: {error}", returncode=USAGE) from error
     if problems:
-        more = f"\n… and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        more = "\n… and more" if len(problems) > SHOWN else ""
         listed = "\n".join(problems[:SHOWN])
         raise CommandError(f"{name} has bad lines, nothing was done:\n{listed}{more}", returncode=USAGE)
     return keys

@@ -42,12 +42,37 @@ PATIENCE = 10
 """How many orders in a row may wait for their releases although inventory answers reads."""
 
 
+BELIEVED_AFTER = 5
+"""Pauses in a row after which orders that mongod refuses, each alike, are taken to be the fault themselves."""
+
+
 OF_THE_WHOLE = frozenset({13, 18, 64, 100, 371, 14031})
 """Codes by which mongod refuses whatever it is asked: no right, no disk space, no majority."""
 
 
 class Outage(Exception):
     """The database, or inventory, does not answer: going on would only leave more undone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run does, and in whose name."""
+
+    run: BulkRun
+    actor: Actor
+
+    @property
+    def transition(self) -> str:
+        return self.run.transition
+
+    def act(self) -> Act:
+        return Act(self.actor, timezone.now(), self.run.reason)
+
+
+def job_of(run: BulkRun) -> Job:
+    """The job of a run. That its actor may do it was made sure of when it was started."""
+    permissions = frozenset({VIEW, permission_of(run.transition)})
+    return Job(run, Actor(Kind(run.actor_kind), run.actor_id, run.via, permissions, request_id=str(run.pk)))
 
 
 @contextmanager
@@ -80,39 +105,20 @@ def fault_of_the_order(error: DatabaseError) -> Fault:
     return Fault(f"The database refused: {cause}", cause.code)
 
 
-def require_some_luck(faults: Mapping[Key, Fault], tried: int) -> None:
-    """Take it for a fault of the database, not of the orders, where it refuses each of several alike.
+def require_some_luck(job: Job, faults: Mapping[Key, Fault], tried: int) -> None:
+    """Take it for a fault of the database, not of the orders, where it refuses each of several alike; in the end, after
+    several pauses, believe that it is the orders, which shall not stop the rest.
 
     :raises Outage:
     """
     codes = {fault.code for fault in faults.values()}
-    if tried > 1 and len(faults) == tried and len(codes) == 1 and None not in codes:
+    if job.run.pauses < BELIEVED_AFTER and tried > 1 and len(faults) == tried and len(codes) == 1 and None not in codes:
         raise Outage(f"the database refuses every order: {next(iter(faults.values())).reason}")
 
 
 def outage_of(error: DatabaseError) -> Outage:
     """The same, said of the database as a whole."""
     return Outage(f"the database does not answer: {error.__cause__ or error}")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run does, and in whose name."""
-
-    run_id: ObjectId
-    transition: str
-    actor: Actor
-    reason: str
-
-    def act(self) -> Act:
-        return Act(self.actor, timezone.now(), self.reason)
-
-
-def job_of(run: BulkRun) -> Job:
-    """The job of a run. That its actor may do it was made sure of when it was started."""
-    permissions = frozenset({VIEW, permission_of(run.transition)})
-    actor = Actor(Kind(run.actor_kind), run.actor_id, run.via, permissions, request_id=str(run.pk))
-    return Job(run.pk, run.transition, actor, run.reason)
 
 
 def carry_out_together(job: Job, batch: Batch) -> list[Other]:
@@ -123,7 +129,7 @@ def carry_out_together(job: Job, batch: Batch) -> list[Other]:
     ids = [key for key in batch.keys if isinstance(key, ObjectId)]
     faults: dict[Key, Fault] = {}
     changed = _change(job, batch, job.act(), ids, faults)
-    require_some_luck(faults, len(ids))
+    require_some_luck(job, faults, len(ids))
     if changed == len(batch.keys):
         return []
     with told_of_outages():
@@ -142,7 +148,7 @@ def _change(job: Job, batch: Batch, act: Act, ids: Sequence[ObjectId], faults: d
                 fields={"status": edge.target, **moments(edge.target, act.at)},
                 items=items,
                 seen_at=act.at,
-                write_id=f"{job.run_id}:{batch.n}",
+                write_id=f"{job.run.pk}:{batch.n}",
             )
             for edge in edges_named(job.transition)
         )
@@ -171,7 +177,7 @@ def carry_out_one_by_one(job: Job, batch: Batch, *, going_on: Callable[[], bool]
     :raises Outage: the database or inventory does not answer; the rest of the orders were left alone.
     """
     with told_of_outages():
-        marked = bulk_reads.marked(batch.keys, job.run_id, job.transition)
+        marked = bulk_reads.marked(batch.keys, job.run)
         left = [key for key in batch.keys if key not in marked and isinstance(key, ObjectId)]
         products = bulk_reads.products_to_release(left)
     require_inventory(products)
@@ -182,7 +188,7 @@ def carry_out_one_by_one(job: Job, batch: Batch, *, going_on: Callable[[], bool]
         if (order := _change_one(job, key, faults)) is not None:
             streak.changed += 1
             look_at_releases(order, streak, products)
-    require_some_luck(faults, len(left))
+    require_some_luck(job, faults, len(left))
     with told_of_outages():
         return list(_others(job, batch.keys, faults))
 
@@ -238,7 +244,7 @@ def require_inventory(products: Sequence[str]) -> None:
 
 def _others(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Iterator[Other]:
     """What became of the orders that were not changed, read back from all of them."""
-    found = bulk_reads.outcomes(keys, job.run_id, job.transition)
+    found = bulk_reads.outcomes(keys, job.run)
     for index, key in enumerate(keys):
         status, by_this_run = found.get(key, (None, False))
         if by_this_run:

@@ -37,7 +37,7 @@ from orders.services.bulk.batches import (
     told_of_outages,
 )
 from orders.services.bulk.runs import get_run, is_together, may_go_on, settle
-from orders.services.bulk.selecting import select
+from orders.services.bulk.selecting import TooManyBatches, fail, select
 from orders.services.stock import backoff
 
 logger = logging.getLogger(__name__)
@@ -171,8 +171,11 @@ class _Carrier:
             self._look()
             return not self._halted()
 
-        if not select(run, going_on=going_on):
-            return self._wait(LOOK_EVERY)
+        try:
+            if not select(run, going_on=going_on):
+                return self._wait(LOOK_EVERY)
+        except TooManyBatches as error:
+            fail(run, str(error))
         self.worked = True
         return True
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 
 from orders.models.machine import edges_named
-from orders.models.selection import OrderSelection, count_by_status, known_ids, narrow, reserved_units
+from orders.models.selection import OrderSelection, count_by_status, named, reserved_units
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.access import Actor
 from orders.services.bulk.runs import check, is_together, target_of
-from orders.services.bulk.selecting import ASKED_AT_ONCE, in_chunks
+from orders.services.bulk.selecting import in_chunks
 from orders.services.transitions import refusal
 
+ASKED_AT_ONCE = 1000
 MOST_COUNTED = 100_000
 """Orders whose units are counted, at most: each of them must be read."""
 NO_SUCH_ORDER = "There is no such order."
@@ -53,17 +54,10 @@ def plan(*, selection: OrderSelection, transition: str, actor: Actor) -> Plan:
         _count(made, transition, count_by_status(selection))
         _count_units(made, transition, selection, None)
         return made
-    seen: set[object] = set()
-    for chunk in in_chunks(selection.keys, ASKED_AT_ONCE):
-        keys = [key for key in known_ids(chunk) if key not in seen]
-        seen.update(keys)
-        keys = narrow(selection, keys) if selection.narrows else keys
-        if selection.limit is not None:
-            keys = keys[: max(0, selection.limit - made.total)]
-        ids = list(dict.fromkeys(key for key in keys if isinstance(key, ObjectId)))
+    for keys in in_chunks(named(selection), ASKED_AT_ONCE):
+        ids = [key for key in keys if isinstance(key, ObjectId)]
         found = count_by_status(selection, ids)
-        missing = len(dict.fromkeys(keys)) - sum(found.values())
-        _count(made, transition, found, missing)
+        _count(made, transition, found, missing=len(keys) - sum(found.values()))
         _count_units(made, transition, selection, ids)
     return made
 

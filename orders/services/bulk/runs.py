@@ -208,7 +208,7 @@ def settle(run: BulkRun) -> None:
     :raises DatabaseError: it may be done again.
     """
     for batch in store.begun_batches(run.pk):
-        changed = bulk_reads.marked(batch["ids"], run.pk, run.transition)
+        changed = bulk_reads.marked(batch["ids"], run)
         store.settle_batch(run.pk, batch["n"], [index for index, key in enumerate(batch["ids"]) if key in changed])
     store.save_tally(run.pk, store.tally(run.pk))
 

@@ -3,23 +3,33 @@
 It goes on where it was cut off: each batch says where the next begins, and only one can be the next.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.database import Document
-from orders.models.selection import Key, OrderSelection, known_ids, narrow, select_page
+from orders.models.reads import Position
+from orders.models.selection import OrderSelection, named, select_page
 from orders.models.writes import new_id
+from orders.services.errors import OrderError
 
 T = TypeVar("T")
 
-ASKED_AT_ONCE = 1000
+
+class TooManyBatches(OrderError):
+    """The run is about more orders than its batches can name."""
+
+    code = "too_many_batches"
+
+
 TAKEN_AT_ONCE = 5000
 
 
@@ -38,37 +48,37 @@ def take_down(run: BulkRun, selection: OrderSelection, attempt: str) -> None:
 
     It leaves off where the lease is lost, or the run was called off.
 
+    :raises TooManyBatches: the run ends as failed.
     :raises DatabaseError: some may have been written; whoever asks for the same run again may begin anew.
     """
     mine = {"attempt.id": attempt}
     try:
         n = total = 0
-        for keys in in_chunks(islice(_named(selection), selection.limit), _page(run)):
+        for keys in in_chunks(named(selection), _page(run)):
             made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
             held = store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
-            if not held or not store.add_batches(run.pk, n, made):
+            if not held or not _add(run, n, made):
                 return
             n, total = n + len(made), total + len(keys)
         queued = {"state": BulkState.QUEUED.value, "selected": True, "total": total, "attempt": None}
         store.change_run(run.pk, [BulkState.SELECTING], queued, guard=mine)
+    except TooManyBatches as error:
+        fail(run, str(error))
+        raise
     except DatabaseError:
         with suppress(DatabaseError):
             store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt, 0), guard=mine)
         raise
 
 
+def fail(run: BulkRun, why: str) -> None:
+    """End a run whose orders cannot be taken down; none was changed."""
+    fields = {"state": BulkState.FAILED.value, "last_error": why[:500], "finished_at": timezone.now(), "attempt": None}
+    store.change_run(run.pk, [BulkState.SELECTING], fields)
+
+
 def _lease(attempt: str, seconds: float | None = None) -> Document:
     return {"attempt": store.lease(attempt, settings.STOCK_LEASE if seconds is None else seconds)}
-
-
-def _named(selection: OrderSelection) -> Iterator[Key]:
-    seen: set[Key] = set()
-    for chunk in in_chunks(selection.keys or (), ASKED_AT_ONCE):
-        known = known_ids(chunk)
-        for key in narrow(selection, known) if selection.narrows else known:
-            if key not in seen:
-                seen.add(key)
-                yield key
 
 
 def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
@@ -76,6 +86,7 @@ def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
 
     :param going_on: asked between batches whether to go on.
     :returns: False where somebody else is at it.
+    :raises TooManyBatches: it will never be done.
     :raises DatabaseError: some may have been written.
     """
     if not (attempt := take_over(run)):
@@ -97,19 +108,38 @@ def _look_for(run: BulkRun, going_on: Callable[[], bool]) -> bool:
     """:returns: whether all have been found; False where it was not to go on, or somebody else is at it."""
     selection = OrderSelection.from_given(run.selection)
     n, after = store.last_batch(run.pk)
-    left = None if selection.limit is None else selection.limit - n * run.batch_size
+    left = None if selection.limit is None else selection.limit - store.tally(run.pk, lasting=True).total
+    found: list[Position] = []
     while left is None or left > 0:
-        size = _page(run) if left is None else min(left, _page(run))
-        found = select_page(selection, after=after, size=size)
-        made = [store.NewBatch([order.id for order in batch], batch[-1]) for batch in in_chunks(found, run.batch_size)]
-        if made and not store.add_batches(run.pk, n, made):
-            return False
-        if len(found) < size:
-            return True
-        n, after, left = n + len(made), found[-1], None if left is None else left - size
-        if not going_on():
-            return False
+        chosen, after = select_page(selection, after=after, size=_page(run))
+        found = (found + chosen)[:left]
+        is_last = after is None or len(found) == left
+        on = is_last or going_on()
+        if is_last or not on or len(found) >= _page(run):
+            made = _batches(found, run.batch_size, after)
+            if not _add(run, n, made):
+                return False
+            n, left, found = n + len(made), None if left is None else left - len(found), []
+        if is_last or not on:
+            return is_last
     return True
+
+
+def _add(run: BulkRun, n: int, made: Sequence[store.NewBatch]) -> bool:
+    """:raises TooManyBatches:"""
+    if not made:
+        return True
+    if n + len(made) > store.MOST_BATCHES:
+        most = store.MOST_BATCHES * run.batch_size
+        raise TooManyBatches(f"A run with {run.batch_size} orders a batch is about {most:,} orders at most.")
+    return store.add_batches(run.pk, n, made)
+
+
+def _batches(found: Sequence[Position], size: int, after: Position | None) -> list[store.NewBatch]:
+    """Batches of these orders, the last of which, though it be empty, says where to go on."""
+    made = [store.NewBatch([order.id for order in batch], batch[-1]) for batch in in_chunks(found, size)]
+    last = made.pop() if made else store.NewBatch([])
+    return [*made, replace(last, last=after or last.last)] if last.keys or after else made
 
 
 def _page(run: BulkRun) -> int:
