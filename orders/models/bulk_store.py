@@ -15,6 +15,7 @@ only saves work.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -142,6 +143,20 @@ def runs_for_workers() -> list[ObjectId]:
 
 
 @wrap_database_errors
+def runs_over(before: datetime) -> list[ObjectId]:
+    """Ids of the runs created before a moment that are over, the oldest first."""
+    over = {"created_at": {"$lt": before}, "state": {"$nin": [str(state) for state in OPEN_STATES]}}
+    return [run["_id"] for run in runs().find(over, {"_id": 1}, sort=[("created_at", 1)], hint="bulk_newest")]
+
+
+@wrap_database_errors
+def remove_run(run_id: ObjectId) -> None:
+    """Delete a run that is over and its batches, these first: of a run that is there nothing is missing for long."""
+    drop_batches(run_id)
+    runs().delete_one({"_id": run_id})
+
+
+@wrap_database_errors
 def go_on(run_id: ObjectId) -> bool:
     """Let a paused run go on whose time has come, by mongod's clock. :returns: whether it is so."""
     return change_run(run_id, [BulkState.PAUSED], {"paused_until": None}, computed=GO_BACK, guard=PAUSE_IS_OVER)
@@ -182,7 +197,7 @@ def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
 
 @wrap_database_errors
 def drop_batches(run_id: ObjectId) -> None:
-    """Forget the batches of a run whose orders are to be taken down anew."""
+    """Forget the batches of a run."""
     lasting_batches().delete_many({"run": run_id})
 
 
