@@ -4,6 +4,7 @@ What is asked for is a union of branches, one unless several flags or meanings o
 names its index, so that no page depends on what the planner guesses.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -159,8 +160,7 @@ class Criteria:
         asked = {index: condition for index, condition in asked.items() if condition}
         is_short = self.since and self.before and self.before - self.since <= SHORT
         if self.of_total or (len(asked) > 1 and not is_short):
-            counts = {index: _few(condition, index) for index, condition in asked.items()}
-            index, least = min(counts.items(), key=lambda pair: pair[1])
+            index, least = fewest(asked, FEW + 1)
             if least <= FEW:
                 return Branch(index)
         if self.of_total and self.product_id is None:
@@ -168,8 +168,13 @@ class Criteria:
         return Branch(next(iter(asked), "newest"))
 
 
-def _few(condition: Document, index: str) -> int:
-    return orders().count_documents(condition, limit=FEW + 1, hint=index)
+def fewest(asked: Mapping[str, Document], most: int) -> tuple[str, int]:
+    """Of several conditions, each with the index that knows it, the index of what the fewest orders meet, and how many.
+
+    :param most: up to so many are counted; the first of equals is taken.
+    """
+    counts = {index: orders().count_documents(query, limit=most, hint=index) for index, query in asked.items()}
+    return min(counts.items(), key=lambda pair: pair[1])
 
 
 def branches_of(flag: str, limits: Limits) -> list[Branch]:

@@ -10,6 +10,7 @@ from typing import Any
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
+from orders.models.criteria import fewest
 from orders.models.database import Document
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
@@ -109,10 +110,12 @@ class OrderSelection:
         if not self.statuses:
             return "product_newest"
         # What the fewest orders have is read; whether they have the other, too, is seen on each of them.
-        span = {name: value for name, value in self.filter().items() if name == "created_at"}
-        of_status = _capped("status_newest", {"status": {"$in": list(self.statuses)}} | span)
-        of_product = _capped("product_newest", {"items.product_id": self.product_id} | span)
-        return "status_newest" if of_status < of_product else "product_newest"
+        query = self.filter()
+        asked = {
+            index: {name: query[name] for name in INDEXED[index] if name in query}
+            for index in ("product_newest", "status_newest")
+        }
+        return fewest(asked, MANY)[0]
 
     def as_given(self) -> Document:
         """What was selected, as JSON-ready values; of keys just how many, some of them, and a digest of all."""
@@ -149,10 +152,6 @@ class OrderSelection:
             limit=given.get("limit"),
             everything=given.get("everything", False),
         )
-
-
-def _capped(index: str, query: Document) -> int:
-    return orders().count_documents(query, limit=MANY, hint=index)
 
 
 @wrap_database_errors
