@@ -1,71 +1,98 @@
-"""`make bench`: how fast and how lean runs over many orders are, beside a bare loop that makes the same change.
+"""`make bench`: this service beside its floor and its twins, as it grows, and over many orders at a time.
 
-With `--million` runs over 1,000,000 orders too, for the memory it takes: some minutes more.
+    make bench                        # everything but what takes a million orders: about fifteen minutes
+    make bench ARGS=--million         # that too: an hour
+    make bench ARGS="--only http --work list --rounds 1"
+
+It ends with 1 if one of its rules does not hold. With --write the figures go into docs/performance.md.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from orders_project.embedded_mongo import EmbeddedMongo
+from tests.bench import growth, many, rates, report
+from tests.bench.load import LoadError, require_wrk
+from tests.bench.report import Rule
+from tests.bench.stage import SERVERS, Stage
 
-ROOT = Path(__file__).parents[2]
-NAMES = {"bare": "bare update_many, by ids", "engine": "a run, selecting and results included"}
-ROUNDS = 3
-"""Of each, in turns, since other work on the machine disturbs now the one, now the other."""
-LEAST_RATIO = 0.6
-MOST_MEMORY = 200
-"""MB resident of the process that carries a run out."""
-
-
-def measure(uri: str, what: str, orders: int) -> dict[str, Any]:
-    """Fill a database with so many paid orders, and carry one of the two out, in a process of its own."""
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
-        "MONGODB_URI": uri,
-        "MONGODB_DB": "bench_bulk",
-        "MONGODB_TIMEOUT_MS": "600000",  # the indexes are made at once
-    }
-    command = [sys.executable, "-m", "tests.bench.bulk", what, str(orders)]
-    done = subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def row(name: str, found: dict[str, Any]) -> str:
-    rate = found["orders"] / found["seconds"]
-    return f"{name:<44}{found['orders']:>10,}{found['seconds']:>9.1f}{rate:>10,.0f}{found['memory']:>9.0f}\n"
+PARTS = ("http", "growth", "bulk")
+MOST_RESIDENT = 150
+"""MB of a web worker."""
 
 
 def main() -> int:
-    """Return 1 if it is too slow, or takes too much memory."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=100_000, help="how many (default 100000)")
-    parser.add_argument("--million", action="store_true", help="also runs over 1,000,000 orders")
-    given = parser.parse_args()
-    sys.stdout.write(f"{'paid to processing':<44}{'orders':>10}{'seconds':>9}{'a second':>10}{'MB':>9}\n")
-    with tempfile.TemporaryDirectory() as directory, EmbeddedMongo(Path(directory) / "mongo", cache_gb=1) as mongo:
-        best: dict[str, dict[str, Any]] = {}
-        for _ in range(ROUNDS):
-            for what, name in NAMES.items():
-                found = measure(mongo.uri, what, given.orders)
-                sys.stdout.write(row(name, found))
-                best[what] = min(best.get(what, found), found, key=lambda taken: float(taken["seconds"]))
-        ratio = best["bare"]["seconds"] / best["engine"]["seconds"]
-        sys.stdout.write(f"ratio of the best: {ratio:.2f} (at least {LEAST_RATIO})\n")
-        memory = best["engine"]["memory"]
-        if given.million:
-            for what, name in {"engine": "a run over a million", "named": "a million named in a file"}.items():
-                million = measure(mongo.uri, what, 1_000_000)
-                sys.stdout.write(row(name, million))
-                memory = max(memory, million["memory"])
-        sys.stdout.write(f"memory {memory:.0f} MB (at most {MOST_MEMORY})\n")
-    return 0 if ratio >= LEAST_RATIO and memory <= MOST_MEMORY else 1
+    """Return 0 if every rule holds, 1 if not, 2 if it could not be measured."""
+    given = _arguments()
+    rules: list[Rule] = []
+    try:
+        require_wrk()
+        with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo", cache_gb=2) as mongo:
+            parts = {"http": _http, "growth": _growth, "bulk": _bulk}
+            for part in given.only or PARTS:
+                rules += parts[part](given, Path(name), mongo.uri)
+    except LoadError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(report.rules_table(rules))
+    return 0 if all(rule.holds for rule in rules) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=PARTS, help="just this part; may be given often")
+    parser.add_argument("--work", help="of the part http only the work whose name has this in it")
+    parser.add_argument("--orders", type=int, default=100_000, help="in the collection, and of a run (default 100000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each round (default 3)")
+    parser.add_argument("--million", action="store_true", help="also with 1,000,000 orders")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
+    return parser.parse_args()
+
+
+def _http(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
+    with Stage(directory, uri=uri) as stage:
+        stage.fill(given.orders)
+        stage.serve(*SERVERS)
+        found = rates.measure(stage, rates.works_named(given.work), rounds=given.rounds, seconds=given.seconds)
+        resident = stage.servers["service"].most_resident()
+    rules = [*rates.rules(found), Rule("MB resident of a web worker", resident, most=MOST_RESIDENT)]
+    _tell(given, "side by side", f"{report.ratios_table(found)}\n{report.rules_table(rules)}\n{rates.charts(found)}")
+    return rules
+
+
+def _growth(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
+    stages: dict[int, Stage] = {}
+    with ExitStack() as stack:
+        for size in growth.SIZES if given.million else growth.SIZES[:-1]:
+            stages[size] = stack.enter_context(Stage(directory, uri=uri, database=f"bench_{size}"))
+            stages[size].fill(size)
+            stages[size].serve("service")
+        costs, rules = growth.measure(stages, rounds=given.rounds, seconds=given.seconds)
+    head = ["milliseconds of a request", *(f"{size:,} orders" for size in stages)]
+    rows = [[name, *(f"{row[size]:.2f}" if size in row else "" for size in stages)] for name, row in costs.items()]
+    _tell(given, "growth", f"{report.table(head, rows)}\n{report.rules_table(rules)}")
+    return rules
+
+
+def _bulk(given: argparse.Namespace, _directory: Path, uri: str) -> list[Rule]:
+    rows, rules = many.measure_many(uri, given.orders, million=given.million)
+    told = (
+        [name, f"{found['orders']:,}", f"{found['orders'] / found['seconds']:,.0f}", f"{found['memory']:.0f}"]
+        for name, found in rows
+    )
+    _tell(given, "bulk", f"{report.table(['', 'orders', 'a second', 'MB'], told)}\n{report.rules_table(rules)}")
+    return rules
+
+
+def _tell(given: argparse.Namespace, section: str, text: str) -> None:
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+    if given.write:
+        report.write(section, text)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,33 @@ def named(count: int) -> float:
         return time.monotonic() - began
 
 
+def export(count: int) -> float:
+    """Write every order to a file of JSON lines. :returns: seconds."""
+    with tempfile.TemporaryDirectory() as directory:
+        began = time.monotonic()
+        call_command("export_orders", "--format", "jsonl", "--out", f"{directory}/orders.jsonl", stdout=sys.stderr)
+        return time.monotonic() - began
+
+
+def import_(count: int) -> float:
+    """Import every order from such a file. :returns: seconds."""
+    from orders.models.writes import orders
+
+    with tempfile.TemporaryDirectory() as directory:
+        file = f"{directory}/orders.jsonl"
+        call_command("export_orders", "--format", "jsonl", "--out", file, stdout=sys.stderr)
+        orders().delete_many({})
+        began = time.monotonic()
+        call_command("import_orders", file, stdout=sys.stderr)
+        seconds = time.monotonic() - began
+    if (found := orders().estimated_document_count()) != count:
+        raise SystemExit(f"{found} of {count} orders were imported")
+    return seconds
+
+
+WHAT = {"bare": bare, "engine": engine, "named": named, "export": export, "import": import_}
+
+
 def chunks(found: Iterator[ObjectId]) -> Iterator[list[ObjectId]]:
     chunk: list[ObjectId] = []
     for order_id in found:
@@ -131,7 +158,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     fill(count)
-    seconds = {"bare": bare, "engine": engine, "named": named}[what](count)
+    seconds = WHAT[what](count)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"orders": count, "seconds": seconds, "memory": memory}))
 

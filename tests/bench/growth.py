@@ -1,0 +1,74 @@
+"""What a request costs with ten thousand orders, and with a million: on databases side by side, in turns."""
+
+import statistics
+import sys
+from collections import defaultdict
+
+import requests
+
+from tests.bench import load
+from tests.bench.report import Rule
+from tests.bench.stage import Stage
+from tests.bench.work import ORDERS, WORKS, Samples
+
+SIZES = (10_000, 100_000, 1_000_000)
+READS = ("GET one", "list of 20", "list of a status", "list of a user, filtered", "list of 14 days", "a user's orders")
+DEEP = "page 400 by cursor", "page 10,000 by cursor"
+MOST_GROWTH = 1.3
+CONNECTIONS = 4
+Costs = dict[str, dict[int, float]]
+"""By kind of work, by size: milliseconds of a request."""
+
+
+def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[Costs, list[Rule]]:
+    """:param stages: by size, each with its `service` up."""
+    found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    samples = {size: Samples(stage) for size, stage in stages.items()}
+    works = [work for work in WORKS if work.name in READS]
+    for turn in range(rounds + 1):
+        for work in works:
+            for size, stage in stages.items():
+                asked = work.requests(samples[size], seconds)
+                took = _cost(stage, asked, seconds if turn else 1.0)
+                if turn:
+                    found[work.name][size].append(took)
+    _deep(stages, found, rounds, seconds)
+    costs = {name: {size: statistics.median(took) for size, took in row.items()} for name, row in found.items()}
+    smallest, largest = min(stages), max(stages)
+    rules = [
+        Rule(f"{name}: {largest:,} orders beside {smallest:,}", row[largest] / row[smallest], most=MOST_GROWTH)
+        for name, row in costs.items()
+        if smallest in row
+    ]
+    if DEEP[-1] in costs:
+        deep = costs[DEEP[-1]][largest] / costs["list of 20"][largest]
+        rules.append(Rule("page 10,000 by cursor beside the first", deep, most=MOST_GROWTH))
+    return costs, rules
+
+
+def _deep(stages: dict[int, Stage], found: dict[str, dict[int, list[float]]], rounds: int, seconds: float) -> None:
+    """Pages deep in the list, by their cursors."""
+    for size, stage in stages.items():
+        for name, page in zip(DEEP, (400, 10_000), strict=True):
+            if page * 20 >= size:
+                continue
+            place = _cursor(stage, page)
+            for _ in range(rounds):
+                found[name][size].append(_cost(stage, [("GET", f"{ORDERS}?limit=20&cursor={place}", None)], seconds))
+
+
+def _cursor(stage: Stage, page: int) -> str:
+    url = f"{stage.servers['service'].url}{ORDERS}?limit=20&skip={(page - 1) * 20}"
+    answer = requests.get(url, headers={"Authorization": f"Bearer {stage.token}"}, timeout=30)
+    answer.raise_for_status()
+    return answer.headers["Next-Cursor"]
+
+
+def _cost(stage: Stage, asked: list[load.Request], seconds: float) -> float:
+    """Milliseconds of a request."""
+    told = load.run(
+        stage.servers["service"].url, stage.token, asked, connections=CONNECTIONS, seconds=seconds, once=False
+    )
+    cost = 1000 * CONNECTIONS / told.rate
+    sys.stderr.write(f"{stage.database_name} {asked[0][1][:40]}: {cost:.2f} ms\n")
+    return cost

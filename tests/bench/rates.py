@@ -1,0 +1,133 @@
+"""Side by side: the same work done by this service and its twins, in turns."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from orders_project.children import ROOT
+from tests.bench import load, report
+from tests.bench.load import LoadError
+from tests.bench.report import Rule
+from tests.bench.stage import NAMES, Server, Stage
+from tests.bench.work import PLACED, WORKS, Samples, Work
+
+CONNECTIONS = (1, 8, 64)
+USUAL = 8
+BARE = "bare client"
+
+
+@dataclass
+class Figures:
+    """What one server did of one work: each list has an entry for each round.
+
+    :ivar rates: requests a second.
+    :ivar cpu: milliseconds of processor time that a request took of the server's own processes.
+    :ivar p50: milliseconds, `p99` likewise.
+    """
+
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def spread(self) -> float:
+        """How far the rounds lie apart, as a share of their median."""
+        return (max(self.rates) - min(self.rates)) / self.rate
+
+
+Table = dict[tuple[str, int], dict[str, Figures]]
+"""By work and connections, by server."""
+
+
+def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> Table:
+    """Do each work with each server, in turns, so that what disturbs the machine disturbs all of them."""
+    samples, found = Samples(stage), Table()
+    stock = stage.client[f"{stage.database_name}_sandbox"].stock
+    stock.update_many({}, {"$set": {"available": 10**9, "reserved": 10**9}})
+    for work in works:
+        for connections in CONNECTIONS if work.all_connections else (USUAL,):
+            row = found.setdefault((work.name, connections), {})
+            for turn in range(rounds + 1):
+                for name, took in _turn(stage, samples, work, connections, seconds if turn else 1.0):
+                    if turn:  # the first one warms up
+                        _note(row.setdefault(name, Figures()), took)
+            told = "  ".join(f"{name} {figures.rate:,.0f}" for name, figures in row.items())
+            sys.stderr.write(f"{work.name}, {connections} connections: {told} a second\n")
+    return found
+
+
+def _turn(
+    stage: Stage, samples: Samples, work: Work, connections: int, seconds: float
+) -> Iterator[tuple[str, dict[str, float]]]:
+    for name in work.servers:
+        if name in stage.servers:
+            yield name, _one(stage, stage.servers[name], samples, work, connections, seconds)
+    if work.beside_bare:
+        yield BARE, _bare(stage, connections, seconds)
+
+
+def _one(
+    stage: Stage, server: Server, samples: Samples, work: Work, connections: int, seconds: float
+) -> dict[str, float]:
+    requests = work.requests(samples, seconds)
+    time.sleep(0.2)
+    before = server.cpu_seconds()
+    try:
+        told = load.run(server.url, stage.token, requests, connections=connections, seconds=seconds, once=work.once)
+    except LoadError as error:
+        raise LoadError(f"{server.name}, {work.name}: {error}; its log: {server.child.log}") from error
+    cpu = (server.cpu_seconds() - before) / told.requests * 1000
+    return {"rates": told.rate, "cpu": cpu, "p50": told.p50, "p99": told.p99}
+
+
+def _bare(stage: Stage, connections: int, seconds: float) -> dict[str, float]:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.twins.bare_client",
+        str(connections),
+        str(seconds),
+        json.dumps(PLACED),
+    ]
+    done = subprocess.run(command, env=stage.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    told = json.loads(done.stdout)
+    return {"rates": told["requests"] / told["seconds"]}
+
+
+def _note(figures: Figures, took: dict[str, Any]) -> None:
+    for name, value in took.items():
+        getattr(figures, name).append(value)
+
+
+def works_named(wanted: str | None) -> list[Work]:
+    """All of them, or those whose name has this in it."""
+    return [work for work in WORKS if wanted is None or wanted in work.name]
+
+
+def rules(found: Table) -> list[Rule]:
+    """What is promised, each a ratio within one run."""
+    wanted = (
+        ("GET one", "floor", 0.6), ("list of 20", "floor", 0.6),
+        ("GET one", "fastapi", 1.0), ("list of 20", "fastapi", 1.0), ("create, 3 lines", "fastapi", 1.0),
+        ("GET one", "drf", 3.0), ("list of 20", "drf", 5.0), ("create, 3 lines", "drf", 1.0),
+        ("create, 3 lines", BARE, 0.8), ("status change", "floor", 0.35),
+    )  # fmt: skip
+    return [
+        Rule(f"{work} beside {NAMES.get(other, other)}", row["service"].rate / row[other].rate, least=least)
+        for work, other, least in wanted
+        if other in (row := found.get((work, USUAL), {}))
+    ]
+
+
+def charts(found: Table) -> str:
+    return report.chart(found, ("GET one", "list of 20", "create, 3 lines"), USUAL)
