@@ -1,11 +1,10 @@
 """The shapes of requests, which are checked by these, and of answers, which are documented by these."""
 
-from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
-from orders.api.fields import PlainDecimalField, WholeNumberField
+from orders.api.fields import CountField, ObjectIdField, PriceField, TextField, UserIdField
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
@@ -18,36 +17,26 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class AddressSerializer(StrictSerializer):
-    line1 = serializers.CharField(max_length=200)
-    line2 = serializers.CharField(max_length=200, required=False, allow_blank=True, allow_null=True)
-    city = serializers.CharField(max_length=100)
-    state = serializers.CharField(max_length=100, required=False, allow_blank=True, allow_null=True)
-    postal_code = serializers.CharField(max_length=20)
-    country = serializers.CharField(max_length=100)
+    line1 = TextField(max_length=200)
+    line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    city = TextField(max_length=100)
+    state = TextField(max_length=100, required=False, allow_blank=True, allow_null=True)
+    postal_code = TextField(max_length=20)
+    country = TextField(max_length=100)
 
 
 class ItemSerializer(StrictSerializer):
-    product_id = serializers.CharField(max_length=24, help_text="ObjectId of the product.")
-    quantity = WholeNumberField(min_value=1, max_value=2**31 - 1)
-    price = PlainDecimalField(
-        max_digits=10,
-        decimal_places=2,
-        min_value=Decimal("0.01"),
-        help_text="The price that the customer was shown; refused with 409 if it is not the current one.",
+    product_id = ObjectIdField(help_text="ObjectId of the product.")
+    quantity = CountField(min_value=1, max_value=2**31 - 1)
+    price = PriceField(
+        help_text="The price that the customer was shown; refused with 409 if it is not the current one."
     )
-
-
-class UserIdField(serializers.CharField):
-    """A user id as text; a JSON integer is taken as well, as the user service writes them."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return str(super().to_internal_value(data))
 
 
 class PlaceOrderSerializer(StrictSerializer):
     """The body of POST /orders/."""
 
-    user_id = UserIdField(max_length=36, help_text="An integer, an ObjectId or a UUID, as text.")
+    user_id = UserIdField(help_text="An integer, an ObjectId or a UUID, as text.")
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
 
@@ -66,7 +55,7 @@ class StatusSerializer(StrictSerializer):
     """The body of PUT /orders/{id}/status."""
 
     status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=500, required=False, allow_blank=True, default="")
 
 
 class OrderItemSerializer(serializers.Serializer[Any]):
