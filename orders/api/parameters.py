@@ -14,7 +14,7 @@ from orders.api.fields import OBJECT_ID, MomentField, PatternField, UserIdField,
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
 
-ETAG_OR_ANY = r'"[0-9]{1,9}"|\*'
+ETAG_OR_ANY = r'\*|"[0-9]{1,9}"'
 IDEMPOTENCY_KEY = "[!-~]{1,255}"
 LARGEST_SKIP = 2**31 - 1
 CURSOR = r"[0-9]{1,13}-[0-9a-f]{24}"

@@ -120,6 +120,15 @@ class TransitionSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
 
 
+class ChangeSerializer(serializers.Serializer[Any]):
+    """What somebody changed since the caller saw the order."""
+
+    at = serializers.DateTimeField()
+    act = serializers.CharField()
+    actor = serializers.CharField()
+    to = serializers.CharField(allow_null=True)
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """RFC 9457; `detail` reads alone, `code` and `errors` are for machines."""
 
@@ -128,8 +137,16 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField()
-    current_status = serializers.CharField(required=False)
-    allowed = serializers.ListField(child=serializers.CharField(), required=False)
+    current_status = serializers.CharField(required=False, help_text="Of an order that cannot change as asked.")
+    allowed = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The statuses that it can change to."
+    )
+    current_prices = serializers.DictField(
+        child=serializers.CharField(), required=False, help_text="Line to its product's price, where that has changed."
+    )
+    version = serializers.IntegerField(required=False, help_text="At which an order is that has changed meanwhile.")
+    changes = ChangeSerializer(many=True, required=False, help_text="What was changed meanwhile, and by whom.")
+    state = serializers.CharField(required=False, help_text="Of a bulk run that is over.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # Not declared: a serializer has an attribute by this name.

@@ -59,9 +59,8 @@ USER_ID_OF_PATH = OpenApiParameter(
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    OpenApiTypes.STR,
+    {"type": "string", "format": "etag", "pattern": anchored(parameters.ETAG_OR_ANY)},
     OpenApiParameter.HEADER,
-    pattern=anchored(parameters.ETAG_OR_ANY),
     description="Refuse (412) if the order has another ETag.",
 )
 IF_NONE_MATCH = OpenApiParameter(
