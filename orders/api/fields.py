@@ -101,7 +101,7 @@ class UserIdField(serializers.Field[str, Any, str, Any]):
         text = str(data) if isinstance(data, int) and not isinstance(data, bool) else data
         if isinstance(data, Decimal) and data == data.to_integral_value():
             text = str(int(data))  # 17.0 is an integer in JSON
-        if not isinstance(text, str):
+        if not isinstance(text, str) or not 1 <= len(text) <= 36:
             raise ValidationError("A user id is an integer, an ObjectId (24 hex digits) or a UUID.")
         return text  # which of the three it is, the services find out
 

@@ -35,7 +35,7 @@ OPERATIONS = {
 PARAMETERS = {
     ("/api/v1/orders/", "get"): {"status", "user_id", "start_date", "end_date", "skip", "limit", "cursor"},
     ("/api/v1/orders/", "post"): {"Idempotency-Key"},
-    ("/api/v1/orders/{order_id}", "get"): {"order_id"},
+    ("/api/v1/orders/{order_id}", "get"): {"order_id", "If-None-Match"},
     ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match"},
     ("/api/v1/orders/{order_id}/status", "put"): {"order_id", "If-Match"},
     ("/api/v1/orders/user/{user_id}", "get"): {"user_id", "status", "skip", "limit", "cursor"},
@@ -45,8 +45,8 @@ PARAMETERS = {
 PAGES = ["docs", "redoc"]
 
 
-@pytest.fixture
-def document(live_server_url: str) -> dict[str, Any]:
+@pytest.fixture(name="document")
+def document_fixture(live_server_url: str) -> dict[str, Any]:
     answer = requests.get(f"{live_server_url}/api/v1/openapi.json", timeout=30)
     assert answer.status_code == 200
     assert "json" in answer.headers["Content-Type"]
