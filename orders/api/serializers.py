@@ -9,6 +9,9 @@ from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
 
+STATUSES = [(status, status) for status in PUBLIC_STATUSES]
+TRANSITIONS = [(name, name) for name in transition_names()]
+
 
 class StrictSerializer(serializers.Serializer[Any]):
     """A request body; a body that is not a JSON object gets a plain answer."""
@@ -54,7 +57,7 @@ class PlaceOrderSerializer(StrictSerializer):
 class StatusSerializer(StrictSerializer):
     """The body of PUT /orders/{id}/status."""
 
-    status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    status = serializers.ChoiceField(choices=STATUSES)
     reason = TextField(max_length=500, required=False, allow_blank=True, default="")
 
 
@@ -80,7 +83,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     number = serializers.CharField(help_text="What people read out on the phone.")
     user_id = serializers.CharField()
     user_verified = serializers.BooleanField(help_text="False: the user service could not be asked.")
-    status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    status = serializers.ChoiceField(choices=STATUSES)
     version = serializers.IntegerField(help_text="Counts the changes of the order; also its ETag.")
     items = OrderItemSerializer(many=True)
     total_price = serializers.DecimalField(max_digits=14, decimal_places=2)
@@ -115,8 +118,8 @@ class HistoryEntrySerializer(serializers.Serializer[Any]):
 class TransitionSerializer(serializers.Serializer[Any]):
     """A transition that the caller may make now."""
 
-    name = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
-    to = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    name = serializers.ChoiceField(choices=TRANSITIONS)
+    to = serializers.ChoiceField(choices=STATUSES)
     description = serializers.CharField()
 
 

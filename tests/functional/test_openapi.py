@@ -1,14 +1,17 @@
 """The OpenAPI document, checked against what the API really answers, and the pages that show it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import requests
+from django.core.management import call_command
 from drf_spectacular.validation import validate_schema
 
 from orders.services import bulk
+from orders.services.texts import NOT_ONE_LINE
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
     NOBODYS_ID,
@@ -75,6 +78,18 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["info"]["title"]
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_the_document_is_made_without_warnings(tmp_path: Path) -> None:
+    call_command("spectacular", "--fail-on-warn", "--file", str(tmp_path / "openapi.yaml"))
+
+
+def test_the_pattern_of_a_line_of_text_leaves_out_what_is_refused(document: dict[str, Any]) -> None:
+    lines = document["components"]["schemas"]["AddressRequest"]["properties"]
+    for char in map(chr, (*range(0xD800), *range(0xE000, 0x10000))):
+        refused = bool(NOT_ONE_LINE.search(char))
+        assert bool(re.fullmatch(lines["line2"]["pattern"], char)) is not refused, hex(ord(char))
+        assert bool(re.fullmatch(lines["line1"]["pattern"], char)) is not (refused or char.isspace()), hex(ord(char))
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
