@@ -19,17 +19,25 @@ from rest_framework.viewsets import ViewSet
 from orders.api import parameters
 from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsParameters, run_id
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
+from orders.api.fields import OBJECT_ID, anchored
 from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, act_of, caller, problems
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import Actor
 
-RUN_ID = OpenApiParameter("run_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the run")
+RUN_ID = OpenApiParameter(
+    "run_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the run: the `id` that starting it answered.",
+)
 KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key starts one run; a repeated one "
     "answers with that run as it is now.",
 )

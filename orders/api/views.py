@@ -16,6 +16,7 @@ from rest_framework.viewsets import ViewSet
 from integrations.deadline import Deadline
 from orders.api import parameters
 from orders.api.errors import CONTENT_TYPE
+from orders.api.fields import OBJECT_ID, USER_ID, anchored
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_order, present_transitions
 from orders.api.serializers import (
@@ -42,14 +43,37 @@ def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
     }
 
 
-ORDER_ID = OpenApiParameter("order_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the order")
+ORDER_ID = OpenApiParameter(
+    "order_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the order: the `id` that placing it answered.",
+)
+USER_ID_OF_PATH = OpenApiParameter(
+    "user_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(USER_ID),
+    description="An integer, an ObjectId or a UUID.",
+)
 IF_MATCH = OpenApiParameter(
-    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Refuse (412) if the order has another ETag."
+    "If-Match",
+    {"type": "string", "format": "etag", "pattern": anchored(parameters.ETAG_OR_ANY)},
+    OpenApiParameter.HEADER,
+    description="Refuse (412) if the order has another ETag.",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Answer 304 without a body if one of these ETags is the order's.",
 )
 KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
 )
@@ -113,7 +137,7 @@ class OrderViewSet(ViewSet):
 
     @extend_schema(
         operation_id="list_user_orders",
-        parameters=[UserOrdersParameters],
+        parameters=[USER_ID_OF_PATH, UserOrdersParameters],
         responses={
             200: OrderSerializer(many=True),
             **problems(e400="A parameter is not understood.", e403="Another's orders."),
@@ -124,7 +148,11 @@ class OrderViewSet(ViewSet):
         """List one user's orders, newest first."""
         return self._page(request, user_id, parameters.read(UserOrdersParameters, request))
 
-    @extend_schema(operation_id="get_order", parameters=[ORDER_ID], responses={200: OrderSerializer, **ONE})
+    @extend_schema(
+        operation_id="get_order",
+        parameters=[ORDER_ID, IF_NONE_MATCH],
+        responses={200: OrderSerializer, 304: OpenApiResponse(description="As the caller has it already."), **ONE},
+    )
     def retrieve(self, request: Request, order_id: str) -> Response:
         """Get one order, with its ETag."""
         order = visible(reads.get_order(parameters.order_id(order_id)), order_id, caller(request))

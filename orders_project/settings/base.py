@@ -197,7 +197,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "orders.api.serializers.STATUSES",
+        "TransitionEnum": "orders.api.serializers.TRANSITIONS",
+    },
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "orders.api.schema.complete"],
 }
 LOGGING = {
     "version": 1,

@@ -1,14 +1,17 @@
 """The OpenAPI document, checked against what the API really answers, and the pages that show it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import requests
+from django.core.management import call_command
 from drf_spectacular.validation import validate_schema
 
 from orders.services import bulk
+from orders.services.texts import NOT_ONE_LINE
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
     NOBODYS_ID,
@@ -35,7 +38,7 @@ OPERATIONS = {
 PARAMETERS = {
     ("/api/v1/orders/", "get"): {"status", "user_id", "start_date", "end_date", "skip", "limit", "cursor"},
     ("/api/v1/orders/", "post"): {"Idempotency-Key"},
-    ("/api/v1/orders/{order_id}", "get"): {"order_id"},
+    ("/api/v1/orders/{order_id}", "get"): {"order_id", "If-None-Match"},
     ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match"},
     ("/api/v1/orders/{order_id}/status", "put"): {"order_id", "If-Match"},
     ("/api/v1/orders/user/{user_id}", "get"): {"user_id", "status", "skip", "limit", "cursor"},
@@ -45,8 +48,8 @@ PARAMETERS = {
 PAGES = ["docs", "redoc"]
 
 
-@pytest.fixture
-def document(live_server_url: str) -> dict[str, Any]:
+@pytest.fixture(name="document")
+def document_fixture(live_server_url: str) -> dict[str, Any]:
     answer = requests.get(f"{live_server_url}/api/v1/openapi.json", timeout=30)
     assert answer.status_code == 200
     assert "json" in answer.headers["Content-Type"]
@@ -75,6 +78,18 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["info"]["title"]
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_the_document_is_made_without_warnings(tmp_path: Path) -> None:
+    call_command("spectacular", "--fail-on-warn", "--file", str(tmp_path / "openapi.yaml"))
+
+
+def test_the_pattern_of_a_line_of_text_leaves_out_what_is_refused(document: dict[str, Any]) -> None:
+    lines = document["components"]["schemas"]["AddressRequest"]["properties"]
+    for char in map(chr, (*range(0xD800), *range(0xE000, 0x10000))):
+        refused = bool(NOT_ONE_LINE.search(char))
+        assert bool(re.fullmatch(lines["line2"]["pattern"], char)) is not refused, hex(ord(char))
+        assert bool(re.fullmatch(lines["line1"]["pattern"], char)) is not (refused or char.isspace()), hex(ord(char))
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
