@@ -24,6 +24,8 @@ class ProjectConfig(AppConfig):
     name = "orders_project"
 
     def ready(self) -> None:
+        from observability import mongodb
         from orders_project import indexed_sort
 
         indexed_sort.install()
+        mongodb.install()
