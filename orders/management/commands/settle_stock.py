@@ -82,6 +82,7 @@ class Command(BaseCommand):
             logger.warning("no metrics at port %s: %s", settings.WORKER_METRICS_PORT, error)
         else:
             Server(listening, settings.METRICS_TOKEN, exposed).start()
+            logger.info("Metrics at: http://%s:%s/metrics", settings.METRICS_HOST, settings.WORKER_METRICS_PORT)
 
     def _settle(self, actor: Actor, limit: int, stopping: Callable[[], bool]) -> Pass:
         try:
