@@ -14,14 +14,16 @@ import pytest
 import requests
 import yaml
 from django.core.management import call_command
+from django.db import DatabaseError
 from prometheus_client import Counter, Gauge, Histogram
 from pytest_django import Settings
 
+from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from observability import metrics, processes
 from observability.exposition import Server, listen
 from orders.models import vitals as reads
-from orders.services import vitals
+from orders.services import placement, vitals
 from orders.services.vitals import DatabaseFigures, Heartbeat
 from orders_project.loopback import free_port
 from tests.api_client import ApiClient
@@ -145,6 +147,19 @@ def test_orders_are_counted_by_transition_and_placements_by_how_they_ended(shop:
     more = {name: value - before[name] for name, value in look().items()}
     expected = {"place": 1, "pay": 1, "cancel": 1, "placed": 1, "replayed": 1}
     assert more == expected | {"price_changed": 1, "unknown_product": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (placement.InvalidOrder("no"), "invalid_order"),
+        (PeerUnavailable("users", "down"), "peer_unavailable"),
+        (DatabaseError(), "database_unavailable"),
+        (LookupError(), "failed_here"),
+    ],
+)
+def test_whatever_keeps_an_order_from_being_placed_has_a_word(error: Exception, word: str) -> None:
+    assert placement._word_for(error) == word
 
 
 def test_peers_are_counted_by_call_and_outcome_with_their_time_and_retries(
