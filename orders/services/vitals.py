@@ -10,6 +10,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -56,8 +57,9 @@ class Readiness:
 
 
 def readiness() -> Readiness:
-    """Look, for PATIENCE seconds at most."""
+    """Look, for PATIENCE seconds of the database's time at most."""
     database, migrated, seen = False, None, None
+    _migrations.load()
     try:
         with time_limit(PATIENCE):
             vitals.probe()
@@ -74,6 +76,11 @@ class _Migrations:
 
     def __init__(self) -> None:
         self._applied = False
+
+    def load(self) -> None:
+        """Read the migrations' files, which takes its time the first time: no fault of the database."""
+        if not self._applied:
+            MigrationLoader(None)
 
     def applied(self) -> bool:
         """:raises DatabaseError:"""
