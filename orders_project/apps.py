@@ -1,5 +1,7 @@
 """App configurations: Django's own apps on ObjectId keys, and the project's start-up."""
 
+import logging
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
@@ -24,6 +26,12 @@ class ProjectConfig(AppConfig):
     name = "orders_project"
 
     def ready(self) -> None:
+        from django.conf import settings
+
+        from observability import mongodb
         from orders_project import indexed_sort
 
         indexed_sort.install()
+        mongodb.install()
+        if settings.LOG_FORMAT == "json":
+            logging.captureWarnings(True)  # they would be lines of another kind

@@ -10,7 +10,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
-from integrations.http import request_id
+from observability import context
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.user_ids import MalformedUserId, canonical
@@ -46,7 +46,9 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The Authorization header must be: Bearer <token>.")
         token = header[1].decode("latin-1")
         claims = _stub_claims(token) if settings.AUTH_STUB else _verified_claims(token)
-        return _actor(claims), claims
+        actor = _actor(claims)
+        context.bind(user=actor.label)
+        return actor, claims
 
     def authenticate_header(self, request: Request) -> str:
         return f'Bearer realm="{settings.PROJECT_NAME}"'
@@ -112,7 +114,7 @@ def _stub_claims(token: str) -> dict[str, Any]:
 def _actor(claims: dict[str, Any]) -> Actor:
     subject, given = claims["sub"], claims.get(settings.JWT_ADMIN_CLAIM)
     values = given if isinstance(given, list) else [given]
-    request = request_id.get() or ""
+    request = context.request_id.get() or ""
     said = {"true" if value is True else value for value in values if isinstance(value, (str, bool))}
     if said & set(settings.JWT_ADMIN_VALUES):
         return access.admin(subject[:100], request_id=request)

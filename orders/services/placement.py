@@ -20,7 +20,10 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError
 
 from integrations.deadline import Deadline
+from integrations.errors import PeerError
 from integrations.http import full_timeout
+from observability import context
+from observability.metrics import PLACEMENTS, TRANSITIONS
 from orders.models.database import Document
 from orders.models.machine import moments
 from orders.models.money import to_cents
@@ -89,10 +92,36 @@ def place_order(
     :raises DatabaseError: it is not known how far it came; asking again with the same key finds out.
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
+    try:
+        placement = _place_order(user_id, items, shipping_address, act, idempotency_key, deadline)
+    except Exception as error:
+        PLACEMENTS.labels(_word_for(error)).inc()
+        raise
+    PLACEMENTS.labels("replayed" if placement.replayed else "placed").inc()
+    return placement
+
+
+def _word_for(error: Exception) -> str:
+    """How the metrics call what kept an order from being placed."""
+    match error:
+        case OrderError():
+            return error.code
+        case PeerError():
+            return "peer_unavailable"
+        case DatabaseError():
+            return "database_unavailable"
+        case _:
+            return "failed_here"
+
+
+def _place_order(
+    user_id: str, items: list[Item], shipping_address: Address, act: Act, key: str | None, deadline: Deadline
+) -> Placement:
     user_id = canonical(user_id)
     act.actor.require_placing_for(user_id)
     order = _draft(user_id, items, shipping_address, act.at)
-    ticket = _take_key(order, idempotency_key, act)
+    ticket = _take_key(order, key, act)
+    context.bind(order_id=str(ticket.order_id))
     if ticket.placed:
         return Placement(ticket.placed, replayed=True)
     try:
@@ -211,6 +240,7 @@ def _place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document
     )
     if placed is None:
         raise PlacementInterrupted("Placing the order took too long, and it was given up.", retry_after=1)
+    TRANSITIONS.labels("place", act.actor.via).inc()
     return placed
 
 

@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django_fsm import can_proceed
 
 from integrations.deadline import Deadline
+from observability.metrics import TRANSITIONS
 from orders.models import reads
 from orders.models.database import Document
 from orders.models.machine import Edge, edges_from, moments, transition_towards
@@ -126,7 +127,10 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
             items=_items(order.stock_effect, attempt),
             seen_at=act.at,
         )
-    if written is not None and order.stock_effect is StockEffect.RELEASE:
+    if written is None:
+        return None
+    TRANSITIONS.labels(edge.name, act.actor.via).inc()
+    if order.stock_effect is StockEffect.RELEASE:
         return _release(written, attempt, lease, act, deadline)
     return written
 

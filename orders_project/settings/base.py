@@ -6,11 +6,13 @@ and are explained in docs/settings.md.
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from corsheaders.defaults import default_headers
 
 from orders_project.settings.backoffice import backoffice
 from orders_project.settings.env import Environment
+from orders_project.settings.observability import observability
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = Environment()
@@ -113,7 +115,7 @@ INSTALLED_APPS = [
     "orders.apps.OrdersConfig",
 ]
 MIDDLEWARE = [
-    "orders_project.middleware.RequestIdMiddleware",
+    "orders_project.middleware.ObservationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -204,10 +206,12 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "orders.api.schema.complete"],
 }
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
+# --- logs and metrics ------------------------------------------------------------------------------------------------
+_observability = observability(env)
+LOG_FORMAT: str = _observability["LOG_FORMAT"]
+LOGGING: dict[str, Any] = _observability["LOGGING"]
+METRICS_HOST: str = _observability["METRICS_HOST"]
+METRICS_PORT: int = _observability["METRICS_PORT"]
+METRICS_TOKEN: str = _observability["METRICS_TOKEN"]
+WORKER_METRICS_PORT: int = _observability["WORKER_METRICS_PORT"]
+WORKER_SEEN_WITHIN: int = _observability["WORKER_SEEN_WITHIN"]
