@@ -1,5 +1,6 @@
 """App configurations: Django's own apps on ObjectId keys, and the project's start-up."""
 
+from axes.apps import AppConfig as AxesConfig
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
@@ -13,6 +14,10 @@ class MongoAdminConfig(AdminConfig):
 
 
 class MongoAuthConfig(AuthConfig):
+    default_auto_field = OBJECT_ID
+
+
+class MongoAxesConfig(AxesConfig):
     default_auto_field = OBJECT_ID
 
 

@@ -14,13 +14,13 @@ from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.viewsets import ViewSet
 
 from orders.api import parameters
 from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsParameters, run_id
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
 from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, act_of, caller, problems
+from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import Actor
@@ -38,7 +38,7 @@ STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **problems(e409="The run i
 
 
 @extend_schema(tags=["bulk transitions"])
-class BulkTransitionViewSet(ViewSet):
+class BulkTransitionViewSet(LimitedViewSet):
     """Runs over many orders."""
 
     @extend_schema(

@@ -4,6 +4,7 @@ Names and defaults of the first block are those of the service's specification; 
 and are explained in docs/settings.md.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -74,11 +75,21 @@ JWT_ADMIN_CLAIM = env.text("JWT_ADMIN_CLAIM", "role")
 JWT_ADMIN_VALUES = env.items("JWT_ADMIN_VALUES", ("admin",))
 AUTH_STUB = env.flag("AUTH_STUB", default=False)
 
+# --- how often, in a minute; 0: no limit -----------------------------------------------------------------------------
+RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 600)
+RATE_LIMIT_ADMIN_WRITES = env.integer("RATE_LIMIT_ADMIN_WRITES", 6_000)
+RATE_LIMIT_REFUSED_TOKENS = env.integer("RATE_LIMIT_REFUSED_TOKENS", 60)
+LOG_IN_FAILURES = env.integer("LOG_IN_FAILURES", 5, least=1)
+LOG_IN_FAILURES_PER_ADDRESS = env.integer("LOG_IN_FAILURES_PER_ADDRESS", 50, least=1)
+LOG_IN_COOL_OFF = env.integer("LOG_IN_COOL_OFF", 15 * 60, least=1, most=24 * 3600)
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
+
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
+CORS_EXPOSE_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"]
 
 if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:
     env.problems.append(
@@ -101,6 +112,7 @@ INSTALLED_APPS = [
     "orders_project.apps.MongoAdminConfig",
     "orders_project.apps.MongoAuthConfig",
     "orders_project.apps.MongoContentTypesConfig",
+    "orders_project.apps.MongoAxesConfig",
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
@@ -123,7 +135,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "orders_project.urls"
 WSGI_APPLICATION = "orders_project.wsgi.application"
 TEMPLATES = [
@@ -159,12 +173,25 @@ DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 MIGRATION_MODULES = {
     "admin": "orders_project.migrations.admin",
     "auth": "orders_project.migrations.auth",
+    "axes": "orders_project.migrations.axes",
     "contenttypes": "orders_project.migrations.contenttypes",
 }
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AXES_HANDLER = "orders_project.log_ins.LogInHandler"
+AXES_LOCKOUT_CALLABLE = "orders_project.log_ins.locked_out"
+AXES_CLIENT_IP_CALLABLE = "orders_project.client_address.client_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = LOG_IN_FAILURES
+AXES_COOLOFF_TIME = timedelta(seconds=LOG_IN_COOL_OFF)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # Django keeps the last log-in of each
+AXES_ENABLE_ADMIN = False  # the few who may unlock have `manage.py axes_reset_username`, and no page shows addresses
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -180,6 +207,7 @@ UNFOLD = backoffice(PROJECT_NAME)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["orders.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["orders.api.permissions.Authenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["orders.api.throttling.WriteThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["orders.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["orders.api.rendering.ExactJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -16,20 +16,21 @@ from tests.functional.helpers import (
     visitor_fixture,  # noqa: F401
 )
 
+STEERED = {"202", "400", "401", "403", "404", "409", "429", "503"}
 OPERATIONS = {
-    ("/api/v1/orders/", "get"): {"200", "400", "401", "403", "503"},
-    ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "503"},
-    ("/api/v1/orders/{order_id}", "get"): {"200", "400", "401", "404", "503"},
-    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "403", "404", "409", "412", "503"},
-    ("/api/v1/orders/{order_id}/status", "put"): {"200", "400", "401", "403", "404", "409", "412", "503"},
-    ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "503"},
-    ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "503"},
-    ("/api/v1/orders/user/{user_id}", "get"): {"200", "400", "401", "403", "503"},
-    ("/api/v1/orders/bulk-transitions", "post"): {"200", "202", "400", "401", "403", "413", "422", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"200", "400", "401", "403", "404", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): {"202", "400", "401", "403", "404", "409", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}/pause", "post"): {"202", "400", "401", "403", "404", "409", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}/resume", "post"): {"202", "400", "401", "403", "404", "409", "503"},
+    ("/api/v1/orders/", "get"): {"200", "400", "401", "403", "429", "503"},
+    ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "429", "503"},
+    ("/api/v1/orders/{order_id}", "get"): {"200", "400", "401", "404", "429", "503"},
+    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "403", "404", "409", "412", "429", "503"},
+    ("/api/v1/orders/{order_id}/status", "put"): {"200", "400", "401", "403", "404", "409", "412", "429", "503"},
+    ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "429", "503"},
+    ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "429", "503"},
+    ("/api/v1/orders/user/{user_id}", "get"): {"200", "400", "401", "403", "429", "503"},
+    ("/api/v1/orders/bulk-transitions", "post"): {"200", "202", "400", "401", "403", "413", "422", "429", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"200", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): STEERED,
+    ("/api/v1/orders/bulk-transitions/{run_id}/pause", "post"): STEERED,
+    ("/api/v1/orders/bulk-transitions/{run_id}/resume", "post"): STEERED,
 }
 """Every operation, and the statuses that it must at least document."""
 PARAMETERS = {
