@@ -29,6 +29,8 @@ class ProjectConfig(AppConfig):
     name = "orders_project"
 
     def ready(self) -> None:
-        from orders_project import indexed_sort
+        from orders_project import checks, indexed_sort
+
+        checks.install()
 
         indexed_sort.install()

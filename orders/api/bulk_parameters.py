@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from bson import ObjectId
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -22,6 +24,7 @@ SHOWN: dict[str, frozenset[str] | None] = {
 }
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class PositionField(serializers.Field[tuple[int, int], str, str, Any]):
     """Where the last page ended; opaque to clients."""
 

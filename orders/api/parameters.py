@@ -10,6 +10,8 @@ from typing import Any
 from bson import ObjectId
 from bson.errors import InvalidId
 from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -24,6 +26,7 @@ LARGEST_SKIP = 2**31 - 1
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class MomentField(serializers.Field[datetime, str, str, Any]):
     """A date, or a datetime (UTC where it names no zone). As an end, a date means the whole of that day."""
 
@@ -53,6 +56,7 @@ class MomentField(serializers.Field[datetime, str, str, Any]):
         return value.isoformat()
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class CursorField(serializers.Field[Position, str, str, Any]):
     """Where the last page ended; opaque to clients."""
 

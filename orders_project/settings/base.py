@@ -84,6 +84,8 @@ LOG_IN_FAILURES_PER_ADDRESS = env.integer("LOG_IN_FAILURES_PER_ADDRESS", 50, lea
 LOG_IN_COOL_OFF = env.integer("LOG_IN_COOL_OFF", 15 * 60, least=1, most=24 * 3600)
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
 
+ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
+STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
@@ -103,6 +105,9 @@ for shorter, longer in (
 ):
     if not globals()[shorter] < globals()[longer]:
         env.problems.append(f"{shorter} ({globals()[shorter]} s) must be less than {longer} ({globals()[longer]} s)")
+
+if ADMIN_PATH.split("/")[0] in {API_PREFIX.split("/")[1], "static", "health"}:
+    env.problems.append(f"ADMIN_PATH ({ADMIN_PATH}) begins like the API, the static files or the health checks")
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -126,6 +131,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "orders_project.middleware.RequestIdMiddleware",
+    "orders_project.security_headers.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -201,6 +207,12 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_AGE = STAFF_SESSION_AGE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would ask for a log-in after each link from a mail
+DEFAULT_EXCEPTION_REPORTER_FILTER = "orders_project.error_reports.SecretsFilter"
 
 UNFOLD = backoffice(PROJECT_NAME)
 
@@ -225,6 +237,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "orders.models.states.PUBLIC_STATUSES",
+        "TransitionEnum": "orders.models.machine.transition_names",
+    },
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
 }
 LOGGING = {
@@ -233,4 +249,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Whatever the level of others: at DEBUG these write out commands, with session keys and password hashes in them.
+    "loggers": {name: {"level": "INFO"} for name in ("pymongo", "django.db.backends")},
 }
