@@ -44,6 +44,7 @@ def spend(key: str, *, limit: int, period: int) -> Allowance:
     after = counters.find_one_and_update(
         {"_id": key}, _update(step, length), upsert=True, return_document=ReturnDocument.AFTER
     )
+    assert after is not None  # noqa: S101 - upserted
     used = after["full_at"] - after["at"]
     return Allowance(
         limit=limit,
