@@ -37,6 +37,7 @@ check: $(TESTABLE) ## Run every check of the code that is no test
 	$(VENV)/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
+	$(PY) .ci/audit
 
 bench-data: $(RUNNABLE) ## Make ORDERS=1000000 orders to measure with, in the database MONGODB_DB=order_bench
 	@MONGODB_DB=$${MONGODB_DB:-order_bench} $(PY) manage.py make_bench_data --orders $(ORDERS)

@@ -2,6 +2,7 @@
 
 import logging
 
+from axes.apps import AppConfig as AxesConfig
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
@@ -18,6 +19,10 @@ class MongoAuthConfig(AuthConfig):
     default_auto_field = OBJECT_ID
 
 
+class MongoAxesConfig(AxesConfig):
+    default_auto_field = OBJECT_ID
+
+
 class MongoContentTypesConfig(ContentTypesConfig):
     default_auto_field = OBJECT_ID
 
@@ -29,8 +34,9 @@ class ProjectConfig(AppConfig):
         from django.conf import settings
 
         from observability import mongodb
-        from orders_project import indexed_sort
+        from orders_project import checks, indexed_sort
 
+        checks.install()
         indexed_sort.install()
         mongodb.install()
         if settings.LOG_FORMAT == "json":

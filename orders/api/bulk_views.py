@@ -14,7 +14,6 @@ from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.viewsets import ViewSet
 
 from orders.api import parameters
 from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsParameters, run_id
@@ -22,6 +21,7 @@ from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer
 from orders.api.fields import OBJECT_ID, anchored
 from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, act_of, caller, problems
+from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import Actor
@@ -46,7 +46,7 @@ STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **problems(e409="The run i
 
 
 @extend_schema(tags=["bulk transitions"])
-class BulkTransitionViewSet(ViewSet):
+class BulkTransitionViewSet(LimitedViewSet):
     """Runs over many orders."""
 
     @extend_schema(

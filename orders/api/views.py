@@ -11,7 +11,6 @@ from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.viewsets import ViewSet
 
 from integrations.deadline import Deadline
 from orders.api import parameters
@@ -27,6 +26,7 @@ from orders.api.serializers import (
     StatusSerializer,
     TransitionSerializer,
 )
+from orders.api.viewsets import LimitedViewSet
 from orders.models import reads
 from orders.models.database import Document
 from orders.models.reads import Position, Selection
@@ -77,12 +77,13 @@ KEY = OpenApiParameter(
     description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
 )
-ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.")
+TOO_MANY = problems(e429="Too many writes of the caller, or refused tokens from the address; see `Retry-After`.")
+ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.") | TOO_MANY
 ONE = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
 
 
 @extend_schema(tags=["orders"])
-class OrderViewSet(ViewSet):
+class OrderViewSet(LimitedViewSet):
     """Orders."""
 
     @extend_schema(
@@ -100,6 +101,7 @@ class OrderViewSet(ViewSet):
                 e422="The key was used for another request.",
                 e503="A service that is needed cannot be reached; nothing is kept.",
             ),
+            **TOO_MANY,
         },
     )
     def create(self, request: Request) -> Response:

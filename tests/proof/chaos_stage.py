@@ -36,6 +36,7 @@ TIMES = {
     "BREAKER_RECOVERY": "0.2",
 }
 """Short, so that leases lapse within a run; in the order that the settings ask for."""
+UNLIMITED = {"RATE_LIMIT_WRITES": "1000000", "RATE_LIMIT_ADMIN_WRITES": "1000000"}
 START = 60.0
 """Seconds for a process to be ready, on a machine that has a lot to do."""
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
@@ -61,7 +62,7 @@ class Stage:
         self._client: MongoClient[Document] = MongoClient(uri, timeoutMS=20_000)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process would compile all of it again
-        self.environment = inherited | TIMES | (times or {}) | {
+        self.environment = inherited | TIMES | UNLIMITED | (times or {}) | {
             "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
             "PYTHONUNBUFFERED": "1",
             "DEBUG": "false",

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from orders_project.settings.env import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"
+SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3-0f3b9c1d7e5a48269b0c"
 PEERS = {f"{peer}_SERVICE_URL": "https://peers.example/api/v1" for peer in ("USER", "PRODUCT", "INVENTORY")}
 PRODUCTION = PEERS | {
     "SECRET_KEY": SECRET,
