@@ -126,6 +126,20 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "server_error")
 
 
+def refused(request: HttpRequest, status: HTTPStatus, detail: str) -> HttpResponse:
+    """A refusal before any view: a problem document in the API, a line of text elsewhere."""
+    if request.path.startswith(settings.API_PREFIX):
+        return _plain_problem(status, detail, status.name.lower())
+    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler400: what Django itself refuses."""
+    if not request.path.startswith(settings.API_PREFIX):
+        return defaults.bad_request(request, exception)
+    return _plain_problem(HTTPStatus.BAD_REQUEST, "The request cannot be understood.", "bad_request")
+
+
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:
     body = OrjsonRenderer().render(_document(status, detail, code))
     return HttpResponse(body, status=status, content_type=CONTENT_TYPE)

@@ -5,6 +5,7 @@ from functools import partial
 
 from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import timeout
 
@@ -20,11 +21,13 @@ NOTHING = "0" * 24
 """An id of no product: any answer to it, 404 included, says that the peer is there."""
 
 
+@require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """GET /health: the process answers."""
     return JsonResponse({"status": "ok", "service": "order-service"})
 
 
+@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """GET /health/ready: 503 without MongoDB; without a peer 200 and `degraded`: orders can be read and changed."""
     mongodb = _database_answers()

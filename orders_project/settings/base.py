@@ -114,6 +114,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "orders_project.middleware.RequestIdMiddleware",
+    "orders_project.middleware.StrictMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
