@@ -1,4 +1,4 @@
-"""Every address × every method × every caller: each cell has its answer, and whoever is refused changes nothing."""
+"""Every address by every method by every caller: each cell has its answer, and whoever is refused changes nothing."""
 
 import re
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Sheet:
         self.wrong: list[str] = []
 
     def fill(self, ask: Ask) -> None:
-        """Have every caller ask; of those who are let through each changes something where they are to, and only they."""
+        """Have every caller ask: where something is to change, each who is let through changes it, and nobody else."""
         assert ask.answers.keys() == set(self.callers), f"{ask}: cells are missing"
         doers = {caller for caller, status in ask.answers.items() if ask.changes and self._is_let_in(caller, status)}
         for caller in ask.answers.keys() - doers:
@@ -110,7 +110,7 @@ def test_no_rule_is_left_of_an_address_that_is_gone() -> None:
 
 
 def test_an_address_without_a_rule_fails_with_its_name() -> None:
-    with pytest.raises(AssertionError, match="'orders/new-thing'.*has no rule"):
+    with pytest.raises(AssertionError, match=r"'orders/new-thing'.*has no rule"):
         rule_of(Route("api", "orders/new-thing", "api/v1/"), RULES)
 
 

@@ -14,7 +14,7 @@ class Ask:
     """One request, and the status that each caller gets.
 
     :ivar changes: whoever is let through changes something; nobody else does.
-    :ivar values: of the address's parameters, where they are not the usual ones; a name of the stage's stands for an id.
+    :ivar values: of the address's parameters, where they are not the usual ones; a name that the stage knows is an id.
     """
 
     method: str

@@ -91,9 +91,10 @@ def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
 def set_up(database: Database[Document]) -> Stage:
     """Orders of OWNER in every status and plight, and a run that is paused."""
     orders = insert_each_status(database)
+    later = timezone.now() + timedelta(hours=1)
     plights: dict[str, Document] = {
         "unknown": {"status": "cancelled", "items": [line("unknown", call="release")]},
-        "owed": {"status": "cancelled", "items": [line("releasing", call="release")], "stock_due_at": timezone.now() + timedelta(hours=1)},
+        "owed": {"status": "cancelled", "items": [line("releasing", call="release")], "stock_due_at": later},
         "short": {"status": "cancelled", "items": [line("released", discrepancy=1)]},
         "unverified": {"user_verified": False},
     }  # fmt: skip
