@@ -109,8 +109,8 @@ class OrderPage(ReadOnly):
 
     def _carry_out(self, request: HttpRequest, order: Order, change: Change) -> HttpResponse:
         """Make a change and go back to the order; where it is refused, show the page with what was typed."""
-        act = act_of(request, request.POST.get("reason", "").strip())
         try:
+            act = act_of(request, request.POST.get("reason", "").strip())
             self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from integrations.errors import PeerError
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, bulk, idempotency, placement, transitions, user_ids, verification, versions
+from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
 from orders.services.errors import OrderError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ DEFAULT_RETRY_AFTER = 5
 """Seconds, for outages of which nobody knows the length."""
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
+    acts.InvalidReason: HTTPStatus.BAD_REQUEST,
     user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
     placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
     verification.UnknownUser: HTTPStatus.BAD_REQUEST,

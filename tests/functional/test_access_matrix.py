@@ -1,52 +1,22 @@
 """Every address by every method by every caller: each cell has its answer, and whoever is refused changes nothing."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import reverse
-from pytest_django.plugin import DjangoDbBlocker
 
-from integrations.sandbox import Sandbox
-from integrations.sandbox.catalogue import seed
 from tests.functional.access import callers
 from tests.functional.access.admin_rules import ADMIN_RULES
 from tests.functional.access.api_rules import API_RULES
+from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.routes import ADMIN, Route, routes
 from tests.functional.access.rules import Ask, Rule, rule_of
-from tests.functional.access.stage import Stage, changed, set_up
-from tests.raw_server import RawServer, answer
+from tests.functional.access.stage import Stage, changed
 
 RULES: dict[str, Rule] = {**API_RULES, **ADMIN_RULES}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
-
-
-@pytest.fixture(scope="module")
-def key_server() -> Iterator[RawServer]:
-    with RawServer(answer(200, callers.KEY_SET)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def stage(running_sandbox: Sandbox, django_db_blocker: DjangoDbBlocker, key_server: RawServer) -> Iterator[Stage]:
-    """Set up once: each cell leaves everything as it was."""
-    keys = {"JWT_JWKS_URL": f"{key_server.url}/jwks.json", "JWT_SHARED_KEY": callers.SHARED_KEY}
-    with django_db_blocker.unblock(), override_settings(**keys):
-        assert connection.database.name.startswith("test_")
-        running_sandbox.control.reset()
-        seed(running_sandbox.control)
-        empty = Stage(connection.database, {})
-        before = empty.snapshot()
-        yield set_up(connection.database)
-        empty.restore(before)
-
-
-@pytest.fixture(scope="module")
-def clients(stage: Stage) -> dict[str, Client]:
-    return {name: callers.client_for(name) for name in dict.fromkeys(callers.API_CALLERS + callers.ADMIN_CALLERS)}
 
 
 class Sheet:
