@@ -24,6 +24,7 @@ class ProjectConfig(AppConfig):
     name = "orders_project"
 
     def ready(self) -> None:
-        from orders_project import indexed_sort
+        from orders_project import indexed_sort, utf8_only
 
         indexed_sort.install()
+        utf8_only.install()

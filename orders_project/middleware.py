@@ -44,7 +44,6 @@ class StrictMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Django would decode bodies and queries by whatever codec of Python's is named here, `unicode_escape` included.
         charset = (request.content_params or {}).get("charset", "utf-8")
         if charset.strip("\"'").lower() not in CHARSETS:
             return refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Bodies must be encoded as UTF-8.")

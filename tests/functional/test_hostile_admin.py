@@ -13,13 +13,12 @@ from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask, rule_of
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.pages import posts, queries, with_parameters
-from tests.functional.hostile.values import BROKEN, LONG, NUMBERS, PLAIN, UNREADABLE
+from tests.functional.hostile.values import BROKEN, TEXTS
 
-IN_FORMS = UNREADABLE | LONG | {name: PLAIN[name] for name in ("operator as text", "dotted", "markup", "percent")}
-IN_FORMS |= {
-    name: NUMBERS[name] for name in ("beyond 64 bits", "5000 digits", "negative", "NaN", "1e999", "Arabic digit")
-}
-IN_ADDRESSES = [*IN_FORMS.values(), "", "0" * 24, *BROKEN]
+KINDS = ("NUL", "escape", "override", "operator as text", "markup", "5000 digits", "1e999", "long")
+IN_FORMS = {name: TEXTS[name] for name in KINDS}
+"""A form's field is rendered again with what was posted, which takes its time: of each sort of text one or two."""
+IN_ADDRESSES = [*IN_FORMS.values(), "", *BROKEN[:3]]
 ANSWERS = (200, 302, 400, 403, 404, 405, 409, 414)
 MARKS = ("\x00", "\x08", "\x1b", "\x9b", "\u202a", "\u202e", "\u2066")
 
@@ -68,13 +67,11 @@ def test_a_field_of_a_form_keeps_nothing_hostile(
 def test_a_parameter_of_a_page_takes_nothing_hostile(stage: Stage, root: Client, route: Route, name: str) -> None:
     marks = stage.marks()
     [ask, *_] = rule_of(route, ADMIN_RULES).asks
-    for text in IN_ADDRESSES:
-        for form in ("{}", "{}[$ne]", "{}__$where"):
-            asked = dataclasses.replace(ask, query=f"{quote(form.format(name))}={encoded(text)}")
-            response = stage.ask(root, route, asked)
-            assert response.status_code in ANSWERS, (asked.query[:100], response.status_code)
-            if form != "{}" and text:
-                break
+    given = [(name, text) for text in IN_ADDRESSES] + [(f"{name}[$ne]", "1"), (f"{name}__$where", "1")]
+    for written, text in given:
+        asked = dataclasses.replace(ask, query=f"{quote(written)}={encoded(text)}")
+        response = stage.ask(root, route, asked)
+        assert response.status_code in ANSWERS, (asked.query[:100], response.status_code)
     assert changed(marks, stage.marks()) == []
 
 
@@ -83,7 +80,7 @@ def test_a_part_of_an_address_takes_nothing_hostile(stage: Stage, root: Client, 
     marks = stage.marks()
     asks = rule_of(route, ADMIN_RULES).asks
     for text in IN_ADDRESSES:
-        for ask in {ask.method: ask for ask in asks}.values():
+        for ask in {ask.method: ask for ask in asks if ask.method != "HEAD"}.values():
             asked = dataclasses.replace(ask, values={**ask.values, name: encoded(text)})
             response = stage.ask(root, route, asked)
             assert response.status_code in ANSWERS, (ask.method, text[:50], response.status_code)
