@@ -38,9 +38,9 @@ class LoginForm(PlainNames, UserChangeForm):
 
 class NewLoginForm(PlainNames, UserCreationForm):
     def clean_username(self) -> str:
-        """Nobody may have a name like it in other letters. The backend takes the text of `iexact` for a pattern."""
+        """Nobody may have a name like it in other letters. The backend takes `iexact` for a pattern unescaped."""
         username = str(self.cleaned_data["username"])
-        if User.objects.filter(username__iexact=re.escape(username)).exists():
+        if User.objects.filter(username__iregex=rf"^{re.escape(username)}$").exists():
             raise ValidationError("A user with that username already exists.")
         return username
 
