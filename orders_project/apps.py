@@ -34,10 +34,11 @@ class ProjectConfig(AppConfig):
         from django.conf import settings
 
         from observability import mongodb
-        from orders_project import checks, indexed_sort
+        from orders_project import checks, indexed_sort, utf8_only
 
         checks.install()
         indexed_sort.install()
         mongodb.install()
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be lines of another kind
+        utf8_only.install()

@@ -9,5 +9,6 @@ urlpatterns = [
     path("", include("orders.api.health_urls")),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]
+handler400 = "orders.api.errors.bad_request"
 handler404 = "orders.api.errors.not_found"
 handler500 = "orders.api.errors.server_error"

@@ -73,6 +73,7 @@ class BulkTransitionViewSet(LimitedViewSet):
         serializer = BulkTransitionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given, selection = serializer.validated_data, serializer.selection()
+        act = act_of(request, given["reason"])
         if given["dry_run"]:
             with pymongo.timeout(settings.REQUEST_DEADLINE):  # all that it counts, together
                 plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
@@ -80,7 +81,7 @@ class BulkTransitionViewSet(LimitedViewSet):
         run = bulk.start_run(
             selection=selection,
             transition=given["transition"],
-            act=act_of(request, given["reason"]),
+            act=act,
             run_id=_run_of(actor, key) if key is not None else None,
         )
         return _accepted(run)

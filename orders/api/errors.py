@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from integrations.errors import PeerError
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, bulk, idempotency, placement, transitions, user_ids, verification, versions
+from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
 from orders.services.errors import OrderError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ DEFAULT_RETRY_AFTER = 5
 """Seconds, for outages of which nobody knows the length."""
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
+    acts.InvalidReason: HTTPStatus.BAD_REQUEST,
     user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
     placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
     verification.UnknownUser: HTTPStatus.BAD_REQUEST,
@@ -124,6 +125,20 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
         return defaults.server_error(request)
     detail = "Something went wrong here; it has been logged."
     return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "server_error")
+
+
+def refused(request: HttpRequest, status: HTTPStatus, detail: str) -> HttpResponse:
+    """A refusal before any view: a problem document in the API, a line of text elsewhere."""
+    if request.path.startswith(settings.API_PREFIX):
+        return _plain_problem(status, detail, status.name.lower())
+    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler400: what Django itself refuses."""
+    if not request.path.startswith(settings.API_PREFIX):
+        return defaults.bad_request(request, exception)
+    return _plain_problem(HTTPStatus.BAD_REQUEST, "The request cannot be understood.", "bad_request")
 
 
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:

@@ -2,17 +2,20 @@
 
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from orders.services import vitals
 
 NAME = "order-service"
 
 
+@require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """GET /health: the process answers. Asks nobody, so that no outage elsewhere has it restarted."""
     return JsonResponse({"status": "ok", "service": NAME})
 
 
+@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """GET /health/ready: 503 unless the database takes writes and has every migration, within about a second.
 

@@ -17,6 +17,9 @@ def route(address: str, views: type[ViewSet] = OrderViewSet, **methods: str) -> 
     return [path(address, view), path(address[:-1] if address.endswith("/") else f"{address}/", view)]
 
 
+READ = ["get", "head"]
+"""The documentation is only read."""
+
 urlpatterns = [
     *route("orders/", get="list", post="create"),
     # Before the addresses of one order, of which `bulk-transitions` would be one.
@@ -30,7 +33,7 @@ urlpatterns = [
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
-    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="docs"),
-    path("redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(http_method_names=READ), name="openapi"),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="openapi", http_method_names=READ), name="redoc"),
 ]

@@ -33,6 +33,7 @@ from orders.models.states import Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, insert_draft, lines_by_index, new_id
 from orders.services import idempotency
 from orders.services.acts import Act
+from orders.services.addresses import problems_of
 from orders.services.claims import Claim, Line, claiming, new_lease
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
@@ -152,6 +153,9 @@ def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datet
         status_since=at,
     )
     _check_limits(items)
+    if problems := problems_of(shipping_address):
+        errors = {f"shipping_address.{name}": found for name, found in problems.items()}
+        raise InvalidOrder("Nothing can be sent to this address.", errors=errors)
     for item in items:
         # Lines of one product must be seen as such, however its ObjectId is spelt.
         item.product_id = item.product_id.lower()

@@ -134,6 +134,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "orders_project.middleware.ObservationMiddleware",
     "orders_project.security_headers.SecurityHeadersMiddleware",
+    "orders_project.strict.StrictMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
