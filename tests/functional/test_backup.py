@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -16,6 +17,7 @@ from orders_project.children import ROOT
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.functional.serving_stage import PRODUCT, Clients, ServingStage
 
+pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
 LOCKED = 1.5
 """Seconds at least for which writes wait."""
 

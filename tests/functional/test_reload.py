@@ -16,6 +16,7 @@ import pytest
 from orders_project import loopback
 from tests.functional.serving_stage import Client, Clients, ServingStage
 
+pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
 RELOADS = 2
 HANGING = {
     "PEER_CONNECT_TIMEOUT": "0.5",

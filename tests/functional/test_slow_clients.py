@@ -12,6 +12,7 @@ from tests.api_client import order_body, token
 from tests.functional.serving_stage import PRICE, PRODUCT, Client, ServingStage
 from tests.proof.chaos_stage import SECRET
 
+pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
 SLOW = 10
 """Slow clients; there are 16 threads."""
 
