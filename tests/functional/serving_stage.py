@@ -24,15 +24,17 @@ PRODUCTION = {
     "SECURE_SSL_REDIRECT": "false",
 }
 PATIENT = {
-    "PEER_CONNECT_TIMEOUT": "2",
-    "PEER_READ_TIMEOUT": "7",
-    "REQUEST_DEADLINE": "20",
-    "DATABASE_DEADLINE": "25",
-    "GUNICORN_TIMEOUT": "30",
+    "PEER_CONNECT_TIMEOUT": "3",
+    "PEER_READ_TIMEOUT": "15",
+    "REQUEST_DEADLINE": "40",
+    "DATABASE_DEADLINE": "45",
+    "GUNICORN_TIMEOUT": "50",
     "STOCK_LEASE": "60",
+    "BREAKER_THRESHOLD": "1000",
+    "MONGODB_TIMEOUT_MS": "40000",
 }
 """On a machine that has a lot to do, no peer is to be taken for one that is down."""
-TIMEOUT = 40.0
+TIMEOUT = 60.0
 
 
 class ServingStage(Stage):
