@@ -63,16 +63,12 @@ class Quickstart:
     def __init__(self, stack: ExitStack, data: Path, environment: dict[str, str]) -> None:
         self._stack = stack
         self._data = data
-        few = {"WEB_CONCURRENCY": "2"}  # for one person, however many processors there are
-        self._environment = (
-            few
-            | environment
-            | {
-                "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
-                "PYTHONUNBUFFERED": "1",
-                "DATA_DIR": str(data),
-            }
-        )
+        self._environment = environment | {
+            "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
+            "PYTHONUNBUFFERED": "1",
+            "DATA_DIR": str(data),
+        }
+        self._environment.setdefault("WEB_CONCURRENCY", "2")  # for one person, however many processors there are
         self._host = environment.get("BIND_HOST") or loopback.HOST
         self._port = _port(environment.get("PORT") or "8001")
         self._sandbox_port = _port(environment.get("SANDBOX_PORT") or str(SANDBOX_PORT), "SANDBOX_PORT")
