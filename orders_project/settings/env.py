@@ -120,11 +120,22 @@ class Environment:
         given = self.text(name)
         if not given:
             self.problems.append(f"{name} is not set")
-        elif any(word in given.lower() for word in PLACEHOLDER_SECRETS):
+        else:
+            self._refuse_unfit(name, given)
+        return given
+
+    def secrets(self, name: str) -> list[str]:
+        """A comma-separated list of such secrets, or none."""
+        given = self.items(name)
+        for one in given:
+            self._refuse_unfit(name, one)
+        return given
+
+    def _refuse_unfit(self, name: str, given: str) -> None:
+        if any(word in given.lower() for word in PLACEHOLDER_SECRETS):
             self.problems.append(f"{name} is a placeholder: set a secret of your own")
         elif len(given) < SHORTEST_SECRET:
             self.problems.append(f"{name} is shorter than {SHORTEST_SECRET} characters")
-        return given
 
     def require(self, *names: str) -> None:
         """Note every variable of these that is not set."""

@@ -4,6 +4,7 @@ from orders_project.settings.base import *  # noqa: F403
 from orders_project.settings.base import AUTH_STUB, DEBUG, env
 
 SECRET_KEY = env.secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS")
 env.require("MONGODB_URI", "USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL", "ALLOWED_HOSTS")
 if DEBUG:
     env.problems.append("DEBUG must be false in production")

@@ -122,10 +122,10 @@ class Stage:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def start_web(self) -> None:
+    def start_web(self, *options: str) -> None:
         # A worker that is loading while others have the processor is not to be taken for one that hangs.
-        options = ["-c", "python:orders_project.gunicorn_conf", "--timeout", "60"]
-        self.web = self._start("web", [sys.executable, "-m", "gunicorn", *options])
+        command = ["-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf", "--timeout", "60", *options]
+        self.web = self._start("web", [sys.executable, *command])
 
     def await_ready(self) -> None:
         """Wait until the database is migrated and, where it has been started, gunicorn answers."""

@@ -49,7 +49,7 @@ def run_worker_kill(uri: str, directory: Path, *, count: int = 500, keys: bool) 
     began = time.monotonic()
     with Stage(uri, directory, keys=keys, times=TIMES) as stage:
         stage.await_ready()
-        owed = _owe(stage, count)
+        owed = owe(stage, count)
         stage.tell("POST", "faults", {"operation": "release", "kind": "latency", "seconds": LATENCY})
         first = stage.start_worker()
         done, in_air = _kill_in_the_middle(stage, first, len(owed) // 2)
@@ -73,7 +73,7 @@ def run_worker_kill(uri: str, directory: Path, *, count: int = 500, keys: bool) 
     }  # fmt: skip
 
 
-def _owe(stage: Stage, number: int) -> set[str]:
+def owe(stage: Stage, number: int) -> set[str]:
     """Orders that have been placed and cancelled, and no release of theirs was sent; inventory holds their units."""
     at, orders, moves = datetime.now(UTC), [], []
     for begin in range(0, number, LINES):

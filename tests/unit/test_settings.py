@@ -192,6 +192,23 @@ def test_production_starts_with_what_it_needs() -> None:
     assert SECRET in started.stdout
 
 
+def test_production_knows_sessions_by_former_secrets_too() -> None:
+    former = f"{SECRET}1,{SECRET}2"
+    started = start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
+    assert started.stdout.strip() == repr(former.split(","))
+    assert start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("former", "said"),
+    [(f"{SECRET},short", "shorter than 32 characters"), (f"changeme{SECRET}", "is a placeholder")],
+)
+def test_a_former_secret_that_is_none_is_refused(former: str, said: str) -> None:
+    started = start("production", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
+    assert started.returncode != 0
+    assert f"SECRET_KEY_FALLBACKS {said}" in started.stderr or f"SECRET_KEY_FALLBACKS is {said}" in started.stderr
+
+
 def test_production_names_all_that_is_missing() -> None:
     started = start("production")
     assert started.returncode != 0
