@@ -1,9 +1,11 @@
-"""Request ids: taken from the caller or made here, handed on to the peers, kept in an order's history."""
+"""What surrounds each request: its id, kept in an order's history too, and the end of its database's time."""
 
 import re
 import uuid
 from collections.abc import Callable
 
+import pymongo
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from integrations.http import request_id
@@ -27,3 +29,17 @@ class RequestIdMiddleware:
             return response
         finally:
             request_id.reset(token)
+
+
+class DatabaseDeadlineMiddleware:
+    """Bound all that a storefront's request asks of the database, together: however many of its questions a node that is
+    lost leaves unanswered, its own answer comes in time, and the thread is free for the next."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(f"{settings.API_PREFIX}/"):
+            return self.get_response(request)
+        with pymongo.timeout(settings.DATABASE_DEADLINE):
+            return self.get_response(request)
