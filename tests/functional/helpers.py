@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 import requests
 from bson import ObjectId
+from django.test import override_settings
 from django.core.management import call_command
 from django.db import connection
 from pymongo import MongoClient
@@ -132,7 +133,8 @@ def database_down() -> Iterator[None]:
     registry = connection._connection_pools
     alive, registry["default"] = registry["default"], dead
     try:
-        yield
+        with override_settings(REQUEST_DEADLINE=0.15, DATABASE_DEADLINE=0.2):
+            yield
     finally:
         registry["default"] = alive
         dead.close()

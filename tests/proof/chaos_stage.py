@@ -53,11 +53,13 @@ class Stage:
     :param keys: whether inventory honours idempotency keys, and we know it.
     :param directory: for logs.
     :param peers_uri: of the mongod in which the peers keep their stock, where that is another.
+    :param settings: the settings module of our own processes.
     """
 
     def __init__(
-        self, uri: str, directory: Path, *, keys: bool, times: dict[str, str] | None = None, peers_uri: str = ""
-    ) -> None:
+        self, uri: str, directory: Path, *, keys: bool, times: dict[str, str] | None = None, peers_uri: str = "",
+        settings: str = "orders_project.settings.development",
+    ) -> None:  # fmt: skip
         self.keys, self.directory = keys, directory
         self.name = f"chaos_{uuid.uuid4().hex[:12]}"
         self.children: list[Child] = []
@@ -71,7 +73,7 @@ class Stage:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process would compile all of it again
         self.environment = inherited | TIMES | (times or {}) | {
-            "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
+            "DJANGO_SETTINGS_MODULE": settings,
             "PYTHONUNBUFFERED": "1",
             "DEBUG": "false",
             "SECRET_KEY": SECRET,

@@ -43,6 +43,7 @@ RECOVERY = 45.0
 """Seconds from the loss of a node to the next write that is acknowledged: after that it is not "short" any more."""
 CUT_OFF = 0.6 * ELECTION
 """Seconds for which a primary is the only one to take writes; the others elect none in that time."""
+WEAKENED = "tests.proof.weakened_settings"
 PLENTY = 1_000_000
 PATIENCE = 60.0
 ACTS = ("kill", "freeze", "cut off", "kill", "freeze", "minority")
@@ -122,7 +123,7 @@ class Surgeon:
 
 def run(
     directory: Path, *, keys: bool, acts: Sequence[str] = ACTS, seed: int = 2026, clients: int = 8,
-    bulk: tuple[int, int] = (1500, 150), times: dict[str, str] | None = None,
+    bulk: tuple[int, int] = (1500, 150), weakened: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Run it once; it takes as long as the acts, the start, and the time to finish what is owed.
 
@@ -130,19 +131,21 @@ def run(
     :param keys: whether inventory honours idempotency keys.
     :param acts: of ACTS, in order.
     :param bulk: how many orders are paid and cancelled by bulk runs.
-    :param times: settings in the place of TIMES.
+    :param weakened: acknowledge what one node has: this must lose orders, and be found out.
     :returns: the figures, and under `violations` what is wrong, each with its story.
     :raises ChildError: if something does not come up, or back.
     """
     directory.mkdir(parents=True, exist_ok=True)
     began, log = time.monotonic(), EventLog(directory / "events.jsonl")
-    times = TIMES | (times or {})
+    settings = WEAKENED if weakened else "orders_project.settings.development"
     try:
         with EmbeddedMongo(directory / "peers", cache_gb=0.25) as peers, ReplicaSet(directory) as nodes:
-            with Stage(nodes.uri, directory, keys=keys, times=times, peers_uri=peers.uri) as stage:
+            with Stage(
+                nodes.uri, directory, keys=keys, times=TIMES, peers_uri=peers.uri, settings=settings
+            ) as stage:  # fmt: skip
                 report = _run_on(stage, nodes, log, keys=keys, acts=acts, seed=seed, clients=clients, bulk=bulk)
             report["rolled_back"] = sum(node.rolled_back for node in nodes.nodes)
-        limit = float(times["DATABASE_DEADLINE"]) + SLACK
+        limit = float(TIMES["DATABASE_DEADLINE"]) + SLACK
         if report["slowest_seconds"] > limit:
             report["violations"].append({"problem": f"an answer took {report['slowest_seconds']} s, over {limit}"})
         for violation in report["violations"]:
@@ -232,12 +235,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--acts", nargs="+", default=list(ACTS), choices=sorted(set(ACTS)))
     parser.add_argument("--keys", choices=["yes", "no", "both"], default="both")
+    parser.add_argument("--weakened", action="store_true", help="acknowledge what one node has: orders must be lost")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--report", type=Path, required=True)
     given = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="failover-"))
     wanted = {"yes": [True], "no": [False], "both": [False, True]}[given.keys]
-    reports = [run(directory / f"keys-{keys}", keys=keys, acts=given.acts, seed=given.seed) for keys in wanted]
+    reports = [
+        run(directory / f"keys-{keys}", keys=keys, acts=given.acts, seed=given.seed, weakened=given.weakened)
+        for keys in wanted
+    ]
     given.report.write_text(json.dumps(reports, indent=1, default=str))
     for report in reports:
         sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")
