@@ -52,7 +52,11 @@ class Child:
 
     def start(self, environment: dict[str, str]) -> Self:
         """Start it, or start it again once it has ended; from the main thread, whose end would end it too."""
-        tie = [sys.executable, "-ISc", _TIE, str(os.getpid()), str(int(self._orphaned))] if sys.platform == "linux" else []
+        tie = (
+            [sys.executable, "-ISc", _TIE, str(os.getpid()), str(int(self._orphaned))]
+            if sys.platform == "linux"
+            else []
+        )
         with contextlib.ExitStack() as stack:
             again = self._process is not None
             output = stack.enter_context(self.log.open("ab" if again else "wb")) if self.log else None

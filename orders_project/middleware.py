@@ -33,9 +33,11 @@ class RequestIdMiddleware:
 
 
 class DatabaseDeadlineMiddleware:
-    """Bound all that a storefront's request asks of the database, together: however many of its questions a node that is
-    lost leaves unanswered, its own answer comes in time, and the thread is free for the next. Reads have less of it: they
-    have nothing to write down that a peer answered."""
+    """Bound all that a storefront's request asks of the database, together.
+
+    However many of its questions a lost node leaves unanswered, its own answer comes in time, and the thread is free
+    for the next. Reads have less of it: they have nothing to write down that a peer answered.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

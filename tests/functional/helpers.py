@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import pytest
 import requests
 from bson import ObjectId
-from django.test import override_settings
 from django.core.management import call_command
 from django.db import connection
+from django.test import override_settings
 from pymongo import MongoClient
 from pymongo.database import Database
 

@@ -1,8 +1,9 @@
 """The run over HTTP: `python -m tests.proof.chaos --mongodb-uri mongodb://… --report chaos.json`.
 
 Several gunicorn workers and two settle workers serve many clients that are at the same few orders and products, while
-the peers fail at random and workers and peers are killed with SIGKILL. Then the faults end, the workers finish what is owed, and
-everything is compared: orders, inventory's ledger, what clients were told. Every event is a line in `events.jsonl`.
+the peers fail at random, and workers and peers are killed with SIGKILL. Then the faults end, the workers finish what is
+owed, and everything is compared: orders, inventory's ledger, what clients were told. Every event is a line in
+`events.jsonl`.
 """
 
 import argparse
@@ -54,7 +55,7 @@ LIES: tuple[dict[str, Any], ...] = ({"kind": "status", "status": 409}, {"kind": 
 
 
 class Monkey:
-    """Sets faults, kills workers and peers, brings stock in; all by one seed, though what it meets is up to the machine."""
+    """Sets faults, kills workers and peers, brings stock in: by one seed, though what it meets is up to the machine."""
 
     def __init__(self, stage: Stage, log: EventLog, seed: int) -> None:
         self.counts: Counter[str] = Counter()

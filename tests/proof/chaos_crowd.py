@@ -75,8 +75,8 @@ class Crowd:
     """
 
     def __init__(
-        self, root: str, products: list[str], log: EventLog, *, seed: int, clients: int, operations: int, seconds: float,
-        patience: int = PATIENCE, pause: float = 0.0,
+        self, root: str, products: list[str], log: EventLog, *, seed: int, clients: int, operations: int,
+        seconds: float, patience: int = PATIENCE, pause: float = 0.0,
     ) -> None:  # fmt: skip
         self.placed: dict[str, list[str]] = defaultdict(list)
         self.changed: list[tuple[str, str]] = []

@@ -94,8 +94,11 @@ def _drain(patience: float) -> float:
 def _doubled(order: Document) -> list[str]:
     """No write is in the history twice: after a failover it may have been sent twice."""
     written = Counter((entry["write_id"], entry["act"], entry.get("line")) for entry in order["history"])
-    return [f"{act} of line {line} by write {name} is in the history {times} times"
-            for (name, act, line), times in written.items() if times > 1]
+    return [
+        f"{act} of line {line} by write {name} is in the history {times} times"
+        for (name, act, line), times in written.items()
+        if times > 1
+    ]
 
 
 def _lines(order: Document, ledger: Ledger) -> list[str]:

@@ -13,7 +13,7 @@ from tests.proof.chaos_stage import SECRET, Stage
 Document = dict[str, Any]
 
 PRODUCT = ObjectId(f"{0xB:08x}{1:016x}")
-PATIENCE = 60.0
+PATIENCE = 45.0
 """Seconds for a run to be done once the set is whole."""
 RETRIES = 30
 
@@ -53,13 +53,13 @@ class BulkRuns:
         until = time.monotonic() + PATIENCE
         for transition, run_id in self._runs.items():
             run = self._ask("GET", f"/{run_id}")
-            while run["state"] != "done" and time.monotonic() < until:
+            while run.get("state") != "done" and time.monotonic() < until:
                 time.sleep(0.2)
                 run = self._ask("GET", f"/{run_id}")
             number = self._orders[transition][1]
-            if (run["state"], run["done"]) != ("done", number):
+            if (run.get("state"), run.get("done")) != ("done", number):
                 problems.append(f"the run that was to {transition} {number} orders is {run}")
-            found[transition] = {name: run[name] for name in ("state", "total", "done", "already", "last_error")}
+            found[transition] = {name: run.get(name) for name in ("state", "total", "done", "already", "last_error")}
             problems += self._not_once(transition, run_id)
         return found, problems
 
@@ -85,7 +85,6 @@ class BulkRuns:
                 if answer.status_code != 503:
                     break
                 time.sleep(0.5)
-        answer.raise_for_status()
         return answer.json()
 
 

@@ -1,4 +1,4 @@
-"""As in development, but a write counts as soon as one node has it: to see that the run over lost nodes finds that out."""
+"""As in development, but a write counts as soon as one node has it: the run over lost nodes must find that out."""
 
 from orders_project.settings.development import *  # noqa: F403
 from orders_project.settings.development import DATABASES
