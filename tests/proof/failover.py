@@ -1,9 +1,9 @@
 """The database's nodes lost under load: `python -m tests.proof.failover --report failover.json`.
 
 Three mongods are a replica set. While clients place, change, cancel and read orders over HTTP, and bulk runs are under
-way, the primary is killed, frozen, cut off, or left without a majority, and comes back. Placements that were answered 503
-are repeated with the same key. In the end everything is compared, as in `chaos`: no order that was acknowledged is lost,
-none is doubled, and nobody was told anything worse than a short 503.
+way, the primary is killed, frozen, cut off, or left without a majority, and comes back. Placements that were answered
+503 are repeated with the same key. In the end everything is compared, as in `chaos`: no order that was acknowledged is
+lost, none is doubled, and nobody was told anything worse than a short 503.
 """
 
 import argparse

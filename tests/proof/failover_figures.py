@@ -69,5 +69,5 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
             report["longest_placement"] for report in reports
         )),
         ("longest single answer, s", max(report["slowest_seconds"] for report in reports)),
-        *((f"requests with {name}" if name == "no answer" else f"requests {name}", count) for name, count in sorted(answers.items())),
+        *((f"requests: {name}", count) for name, count in sorted(answers.items())),
     ]  # fmt: skip

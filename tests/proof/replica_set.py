@@ -39,6 +39,11 @@ class Node:
         """Start it, again too where it has been killed; from the thread whose end shall end it."""
         self._child.start(dict(os.environ))
 
+    def keep_trying(self) -> None:
+        """Start it once more where somebody else had its port for a moment, and it ended at once."""
+        if not self._child.running:
+            self.start()
+
     def kill(self) -> None:
         """End it by SIGKILL, frozen or not."""
         self._signal(signal.SIGKILL)
@@ -105,11 +110,13 @@ class ReplicaSet:
         until = time.monotonic() + patience
         while time.monotonic() < until:
             known = [self._members(node) for node in self.nodes]
-            whole = all(sorted(member["stateStr"] for member in members) == WHOLE for members in known)
-            if whole and len({_leading(members) for members in known}) == 1:
+            states = [sorted(member["stateStr"] for member in members) for members in known]
+            if all(seen == WHOLE for seen in states) and len({_leading(members) for members in known}) == 1:
                 return
+            for node in self.nodes:
+                node.keep_trying()
             time.sleep(0.1)
-        raise ChildError(f"the replica set was not whole after {patience:g} s")
+        raise ChildError(f"the replica set was not whole after {patience:g} s: its nodes see {states}")
 
     def _members(self, node: Node) -> list[dict[str, Any]]:
         with contextlib.suppress(PyMongoError), _direct(node) as client:
@@ -120,6 +127,8 @@ class ReplicaSet:
         members = [{"_id": number, "host": node.address} for number, node in enumerate(self.nodes)]
         times = {"electionTimeoutMillis": round(self._election * 1000), "heartbeatIntervalMillis": 500}
         while True:
+            for node in self.nodes:
+                node.keep_trying()
             try:
                 with _direct(self.nodes[0]) as client:
                     client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members, "settings": times})
