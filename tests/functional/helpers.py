@@ -133,7 +133,7 @@ def database_down() -> Iterator[None]:
     registry = connection._connection_pools
     alive, registry["default"] = registry["default"], dead
     try:
-        with override_settings(REQUEST_DEADLINE=0.15, DATABASE_DEADLINE=0.2):
+        with override_settings(DATABASE_DEADLINE=0.2):
             yield
     finally:
         registry["default"] = alive
