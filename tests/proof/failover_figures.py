@@ -59,9 +59,9 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
             report["unknown_settled"] for report in reports if not report["keys"]
         )),
         ("… where it does", sum(report["unknown_settled"] for report in reports if report["keys"])),
-        ("longest time without an acknowledged write, a majority being left, s", max(
-            seconds for act, seconds in outages if act != "minority"
-        )),
+        *((f"longest time without an acknowledged write, {NAMES[act]}, s", max(
+            seconds for done, seconds in outages if done == act
+        )) for act in NAMES if lost[act]),
         ("longest time for which a client got nothing but 503, s", max(
             report["longest_outage_of_a_client"] for report in reports
         )),
