@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.models import reads
-from orders.models.database import Document
+from orders.models.database import Document, is_outage
 from orders.models.states import OWED_STATES, Call, LineState
 from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
@@ -48,9 +48,12 @@ def settle_due(*, actor: Actor, limit: int = 100, stopping: Callable[[], bool] =
             break
         try:
             done.orders += settle_order(order_id=order_id, act=Act(actor, timezone.now(), ABANDONED))
-        except Exception:
-            logger.exception("order %s: its stock could not be settled", order_id)
+        except Exception as error:
             done.failed += 1
+            if is_outage(error):  # no fault of ours or the order's: it is taken up again with the next pass
+                logger.warning("order %s: the database does not answer: %s", order_id, error.__cause__ or error)
+                continue
+            logger.exception("order %s: its stock could not be settled", order_id)
             _put_off(order_id)
     return done
 

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -30,9 +31,11 @@ from pytest_django import Settings
 from orders.api.errors import problem_details, server_error
 from orders.models import reads
 from orders.models.database import is_outage, time_limit
+from orders.services import access, settlement
 from orders_project.middleware import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
+from tests.integration.builders import line, store
 
 OUTAGES: list[PyMongoError] = [
     AutoReconnect("gone"),
@@ -131,3 +134,19 @@ def test_outside_of_the_views_the_api_tells_an_outage_in_a_problem_document() ->
         answer = server_error(RequestFactory().get("/api/v1/orders/"))
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_an_order_that_a_worker_could_not_settle_in_an_outage_is_not_put_off(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order_id = store("cancelled", line("releasing"), due=-timedelta(seconds=1))
+    before = database["orders"].find_one({"_id": order_id})
+
+    def fail(**_options: Any) -> bool:
+        raise wrapped(OUTAGES[0])
+
+    monkeypatch.setattr(settlement, "settle_order", fail)
+    done = settlement.settle_due(actor=access.system("settle_stock", via="worker"))
+    assert (done.orders, done.failed) == (0, 1)
+    assert database["orders"].find_one({"_id": order_id}) == before
+    assert not [record for record in caplog.records if record.exc_info]
