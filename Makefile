@@ -21,7 +21,7 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(PY) -m coverage report --include='orders/services/*,orders/models/*' --fail-under=100 >/dev/null || \
 	  { $(PY) -m coverage report --include='orders/services/*,orders/models/*'; exit 1; }
 
-proof: $(TESTABLE) ## Try to lose or double stock, for some minutes, and write docs/proof.md's figures afresh
+proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(PY) -m tests.proof
 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data

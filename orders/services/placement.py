@@ -24,7 +24,7 @@ from integrations.errors import PeerError
 from integrations.http import full_timeout
 from observability import context
 from observability.metrics import PLACEMENTS, TRANSITIONS
-from orders.models.database import Document
+from orders.models.database import Document, time_limit
 from orders.models.machine import moments
 from orders.models.money import to_cents
 from orders.models.order import Order
@@ -133,7 +133,14 @@ def _place_order(
         _free_key(ticket)
         raise
     order.pk = ticket.order_id
-    return Placement(_reserve_and_place(order, act, deadline))
+    attempt, lease = new_id(), new_lease()
+    try:
+        _insert(order, attempt, act, deadline)
+    except DatabaseError:
+        # Nobody is called for it. Should the draft be there after all, whoever comes next finds it by its id.
+        _free_key(ticket)
+        raise
+    return Placement(_reserve_and_place(order, _claim_of_draft(order, attempt, lease), act, deadline))
 
 
 def _time_to_verify(deadline: Deadline) -> Deadline:
@@ -205,14 +212,16 @@ def _free_key(ticket: Ticket) -> None:
         logger.warning("an idempotency key could not be freed; it frees itself when its lease lapses")
 
 
-def _reserve_and_place(order: Order, act: Act, deadline: Deadline) -> Document:
-    attempt, lease = new_id(), new_lease()
+def _insert(order: Order, attempt: str, act: Act, deadline: Deadline) -> None:
     entry = act.entry("draft", target=Status.PLACING.value)
-    with claiming(order.pk, attempt):
+    # Time is left for `claiming` to disown it, lest lines be thought of as perhaps sent for.
+    with claiming(order.pk, attempt), time_limit(deadline.remaining()):
         inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
     if not inserted:
         raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)
-    claim = _claim_of_draft(order, attempt, lease)
+
+
+def _reserve_and_place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document:
     outcomes = talk(claim, deadline=deadline, retries=True)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
         return _place(order, claim, act, deadline)

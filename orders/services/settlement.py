@@ -14,7 +14,7 @@ from django.utils import timezone
 from observability import context
 from observability.metrics import WORKER_ORDERS
 from orders.models import reads
-from orders.models.database import Document
+from orders.models.database import Document, is_outage
 from orders.models.states import OWED_STATES, Call, LineState
 from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
@@ -54,10 +54,13 @@ def settle_due(*, actor: Actor, limit: int = 100, stopping: Callable[[], bool] =
                 settled = settle_order(order_id=order_id, act=act)
                 done.orders += settled
                 WORKER_ORDERS.labels("settled" if settled else "left_alone").inc()
-            except Exception:
-                logger.exception("order %s: its stock could not be settled", order_id)
+            except Exception as error:
                 done.failed += 1
                 WORKER_ORDERS.labels("failed").inc()
+                if is_outage(error):  # no fault of ours or the order's: it is taken up again with the next pass
+                    logger.warning("order %s: the database does not answer: %s", order_id, error.__cause__ or error)
+                    continue
+                logger.exception("order %s: its stock could not be settled", order_id)
                 _put_off(order_id)
     return done
 

@@ -34,6 +34,7 @@ RETRY_DELAY = env.number("RETRY_DELAY", 1.0, most=60)
 
 # --- time limits, in seconds: deadline < web timeout < lease is what keeps two callers off one line -----------------
 REQUEST_DEADLINE = env.number("REQUEST_DEADLINE", 10.0, least=0.1)
+DATABASE_DEADLINE = env.number("DATABASE_DEADLINE", 15.0, least=0.1)
 GUNICORN_TIMEOUT = env.integer("GUNICORN_TIMEOUT", 30, least=1)
 STOCK_LEASE = env.number("STOCK_LEASE", 60.0, least=1)
 PEER_CONNECT_TIMEOUT = env.number("PEER_CONNECT_TIMEOUT", 1.0, least=0.01)
@@ -43,6 +44,8 @@ PEER_THREADS = env.integer("PEER_THREADS", 32, least=1)
 BREAKER_THRESHOLD = env.integer("BREAKER_THRESHOLD", 5, least=1)
 BREAKER_RECOVERY = env.number("BREAKER_RECOVERY", 10.0, least=0.1)
 MONGODB_TIMEOUT_MS = env.integer("MONGODB_TIMEOUT_MS", 10_000, least=100)
+MONGODB_HEARTBEAT_MS = env.integer("MONGODB_HEARTBEAT_MS", 2_000, least=500)
+MONGODB_CONNECT_TIMEOUT_MS = env.integer("MONGODB_CONNECT_TIMEOUT_MS", 3_000, least=100)
 
 # --- stock ---------------------------------------------------------------------------------------------------------
 INVENTORY_HONOURS_IDEMPOTENCY_KEY = env.flag("INVENTORY_HONOURS_IDEMPOTENCY_KEY", default=False)
@@ -101,7 +104,8 @@ if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:
         "an order is verified first, and nothing is reserved with less than both of them left"
     )
 for shorter, longer in (
-    ("REQUEST_DEADLINE", "GUNICORN_TIMEOUT"),
+    ("REQUEST_DEADLINE", "DATABASE_DEADLINE"),
+    ("DATABASE_DEADLINE", "GUNICORN_TIMEOUT"),
     ("GUNICORN_TIMEOUT", "STOCK_LEASE"),
     ("STOCK_LEASE", "IDEMPOTENCY_KEY_TTL"),
 ):
@@ -134,6 +138,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "orders_project.middleware.ObservationMiddleware",
     "orders_project.security_headers.SecurityHeadersMiddleware",
+    "orders_project.database_deadline.DatabaseDeadlineMiddleware",
     "orders_project.strict.StrictMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -173,6 +178,10 @@ DATABASES = {
             "w": "majority",
             "readConcernLevel": "majority",
             "timeoutMS": MONGODB_TIMEOUT_MS,
+            # A node that is frozen keeps its connections open, and only a heartbeat that is not answered in time tells:
+            # then what waits for it goes on to the next primary, instead of waiting for its own time to be up.
+            "heartbeatFrequencyMS": MONGODB_HEARTBEAT_MS,
+            "connectTimeoutMS": MONGODB_CONNECT_TIMEOUT_MS,
             "appname": "order-service",
         },
     }

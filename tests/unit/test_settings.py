@@ -232,7 +232,7 @@ UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "time limits out of order": (
         {"PEER_READ_TIMEOUT": "10", "GUNICORN_TIMEOUT": "10", "STOCK_LEASE": "10"},
-        ["PEER_READ_TIMEOUT", "REQUEST_DEADLINE", "GUNICORN_TIMEOUT", "STOCK_LEASE"],
+        ["PEER_READ_TIMEOUT", "REQUEST_DEADLINE", "DATABASE_DEADLINE", "GUNICORN_TIMEOUT", "STOCK_LEASE"],
     ),
     "a deadline in which not one call to a peer fits": (
         {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "3.5"},
