@@ -16,6 +16,7 @@ RUN pip install -r requirements/production.txt
 
 COPY manage.py ./
 COPY integrations integrations
+COPY observability observability
 COPY orders orders
 COPY orders_project orders_project
 COPY templates templates

@@ -21,7 +21,7 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(PY) -m coverage report --include='orders/services/*,orders/models/*' --fail-under=100 >/dev/null || \
 	  { $(PY) -m coverage report --include='orders/services/*,orders/models/*'; exit 1; }
 
-proof: $(TESTABLE) ## Try to lose or double stock, for some minutes, and write docs/proof.md's figures afresh
+proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(PY) -m tests.proof
 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data
@@ -37,6 +37,7 @@ check: $(TESTABLE) ## Run every check of the code that is no test
 	$(VENV)/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
+	$(PY) .ci/audit
 
 bench-data: $(RUNNABLE) ## Make ORDERS=1000000 orders to measure with, in the database MONGODB_DB=order_bench
 	@MONGODB_DB=$${MONGODB_DB:-order_bench} $(PY) manage.py make_bench_data --orders $(ORDERS)

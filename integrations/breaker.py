@@ -9,8 +9,10 @@ import contextlib
 import os
 import threading
 
-from circuitbreaker import STATE_HALF_OPEN, CircuitBreaker
+from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, CircuitBreaker
 from django.conf import settings
+
+from observability.metrics import BREAKERS_OPEN
 
 PROBE_WAIT = 1.0  # s; what others are told while one call finds out whether the peer is back
 
@@ -26,6 +28,8 @@ class Breaker:
         self._circuit = CircuitBreaker(threshold, recovery, expected_exception=_Fault, name=name)
         self._lock = threading.Lock()
         self._probing = False
+        self._shown = False
+        self._gauge = BREAKERS_OPEN.labels(name)
 
     def admit(self) -> float | None:
         """Return None if the peer may be asked, else the seconds to wait. Who may ask must `settle`."""
@@ -47,6 +51,20 @@ class Breaker:
             with contextlib.suppress(_Fault), self._circuit:
                 if fault:
                     raise _Fault
+            self._show()
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open` (the peer is left alone) or `half_open` (the next call finds out)."""
+        with self._lock:
+            return str(self._circuit.state)
+
+    def _show(self) -> None:
+        """Tell the metrics when it opens or closes: until a call has succeeded it counts as open."""
+        shown = self._circuit.state != STATE_CLOSED
+        if shown != self._shown:
+            self._shown = shown
+            self._gauge.inc() if shown else self._gauge.dec()
 
 
 class Breakers:
@@ -70,9 +88,18 @@ class Breakers:
                 self._made[peer, url, threshold, recovery] = made
             return made
 
+    def states(self) -> dict[str, str]:
+        """Each peer that was asked under the present settings, and the state of its breaker."""
+        present = (settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY)
+        with self._lock:
+            made = dict(self._made)
+        return {peer: breaker.state for (peer, _, *under), breaker in made.items() if tuple(under) == present}
+
     def forget(self) -> None:
         """Close every breaker."""
         with self._lock:
+            for breaker in self._made.values():
+                breaker.settle(False)
             self._made.clear()
 
 

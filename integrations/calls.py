@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +15,11 @@ from django.conf import settings
 
 from integrations import breaker, transport
 from integrations.deadline import Deadline
-from integrations.errors import BreakerOpen, PeerError, PeerRefused, PeerUnavailable
+from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from observability import context
+from observability.metrics import PEER_CALLS, PEER_SECONDS
 
 logger = logging.getLogger(__name__)
-
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id of the request being served, sent along as X-Request-ID if it is printable ASCII without spaces."""
 
 MAX_SEGMENT = 200  # characters
 
@@ -95,7 +93,7 @@ def exchange(call: Call, deadline: Deadline) -> transport.Reply:
 
 def _prepared(session: requests.Session, call: Call) -> requests.PreparedRequest:
     headers = dict(call.headers)
-    if (current := request_id.get()) and re.fullmatch(r"[\x21-\x7e]{1,200}", current):
+    if (current := context.request_id.get()) and re.fullmatch(r"[\x21-\x7e]{1,200}", current):
         headers["X-Request-ID"] = current
     request = requests.Request(
         call.method, call.peer.url + call.path, headers=headers, params=call.params, json=call.body
@@ -134,20 +132,46 @@ def _admitted(call: Call, deadline: Deadline, *, impatient: bool) -> Iterator[_V
         gate.settle(verdict.fault)
 
 
+OUTCOMES = (
+    (BreakerOpen, "breaker_open"),
+    (PeerUnavailable, "unavailable"),
+    (PeerRefused, "refused"),
+    (OutcomeUnknown, "unknown"),
+)
+"""How the metrics call what an attempt came to, the more special first; otherwise it is `answered`."""
+
+
 @contextmanager
-def logged(call: Call) -> Iterator[None]:
-    """Log how a call failed: peer, operation, milliseconds, outcome. A refusal is no failure: info."""
+def observed(call: Call) -> Iterator[None]:
+    """Count an attempt and its time, and log how it failed: peer, operation, milliseconds, outcome.
+
+    A refusal is no failure: info.
+    """
     began = time.monotonic()
+    outcome = "failed_here"
     try:
         yield
+        outcome = "answered"
     except PeerError as error:
+        outcome = next(name for kind, name in OUTCOMES if isinstance(error, kind))
         level = logging.INFO if isinstance(error, PeerRefused) else logging.WARNING
         took = round((time.monotonic() - began) * 1000)
-        outcome = type(error).__name__
+        kind = type(error).__name__
         logger.log(
             level,
             "%s %s: %s after %d ms: %s",
-            call.peer.name, call.operation, outcome, took, error.detail,
-            extra={"peer": call.peer.name, "operation": call.operation, "ms": took, "outcome": outcome},
+            call.peer.name, call.operation, kind, took, error.detail,
+            extra={"peer": call.peer.name, "operation": call.operation, "ms": took, "outcome": kind},
         )  # fmt: skip
         raise
+    finally:
+        _count(call, outcome, time.monotonic() - began)
+
+
+def _count(call: Call, outcome: str, seconds: float) -> None:
+    PEER_CALLS.labels(call.peer.name, call.operation, outcome).inc()
+    if outcome == "breaker_open":
+        return  # nobody was asked
+    PEER_SECONDS.labels(call.peer.name, call.operation).observe(seconds)
+    if scope := context.current():
+        scope.count_peer_call(seconds)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from integrations import breaker, transport
-from integrations.calls import Call, Peer, exchange, full_timeout, logged, request_id, segment
+from integrations.calls import Call, Peer, exchange, full_timeout, observed, segment
 from integrations.deadline import Deadline
 from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.retry import parse_retry_after, repeat
 from integrations.transport import Lost, NotSent, Reply, Unexpected
+from observability.context import request_id
 
 __all__ = [
     "BreakerOpen",
@@ -56,7 +57,7 @@ def read(call: Call, interpret: Callable[[Reply], T], *, deadline: Deadline, ret
     """
 
     def attempt() -> T:
-        with logged(call):
+        with observed(call):
             return _read_once(call, interpret, deadline)
 
     return repeat(attempt, worth=_repeatable, deadline=deadline, retries=retries)
@@ -98,7 +99,7 @@ def write(
     def attempt() -> T:
         nonlocal lost_just_now
         try:
-            with logged(call):
+            with observed(call):
                 return _write_once(call, interpret, deadline, not_acted)
         except OutcomeUnknown:
             lost_just_now = True

@@ -11,6 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
+from observability.metrics import PEER_RETRIES
 
 T = TypeVar("T")
 
@@ -40,9 +41,16 @@ def repeat(
         retry=retry_if_exception(worth),
         stop=lambda state: enough(state) or too_late(state),
         wait=_pause,
+        before_sleep=_count,
         reraise=True,
     )
     return retrying(attempt)
+
+
+def _count(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, PeerError):
+        PEER_RETRIES.labels(error.peer).inc()
 
 
 def _pause(state: RetryCallState) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import orjson
 from django.conf import settings
+from django.urls import reverse
 
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from orders_project import demo
@@ -35,7 +36,7 @@ def quickstart_card(base_url: str) -> str:
 
   API      {api}/orders/
   Docs     {api}/docs
-  Admin    {base_url}/admin/
+  Admin    {base_url}{reverse("admin:index")}
   Logins   {logins} (each one's password is its name)
 
   Token of customer {customer.user_id}, {customer.full_name}:

@@ -15,10 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 """The project, where modules can be run by name."""
 _POLL = 0.05
 _TIE = (
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); "
-    "os.getppid() == int(sys.argv[1]) or sys.exit('the supervisor is gone'); os.execv(sys.argv[2], sys.argv[2:])"
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, int(sys.argv[2])); "
+    "os.getppid() == int(sys.argv[1]) or sys.exit('the supervisor is gone'); os.execv(sys.argv[3], sys.argv[3:])"
 )
-"""Run before the program itself on Linux: asks for SIGTERM on the parent's death (PR_SET_PDEATHSIG)."""
+"""Run before the program itself on Linux: asks for a signal on the parent's death (PR_SET_PDEATHSIG)."""
 
 
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
@@ -36,18 +36,27 @@ class Child:
     :param command: the program by its full path, and its arguments.
     :param log: the file for what it prints; the output of the run before is dropped. None: our own output.
     :param patience: seconds from asking it to end until it is killed.
+    :param orphaned: the signal that it gets where its supervisor is gone; SIGTERM does not end a stopped process.
     """
 
-    def __init__(self, name: str, command: list[str], *, log: Path | None = None, patience: float = 10) -> None:
+    def __init__(
+        self, name: str, command: list[str], *, log: Path | None = None, patience: float = 10,
+        orphaned: signal.Signals = signal.SIGTERM,
+    ) -> None:  # fmt: skip
         self.name = name
         self.log = log
         self._command = command
         self._patience = patience
+        self._orphaned = orphaned
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: dict[str, str]) -> Self:
         """Start it, or start it again once it has ended; from the main thread, whose end would end it too."""
-        tie = [sys.executable, "-ISc", _TIE, str(os.getpid())] if sys.platform == "linux" else []
+        tie = (
+            [sys.executable, "-ISc", _TIE, str(os.getpid()), str(int(self._orphaned))]
+            if sys.platform == "linux"
+            else []
+        )
         with contextlib.ExitStack() as stack:
             again = self._process is not None
             output = stack.enter_context(self.log.open("ab" if again else "wb")) if self.log else None

@@ -1,16 +1,59 @@
-"""How gunicorn serves, in the quickstart and in the container: `-c python:orders_project.gunicorn_conf`."""
+"""How gunicorn serves, in the quickstart and in the container: `-c python:orders_project.gunicorn_conf`.
+
+docs/operations.md says how it is sized, reloaded and stopped, docs/settings.md what the environment may set.
+"""
 
 import os
 from pathlib import Path
 
+from orders_project import gunicorn_metrics
+from orders_project.cores import cores
+
 wsgi_app = "orders_project.wsgi:application"
 bind = f"{os.environ.get('BIND_HOST') or '127.0.0.1'}:{os.environ.get('PORT') or 8001}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-worker_class = "gthread"
+
+# --- processes and threads -------------------------------------------------------------------------------------------
+workers = int(os.environ.get("WEB_CONCURRENCY") or cores() + 1)
+"""A request waits for MongoDB and peers most of its time, which threads do; processes share out the processors."""
+worker_class = "orders_project.gunicorn_worker.Worker"
 threads = int(os.environ.get("WEB_THREADS") or 8)
+max_requests = int(os.environ.get("WEB_MAX_REQUESTS") or 10_000)
+"""A worker is replaced after so many, so that no leak lasts; it answers what it has begun, and closes no connection
+on which it has promised to listen. The jitter keeps all from being replaced at once."""
+max_requests_jitter = max_requests // 10
+preload_app = False
+"""Workers load the application themselves, so that HUP loads new code and new settings. Loading it once, before the
+fork, would be safe (nothing opens a connection or a thread at import, and the integrations start afresh in a child; a
+test holds it so), but saves little: 10 MB of 70 in a worker, while the parent grows by 33."""
+reuse_port = False
+"""One queue of new connections for all: what waits in a queue of a worker's own is reset when that worker ends."""
+
+# --- times -----------------------------------------------------------------------------------------------------------
 timeout = int(os.environ.get("GUNICORN_TIMEOUT") or 30)
+"""Seconds without a sign of life from a worker until it is killed. A single slow thread of it does not count: what one
+request may take is bounded by REQUEST_DEADLINE and MONGODB_TIMEOUT_MS."""
 graceful_timeout = timeout
-"""Seconds for the requests under way when told to end; no request lives longer than its worker's timeout."""
-keepalive = 30
+"""Seconds for the requests under way when told to end. Whatever runs us must wait longer than that before it kills."""
+keepalive = int(os.environ.get("WEB_KEEPALIVE") or 75)
+"""Seconds that an idle connection is kept: longer than proxies keep theirs (nginx and AWS: 60), so that it is they who
+close, and none sends a request into a connection that is being closed."""
+
+# --- limits and trust ------------------------------------------------------------------------------------------------
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+worker_connections = 1000
+backlog = 1024
+# FORWARDED_ALLOW_IPS (gunicorn's own, default 127.0.0.1) stays: gunicorn takes nothing from a proxy here. Whether
+# X-Forwarded-Proto is believed is Django's to say, by BEHIND_TLS_PROXY.
+
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - heartbeats, off the disk
+
+logger_class = "observability.gunicorn_logger.Logger"
+gunicorn_metrics.begin(worker_tmp_dir)
+on_starting = gunicorn_metrics.on_starting
+pre_fork = gunicorn_metrics.pre_fork
+post_fork = gunicorn_metrics.post_fork
+post_worker_init = gunicorn_metrics.post_worker_init
+child_exit = gunicorn_metrics.child_exit

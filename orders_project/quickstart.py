@@ -68,6 +68,7 @@ class Quickstart:
             "PYTHONUNBUFFERED": "1",
             "DATA_DIR": str(data),
         }
+        self._environment.setdefault("WEB_CONCURRENCY", "2")  # for one person, however many processors there are
         self._host = environment.get("BIND_HOST") or loopback.HOST
         self._port = _port(environment.get("PORT") or "8001")
         self._sandbox_port = _port(environment.get("SANDBOX_PORT") or str(SANDBOX_PORT), "SANDBOX_PORT")

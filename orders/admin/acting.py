@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 from django.utils import timezone
 
-from integrations.http import request_id
+from observability import context
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.acts import Act
@@ -14,7 +14,9 @@ from orders.services.acts import Act
 
 def actor_of(request: HttpRequest) -> Actor:
     """The staff member who sent a request."""
-    return access.staff(cast("AbstractUser", request.user), request_id=request_id.get() or "")
+    actor = access.staff(cast("AbstractUser", request.user), request_id=context.request_id.get() or "")
+    context.bind(user=actor.label)
+    return actor
 
 
 def act_of(request: HttpRequest, reason: str = "") -> Act:

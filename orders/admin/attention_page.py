@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin.acting import act_of
+from orders.admin.acting import act_of, actor_of
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
 from orders.models.machine import transition_names
@@ -122,7 +122,7 @@ class AttentionPages(ModelAdmin):
 
 
 def _sections(request: HttpRequest) -> list[Section]:
-    actor, now = _act(request).actor, timezone.now()
+    actor, now = actor_of(request), timezone.now()
     return [
         Section(kind.name, KINDS[kind.name], kind, [row_of(kind.name, order, actor, now) for order in kind.orders])
         for kind in attention.everything(actor=actor, at=now)
@@ -132,9 +132,9 @@ def _sections(request: HttpRequest) -> list[Section]:
 
 def _carry_out(request: HttpRequest) -> str:
     """Do what was posted. :returns: what was done, in words."""
-    order, act = request.POST.get("order", ""), _act(request)
-    name = request.POST.get("act", "")
-    _require(name, request.POST.get("transition", ""), act.actor)
+    order, name = request.POST.get("order", ""), request.POST.get("act", "")
+    _require(name, request.POST.get("transition", ""), actor_of(request))
+    act = _act(request)
     do = ACTS.get(name)
     if do is None or not ORDER.match(order):
         raise OrderError("That is no way out of anything here.")

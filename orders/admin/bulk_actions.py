@@ -30,6 +30,7 @@ from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
+from orders.services.texts import lines_problem
 from orders.services.transitions import REASON_NEEDED
 
 logger = logging.getLogger(__name__)
@@ -203,6 +204,8 @@ def counted_in_time() -> Iterator[None]:
 def _problem(name: str, reason: str) -> str:
     if len(reason) > LONGEST_REASON:
         return f"At most {LONGEST_REASON} characters, please: it has {len(reason)}."
+    if problem := lines_problem(reason):
+        return problem
     if name in REASON_NEEDED and not reason:
         return "Say why: the reason is kept in the history of every order."
     return ""

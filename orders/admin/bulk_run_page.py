@@ -22,8 +22,10 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_words
 from orders.admin.acting import actor_of
@@ -56,6 +58,7 @@ class BulkRunPage(ReadOnly):
             *super().get_urls(),
         ]
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -77,6 +80,7 @@ class BulkRunPage(ReadOnly):
         }
         return TemplateResponse(request, "admin/orders/bulkrun/run.html", context)
 
+    @method_decorator(require_safe)
     def progress_view(self, request: HttpRequest, run_id: str) -> JsonResponse:
         """How far a run is: its figures, and the part of its page that shows them."""
         run = self._run(request, run_id)
@@ -84,6 +88,7 @@ class BulkRunPage(ReadOnly):
         figures = {name: getattr(run, name) for name in ("state", "total", "done", "already", "refused", "failed")}
         return JsonResponse({**figures, "over": run.is_over, "html": shown})
 
+    @method_decorator(require_safe)
     def report_view(self, request: HttpRequest, run_id: str) -> StreamingHttpResponse:
         """Every order of a run with its result, as CSV, written as it is read."""
         run = self._run(request, run_id)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from orders.models import Address, Order
 from orders.models.machine import transition_names
 from orders.services import access, editing, transitions
-from orders.services.acts import Act, ReasonMissing
-from orders.services.editing import ADDRESS_FIELDS
+from orders.services.acts import Act, InvalidReason, ReasonMissing
+from orders.services.addresses import ADDRESS_FIELDS
 from orders.services.errors import OrderError
 from orders.services.resolution import resolve_line
 
@@ -35,7 +35,7 @@ class Misposted(OrderError):
     code = "misposted"
 
 
-BAD_INPUT = (Misposted, ReasonMissing, editing.InvalidAddress, editing.InvalidNote)
+BAD_INPUT = (Misposted, ReasonMissing, InvalidReason, editing.InvalidAddress, editing.InvalidNote)
 """What the person can put right without looking at the order anew."""
 
 

@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_safe
 
 from orders.admin import order_facts, order_forms, printing, words
 from orders.admin.acting import act_of, actor_of
@@ -64,6 +66,7 @@ class OrderPage(ReadOnly):
             return gone
         return self._page(request, order)
 
+    @method_decorator(require_safe)
     def version_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """GET, as JSON: the order's version, and who changed what last; open pages ask for it now and then."""
         if not self.has_view_permission(request):
@@ -106,8 +109,8 @@ class OrderPage(ReadOnly):
 
     def _carry_out(self, request: HttpRequest, order: Order, change: Change) -> HttpResponse:
         """Make a change and go back to the order; where it is refused, show the page with what was typed."""
-        act = act_of(request, request.POST.get("reason", "").strip())
         try:
+            act = act_of(request, request.POST.get("reason", "").strip())
             self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error

@@ -1,7 +1,5 @@
 """The query of a run's address: which results, and from where on."""
 
-import base64
-import binascii
 import re
 from typing import Any
 
@@ -9,11 +7,11 @@ from bson import ObjectId
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from orders.api.fields import WholeNumberField
+from orders.api.fields import OBJECT_ID, PatternField, WholeNumberField
 from orders.models.bulk import OrderOutcome
 from orders.services import bulk
 
-POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")
+POSITION = "[0-9]{1,7}-[0-9]{1,5}"
 PROBLEMS, ALL = "problems", "all"
 SHOWN: dict[str, frozenset[str] | None] = {
     PROBLEMS: bulk.PROBLEMS,
@@ -22,20 +20,18 @@ SHOWN: dict[str, frozenset[str] | None] = {
 }
 
 
-class PositionField(serializers.Field[tuple[int, int], str, str, Any]):
+class PositionField(PatternField):
     """Where the last page ended; opaque to clients."""
 
-    def to_internal_value(self, data: str) -> tuple[int, int]:
-        try:
-            found = POSITION.match(base64.urlsafe_b64decode(data.encode() + b"==").decode())
-        except (binascii.Error, ValueError):
-            found = None
-        if found is None:
-            raise ValidationError("Not a cursor of this API.")
-        return int(found[1]), int(found[2])
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(POSITION, expected="a cursor of this API", **kwargs)
 
-    def to_representation(self, value: tuple[int, int]) -> str:
-        return base64.urlsafe_b64encode(f"{value[0]}.{value[1]}".encode()).decode().rstrip("=")
+    def to_internal_value(self, data: Any) -> Any:
+        batch, _, place = super().to_internal_value(data).partition("-")
+        return int(batch), int(place)
+
+    def to_representation(self, value: Any) -> str:
+        return f"{value[0]}-{value[1]}"
 
 
 class ResultsParameters(serializers.Serializer[Any]):
@@ -46,12 +42,12 @@ class ResultsParameters(serializers.Serializer[Any]):
         default=PROBLEMS,
         help_text="Which results: by default those that were refused or failed.",
     )
-    limit = WholeNumberField(min_value=1, max_value=1000, default=100)
-    cursor = PositionField(required=False)
+    limit = WholeNumberField(min_value=1, max_value=1000, default=100, help_text="Results of one page.")
+    cursor = PositionField(required=False, help_text="Where the last page ended: its `Next-Cursor`.")
 
 
 def run_id(text: str) -> ObjectId:
     """:raises ValidationError: if it is no ObjectId."""
-    if not re.fullmatch(r"[0-9a-fA-F]{24}", text):
+    if not re.fullmatch(OBJECT_ID, text):
         raise ValidationError({"run_id": ["Not an ObjectId: 24 hex digits are expected."]})
     return ObjectId(text)

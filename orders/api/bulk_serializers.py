@@ -1,15 +1,21 @@
 """The shapes of bulk transitions: the request, which is checked by these, and the answers, which they document."""
 
-import re
-from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
 from rest_framework import serializers
 
-from orders.api.fields import WholeNumberField
-from orders.api.parameters import MomentField
-from orders.api.serializers import StrictSerializer, UserIdField
+from orders.api.fields import (
+    OBJECT_ID,
+    CountField,
+    MomentField,
+    ObjectIdField,
+    PatternField,
+    StrictBooleanField,
+    TextField,
+    UserIdField,
+)
+from orders.api.serializers import StrictSerializer
 from orders.models.bulk import BulkState, OrderOutcome
 from orders.models.machine import transition_names
 from orders.models.selection import OrderKeys, OrderSelection
@@ -19,9 +25,7 @@ from orders.services.user_ids import canonical
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
-ORDER_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
-PRODUCT_ID = r"^[0-9a-fA-F]{24}\Z"
-NUMBER = re.compile(rf"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}\Z")
+NUMBER = f"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}"
 
 
 class ExactSerializer(StrictSerializer):
@@ -38,25 +42,16 @@ class ExactSerializer(StrictSerializer):
         return value
 
 
-class KeyField(serializers.CharField):
+class KeyField(PatternField):
     """An order's id, or its number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        expected = "the id of an order (24 hex digits) or its number (7K2M-9QWX-4HTC)"
+        super().__init__(f"{OBJECT_ID}|{NUMBER}", expected=expected, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
-        if ORDER_ID.match(text):
-            return ObjectId(text)
-        if NUMBER.match(text):
-            return text
-        raise serializers.ValidationError("Neither the id of an order (24 hex digits) nor its number (7K2M-9QWX-4HTC).")
-
-
-class StrictMomentField(MomentField):
-    """A date or a datetime in a JSON body, where it may be no string at all."""
-
-    def to_internal_value(self, data: Any) -> datetime:
-        if not isinstance(data, str):
-            raise serializers.ValidationError("Expected is a string: a date or a datetime.")
-        return super().to_internal_value(data)
+        return ObjectId(text) if "-" not in text else text
 
 
 class StatusesField(serializers.ListField):
@@ -72,11 +67,11 @@ class FilterSerializer(ExactSerializer):
     """Which orders: all criteria hold together, and at least one beside `limit` must be given."""
 
     status = StatusesField(required=False, allow_empty=False, help_text="One status or several.")
-    created_from = StrictMomentField(required=False)
-    created_before = StrictMomentField(required=False)
-    user_id = UserIdField(max_length=36, required=False)
-    product_id = serializers.RegexField(PRODUCT_ID, required=False, help_text="ObjectId of the product.")
-    limit = WholeNumberField(
+    created_from = MomentField(required=False)
+    created_before = MomentField(required=False)
+    user_id = UserIdField(required=False)
+    product_id = ObjectIdField(required=False, help_text="ObjectId of the product.")
+    limit = CountField(
         min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most so many, the oldest first."
     )
 
@@ -99,8 +94,8 @@ class BulkTransitionSerializer(ExactSerializer):
         help_text=f"Ids of orders, or their numbers; {MOST_IDS:,} at most.",
     )
     filter = FilterSerializer(required=False)
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
-    dry_run = serializers.BooleanField(required=False, default=False, help_text="Only say what would happen.")
+    reason = TextField(max_length=500, required=False, allow_blank=True, default="")
+    dry_run = StrictBooleanField(required=False, default=False, help_text="Only say what would happen.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in attrs) == ("filter" in attrs):

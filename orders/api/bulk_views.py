@@ -14,22 +14,30 @@ from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.viewsets import ViewSet
 
 from orders.api import parameters
 from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsParameters, run_id
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
+from orders.api.fields import OBJECT_ID, anchored
 from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, act_of, caller, problems
+from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import Actor
 
-RUN_ID = OpenApiParameter("run_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the run")
+RUN_ID = OpenApiParameter(
+    "run_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the run: the `id` that starting it answered.",
+)
 KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key starts one run; a repeated one "
     "answers with that run as it is now.",
 )
@@ -38,7 +46,7 @@ STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **problems(e409="The run i
 
 
 @extend_schema(tags=["bulk transitions"])
-class BulkTransitionViewSet(ViewSet):
+class BulkTransitionViewSet(LimitedViewSet):
     """Runs over many orders."""
 
     @extend_schema(
@@ -65,6 +73,7 @@ class BulkTransitionViewSet(ViewSet):
         serializer = BulkTransitionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given, selection = serializer.validated_data, serializer.selection()
+        act = act_of(request, given["reason"])
         if given["dry_run"]:
             with pymongo.timeout(settings.REQUEST_DEADLINE):  # all that it counts, together
                 plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
@@ -72,7 +81,7 @@ class BulkTransitionViewSet(ViewSet):
         run = bulk.start_run(
             selection=selection,
             transition=given["transition"],
-            act=act_of(request, given["reason"]),
+            act=act,
             run_id=_run_of(actor, key) if key is not None else None,
         )
         return _accepted(run)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
 from django.views import defaults
 from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, NotFound, ValidationError
@@ -18,7 +20,8 @@ from rest_framework.response import Response
 
 from integrations.errors import PeerError
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, bulk, idempotency, placement, transitions, user_ids, verification, versions
+from orders.models.database import is_outage
+from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
 from orders.services.errors import OrderError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +30,10 @@ CONTENT_TYPE = "application/problem+json"
 DEFAULT_RETRY_AFTER = 5
 """Seconds, for outages of which nobody knows the length."""
 
+AWAY = "The database cannot be reached right now. Try again."
+
 STATUS: dict[type[OrderError], HTTPStatus] = {
+    acts.InvalidReason: HTTPStatus.BAD_REQUEST,
     user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
     placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
     verification.UnknownUser: HTTPStatus.BAD_REQUEST,
@@ -62,10 +68,12 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
             wait = error.retry_after or DEFAULT_RETRY_AFTER
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, "peer_unavailable", {"retry_after": wait})
         case DatabaseError() | PyMongoError():
-            logger.exception("the database failed a request")
-            detail = "The database cannot be reached right now. Try again."
+            if is_outage(error):
+                logger.warning("the database does not answer: %s", error.__cause__ or error)
+            else:
+                logger.exception("the database failed a request")
             members = {"retry_after": DEFAULT_RETRY_AFTER}
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, "database_unavailable", members)
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, "database_unavailable", members)
         case ValidationError():
             errors = dict(_flatten(error.detail))
             detail = "; ".join(
@@ -119,11 +127,38 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """handler500: a fault of ours; its trace is in the log, not in the answer."""
+    """handler500: a fault of ours; its trace is in the log, not in the answer. A database that is away is none: 503."""
+    if is_outage(sys.exception()):
+        return _unavailable(request)
     if not request.path.startswith(settings.API_PREFIX):
         return defaults.server_error(request)
     detail = "Something went wrong here; it has been logged."
     return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "server_error")
+
+
+def refused(request: HttpRequest, status: HTTPStatus, detail: str) -> HttpResponse:
+    """A refusal before any view: a problem document in the API, a line of text elsewhere."""
+    if request.path.startswith(settings.API_PREFIX):
+        return _plain_problem(status, detail, status.name.lower())
+    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler400: what Django itself refuses."""
+    if not request.path.startswith(settings.API_PREFIX):
+        return defaults.bad_request(request, exception)
+    return _plain_problem(HTTPStatus.BAD_REQUEST, "The request cannot be understood.", "bad_request")
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(settings.API_PREFIX):
+        response = _plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, "database_unavailable")
+    else:
+        # Without the request: who looks at the page, the database would have to say.
+        page = render_to_string("orders/unavailable.html")
+        response = HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    response["Retry-After"] = str(DEFAULT_RETRY_AFTER)
+    return response
 
 
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:

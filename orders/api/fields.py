@@ -1,27 +1,165 @@
-"""Numbers as JSON and people write them: not `1_0`, which Python would take for ten."""
+"""Fields as strict as the OpenAPI document says: what they take, and the pattern by which it describes them."""
 
 import re
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from orders.services.texts import NOT_ONE_LINE
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
+OBJECT_ID = "[0-9a-fA-F]{24}"
+UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+USER_ID = f"[0-9]{{1,19}}|{OBJECT_ID}|[0-9a-fA-F]{{32}}|{UUID}"
+"""As `services.user_ids` reads it; an integer, an ObjectId or a UUID with or without hyphens."""
+DIGITS = "[1-9][0-9]{0,9}"
+PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
+"""More than nothing, below a hundred million, no more than two decimal places."""
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def anchored(pattern: str) -> str:
+    """The pattern of a whole value, as JSON Schema wants it."""
+    return f"^({pattern})$"
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A whole number, as a JSON number or as text."""
+    """A whole number, as a JSON number or as text: not `1_0`, which Python would take for ten."""
 
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str) and not PLAIN.match(data.strip()):
+        if isinstance(data, bool) or (isinstance(data, str) and not PLAIN.match(data.strip())):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
-class PlainDecimalField(serializers.DecimalField):
-    """A decimal, as a JSON number or as text."""
+class CountField(WholeNumberField):
+    """A whole number in a body: a JSON number, or the digits of one as a string."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not re.fullmatch(DIGITS, data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class PriceField(serializers.DecimalField):
+    """A price as a string, or as a JSON number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=10, decimal_places=2, min_value=Decimal("0.01"), **kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
-        if isinstance(data, str) and not PLAIN.match(data.strip()):
+        if isinstance(data, str) and not re.fullmatch(PRICE, data):
             self.fail("invalid")
+        if isinstance(data, Decimal) and data.is_finite():
+            data = _without_zeros(data)
         return super().to_internal_value(data)
+
+
+def _without_zeros(number: Decimal) -> Decimal:
+    """`1.100`, a JSON number of two decimal places too many, is 1.1."""
+    short = number.normalize()
+    return short if short == number else number
+
+
+class TextField(serializers.CharField):
+    """One line of text: a JSON string, no number or boolean that would be written as one."""
+
+    default_error_messages = {"one_line": "Control characters and line breaks are not allowed."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if NOT_ONE_LINE.search(data):
+            self.fail("one_line")
+        return super().to_internal_value(data)
+
+
+class PatternField(serializers.CharField):
+    """Text that has to match as it is, surrounding blanks included."""
+
+    def __init__(self, pattern: str, *, expected: str, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+        self.pattern, self.expected = re.compile(pattern), expected
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or not self.pattern.fullmatch(data):
+            raise ValidationError(f"Expected is {self.expected}.")
+        return data
+
+    def to_representation(self, value: Any) -> str:
+        return str(value)
+
+
+class UserIdField(serializers.Field[str, Any, str, Any]):
+    """A user id as text; a JSON integer is taken as well, as the user service writes them."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(data) if isinstance(data, int) and not isinstance(data, bool) else data
+        if isinstance(data, Decimal) and data == data.to_integral_value():
+            text = str(int(data))  # 17.0 is an integer in JSON
+        if not isinstance(text, str) or not 1 <= len(text) <= 36:
+            raise ValidationError("A user id is an integer, an ObjectId (24 hex digits) or a UUID.")
+        return text  # which of the three it is, the services find out
+
+    def to_representation(self, value: str) -> str:
+        return value
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """true or false, not what can be taken for one of them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class MomentField(serializers.Field[datetime, Any, str, Any]):
+    """A date, or a datetime (UTC where it names no zone). As an end, a date means the whole of that day."""
+
+    def __init__(self, *, whole_day: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.whole_day = whole_day
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str):
+            raise ValidationError("Expected is a string: a date or a datetime.")
+        # A plus sign that was not escaped arrives as a space.
+        text = re.sub(r" (\d\d:?\d\d)\Z", r"+\1", data.strip())
+        try:
+            if day := parse_date(text):
+                return self._bound(datetime.combine(day, time(), tzinfo=UTC), timedelta(days=1))
+            if moment := parse_datetime(text):
+                return self._bound(_in_utc(moment), timedelta(milliseconds=1))
+        except ValueError:
+            pass
+        raise ValidationError("Neither a date (2026-01-31) nor a datetime (2026-01-31T12:00:00Z).")
+
+    def _bound(self, start: datetime, length: timedelta) -> datetime:
+        if not self.whole_day:
+            return start
+        return start + length if start <= LATEST - length else LATEST
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat()
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """In UTC; what would lie beyond the years 1 to 9999 there is their beginning or end."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if moment.year == 1 else LATEST
+
+
+class ObjectIdField(PatternField):
+    """An ObjectId as text; its value is as it was spelt."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(OBJECT_ID, expected="an ObjectId: 24 hex digits", min_length=24, max_length=24, **kwargs)

@@ -31,9 +31,17 @@ class ExactJSONParser(BaseParser):
         try:
             # orjson is the stricter (no NaN, no half surrogates, no bottomless nesting), but knows floats only.
             orjson.loads(body)
-            return json.loads(body, parse_float=Decimal)
+            return json.loads(body, parse_float=Decimal, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is not JSON: {error}.") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as a dict. Of two members of one name, others on the way may have read the one that we do not."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice in an object")
+    return found
 
 
 class OrjsonRenderer(BaseRenderer):

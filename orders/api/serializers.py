@@ -1,14 +1,16 @@
 """The shapes of requests, which are checked by these, and of answers, which are documented by these."""
 
-from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
-from orders.api.fields import PlainDecimalField, WholeNumberField
+from orders.api.fields import CountField, ObjectIdField, PriceField, TextField, UserIdField
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
+
+STATUSES = [(status, status) for status in PUBLIC_STATUSES]
+TRANSITIONS = [(name, name) for name in transition_names()]
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -18,36 +20,26 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class AddressSerializer(StrictSerializer):
-    line1 = serializers.CharField(max_length=200)
-    line2 = serializers.CharField(max_length=200, required=False, allow_blank=True, allow_null=True)
-    city = serializers.CharField(max_length=100)
-    state = serializers.CharField(max_length=100, required=False, allow_blank=True, allow_null=True)
-    postal_code = serializers.CharField(max_length=20)
-    country = serializers.CharField(max_length=100)
+    line1 = TextField(max_length=200)
+    line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    city = TextField(max_length=100)
+    state = TextField(max_length=100, required=False, allow_blank=True, allow_null=True)
+    postal_code = TextField(max_length=20)
+    country = TextField(max_length=100)
 
 
 class ItemSerializer(StrictSerializer):
-    product_id = serializers.CharField(max_length=24, help_text="ObjectId of the product.")
-    quantity = WholeNumberField(min_value=1, max_value=2**31 - 1)
-    price = PlainDecimalField(
-        max_digits=10,
-        decimal_places=2,
-        min_value=Decimal("0.01"),
-        help_text="The price that the customer was shown; refused with 409 if it is not the current one.",
+    product_id = ObjectIdField(help_text="ObjectId of the product.")
+    quantity = CountField(min_value=1, max_value=2**31 - 1)
+    price = PriceField(
+        help_text="The price that the customer was shown; refused with 409 if it is not the current one."
     )
-
-
-class UserIdField(serializers.CharField):
-    """A user id as text; a JSON integer is taken as well, as the user service writes them."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return str(super().to_internal_value(data))
 
 
 class PlaceOrderSerializer(StrictSerializer):
     """The body of POST /orders/."""
 
-    user_id = UserIdField(max_length=36, help_text="An integer, an ObjectId or a UUID, as text.")
+    user_id = UserIdField(help_text="An integer, an ObjectId or a UUID, as text.")
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
 
@@ -65,8 +57,8 @@ class PlaceOrderSerializer(StrictSerializer):
 class StatusSerializer(StrictSerializer):
     """The body of PUT /orders/{id}/status."""
 
-    status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    status = serializers.ChoiceField(choices=STATUSES)
+    reason = TextField(max_length=500, required=False, allow_blank=True, default="")
 
 
 class OrderItemSerializer(serializers.Serializer[Any]):
@@ -91,7 +83,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     number = serializers.CharField(help_text="What people read out on the phone.")
     user_id = serializers.CharField()
     user_verified = serializers.BooleanField(help_text="False: the user service could not be asked.")
-    status = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    status = serializers.ChoiceField(choices=STATUSES)
     version = serializers.IntegerField(help_text="Counts the changes of the order; also its ETag.")
     items = OrderItemSerializer(many=True)
     total_price = serializers.DecimalField(max_digits=14, decimal_places=2)
@@ -126,9 +118,18 @@ class HistoryEntrySerializer(serializers.Serializer[Any]):
 class TransitionSerializer(serializers.Serializer[Any]):
     """A transition that the caller may make now."""
 
-    name = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
-    to = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+    name = serializers.ChoiceField(choices=TRANSITIONS)
+    to = serializers.ChoiceField(choices=STATUSES)
     description = serializers.CharField()
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    """What somebody changed since the caller saw the order."""
+
+    at = serializers.DateTimeField()
+    act = serializers.CharField()
+    actor = serializers.CharField()
+    to = serializers.CharField(allow_null=True)
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -139,8 +140,16 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField()
-    current_status = serializers.CharField(required=False)
-    allowed = serializers.ListField(child=serializers.CharField(), required=False)
+    current_status = serializers.CharField(required=False, help_text="Of an order that cannot change as asked.")
+    allowed = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The statuses that it can change to."
+    )
+    current_prices = serializers.DictField(
+        child=serializers.CharField(), required=False, help_text="Line to its product's price, where that has changed."
+    )
+    version = serializers.IntegerField(required=False, help_text="At which an order is that has changed meanwhile.")
+    changes = ChangeSerializer(many=True, required=False, help_text="What was changed meanwhile, and by whom.")
+    state = serializers.CharField(required=False, help_text="Of a bulk run that is over.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # Not declared: a serializer has an attribute by this name.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.urls import URLPattern, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.viewsets import ViewSet
 
 from orders.api.bulk_views import BulkTransitionViewSet
@@ -16,6 +16,9 @@ def route(address: str, views: type[ViewSet] = OrderViewSet, **methods: str) -> 
     view: Callable[..., Any] = views.as_view(dict(methods))
     return [path(address, view), path(address[:-1] if address.endswith("/") else f"{address}/", view)]
 
+
+READ = ["get", "head"]
+"""The documentation is only read."""
 
 urlpatterns = [
     *route("orders/", get="list", post="create"),
@@ -30,7 +33,7 @@ urlpatterns = [
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
-    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
-    path("redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(http_method_names=READ), name="openapi"),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="openapi", http_method_names=READ), name="redoc"),
 ]

@@ -11,11 +11,11 @@ from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.viewsets import ViewSet
 
 from integrations.deadline import Deadline
 from orders.api import parameters
 from orders.api.errors import CONTENT_TYPE
+from orders.api.fields import OBJECT_ID, USER_ID, anchored
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_order, present_transitions
 from orders.api.serializers import (
@@ -26,6 +26,7 @@ from orders.api.serializers import (
     StatusSerializer,
     TransitionSerializer,
 )
+from orders.api.viewsets import LimitedViewSet
 from orders.models import reads
 from orders.models.database import Document
 from orders.models.reads import Position, Selection
@@ -42,23 +43,47 @@ def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
     }
 
 
-ORDER_ID = OpenApiParameter("order_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="ObjectId of the order")
+ORDER_ID = OpenApiParameter(
+    "order_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the order: the `id` that placing it answered.",
+)
+USER_ID_OF_PATH = OpenApiParameter(
+    "user_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(USER_ID),
+    description="An integer, an ObjectId or a UUID.",
+)
 IF_MATCH = OpenApiParameter(
-    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="Refuse (412) if the order has another ETag."
+    "If-Match",
+    {"type": "string", "format": "etag", "pattern": anchored(parameters.ETAG_OR_ANY)},
+    OpenApiParameter.HEADER,
+    description="Refuse (412) if the order has another ETag.",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Answer 304 without a body if one of these ETags is the order's.",
 )
 KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
 )
-ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.")
+TOO_MANY = problems(e429="Too many writes of the caller, or refused tokens from the address; see `Retry-After`.")
+ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.") | TOO_MANY
 ONE = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
 
 
 @extend_schema(tags=["orders"])
-class OrderViewSet(ViewSet):
+class OrderViewSet(LimitedViewSet):
     """Orders."""
 
     @extend_schema(
@@ -76,6 +101,7 @@ class OrderViewSet(ViewSet):
                 e422="The key was used for another request.",
                 e503="A service that is needed cannot be reached; nothing is kept.",
             ),
+            **TOO_MANY,
         },
     )
     def create(self, request: Request) -> Response:
@@ -113,7 +139,7 @@ class OrderViewSet(ViewSet):
 
     @extend_schema(
         operation_id="list_user_orders",
-        parameters=[UserOrdersParameters],
+        parameters=[USER_ID_OF_PATH, UserOrdersParameters],
         responses={
             200: OrderSerializer(many=True),
             **problems(e400="A parameter is not understood.", e403="Another's orders."),
@@ -124,7 +150,11 @@ class OrderViewSet(ViewSet):
         """List one user's orders, newest first."""
         return self._page(request, user_id, parameters.read(UserOrdersParameters, request))
 
-    @extend_schema(operation_id="get_order", parameters=[ORDER_ID], responses={200: OrderSerializer, **ONE})
+    @extend_schema(
+        operation_id="get_order",
+        parameters=[ORDER_ID, IF_NONE_MATCH],
+        responses={200: OrderSerializer, 304: OpenApiResponse(description="As the caller has it already."), **ONE},
+    )
     def retrieve(self, request: Request, order_id: str) -> Response:
         """Get one order, with its ETag."""
         order = visible(reads.get_order(parameters.order_id(order_id)), order_id, caller(request))

@@ -11,6 +11,7 @@ from bson.errors import InvalidId
 
 from orders.models.selection import OrderKeys
 from orders.services.numbers import as_number
+from orders.services.texts import lines_problem
 from orders.services.user_ids import MalformedUserId, canonical
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -19,6 +20,13 @@ LONGEST_AGE = 36_500 * 86_400
 MOST_DIGITS = 18
 """Of a number that a database stores."""
 MOST_PROBLEMS = 100
+
+
+def words(text: str) -> str:
+    """What is kept in an order's history."""
+    if problem := lines_problem(text):
+        raise ArgumentTypeError(problem)
+    return text
 
 
 def positive(text: str) -> int:

@@ -4,9 +4,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pymongo
-from django.db import connection
+from django.db import DatabaseError, connection
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
 
 Document = dict[str, Any]
 
@@ -27,4 +28,15 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
 
     What takes longer fails with a DatabaseError, where the function that asks wraps its errors.
     """
-    return pymongo.timeout(seconds)
+    return pymongo.timeout(max(seconds, 0.001))  # 0 would be no limit
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Tell whether the database does not answer, or not for a majority, and will again; not whether it refused.
+
+    :param error: pymongo's own, or the DatabaseError that wraps it.
+    """
+    cause = error.__cause__ if isinstance(error, DatabaseError) else error
+    if not isinstance(cause, PyMongoError):
+        return False
+    return isinstance(cause, ConnectionFailure | WriteConcernError) or cause.timeout

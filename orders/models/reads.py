@@ -7,6 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
+from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, database
 from orders.models.order import Order
@@ -69,19 +70,27 @@ def list_orders(selection: Selection, *, skip: int, limit: int) -> list[Document
 @wrap_database_errors
 def get_order(order_id: ObjectId) -> Document | None:
     """One order as the storefront sees it; None for drafts and rejected ones too."""
-    return orders().find_one({"_id": order_id, "status": PUBLIC}, PUBLIC_FIELDS)
+    return _public(order_id, PUBLIC_FIELDS)
+
+
+def _public(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
+    """A public order. Right after a failover, what a majority is known to have is behind what was acknowledged; nobody
+    is told of his order that there is none before it is certain."""
+    wanted: Document = {"_id": order_id, "status": PUBLIC}
+    certain = orders().with_options(read_concern=ReadConcern("linearizable"))
+    return orders().find_one(wanted, fields) or certain.find_one(wanted, fields)
 
 
 @wrap_database_errors
 def get_history(order_id: ObjectId) -> Document | None:
     """One public order's owner, status and history."""
-    return orders().find_one({"_id": order_id, "status": PUBLIC}, {"user_id": 1, "status": 1, "history": 1})
+    return _public(order_id, {"user_id": 1, "status": 1, "history": 1})
 
 
 @wrap_database_errors
 def get_machine(order_id: ObjectId) -> Order | None:
     """A public order with just what its machine needs: id, user_id, status and version."""
-    found = orders().find_one({"_id": order_id, "status": PUBLIC}, {"user_id": 1, "status": 1, "version": 1})
+    found = _public(order_id, {"user_id": 1, "status": 1, "version": 1})
     if found is None:
         return None
     return Order(id=found["_id"], user_id=found["user_id"], status=found["status"], version=found["version"])

@@ -8,6 +8,7 @@ from orders.models.database import Document
 from orders.models.writes import history_entry
 from orders.services.access import Actor
 from orders.services.errors import OrderError
+from orders.services.texts import lines_problem
 
 
 class ReasonMissing(OrderError):
@@ -16,13 +17,26 @@ class ReasonMissing(OrderError):
     code = "reason_missing"
 
 
+class InvalidReason(OrderError):
+    """The reason holds characters that no text here may hold."""
+
+    code = "invalid_reason"
+
+
 @dataclass(frozen=True)
 class Act:
-    """One act. `at` is aware; `reason` is the actor's own words, at most 500 characters are kept."""
+    """One act. `at` is aware; `reason` is the actor's own words, at most 500 characters are kept.
+
+    :raises InvalidReason: see :mod:`orders.services.texts`.
+    """
 
     actor: Actor
     at: datetime
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if problem := lines_problem(self.reason):
+            raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
 
     def entry(self, name: str, **details: Any) -> Document:
         """The history entry of this act; for `details` see :func:`orders.models.writes.history_entry`."""

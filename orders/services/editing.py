@@ -1,7 +1,6 @@
 """What staff write into an order beside its transitions: another address, and notes of their own."""
 
 from bson import ObjectId
-from django.core.exceptions import ValidationError
 
 from orders.models import reads
 from orders.models.database import Document
@@ -11,11 +10,11 @@ from orders.models.parts import Address
 from orders.models.writes import guarded_write
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
 from orders.services.acts import Act
+from orders.services.addresses import ADDRESS_FIELDS, problems_of
 from orders.services.errors import OrderError
-from orders.services.texts import NOT_ONE_LINE
+from orders.services.texts import lines_problem
 from orders.services.versions import TRIES, busy, require_version, visible
 
-ADDRESS_FIELDS = tuple(field.name for field in Address._meta.concrete_fields if not field.primary_key)
 NOTE = "note"
 """The act by which the history names a note; its reason is the note's text."""
 LONGEST_NOTE = 500
@@ -76,7 +75,7 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
 def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
     """Write a note for colleagues into an order's history, in any status; customers never see it.
 
-    :param text: 1 to LONGEST_NOTE characters.
+    :param text: 1 to LONGEST_NOTE characters, in one line or several.
     :returns: the whole document after it.
     :raises NotPermitted, OrderNotFound, InvalidNote:
     :raises OrderBusy: others were always faster.
@@ -86,6 +85,8 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
     text = text.replace("\r\n", "\n").strip()
     if not 1 <= len(text) <= LONGEST_NOTE:
         raise InvalidNote(f"A note has 1 to {LONGEST_NOTE} characters; this one has {len(text)}.")
+    if problem := lines_problem(text):
+        raise InvalidNote(problem, errors={"text": [problem]})
     for _ in range(TRIES):
         order = visible(reads.get_addressed(order_id), order_id, act)
         # A note contradicts nobody. The guard lets a repeated write find its own first try, instead of writing twice.
@@ -109,18 +110,7 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
 
 
 def _valid(address: Address) -> Document:
-    for name in ADDRESS_FIELDS:
-        setattr(address, name, (getattr(address, name) or "").strip())
-    errors = {
-        name: ["Line breaks and control characters are not allowed."]
-        for name in ADDRESS_FIELDS
-        if NOT_ONE_LINE.search(getattr(address, name))
-    }
-    try:
-        address.full_clean()
-    except ValidationError as error:
-        errors = error.message_dict | errors
-    if errors:
+    if errors := problems_of(address):
         raise InvalidAddress("Nothing can be sent to this address.", errors=errors)
     return _values(address)
 

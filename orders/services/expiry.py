@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
+from observability import context
 from orders.models import reads
 from orders.services import transitions
 from orders.services.access import OrderNotFound
@@ -63,17 +65,23 @@ def expire_unpaid(
     for order_id, version in reads.pending_before(overdue, limit):
         if stopping():
             break
-        now = replace(act, at=timezone.now())  # a long pass is not one moment
-        try:
-            transitions.change_status(order_id=order_id, transition="cancel", act=now, expected_version=version)
-            done.cancelled += 1
-        except (StaleOrder, TransitionRefused, OrderNotFound, OrderBusy):
-            done.overtaken += 1
-        except DatabaseError:
-            logger.warning("order %s: could not be cancelled, the database did not answer", order_id)
-            done.failed += 1
-        except Exception:
-            logger.exception("order %s: could not be cancelled", order_id)
-            done.failed += 1
+        with context.work(order_id=str(order_id)) as request_id:
+            # A long pass is neither one moment nor one piece of work.
+            one = Act(replace(act.actor, request_id=request_id), timezone.now(), act.reason)
+            _cancel(order_id, version, one, done)
         progress(done)
     return done
+
+
+def _cancel(order_id: ObjectId, version: int, act: Act, done: Expiry) -> None:
+    try:
+        transitions.change_status(order_id=order_id, transition="cancel", act=act, expected_version=version)
+        done.cancelled += 1
+    except (StaleOrder, TransitionRefused, OrderNotFound, OrderBusy):
+        done.overtaken += 1
+    except DatabaseError:
+        logger.warning("order %s: could not be cancelled, the database did not answer", order_id)
+        done.failed += 1
+    except Exception:
+        logger.exception("order %s: could not be cancelled", order_id)
+        done.failed += 1

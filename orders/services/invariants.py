@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from orders.models.database import Document
 from orders.models.machine import edges
-from orders.models.states import OWED_STATES, LineState, Status
+from orders.models.states import OWED_STATES, PUBLIC_STATUSES, LineState, Status
 
 Rule = Callable[[Document], Iterator[str]]
 
@@ -45,7 +45,7 @@ def history_is_a_path(order: Document) -> Iterator[str]:
     """The history is a path through the machine, from the beginning to the order's status."""
     arrows = {(edge.name, edge.source, edge.target) for edge in edges()} | {
         ("draft", "", Status.PLACING.value),
-        ("import", "", order["status"]),
+        *(("import", "", status) for status in PUBLIC_STATUSES),
     }
     status = ""
     for entry in order["history"]:

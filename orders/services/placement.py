@@ -20,8 +20,11 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError
 
 from integrations.deadline import Deadline
+from integrations.errors import PeerError
 from integrations.http import full_timeout
-from orders.models.database import Document
+from observability import context
+from observability.metrics import PLACEMENTS, TRANSITIONS
+from orders.models.database import Document, time_limit
 from orders.models.machine import moments
 from orders.models.money import to_cents
 from orders.models.order import Order
@@ -30,6 +33,7 @@ from orders.models.states import Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, insert_draft, lines_by_index, new_id
 from orders.services import idempotency
 from orders.services.acts import Act
+from orders.services.addresses import problems_of
 from orders.services.claims import Claim, Line, claiming, new_lease
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
@@ -89,10 +93,36 @@ def place_order(
     :raises DatabaseError: it is not known how far it came; asking again with the same key finds out.
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
+    try:
+        placement = _place_order(user_id, items, shipping_address, act, idempotency_key, deadline)
+    except Exception as error:
+        PLACEMENTS.labels(_word_for(error)).inc()
+        raise
+    PLACEMENTS.labels("replayed" if placement.replayed else "placed").inc()
+    return placement
+
+
+def _word_for(error: Exception) -> str:
+    """How the metrics call what kept an order from being placed."""
+    match error:
+        case OrderError():
+            return error.code
+        case PeerError():
+            return "peer_unavailable"
+        case DatabaseError():
+            return "database_unavailable"
+        case _:
+            return "failed_here"
+
+
+def _place_order(
+    user_id: str, items: list[Item], shipping_address: Address, act: Act, key: str | None, deadline: Deadline
+) -> Placement:
     user_id = canonical(user_id)
     act.actor.require_placing_for(user_id)
     order = _draft(user_id, items, shipping_address, act.at)
-    ticket = _take_key(order, idempotency_key, act)
+    ticket = _take_key(order, key, act)
+    context.bind(order_id=str(ticket.order_id))
     if ticket.placed:
         return Placement(ticket.placed, replayed=True)
     try:
@@ -103,7 +133,14 @@ def place_order(
         _free_key(ticket)
         raise
     order.pk = ticket.order_id
-    return Placement(_reserve_and_place(order, act, deadline))
+    attempt, lease = new_id(), new_lease()
+    try:
+        _insert(order, attempt, act, deadline)
+    except DatabaseError:
+        # Nobody is called for it. Should the draft be there after all, whoever comes next finds it by its id.
+        _free_key(ticket)
+        raise
+    return Placement(_reserve_and_place(order, _claim_of_draft(order, attempt, lease), act, deadline))
 
 
 def _time_to_verify(deadline: Deadline) -> Deadline:
@@ -123,6 +160,9 @@ def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datet
         status_since=at,
     )
     _check_limits(items)
+    if problems := problems_of(shipping_address):
+        errors = {f"shipping_address.{name}": found for name, found in problems.items()}
+        raise InvalidOrder("Nothing can be sent to this address.", errors=errors)
     for item in items:
         # Lines of one product must be seen as such, however its ObjectId is spelt.
         item.product_id = item.product_id.lower()
@@ -172,14 +212,16 @@ def _free_key(ticket: Ticket) -> None:
         logger.warning("an idempotency key could not be freed; it frees itself when its lease lapses")
 
 
-def _reserve_and_place(order: Order, act: Act, deadline: Deadline) -> Document:
-    attempt, lease = new_id(), new_lease()
+def _insert(order: Order, attempt: str, act: Act, deadline: Deadline) -> None:
     entry = act.entry("draft", target=Status.PLACING.value)
-    with claiming(order.pk, attempt):
+    # Time is left for `claiming` to disown it, lest lines be thought of as perhaps sent for.
+    with claiming(order.pk, attempt), time_limit(deadline.remaining()):
         inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
     if not inserted:
         raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)
-    claim = _claim_of_draft(order, attempt, lease)
+
+
+def _reserve_and_place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document:
     outcomes = talk(claim, deadline=deadline, retries=True)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
         return _place(order, claim, act, deadline)
@@ -211,6 +253,7 @@ def _place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document
     )
     if placed is None:
         raise PlacementInterrupted("Placing the order took too long, and it was given up.", retry_after=1)
+    TRANSITIONS.labels("place", act.actor.via).inc()
     return placed
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -11,8 +11,10 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
+from observability import context
+from observability.metrics import WORKER_ORDERS
 from orders.models import reads
-from orders.models.database import Document
+from orders.models.database import Document, is_outage
 from orders.models.states import OWED_STATES, Call, LineState
 from orders.models.writes import LineStock, new_id, postpone
 from orders.services.access import Actor
@@ -46,12 +48,20 @@ def settle_due(*, actor: Actor, limit: int = 100, stopping: Callable[[], bool] =
     for order_id in reads.due_orders(reads.server_time(), limit):
         if stopping():
             break
-        try:
-            done.orders += settle_order(order_id=order_id, act=Act(actor, timezone.now(), ABANDONED))
-        except Exception:
-            logger.exception("order %s: its stock could not be settled", order_id)
-            done.failed += 1
-            _put_off(order_id)
+        with context.work(order_id=str(order_id)) as request_id:
+            act = Act(replace(actor, request_id=request_id), timezone.now(), ABANDONED)
+            try:
+                settled = settle_order(order_id=order_id, act=act)
+                done.orders += settled
+                WORKER_ORDERS.labels("settled" if settled else "left_alone").inc()
+            except Exception as error:
+                done.failed += 1
+                WORKER_ORDERS.labels("failed").inc()
+                if is_outage(error):  # no fault of ours or the order's: it is taken up again with the next pass
+                    logger.warning("order %s: the database does not answer: %s", order_id, error.__cause__ or error)
+                    continue
+                logger.exception("order %s: its stock could not be settled", order_id)
+                _put_off(order_id)
     return done
 
 

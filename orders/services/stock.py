@@ -21,6 +21,7 @@ from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.parallel import gather
+from observability.metrics import TRANSITIONS
 from orders.models.database import Document
 from orders.models.machine import moments
 from orders.models.order import Order
@@ -216,7 +217,10 @@ def turn_away(document: Document, act: Act) -> Claim | None:
             items=lines_released(attempt, settings.STOCK_LEASE),
             seen_at=act.at,
         )
-    return claim_of(rejected, attempt, lease) if rejected else None
+    if rejected is None:
+        return None
+    TRANSITIONS.labels("reject", act.actor.via).inc()
+    return claim_of(rejected, attempt, lease)
 
 
 def _final(change: LineStock) -> bool:

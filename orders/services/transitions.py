@@ -8,8 +8,9 @@ from django.db import DatabaseError
 from django_fsm import can_proceed
 
 from integrations.deadline import Deadline
+from observability.metrics import TRANSITIONS
 from orders.models import reads
-from orders.models.database import Document
+from orders.models.database import Document, time_limit
 from orders.models.machine import Edge, edges_from, moments, transition_towards
 from orders.models.order import Order
 from orders.models.states import StockEffect
@@ -117,7 +118,8 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
         raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
     method()
     attempt, lease = new_id(), new_lease()
-    with claiming(order.pk, attempt):
+    # Time is left for `claiming` to disown it, lest lines be thought of as perhaps sent for.
+    with claiming(order.pk, attempt), time_limit(settings.REQUEST_DEADLINE):
         written = guarded_write(
             order.pk,
             guard={"status": source, "version": version},
@@ -126,7 +128,10 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
             items=_items(order.stock_effect, attempt),
             seen_at=act.at,
         )
-    if written is not None and order.stock_effect is StockEffect.RELEASE:
+    if written is None:
+        return None
+    TRANSITIONS.labels(edge.name, act.actor.via).inc()
+    if order.stock_effect is StockEffect.RELEASE:
         return _release(written, attempt, lease, act, deadline)
     return written
 

@@ -4,13 +4,16 @@ Names and defaults of the first block are those of the service's specification; 
 and are explained in docs/settings.md.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from corsheaders.defaults import default_headers
 
 from orders_project.settings.backoffice import backoffice
 from orders_project.settings.env import Environment
+from orders_project.settings.observability import observability
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = Environment()
@@ -31,6 +34,7 @@ RETRY_DELAY = env.number("RETRY_DELAY", 1.0, most=60)
 
 # --- time limits, in seconds: deadline < web timeout < lease is what keeps two callers off one line -----------------
 REQUEST_DEADLINE = env.number("REQUEST_DEADLINE", 10.0, least=0.1)
+DATABASE_DEADLINE = env.number("DATABASE_DEADLINE", 15.0, least=0.1)
 GUNICORN_TIMEOUT = env.integer("GUNICORN_TIMEOUT", 30, least=1)
 STOCK_LEASE = env.number("STOCK_LEASE", 60.0, least=1)
 PEER_CONNECT_TIMEOUT = env.number("PEER_CONNECT_TIMEOUT", 1.0, least=0.01)
@@ -40,6 +44,8 @@ PEER_THREADS = env.integer("PEER_THREADS", 32, least=1)
 BREAKER_THRESHOLD = env.integer("BREAKER_THRESHOLD", 5, least=1)
 BREAKER_RECOVERY = env.number("BREAKER_RECOVERY", 10.0, least=0.1)
 MONGODB_TIMEOUT_MS = env.integer("MONGODB_TIMEOUT_MS", 10_000, least=100)
+MONGODB_HEARTBEAT_MS = env.integer("MONGODB_HEARTBEAT_MS", 2_000, least=500)
+MONGODB_CONNECT_TIMEOUT_MS = env.integer("MONGODB_CONNECT_TIMEOUT_MS", 3_000, least=100)
 
 # --- stock ---------------------------------------------------------------------------------------------------------
 INVENTORY_HONOURS_IDEMPOTENCY_KEY = env.flag("INVENTORY_HONOURS_IDEMPOTENCY_KEY", default=False)
@@ -74,11 +80,23 @@ JWT_ADMIN_CLAIM = env.text("JWT_ADMIN_CLAIM", "role")
 JWT_ADMIN_VALUES = env.items("JWT_ADMIN_VALUES", ("admin",))
 AUTH_STUB = env.flag("AUTH_STUB", default=False)
 
+# --- how often, in a minute; 0: no limit -----------------------------------------------------------------------------
+RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 600)
+RATE_LIMIT_ADMIN_WRITES = env.integer("RATE_LIMIT_ADMIN_WRITES", 6_000)
+RATE_LIMIT_REFUSED_TOKENS = env.integer("RATE_LIMIT_REFUSED_TOKENS", 60)
+LOG_IN_FAILURES = env.integer("LOG_IN_FAILURES", 5, least=1)
+LOG_IN_FAILURES_PER_ADDRESS = env.integer("LOG_IN_FAILURES_PER_ADDRESS", 50, least=1)
+LOG_IN_COOL_OFF = env.integer("LOG_IN_COOL_OFF", 15 * 60, least=1, most=24 * 3600)
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
+
+ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
+STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
+CORS_EXPOSE_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"]
 
 if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:
     env.problems.append(
@@ -86,12 +104,16 @@ if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:
         "an order is verified first, and nothing is reserved with less than both of them left"
     )
 for shorter, longer in (
-    ("REQUEST_DEADLINE", "GUNICORN_TIMEOUT"),
+    ("REQUEST_DEADLINE", "DATABASE_DEADLINE"),
+    ("DATABASE_DEADLINE", "GUNICORN_TIMEOUT"),
     ("GUNICORN_TIMEOUT", "STOCK_LEASE"),
     ("STOCK_LEASE", "IDEMPOTENCY_KEY_TTL"),
 ):
     if not globals()[shorter] < globals()[longer]:
         env.problems.append(f"{shorter} ({globals()[shorter]} s) must be less than {longer} ({globals()[longer]} s)")
+
+if ADMIN_PATH.split("/")[0] in {API_PREFIX.split("/")[1], "static", "health"}:
+    env.problems.append(f"ADMIN_PATH ({ADMIN_PATH}) begins like the API, the static files or the health checks")
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -101,6 +123,7 @@ INSTALLED_APPS = [
     "orders_project.apps.MongoAdminConfig",
     "orders_project.apps.MongoAuthConfig",
     "orders_project.apps.MongoContentTypesConfig",
+    "orders_project.apps.MongoAxesConfig",
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
@@ -113,7 +136,10 @@ INSTALLED_APPS = [
     "orders.apps.OrdersConfig",
 ]
 MIDDLEWARE = [
-    "orders_project.middleware.RequestIdMiddleware",
+    "orders_project.middleware.ObservationMiddleware",
+    "orders_project.security_headers.SecurityHeadersMiddleware",
+    "orders_project.database_deadline.DatabaseDeadlineMiddleware",
+    "orders_project.strict.StrictMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -123,7 +149,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "orders_project.urls"
 WSGI_APPLICATION = "orders_project.wsgi.application"
 TEMPLATES = [
@@ -150,6 +178,10 @@ DATABASES = {
             "w": "majority",
             "readConcernLevel": "majority",
             "timeoutMS": MONGODB_TIMEOUT_MS,
+            # A node that is frozen keeps its connections open, and only a heartbeat that is not answered in time tells:
+            # then what waits for it goes on to the next primary, instead of waiting for its own time to be up.
+            "heartbeatFrequencyMS": MONGODB_HEARTBEAT_MS,
+            "connectTimeoutMS": MONGODB_CONNECT_TIMEOUT_MS,
             "appname": "order-service",
         },
     }
@@ -159,12 +191,25 @@ DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
 MIGRATION_MODULES = {
     "admin": "orders_project.migrations.admin",
     "auth": "orders_project.migrations.auth",
+    "axes": "orders_project.migrations.axes",
     "contenttypes": "orders_project.migrations.contenttypes",
 }
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AXES_HANDLER = "orders_project.log_ins.LogInHandler"
+AXES_LOCKOUT_CALLABLE = "orders_project.log_ins.locked_out"
+AXES_CLIENT_IP_CALLABLE = "orders_project.client_address.client_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = LOG_IN_FAILURES
+AXES_COOLOFF_TIME = timedelta(seconds=LOG_IN_COOL_OFF)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # Django keeps the last log-in of each
+AXES_ENABLE_ADMIN = False  # the few who may unlock have `manage.py axes_reset_username`, and no page shows addresses
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -174,12 +219,19 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_AGE = STAFF_SESSION_AGE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would ask for a log-in after each link from a mail
+DEFAULT_EXCEPTION_REPORTER_FILTER = "orders_project.error_reports.SecretsFilter"
 
 UNFOLD = backoffice(PROJECT_NAME)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["orders.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["orders.api.permissions.Authenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["orders.api.throttling.WriteThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["orders.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["orders.api.rendering.ExactJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -197,12 +249,19 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "orders.api.serializers.STATUSES",
+        "TransitionEnum": "orders.api.serializers.TRANSITIONS",
+    },
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "orders.api.schema.complete"],
 }
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
+# --- logs and metrics ------------------------------------------------------------------------------------------------
+_observability = observability(env)
+LOG_FORMAT: str = _observability["LOG_FORMAT"]
+LOGGING: dict[str, Any] = _observability["LOGGING"]
+METRICS_HOST: str = _observability["METRICS_HOST"]
+METRICS_PORT: int = _observability["METRICS_PORT"]
+METRICS_TOKEN: str = _observability["METRICS_TOKEN"]
+WORKER_METRICS_PORT: int = _observability["WORKER_METRICS_PORT"]
+WORKER_SEEN_WITHIN: int = _observability["WORKER_SEEN_WITHIN"]

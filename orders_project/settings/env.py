@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
@@ -14,6 +15,7 @@ from pymongo.uri_parser import parse_uri
 T = TypeVar("T")
 
 PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret", "insecure", "placeholder")
+PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 SHORTEST_SECRET = 32
 """Characters; RFC 7518 section 3.2 asks for 256 bits under HS256."""
 
@@ -70,6 +72,14 @@ class Environment:
             self.problems.append(f"{name}={self.text(name)!r} is not a comma-separated list of whole numbers")
             return list(default)
 
+    def path(self, name: str, default: str) -> str:
+        """An address of our own below the root, with one slash at its end and none before."""
+        given = self.text(name, default).strip("/")
+        if not PATH.fullmatch(given):
+            self.problems.append(f"{name}={given!r} is not a path of letters, digits, - and _")
+            return default
+        return f"{given}/"
+
     def url(self, name: str, default: str = "") -> str:
         """An http(s) address without a trailing slash, or the default where the variable is not set."""
         given = self.text(name, default).rstrip("/")
@@ -80,7 +90,8 @@ class Environment:
             except ValueError:
                 usable = False
             if not usable:
-                self.problems.append(f"{name}={given!r} is not an http or https address")
+                # Not its value: an address may carry a password.
+                self.problems.append(f"{name} is not an http or https address")
         return given
 
     def mongodb_uri(self, name: str, default: str = "") -> str:
@@ -94,8 +105,8 @@ class Environment:
         try:
             if given.startswith("mongodb://"):  # the other kind would ask the name service
                 parse_uri(given)
-        except (InvalidURI, ConfigurationError, ValueError) as error:
-            self.problems.append(f"{name} is not a MongoDB address: {error}")
+        except (InvalidURI, ConfigurationError, ValueError):  # whose texts may quote a piece of the password
+            self.problems.append(f"{name} is not a MongoDB address (is its password percent-encoded?)")
             return default
         options = {option.lower(): value for option, value in parse_qsl(given.partition("?")[2])}
         if options.get("readpreference", "primary") != "primary":
@@ -109,11 +120,22 @@ class Environment:
         given = self.text(name)
         if not given:
             self.problems.append(f"{name} is not set")
-        elif any(word in given.lower() for word in PLACEHOLDER_SECRETS):
+        else:
+            self._refuse_unfit(name, given)
+        return given
+
+    def secrets(self, name: str) -> list[str]:
+        """A comma-separated list of such secrets, or none."""
+        given = self.items(name)
+        for one in given:
+            self._refuse_unfit(name, one)
+        return given
+
+    def _refuse_unfit(self, name: str, given: str) -> None:
+        if any(word in given.lower() for word in PLACEHOLDER_SECRETS):
             self.problems.append(f"{name} is a placeholder: set a secret of your own")
         elif len(given) < SHORTEST_SECRET:
             self.problems.append(f"{name} is shorter than {SHORTEST_SECRET} characters")
-        return given
 
     def require(self, *names: str) -> None:
         """Note every variable of these that is not set."""

@@ -4,6 +4,7 @@ from orders_project.settings.base import *  # noqa: F403
 from orders_project.settings.base import AUTH_STUB, DEBUG, env
 
 SECRET_KEY = env.secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS")
 env.require("MONGODB_URI", "USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL", "ALLOWED_HOSTS")
 if DEBUG:
     env.problems.append("DEBUG must be false in production")
@@ -12,7 +13,9 @@ if AUTH_STUB:
 if env.text("JWT_SHARED_KEY"):
     JWT_SHARED_KEY = env.secret("JWT_SHARED_KEY")
 
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY", default=True) else None
+BEHIND_TLS_PROXY = env.flag("BEHIND_TLS_PROXY", default=True)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 1 if BEHIND_TLS_PROXY else 0, most=10)
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]
 SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 31_536_000)
@@ -20,6 +23,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=True)
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+if SESSION_COOKIE_SECURE:  # browsers take such a name only from this very host, over TLS: no sibling can plant one
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -38,7 +38,7 @@ def sign_in(
 ) -> Iterator[SignIn]:
     """A maker of signed-in people: `sign_in("Support")` is a page of somebody with that role, at the backoffice's door.
 
-    What the browser says to its console as an error fails the test.
+    An uncaught error of a script fails the test, and so does what the content security policy has kept out.
     """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
@@ -49,6 +49,7 @@ def sign_in(
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         staff(role)
         page.goto(f"/admin/login/?next={at}")
         page.fill("input[name=username]", role)

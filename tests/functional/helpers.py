@@ -13,6 +13,7 @@ import requests
 from bson import ObjectId
 from django.core.management import call_command
 from django.db import connection
+from django.test import override_settings
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -132,7 +133,8 @@ def database_down() -> Iterator[None]:
     registry = connection._connection_pools
     alive, registry["default"] = registry["default"], dead
     try:
-        yield
+        with override_settings(DATABASE_DEADLINE=0.2):
+            yield
     finally:
         registry["default"] = alive
         dead.close()

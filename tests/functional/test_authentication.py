@@ -1,8 +1,5 @@
 """Who gets in, over real HTTP: bearer tokens, the key set at JWT_JWKS_URL, and the development stub."""
 
-import base64
-import hmac
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +24,7 @@ from tests.functional.helpers import (
     problem,
     visitor_fixture,  # noqa: F401
 )
+from tests.functional.tokens import handmade
 from tests.raw_server import RawServer, abort, answer, cut
 
 RSA, EC, STRANGER = (
@@ -60,13 +58,6 @@ def key_server(settings: Settings) -> Iterator[RawServer]:
 def signed(algorithm: str, key: Any, kid: str | None, subject: str = "1", **claims: Any) -> str:
     payload = {"sub": subject, "exp": int(time.time()) + 86_400, "type": "access"} | claims
     return jwt.encode(payload, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
-
-
-def handmade(header: object, claims: object, key: bytes = b"", digest: str = "sha256") -> str:
-    """A token put together by hand, signed with an HMAC: for what a library refuses to write."""
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
-    signature = hmac.new(key, b".".join(parts), digest).digest() if key else b""
-    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
 def claims_of(subject: object = "1") -> dict[str, Any]:

@@ -1,64 +1,139 @@
 """GET /health and GET /health/ready over real HTTP."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from tests.functional.helpers import Documents, database_down, dead_url
+from orders.services import vitals
+from orders.services.vitals import Heartbeat
+from tests.functional.admin_helpers import profiled
+from tests.functional.helpers import TWO_TOWELS, Api, Documents, database_down, outage
 
-PEERS = {"users": "verify", "products": "product", "inventory": "stock"}
-"""Each peer, and the operation by which it is asked."""
-UP = dict.fromkeys(PEERS, "up")
+PEERS = {"users": "verify", "products": "product", "inventory": "check"}
+"""Each peer, and an operation of a placement that asks it."""
 
 
 def get(url: str) -> requests.Response:
     return requests.get(url, timeout=30)
 
 
-def test_the_process_says_that_it_is_alive(live_server_url: str) -> None:
-    answer = get(f"{live_server_url}/health")
+@pytest.fixture
+def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has not looked for migrations yet."""
+    monkeypatch.setattr(vitals, "_migrations", vitals._Migrations())
+
+
+def test_the_process_says_that_it_is_alive_and_asks_nobody(
+    live_server_url: str, sandbox: Sandbox, database: Documents
+) -> None:
+    with profiled(database) as done:
+        answer = get(f"{live_server_url}/health")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "service": "order-service"})
     assert answer.headers["Content-Type"] == "application/json"
+    assert done == []
+    assert sandbox.control.calls() == []
 
 
-def test_it_is_ready_when_mongodb_and_all_peers_answer(live_server_url: str, sandbox: Sandbox) -> None:
-    answer = get(f"{live_server_url}/health/ready")
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "service": "order-service", "mongodb": "up", "peers": UP}
-    assert sandbox.control.calls("reserve") == []
-
-
-@pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_that_is_down_degrades_it(live_server_url: str, sandbox: Sandbox, settings: Settings, peer: str) -> None:
-    setting = {"users": "USER", "products": "PRODUCT", "inventory": "INVENTORY"}[peer]
-    setattr(settings, f"{setting}_SERVICE_URL", dead_url())
-    answer = get(f"{live_server_url}/health/ready")
-    assert answer.status_code == 200
-    assert (answer.json()["status"], answer.json()["peers"]) == ("degraded", UP | {peer: "down"})
-
-
-@pytest.mark.parametrize("kind", ["status", "stall_before", "garbage", "drop_before"])
-@pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_that_fails_degrades_it_in_bounded_time(
-    live_server_url: str, sandbox: Sandbox, peer: str, kind: str
+def test_it_is_ready_when_a_write_is_acknowledged_and_every_migration_applied(
+    live_server_url: str, sandbox: Sandbox, database: Documents, unlooked: None
 ) -> None:
-    options = {"status": {"status": 500}, "stall_before": {"seconds": 5.0}}.get(kind, {})
-    sandbox.control.fault(PEERS[peer], kind, **options)
-    began = time.monotonic()
+    Heartbeat("tests").beat()
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=2)
     answer = get(f"{live_server_url}/health/ready")
-    assert time.monotonic() - began < 2.5
     assert answer.status_code == 200
-    assert (answer.json()["status"], answer.json()["peers"]) == ("degraded", UP | {peer: "down"})
+    body = answer.json()
+    assert body.pop("worker")["status"] == "seen"
+    assert body == {
+        "status": "ok",
+        "service": "order-service",
+        "mongodb": "up",
+        "migrations": "applied",
+        "peers": {},
+    }
+    probe = database["vitals"].find_one({"_id": "probe"})
+    assert probe is not None
+    assert probe["at"] > before
+    assert sandbox.control.calls() == [], "a slow peer must not make the probe slow"
+
+
+def test_a_second_look_asks_no_more_than_a_write_and_two_reads_by_id(live_server_url: str, database: Documents) -> None:
+    get(f"{live_server_url}/health/ready")
+    with profiled(database) as done:
+        get(f"{live_server_url}/health/ready")
+    assert len(done) <= 3
+    assert {operation["planSummary"] for operation in done} <= {"IDHACK", "EXPRESS"}
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_whose_breaker_is_open_degrades_it_and_no_more(
+    api: Api, live_server_url: str, sandbox: Sandbox, settings: Settings, peer: str
+) -> None:
+    settings.BREAKER_THRESHOLD = 2
+    settings.ALLOW_UNVERIFIED_USERS = False
+    Heartbeat("tests").beat()
+    sandbox.control.fault(PEERS[peer], "status", status=500)
+    outage(api().place(TWO_TOWELS))
+    answer = get(f"{live_server_url}/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["peers"][peer] == "open"
+    assert {state for name, state in answer.json()["peers"].items() if name != peer} <= {"closed"}
+
+
+def test_no_worker_degrades_it_and_no_more(live_server_url: str, database: Documents, settings: Settings) -> None:
+    answer = get(f"{live_server_url}/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["worker"] == {"status": "missing", "last_seen": None}
+    database["vitals"].insert_one({"_id": "worker", "at": datetime.now(UTC) - timedelta(seconds=31), "by": "tests"})
+    answer = get(f"{live_server_url}/health/ready")
+    assert (answer.status_code, answer.json()["worker"]["status"]) == (200, "missing")
+    assert answer.json()["worker"]["last_seen"] is not None
+    settings.WORKER_SEEN_WITHIN = 60
+    assert get(f"{live_server_url}/health/ready").json()["status"] == "ok"
+
+
+def test_it_is_not_ready_while_a_migration_is_missing_and_notices_when_it_is_there(
+    live_server_url: str, database: Documents, unlooked: None
+) -> None:
+    done = database[MigrationRecorder.Migration._meta.db_table]
+    last = done.find_one_and_delete({"app": "orders"}, sort=[("name", -1)])
+    assert last is not None
+    try:
+        answer = get(f"{live_server_url}/health/ready")
+    finally:
+        done.insert_one(last)
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert (answer.json()["mongodb"], answer.json()["migrations"]) == ("up", "missing")
+    assert get(f"{live_server_url}/health/ready").status_code == 200
 
 
 def test_it_is_not_ready_without_mongodb_but_alive(live_server_url: str, sandbox: Sandbox, database: Documents) -> None:
+    began = time.monotonic()
     with database_down():
         answer = get(f"{live_server_url}/health/ready")
         assert get(f"{live_server_url}/health").status_code == 200
+    assert time.monotonic() - began < 3
     assert answer.status_code == 503
     assert (answer.json()["status"], answer.json()["mongodb"]) == ("unavailable", "down")
-    assert answer.json()["peers"] == UP
+    assert answer.json()["migrations"] == "unknown"
+    assert get(f"{live_server_url}/health/ready").status_code == 200
+
+
+def test_a_database_that_hangs_makes_it_unready_in_bounded_time(
+    live_server_url: str, sandbox: Sandbox, database: Documents
+) -> None:
+    admin = database.client.admin
+    admin.command("fsync", lock=True)  # every write waits from here on
+    try:
+        began = time.monotonic()
+        answer = get(f"{live_server_url}/health/ready")
+        took = time.monotonic() - began
+    finally:
+        admin.command("fsyncUnlock")
+    assert (answer.status_code, answer.json()["mongodb"]) == (503, "down")
+    assert took < 2.5
     assert get(f"{live_server_url}/health/ready").status_code == 200

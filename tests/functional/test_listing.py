@@ -108,7 +108,9 @@ def test_a_list_is_filtered_by_status(visitor: Api, path: str, status: str) -> N
         ("2026-03-01T14:00:01+02:00", [1, 2, 3]),
         ("2026-03-01T10:00:01-02:00", [1, 2, 3]),
         ("0001-01-01", [0, 1, 2, 3]),
+        ("0001-01-01T00:00:00+05:00", [0, 1, 2, 3]),
         ("9999-12-31", []),
+        ("9999-12-31T23:59:59-05:00", []),
     ],
 )
 def test_a_list_may_start_at_a_date_or_a_moment(visitor: Api, start: str, expected: list[int]) -> None:
@@ -212,10 +214,10 @@ def test_a_cursor_shows_nobody_anothers_orders(visitor: Api) -> None:
         "start_date=", "start_date=yesterday", "start_date=2026-02-30", "start_date=2026-13-01",
         "start_date=01/03/2026",
         "start_date=2026-03-01T25:00", "start_date=1772366400", "end_date=", "end_date=tomorrow", "end_date=2026-02-29",
-        "end_date=2026-03-01T12:00:00%2B99:00", "start_date=0001-01-01T00:00:00%2B05:00",
+        "end_date=2026-03-01T12:00:00%2B99:00",
         "user_id=", "user_id=amara", "user_id=-1", f"user_id={'9' * 20}", f"user_id={'a' * 37}", "user_id=$ne",
         "cursor=", "cursor=garbage", "cursor=MTox", "cursor=%C3%BC", f"cursor={'A' * 3000}",
-        "cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk6MA",
+        "cursor=99999999999999-0123456789abcdef01234567", "cursor=1-0", "cursor=1772366400000-0123456789ABCDEF01234567",
         "unknown=1", "order_by=status", "Status=paid", "status[]=paid", "status%00=paid",
         "status=paid&status=paid", "limit=1&limit=2", "user_id=1&user_id=2",
     ],
@@ -239,10 +241,10 @@ def test_a_malformed_user_id_is_refused(visitor: Api, user_id: str) -> None:
     problem(visitor(admin=True).get(f"orders/user/{user_id}"), 400)
 
 
-def test_skip_and_cursor_exclude_each_other(visitor: Api) -> None:
-    made(NOON, NOON)
+def test_skip_counts_from_the_cursor_on(visitor: Api) -> None:
+    newest_first = made(*(NOON + timedelta(seconds=n) for n in range(4)))[::-1]
     cursor = visitor().get("orders/?limit=1").headers["Next-Cursor"]
-    problem(visitor().get("orders/", params={"cursor": cursor, "skip": 1}), 400, "invalid")
+    assert ids(visitor().get("orders/", params={"cursor": cursor, "skip": 1})) == newest_first[2:]
 
 
 def test_every_wrong_parameter_is_named(visitor: Api) -> None:

@@ -1,14 +1,17 @@
 """The OpenAPI document, checked against what the API really answers, and the pages that show it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import requests
+from django.core.management import call_command
 from drf_spectacular.validation import validate_schema
 
 from orders.services import bulk
+from orders.services.texts import NOT_ONE_LINE
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
     NOBODYS_ID,
@@ -16,26 +19,27 @@ from tests.functional.helpers import (
     visitor_fixture,  # noqa: F401
 )
 
+STEERED = {"202", "400", "401", "403", "404", "409", "429", "503"}
 OPERATIONS = {
-    ("/api/v1/orders/", "get"): {"200", "400", "401", "403", "503"},
-    ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "503"},
-    ("/api/v1/orders/{order_id}", "get"): {"200", "400", "401", "404", "503"},
-    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "403", "404", "409", "412", "503"},
-    ("/api/v1/orders/{order_id}/status", "put"): {"200", "400", "401", "403", "404", "409", "412", "503"},
-    ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "503"},
-    ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "503"},
-    ("/api/v1/orders/user/{user_id}", "get"): {"200", "400", "401", "403", "503"},
-    ("/api/v1/orders/bulk-transitions", "post"): {"200", "202", "400", "401", "403", "413", "422", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"200", "400", "401", "403", "404", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): {"202", "400", "401", "403", "404", "409", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}/pause", "post"): {"202", "400", "401", "403", "404", "409", "503"},
-    ("/api/v1/orders/bulk-transitions/{run_id}/resume", "post"): {"202", "400", "401", "403", "404", "409", "503"},
+    ("/api/v1/orders/", "get"): {"200", "400", "401", "403", "429", "503"},
+    ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "429", "503"},
+    ("/api/v1/orders/{order_id}", "get"): {"200", "400", "401", "404", "429", "503"},
+    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "403", "404", "409", "412", "429", "503"},
+    ("/api/v1/orders/{order_id}/status", "put"): {"200", "400", "401", "403", "404", "409", "412", "429", "503"},
+    ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "429", "503"},
+    ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "429", "503"},
+    ("/api/v1/orders/user/{user_id}", "get"): {"200", "400", "401", "403", "429", "503"},
+    ("/api/v1/orders/bulk-transitions", "post"): {"200", "202", "400", "401", "403", "413", "422", "429", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"200", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): STEERED,
+    ("/api/v1/orders/bulk-transitions/{run_id}/pause", "post"): STEERED,
+    ("/api/v1/orders/bulk-transitions/{run_id}/resume", "post"): STEERED,
 }
 """Every operation, and the statuses that it must at least document."""
 PARAMETERS = {
     ("/api/v1/orders/", "get"): {"status", "user_id", "start_date", "end_date", "skip", "limit", "cursor"},
     ("/api/v1/orders/", "post"): {"Idempotency-Key"},
-    ("/api/v1/orders/{order_id}", "get"): {"order_id"},
+    ("/api/v1/orders/{order_id}", "get"): {"order_id", "If-None-Match"},
     ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match"},
     ("/api/v1/orders/{order_id}/status", "put"): {"order_id", "If-Match"},
     ("/api/v1/orders/user/{user_id}", "get"): {"user_id", "status", "skip", "limit", "cursor"},
@@ -45,8 +49,8 @@ PARAMETERS = {
 PAGES = ["docs", "redoc"]
 
 
-@pytest.fixture
-def document(live_server_url: str) -> dict[str, Any]:
+@pytest.fixture(name="document")
+def document_fixture(live_server_url: str) -> dict[str, Any]:
     answer = requests.get(f"{live_server_url}/api/v1/openapi.json", timeout=30)
     assert answer.status_code == 200
     assert "json" in answer.headers["Content-Type"]
@@ -75,6 +79,18 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["info"]["title"]
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_the_document_is_made_without_warnings(tmp_path: Path) -> None:
+    call_command("spectacular", "--fail-on-warn", "--file", str(tmp_path / "openapi.yaml"))
+
+
+def test_the_pattern_of_a_line_of_text_leaves_out_what_is_refused(document: dict[str, Any]) -> None:
+    lines = document["components"]["schemas"]["AddressRequest"]["properties"]
+    for char in map(chr, (*range(0xD800), *range(0xE000, 0x10000))):
+        refused = bool(NOT_ONE_LINE.search(char))
+        assert bool(re.fullmatch(lines["line2"]["pattern"], char)) is not refused, hex(ord(char))
+        assert bool(re.fullmatch(lines["line1"]["pattern"], char)) is not (refused or char.isspace()), hex(ord(char))
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -170,7 +186,9 @@ def test_a_page_shows_the_document_with_assets_of_its_own_only(live_server_url: 
     shown = requests.get(f"{live_server_url}/api/v1/{page}", timeout=30)
     assert shown.status_code == 200
     assert shown.headers["Content-Type"].startswith("text/html")
-    assert "/api/v1/openapi.json" in shown.text
+    script = re.search(r'src="(/api/v1/docs\?script=)"', shown.text)
+    said = requests.get(f"{live_server_url}{script[1]}", timeout=30).text if script else shown.text
+    assert "/api/v1/openapi.json" in said
     addresses = set(re.findall(r"""(?:https?:)?//[^\s"'<>)]+""", shown.text))
     assert {address for address in addresses if not address.startswith(live_server_url)} == set()
 

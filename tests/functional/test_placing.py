@@ -228,11 +228,17 @@ def test_lines_of_one_product_that_fit_together_are_placed(api: Api, sandbox: Sa
     assert sandbox.control.stock(SCARCE.product_id).available == 0
 
 
-@pytest.mark.parametrize("product_id", [NOBODYS_ID, "no-object-id", "..", "%2e", "a/b?c"])
+@pytest.mark.parametrize(
+    ("product_id", "code"),
+    [
+        (NOBODYS_ID, "unknown_product"),
+        *((text, "invalid") for text in ("no-object-id", "..", "%2e", "a/b?c", "0" * 23)),
+    ],
+)
 def test_an_unknown_product_is_refused_and_names_the_line(
-    api: Api, sandbox: Sandbox, database: Documents, product_id: str
+    api: Api, sandbox: Sandbox, database: Documents, product_id: str, code: str
 ) -> None:
-    document = problem(api().place(TWO_TOWELS, (product_id, 1, "1.00")), 400, "unknown_product")
+    document = problem(api().place(TWO_TOWELS, (product_id, 1, "1.00")), 400, code)
     assert list(document["errors"]) == ["items.1.product_id"]
     _nothing_happened(sandbox, database)
 

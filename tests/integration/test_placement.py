@@ -378,6 +378,25 @@ def test_without_an_acknowledged_draft_nobody_is_called(
 
 
 @pytest.mark.parametrize("written", [True, False])
+def test_the_key_of_an_unacknowledged_draft_is_free_before_its_lease_lapses(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    shelve(sandbox)
+    answer_lost(monkeypatch, "update_one", written=written)
+    with pytest.raises(DatabaseError):
+        place((A, 2), idempotency_key="k")
+    if written:  # the draft is there, and nobody may place it: whoever asks again waits for a worker to reject it
+        with pytest.raises(PlacementInterrupted):
+            place((A, 2), idempotency_key="k")
+        assert asked(sandbox) == []
+        recovered(sandbox)
+    placed = place((A, 2), idempotency_key="k")
+    assert not placed.replayed
+    assert orders().count_documents({"status": "pending"}) == 1
+    assert stock_of(sandbox) == (8, 2)
+
+
+@pytest.mark.parametrize("written", [True, False])
 def test_a_placing_of_unknown_end_is_told_and_found_out(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, written: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""`make proof`: everything, and docs/proof.md's figures written afresh."""
+"""`make proof`: everything; the figures of docs/proof.md and docs/reliability.md are written afresh."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,20 @@ from orders_project.children import Child
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.proof.chaos import run as run_chaos
 from tests.proof.chaos import tell
+from tests.proof.failover import run as run_failover
+from tests.proof.failover_figures import rows as failover_rows
 from tests.proof.interleave import tell as tell_story
 from tests.proof.worker_kill import run_worker_kill
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "proof.md"
+RELIABILITY = ROOT / "docs" / "reliability.md"
 OPERATIONS = 10_000
 """Interleaved ones."""
 SEARCHES = 2
 """Processes that search among the interleavings, beside the crash test."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
+LOST_BEGIN, LOST_END = "<!-- figures of lost nodes -->\n", "<!-- end of figures of lost nodes -->"
 
 
 def crash_test(mongo_uri: str, directory: Path, *, share: float = 1.0, seed: int = 2026) -> dict[str, Any]:
@@ -153,9 +157,15 @@ def _keys(report: dict[str, Any]) -> str:
     return "keys honoured" if report["keys"] else "keys not honoured"
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Sequence[tuple[str, float]]) -> str:
     """The figures as a Markdown table."""
     return "\n| tried | |\n|---|---:|\n" + "".join(f"| {what} | {count:,} |\n" for what, count in rows) + "\n"
+
+
+def write_figures(page: Path, begin: str, figures: str, end: str) -> None:
+    """Put figures between the two marks of a page."""
+    text = page.read_text()
+    page.write_text(text.partition(begin)[0] + begin + figures + end + text.partition(end)[2])
 
 
 def main() -> int:
@@ -169,13 +179,15 @@ def main() -> int:
             interleave = interleaved()
         chaos = [run_chaos(mongo.uri, directory / f"chaos-{keys}", keys=keys) for keys in (False, True)]
         kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
+        lost = [run_failover(directory / f"lost-{keys}", keys=keys) for keys in (False, True)]
         problems = [str(problem) for report in (crash, *kills) for problem in report["violations"]]
-        problems += [tell(report) for report in chaos if report["violations"]]
+        problems += [tell(report) for report in (*chaos, *lost) if report["violations"]]
         problems += [tell_story(violation) for report in interleave for violation in report["violations"]]
     figures = table([*crash_rows(crash), *interleave_rows(interleave), *chaos_rows(chaos), *kill_rows(kills)])
-    page = PAGE.read_text()
-    PAGE.write_text(page.partition(BEGIN)[0] + BEGIN + figures + END + page.partition(END)[2])
-    sys.stdout.write(f"{figures}{time.monotonic() - began:.0f} s\n")
+    of_lost_nodes = table(failover_rows(lost))
+    write_figures(PAGE, BEGIN, figures, END)
+    write_figures(RELIABILITY, LOST_BEGIN, of_lost_nodes, LOST_END)
+    sys.stdout.write(f"{figures}{of_lost_nodes}{time.monotonic() - began:.0f} s\n")
     for problem in problems[:20]:
         sys.stdout.write(f"{problem}\n")
     return 1 if problems else 0

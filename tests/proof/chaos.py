@@ -1,8 +1,9 @@
 """The run over HTTP: `python -m tests.proof.chaos --mongodb-uri mongodb://… --report chaos.json`.
 
 Several gunicorn workers and two settle workers serve many clients that are at the same few orders and products, while
-the peers fail at random and workers are killed with SIGKILL. Then the faults end, the workers finish what is owed, and
-everything is compared: orders, inventory's ledger, what clients were told. Every event is a line in `events.jsonl`.
+the peers fail at random, and workers and peers are killed with SIGKILL. Then the faults end, the workers finish what is
+owed, and everything is compared: orders, inventory's ledger, what clients were told. Every event is a line in
+`events.jsonl`.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from tests.proof.chaos_crowd import PRICE, USERS, Crowd, EventLog
-from tests.proof.chaos_stage import Stage
+from tests.proof.chaos_stage import PEERS, Stage
 
 PRODUCTS = [f"{0xC:08x}{number:016x}" for number in range(1, 6)]
 SCARCE, PLENTY = 12, 60
@@ -54,7 +55,7 @@ LIES: tuple[dict[str, Any], ...] = ({"kind": "status", "status": 409}, {"kind": 
 
 
 class Monkey:
-    """Sets faults, kills workers, brings stock in; all by one seed, though what it meets is up to the machine."""
+    """Sets faults, kills workers and peers, brings stock in: by one seed, though what it meets is up to the machine."""
 
     def __init__(self, stage: Stage, log: EventLog, seed: int) -> None:
         self.counts: Counter[str] = Counter()
@@ -103,7 +104,13 @@ class Monkey:
         self._log.note(who="monkey", op="faults", faults=chosen)
 
     def _kill(self) -> None:
-        if self._chance.random() < 0.5:
+        victim = self._chance.random()
+        if victim < 0.2:
+            peer = self._chance.choice(PEERS)
+            self._log.note(who="monkey", op="kill", what=f"{peer} service")
+            self._stage.lose_peer(peer, self._chance.uniform(0.1, 0.8))
+            self.counts["peers killed"] += 1
+        elif victim < 0.6:
             worker = self._chance.choice(self._stage.workers)
             self._stage.kill(worker)
             self._stage.restart(worker)
@@ -157,7 +164,7 @@ def run(
                 crowd.stop()
             took = time.monotonic() - started
             monkey.calm()
-            struck = stage.tell("GET", "")["counts"]
+            struck = stage.peer_calls()
             claims = {"stock": monkey.total, "placed": crowd.placed, "changed": crowd.changed, "keys": keys}
             verdict = stage.judge(claims, patience)
             told_twice = [pair for pair, times in Counter(crowd.changed).items() if times > 1]

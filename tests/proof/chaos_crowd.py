@@ -7,7 +7,7 @@ import time
 from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +67,25 @@ class Placing:
 
 
 class Crowd:
-    """The clients. :param operations, seconds: whichever is reached first ends it."""
+    """The clients.
+
+    :param operations, seconds: whichever is reached first ends it.
+    :param patience: how often one placement is sent until its client gives up.
+    :param pause: seconds between two acts of a client.
+    """
 
     def __init__(
-        self, root: str, products: list[str], log: EventLog, *, seed: int, clients: int, operations: int, seconds: float
-    ) -> None:
+        self, root: str, products: list[str], log: EventLog, *, seed: int, clients: int, operations: int,
+        seconds: float, patience: int = PATIENCE, pause: float = 0.0,
+    ) -> None:  # fmt: skip
         self.placed: dict[str, list[str]] = defaultdict(list)
         self.changed: list[tuple[str, str]] = []
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
+        self.acknowledged: list[tuple[float, float]] = []
+        """When each write that was acknowledged was sent and answered, by the monotonic clock."""
         self.slowest = 0.0
+        self._patience, self._pause = patience, pause
         self._root, self._products, self._log, self._seed = root, products, log, seed
         self._tokens = {user: token(user, key=SECRET) for user in USERS}
         self._tokens["staff"] = token("staff", key=SECRET, role="admin")
@@ -104,7 +113,7 @@ class Crowd:
         self._left = 0
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(PATIENCE * (TIMEOUT + 3))
+                thread.join(self._patience * (TIMEOUT + 3))
 
     def report(self) -> dict[str, Any]:
         return {"counts": dict(sorted(self.counts.items())), "slowest_seconds": round(self.slowest, 2)}
@@ -119,6 +128,7 @@ class Crowd:
                         return
                     self.counts["operations"] += 1
                 self._act(chance, f"{self._seed}-{number}-{count}")
+                time.sleep(chance.uniform(0.0, 2 * self._pause))
         except Exception as error:
             self.violations.append(f"client {number} failed: {error!r}")
 
@@ -145,7 +155,7 @@ class Crowd:
         return placing
 
     def _place(self, placing: Placing, chance: random.Random) -> None:
-        for attempt in range(1, PATIENCE + 1):
+        for attempt in range(1, self._patience + 1):
             sent = {"op": "place", "key": placing.key, "attempt": attempt}
             status, found = self._send("POST", "orders/", placing.user, sent, body=placing.body, key=placing.key)
             if status == 201:
@@ -209,6 +219,7 @@ class Crowd:
                 answer = connection.getresponse()
                 text = answer.read()
             status, found = answer.status, json.loads(text) if text else {}
+            self._require_a_problem(method, path, answer, found)
         except (OSError, HTTPException) as error:
             event = event | {"error": type(error).__name__}
         took = time.monotonic() - began
@@ -218,9 +229,19 @@ class Crowd:
         name = threading.current_thread().name
         self._log.note(who=name, **(event | {"status": status, "ms": round(took * 1000)} | told))
         with self._lock:
+            if method != "GET" and status in (200, 201, 204):
+                self.acknowledged.append((began, began + took))
             self.slowest = max(self.slowest, took)
             self.counts["requests"] += 1
             self.counts[f"answered {status}" if status else "no answer"] += 1
         if status is not None and status not in EXPECTED and status != 404:
             self.violations.append(f"{method} {path} by {who} was answered {status}: {str(found)[:300]}")
         return status, found
+
+    def _require_a_problem(self, method: str, path: str, answer: HTTPResponse, found: Any) -> None:
+        """Whatever is refused is told in a problem document, and with 503 when to come again."""
+        kind, wait = answer.headers.get_content_type(), answer.headers.get("Retry-After", "")
+        if answer.status >= 400 and (kind != "application/problem+json" or "detail" not in found):
+            self.violations.append(f"{method} {path} was answered {answer.status} as {kind}: {str(found)[:300]}")
+        if answer.status == 503 and not wait.isdecimal():
+            self.violations.append(f"{method} {path} was answered 503 with Retry-After {wait!r}")

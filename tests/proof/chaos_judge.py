@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import django
@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 from django.core.management import call_command
 from django.utils import timezone
+from pymongo import MongoClient
 
 from orders.models.states import PUBLIC_STATUSES, LineState
 from orders.models.writes import orders
@@ -46,7 +47,8 @@ ROUNDS = 8
 def judge(claims: Document) -> Document:
     """:param claims: `stock` (product → units there are), `placed` (key → order ids told), `changed` ([order, status]
     told), `keys`, `patience` in seconds."""
-    sandbox = orders().database.client[os.environ["SANDBOX_MONGODB_DB"]]
+    client: MongoClient[Document] = MongoClient(os.environ["SANDBOX_MONGODB_URI"])
+    sandbox = client[os.environ["SANDBOX_MONGODB_DB"]]
     problems: list[Problem] = []
     drained = _drain(claims["patience"])
     unknown = _unknown()
@@ -62,7 +64,7 @@ def judge(claims: Document) -> Document:
     problems += [("still owed when the workers had had their time", order) for order in owed]
     found, ledger = list(orders().find()), Ledger(sandbox)
     for order in found:
-        problems += [(problem, order) for problem in (*violations_of(order), *_lines(order, ledger))]
+        problems += [(problem, order) for problem in (*violations_of(order), *_doubled(order), *_lines(order, ledger))]
     problems += [(problem, None) for problem in _stock(found, ledger, claims["stock"])]
     problems += _told(found, claims)
     return {
@@ -87,6 +89,16 @@ def _drain(patience: float) -> float:
     while orders().find_one({"stock_due_at": {"$exists": True}}, {"_id": 1}) and time.monotonic() - began < patience:
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+def _doubled(order: Document) -> list[str]:
+    """No write is in the history twice: after a failover it may have been sent twice."""
+    written = Counter((entry["write_id"], entry["act"], entry.get("line")) for entry in order["history"])
+    return [
+        f"{act} of line {line} by write {name} is in the history {times} times"
+        for (name, act, line), times in written.items()
+        if times > 1
+    ]
 
 
 def _lines(order: Document, ledger: Ledger) -> list[str]:

@@ -1,4 +1,4 @@
-"""The processes of a run over HTTP, all real, on a database of their own: sandbox, gunicorn, settle workers."""
+"""The processes of a run over HTTP, all real, on a database of their own: three peers, gunicorn, settle workers."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from orders_project.children import ROOT, Child, ChildError
-from orders_project.loopback import free_port
+from orders_project.loopback import free_port, listens
 
 Document = dict[str, Any]
 
@@ -25,6 +25,7 @@ TIMES = {
     "PEER_CONNECT_TIMEOUT": "0.2",
     "PEER_READ_TIMEOUT": "0.5",
     "REQUEST_DEADLINE": "1.8",
+    "DATABASE_DEADLINE": "1.9",
     "GUNICORN_TIMEOUT": "2",
     "STOCK_LEASE": "3",
     "STOCK_RETRY_DELAY": "0.05",
@@ -36,6 +37,8 @@ TIMES = {
     "BREAKER_RECOVERY": "0.2",
 }
 """Short, so that leases lapse within a run; in the order that the settings ask for."""
+UNLIMITED = {"RATE_LIMIT_WRITES": "1000000", "RATE_LIMIT_ADMIN_WRITES": "1000000"}
+PEERS = ("USER", "PRODUCT", "INVENTORY")
 START = 60.0
 """Seconds for a process to be ready, on a machine that has a lot to do."""
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
@@ -43,52 +46,62 @@ NOT_INHERITED = ("COV", "MONGODB", "SANDBOX", "TEST_", "PYTEST", "USER_SERVICE",
 
 
 class Stage:
-    """As a context manager: the sandbox and a migrated database; ends every process that it started.
+    """As a context manager: three peers, each a sandbox of its own, and a migrated database; ends every process that it
+    started.
 
     Children are tied to the thread that starts them: start and kill from the thread that enters.
 
     :param keys: whether inventory honours idempotency keys, and we know it.
     :param directory: for logs.
+    :param peers_uri: of the mongod in which the peers keep their stock, where that is another.
+    :param settings: the settings module of our own processes.
     """
 
-    def __init__(self, uri: str, directory: Path, *, keys: bool, times: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, uri: str, directory: Path, *, keys: bool, times: dict[str, str] | None = None, peers_uri: str = "",
+        settings: str = "orders_project.settings.development",
+    ) -> None:  # fmt: skip
         self.keys, self.directory = keys, directory
         self.name = f"chaos_{uuid.uuid4().hex[:12]}"
         self.children: list[Child] = []
         self.workers: list[Child] = []
+        self.peers: dict[str, Child] = {}
         self.web: Child | None = None
         self._judge: subprocess.Popen[str] | None = None
         self._client: MongoClient[Document] = MongoClient(uri, timeoutMS=20_000)
+        self._peers_client: MongoClient[Document] = MongoClient(peers_uri or uri, timeoutMS=20_000)
+        self._ports = {peer: free_port() for peer in PEERS}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process would compile all of it again
-        self.environment = inherited | TIMES | (times or {}) | {
-            "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
+        self.environment = inherited | TIMES | UNLIMITED | (times or {}) | {
+            "DJANGO_SETTINGS_MODULE": settings,
             "PYTHONUNBUFFERED": "1",
             "DEBUG": "false",
             "SECRET_KEY": SECRET,
             "MONGODB_URI": uri,
             "MONGODB_DB": self.name,
+            "SANDBOX_MONGODB_URI": peers_uri or uri,
             "SANDBOX_MONGODB_DB": f"{self.name}_sandbox",
             "INVENTORY_HONOURS_IDEMPOTENCY_KEY": str(keys).lower(),
             "BIND_HOST": "127.0.0.1",
             "PORT": str(free_port()),
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "8",
+            **{f"{peer}_SERVICE_URL": f"http://127.0.0.1:{port}/api/v1" for peer, port in self._ports.items()},
         }  # fmt: skip
         self.root = f"http://127.0.0.1:{self.environment['PORT']}"
-        self.sandbox = ""
 
     def __enter__(self) -> Self:
         """:raises ChildError: if a process does not come up."""
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            sandbox = self._start("sandbox", [sys.executable, "-m", "integrations.sandbox", "--port", "0"])
-            found = sandbox.await_line(r"http://\S+:(\d+)/\S*", START)
-            for peer in ("USER", "PRODUCT", "INVENTORY"):
-                self.environment[f"{peer}_SERVICE_URL"] = found[0]
-            self.sandbox = f"http://127.0.0.1:{found[1]}"
             self._start_judge()
-            self.tell("PUT", "keys", {"honour": self.keys})
+            for peer, port in self._ports.items():
+                command = [sys.executable, "-m", "integrations.sandbox", "--port", str(port)]
+                command += ["--mongodb-uri", self.environment["SANDBOX_MONGODB_URI"]]
+                self.peers[peer] = self._start(peer.lower(), command + ["--honour-keys"] * self.keys)
+            for peer in PEERS:
+                self._await_peer(peer)
         except BaseException:
             self.__exit__()
             raise
@@ -101,9 +114,10 @@ class Stage:
             with self._judge:  # closes its pipes, and waits
                 self._judge.kill()
         with contextlib.suppress(Exception):
-            for name in (self.name, f"{self.name}_sandbox"):
-                self._client.drop_database(name)
+            self._client.drop_database(self.name)
+            self._peers_client.drop_database(f"{self.name}_sandbox")
         self._client.close()
+        self._peers_client.close()
 
     @property
     def orders(self) -> Database[Document]:
@@ -111,20 +125,43 @@ class Stage:
 
     @property
     def inventory(self) -> Database[Document]:
-        return self._client[f"{self.name}_sandbox"]
+        return self._peers_client[f"{self.name}_sandbox"]
 
     def tell(self, method: str, path: str, body: Any = None) -> Any:
-        """Tell the sandbox something over its control."""
+        """Tell inventory something over its control; of faults, which each process keeps for itself, tell all peers."""
+        concerned = PEERS if path == "faults" else ("INVENTORY",)
+        return [self._control(peer, method, path, body) for peer in concerned][-1]
+
+    def peer_calls(self) -> dict[str, int]:
+        """How often each operation of the peers was called, since they were last started."""
+        return {name: count for peer in PEERS for name, count in self._control(peer, "GET", "")["counts"].items()}
+
+    def _control(self, peer: str, method: str, path: str, body: Any = None) -> Any:
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.request(method, f"{self.sandbox}/control/{path}", json=body, timeout=20)
+            address = f"http://127.0.0.1:{self._ports[peer]}/control/{path}"
+            answer = session.request(method, address, json=body, timeout=20)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def start_web(self) -> None:
+    def lose_peer(self, peer: str, seconds: float) -> None:
+        """Kill a peer by SIGKILL, and bring it back after a while; its faults are forgotten."""
+        self.kill(self.peers[peer])
+        time.sleep(seconds)
+        self.restart(self.peers[peer])
+        self._await_peer(peer)
+
+    def _await_peer(self, peer: str) -> None:
+        until = time.monotonic() + START
+        while not listens(self._ports[peer]):
+            if not self.peers[peer].running or time.monotonic() > until:
+                raise self.peers[peer].failure()
+            time.sleep(0.05)
+
+    def start_web(self, *options: str) -> None:
         # A worker that is loading while others have the processor is not to be taken for one that hangs.
-        options = ["-c", "python:orders_project.gunicorn_conf", "--timeout", "60"]
-        self.web = self._start("web", [sys.executable, "-m", "gunicorn", *options])
+        command = ["-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf", "--timeout", "60", *options]
+        self.web = self._start("web", [sys.executable, *command])
 
     def await_ready(self) -> None:
         """Wait until the database is migrated and, where it has been started, gunicorn answers."""

@@ -25,6 +25,7 @@ TIMES = {
     "PEER_CONNECT_TIMEOUT": "0.15",
     "PEER_READ_TIMEOUT": "0.4",
     "REQUEST_DEADLINE": "1.2",
+    "DATABASE_DEADLINE": "1.5",
     "GUNICORN_TIMEOUT": "2",
     "STOCK_LEASE": "2.5",
 }
@@ -49,7 +50,7 @@ def run_worker_kill(uri: str, directory: Path, *, count: int = 500, keys: bool) 
     began = time.monotonic()
     with Stage(uri, directory, keys=keys, times=TIMES) as stage:
         stage.await_ready()
-        owed = _owe(stage, count)
+        owed = owe(stage, count)
         stage.tell("POST", "faults", {"operation": "release", "kind": "latency", "seconds": LATENCY})
         first = stage.start_worker()
         done, in_air = _kill_in_the_middle(stage, first, len(owed) // 2)
@@ -73,7 +74,7 @@ def run_worker_kill(uri: str, directory: Path, *, count: int = 500, keys: bool) 
     }  # fmt: skip
 
 
-def _owe(stage: Stage, number: int) -> set[str]:
+def owe(stage: Stage, number: int) -> set[str]:
     """Orders that have been placed and cancelled, and no release of theirs was sent; inventory holds their units."""
     at, orders, moves = datetime.now(UTC), [], []
     for begin in range(0, number, LINES):

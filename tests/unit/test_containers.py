@@ -96,7 +96,7 @@ def test_the_image_runs_without_root_on_the_port_it_exposes() -> None:
 def test_no_secret_is_written_down(name: str) -> None:
     text = (ROOT / name).read_text()
     assigned = re.findall(r"(?m)^[^#\n]*?\b(\w*(?:SECRET|PASSWORD|TOKEN|SHARED_KEY)\w*)[=:] *(\S*)", text)
-    allowed = {"", '"$(python', "${SECRET_KEY:?set", "${JWT_SHARED_KEY:-}"}
+    allowed = {"", '"$(python', "${SECRET_KEY:?set", "${JWT_SHARED_KEY:-}", "${SECRET_KEY_FALLBACKS:-}"}
     assert not [(setting, value) for setting, value in assigned if value not in allowed]
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from orders_project.settings.env import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"
+SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3-0f3b9c1d7e5a48269b0c"
 PEERS = {f"{peer}_SERVICE_URL": "https://peers.example/api/v1" for peer in ("USER", "PRODUCT", "INVENTORY")}
 PRODUCTION = PEERS | {
     "SECRET_KEY": SECRET,
@@ -192,6 +192,23 @@ def test_production_starts_with_what_it_needs() -> None:
     assert SECRET in started.stdout
 
 
+def test_production_knows_sessions_by_former_secrets_too() -> None:
+    former = f"{SECRET}1,{SECRET}2"
+    started = start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
+    assert started.stdout.strip() == repr(former.split(","))
+    assert start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("former", "said"),
+    [(f"{SECRET},short", "shorter than 32 characters"), (f"changeme{SECRET}", "is a placeholder")],
+)
+def test_a_former_secret_that_is_none_is_refused(former: str, said: str) -> None:
+    started = start("production", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
+    assert started.returncode != 0
+    assert f"SECRET_KEY_FALLBACKS {said}" in started.stderr or f"SECRET_KEY_FALLBACKS is {said}" in started.stderr
+
+
 def test_production_names_all_that_is_missing() -> None:
     started = start("production")
     assert started.returncode != 0
@@ -215,7 +232,7 @@ UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "time limits out of order": (
         {"PEER_READ_TIMEOUT": "10", "GUNICORN_TIMEOUT": "10", "STOCK_LEASE": "10"},
-        ["PEER_READ_TIMEOUT", "REQUEST_DEADLINE", "GUNICORN_TIMEOUT", "STOCK_LEASE"],
+        ["PEER_READ_TIMEOUT", "REQUEST_DEADLINE", "DATABASE_DEADLINE", "GUNICORN_TIMEOUT", "STOCK_LEASE"],
     ),
     "a deadline in which not one call to a peer fits": (
         {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "3.5"},

@@ -12,13 +12,14 @@ from django.utils import timezone
 
 from orders.management.counting import Counting
 from orders.management.long_help import LongHelpCommand
-from orders.management.selection import actor_name, positive
+from orders.management.selection import actor_name, positive, words
 from orders.services.access import system
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 from orders.services.import_files import Record, read_records
 from orders.services.import_orders import Import, import_orders
 from orders.services.order_files import Format
+from orders.services.texts import cleaned
 
 HELP = """Import historical orders. No stock is touched. If any row is bad, nothing is imported.
 
@@ -48,7 +49,7 @@ class Command(LongHelpCommand):
         parser.add_argument("--format", choices=[*Format], help="csv or jsonl, whatever the name says")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be imported, and what is bad")
         parser.add_argument("--skip-bad", action="store_true", help="import the good orders even if others are bad")
-        parser.add_argument("--reason", default="", help="kept in each order's history (default: the file's name)")
+        parser.add_argument("--reason", type=words, default="", help="kept in each order's history (default: the file)")
         parser.add_argument("--problems", type=positive, default=50, help="list so many problems at most (default 50)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,9 +61,8 @@ class Command(LongHelpCommand):
             with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
                 yield from read_records(file, format)
 
-        act = Act(
-            system(actor_name(), via="command"), timezone.now(), options["reason"] or f"Imported from {path.name}"
-        )
+        reason = options["reason"] or f"Imported from {cleaned(path.name)}"
+        act = Act(system(actor_name(), via="command"), timezone.now(), reason)
         try:
             if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: of the second reading nothing would come
                 raise CommandError(f"{path} is no regular file: it is read twice; write it to one first", returncode=2)

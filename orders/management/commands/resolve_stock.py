@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.management.selection import actor_name, confirmed, object_id, positive
+from orders.management.selection import actor_name, confirmed, object_id, positive, words
 from orders.models import reads
 from orders.models.database import Document
 from orders.models.states import Call, LineState
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         answer = parser.add_mutually_exclusive_group()
         answer.add_argument("--happened", action="store_true", help="inventory carried the call out")
         answer.add_argument("--not-happened", action="store_true", help="it did not")
-        parser.add_argument("--reason", default="", help="how you know; kept in the history")
+        parser.add_argument("--reason", type=words, default="", help="how you know; kept in the history")
         parser.add_argument("--yes", action="store_true", help="do not ask before changing more than one line")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,6 +1,8 @@
 """`manage.py settle_stock`: finish what orders owe inventory."""
 
 import logging
+import os
+import socket
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -11,14 +13,18 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 from django.utils import timezone
 
+from observability import processes
+from observability.exposition import Server, listen
+from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
 from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
-from orders.services.access import system
+from orders.services.access import Actor, system
 from orders.services.acts import Act
 from orders.services.bulk import carry_on_any
 from orders.services.expiry import expire_unpaid, reason
 from orders.services.figures import refresh
 from orders.services.settlement import Pass, settle_due
+from orders.services.vitals import Heartbeat, exposed
 
 logger = logging.getLogger(__name__)
 
@@ -42,19 +48,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, loop: bool, limit: int, **options: Any) -> None:
         actor, stop = system("settle_stock", via="worker"), stop_when_told()
+        name = f"settle_stock-{socket.gethostname()}-{os.getpid()}"
+        processes.be_called(name)
         if not loop:
             done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
             self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
             return
+        self._expose()
+        heart = Heartbeat(name)
         expiry_due = figures_due = time.monotonic()
         while not stop.is_set():
-            try:
-                done = settle_due(actor=actor, limit=limit, stopping=stop.is_set)
-            except DatabaseError as error:
-                self.stderr.write(f"the database does not answer, trying again: {error.__cause__ or error}")
-                done = Pass()
-            if done.orders or done.failed:
-                self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
+            heart.beat()
+            done = self._settle(actor, limit, stop.is_set)
             more = not stop.is_set() and self._carry_on_runs(stop.is_set)
             if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not stop.is_set():
                 unpaid = self._expire(limit, stop.is_set)
@@ -67,13 +72,50 @@ class Command(BaseCommand):
             if done.orders + done.failed < limit and not more:
                 stop.wait(settings.WORKER_INTERVAL)
 
+    def _expose(self) -> None:
+        """Serve this worker's figures at WORKER_METRICS_PORT. Without them it works just as well."""
+        if not settings.WORKER_METRICS_PORT:
+            return
+        try:
+            listening = listen(settings.METRICS_HOST, settings.WORKER_METRICS_PORT, shared=False)
+        except OSError as error:
+            logger.warning("no metrics at port %s: %s", settings.WORKER_METRICS_PORT, error)
+        else:
+            Server(listening, settings.METRICS_TOKEN, exposed).start()
+            logger.info("Metrics at: http://%s:%s/metrics", settings.METRICS_HOST, settings.WORKER_METRICS_PORT)
+
+    def _settle(self, actor: Actor, limit: int, stopping: Callable[[], bool]) -> Pass:
+        try:
+            done = settle_due(actor=actor, limit=limit, stopping=stopping)
+        except DatabaseError as error:
+            self._complain(f"the database does not answer, trying again: {error.__cause__ or error}")
+            return Pass()
+        if done.orders or done.failed:
+            self._say(f"{done.orders} orders settled, {done.failed} failed")
+        WORKER_PASSES.inc()
+        WORKER_PASS_TIME.set_to_current_time()
+        return done
+
+    def _say(self, line: str) -> None:
+        """To whoever watches; where machines read what we log, as a line of the log."""
+        if settings.LOG_FORMAT == "json":
+            logger.info("%s", line)
+        else:
+            self.stdout.write(line)
+
+    def _complain(self, line: str) -> None:
+        if settings.LOG_FORMAT == "json":
+            logger.warning("%s", line)
+        else:
+            self.stderr.write(line)
+
     def _carry_on_runs(self, stopping: Callable[[], bool]) -> bool:
         """Carry bulk runs on for a moment. :returns: whether there may be more to do at once."""
         try:
             return carry_on_any(seconds=SLICE, stopping=stopping)
         except Exception as error:
             logger.exception("bulk runs could not be carried on")
-            self.stderr.write(f"bulk runs could not be carried on, trying again: {error.__cause__ or error}")
+            self._complain(f"bulk runs could not be carried on, trying again: {error.__cause__ or error}")
             return False
 
     def _expire(self, limit: int, stopping: Callable[[], bool]) -> bool:
@@ -83,10 +125,10 @@ class Command(BaseCommand):
             done = expire_unpaid(act=act, limit=limit, stopping=stopping)
         except Exception as error:
             logger.exception("unpaid orders could not be expired")
-            self.stderr.write(f"unpaid orders could not be expired, trying again later: {error.__cause__ or error}")
+            self._complain(f"unpaid orders could not be expired, trying again later: {error.__cause__ or error}")
             return False
         if done.total:
-            self.stdout.write(f"unpaid orders: {done.summary}")
+            self._say(f"unpaid orders: {done.summary}")
         return done.total == limit and done.cancelled > 0
 
     def _count(self, stopping: Callable[[], bool]) -> bool:
@@ -95,5 +137,5 @@ class Command(BaseCommand):
             return refresh(seconds=COUNTING, stopping=stopping).more
         except Exception as error:
             logger.exception("the dashboard's figures could not be counted")
-            self.stderr.write(f"the figures could not be counted, trying again later: {error.__cause__ or error}")
+            self._complain(f"the figures could not be counted, trying again later: {error.__cause__ or error}")
             return False

@@ -25,6 +25,7 @@ from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.acts import Act
 from orders.services.errors import OrderError
+from orders.services.texts import lines_problem
 
 USAGE = 2
 MOST_JOBS = 32
@@ -197,19 +198,10 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
-    elif not all(_is_text(options[name]) for name in ("reason", "actor")):
+    elif any(lines_problem(options[name]) for name in ("reason", "actor")):
         problem = "--reason and --actor must be readable text"
     if problem:
         raise CommandError(problem, returncode=USAGE)
-
-
-def _is_text(given: str) -> bool:
-    """Bytes of the command line that are no UTF-8 come as surrogates, which no database stores."""
-    try:
-        given.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _selection(options: dict[str, Any]) -> OrderSelection:

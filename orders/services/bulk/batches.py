@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure, WriteConcernError
 from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
+from observability.metrics import TRANSITIONS
 from orders.models import bulk_reads
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState, OrderOutcome
@@ -129,6 +130,7 @@ def carry_out_together(job: Job, batch: Batch) -> list[Other]:
     ids = [key for key in batch.keys if isinstance(key, ObjectId)]
     faults: dict[Key, Fault] = {}
     changed = _change(job, batch, job.act(), ids, faults)
+    TRANSITIONS.labels(job.transition, job.actor.via).inc(changed)
     require_some_luck(job, faults, len(ids))
     if changed == len(batch.keys):
         return []

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 
 from bson import ObjectId
 from django.conf import settings
@@ -18,6 +19,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from integrations.deadline import Deadline
+from observability import context
 from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.bulk_store import Batch, Other
@@ -74,7 +76,8 @@ def carry_on(
     :raises RunNotFound:
     :raises DatabaseError: it does not answer, and the caller's time is up.
     """
-    return _Carrier(run_id, jobs, until, stopping, progress).carry_on()
+    with context.work(str(run_id), run_id=str(run_id)):
+        return _Carrier(run_id, jobs, until, stopping, progress).carry_on()
 
 
 def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False) -> bool:
@@ -89,10 +92,11 @@ def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False
         if stopping() or overall.remaining() <= 0:
             break
         carrier = _Carrier(run_id, None, overall.sooner(max(0.2, seconds / len(waiting))), stopping, lambda _: None)
-        try:
-            carrier.carry_on()
-        except Exception:
-            logger.exception("run %s could not be carried on", run_id)
+        with context.work(str(run_id), run_id=str(run_id)):
+            try:
+                carrier.carry_on()
+            except Exception:
+                logger.exception("run %s could not be carried on", run_id)
         worked = worked or carrier.worked
     return worked
 
@@ -195,7 +199,7 @@ class _Carrier:
             done = self._work(job)
         else:
             with ThreadPoolExecutor(jobs, thread_name_prefix="bulk") as threads:
-                working = [threads.submit(self._work, job) for _ in range(jobs)]
+                working = [threads.submit(copy_context().run, self._work, job) for _ in range(jobs)]
             done = sum(work.result() for work in working)
         if self._streak.in_vain != run.in_vain:
             store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})

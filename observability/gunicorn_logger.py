@@ -1,0 +1,20 @@
+"""gunicorn's own words in the format of everybody else's."""
+
+import logging
+import os
+from typing import Any
+
+from gunicorn.glogging import Logger as GunicornLogger
+
+from observability.logs import FORMATS, default_format, formatter_of
+
+
+class Logger(GunicornLogger):
+    """For `logger_class`. Its log of requests stays off: the service writes one line for each by itself."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        chosen = os.environ.get("LOG_FORMAT", "").strip()
+        formatter: logging.Formatter = formatter_of(chosen if chosen in FORMATS else default_format())
+        for handler in self.error_log.handlers:
+            handler.setFormatter(formatter)

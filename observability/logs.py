@@ -1,0 +1,117 @@
+"""How log lines look: one JSON object a line for machines, or one line of text for people.
+
+Only what is known to be harmless gets in: the record's own words, what :mod:`observability.context` has bound, and
+extras that are plain values. A request object, as Django's own records carry it, would bring addresses and parameters.
+"""
+
+import logging
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from observability import context, processes
+
+FORMATS = ("json", "text")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+PLAIN = (str, int, float, bool)
+LONGEST = 2000
+"""Characters of one value."""
+LONGEST_TRACE = 20_000
+_OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "status_code", "color_message"}
+"""What every record has, and what Django's records have besides that stands in other fields of ours."""
+
+
+def default_format() -> str:
+    """JSON in production, text elsewhere. From the environment: gunicorn's own process knows no settings."""
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "orders_project.settings.production")
+    return "json" if module.endswith(".production") else "text"
+
+
+def formatter_of(name: str) -> logging.Formatter:
+    return JsonFormatter() if name == "json" else TextFormatter()
+
+
+def details(record: logging.LogRecord) -> dict[str, Any]:
+    """What a record says besides its message: what is bound, and its own plain extras, cut to LONGEST."""
+    found: dict[str, Any] = {}
+    if request_id := context.request_id.get():
+        found["request_id"] = request_id
+    found |= context.fields()
+    extras = {name: value for name, value in vars(record).items() if name not in _OF_RECORDS}
+    for name, value in extras.items():
+        if isinstance(value, PLAIN):
+            found[name] = value
+    return {name: value[:LONGEST] if isinstance(value, str) else value for name, value in found.items()}
+
+
+class JsonFormatter(logging.Formatter):
+    """`time`, `level`, `logger`, `event`, `worker`, then the details, then `exception`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage()[:LONGEST],
+            "worker": processes.name(),
+            **details(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)[-LONGEST_TRACE:]
+        try:
+            return orjson.dumps(line).decode()
+        except TypeError:  # lone surrogates, or a whole number beyond 64 bits
+            return orjson.dumps({name: _encodable(value) for name, value in line.items()}).decode()
+
+
+def _encodable(value: Any) -> str:
+    return str(value).encode("utf-8", "replace").decode()
+
+
+class TextFormatter(logging.Formatter):
+    """`time level logger: event  name=value …`, without control characters, which could feign a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        said = "".join(f" {name}={value}" for name, value in details(record).items())
+        event = f"{record.getMessage()[:LONGEST]}{'  ' if said else ''}{said.strip()}"
+        line = f"{at} {record.levelname} {record.name}: {_printable(event)}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == " " else repr(char)[1:-1] for char in text)
+
+
+class OnlyFaults(logging.Filter):
+    """Of Django's records about requests, keep those of unhandled errors: our own line says the rest."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
+
+
+def configuration(format_name: str, level: str) -> dict[str, Any]:
+    """Django's LOGGING.
+
+    pymongo, urllib3 and Django's database never log at DEBUG, whatever the level: they would log documents, addresses
+    of people among them.
+    """
+    talkative: dict[str, Any] = {name: {"level": "INFO"} for name in ("pymongo", "urllib3", "django.db.backends")}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"only_faults": {"()": OnlyFaults}},
+        "formatters": {"line": {"()": formatter_of, "name": format_name}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": talkative
+        | {
+            # Else each line of Django's would be printed twice: once by the handler that it makes itself in DEBUG.
+            "django": {"handlers": [], "level": "INFO"},
+            "django.request": {"filters": ["only_faults"]},
+        },
+    }

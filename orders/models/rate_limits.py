@@ -1,0 +1,66 @@
+"""How much of an allowance is used up: one document for each who has one, one write for each look.
+
+The algorithm is GCRA (a leaky bucket that keeps one number): `full_at` is when the whole allowance will be back. It
+goes by mongod's clock alone, so that all workers on all machines agree. A burst may use the whole allowance at once.
+
+The package `limits` was weighed and left: its MongoDB storage has a client and connections of its own, and needs three
+round trips for an answer with headers where this needs one.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import ReturnDocument, WriteConcern
+
+from orders.models.database import collection
+
+COLLECTION = "rate_limits"
+NOISE = 0.01
+"""Milliseconds that rounding may add up to."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What is left: `remaining` of `limit`, all of it in `reset` seconds; refused for `wait` seconds, if not 0."""
+
+    limit: int
+    period: int
+    remaining: int
+    reset: float
+    wait: float = 0.0
+
+
+@wrap_database_errors
+def spend(key: str, *, limit: int, period: int) -> Allowance:
+    """Take one of the `limit` that `key` may spend in `period` seconds, unless none is left.
+
+    Waits for the primary only: a count that a failover takes back harms nobody.
+    """
+    length = period * 1000.0
+    step = length / limit
+    counters = collection(COLLECTION).with_options(write_concern=WriteConcern(w=1))
+    after = counters.find_one_and_update(
+        {"_id": key}, _update(step, length), upsert=True, return_document=ReturnDocument.AFTER
+    )
+    assert after is not None  # noqa: S101 - upserted
+    used = after["full_at"] - after["at"]
+    return Allowance(
+        limit=limit,
+        period=period,
+        remaining=max(0, math.floor((length - used + NOISE) / step)),
+        reset=used / 1000,
+        wait=0.0 if after["granted"] else (used + step - length) / 1000,
+    )
+
+
+def _update(step: float, length: float) -> list[dict[str, Any]]:
+    """Times are milliseconds since 1970, as doubles: a date has no fractions of a millisecond."""
+    now = {"$toDouble": {"$toLong": "$$NOW"}}
+    return [
+        {"$set": {"at": now, "full_at": {"$max": ["$full_at", now]}}},
+        {"$set": {"granted": {"$lte": [{"$subtract": [{"$add": ["$full_at", step]}, "$at"]}, length + NOISE]}}},
+        {"$set": {"full_at": {"$cond": ["$granted", {"$add": ["$full_at", step]}, "$full_at"]}}},
+        {"$set": {"expires_at": {"$toDate": "$full_at"}}},
+    ]

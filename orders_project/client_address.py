@@ -1,0 +1,43 @@
+"""Whose address a request comes from, as far as that can be believed."""
+
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+UNKNOWN = "0.0.0.0"  # noqa: S104 - no address to listen at
+NETWORK = 64
+"""Bits of an IPv6 address that tell customers of a provider apart; whoever has one address has all of that network."""
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address by which failures are counted: IPv4 as it is, IPv6 as its /64 network.
+
+    Each of TRUSTED_PROXIES proxies appends to `X-Forwarded-For` whom it was called by, so the client is that many
+    entries from the end; what stands before was written by the client and is not believed. A request with fewer entries
+    has not come through all of them, and counts as its peer's.
+    """
+    return _network(_forwarded(request)) or _network(request.META.get("REMOTE_ADDR", "")) or UNKNOWN
+
+
+def _forwarded(request: HttpRequest) -> str:
+    proxies: int = settings.TRUSTED_PROXIES
+    entries = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    return entries[-proxies].strip() if 0 < proxies <= len(entries) else ""
+
+
+def _network(text: str) -> str:
+    """The address in a plain or `host:port` form, or nothing where it is none."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found, NETWORK), strict=False).network_address)

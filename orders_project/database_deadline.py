@@ -1,0 +1,26 @@
+"""The end of the time that a request may take of the database."""
+
+from collections.abc import Callable
+
+import pymongo
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+class DatabaseDeadlineMiddleware:
+    """Bound all that a storefront's request asks of the database, together.
+
+    However many of its questions a lost node leaves unanswered, its own answer comes in time, and the thread is free
+    for the next. Reads have less of it: they have nothing to write down that a peer answered.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(f"{settings.API_PREFIX}/"):
+            return self.get_response(request)
+        with pymongo.timeout(settings.REQUEST_DEADLINE if request.method in READS else settings.DATABASE_DEADLINE):
+            return self.get_response(request)

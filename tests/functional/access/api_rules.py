@@ -1,0 +1,65 @@
+"""Who gets which answer from the API, and from what is public."""
+
+from typing import Any
+
+from tests.api_client import order_body
+from tests.functional.access.callers import API_CALLERS, API_OUTSIDERS, OWNER
+from tests.functional.access.rules import Answers, Ask, Rule
+from tests.functional.helpers import TWO_TOWELS
+
+
+def insiders(other: int, owner: int, admin: int) -> Answers:
+    """These for whoever has a good token; whoever has none stays outside."""
+    return dict.fromkeys(API_OUTSIDERS, 401) | {"other customer": other, "owner": owner, "admin": admin}
+
+
+def everybody(status: int) -> Answers:
+    return dict.fromkeys(API_CALLERS, status)
+
+
+def get(*answers: int, **more: Any) -> tuple[Ask, Ask]:
+    return tuple(Ask(method, insiders(*answers), **more) for method in ("GET", "HEAD"))  # type: ignore[return-value]
+
+
+def act(method: str, *answers: int, body: Any = None, changes: bool = True, **more: Any) -> Ask:
+    return Ask(method, insiders(*answers), body, changes=changes, **more)
+
+
+def endpoint(*asks: Ask) -> Rule:
+    return Rule((*asks, Ask("OPTIONS", insiders(200, 200, 200))), insiders(405, 405, 405))
+
+
+def public(*methods: str) -> Rule:
+    return Rule(tuple(Ask(method, everybody(200)) for method in methods), everybody(405))
+
+
+READ_ONE = (*get(404, 200, 200), *get(404, 404, 404, values={"order_id": "placing"}))
+RUN = "api:orders/bulk-transitions/<str:run_id>"
+PAY = {"transition": "pay", "filter": {"status": "pending"}}
+
+API_RULES = {
+    "api:orders": endpoint(
+        *get(200, 200, 200),
+        *get(403, 200, 200, query=f"user_id={OWNER}"),
+        act("POST", 403, 201, 201, body=order_body(OWNER, TWO_TOWELS)),
+    ),
+    "api:orders/user/<str:user_id>": endpoint(*get(403, 200, 200)),
+    "api:orders/<str:order_id>": endpoint(*READ_ONE, act("DELETE", 404, 204, 204)),
+    "api:orders/<str:order_id>/status": endpoint(
+        act("PUT", 404, 200, 200, body={"status": "cancelled"}), act("PUT", 404, 403, 200, body={"status": "paid"})
+    ),
+    "api:orders/<str:order_id>/history": endpoint(*READ_ONE),
+    "api:orders/<str:order_id>/transitions": endpoint(*READ_ONE),
+    "api:orders/bulk-transitions": endpoint(
+        act("POST", 403, 403, 200, body=PAY | {"dry_run": True}, changes=False), act("POST", 403, 403, 202, body=PAY)
+    ),
+    RUN: endpoint(*get(403, 403, 200)),
+    f"{RUN}/cancel": endpoint(act("POST", 403, 403, 202)),
+    f"{RUN}/pause": endpoint(act("POST", 403, 403, 202)),
+    f"{RUN}/resume": endpoint(act("POST", 403, 403, 202, values={"run_id": "paused"})),
+    "api:openapi.json": public("GET", "HEAD"),
+    "api:docs": public("GET", "HEAD"),
+    "api:redoc": public("GET", "HEAD"),
+    "plain:health": public("GET", "HEAD"),
+    "plain:health/ready": public("GET", "HEAD"),
+}

@@ -1,0 +1,111 @@
+"""The stage of the matrix: orders, a run and logins to act on, and a look at all that is stored."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from typing import Any
+
+from bson import ObjectId
+from django.contrib.auth.models import Group, User
+from django.http import HttpResponseBase
+from django.test import Client
+from django.utils import timezone
+from pymongo.database import Database
+
+from orders.models.selection import OrderSelection
+from orders.services import access, bulk
+from orders.services.acts import Act
+from tests.functional.access.callers import OWNER
+from tests.functional.access.routes import Route
+from tests.functional.access.rules import Ask
+from tests.functional.admin_helpers import Document, insert, insert_each_status, line, stored
+
+ASIDE = {"django_session", "daily_figures"}
+"""What reading may write: sessions, and the figures of the dashboard, which whoever opens it may have to count."""
+Snapshot = dict[str, list[Document]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """:ivar ids: the ids of orders by status or plight, of the run, and of a user and a group that nobody acts as."""
+
+    database: Database[Document]
+    ids: dict[str, str]
+
+    def marks(self) -> dict[str, str]:
+        """A checksum of each collection."""
+        found: dict[str, str] = self.database.command("dbHash")["collections"]
+        return {name: mark for name, mark in found.items() if name not in ASIDE}
+
+    def snapshot(self) -> Snapshot:
+        names = self.database.list_collection_names()
+        return {name: list(self.database[name].find()) for name in names if not name.startswith("system.")}
+
+    def restore(self, before: Snapshot) -> None:
+        """Put everything back as it was."""
+        for name, documents in self.snapshot().items():
+            if documents != before.get(name, []):
+                self.database[name].delete_many({})
+                if before.get(name):
+                    self.database[name].insert_many(before[name])
+
+    def ask(self, client: Client, route: Route, ask: Ask) -> HttpResponseBase:
+        """Send a request with the cookies that the client began with, as JSON to the API and as a form elsewhere."""
+        cookies = client.cookies
+        client.cookies = SimpleCookie(cookies.output(header="", sep=";"))
+        try:
+            return _send(client, route.address(self._values(ask)), ask, self._body(ask), route.kind == "api")
+        finally:
+            client.cookies = cookies
+
+    def _values(self, ask: Ask) -> dict[str, str]:
+        usual = {
+            "order_id": "pending", "object_id": "pending", "run_id": "run", "user_id": OWNER, "id": "user",
+            "app_label": "orders", "url": "nothing", "content_type_id": "1",
+        }  # fmt: skip
+        return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
+
+    def _body(self, ask: Ask) -> Any:
+        values = {**self._values(ask), "now": timezone.now().isoformat()}
+        if not isinstance(ask.body, Mapping):
+            return ask.body
+        return {name: re.sub(r"^\{(\w+)\}$", lambda found: values[found[1]], value) if isinstance(value, str) else value
+                for name, value in ask.body.items()}  # fmt: skip
+
+
+def _send(client: Client, address: str, ask: Ask, body: Any, is_json: bool) -> HttpResponseBase:
+    if body is None:
+        return client.generic(ask.method, address, QUERY_STRING=ask.query)
+    if is_json:
+        return client.generic(ask.method, address, client._encode_json(body, "application/json"), "application/json")
+    return client.post(address, body)
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """The collections that are not as they were."""
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def set_up(database: Database[Document]) -> Stage:
+    """Orders of OWNER in every status and plight, and a run that is paused."""
+    orders = insert_each_status(database)
+    later = timezone.now() + timedelta(hours=1)
+    plights: dict[str, Document] = {
+        "unknown": {"status": "cancelled", "items": [line("unknown", call="release")]},
+        "owed": {"status": "cancelled", "items": [line("releasing", call="release")], "stock_due_at": later},
+        "short": {"status": "cancelled", "items": [line("released", discrepancy=1)]},
+        "unverified": {"user_verified": False},
+    }  # fmt: skip
+    for number, (name, changes) in enumerate(plights.items(), start=20):
+        orders[name] = insert(database, stored(number, **changes))
+    ids = {name: str(order["_id"]) for name, order in orders.items()}
+    selection = OrderSelection(keys=[ObjectId(ids["pending"])])
+    act = Act(access.admin("tests"), timezone.now())
+    for name in ("run", "paused"):
+        ids[name] = str(bulk.start_run(selection=selection, transition="pay", act=act).pk)
+    bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
+    ids["user"] = str(User.objects.create_user("subject").pk)
+    ids["group"] = str(Group.objects.create(name="Temporary").pk)
+    return Stage(database, ids)

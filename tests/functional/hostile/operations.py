@@ -1,0 +1,104 @@
+"""The operations of the API with their parameters and fields, as its own description lists them."""
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from drf_spectacular.generators import SchemaGenerator
+
+from tests.api_client import order_body
+from tests.functional.access.callers import OWNER
+from tests.functional.helpers import TWO_TOWELS
+from tests.functional.hostile.values import Json
+
+HOLE = "@@@"
+FILTER = {
+    "status": ["pending"], "created_from": "2020-01-01", "created_before": "2030-01-01", "user_id": OWNER,
+    "product_id": TWO_TOWELS[0], "limit": 10,
+}  # fmt: skip
+BODIES: dict[str, list[Any]] = {
+    "place_order": [order_body(OWNER, TWO_TOWELS)],
+    "change_order_status": [{"status": "cancelled", "reason": "Too late"}],
+    "start_bulk_transition": [
+        {"transition": "pay", "ids": ["0" * 24], "reason": "", "dry_run": True},
+        {"transition": "pay", "filter": FILTER, "reason": "", "dry_run": True},
+    ],
+}
+"""Good bodies, in which each field is replaced in turn; a new operation needs one."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    :ivar parameters: name and place (`path`, `query` or `header`) of each.
+    :ivar fields: where each field of the body stands, its lists and objects included.
+    """
+
+    name: str
+    method: str
+    address: str
+    parameters: tuple[tuple[str, str], ...]
+    fields: tuple[Path, ...]
+
+    def bodies(self) -> list[Any]:
+        assert not self.fields or self.name in BODIES, f"a good body for {self.name} is missing in {__name__}"
+        return BODIES.get(self.name, [])
+
+    def body_with(self, path: Path, value: Json) -> str:
+        """A good body, as JSON, with another value in one place."""
+        bodies = [body for body in self.bodies() if not path or path[0] in body] or self.bodies()
+        return json.dumps(_replaced(copy.deepcopy(bodies[0]), path)).replace(json.dumps(HOLE), value.text)
+
+
+@cache
+def operations() -> tuple[Operation, ...]:
+    description = SchemaGenerator().get_schema(request=None, public=True)
+    return tuple(
+        Operation(
+            about["operationId"],
+            method.upper(),
+            address,
+            tuple((parameter["name"], parameter["in"]) for parameter in about.get("parameters", [])),
+            tuple(_fields_of(about, description)),
+        )
+        for address, methods in description["paths"].items()
+        for method, about in methods.items()
+    )
+
+
+def _fields_of(about: dict[str, Any], description: dict[str, Any]) -> Iterator[Path]:
+    if "requestBody" not in about:
+        return
+    [content] = about["requestBody"]["content"].values()
+    yield ()
+    yield from _below(content["schema"], (), description)
+
+
+def _below(schema: dict[str, Any], path: Path, description: dict[str, Any]) -> Iterator[Path]:
+    for part in schema.get("allOf", []):
+        yield from _below(part, path, description)
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        yield from _below(description["components"]["schemas"][name], path, description)
+    for name, inner in schema.get("properties", {}).items():
+        yield (*path, name)
+        yield from _below(inner, (*path, name), description)
+    if "items" in schema:
+        yield (*path, 0)
+        yield from _below(schema["items"], (*path, 0), description)
+
+
+def _replaced(body: Any, path: Path) -> Any:
+    if not path:
+        return HOLE
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = HOLE
+    return body

@@ -1,0 +1,81 @@
+"""A copy of the database's files, made while it is locked and orders are placed, is a backup: docs/operations.md."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from orders.services.invariants import violations_of
+from orders_project.children import ROOT
+from orders_project.embedded_mongo import EmbeddedMongo
+from tests.functional.serving_stage import PRODUCT, Clients, ServingStage
+
+pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
+LOCKED = 1.5
+"""Seconds at least for which writes wait."""
+
+
+def copy_while_locked(stage: ServingStage, source: Path, target: Path) -> list[int]:
+    """Lock, copy, unlock. :returns: how many orders there were when it was locked, and just before it was unlocked."""
+    admin, seen = stage.orders.client.admin, []
+    admin.command("fsync", lock=True)
+    try:
+        seen.append(stage.orders["orders"].count_documents({}))
+        began = time.monotonic()
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("mongod.lock"))
+        time.sleep(max(0.0, LOCKED - (time.monotonic() - began)))
+        seen.append(stage.orders["orders"].count_documents({}))
+    finally:
+        admin.command("fsyncUnlock")
+    return seen
+
+
+def reconciled(stage: ServingStage, uri: str) -> subprocess.CompletedProcess[str]:
+    """`reconcile_stock` of the database there with the inventory that goes on."""
+    command = [sys.executable, str(ROOT / "manage.py"), "reconcile_stock", "--json"]
+    environment = stage.environment | {"MONGODB_URI": uri}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_files_copied_under_a_lock_hold_every_order_until_then(tmp_path: Path) -> None:
+    with EmbeddedMongo(tmp_path / "mongo") as mongo, ServingStage(mongo.uri, tmp_path / "logs") as stage:
+        stage.serve()
+        with Clients(stage.root, 6) as clients:
+            clients.await_answers(30)
+            told = {ids[0] for ids in list(clients.placed.values())}
+            locked, unlocked = copy_while_locked(stage, tmp_path / "mongo" / "db", tmp_path / "restored" / "db")
+            clients.await_answers(30)
+        assert clients.failures == [], "writes waited, and none was refused"
+        assert locked == unlocked, "nothing was written meanwhile"
+        live = {str(order["_id"]): order for order in stage.orders["orders"].find()}
+        assert stage.judge(stage.claims(clients), patience=10)["violations"] == []
+
+        with EmbeddedMongo(tmp_path / "restored") as restored:
+            client: MongoClient[dict[str, Any]] = MongoClient(restored.uri)
+            with client:
+                check(client[stage.name], told, live, locked)
+            compared = reconciled(stage, restored.uri)
+        lost = len(live) - locked
+        assert lost > 0
+        assert compared.returncode == 1, compared.stderr
+        (difference,) = json.loads(compared.stdout)["differences"]
+        assert (difference["product_id"], difference["surplus"]) == (PRODUCT, lost), "a unit each, still reserved"
+
+
+def check(restored: Database[dict[str, Any]], told: set[str], live: dict[str, Any], expected: int) -> None:
+    found = {str(order["_id"]): order for order in restored["orders"].find()}
+    assert len(found) == expected
+    assert told <= set(found) <= set(live)
+    for name, order in found.items():
+        assert violations_of(order) == []
+        assert live[name]["history"][: len(order["history"])] == order["history"]
+    assert restored["idempotency_keys"].count_documents({}) == expected
+    indexes = restored["orders"].index_information()
+    assert {"number", "stock_due"} <= set(indexes)

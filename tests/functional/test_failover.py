@@ -1,0 +1,18 @@
+"""Nodes of the database lost under load; `make proof` loses more of them, and longer (tests/proof/failover.py)."""
+
+from pathlib import Path
+
+from tests.proof.chaos import tell
+from tests.proof.failover import run
+
+
+def test_no_acknowledged_order_is_lost_when_the_primary_is_killed_or_frozen(tmp_path: Path) -> None:
+    report = run(tmp_path, keys=True, acts=("kill", "freeze"), clients=4, seed=7, bulk=(300, 40))
+    assert not report["violations"], tell(report)
+    assert [act for act, _ in report["acts"]] == ["kill", "freeze"]
+    assert report["placed"] >= 10
+    assert report["counts"].keys() <= {
+        *("operations", "requests"),
+        *(f"answered {status}" for status in (200, 201, 204, 400, 409, 412, 503)),
+    }
+    assert [run["state"] for run in report["bulk"].values()] == ["done", "done"]

@@ -1,0 +1,139 @@
+"""No secret is ever written down: not in a log at DEBUG, not in an answer, not in what a refused start says."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import RequestFactory
+from django.views.debug import technical_500_response
+from pytest_django import Settings
+
+from integrations import http
+from integrations.sandbox import Sandbox
+from orders_project.error_reports import SecretsFilter
+from tests.api_client import token
+from tests.functional.admin_helpers import PASSWORD, Browser, staff
+from tests.functional.helpers import TWO_TOWELS, Api, Documents
+from tests.functional.test_security_headers import run
+
+PEER_PASSWORD = "peer-pa55word"
+KEY = "jwt-key-0123456789-0123456789-0123456789"
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """All that is logged meanwhile at DEBUG, with its traces."""
+    said: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(self.format(record))
+
+    root, ear = logging.getLogger(), Ear()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    root.addHandler(ear)
+    try:
+        logging.getLogger("urllib3").debug("I am heard")
+        yield said
+    finally:
+        root.removeHandler(ear)
+        root.setLevel(level)
+    assert said[0] == "I am heard"
+
+
+def expect_none(secrets: dict[str, str], said: list[str]) -> None:
+    text = "\n".join(said)
+    assert text
+    assert [name for name, secret in secrets.items() if secret in text] == []
+
+
+def test_requests_of_storefronts_leave_no_token_and_no_key(api: Api, sandbox: Sandbox, settings: Settings) -> None:
+    settings.JWT_SHARED_KEY = KEY
+    good, expired = token("1", key=KEY), token("1", key=KEY, exp=int(time.time()) - 99)
+    forged, odd = token("1", key="another-" * 6), "gar.bage.t0ken-9f8e7d6c"
+    answers = []
+    with listening() as said:
+        for bearer in (good, expired, forged, odd, f"{odd} and more"):
+            client = api(token=bearer)
+            answers += [client.place(TWO_TOWELS, key="a-key").text, client.get("orders/").text]
+        settings.USER_SERVICE_URL = f"http://orders:{PEER_PASSWORD}@127.0.0.1:1/api/v1"
+        settings.INVENTORY_SERVICE_URL = settings.USER_SERVICE_URL
+        http.reset()
+        refused = api(token=good).place(TWO_TOWELS)
+        assert refused.status_code == 503
+    assert any("127.0.0.1" in line for line in said), "the failing peer was logged"
+    secrets = {"good": good, "expired": expired, "forged": forged, "odd": odd}
+    secrets |= {"key": KEY, "django's key": settings.SECRET_KEY, "peer": PEER_PASSWORD}
+    expect_none(secrets, [*said, *answers, refused.text])
+
+
+def test_staff_at_work_leave_no_password_and_no_session(
+    live_server_url: str, database: Documents, settings: Settings
+) -> None:
+    with listening() as said, Browser(live_server_url) as browser:
+        staff("Support")
+        answers = [
+            browser.log_in("Support", password="wrong-pa55word"),
+            *(browser.get(path) for path in ("/admin/", "/admin/orders/order/", "/admin/nowhere/")),
+            browser.log_in("Support"),
+            *(browser.get(path) for path in ("/admin/", "/admin/orders/order/", "/admin/nowhere/")),
+        ]
+        session = browser.cookies["sessionid"]
+        kept = [str(attempt) for attempt in database["axes_accessattempt"].find()]
+    secrets = {"password": PASSWORD, "wrong one": "wrong-pa55word", "session": session}
+    secrets |= {"hash": User.objects.get(username="Support").password, "django's key": settings.SECRET_KEY}
+    assert any("AXES" in line for line in said)
+    expect_none(secrets, said + kept + [answer.text for answer in answers])
+
+
+def test_a_developers_error_page_shows_no_secret(settings: Settings, database: Documents) -> None:
+    settings.DEBUG = True
+    settings.JWT_SHARED_KEY = KEY
+    settings.MONGODB_URI = f"mongodb://orders:{PEER_PASSWORD}@127.0.0.1:1/"
+    settings.USER_SERVICE_URL = f"http://orders:{PEER_PASSWORD}@127.0.0.1:1/api/v1"
+    request = RequestFactory().get("/", headers={"Authorization": "Bearer t0ken-9f8e7d6c"})
+    request.COOKIES["sessionid"] = request.COOKIES["__Host-sessionid"] = "s3ssion-1a2b3c"
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        page = technical_500_response(request, *sys.exc_info()).content.decode()
+    settings_shown = str(SecretsFilter().get_safe_settings())
+    assert "ZeroDivisionError" in page
+    # The frames show this test's own text, which has them all; what is shown of the request and the settings has not.
+    shown = page[page.index('id="requestinfo"') :]
+    secrets = {"token": "t0ken-9f8e7d6c", "session": "s3ssion-1a2b3c", "peer": PEER_PASSWORD, "key": KEY}
+    expect_none(secrets | {"django's key": settings.SECRET_KEY}, [shown, settings_shown])
+
+
+STARTS: dict[str, dict[str, str]] = {
+    "a password that is not percent-encoded": {"MONGODB_URI": "mongodb://orders:pa5/s3cret@db/?replicaSet=rs0"},
+    "a port that is a part of it": {"MONGODB_URI": "mongodb://db:s3cret/"},
+    "another scheme": {"MONGODB_URI": "mongo://orders:s3cret@db/"},
+    "no primary": {"MONGODB_URI": "mongodb://orders:s3cret@db/?readPreference=nearest&w=1"},
+    "a peer without a scheme": {"USER_SERVICE_URL": "orders:s3cret@users/api"},
+    "a peer with a bad port": {"INVENTORY_SERVICE_URL": "http://orders:s3cret@users:port/api"},
+    "key sets": {"JWT_JWKS_URL": "ftp://orders:s3cret@users/keys"},
+    "short keys": {"SECRET_KEY": "s3cret-short", "JWT_SHARED_KEY": "s3cret-too"},
+    "placeholders": {"SECRET_KEY": "s3cret-change-me-s3cret-change-me-s3cret", "JWT_SHARED_KEY": "changeme-s3cret"},
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_start_that_is_refused_names_the_setting_and_not_its_value(start: str) -> None:
+    refused = run("manage.py", "check", **STARTS[start])
+    assert refused.returncode != 0
+    assert all(name in refused.stderr for name in STARTS[start])
+    expect_none({"secret": "s3cret"}, [refused.stdout, refused.stderr])
+
+
+def test_a_command_without_its_database_does_not_print_the_address() -> None:
+    given: dict[str, Any] = {"MONGODB_URI": "mongodb://orders:s3cret@127.0.0.1:1/", "MONGODB_TIMEOUT_MS": "300"}
+    failed = run("manage.py", "purge_drafts", **given)
+    assert failed.returncode != 0
+    expect_none({"secret": "s3cret"}, [failed.stdout, failed.stderr])

@@ -1,0 +1,189 @@
+"""What browsers are told, the cookies that log people in, and production settings that pass Django's inspection."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import requests
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from orders_project import checks, security_headers
+from tests.factories import OrderFactory
+from tests.functional.admin_helpers import client_of, page
+from tests.functional.helpers import Api, Documents, visitor_fixture  # noqa: F401
+from tests.unit.test_settings import PRODUCTION, ROOT
+
+KEY = "3c9a1d7e5a48269b0c4d1e8f7a6b52c30f3b"
+JSON = ["orders/", f"orders/{'0' * 24}", "nowhere", "openapi.json"]
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A Python of its own under production settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    module = {"DJANGO_SETTINGS_MODULE": "orders_project.settings.production"}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", *command], env=kept | module | PRODUCTION | environment,
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def inspect(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("manage.py", "check", *options, **environment)
+
+
+# --- headers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", JSON)
+def test_an_answer_of_the_api_may_load_and_run_nothing(visitor: Api, path: str) -> None:
+    answer = visitor().get(path)
+    assert answer.headers["Content-Security-Policy"] == security_headers.NOTHING
+    expect_everywhere(answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/nowhere", "/"])
+def test_so_may_what_is_no_page_of_the_backoffice(live_server_url: str, path: str) -> None:
+    answer = requests.get(f"{live_server_url}{path}", timeout=20, proxies={"http": ""})
+    assert answer.headers["Content-Security-Policy"] == security_headers.NOTHING
+    assert answer.headers["Permissions-Policy"] == security_headers.PERMISSIONS
+
+
+def test_pages_of_the_backoffice_run_our_files_only(database: Documents) -> None:
+    order = OrderFactory()
+    client = client_of("Support")
+    login, nowhere = reverse("admin:login"), f"{reverse('admin:index')}nowhere/"
+    for address in (reverse("admin:index"), page({"_id": order.pk}), login, nowhere):
+        answer = (Client() if address == login else client).get(address)
+        policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == "'self' 'unsafe-eval'", "no script in a page, none from elsewhere"
+        assert policy["form-action"] == policy["connect-src"] == "'self'"
+        assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        expect_everywhere(answer.headers)
+        inline = re.findall(rb"<script(?![^>]*\bsrc=)[^>]*>|\son\w+=\"", answer.content)
+        assert [found for found in inline if b"application/json" not in found] == []
+
+
+def test_the_pages_that_show_the_api_need_no_script_of_their_own(visitor: Api) -> None:
+    for path, policy in (("docs", security_headers.SWAGGER), ("redoc", security_headers.REDOC)):
+        answer = visitor().get(path)
+        assert answer.headers["Content-Security-Policy"] == policy
+        assert "unsafe-eval" not in policy
+        assert not re.search(r"<script(?![^>]*\bsrc=)", answer.text)
+
+
+def test_a_developers_error_page_may_bring_its_scripts(client: Client, settings: Settings) -> None:
+    settings.DEBUG = True
+    answer = client.get("/nowhere")
+    assert answer.status_code == 404
+    assert "Content-Security-Policy" not in answer.headers
+    assert "Content-Security-Policy" in client.get("/health").headers
+
+
+def expect_everywhere(headers: object) -> None:
+    assert headers["X-Content-Type-Options"] == "nosniff"  # type: ignore[index]
+    assert headers["X-Frame-Options"] == "DENY"  # type: ignore[index]
+    assert headers["Referrer-Policy"] == "same-origin"  # type: ignore[index]
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"  # type: ignore[index]
+    assert "camera=()" in headers["Permissions-Policy"]  # type: ignore[index]
+
+
+# --- cookies and addresses -------------------------------------------------------------------------------------------
+
+
+def test_cookies_are_kept_from_scripts_and_other_sites_and_end_with_the_day(database: Documents) -> None:
+    client_of("Support")
+    client = Client()
+    answer = client.post(
+        reverse("admin:login"), {"username": "Support", "password": "correct horse battery staple", "next": "/"}
+    )
+    session, csrf = answer.cookies["sessionid"], answer.cookies["csrftoken"]
+    assert session["max-age"] == 12 * 3600
+    for cookie in (session, csrf):
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Lax"
+        assert not cookie["domain"]
+
+
+IN_PRODUCTION = """
+import django; django.setup()
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+settings.ALLOWED_HOSTS.append("testserver")
+settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+plain = Client().get("/health/../nowhere", headers={"X-Forwarded-Proto": "http"})
+print(plain.status_code, plain["Location"])
+answer = Client().get(reverse("admin:login"), headers={"X-Forwarded-Proto": "https"})
+print(answer.status_code, reverse("admin:login"), answer["Strict-Transport-Security"])
+print(answer.cookies.output())
+print(settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE, settings.TRUSTED_PROXIES)
+print(Client().get("/admin/login/", headers={"X-Forwarded-Proto": "https"}).status_code)
+"""
+
+
+def test_production_insists_on_tls_with_cookies_for_this_host_alone_at_any_admin_path() -> None:
+    started = run("-c", IN_PRODUCTION, ADMIN_PATH="/back-office/desk/")
+    assert started.returncode == 0, started.stderr
+    plain, login, cookies, session, old = started.stdout.splitlines()
+    assert plain.startswith("301 https://")
+    assert login == "200 /back-office/desk/login/ max-age=31536000; includeSubDomains; preload"
+    assert cookies.startswith("Set-Cookie: __Host-csrftoken=")
+    for attribute in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
+        assert attribute in cookies
+    assert "Domain" not in cookies
+    assert session == "__Host-sessionid True 1"
+    assert old == "404"
+
+
+@pytest.mark.parametrize("path", ["/", "api", "api/v1", "static/x", "health", "a b", "../x", "é", "a//b", "x?y"])
+def test_an_admin_path_that_cannot_be_is_refused(path: str) -> None:
+    refused = inspect(ADMIN_PATH=path)
+    assert refused.returncode != 0
+    assert "ADMIN_PATH" in refused.stderr
+
+
+def test_no_page_knows_the_admin_path_by_heart() -> None:
+    for folder in ("orders", "orders_project", "templates"):
+        for file in (ROOT / folder).rglob("*"):
+            if file.suffix in {".py", ".html", ".js"} and "migrations" not in file.parts:
+                for line in file.read_text().splitlines():
+                    assert not re.search(r"[\"'}]/admin/", line), f"{file}: {line}"
+
+
+# --- the inspection --------------------------------------------------------------------------------------------------
+
+
+def test_production_settings_pass_every_check_for_a_deployment() -> None:
+    found = inspect("--deploy", "--fail-level", "WARNING", JWT_SHARED_KEY=KEY)
+    assert found.returncode == 0, found.stderr
+    assert "no issues" in found.stdout
+
+
+UNWISE = {
+    "orders.W001": {},
+    "orders.W002": {"JWT_SHARED_KEY": KEY, "TRUSTED_PROXIES": "0"},
+    "orders.W003": {"JWT_SHARED_KEY": KEY, "RATE_LIMIT_WRITES": "0"},
+    "security.W008": {"JWT_SHARED_KEY": KEY, "SECURE_SSL_REDIRECT": "false"},
+    "security.W012": {"JWT_SHARED_KEY": KEY, "SECURE_COOKIES": "false"},
+}
+
+
+@pytest.mark.parametrize("warning", UNWISE)
+def test_what_is_allowed_but_unwise_is_said(warning: str) -> None:
+    found = inspect("--deploy", "--fail-level", "WARNING", **UNWISE[warning])
+    assert found.returncode != 0
+    assert warning in found.stderr
+
+
+def test_each_of_our_own_checks_sees_the_settings_as_they_are(settings: Settings) -> None:
+    settings.JWT_SHARED_KEY, settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXIES = KEY, None, 0
+    assert checks.check(None) == []
+    settings.JWT_SHARED_KEY = settings.JWT_JWKS_URL = ""
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.RATE_LIMIT_REFUSED_TOKENS = 0
+    assert [found.id for found in checks.check(None)] == ["orders.W001", "orders.W002", "orders.W003"]

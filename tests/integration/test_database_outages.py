@@ -1,0 +1,152 @@
+"""What is done and told while the database does not answer; whole nodes are lost in test_failover.py."""
+
+import socket
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+from bson import ObjectId
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import (
+    AutoReconnect,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+    WTimeoutError,
+)
+from pytest_django import Settings
+
+from orders.api.errors import problem_details, server_error
+from orders.models import reads
+from orders.models.database import is_outage, time_limit
+from orders.services import access, settlement
+from orders_project.database_deadline import DatabaseDeadlineMiddleware
+from tests.functional.admin_helpers import profiled
+from tests.functional.helpers import database_down
+from tests.integration.builders import line, store
+
+OUTAGES: list[PyMongoError] = [
+    AutoReconnect("gone"),
+    NetworkTimeout("timed out"),
+    NotPrimaryError("stepped down"),
+    ServerSelectionTimeoutError("no primary"),
+    WaitQueueTimeoutError("no connection is free"),
+    WriteConcernError("stepped down before a majority had it", 189),
+    WTimeoutError("no majority in time", 64),
+    ExecutionTimeout("over its time", 50),
+]
+FAULTS: list[PyMongoError] = [OperationFailure("no such operator", 9), DuplicateKeyError("twice", 11000)]
+
+
+def wrapped(error: PyMongoError) -> DatabaseError:
+    wrapper = DatabaseError()
+    wrapper.__cause__ = error
+    return wrapper
+
+
+@pytest.mark.parametrize("error", OUTAGES, ids=repr)
+def test_an_outage_is_known_as_one_and_asks_to_come_again(
+    error: PyMongoError, caplog: pytest.LogCaptureFixture
+) -> None:
+    for told in (error, wrapped(error)):
+        assert is_outage(told)
+        response = problem_details(told, {})
+        assert response is not None
+        assert (response.status_code, response["Retry-After"]) == (503, "5")
+        assert response.data["code"] == "database_unavailable"
+    assert not [record for record in caplog.records if record.exc_info], "nothing is wrong with the code"
+
+
+@pytest.mark.parametrize("error", [*FAULTS, ValueError("x"), None], ids=repr)
+def test_what_the_database_refuses_is_no_outage(error: Exception | None) -> None:
+    assert not is_outage(error)
+    assert not is_outage(DatabaseError("without a cause"))
+
+
+def test_a_database_that_fails_for_another_reason_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    response = problem_details(wrapped(FAULTS[0]), {})
+    assert response is not None
+    assert response.status_code == 503
+    assert [record for record in caplog.records if record.exc_info]
+
+
+def test_no_time_at_all_is_not_taken_for_all_the_time_there_is(database: Database[dict[str, Any]]) -> None:
+    with time_limit(0):
+        time.sleep(0.01)
+        with pytest.raises(PyMongoError) as raised:
+            database.command("ping")
+    assert raised.value.timeout
+
+
+def test_nobody_is_told_that_there_is_no_order_before_it_is_certain(database: Database[dict[str, Any]]) -> None:
+    with profiled(database) as operations:
+        assert reads.get_order(ObjectId()) is None
+        assert reads.get_machine(ObjectId()) is None
+        assert reads.get_history(ObjectId()) is None
+    levels = [operation["command"]["readConcern"]["level"] for operation in operations]
+    assert levels == ["majority", "linearizable"] * 3
+
+
+@pytest.mark.parametrize(("method", "limit"), [("GET", 0.3), ("POST", 0.6)])
+def test_a_server_that_accepts_and_says_nothing_costs_a_request_no_more_than_its_time(
+    settings: Settings, method: str, limit: float
+) -> None:
+    settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 0.3, 0.6
+
+    def ask(_request: HttpRequest) -> HttpResponse:
+        for _ in range(3):
+            with pytest.raises(PyMongoError):
+                client.admin.command("ping")
+        return HttpResponse()
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host, port = mute.getsockname()
+        with MongoClient[dict[str, Any]](host, port, directConnection=True, timeoutMS=30_000) as client:
+            began = time.monotonic()
+            DatabaseDeadlineMiddleware(ask)(RequestFactory().generic(method, "/api/v1/orders/"))
+    assert limit <= time.monotonic() - began < limit + 1.5
+
+
+def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, database: Any) -> None:
+    with database_down():
+        answer = requests.get(f"{live_server_url}/admin/", cookies={"sessionid": "a" * 32}, timeout=30)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "The database cannot be reached right now" in answer.text
+    assert "unavailable.css" in answer.text
+
+
+def test_outside_of_the_views_the_api_tells_an_outage_in_a_problem_document() -> None:
+    try:
+        raise wrapped(OUTAGES[0])
+    except DatabaseError:
+        answer = server_error(RequestFactory().get("/api/v1/orders/"))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_an_order_that_a_worker_could_not_settle_in_an_outage_is_not_put_off(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order_id = store("cancelled", line("releasing"), due=-timedelta(seconds=1))
+    before = database["orders"].find_one({"_id": order_id})
+
+    def fail(**_options: Any) -> bool:
+        raise wrapped(OUTAGES[0])
+
+    monkeypatch.setattr(settlement, "settle_order", fail)
+    done = settlement.settle_due(actor=access.system("settle_stock", via="worker"))
+    assert (done.orders, done.failed) == (0, 1)
+    assert database["orders"].find_one({"_id": order_id}) == before
+    assert not [record for record in caplog.records if record.exc_info]
