@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUNNABLE := $(VENV)/.runnable
 TESTABLE := $(VENV)/.testable
+BENCHABLE := $(VENV)/.benchable
 # More arguments for pytest: make test ARGS="-k placement -x"
 ARGS ?=
 # How many orders `make bench-data` makes.
@@ -27,7 +28,7 @@ proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data
 	@$(PY) -m tests.browser.screenshots
 
-bench: $(TESTABLE) ## Measure runs over many orders; ARGS=--million for the memory that a large one takes
+bench: $(BENCHABLE) ## Compare the service with a floor and two twins, and measure how it grows; ARGS=--million for more
 	@$(PY) -m tests.bench $(ARGS)
 
 check: $(TESTABLE) ## Run every check of the code that is no test
@@ -49,6 +50,11 @@ clean: ## Remove the virtual environment and what tools have left; the data in .
 	rm -rf $(VENV) staticfiles htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +
+
+$(BENCHABLE): $(TESTABLE) requirements/bench.txt
+	@echo "Installing what requirements/bench.txt lists into $(VENV) ..."
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements/bench.txt
+	@touch $@
 
 # Running needs far less than testing, and is up the sooner for it.
 $(TESTABLE): $(RUNNABLE) requirements/test.txt
