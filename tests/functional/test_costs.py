@@ -4,7 +4,7 @@ A figure here may fall, and is then to be written down; a higher one is to be ex
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,10 +23,10 @@ LINES = [(product.product_id, 1, product.price) for product in PRODUCTS[:3]]
 
 
 @pytest.fixture
-def many(database: Database[Document]) -> Iterator[str]:
+def many(database: Database[Document]) -> str:
     """More orders than a page holds. :returns: the id of one."""
     made = OrderFactory.create_batch(60, status="paid", user_id="1")
-    yield str(made[30].pk)
+    return str(made[30].pk)
 
 
 def cost(database: Database[Document], act: Callable[[], Any]) -> tuple[Counter[str], int]:
