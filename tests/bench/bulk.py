@@ -63,7 +63,7 @@ def bare(count: int) -> float:
     """Make the change by `update_many`, with nothing around it. :returns: seconds."""
     from orders.models.writes import orders
 
-    found = (document["_id"] for document in orders().find({"status": "paid"}, {"_id": 1}))
+    found = (document["_id"] for document in orders().find({"status": "paid"}, {"_id": 1}, batch_size=BATCH))
     began = time.monotonic()
     for ids in chunks(found):
         at = datetime.now(UTC)
@@ -108,7 +108,7 @@ def named(count: int) -> float:
     from orders.models.writes import orders
 
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.writelines(f"{order['_id']}\n" for order in orders().find({}, {"_id": 1}))
+        file.writelines(f"{order['_id']}\n" for order in orders().find({}, {"_id": 1}, batch_size=BATCH))
         file.flush()
         began = time.monotonic()
         call_command("transition_orders", "start_processing", "--ids-from", file.name, "--yes", stdout=sys.stderr)
