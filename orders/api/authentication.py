@@ -1,6 +1,8 @@
 """Bearer tokens: who calls, and whether as an admin."""
 
-from functools import cache
+import time
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 import jwt
@@ -20,6 +22,8 @@ from orders.services.user_ids import MalformedUserId, canonical
 KEY_SET_TIMEOUT = 3
 """Seconds to wait for the JWKS document; it is fetched anew every five minutes, or for a key not seen before."""
 REQUIRED = ["sub", "exp", "type"]
+REMEMBERED = 2048
+"""Tokens whose signature need not be verified again: as long as their key is accepted, the answer stays the same."""
 
 
 class KeysUnavailable(APIException):
@@ -40,7 +44,7 @@ class BearerAuthentication(BaseAuthentication):
     `type` = "access"; the admin claim is JWT_ADMIN_CLAIM.
     """
 
-    def authenticate(self, request: Request) -> tuple[Actor, dict[str, Any]] | None:
+    def authenticate(self, request: Request) -> tuple[Actor, Mapping[str, Any]] | None:
         header = get_authorization_header(request).split()
         if not header or header[0].lower() != b"bearer":
             return None
@@ -60,7 +64,7 @@ class TokenExpired(AuthenticationFailed):
     """The signature is right, the time is over."""
 
 
-def _known(header: list[bytes]) -> tuple[Actor, dict[str, Any]]:
+def _known(header: list[bytes]) -> tuple[Actor, Mapping[str, Any]]:
     """:raises AuthenticationFailed: saying why the token is refused."""
     if len(header) != 2:
         raise AuthenticationFailed("The Authorization header must be: Bearer <token>.")
@@ -71,18 +75,12 @@ def _known(header: list[bytes]) -> tuple[Actor, dict[str, Any]]:
     return actor, claims
 
 
-def _verified_claims(token: str) -> dict[str, Any]:
+def _verified_claims(token: str) -> Mapping[str, Any]:
     try:
-        algorithm = jwt.get_unverified_header(token).get("alg")
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            _key_for(algorithm, token),
-            algorithms=[str(algorithm)],
-            issuer=settings.JWT_ISSUER or None,
-            audience=settings.JWT_AUDIENCE or None,
-            leeway=settings.JWT_LEEWAY,
-            options={"require": REQUIRED, "verify_aud": bool(settings.JWT_AUDIENCE)},
-        )
+        algorithm = _algorithm(token)
+        claims = _decoded(token, _key_for(algorithm, token), str(algorithm), settings.JWT_ISSUER, settings.JWT_AUDIENCE)
+        if int(claims["exp"]) <= time.time() - settings.JWT_LEEWAY:
+            raise jwt.ExpiredSignatureError
     except jwt.ExpiredSignatureError as error:
         raise TokenExpired("The token has expired.") from error
     except jwt.PyJWTError as error:
@@ -90,6 +88,25 @@ def _verified_claims(token: str) -> dict[str, Any]:
     if claims["type"] != "access":
         raise AuthenticationFailed("Only an access token opens this API.")
     return claims
+
+
+@lru_cache(REMEMBERED)
+def _algorithm(token: str) -> object:
+    return jwt.get_unverified_header(token).get("alg")
+
+
+@lru_cache(REMEMBERED)
+def _decoded(token: str, key: Any, algorithm: str, issuer: str, audience: str) -> Mapping[str, Any]:
+    """The claims of a token that this key vouches for, remembered with the key; whether its time is over is not."""
+    return jwt.decode(
+        token,
+        key,
+        algorithms=[algorithm],
+        issuer=issuer or None,
+        audience=audience or None,
+        leeway=settings.JWT_LEEWAY,
+        options={"require": REQUIRED, "verify_aud": bool(audience)},
+    )
 
 
 def _key_for(algorithm: object, token: str) -> Any:
@@ -128,7 +145,7 @@ def _stub_claims(token: str) -> dict[str, Any]:
     return {"sub": token, settings.JWT_ADMIN_CLAIM: "admin" if token == "admin" else ""}  # noqa: S105
 
 
-def _actor(claims: dict[str, Any]) -> Actor:
+def _actor(claims: Mapping[str, Any]) -> Actor:
     subject, given = claims["sub"], claims.get(settings.JWT_ADMIN_CLAIM)
     values = given if isinstance(given, list) else [given]
     request = context.request_id.get() or ""

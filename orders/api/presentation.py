@@ -5,6 +5,7 @@ from typing import Any
 from orders.models import BulkRun
 from orders.models.database import Document
 from orders.models.machine import edges_from
+from orders.models.money import text_of
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
@@ -25,10 +26,10 @@ def present_order(order: Document) -> dict[str, Any]:
         "status": order["status"],
         "version": order["version"],
         "items": [
-            {"product_id": item["product_id"], "quantity": item["quantity"], "price": str(item["price"])}
+            {"product_id": item["product_id"], "quantity": item["quantity"], "price": text_of(item["price"])}
             for item in order["items"]
         ],
-        "total_price": str(order["total_price"]),
+        "total_price": text_of(order["total_price"]),
         "shipping_address": {name: address.get(name) or "" for name in ADDRESS_FIELDS},
         "created_at": order["created_at"],
         "updated_at": order["updated_at"],

@@ -226,6 +226,23 @@ def test_an_admins_subject_need_be_no_user_id(visitor: Api) -> None:
     assert visitor(token=token("amara@example.com", role="admin")).get("orders/").status_code == 200
 
 
+def test_a_token_that_was_let_in_is_kept_out_once_its_time_is_over(visitor: Api, settings: Settings) -> None:
+    settings.JWT_LEEWAY = 0
+    client = visitor(token=token("1", exp=int(time.time()) + 2))
+    assert client.get("orders/").status_code == 200
+    assert client.get("orders/").status_code == 200
+    time.sleep(2.1)
+    kept_out(client.get("orders/"))
+
+
+def test_a_token_that_was_let_in_is_kept_out_once_its_key_is_another(visitor: Api, settings: Settings) -> None:
+    settings.JWT_SHARED_KEY = ANOTHER_KEY
+    client = visitor(token=token("1", key=ANOTHER_KEY))
+    assert client.get("orders/").status_code == 200
+    settings.JWT_SHARED_KEY = ANOTHER_KEY[::-1]
+    kept_out(client.get("orders/"))
+
+
 # --- a key set ---
 
 
