@@ -28,7 +28,7 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
 
     What takes longer fails with a DatabaseError, where the function that asks wraps its errors.
     """
-    return pymongo.timeout(max(seconds, 0.001))  # 0 would be no limit
+    return pymongo.timeout(max(seconds, 0.000_001))  # 0 would be no limit
 
 
 def is_outage(error: BaseException | None) -> bool:

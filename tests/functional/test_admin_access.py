@@ -237,7 +237,7 @@ def test_a_transition_is_a_post(database: Database[Document]) -> None:
     for method in (client.get, client.head, client.put, client.patch, client.delete, client.options):
         response = method(f"{transition_of(order)}?transition=pay&version=1")
         assert response.status_code == 405
-        assert response["Allow"] == "POST"
+        assert "POST" in response["Allow"]
     assert find(database, order)["status"] == "pending"
 
 

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import RequestFactory
 from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
@@ -235,16 +236,16 @@ def test_each_login_works_and_may_do_what_its_role_may(database: Database[Docume
     demo.prepare()
     assert User.objects.count() == 5
     for login, role in demo.STAFF.items():
-        user = authenticate(username=login, password=login)
+        user = authenticate(RequestFactory().get("/"), username=login, password=login)
         assert user is not None
         assert (user.is_staff, user.is_superuser) == (True, False)
         expected = {"view", *ROLES[role]}
         work = {f"orders.{name}" for name in {*WORK[role], "view_bulkrun"}}
         assert user.get_all_permissions() == {f"orders.{name}_order" for name in expected} | work
-    admin = authenticate(username=demo.SUPERUSER, password=demo.SUPERUSER)
+    admin = authenticate(RequestFactory().get("/"), username=demo.SUPERUSER, password=demo.SUPERUSER)
     assert admin is not None
     assert admin.is_superuser
-    assert authenticate(username="support", password="wrong") is None
+    assert authenticate(RequestFactory().get("/"), username="support", password="wrong") is None
 
 
 def test_what_somebody_changed_of_a_login_is_kept(database: Database[Document], shop: Sandbox) -> None:

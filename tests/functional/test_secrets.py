@@ -39,7 +39,7 @@ def listening() -> Iterator[list[str]]:
     root.setLevel(logging.DEBUG)
     root.addHandler(ear)
     try:
-        logging.getLogger("urllib3").debug("I am heard")
+        logging.getLogger("orders").debug("I am heard")
         yield said
     finally:
         root.removeHandler(ear)
