@@ -192,7 +192,7 @@ def _count(values: Any) -> dict[str, int]:
 
 def main() -> None:
     """Migrate, then judge the claims that come in, a JSON line; answer with another."""
-    call_command("migrate", "orders", verbosity=0)
+    call_command("migrate", verbosity=0)
     sys.stdout.write("migrated\n")
     sys.stdout.flush()
     if claims := sys.stdin.readline():
