@@ -138,7 +138,8 @@ def runs_for_workers() -> list[ObjectId]:
     """Ids of the runs that workers are to carry on now, the oldest first."""
     live = {"for_worker": True, "state": {"$in": [str(state) for state in OPEN_STATES]}}
     now = {"$or": [{"state": {"$ne": BulkState.PAUSED.value}}, PAUSE_IS_OVER]}
-    found = runs().find(live | now, {"_id": 1}, sort=[("created_at", 1)], hint="bulk_for_worker")
+    # No hint: a worker may be up before the migrations have made the index.
+    found = runs().find(live | now, {"_id": 1}, sort=[("created_at", 1)])
     return [run["_id"] for run in found]
 
 
