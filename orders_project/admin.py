@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from orders.services.texts import line_problem
+from orders.services.texts import one_line, problem_of
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
 
@@ -27,7 +27,8 @@ class PlainNames(ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for name in {"first_name", "last_name", "name"} & cleaned.keys():
-            if problem := line_problem(cleaned[name]):
+            cleaned[name] = one_line(cleaned[name])
+            if problem := problem_of(cleaned[name]):
                 self.add_error(name, problem)
         return cleaned
 

@@ -1,9 +1,13 @@
 """Whose address a request comes from, as far as that can be believed."""
 
+import logging
+from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
 
 UNKNOWN = "0.0.0.0"  # noqa: S104 - no address to listen at
 NETWORK = 64
@@ -13,17 +17,29 @@ NETWORK = 64
 def client_address(request: HttpRequest) -> str:
     """The address by which failures are counted: IPv4 as it is, IPv6 as its /64 network.
 
-    Each of TRUSTED_PROXIES proxies appends to `X-Forwarded-For` whom it was called by, so the client is that many
-    entries from the end; what stands before was written by the client and is not believed. A request with fewer entries
-    has not come through all of them, and counts as its peer's.
+    Each of TRUSTED_PROXIES proxies appends to `X-Forwarded-For` whom it was called by (the outermost may as well begin
+    it anew), so the client is that many entries from the end; what stands before was written by the client and is not
+    believed. A request with fewer entries has not come through all of them, and counts as its peer's.
     """
     return _network(_forwarded(request)) or _network(request.META.get("REMOTE_ADDR", "")) or UNKNOWN
 
 
 def _forwarded(request: HttpRequest) -> str:
     proxies: int = settings.TRUSTED_PROXIES
-    entries = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    given: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    entries = given.split(",")
+    if given and len(entries) < proxies:
+        _warn_of_fewer()
     return entries[-proxies].strip() if 0 < proxies <= len(entries) else ""
+
+
+@cache
+def _warn_of_fewer() -> None:
+    """Say once in a process that all clients may be counted as one: most likely a proxy begins the header anew."""
+    logger.warning(
+        "X-Forwarded-For has fewer entries than TRUSTED_PROXIES: such requests count as their proxy's. Inner proxies "
+        "must append to the header (nginx: $proxy_add_x_forwarded_for), or TRUSTED_PROXIES is too high."
+    )
 
 
 def _network(text: str) -> str:

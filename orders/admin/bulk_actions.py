@@ -30,7 +30,7 @@ from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
-from orders.services.texts import lines_problem
+from orders.services.texts import problem_of, several_lines
 from orders.services.transitions import REASON_NEEDED
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class BulkActions(ModelAdmin):
             name = self._permitted(request, "transition")
             with counted_in_time():
                 chosen = bulk_selection.of_confirmation(request.POST)
-            reason = request.POST.get("reason", "").strip()
+            reason = several_lines(request.POST.get("reason", ""))
             if problem := _problem(name, reason) or self._outdated(request, name, chosen):
                 return self._confirmation(request, name, chosen, problem)
             return self._started(request, self._start(request, name, chosen, reason))
@@ -204,7 +204,7 @@ def counted_in_time() -> Iterator[None]:
 def _problem(name: str, reason: str) -> str:
     if len(reason) > LONGEST_REASON:
         return f"At most {LONGEST_REASON} characters, please: it has {len(reason)}."
-    if problem := lines_problem(reason):
+    if problem := problem_of(reason):
         return problem
     if name in REASON_NEEDED and not reason:
         return "Say why: the reason is kept in the history of every order."

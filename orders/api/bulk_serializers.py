@@ -94,7 +94,7 @@ class BulkTransitionSerializer(ExactSerializer):
         help_text=f"Ids of orders, or their numbers; {MOST_IDS:,} at most.",
     )
     filter = FilterSerializer(required=False)
-    reason = TextField(max_length=500, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")
     dry_run = StrictBooleanField(required=False, default=False, help_text="Only say what would happen.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

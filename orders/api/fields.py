@@ -8,8 +8,9 @@ from typing import Any
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import empty
 
-from orders.services.texts import NOT_ONE_LINE
+from orders.services.texts import one_line, problem_of, several_lines
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 OBJECT_ID = "[0-9a-fA-F]{24}"
@@ -66,16 +67,34 @@ def _without_zeros(number: Decimal) -> Decimal:
 
 
 class TextField(serializers.CharField):
-    """One line of text: a JSON string, no number or boolean that would be written as one."""
+    """Text as :mod:`orders.services.texts` keeps it: a JSON string, no number that would be written as one."""
 
-    default_error_messages = {"one_line": "Control characters and line breaks are not allowed."}
+    def __init__(self, *, max_length: int, lines: bool = False, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+        self._tidied, self._longest = several_lines if lines else one_line, max_length
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if isinstance(data, str):
+            if len(data.strip()) > self._longest:  # as it was sent: so says the document
+                raise ValidationError(f"Ensure this field has no more than {self._longest} characters.")
+            data = self._tidied(data)
+            if problem := problem_of(data):
+                raise ValidationError(problem)
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if NOT_ONE_LINE.search(data):
-            self.fail("one_line")
         return super().to_internal_value(data)
+
+
+class CodeField(TextField):
+    """A line of text, such as a postal code, that is often a number: a JSON integer is taken for its digits."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if isinstance(data, int | Decimal) and not isinstance(data, bool) and 0 <= data < 10**self._longest:
+            data = str(int(data)) if data == int(data) else data  # 17.0 is an integer in JSON
+        return super().run_validation(data)
 
 
 class PatternField(serializers.CharField):

@@ -1,6 +1,6 @@
 """How the OpenAPI document is made: the fields' patterns, and what no annotation of a view can say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from orders.api import fields
 from orders.api.bulk_serializers import StatusesField
 from orders.api.examples import add_examples
 from orders.models.states import PUBLIC_STATUSES
-from orders.services.texts import NOT_ONE_LINE
+from orders.services.texts import DROPPED, REFUSED
 
 Schema = dict[str, Any]
 
@@ -95,18 +95,36 @@ class TextScheme(OpenApiSerializerFieldExtension):
     target_class = fields.TextField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        pattern = f"^[^{_refused()}]*$"
+        allowed = f"[^{_class(_refused)}]*"
+        pattern = f"^{allowed}$"
         if not self.target.allow_blank:  # something in it must be there to read
-            pattern = f"^[^{_refused()}]*[^\\s{_refused()}][^{_refused()}]*$"
+            pattern = f"^{allowed}[^{_class(_unseen)}]{allowed}$"
         return {"type": "string", "pattern": pattern, "maxLength": self.target.max_length}
 
 
+class CodeScheme(TextScheme):
+    target_class = fields.CodeField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        number = {"type": "integer", "minimum": 0, "maximum": 10**self.target.max_length - 1}
+        return {"anyOf": [super().map_serializer_field(auto_schema, direction), number]}
+
+
+def _refused(char: str) -> bool:
+    return bool(REFUSED.match(char))
+
+
+def _unseen(char: str) -> bool:
+    """Whether nothing is left of a text that has only such characters."""
+    return _refused(char) or char.isspace() or bool(DROPPED.match(char))
+
+
 @cache
-def _refused() -> str:
-    """The characters that no line of text may have, as the inside of a character class."""
+def _class(belongs: Callable[[str], bool]) -> str:
+    """The characters that belong, as the inside of a character class."""
     bounds: list[tuple[int, int]] = []
     for code in range(0x10000):
-        if 0xD800 <= code <= 0xDFFF or not NOT_ONE_LINE.search(chr(code)):  # halves of characters are no JSON
+        if 0xD800 <= code <= 0xDFFF or not belongs(chr(code)):  # halves of characters are no JSON
             continue
         first = bounds.pop()[0] if bounds and bounds[-1][1] == code - 1 else code
         bounds.append((first, code))

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from orders.api.fields import CountField, ObjectIdField, PriceField, TextField, UserIdField
+from orders.api.fields import CodeField, CountField, ObjectIdField, PriceField, TextField, UserIdField
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
@@ -24,7 +24,7 @@ class AddressSerializer(StrictSerializer):
     line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     city = TextField(max_length=100)
     state = TextField(max_length=100, required=False, allow_blank=True, allow_null=True)
-    postal_code = TextField(max_length=20)
+    postal_code = CodeField(max_length=20)
     country = TextField(max_length=100)
 
 
@@ -58,7 +58,7 @@ class StatusSerializer(StrictSerializer):
     """The body of PUT /orders/{id}/status."""
 
     status = serializers.ChoiceField(choices=STATUSES)
-    reason = TextField(max_length=500, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")
 
 
 class OrderItemSerializer(serializers.Serializer[Any]):

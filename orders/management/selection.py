@@ -11,7 +11,7 @@ from bson.errors import InvalidId
 
 from orders.models.selection import OrderKeys
 from orders.services.numbers import as_number
-from orders.services.texts import lines_problem
+from orders.services.texts import problem_of, several_lines
 from orders.services.user_ids import MalformedUserId, canonical
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -24,7 +24,8 @@ MOST_PROBLEMS = 100
 
 def words(text: str) -> str:
     """What is kept in an order's history."""
-    if problem := lines_problem(text):
+    text = several_lines(text)
+    if problem := problem_of(text):
         raise ArgumentTypeError(problem)
     return text
 

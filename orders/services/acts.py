@@ -8,7 +8,7 @@ from orders.models.database import Document
 from orders.models.writes import history_entry
 from orders.services.access import Actor
 from orders.services.errors import OrderError
-from orders.services.texts import lines_problem
+from orders.services.texts import problem_of, several_lines
 
 
 class ReasonMissing(OrderError):
@@ -25,7 +25,7 @@ class InvalidReason(OrderError):
 
 @dataclass(frozen=True)
 class Act:
-    """One act. `at` is aware; `reason` is the actor's own words, at most 500 characters are kept.
+    """One act. `at` is aware; `reason` is the actor's own words, tidied; at most 500 characters are kept.
 
     :raises InvalidReason: see :mod:`orders.services.texts`.
     """
@@ -35,7 +35,8 @@ class Act:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        if problem := lines_problem(self.reason):
+        object.__setattr__(self, "reason", several_lines(self.reason))
+        if problem := problem_of(self.reason):
             raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
 
     def entry(self, name: str, **details: Any) -> Document:

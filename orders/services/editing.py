@@ -12,7 +12,7 @@ from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
 from orders.services.acts import Act
 from orders.services.addresses import ADDRESS_FIELDS, problems_of
 from orders.services.errors import OrderError
-from orders.services.texts import lines_problem
+from orders.services.texts import problem_of, several_lines
 from orders.services.versions import TRIES, busy, require_version, visible
 
 NOTE = "note"
@@ -82,10 +82,10 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
     :raises DatabaseError: it may or may not have been written.
     """
     act.actor.require(WRITE_NOTES)
-    text = text.replace("\r\n", "\n").strip()
+    text = several_lines(text)
     if not 1 <= len(text) <= LONGEST_NOTE:
         raise InvalidNote(f"A note has 1 to {LONGEST_NOTE} characters; this one has {len(text)}.")
-    if problem := lines_problem(text):
+    if problem := problem_of(text):
         raise InvalidNote(problem, errors={"text": [problem]})
     for _ in range(TRIES):
         order = visible(reads.get_addressed(order_id), order_id, act)

@@ -9,7 +9,7 @@ from typing import Any
 from orders.models.states import EPOCH
 from orders.services.import_files import Problem
 from orders.services.order_files import utc
-from orders.services.texts import NOT_ONE_LINE
+from orders.services.texts import one_line, problem_of
 
 MONEY = re.compile(r"[0-9]{1,12}\.[0-9]{2}\Z")
 WHOLE = re.compile(r"[0-9]{1,9}\Z")
@@ -27,14 +27,14 @@ class Fields:
         self._values, self._line, self._prefix = values, line, prefix
 
     def text(self, name: str, *, most: int, needed: bool = False) -> str:
-        """Text of one line; a JSON number is taken for its digits. Empty where there is none or it is wrong."""
+        """Text, kept as one line; a JSON number is taken for its digits. Empty where there is none or it is wrong."""
         value = self._given(name, needed)
         if value is None:
             return ""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        if not isinstance(value, str) or NOT_ONE_LINE.search(value):
-            self.note(name, f"{value!r} is not a text of one line in UTF-8")
+        if not isinstance(value, str) or problem_of(value):
+            self.note(name, f"{value!r} is not a text in UTF-8 without control characters")
         elif len(value) > most:
             self.note(name, f"it has {len(value)} characters, {most} at most are allowed")
         else:
@@ -110,7 +110,7 @@ class Fields:
     def _given(self, name: str, needed: bool = False) -> Any:
         value = self._values.get(name)
         if isinstance(value, str):
-            value = value.strip()
+            value = one_line(value)
         if value is None or value == "":
             if needed:
                 self.note(name, "it is missing")

@@ -1,34 +1,54 @@
 """What people may write into an order, by whatever way it comes: the API, the backoffice, a command or a file.
 
-Letters of every script are welcome, with the joiners and direction marks that names and addresses need (U+200C to
-U+200F, U+061C). Refused is what a reader cannot see and what makes him read something else than is written: control
-characters, halves of characters (lone surrogates), and the embeddings, overrides and isolates that turn the direction
-of text (Unicode's TR 36, "Bidirectional Text Spoofing").
+Letters of every script are welcome, with the joiners and marks that names and addresses need (U+200C to U+200F, U+061C,
+U+180E). What comes along unseen from a copy or a telephone is left out: what turns the direction of text (embeddings,
+overrides and isolates; Unicode's TR 36, "Bidirectional Text Spoofing"), blanks without width, soft hyphens, byte order
+marks and tags that are no part of a flag. In one line, tabs and line breaks become a blank. Refused are other control
+characters, and halves of characters (lone surrogates).
+
+Whoever takes a text tidies it first (`one_line` or `several_lines`), and then asks `problem_of` it.
 """
 
 import re
 
-TURNING = "\u202a-\u202e\u2066-\u2069"
 HALVES = "\ud800-\udfff"
-NOT_ONE_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{TURNING}{HALVES}]")
-NOT_TEXT = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{TURNING}{HALVES}]")
-"""The same, but tabs and the ends of lines and paragraphs are part of a text."""
+BREAKS = "\n\r\x85\u2028\u2029"
+REFUSED = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f{HALVES}]")
+DROPPED = re.compile(
+    "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f)"  # a flag, e.g. that of Wales: stays
+    "|[\u00ad\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+LINE_BREAK = re.compile(f"\r\n|[{BREAKS}]")
+NOT_ONE_LINE = re.compile(f"[\t{BREAKS}]+")
+BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and not REFUSED.match(char))
+
+
+def one_line(text: str) -> str:
+    """A text of one line, such as a name or a line of an address, as it is kept."""
+    return NOT_ONE_LINE.sub(" ", _seen(text).strip(BLANKS))
+
+
+def several_lines(text: str) -> str:
+    """A text of several lines, such as a note or a reason, as it is kept."""
+    return LINE_BREAK.sub("\n", _seen(text).strip(BLANKS))
+
+
+def problem_of(text: str) -> str | None:
+    """What is wrong with a text, tidied or not; None if nothing is."""
+    return "Control characters are not allowed." if REFUSED.search(text) else None
 
 
 def line_problem(text: str) -> str | None:
-    """What is wrong with a text of one line, such as a name or a line of an address; None if nothing is."""
-    if not NOT_ONE_LINE.search(text):
-        return None
-    return "Line breaks, control characters and characters that turn the direction of text are not allowed."
-
-
-def lines_problem(text: str) -> str | None:
-    """What is wrong with a text of several lines, such as a note or a reason; None if nothing is."""
-    if not NOT_TEXT.search(text):
-        return None
-    return "Control characters and characters that turn the direction of text are not allowed."
+    """What is wrong with a name by which somebody is known: it is taken as it is, or not at all. None if nothing is."""
+    if NOT_ONE_LINE.search(text) or _seen(text) != text or problem_of(text):
+        return "Line breaks, control characters and characters that cannot be seen are not allowed."
+    return None
 
 
 def cleaned(text: str) -> str:
-    """The text as one line, with a question mark for each character that is not allowed: for names of files."""
-    return NOT_ONE_LINE.sub("?", text)
+    """The text with a question mark for each character that is refused: for what cannot be given back to its writer."""
+    return REFUSED.sub("?", several_lines(text))
+
+
+def _seen(text: str) -> str:
+    return DROPPED.sub(lambda found: found[1] or "", text)

@@ -105,6 +105,17 @@ def test_line_breaks_of_an_address_are_shown_in_its_form(database: Database[Docu
     assert 'name="line1" value="1 Long Street, Rear building, Left"' in main
 
 
+def test_an_older_address_with_characters_that_turn_the_text_round_can_be_edited(
+    database: Database[Document], manager: Client
+) -> None:
+    order = stored()
+    order["shipping_address"]["city"] = "Spring\u202efield"
+    insert(database, order)
+    kept = order["shipping_address"] | {"line2": "Rear\tbuilding"}
+    assert move(manager, order, **kept).status_code == 302
+    assert find(database, order)["shipping_address"] == kept | {"city": "Springfield", "line2": "Rear building"}
+
+
 def test_a_wrong_address_is_shown_again_with_what_is_wrong(database: Database[Document], manager: Client) -> None:
     order = insert(database, stored())
     before = find(database, order)

@@ -7,14 +7,14 @@ from tests.functional import test_hostile_admin as admin
 from tests.functional import test_hostile_bodies as bodies
 from tests.functional import test_hostile_input as api
 from tests.functional.hostile.pages import posts, queries, with_parameters
-from tests.functional.hostile.values import BROKEN, NEVER, TEXTS
+from tests.functional.hostile.values import BROKEN, NEVER, TEXTS, WITHOUT
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 def tried() -> int:
     """Requests of the tests that go over every field and parameter; a few more are written by hand."""
-    of_fields = len(api.WITH_BODY) * len(NEVER) + len(posts()) * len(admin.IN_FORMS)
+    of_fields = len(api.WITH_BODY) * (len(NEVER) + len(WITHOUT)) + len(posts()) * len(admin.IN_FORMS)
     of_parameters = len(api.PARAMETERS) * (len(TEXTS) + len(BROKEN)) + len(api.FORGED) * 3
     of_pages = (len(queries()) + len(with_parameters())) * len(admin.IN_ADDRESSES)
     of_bodies = len(bodies.OF_BODY) * (2 * len(bodies.LARGE) + len(bodies.TYPES))

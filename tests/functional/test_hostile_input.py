@@ -8,11 +8,13 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
+from orders.services.texts import line_problem
 from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, Path, operations
-from tests.functional.hostile.values import BROKEN, NEVER, PLAIN, TEXTS
+from tests.functional.hostile.stored import unreadable
+from tests.functional.hostile.values import BROKEN, NEVER, PLAIN, TEXTS, WITHOUT
 
 Answer = Any
 PREFIX = "/api/v1/"
@@ -20,6 +22,7 @@ WITH_BODY = [(operation, path) for operation in operations() for path in operati
 PARAMETERS = [
     (operation, name, place) for operation in operations() for name, place in operation.parameters
 ]  # fmt: skip
+TEXT_FIELDS = [(name,) for name in ("line1", "line2", "city", "state", "postal_code", "country", "reason")]
 NAMES = ("{}[$ne]", "{}.$ne", "{}[]", "$where", "$or[0][status]", "__proto__", "{}%00")
 """How a query says what a JSON body would say by an object."""
 CURSORS = ["", ":", "0:", ":0", "0:0", *(f"{text}:{'0' * 24}" for text in TEXTS.values())]
@@ -78,6 +81,23 @@ def test_a_field_takes_nothing_hostile(stage: Stage, admin: Client, operation: O
     assert changed(marks, stage.marks()) == []
 
 
+@pytest.mark.parametrize(("operation", "path"), WITH_BODY, ids=title)
+def test_a_field_keeps_nothing_that_cannot_be_seen(
+    stage: Stage, admin: Client, operation: Operation, path: Path
+) -> None:
+    before, marks, target = stage.snapshot(), stage.marks(), address(stage, operation)
+    for value in WITHOUT:
+        response = send(admin, operation, target, operation.body_with(path, value))
+        if path[-1:] in TEXT_FIELDS:
+            assert response.status_code in (200, 201, 202), (value.name, response.content)
+            assert line_problem(response.content.decode()) is None
+            assert not unreadable(stage), value.name
+            stage.restore(before)
+        else:
+            assert is_named(refused(response, 400), path), value.name
+    assert changed(marks, stage.marks()) == []
+
+
 @pytest.mark.parametrize("operation", [one for one in operations() if one.fields], ids=title)
 def test_hostile_members_that_nobody_asked_for_reach_no_database(
     stage: Stage, admin: Client, operation: Operation
@@ -118,6 +138,8 @@ def test_a_parameter_takes_nothing_hostile(
         response = send_parameter(stage, admin, operation, name, place, written)
         if name == "Idempotency-Key" and response.status_code < 300:  # any visible text will do for one
             stage.restore(before)
+        elif name == "If-None-Match" and response.status_code == 200:  # it names no version that is there
+            assert response.json()["id"] == stage.ids["pending"]
         elif response.status_code == 200:
             assert response.json() == [], (name, text)
         else:

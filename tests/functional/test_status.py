@@ -87,6 +87,13 @@ def test_a_reason_is_kept(visitor: Api, database: Documents) -> None:
     assert stored(database, order.pk)["history"][-1]["reason"] == "$name paid in cash"
 
 
+def test_a_reason_may_have_several_lines(visitor: Api, database: Documents) -> None:
+    order = OrderFactory()
+    told = {"status": "paid", "reason": "paid in cash\r\n\u202ein the shop\n"}
+    assert visitor(admin=True).put(f"orders/{order.pk}/status", json=told).status_code == 200
+    assert stored(database, order.pk)["history"][-1]["reason"] == "paid in cash\nin the shop"
+
+
 # --- bad input ---
 
 

@@ -44,6 +44,17 @@ def test_a_run_changes_every_order_that_it_selects_and_no_other() -> None:
     sound()
 
 
+def test_a_reason_that_would_be_refused_today_does_not_keep_a_stored_run_from_its_end(
+    database: Database[Document],
+) -> None:
+    [paid] = stored("paid", 1)
+    run = started("start_processing", keys=[paid])
+    database["bulk_runs"].update_one({"_id": run.pk}, {"$set": {"reason": "wave\x1b 12\u202e"}})
+    run = bulk.carry_on(run.pk, until=Deadline.after(20))
+    assert (run.state, run.last_error, figures(run)) == ("done", "", (1, 0, 0, 0))
+    assert read(paid)["history"][-1]["reason"] == "wave? 12"
+
+
 def test_each_order_has_its_result() -> None:
     paid, ready, late = stored("paid", 3), stored("processing", 2), stored("delivered", 1)
     draft = stored("rejected", 1)

@@ -156,8 +156,8 @@ def test_of_eight_at_one_version_one_changes_the_address(database: object) -> No
     [
         ({"line1": ""}, {"line1"}), ({"line1": "   "}, {"line1"}), ({"city": "", "country": ""}, {"city", "country"}),
         ({"postal_code": "9" * 21}, {"postal_code"}), ({"line2": "x" * 201}, {"line2"}), ({"line1": None}, {"line1"}),
-        ({"city": "Syl\nvania"}, {"city"}), ({"state": "\0"}, {"state"}), ({"city": "a\u2028b"}, {"city"}),
-        ({"line2": "a\x85b"}, {"line2"}), ({"line1": "a\u2029b"}, {"line1"}),
+        ({"city": "Syl\x0bvania"}, {"city"}), ({"state": "\0"}, {"state"}), ({"city": "\u2067\u2069"}, {"city"}),
+        ({"line2": "a\x9bb"}, {"line2"}),
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_field_by_field(

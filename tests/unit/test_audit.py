@@ -1,8 +1,11 @@
-"""`.ci/audit`: a known vulnerability fails, a machine without PyPI does not, and says so."""
+"""`.ci/audit`: a known vulnerability fails, and so does pip-audit; a machine without PyPI does not, and says so."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.raw_server import RawServer, answer
 
@@ -15,9 +18,11 @@ ADVISORY = {
 }
 
 
-def audit(url: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(AUDIT), "-s", "osv", "--osv-url", url, "--timeout", "5"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+def audit(url: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(AUDIT), "-s", "osv", "--osv-url", url, "--timeout", "5", *more]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, env=os.environ | environment
+    )
 
 
 def test_a_known_vulnerability_fails() -> None:
@@ -35,8 +40,29 @@ def test_nothing_known_passes() -> None:
     assert "NOT AUDITED" not in found.stderr
 
 
-def test_a_machine_on_its_own_is_told_that_nothing_was_asked() -> None:
-    found = audit("http://127.0.0.1:1")
-    assert found.returncode == 0
-    assert "NOT AUDITED" in found.stderr
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nobody.invalid"])
+def test_a_machine_on_its_own_is_told_that_nothing_was_asked(url: str) -> None:
+    found = audit(url, no_proxy="*")
+    assert found.returncode == 0, found.stderr
+    assert "NOT AUDITED: PyPI cannot be asked" in found.stderr
+    assert found.stdout == ""
+
+
+def test_an_index_that_fails_is_no_isolated_machine() -> None:
+    with RawServer(answer(500, {})) as server:
+        assert_failed(audit(server.url), "ServiceError")
+
+
+def test_pip_audit_that_cannot_run_fails_and_says_why(tmp_path: Path) -> None:
+    assert_failed(audit("http://127.0.0.1:1", "--no-such-option"), "unrecognized arguments")
+    (tmp_path / "pip_audit.py").write_text("raise RuntimeError('this one is broken')")
+    assert_failed(audit("http://127.0.0.1:1", PYTHONPATH=str(tmp_path)), "this one is broken")
+    (tmp_path / "pip_audit.py").write_text("print('{\"dependencies\": []}')")
+    assert_failed(audit("http://127.0.0.1:1", PYTHONPATH=str(tmp_path)), "no package at all")
+
+
+def assert_failed(found: subprocess.CompletedProcess[str], why: str) -> None:
+    assert found.returncode == 2, found.stderr
+    assert why in found.stderr
+    assert "pip-audit itself failed" in found.stderr
     assert found.stdout == ""

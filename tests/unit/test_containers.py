@@ -24,6 +24,11 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service.get("image") == "order-service"}
 ENVIRONMENT: dict[str, str] = COMPOSE["x-service"]["environment"]
 REFERENCE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+DOCUMENTED = {
+    name
+    for row in re.findall(r"(?m)^\| (`[A-Z].*?) \|", (ROOT / "docs" / "settings.md").read_text())
+    for name in re.findall(r"`([A-Z][A-Z_]+)`", row)
+}
 SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"
 
 
@@ -46,8 +51,9 @@ def commands() -> list[tuple[str, list[str]]]:
 
 
 def interpolated(**given: str) -> dict[str, str]:
-    """The environment that docker compose would give the containers."""
-    return {
+    """The environment that docker compose would give the containers, with these lines in `.env`."""
+    files = [file["path"] for file in COMPOSE["x-service"]["env_file"]]
+    return (given if files == [".env"] else {}) | {
         name: REFERENCE.sub(lambda found: given.get(found[1], found[3] or ""), str(value))
         for name, value in ENVIRONMENT.items()
     }
@@ -96,7 +102,7 @@ def test_the_image_runs_without_root_on_the_port_it_exposes() -> None:
 def test_no_secret_is_written_down(name: str) -> None:
     text = (ROOT / name).read_text()
     assigned = re.findall(r"(?m)^[^#\n]*?\b(\w*(?:SECRET|PASSWORD|TOKEN|SHARED_KEY)\w*)[=:] *(\S*)", text)
-    allowed = {"", '"$(python', "${SECRET_KEY:?set", "${JWT_SHARED_KEY:-}", "${SECRET_KEY_FALLBACKS:-}"}
+    allowed = {"", '"$(python', "${SECRET_KEY:?set"}
     assert not [(setting, value) for setting, value in assigned if value not in allowed]
 
 
@@ -137,9 +143,26 @@ def test_compose_asks_for_the_secret_and_has_a_default_for_all_else() -> None:
 def test_every_setting_in_the_container_files_is_one_of_the_service() -> None:
     known = "".join(path.read_text() for path in (ROOT / "orders_project" / "settings").glob("*.py"))
     example = re.findall(r"(?m)^#?(\w+)=", (ROOT / ".env.example").read_text())
-    assert set(example) <= set(ENVIRONMENT)
-    for name in ENVIRONMENT:
+    assert set(example) <= DOCUMENTED
+    for name in {*ENVIRONMENT, *example} - {"BIND_HOST"}:  # which gunicorn alone reads
         assert f'"{name}"' in known, name
+
+
+def test_every_documented_setting_reaches_the_containers_from_the_env_file() -> None:
+    given = {name: f"given for {name}" for name in DOCUMENTED}
+    reached = interpolated(**given)
+    assert len(DOCUMENTED) > 80
+    assert {name for name in DOCUMENTED if reached.get(name) != given[name]} == set()
+    for name, service in OURS.items():
+        assert service["env_file"] == [{"path": ".env", "required": False}], name
+        assert service["environment"] == ENVIRONMENT, name
+
+
+def test_production_starts_with_every_line_of_the_example() -> None:
+    example = dict(re.findall(r"(?m)^#?(\w+)=(.+)$", (ROOT / ".env.example").read_text()))
+    assert len(example) > 10
+    done = run_manage("check", environment=interpolated(SECRET_KEY=SECRET, **example))
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_database_is_a_replica_set_that_its_check_makes_and_waits_for() -> None:
@@ -160,7 +183,7 @@ def test_services_start_after_what_they_need() -> None:
         assert conditions["migrate"] == "service_completed_successfully"
         assert conditions["mongo"] == conditions["sandbox"] == "service_healthy"
     assert SERVICES["worker"]["command"] == ["python", "manage.py", "settle_stock", "--loop"]
-    assert SERVICES["web"]["ports"] == ["127.0.0.1:8001:8001"]
+    assert SERVICES["web"]["ports"] == ["127.0.0.1:${PORT:-8001}:${PORT:-8001}"]
     assert SERVICES["web"].get("command") is None, "it runs what the image runs"
 
 

@@ -1,36 +1,84 @@
-"""What texts may hold."""
+"""What texts may hold, and as what they are kept."""
+
+import sys
 
 import pytest
 
+from orders.models import Address, BulkRun
 from orders.services.access import customer
 from orders.services.acts import Act, InvalidReason
-from orders.services.texts import cleaned, line_problem, lines_problem
-from tests.functional.hostile.values import UNREADABLE
+from orders.services.addresses import problems_of
+from orders.services.bulk.batches import job_of
+from orders.services.texts import DROPPED, REFUSED, cleaned, line_problem, one_line, problem_of, several_lines
+from tests.functional.hostile.values import UNREADABLE, UNSEEN
+
+WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
 
 
-@pytest.mark.parametrize("text", [*UNREADABLE.values(), "\ud800", "\x7f", "a\u2069", "\u202c"], ids=ascii)
-def test_what_cannot_be_seen_or_turns_the_text_round_is_refused(text: str) -> None:
-    assert "not allowed" in str(line_problem(text))
-    assert "not allowed" in str(lines_problem(text))
+@pytest.mark.parametrize("text", [*UNREADABLE.values(), "\ud800", "\x7f", "a\x0c", "\x1f"], ids=ascii)
+def test_control_characters_and_halves_are_refused(text: str) -> None:
+    for tidied in (one_line(text), several_lines(text)):
+        assert "not allowed" in str(problem_of(tidied)), "at the ends too"
     with pytest.raises(InvalidReason) as refused:
         Act(customer("1"), None, text)  # type: ignore[arg-type]
-    assert refused.value.members["errors"] == {"reason": [lines_problem(text)]}
+    assert refused.value.members["errors"] == {"reason": [problem_of(text)]}
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\tb", "a\u2028b", "a\u2029b"], ids=ascii)
-def test_line_breaks_and_tabs_are_for_texts_of_several_lines(text: str) -> None:
-    assert line_problem(text)
-    assert lines_problem(text) is None
+@pytest.mark.parametrize("text", UNSEEN.values(), ids=ascii)
+def test_what_cannot_be_seen_or_turns_the_text_round_is_left_out(text: str) -> None:
+    assert one_line(text) == several_lines(text) == "ab"
+    assert Act(customer("1"), None, text).reason == "ab"  # type: ignore[arg-type]
+    assert line_problem(text), "of a name by which somebody is known nothing is left out"
+
+
+def test_no_character_at_all_is_kept_that_turns_the_text_round_or_is_refused() -> None:
+    for char in map(chr, range(sys.maxunicode + 1)):
+        if problem_of(char) is None:
+            for kept in (one_line(f"a{char}b"), several_lines(f"a{char}b")):
+                assert not REFUSED.search(kept), hex(ord(char))
+                assert not DROPPED.search(kept), hex(ord(char))
+    assert not any(char in one_line(f"a{char}b") for char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", "\t", "\x85", "\u2028", "\u2029", "\n\t\n"], ids=ascii)
+def test_in_one_line_tabs_and_line_breaks_become_a_blank(space: str) -> None:
+    assert one_line(f"{space}1 Way{space}Flat 2{space}") == "1 Way Flat 2"
+    assert line_problem(f"a{space}b")
+
+
+def test_in_several_lines_they_stay() -> None:
+    assert several_lines(" \na\r\nb\u2028c\td\u200b\n") == "a\nb\nc\td"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["רחוב הרצל 1", "شارع الملك ١", "می\u200cخواهم", "क्\u200dष", "Łódź", "東京都", "👩\u200d🌾", "1\u200e-2", ""],
+    [
+        *("רחוב הרצל 1", "شارع الملك ١", "می\u200cخواهم", "क्\u200dष", "Łódź", "東京都", "👩\u200d🌾", "1\u200e-2", ""),
+        *(f"{WALES}!", "ᠬᠠᠷ\u180eᠠ", "\u0600\u0661"),
+    ],
 )
 def test_letters_of_every_script_are_welcome_with_what_joins_them(text: str) -> None:
+    assert one_line(text) == several_lines(text) == text
+    assert problem_of(text) is None
     assert line_problem(text) is None
-    assert lines_problem(text) is None
+
+
+def test_what_a_telephone_puts_around_an_address_does_not_keep_it_from_being_shipped_to() -> None:
+    address = Address(
+        line1="\u2067רחוב הרצל 1\u2069", city="\u202bتل\tأبيب\u202c", postal_code="1\u200b", country="IL\n"
+    )
+    assert problems_of(address) == {}
+    assert (address.line1, address.city, address.postal_code, address.country) == ("רחוב הרצל 1", "تل أبيب", "1", "IL")
+
+
+def test_a_field_of_nothing_but_such_characters_is_empty() -> None:
+    assert set(problems_of(Address(line1="\u2067\u2069", city="b", postal_code="1", country="IL"))) == {"line1"}
 
 
 def test_a_name_of_a_file_is_told_with_question_marks() -> None:
-    assert cleaned("or\x1bders\u202e\udcff.csv") == "or?ders??.csv"
+    assert cleaned(one_line("or\x1bders\u202e\udcff\n.csv")) == "or?ders? .csv"
+
+
+def test_a_run_that_was_stored_with_a_reason_of_before_these_rules_can_go_on() -> None:
+    run = BulkRun(transition="pay", actor_kind="staff", actor_id="1", via="api", reason="wave\x1b 12\u202e\nsoon")
+    assert job_of(run).act().reason == "wave? 12\nsoon"

@@ -19,7 +19,7 @@ from orders.services.errors import OrderError
 from orders.services.import_files import Record, read_records
 from orders.services.import_orders import Import, import_orders
 from orders.services.order_files import Format
-from orders.services.texts import cleaned
+from orders.services.texts import cleaned, one_line
 
 HELP = """Import historical orders. No stock is touched. If any row is bad, nothing is imported.
 
@@ -61,7 +61,7 @@ class Command(LongHelpCommand):
             with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
                 yield from read_records(file, format)
 
-        reason = options["reason"] or f"Imported from {cleaned(path.name)}"
+        reason = options["reason"] or f"Imported from {cleaned(one_line(path.name))}"
         act = Act(system(actor_name(), via="command"), timezone.now(), reason)
         try:
             if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: of the second reading nothing would come

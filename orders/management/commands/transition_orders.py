@@ -25,7 +25,7 @@ from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.acts import Act
 from orders.services.errors import OrderError
-from orders.services.texts import lines_problem
+from orders.services.texts import line_problem, problem_of
 
 USAGE = 2
 MOST_JOBS = 32
@@ -116,7 +116,7 @@ class Command(BaseCommand):
             if not parse.confirmed(f"{name.replace('_', ' ').capitalize()} {made.can} orders?"):
                 raise CommandError("nothing was changed", returncode=1)
         self._listen()
-        act = Act(actor, timezone.now(), options["reason"].strip())
+        act = Act(actor, timezone.now(), options["reason"])
         size = options["batch_size"]
         run = bulk.start_run(selection=chosen, transition=name, act=act, for_worker=False, batch_size=size)
         self._say(f"run {run.pk}")
@@ -198,7 +198,7 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
-    elif any(lines_problem(options[name]) for name in ("reason", "actor")):
+    elif problem_of(options["reason"]) or line_problem(options["actor"]):
         problem = "--reason and --actor must be readable text"
     if problem:
         raise CommandError(problem, returncode=USAGE)

@@ -9,11 +9,17 @@ UNREADABLE = {
     "escape": "a\x1b[31mb",
     "backspace": "a\x08b",
     "C1 control": "a\x9bb",
+}
+"""Texts that no field takes."""
+
+UNSEEN = {
     "override": "a\u202eb",
     "embedding": "a\u202ab",
     "isolate": "a\u2066b",
+    "no width": "a\u200bb\ufeff",
+    "tags": "a\U000e0041\U000e007fb",
 }
-"""Texts that no field may keep."""
+"""Texts of which fields of text keep the letters; no other field takes them."""
 
 PLAIN = {
     "operator as text": '{"$ne": null}',
@@ -46,7 +52,7 @@ NUMBERS = {
 LONG = {"long": "x" * 100_000}
 BROKEN = [b"\xff\xfe", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf5\x80\x80\x80", b"a\xe2\x80\xaeb", b"\x80"]
 """What is no UTF-8, surrogates and overlong forms among it; and an override that is."""
-TEXTS = UNREADABLE | PLAIN | NUMBERS | LONG
+TEXTS = UNREADABLE | UNSEEN | PLAIN | NUMBERS | LONG
 
 
 @dataclass(frozen=True)
@@ -90,5 +96,6 @@ RAW = [
     Json("bare word", "undefined"),
     Json("raw control character", '"a\x01b"'),
 ]
+WITHOUT = _written(UNSEEN)
 NEVER = [*_written(STRUCTURES), *RAW, *_written(UNREADABLE), *_written(LONG)]
 """What no field of any body takes."""
