@@ -17,4 +17,7 @@ def install() -> None:
 
 
 def _set_content_type_params(self: HttpRequest, meta: dict[str, Any]) -> None:
-    self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+    try:
+        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+    except ValueError:  # a parameter of an encoding that there is not (RFC 2231)
+        self.content_type, self.content_params = "", {"charset": "unknown"}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -13,14 +13,13 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from observability import context
+from orders.api.key_set import KeysUnknownError, key_set
 from orders.api.throttling import count_refused_token
 from orders.services import access
 from orders.services.access import Actor
-from orders.services.texts import line_problem
+from orders.services.texts import cleaned, line_problem
 from orders.services.user_ids import MalformedUserId, canonical
 
-KEY_SET_TIMEOUT = 3
-"""Seconds to wait for the JWKS document; it is fetched anew every five minutes, or for a key not seen before."""
 REQUIRED = ["sub", "exp", "type"]
 REMEMBERED = 2048
 """Tokens whose signature need not be verified again: as long as their key is accepted, the answer stays the same."""
@@ -84,7 +83,8 @@ def _verified_claims(token: str) -> Mapping[str, Any]:
     except jwt.ExpiredSignatureError as error:
         raise TokenExpired("The token has expired.") from error
     except jwt.PyJWTError as error:
-        raise AuthenticationFailed(f"The token is not valid: {error}.") from error
+        said = cleaned(str(error))[:200]  # it may quote the token
+        raise AuthenticationFailed(f"The token is not valid: {said}.") from error
     if claims["type"] != "access":
         raise AuthenticationFailed("Only an access token opens this API.")
     return claims
@@ -116,28 +116,16 @@ def _key_for(algorithm: object, token: str) -> Any:
         if shared:
             return shared
     elif algorithm in ("RS256", "ES256") and settings.JWT_JWKS_URL:
-        return _public_key(_key_set(settings.JWT_JWKS_URL), token)
+        return _public_key(token)
     raise jwt.InvalidAlgorithmError("its algorithm is not accepted here")
 
 
-def _public_key(keys: jwt.PyJWKClient, token: str) -> Any:
+def _public_key(token: str) -> Any:
+    kid = jwt.get_unverified_header(token).get("kid")
     try:
-        keys.get_jwk_set()
-    except (
-        jwt.PyJWTError,
-        OSError,
-        ValueError,
-    ) as error:  # their outage, no fault of the token
+        return key_set(settings.JWT_JWKS_URL).key(kid)
+    except KeysUnknownError as error:
         raise KeysUnavailable from error
-    try:
-        return keys.get_signing_key_from_jwt(token)
-    except (jwt.PyJWKClientConnectionError, OSError, ValueError) as error:
-        raise KeysUnavailable from error
-
-
-@cache
-def _key_set(url: str) -> jwt.PyJWKClient:
-    return jwt.PyJWKClient(url, timeout=KEY_SET_TIMEOUT)
 
 
 def _stub_claims(token: str) -> dict[str, Any]:

@@ -31,11 +31,13 @@ _asked_again_at = 0.0
 def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
     """Count one act of `who`. None: nothing limits it (`limit` is 0), or the limiter does not answer."""
     now = time.monotonic()
-    if not limit or now < _asked_again_at:
+    if not limit:
         return None
     key = f"{kind}:{who}"
     if (known := _refused.get(key)) and now < known[0]:
         return _later(known[1], known[1].wait - (known[0] - now))
+    if now < _asked_again_at:
+        return None
     try:
         with time_limit(PATIENCE):
             allowance = rate_limits.spend(key, limit=limit, period=PERIOD)

@@ -243,6 +243,11 @@ def test_a_token_that_was_let_in_is_kept_out_once_its_key_is_another(visitor: Ap
     kept_out(client.get("orders/"))
 
 
+@pytest.mark.parametrize("header", [{"alg": "HS256", "crit": ["\ud800"]}, {"alg": "HS256", "kid": "\ud800"}])
+def test_a_token_that_is_no_text_is_refused_in_text(visitor: Api, header: dict[str, Any]) -> None:
+    kept_out(visitor(token=handmade({"typ": "JWT"} | header, claims_of(), b"k" * 32)).get("orders/"))
+
+
 # --- a key set ---
 
 

@@ -22,6 +22,22 @@ def get(url: str) -> requests.Response:
     return requests.get(url, timeout=30)
 
 
+@pytest.fixture(autouse=True)
+def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vitals, "PROBED_EVERY", 0.0)
+
+
+def test_many_who_ask_at_once_cost_one_write(
+    live_server_url: str, database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get(f"{live_server_url}/health/ready")
+    monkeypatch.setattr(vitals, "PROBED_EVERY", 60.0)
+    with profiled(database) as done:
+        for _ in range(10):
+            assert get(f"{live_server_url}/health/ready").status_code == 200
+    assert done == []
+
+
 @pytest.fixture
 def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has not looked for migrations yet."""

@@ -62,6 +62,26 @@ def test_a_caller_sees_what_is_left_and_then_is_told_when_to_come_again(api: Api
     assert database["idempotency_keys"].count_documents({}) == 0
 
 
+def test_a_primary_whose_clock_went_ahead_locks_nobody_out_after_it(api: Api, database: Documents) -> None:
+    assert api().place(TWO_TOWELS).status_code == 201
+    hour = {"full_at": 3_600_000.0}
+    database["rate_limits"].update_many({}, {"$inc": hour})
+    answer = problem(api().place(TWO_TOWELS), 429)
+    assert "try again in" in answer["detail"]
+    (counter,) = counters(database)
+    assert counter["full_at"] - counter["at"] <= 60_000
+
+
+def test_who_was_refused_stays_so_while_the_limiter_does_not_answer(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    customer = api()
+    for _ in range(WRITES):
+        assert customer.place(TWO_TOWELS).status_code == 201
+    problem(customer.place(TWO_TOWELS), 429)
+    monkeypatch.setattr(rate_limits, "_asked_again_at", time.monotonic() + 60)
+    problem(customer.place(TWO_TOWELS), 429)
+    assert api("7").place(TWO_TOWELS).status_code == 201
+
+
 def test_every_kind_of_write_counts_replays_and_refused_ones_too(api: Api, sandbox: Sandbox) -> None:
     customer = api()
     first = customer.place(TWO_TOWELS, key="once")

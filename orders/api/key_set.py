@@ -1,0 +1,75 @@
+"""The public keys that tokens are verified with: kept here, and fetched now and then, by one request at a time."""
+
+import logging
+import threading
+import time
+from functools import cache
+
+import jwt
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 3
+"""Seconds to wait for the document."""
+LIFESPAN = 300.0
+"""Seconds after which it is fetched anew. Where that fails, the keys that are known go on being good."""
+STALE = 24 * 3600.0
+"""Seconds after which they are not, either."""
+PAUSE = 30.0
+"""Seconds between two fetches, whatever came of the first: for a key that is not in it (anybody can name one), or after
+a failure."""
+PAUSE_AT_FIRST = 1.0
+"""The same, before any key is known."""
+
+
+class KeysUnknownError(Exception):
+    """No key is known yet, and none can be had."""
+
+
+class KeySet:
+    """The key set at an address. Nobody waits for a fetch of another's whose own key is known."""
+
+    def __init__(self, url: str) -> None:
+        self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=TIMEOUT)
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._tried_at = self._fetched_at = float("-inf")
+        self._fetching = threading.Lock()
+
+    def key(self, kid: str | None) -> jwt.PyJWK:
+        """The key of that id.
+
+        :raises jwt.InvalidKeyError: the set has no such key.
+        :raises KeysUnknownError:
+        """
+        if time.monotonic() - self._fetched_at > STALE:
+            self._keys = {}
+        is_told = True
+        if kid not in self._keys or time.monotonic() - self._fetched_at > LIFESPAN:
+            is_told = self._fetch(wait=not self._keys)
+        if (wanted := self._keys.get(kid)) is not None:
+            return wanted
+        if not is_told or not self._keys:
+            raise KeysUnknownError
+        raise jwt.InvalidKeyError("the key set has no such key")
+
+    def _fetch(self, *, wait: bool) -> bool:
+        """:returns: False where another is at it, and has not come to an end."""
+        if not self._fetching.acquire(blocking=wait, timeout=TIMEOUT if wait else -1):
+            return False
+        try:
+            if time.monotonic() - self._tried_at < (PAUSE if self._keys else PAUSE_AT_FIRST):
+                return True
+            self._keys = {key.key_id: key for key in self._client.get_signing_keys()}
+            self._fetched_at = time.monotonic()
+        except (jwt.PyJWTError, OSError, ValueError) as error:
+            logger.warning("the key set cannot be fetched: %s", error)
+        finally:
+            self._tried_at = time.monotonic()
+            self._fetching.release()
+        return True
+
+
+@cache
+def key_set(url: str) -> KeySet:
+    """The key set at an address, one for the whole process."""
+    return KeySet(url)
