@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-import pymongo
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+
+from orders.models.database import time_limit
 
 READS = ("GET", "HEAD", "OPTIONS")
 
@@ -22,5 +23,5 @@ class DatabaseDeadlineMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(f"{settings.API_PREFIX}/"):
             return self.get_response(request)
-        with pymongo.timeout(settings.REQUEST_DEADLINE if request.method in READS else settings.DATABASE_DEADLINE):
+        with time_limit(settings.REQUEST_DEADLINE if request.method in READS else settings.DATABASE_DEADLINE):
             return self.get_response(request)

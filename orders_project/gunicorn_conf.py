@@ -22,9 +22,10 @@ max_requests = int(os.environ.get("WEB_MAX_REQUESTS") or 10_000)
 on which it has promised to listen. The jitter keeps all from being replaced at once."""
 max_requests_jitter = max_requests // 10
 preload_app = False
-"""Workers load the application themselves, so that HUP loads new code and new settings. Loading it once, before the
-fork, would be safe (nothing opens a connection or a thread at import, and the integrations start afresh in a child; a
-test holds it so), but saves little: 10 MB of 70 in a worker, while the parent grows by 33."""
+"""Workers load the application themselves, so that HUP loads new code (not settings: the environment has those).
+Loading it once, before the fork, would be safe (nothing opens a connection or a thread at import, and the integrations
+start afresh in a child; a test holds it so), but saves little: 10 MB of 70 in a worker, while the parent grows by
+33."""
 reuse_port = False
 """One queue of new connections for all: what waits in a queue of a worker's own is reset when that worker ends."""
 

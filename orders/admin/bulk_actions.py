@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import pymongo
 from bson import ObjectId
 from django.conf import settings
 from django.contrib import messages
@@ -26,6 +25,7 @@ from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
 from orders.models import BulkRun
 from orders.models.bulk import BulkState
+from orders.models.database import time_limit
 from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
@@ -193,7 +193,7 @@ def counted_in_time() -> Iterator[None]:
     :raises OrderError: it would take longer.
     """
     try:
-        with pymongo.timeout(settings.BACKOFFICE_QUERY_MS / 1000):
+        with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
             yield
     except DatabaseError as error:
         if getattr(error.__cause__, "timeout", False):

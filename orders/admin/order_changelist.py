@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import pymongo
 from bson import ObjectId
 from django.conf import settings
 from django.contrib import messages
@@ -24,6 +23,7 @@ from orders.admin.list_form import ListForm
 from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
 from orders.models import Order, listing
 from orders.models.criteria import Criteria
+from orders.models.database import time_limit
 from orders.models.listing import Page
 from orders.models.reads import Position
 from orders.services import waiting
@@ -101,7 +101,7 @@ class OrderChangeList(ChangeList):
     def _in_time(self, read: Callable[[], T]) -> T | None:
         """What is read, or None if it takes longer than a page may."""
         try:
-            with pymongo.timeout(settings.BACKOFFICE_QUERY_MS / 1000):
+            with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
                 return read()
         except DatabaseError as error:
             if getattr(error.__cause__, "timeout", False):

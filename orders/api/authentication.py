@@ -76,7 +76,7 @@ def _known(header: list[bytes]) -> tuple[Actor, Mapping[str, Any]]:
 
 def _verified_claims(token: str) -> Mapping[str, Any]:
     try:
-        algorithm = _algorithm(token)
+        algorithm = _header(token).get("alg")
         claims = _decoded(token, _key_for(algorithm, token), str(algorithm), settings.JWT_ISSUER, settings.JWT_AUDIENCE)
         if int(claims["exp"]) <= time.time() - settings.JWT_LEEWAY:
             raise jwt.ExpiredSignatureError
@@ -91,8 +91,8 @@ def _verified_claims(token: str) -> Mapping[str, Any]:
 
 
 @lru_cache(REMEMBERED)
-def _algorithm(token: str) -> object:
-    return jwt.get_unverified_header(token).get("alg")
+def _header(token: str) -> Mapping[str, Any]:
+    return jwt.get_unverified_header(token)
 
 
 @lru_cache(REMEMBERED)
@@ -121,9 +121,8 @@ def _key_for(algorithm: object, token: str) -> Any:
 
 
 def _public_key(token: str) -> Any:
-    kid = jwt.get_unverified_header(token).get("kid")
     try:
-        return key_set(settings.JWT_JWKS_URL).key(kid)
+        return key_set(settings.JWT_JWKS_URL).key(_header(token).get("kid"))
     except KeysUnknownError as error:
         raise KeysUnavailable from error
 

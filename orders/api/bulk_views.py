@@ -5,7 +5,6 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-import pymongo
 from bson import ObjectId
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
@@ -23,6 +22,7 @@ from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, act_of, caller, problems
 from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
+from orders.models.database import time_limit
 from orders.services import bulk
 from orders.services.access import Actor
 
@@ -75,7 +75,7 @@ class BulkTransitionViewSet(LimitedViewSet):
         given, selection = serializer.validated_data, serializer.selection()
         act = act_of(request, given["reason"])
         if given["dry_run"]:
-            with pymongo.timeout(settings.REQUEST_DEADLINE):  # all that it counts, together
+            with time_limit(settings.REQUEST_DEADLINE):  # all that it counts, together
                 plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
             return Response(present_plan(plan, given["transition"]))
         run = bulk.start_run(

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pymongo
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import PyMongoError
 
-from orders.models.database import Document
+from orders.models.database import Document, time_limit
 from orders.models.reads import Position
 from orders.models.writes import orders
 
@@ -42,7 +41,7 @@ def batches(
 def count(query: Document, *, hint: str | None = None) -> int | None:
     """How many orders match; None where counting them takes too long."""
     try:
-        with pymongo.timeout(COUNT_TIMEOUT):
+        with time_limit(COUNT_TIMEOUT):
             if not query:
                 return orders().estimated_document_count()
             options: dict[str, Any] = {"hint": hint} if hint else {}
@@ -55,7 +54,7 @@ def count(query: Document, *, hint: str | None = None) -> int | None:
 
 @wrap_database_errors
 def _batch(query: Document, fields: Mapping[str, Any] | None, size: int, hint: str | None) -> list[Document]:
-    with pymongo.timeout(BATCH_TIMEOUT):
+    with time_limit(BATCH_TIMEOUT):
         return orders().find(query, fields, sort=NEWEST_FIRST, limit=size, batch_size=size, hint=hint).to_list()
 
 

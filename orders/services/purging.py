@@ -15,9 +15,15 @@ BATCH = 1000
 
 
 class TooYoung(OrderError):
-    """Drafts of that age may still be asked about."""
+    """What is of that age may still be asked for by an idempotency key."""
 
     code = "too_young"
+
+
+def require_old_enough(older_than: timedelta, things: str) -> None:
+    """:raises TooYoung: `things` of that age are kept."""
+    if older_than < timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
+        raise TooYoung(f"{things} are kept for {settings.IDEMPOTENCY_KEY_TTL} seconds (IDEMPOTENCY_KEY_TTL) at least.")
 
 
 def purge_drafts(
@@ -45,8 +51,7 @@ def purge_drafts(
     :raises DatabaseError: what is deleted is gone; the same call goes on from there.
     """
     act.actor.require_process("delete drafts")
-    if older_than < timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
-        raise TooYoung(f"Drafts are kept for {settings.IDEMPOTENCY_KEY_TTL} seconds (IDEMPOTENCY_KEY_TTL) at least.")
+    require_old_enough(older_than, "Drafts")
     gone, before = 0, act.at - older_than
     for found in _drafts(before):
         ids = found if limit is None else found[: limit - gone]

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from integrations.sandbox import Sandbox
 from orders_project.children import ROOT
 from orders_project.loopback import free_port
+from tests.api_client import ApiClient
 
 Line = dict[str, Any]
 TOKEN = "scrape-0123456789"
@@ -165,3 +166,17 @@ def service_fixture(
     log = tmp_path_factory.mktemp("service") / "web.log"
     with Service(environment(mongo_uri, running_sandbox), log) as service:
         yield service.await_ready()
+
+
+@pytest.fixture(name="shop")
+def shop_fixture(service: Service, sandbox: Sandbox) -> Iterator[Callable[..., ApiClient]]:
+    """A maker of clients of the service that runs as in production."""
+    made: list[ApiClient] = []
+
+    def make(user_id: str = "1", **options: Any) -> ApiClient:
+        made.append(ApiClient(service.root, user_id, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()

@@ -22,7 +22,7 @@ from orders.services import bulk
 from orders.services.access import customer, system
 from orders.services.acts import Act
 from orders.services.settlement import settle_due
-from tests.api_client import ApiClient, order_body, token
+from tests.api_client import order_body, token
 from tests.functional.admin_helpers import placed
 from tests.functional.helpers import (
     ONE_SKILLET,
@@ -35,26 +35,12 @@ from tests.functional.helpers import (
     problem,
     stored,
 )
-from tests.functional.observed_service import Process, Service, environment, eventually, service_fixture
+from tests.functional.observed_service import Process, Service, environment, eventually, service_fixture, shop_fixture
 
-__all__ = ["service_fixture"]
+__all__ = ["service_fixture", "shop_fixture"]
 
 MUST_HAVE = {"time", "level", "logger", "event", "worker"}
 SECRET_WORDS = "Elm-Street-90210"
-
-
-@pytest.fixture
-def shop(service: Service, sandbox: Sandbox) -> Iterator[Callable[..., ApiClient]]:
-    """A maker of clients of the service that runs as in production."""
-    made: list[ApiClient] = []
-
-    def make(user_id: str = "1", **options: Any) -> ApiClient:
-        made.append(ApiClient(service.root, user_id, **options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture

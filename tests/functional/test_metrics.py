@@ -5,7 +5,6 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,25 +37,13 @@ from tests.functional.observed_service import (
     eventually,
     samples,
     service_fixture,
+    shop_fixture,
     total,
 )
 
-__all__ = ["service_fixture"]
+__all__ = ["service_fixture", "shop_fixture"]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "observability.md").read_text()
-
-
-@pytest.fixture
-def shop(service: Service, sandbox: Sandbox) -> Iterator[Callable[..., ApiClient]]:
-    made: list[ApiClient] = []
-
-    def make(user_id: str = "1", **options: Any) -> ApiClient:
-        made.append(ApiClient(service.root, user_id, **options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 def files_of(service: Service) -> list[Path]:

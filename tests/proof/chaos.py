@@ -193,6 +193,16 @@ def tell(report: dict[str, Any], limit: int = 3) -> str:
     return "\n".join([*lines, f"{len(report['violations'])} violations; all events: {report['events']}"])
 
 
+def conclude(reports: list[dict[str, Any]], file: Path) -> int:
+    """Write the reports down and tell them. :returns: the exit code: 1 if anything was violated."""
+    file.write_text(json.dumps(reports, indent=1, default=str))
+    for report in reports:
+        sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")
+        if report["violations"]:
+            sys.stdout.write(tell(report) + "\n")
+    return 1 if any(report["violations"] for report in reports) else 0
+
+
 def main() -> int:
     """Run it with and without keys; return 1 if anything was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -211,12 +221,7 @@ def main() -> int:
         )
         for keys in (False, True)
     ]  # fmt: skip
-    given.report.write_text(json.dumps(reports, indent=1, default=str))
-    for report in reports:
-        sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")
-        if report["violations"]:
-            sys.stdout.write(tell(report) + "\n")
-    return 1 if any(report["violations"] for report in reports) else 0
+    return conclude(reports, given.report)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ lost, none is doubled, and nobody was told anything worse than a short 503.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from typing import Any
 
 from orders_project.children import ChildError
 from orders_project.embedded_mongo import EmbeddedMongo
-from tests.proof.chaos import PRODUCTS, tell
+from tests.proof.chaos import PRODUCTS, conclude
 from tests.proof.chaos_crowd import PRICE, USERS, Crowd, EventLog
 from tests.proof.chaos_stage import Stage
 from tests.proof.failover_bulk import BulkRuns
@@ -221,12 +220,7 @@ def main() -> int:
         run(directory / f"keys-{keys}", keys=keys, acts=given.acts, seed=given.seed, weakened=given.weakened)
         for keys in wanted
     ]
-    given.report.write_text(json.dumps(reports, indent=1, default=str))
-    for report in reports:
-        sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")
-        if report["violations"]:
-            sys.stdout.write(tell(report) + "\n")
-    return 1 if any(report["violations"] for report in reports) else 0
+    return conclude(reports, given.report)
 
 
 if __name__ == "__main__":

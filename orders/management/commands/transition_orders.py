@@ -3,18 +3,19 @@
 import signal
 import sys
 import threading
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management import selection as parse
+from orders.management.long_help import LongHelpCommand
 from orders.management.progress import Progress
 from orders.management.reports import write_report
 from orders.models import BulkRun
@@ -51,15 +52,8 @@ Examples:
 """
 
 
-class _Formatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
-    """Keeps the examples as they are."""
-
-
-class Command(BaseCommand):
+class Command(LongHelpCommand):
     help = HELP
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, formatter_class=_Formatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("transition", nargs="?", choices=transition_names(), metavar="TRANSITION", help=TRANSITIONS)

@@ -6,7 +6,7 @@ workers) carries it out; `results` tells what became of each order. See docs/arc
 
 from orders.services.bulk.carrying import carry_on, carry_on_any
 from orders.services.bulk.planning import Plan, plan
-from orders.services.bulk.purging import TooYoungToPurge, purge_runs
+from orders.services.bulk.purging import purge_runs
 from orders.services.bulk.results import PROBLEMS, OrderResult, results
 from orders.services.bulk.runs import (
     NothingSelected,
@@ -30,7 +30,6 @@ __all__ = [
     "RunExists",
     "RunIsOver",
     "RunNotFound",
-    "TooYoungToPurge",
     "UnknownTransition",
     "cancel_run",
     "carry_on",

@@ -3,17 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.conf import settings
-
 from orders.models import bulk_store as store
 from orders.services.acts import Act
-from orders.services.errors import OrderError
-
-
-class TooYoungToPurge(OrderError):
-    """A run of that age may still be asked for by its idempotency key."""
-
-    code = "too_young"
+from orders.services.purging import require_old_enough
 
 
 def purge_runs(
@@ -26,14 +18,11 @@ def purge_runs(
     :param progress: told how many more are gone, each time.
     :returns: how many are gone or, in a dry run, would go.
     :raises NotPermitted: it is for operators' commands alone.
-    :raises TooYoungToPurge: nothing was deleted.
+    :raises TooYoung: nothing was deleted.
     :raises DatabaseError: what is deleted is gone; the same call goes on from there.
     """
     act.actor.require_process("delete runs")
-    if older_than < timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
-        raise TooYoungToPurge(
-            f"Runs are kept for {settings.IDEMPOTENCY_KEY_TTL} seconds (IDEMPOTENCY_KEY_TTL) at least."
-        )
+    require_old_enough(older_than, "Runs")
     found = store.runs_over(act.at - older_than)
     if dry_run:
         return len(found)
