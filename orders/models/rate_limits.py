@@ -59,7 +59,8 @@ def _update(step: float, length: float) -> list[dict[str, Any]]:
     """Times are milliseconds since 1970, as doubles: a date has no fractions of a millisecond."""
     now = {"$toDouble": {"$toLong": "$$NOW"}}
     return [
-        {"$set": {"at": now, "full_at": {"$max": ["$full_at", now]}}},
+        # No later than after a whole allowance, which a clock may say that went back since, as at a failover.
+        {"$set": {"at": now, "full_at": {"$min": [{"$max": ["$full_at", now]}, {"$add": [now, length]}]}}},
         {"$set": {"granted": {"$lte": [{"$subtract": [{"$add": ["$full_at", step]}, "$at"]}, length + NOISE]}}},
         {"$set": {"full_at": {"$cond": ["$granted", {"$add": ["$full_at", step]}, "$full_at"]}}},
         {"$set": {"expires_at": {"$toDate": "$full_at"}}},

@@ -28,6 +28,8 @@ PATIENCE = 1.0
 """Seconds that reading the figures may take, and likewise each check of whether the service can work."""
 KEPT = 5.0
 """Seconds for which the figures are not read anew, however often they are asked for."""
+READY_KEPT = 1.0
+"""Seconds for which a process does not look anew whether it can work: each look is a write, and anybody may ask."""
 PREFIX = "order_service_"
 
 
@@ -57,7 +59,29 @@ class Readiness:
 
 
 def readiness() -> Readiness:
-    """Look, for PATIENCE seconds of the database's time at most."""
+    """How things stood at most READY_KEPT seconds ago; of those who ask at once, one looks."""
+    return _readiness.current()
+
+
+class _KeptReadiness:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: Readiness | None = None
+        self._looked_at = float("-inf")
+
+    def current(self) -> Readiness:
+        with self._lock:
+            if self._known is None or time.monotonic() - self._looked_at >= READY_KEPT:
+                self._known = _look()
+                self._looked_at = time.monotonic()
+            return self._known
+
+
+_readiness = _KeptReadiness()
+
+
+def _look() -> Readiness:
+    """Ask for PATIENCE seconds of the database's time at most."""
     database, migrated, seen = False, None, None
     _migrations.load()
     try:

@@ -82,7 +82,7 @@ AUTH_STUB = env.flag("AUTH_STUB", default=False)
 
 # --- how often, in a minute; 0: no limit -----------------------------------------------------------------------------
 RATE_LIMIT_WRITES = env.integer("RATE_LIMIT_WRITES", 600)
-RATE_LIMIT_ADMIN_WRITES = env.integer("RATE_LIMIT_ADMIN_WRITES", 6_000)
+RATE_LIMIT_ADMIN_WRITES = env.integer("RATE_LIMIT_ADMIN_WRITES", 60_000)
 RATE_LIMIT_REFUSED_TOKENS = env.integer("RATE_LIMIT_REFUSED_TOKENS", 60)
 LOG_IN_FAILURES = env.integer("LOG_IN_FAILURES", 5, least=1)
 LOG_IN_FAILURES_PER_ADDRESS = env.integer("LOG_IN_FAILURES_PER_ADDRESS", 50, least=1)
@@ -139,10 +139,10 @@ MIDDLEWARE = [
     "orders_project.middleware.ObservationMiddleware",
     "orders_project.security_headers.SecurityHeadersMiddleware",
     "orders_project.database_deadline.DatabaseDeadlineMiddleware",
-    "orders_project.strict.StrictMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "orders_project.strict.StrictMiddleware",  # behind those whose headers its refusals need
     "orders_project.pages.Sessions",
     "django.middleware.common.CommonMiddleware",
     "orders_project.pages.Csrf",
