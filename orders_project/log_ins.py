@@ -5,7 +5,7 @@ nobody can lock staff out from elsewhere; an address is locked altogether after 
 many names.
 
 A failure is known only when a password has been looked at. Whoever asks is therefore counted before, in one write, so
-that no more passwords are looked at at once than may fail; a success gives back what it and the failures of before took.
+that no more are looked at together than may fail; a success gives back what it and the failures before it took.
 """
 
 import math
@@ -46,7 +46,7 @@ class LogInHandler(AxesDatabaseHandler):
             return False
         for key, limit in _counters(request, credentials):
             if wait := rate_limits.spend(key, limit=limit, period=settings.LOG_IN_COOL_OFF).wait:
-                request.axes_locked_out = True  # which makes axes answer so, and count nothing more
+                request.axes_locked_out = True  # type: ignore[attr-defined] # has axes answer so, and count no more
                 request.log_in_wait = wait  # type: ignore[attr-defined]
                 return False
         return True
@@ -83,7 +83,7 @@ def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[s
 
 def _counters(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:
     """What a log-in is counted by, the narrowest first, and how many of it may fail."""
-    name, address = get_client_username(request, credentials), request.axes_ip_address
+    name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]
     yield f"{COUNTERS}{address} {name}", settings.AXES_FAILURE_LIMIT
     yield f"{COUNTERS}{address}", settings.LOG_IN_FAILURES_PER_ADDRESS
     if ":" in address:

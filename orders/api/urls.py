@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from django.urls import URLPattern, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.viewsets import ViewSet
 
 from orders.api.bulk_views import BulkTransitionViewSet
+from orders.api.document import OpenApiView
 from orders.api.views import OrderViewSet
 
 
@@ -33,7 +34,7 @@ urlpatterns = [
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
-    path("openapi.json", SpectacularJSONAPIView.as_view(http_method_names=READ), name="openapi"),
+    path("openapi.json", OpenApiView.as_view(http_method_names=READ), name="openapi"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi", http_method_names=READ), name="redoc"),
 ]
