@@ -7,7 +7,6 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from orders.api.errors import refused
-from orders_project.utf8_only import UNREADABLE
 
 CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 PAGE_METHODS = ["GET", "HEAD", "POST"]
@@ -21,8 +20,6 @@ class StrictMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         charset = (request.content_params or {}).get("charset", "utf-8")
-        if charset == UNREADABLE:
-            return refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type cannot be read.")
         if charset.strip("\"'").lower() not in CHARSETS:
             return refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Bodies must be encoded as UTF-8.")
         # WSGI tells of no end of such a body: Django would take it for an empty one.

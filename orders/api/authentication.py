@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import jwt
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from observability import context
-from orders.api.key_set import KeySet
+from orders.api.key_set import KeysUnknownError, key_set
 from orders.api.throttling import count_refused_token
 from orders.services import access
 from orders.services.access import Actor
@@ -21,10 +21,18 @@ from orders.services.texts import cleaned, line_problem
 from orders.services.user_ids import MalformedUserId, canonical
 
 REQUIRED = ["sub", "exp", "type"]
-QUOTED = 200
-"""Characters of what is wrong with a token: it may quote what a stranger wrote."""
 REMEMBERED = 2048
 """Tokens whose signature need not be verified again: as long as their key is accepted, the answer stays the same."""
+
+
+class KeysUnavailable(APIException):
+    """The keys that tokens are verified with cannot be fetched."""
+
+    status_code = 503
+    default_code = "keys_unavailable"
+    default_detail = "The keys that verify tokens cannot be fetched right now. Try again."
+    wait = 5
+    """Seconds after which to try again."""
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -68,24 +76,23 @@ def _known(header: list[bytes]) -> tuple[Actor, Mapping[str, Any]]:
 
 def _verified_claims(token: str) -> Mapping[str, Any]:
     try:
-        algorithm, kid = _named(token)
-        claims = _decoded(token, _key_for(algorithm, kid), str(algorithm), settings.JWT_ISSUER, settings.JWT_AUDIENCE)
+        algorithm = _algorithm(token)
+        claims = _decoded(token, _key_for(algorithm, token), str(algorithm), settings.JWT_ISSUER, settings.JWT_AUDIENCE)
         if int(claims["exp"]) <= time.time() - settings.JWT_LEEWAY:
             raise jwt.ExpiredSignatureError
     except jwt.ExpiredSignatureError as error:
         raise TokenExpired("The token has expired.") from error
     except jwt.PyJWTError as error:
-        raise AuthenticationFailed(f"The token is not valid: {cleaned(str(error))[:QUOTED]}.") from error
+        said = cleaned(str(error))[:200]  # it may quote the token
+        raise AuthenticationFailed(f"The token is not valid: {said}.") from error
     if claims["type"] != "access":
         raise AuthenticationFailed("Only an access token opens this API.")
     return claims
 
 
 @lru_cache(REMEMBERED)
-def _named(token: str) -> tuple[object, object]:
-    """The algorithm and the key that a token says it was signed with."""
-    header = jwt.get_unverified_header(token)
-    return header.get("alg"), header.get("kid")
+def _algorithm(token: str) -> object:
+    return jwt.get_unverified_header(token).get("alg")
 
 
 @lru_cache(REMEMBERED)
@@ -102,20 +109,23 @@ def _decoded(token: str, key: Any, algorithm: str, issuer: str, audience: str) -
     )
 
 
-def _key_for(algorithm: object, kid: object) -> Any:
+def _key_for(algorithm: object, token: str) -> Any:
     """The key that a token's algorithm asks for. :raises jwt.PyJWTError: there is none."""
     if algorithm == "HS256":
         shared = settings.JWT_SHARED_KEY or (None if settings.JWT_JWKS_URL else settings.SECRET_KEY)
         if shared:
             return shared
     elif algorithm in ("RS256", "ES256") and settings.JWT_JWKS_URL:
-        return _key_set(settings.JWT_JWKS_URL).key(kid)
+        return _public_key(token)
     raise jwt.InvalidAlgorithmError("its algorithm is not accepted here")
 
 
-@cache
-def _key_set(url: str) -> KeySet:
-    return KeySet(url)
+def _public_key(token: str) -> Any:
+    kid = jwt.get_unverified_header(token).get("kid")
+    try:
+        return key_set(settings.JWT_JWKS_URL).key(kid)
+    except KeysUnknownError as error:
+        raise KeysUnavailable from error
 
 
 def _stub_claims(token: str) -> dict[str, Any]:

@@ -1,89 +1,75 @@
-"""The public keys at JWT_JWKS_URL, kept by each process: a token whose key is known waits for nobody.
-
-PyJWT's client fetches under a lock, and again at once after each failure: a few tokens with made-up key ids would keep
-every request waiting for a user service that is slow. Here it only fetches.
-"""
+"""The public keys that tokens are verified with: kept here, and fetched now and then, by one request at a time."""
 
 import logging
-import math
 import threading
 import time
+from functools import cache
 
 import jwt
-from rest_framework.exceptions import APIException
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 3
-"""Seconds to wait for the key set."""
-LIFESPAN = 300
-"""Seconds after which it is fetched anew, while the one at hand still serves."""
-COOL_DOWN = 30
-"""Seconds between two tries, failed ones included, however many keys nobody knows are named meanwhile."""
-RETRY = 5
-"""Seconds between two tries as long as there is no set at all."""
-OLDEST = 24 * 3600
-"""Seconds for which a set serves that cannot be fetched anew: an outage of a day, or a key withdrawn during one."""
+"""Seconds to wait for the document."""
+LIFESPAN = 300.0
+"""Seconds after which it is fetched anew. Where that fails, the keys that are known go on being good."""
+STALE = 24 * 3600.0
+"""Seconds after which they are not, either."""
+PAUSE = 30.0
+"""Seconds between two fetches, whatever came of the first: for a key that is not in it (anybody can name one), or after
+a failure."""
+PAUSE_AT_FIRST = 1.0
+"""The same, before any key is known."""
 
 
-class KeysUnavailable(APIException):
-    """The keys that tokens are verified with cannot be fetched."""
-
-    status_code = 503
-    default_code = "keys_unavailable"
-    default_detail = "The keys that verify tokens cannot be fetched right now. Try again."
-    wait = RETRY
-    """Seconds after which to try again."""
+class KeysUnknownError(Exception):
+    """No key is known yet, and none can be had."""
 
 
 class KeySet:
-    """Keys by their ids, looked up without a lock; one thread of its own fetches them."""
+    """The key set at an address. Nobody waits for a fetch of another's whose own key is known."""
 
     def __init__(self, url: str) -> None:
         self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=TIMEOUT)
-        self._starting = threading.Lock()
-        self._over = threading.Event()
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._tried_at = self._fetched_at = -math.inf
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._tried_at = self._fetched_at = float("-inf")
+        self._fetching = threading.Lock()
 
-    def key(self, kid: object) -> jwt.PyJWK:
-        """The key of this id.
+    def key(self, kid: str | None) -> jwt.PyJWK:
+        """The key of that id.
 
-        :raises KeysUnavailable: nobody can tell at the moment whether there is one.
-        :raises jwt.PyJWKClientError: there is none.
+        :raises jwt.InvalidKeyError: the set has no such key.
+        :raises KeysUnknownError:
         """
-        age = time.monotonic() - self._fetched_at
-        keys = self._keys if age < OLDEST else {}
-        if found := keys.get(str(kid)):
-            if age >= LIFESPAN:
-                self._refresh(COOL_DOWN)
-            return found
-        started = self._refresh(COOL_DOWN if keys else RETRY)
-        if started or not keys:  # with a set at hand, one request waits for the next, not all that name no key of it
-            self._over.wait(TIMEOUT)
-        if self._fetched_at < self._tried_at:
-            raise KeysUnavailable
-        if found := self._keys.get(str(kid)):
-            return found
-        raise jwt.PyJWKClientError("it names no key that is known here")
+        if time.monotonic() - self._fetched_at > STALE:
+            self._keys = {}
+        is_told = True
+        if kid not in self._keys or time.monotonic() - self._fetched_at > LIFESPAN:
+            is_told = self._fetch(wait=not self._keys)
+        if (wanted := self._keys.get(kid)) is not None:
+            return wanted
+        if not is_told or not self._keys:
+            raise KeysUnknownError
+        raise jwt.InvalidKeyError("the key set has no such key")
 
-    def _refresh(self, pause: float) -> bool:
-        """Start fetching, unless somebody did so within `pause`, which is more than a fetch takes."""
-        with self._starting:
-            if time.monotonic() - self._tried_at < pause:
-                return False
-            self._tried_at, self._over = time.monotonic(), threading.Event()
-            threading.Thread(target=self._fetch, args=(self._over,), name="key-set", daemon=True).start()
-            return True
-
-    def _fetch(self, over: threading.Event) -> None:
+    def _fetch(self, *, wait: bool) -> bool:
+        """:returns: False where another is at it, and has not come to an end."""
+        if not self._fetching.acquire(blocking=wait, timeout=TIMEOUT if wait else -1):
+            return False
         try:
-            fetched = jwt.PyJWKSet.from_dict(self._client.fetch_data())
-            keys = {str(key.key_id): key for key in fetched if key.key_id and key.public_key_use in ("sig", None)}
-            if not keys:
-                raise jwt.PyJWKSetError("it has no key with an id for signatures")
-            self._keys, self._fetched_at = keys, time.monotonic()
-        except Exception as error:
-            logger.warning("the key set cannot be fetched: %s: %s", type(error).__name__, error)
+            if time.monotonic() - self._tried_at < (PAUSE if self._keys else PAUSE_AT_FIRST):
+                return True
+            self._keys = {key.key_id: key for key in self._client.get_signing_keys()}
+            self._fetched_at = time.monotonic()
+        except (jwt.PyJWTError, OSError, ValueError) as error:
+            logger.warning("the key set cannot be fetched: %s", error)
         finally:
-            over.set()
+            self._tried_at = time.monotonic()
+            self._fetching.release()
+        return True
+
+
+@cache
+def key_set(url: str) -> KeySet:
+    """The key set at an address, one for the whole process."""
+    return KeySet(url)

@@ -73,11 +73,14 @@ def _counters() -> Collection[Document]:
 
 
 def _update(step: float, length: float) -> list[dict[str, Any]]:
-    """Times are milliseconds since 1970, as doubles: a date has no fractions of a millisecond."""
+    """Times are milliseconds since 1970, as doubles: a date has no fractions of a millisecond.
+
+    Nobody's allowance is back later than a period from now, though the primary before had a clock that went ahead.
+    """
     now = {"$toDouble": {"$toLong": "$$NOW"}}
+    latest = {"$min": [{"$ifNull": ["$full_at", now]}, {"$add": [now, length]}]}
     return [
-        # No later than after a whole allowance, which a clock may say that went back since, as at a failover.
-        {"$set": {"at": now, "full_at": {"$min": [{"$max": ["$full_at", now]}, {"$add": [now, length]}]}}},
+        {"$set": {"at": now, "full_at": {"$max": [latest, now]}}},
         {"$set": {"granted": {"$lte": [{"$subtract": [{"$add": ["$full_at", step]}, "$at"]}, length + NOISE]}}},
         {"$set": {"full_at": {"$cond": ["$granted", {"$add": ["$full_at", step]}, "$full_at"]}}},
         {"$set": {"expires_at": {"$toDate": "$full_at"}}},

@@ -22,7 +22,7 @@ PERIOD = 60
 PATIENCE = 0.25
 PAUSE = 5.0
 FAILURES = 2
-"""In a row, after which it is left alone: a single one may be a moment's, or somebody's who is after the pause."""
+"""In a row, after which it is left alone: a single one may be a moment's, or of somebody who is after the pause."""
 REMEMBERED = 10_000
 """How many of those who were refused a process remembers, so that a flood of them costs no writes."""
 

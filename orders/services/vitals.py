@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -26,10 +26,10 @@ MOST = 10_000
 """So far is counted; more is no news to anybody who is to act on it."""
 PATIENCE = 1.0
 """Seconds that reading the figures may take, and likewise each check of whether the service can work."""
+PROBED_EVERY = 1.0
+"""Seconds."""
 KEPT = 5.0
 """Seconds for which the figures are not read anew, however often they are asked for."""
-READY_KEPT = 1.0
-"""Seconds for which a process does not look anew whether it can work: each look is a write, and anybody may ask."""
 PREFIX = "order_service_"
 
 
@@ -59,29 +59,22 @@ class Readiness:
 
 
 def readiness() -> Readiness:
-    """How things stood at most READY_KEPT seconds ago; of those who ask at once, one looks."""
-    return _readiness.current()
+    """What was found last, if that was less than PROBED_EVERY seconds ago: anybody may ask, and asking is a write."""
+    global _last
+    with _looking:
+        found, at = _last
+        if found is None or time.monotonic() - at >= PROBED_EVERY:
+            found = _look()
+            _last = found, time.monotonic()
+    return replace(found, breakers=breakers.states())
 
 
-class _KeptReadiness:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: Readiness | None = None
-        self._looked_at = float("-inf")
-
-    def current(self) -> Readiness:
-        with self._lock:
-            if self._known is None or time.monotonic() - self._looked_at >= READY_KEPT:
-                self._known = _look()
-                self._looked_at = time.monotonic()
-            return self._known
-
-
-_readiness = _KeptReadiness()
+_looking = threading.Lock()
+_last: tuple[Readiness | None, float] = (None, 0.0)
 
 
 def _look() -> Readiness:
-    """Ask for PATIENCE seconds of the database's time at most."""
+    """Look, for PATIENCE seconds of the database's time at most."""
     database, migrated, seen = False, None, None
     _migrations.load()
     try:

@@ -25,9 +25,6 @@ SESSION_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=True)
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 if SESSION_COOKIE_SECURE:  # browsers take such a name only from this very host, over TLS: no sibling can plant one
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
-SILENCED_SYSTEM_CHECKS = [
-    "security.W003"
-]  # it knows Django's CSRF middleware by name only, not ours that is made of it
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -58,7 +58,9 @@ def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> 
         for connections in CONNECTIONS if work.all_connections else (USUAL,):
             row = found.setdefault((work.name, connections), {})
             for turn in range(rounds + 1):
-                for name, took in _turn(stage, samples, work, connections, seconds if turn else 1.0):
+                for name, took in _turn(
+                    stage, samples, work, connections, seconds * work.longer if turn else 1.0 * work.longer
+                ):
                     if turn:  # the first one warms up
                         _note(row.setdefault(name, Figures()), took)
             told = "  ".join(f"{name} {figures.rate:,.0f}" for name, figures in row.items())

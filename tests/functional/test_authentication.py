@@ -149,8 +149,6 @@ def test_a_token_with_wrong_or_missing_claims_is_refused(visitor: Api, claims: d
         handmade([], claims_of(), b"x"),
         handmade({"alg": "HS256", "kid": 1}, claims_of(), b"x"),
         handmade({"alg": "HS256", "crit": ["x"]}, claims_of(), django_settings.SECRET_KEY.encode()),
-        handmade({"alg": "HS256", "crit": ["\ud800"]}, claims_of(), b"x"),
-        handmade({"alg": "RS256", "kid": "\ud800"}, claims_of(), b"x"),
         handmade({"alg": "HS256"}, [], django_settings.SECRET_KEY.encode()),
         handmade({"alg": "HS384"}, claims_of(), django_settings.SECRET_KEY.encode(), "sha384"),
         jwt.encode(claims_of(), RSA, algorithm="RS256"),
@@ -158,8 +156,8 @@ def test_a_token_with_wrong_or_missing_claims_is_refused(visitor: Api, claims: d
     ],
     ids=[
         "another-key", "alg-none", "alg-none-by-hand", "alg-None", "no-alg", "alg-null", "alg-list", "alg-object",
-        "alg-number", "header-list", "kid-number", "crit", "crit-half", "kid-half", "claims-list", "HS384",
-        "RS256-without-key-set", "ES256-without-key-set",
+        "alg-number", "header-list", "kid-number", "crit", "claims-list", "HS384", "RS256-without-key-set",
+        "ES256-without-key-set",
     ],
 )  # fmt: skip
 def test_a_token_that_nobody_here_signed_is_refused(visitor: Api, made: str) -> None:
@@ -245,6 +243,11 @@ def test_a_token_that_was_let_in_is_kept_out_once_its_key_is_another(visitor: Ap
     kept_out(client.get("orders/"))
 
 
+@pytest.mark.parametrize("header", [{"alg": "HS256", "crit": ["\ud800"]}, {"alg": "HS256", "kid": "\ud800"}])
+def test_a_token_that_is_no_text_is_refused_in_text(visitor: Api, header: dict[str, Any]) -> None:
+    kept_out(visitor(token=handmade({"typ": "JWT"} | header, claims_of(), b"k" * 32)).get("orders/"))
+
+
 # --- a key set ---
 
 
@@ -267,7 +270,6 @@ def test_a_token_signed_by_a_key_of_the_set_is_let_in(
         signed("ES256", EC, "r"),
         signed("RS256", RSA, "unknown"),
         signed("RS256", RSA, None),
-        handmade({"alg": "RS256", "kid": "\ud800"}, claims_of(), b"x"),
         signed("RS256", RSA, "r", exp=int(time.time()) - 60),
         signed("RS256", RSA, "r", type="refresh"),
         signed("RS512", RSA, "r"),
@@ -279,7 +281,6 @@ def test_a_token_signed_by_a_key_of_the_set_is_let_in(
         "alg-of-another",
         "unknown-kid",
         "no-kid",
-        "half-a-character",
         "expired",
         "refresh",
         "RS512",

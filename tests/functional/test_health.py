@@ -12,7 +12,7 @@ from integrations.sandbox import Sandbox
 from orders.services import vitals
 from orders.services.vitals import Heartbeat
 from tests.functional.admin_helpers import profiled
-from tests.functional.helpers import TWO_TOWELS, Api, Documents, at_once, database_down, outage
+from tests.functional.helpers import TWO_TOWELS, Api, Documents, database_down, outage
 
 PEERS = {"users": "verify", "products": "product", "inventory": "check"}
 """Each peer, and an operation of a placement that asks it."""
@@ -23,11 +23,19 @@ def get(url: str) -> requests.Response:
 
 
 @pytest.fixture(autouse=True)
-def unkept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look is one at how things stand now, except where a test is about what is kept."""
-    monkeypatch.setattr(vitals, "_readiness", vitals._KeptReadiness())
-    if "kept" not in request.node.name:
-        monkeypatch.setattr(vitals, "READY_KEPT", 0.0)
+def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vitals, "PROBED_EVERY", 0.0)
+
+
+def test_many_who_ask_at_once_cost_one_write(
+    live_server_url: str, database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get(f"{live_server_url}/health/ready")
+    monkeypatch.setattr(vitals, "PROBED_EVERY", 60.0)
+    with profiled(database) as done:
+        for _ in range(10):
+            assert get(f"{live_server_url}/health/ready").status_code == 200
+    assert done == []
 
 
 @pytest.fixture
@@ -75,22 +83,6 @@ def test_a_second_look_asks_no_more_than_a_write_and_two_reads_by_id(live_server
         get(f"{live_server_url}/health/ready")
     assert len(done) <= 3
     assert {operation["planSummary"] for operation in done} <= {"IDHACK", "EXPRESS"}
-
-
-def test_what_was_found_is_kept_for_a_second_and_of_many_at_once_one_looks(
-    live_server_url: str, database: Documents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vitals, "READY_KEPT", 1.0)
-    get(f"{live_server_url}/health/ready")
-    time.sleep(1.1)
-    with profiled(database) as done:
-        answers = at_once(8, lambda _: get(f"{live_server_url}/health/ready"))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len([each for each in done if each["op"] == "update"]) == 1, "nobody makes it write as often as he asks"
-    time.sleep(1.1)
-    with database_down():
-        assert get(f"{live_server_url}/health/ready").status_code == 503
-        assert get(f"{live_server_url}/health/ready").status_code == 503
 
 
 @pytest.mark.parametrize("peer", PEERS)

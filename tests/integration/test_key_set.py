@@ -1,0 +1,96 @@
+"""The public keys of tokens: fetched by one at a time, and nobody whose key is known waits for it."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jwt
+import pytest
+
+from orders.api import key_set as module
+from orders.api.key_set import KeySet, KeysUnknownError
+from tests.functional.test_authentication import KEY_SET
+from tests.raw_server import RawServer, answer
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[KeySet, RawServer, dict[str, Any]]]:
+    how: dict[str, Any] = {"act": answer(200, KEY_SET), "after": 0.0}
+
+    def act(*given: Any) -> Any:
+        time.sleep(how["after"])
+        return how["act"](*given)
+
+    monkeypatch.setattr(module, "PAUSE", 0.3)
+    monkeypatch.setattr(module, "PAUSE_AT_FIRST", 0.1)
+    with RawServer(act) as server:
+        yield KeySet(f"{server.url}/jwks.json"), server, how
+
+
+def test_keys_are_fetched_once(served: tuple[KeySet, RawServer, dict[str, Any]]) -> None:
+    keys, server, _ = served
+    assert {keys.key("r").key_id, keys.key("e").key_id, keys.key("r").key_id} == {"r", "e"}
+    assert len(server.requests) == 1
+
+
+def test_unknown_ids_cost_one_fetch_a_while(served: tuple[KeySet, RawServer, dict[str, Any]]) -> None:
+    keys, server, _ = served
+    keys.key("r")
+    for number in range(50):
+        with pytest.raises(jwt.InvalidKeyError):
+            keys.key(f"unknown-{number}")
+    assert len(server.requests) == 1
+    time.sleep(0.35)
+    for number in range(50):
+        with pytest.raises(jwt.InvalidKeyError):
+            keys.key(f"unknown-{number}")
+    assert len(server.requests) == 2
+
+
+def test_whoever_has_a_known_key_never_waits(served: tuple[KeySet, RawServer, dict[str, Any]]) -> None:
+    keys, _, how = served
+    keys.key("r")
+    time.sleep(0.35)
+    how["after"] = 1.0
+    with ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(keys.key, "unknown")
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert keys.key("r").key_id == "r"
+        with pytest.raises(KeysUnknownError):  # it may be new: nobody knows yet
+            keys.key("another")
+        assert time.monotonic() - began < 0.3
+        with pytest.raises(jwt.InvalidKeyError):
+            slow.result()
+
+
+def test_known_keys_outlast_a_server_that_is_away_but_not_for_ever(
+    served: tuple[KeySet, RawServer, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys, server, how = served
+    keys.key("r")
+    how["act"] = answer(500, {})
+    monkeypatch.setattr(module, "LIFESPAN", 0.0)
+    time.sleep(0.35)
+    for _ in range(5):
+        assert keys.key("r").key_id == "r"
+    assert len(server.requests) == 2
+    assert "the key set cannot be fetched" in caplog.text
+    monkeypatch.setattr(module, "STALE", 0.0)
+    with pytest.raises(KeysUnknownError):
+        keys.key("r")
+
+
+def test_without_any_key_nobody_is_judged_and_soon_it_is_tried_again(
+    served: tuple[KeySet, RawServer, dict[str, Any]],
+) -> None:
+    keys, server, how = served
+    good, how["act"] = how["act"], answer(503, {})
+    for _ in range(3):
+        with pytest.raises(KeysUnknownError):
+            keys.key("r")
+    assert len(server.requests) == 1
+    how["act"] = good
+    time.sleep(0.15)
+    assert keys.key("r").key_id == "r"
