@@ -14,6 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from pymongo.errors import PyMongoError
 
 from integrations.breaker import breakers
 from observability import exposition
@@ -83,7 +84,7 @@ def _look() -> Readiness:
             database = True
             migrated = _migrations.applied()
             seen = vitals.worker_seen()
-    except DatabaseError as error:
+    except (DatabaseError, PyMongoError) as error:
         logger.warning("the database is not ready: %s", error.__cause__ or error)
     return Readiness(database, migrated, seen, breakers.states())
 
