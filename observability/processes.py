@@ -65,6 +65,8 @@ def take_place(number: int) -> None:
     """Say which place this process has; before anything is counted in it."""
     global _place
     _place = str(number)
+    if together():  # a system may have cleared its temporary files away
+        Path(os.environ[DIRECTORY]).mkdir(exist_ok=True)
 
 
 def name() -> str:

@@ -1,5 +1,6 @@
 """The end of the time that a request may take of the database."""
 
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -23,5 +24,6 @@ class DatabaseDeadlineMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(f"{settings.API_PREFIX}/"):
             return self.get_response(request)
+        request.began = time.monotonic()  # type: ignore[attr-defined]
         with time_limit(settings.REQUEST_DEADLINE if request.method in READS else settings.DATABASE_DEADLINE):
             return self.get_response(request)

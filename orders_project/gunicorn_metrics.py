@@ -15,8 +15,9 @@ _listening: socket.socket | None = None
 
 
 def begin(parent: str | None) -> None:
-    """Make the directory; called when gunicorn reads its configuration."""
-    processes.begin(parent)
+    """Make the directory where figures are wanted; called when gunicorn reads its configuration."""
+    if os.environ.get("METRICS_PORT"):
+        processes.begin(parent)
 
 
 def on_starting(server: Any) -> None:
@@ -25,9 +26,9 @@ def on_starting(server: Any) -> None:
     :raises OSError: if it cannot be opened: gunicorn does not start then.
     """
     global _listening
-    from observability.exposition import listen  # only now is there a directory
-
     if port := int(os.environ.get("METRICS_PORT") or 0):
+        from observability.exposition import listen  # only now is there a directory
+
         host = os.environ.get("METRICS_HOST") or "127.0.0.1"
         _listening = listen(host, port, shared=True)
         server.log.info("Metrics at: http://%s:%s/metrics", host, port)
@@ -58,6 +59,8 @@ def post_worker_init(_worker: Any) -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """Forget what was true of a worker only while it lived."""
+    if not processes.together():
+        return
     for file in Path(os.environ[processes.DIRECTORY]).glob(f"gauge_live*_{worker.metrics_place}.db"):
         with suppress(FileNotFoundError):
             file.unlink()

@@ -3,13 +3,19 @@
 django-axes counts them in MongoDB. A user name is locked only together with the address that failed at it, so that
 nobody can lock staff out from elsewhere; an address is locked altogether after more failures, because of those who try
 many names.
+
+A failure is known only when a password has been looked at. Whoever asks is therefore counted before, in one write, so
+that no more are looked at together than may fail; a success gives back what it and the failures before it took.
 """
 
 import math
+from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import IPv6Network
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
@@ -18,7 +24,12 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django_mongodb_backend.query import wrap_database_errors
 
+from orders.models import rate_limits
 from orders.models.database import collection
+
+COUNTERS = "log-in:"
+SITE, SHARE = 48, 4
+"""Bits of an IPv6 network that one customer may have whole, and how many times an address's failures it may have."""
 
 
 class LogInHandler(AxesDatabaseHandler):
@@ -29,10 +40,29 @@ class LogInHandler(AxesDatabaseHandler):
         pair, address = (_failures(attempts) for attempts in self.get_user_attempts(request, credentials))
         return max(pair, address * settings.AXES_FAILURE_LIMIT // settings.LOG_IN_FAILURES_PER_ADDRESS)
 
+    def is_allowed(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+        """Whether a password may be looked at; it counts as a failure from here on, unless it is right."""
+        if not super().is_allowed(request, credentials):
+            return False
+        for key, limit in _counters(request, credentials):
+            if wait := rate_limits.spend(key, limit=limit, period=settings.LOG_IN_COOL_OFF).wait:
+                request.axes_locked_out = True  # type: ignore[attr-defined] # has axes answer so, and count no more
+                request.log_in_wait = wait  # type: ignore[attr-defined]
+                return False
+        return True
+
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """Forget the failures of who has got in, not the others from that address: he may be the guesser himself."""
+        failures = _failures(self.get_user_attempts(request, credentials)[0])
+        for key, limit in _counters(request, credentials):
+            rate_limits.give_back(key, 1 + failures, limit=limit, period=settings.LOG_IN_COOL_OFF)
         pair, _ = self.filter_user_attempts(request, credentials)
         return int(pair.delete()[0])
+
+    def reset_attempts(self, **which: Any) -> int:
+        """What operators forget. What is under way may then begin anew for everybody: the failures are what locks."""
+        rate_limits.forget(COUNTERS)
+        return int(super().reset_attempts(**which))
 
     @wrap_database_errors
     def clean_expired_user_attempts(
@@ -45,10 +75,19 @@ class LogInHandler(AxesDatabaseHandler):
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
     """The page that says how long to wait: 429 with Retry-After (RFC 6585)."""
-    wait = _wait(LogInHandler(), request, credentials)
+    wait = max(_wait(LogInHandler(), request, credentials), math.ceil(getattr(request, "log_in_wait", 0)))
     context = admin.site.each_context(request) | {"title": "Log in", "minutes": math.ceil(wait / 60)}
     page = TemplateResponse(request, "admin/locked_out.html", context, status=429, headers={"Retry-After": str(wait)})
     return page.render()
+
+
+def _counters(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:
+    """What a log-in is counted by, the narrowest first, and how many of it may fail."""
+    name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]
+    yield f"{COUNTERS}{address} {name}", settings.AXES_FAILURE_LIMIT
+    yield f"{COUNTERS}{address}", settings.LOG_IN_FAILURES_PER_ADDRESS
+    if ":" in address:
+        yield f"{COUNTERS}{IPv6Network((address, SITE), strict=False)}", SHARE * settings.LOG_IN_FAILURES_PER_ADDRESS
 
 
 def _failures(attempts: Any) -> int:

@@ -1,16 +1,19 @@
 """Query parameters and headers: each either understood or refused, never guessed."""
 
 import re
+import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from bson import ObjectId
+from django.conf import settings
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from integrations.deadline import Deadline
 from orders.api.fields import OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
@@ -79,6 +82,12 @@ def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dic
 def _reader(parameters: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
     """One for all requests: each new one copies every field, which takes longer than the query."""
     return parameters()
+
+
+def deadline(request: Request) -> Deadline:
+    """When a request's talking must end: counted from its arrival, as the database's time is, which ends later."""
+    began: float = getattr(request, "began", time.monotonic())
+    return Deadline(began + settings.REQUEST_DEADLINE)
 
 
 def _repeated(request: Request) -> dict[str, list[str]]:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from django.urls import URLPattern, path
-from django.views.decorators.cache import cache_page
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.viewsets import ViewSet
 
 from orders.api.bulk_views import BulkTransitionViewSet
+from orders.api.document import OpenApiView
 from orders.api.views import OrderViewSet
 
 
@@ -18,8 +18,6 @@ def route(address: str, views: type[ViewSet] = OrderViewSet, **methods: str) -> 
     return [path(address, view), path(address[:-1] if address.endswith("/") else f"{address}/", view)]
 
 
-KEPT = 300
-"""Seconds for which the document is not made anew: that takes long, and anybody may ask for it."""
 READ = ["get", "head"]
 """The documentation is only read."""
 
@@ -36,7 +34,7 @@ urlpatterns = [
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
-    path("openapi.json", cache_page(KEPT)(SpectacularJSONAPIView.as_view(http_method_names=READ)), name="openapi"),
+    path("openapi.json", OpenApiView.as_view(http_method_names=READ), name="openapi"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi", http_method_names=READ), name="redoc"),
 ]

@@ -12,7 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from integrations.deadline import Deadline
 from orders.api import parameters
 from orders.api.errors import CONTENT_TYPE
 from orders.api.fields import OBJECT_ID, USER_ID, anchored
@@ -106,7 +105,7 @@ class OrderViewSet(LimitedViewSet):
     )
     def create(self, request: Request) -> Response:
         """Place an order: verified with the user, product and inventory services, its stock reserved."""
-        deadline = Deadline.after(settings.REQUEST_DEADLINE)
+        deadline = parameters.deadline(request)
         key = parameters.idempotency_key(request)
         serializer = PlaceOrderSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -179,7 +178,7 @@ class OrderViewSet(LimitedViewSet):
     )
     def status(self, request: Request, order_id: str) -> Response:
         """Change the status. Cancelling and refunding release what is still reserved."""
-        deadline = Deadline.after(settings.REQUEST_DEADLINE)
+        deadline = parameters.deadline(request)
         identity, version = parameters.order_id(order_id), parameters.expected_version(request)
         serializer = StatusSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -212,7 +211,7 @@ class OrderViewSet(LimitedViewSet):
             transition="cancel",
             act=act_of(request),
             expected_version=parameters.expected_version(request),
-            deadline=Deadline.after(settings.REQUEST_DEADLINE),
+            deadline=parameters.deadline(request),
         )
         return Response(status=http.HTTP_204_NO_CONTENT)
 

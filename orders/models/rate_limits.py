@@ -13,8 +13,9 @@ from typing import Any
 
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument, WriteConcern
+from pymongo.collection import Collection
 
-from orders.models.database import collection
+from orders.models.database import Document, collection
 
 COLLECTION = "rate_limits"
 NOISE = 0.01
@@ -40,8 +41,7 @@ def spend(key: str, *, limit: int, period: int) -> Allowance:
     """
     length = period * 1000.0
     step = length / limit
-    counters = collection(COLLECTION).with_options(write_concern=WriteConcern(w=1))
-    after = counters.find_one_and_update(
+    after = _counters().find_one_and_update(
         {"_id": key}, _update(step, length), upsert=True, return_document=ReturnDocument.AFTER
     )
     assert after is not None  # noqa: S101 - upserted
@@ -53,6 +53,23 @@ def spend(key: str, *, limit: int, period: int) -> Allowance:
         reset=used / 1000,
         wait=0.0 if after["granted"] else (used + step - length) / 1000,
     )
+
+
+@wrap_database_errors
+def give_back(key: str, number: int, *, limit: int, period: int) -> None:
+    """Undo so many acts that were granted, as if they had not been."""
+    less = {"$subtract": ["$full_at", number * period * 1000.0 / limit]}
+    _counters().update_one({"_id": key}, [{"$set": {"full_at": less, "expires_at": {"$toDate": less}}}])
+
+
+@wrap_database_errors
+def forget(prefix: str) -> None:
+    """Give everybody the whole allowance back whose key begins so."""
+    _counters().delete_many({"_id": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}})
+
+
+def _counters() -> Collection[Document]:
+    return collection(COLLECTION).with_options(write_concern=WriteConcern(w=1))
 
 
 def _update(step: float, length: float) -> list[dict[str, Any]]:

@@ -130,10 +130,10 @@ class OrderSelection:
         }
         if self.keys is not None:
             digest = hashlib.sha256()
-            for key in self.keys:
-                digest.update(f"{key} ".encode())
+            for place, key in enumerate(self.keys):
+                digest.update(f" {key}".encode() if place else str(key).encode())
             first = [str(key) for key in islice(self.keys, 5)]
-            given |= {"orders": len(self.keys), "first": first, "digest": digest.hexdigest()}
+            given |= {"orders": len(self.keys), "first": first, "digest": digest.hexdigest() if first else ""}
         return {name: value for name, value in given.items() if value or name == "orders"}
 
     @classmethod

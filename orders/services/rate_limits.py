@@ -1,8 +1,8 @@
 """How often somebody may do something, counted for all workers together.
 
 Limits keep one caller from taking the service away from the others; no order depends on them. So a limiter that does
-not answer lets everybody in: it is waited for no longer than PATIENCE, and after a failure not asked at all for PAUSE.
-Should the database be gone altogether, the write that follows says so itself.
+not answer lets in whoever it has not refused: it is waited for no longer than PATIENCE, and not asked at all for PAUSE
+after it failed to answer twice in a row. Should the database be gone altogether, the write that follows says so itself.
 """
 
 import logging
@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
 from orders.models import rate_limits
-from orders.models.database import time_limit
+from orders.models.database import is_outage, time_limit
 from orders.models.rate_limits import Allowance
 
 logger = logging.getLogger(__name__)
@@ -21,15 +21,19 @@ PERIOD = 60
 """Seconds for which a limit is given."""
 PATIENCE = 0.25
 PAUSE = 5.0
+FAILURES = 2
+"""In a row, after which it is left alone: a single one may be a moment's, or of somebody who is after the pause."""
 REMEMBERED = 10_000
 """How many of those who were refused a process remembers, so that a flood of them costs no writes."""
 
 _refused: dict[str, tuple[float, Allowance]] = {}
 _asked_again_at = 0.0
+_failures = 0
 
 
 def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
     """Count one act of `who`. None: nothing limits it (`limit` is 0), or the limiter does not answer."""
+    global _failures
     now = time.monotonic()
     if not limit:
         return None
@@ -42,8 +46,9 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
         with time_limit(PATIENCE):
             allowance = rate_limits.spend(key, limit=limit, period=PERIOD)
     except (DatabaseError, PyMongoError) as error:
-        _pause(error)
+        _failed(error)
         return None
+    _failures = 0
     if allowance.wait:
         _remember(key, time.monotonic() + allowance.wait, allowance)
     return allowance
@@ -51,9 +56,9 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
 
 def forget() -> None:
     """Forget what this process knows of refusals and failures."""
-    global _asked_again_at
+    global _asked_again_at, _failures
     _refused.clear()
-    _asked_again_at = 0.0
+    _asked_again_at, _failures = 0.0, 0
 
 
 def _later(allowance: Allowance, passed: float) -> Allowance:
@@ -68,7 +73,14 @@ def _remember(key: str, until: float, allowance: Allowance) -> None:
     _refused[key] = until, allowance
 
 
-def _pause(error: Exception) -> None:
-    global _asked_again_at
-    logger.warning("the rate limiter does not answer, nothing is limited for %s s: %s", PAUSE, error)
-    _asked_again_at = time.monotonic() + PAUSE
+def _failed(error: Exception) -> None:
+    global _asked_again_at, _failures
+    if not is_outage(error):  # it answers, and quickly: there is nothing to wait for
+        logger.error("the rate limiter fails, this is not limited: %s", error)
+        return
+    _failures += 1
+    if _failures < FAILURES:
+        logger.warning("the rate limiter does not answer, this is not limited: %s", error)
+        return
+    logger.warning("the rate limiter does not answer again, nothing new is limited for %s s: %s", PAUSE, error)
+    _asked_again_at, _failures = time.monotonic() + PAUSE, 0

@@ -119,7 +119,7 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
     method()
     attempt, lease = new_id(), new_lease()
     # Time is left for `claiming` to disown it, lest lines be thought of as perhaps sent for.
-    with claiming(order.pk, attempt), time_limit(settings.REQUEST_DEADLINE):
+    with claiming(order.pk, attempt), time_limit(deadline.remaining()):
         written = guarded_write(
             order.pk,
             guard={"status": source, "version": version},

@@ -84,6 +84,7 @@ def test_a_form_that_is_too_large_or_of_a_strange_encoding_is_refused(
         for kind in (f"multipart/form-data; boundary=x; charset={charset}", f"{FORM}; charset={charset}"):
             assert root.generic("POST", address, part, kind).status_code == 415
             assert root.get(address, {"q": "\\ud800"}, CONTENT_TYPE=kind).status_code == 415
+    assert root.generic("POST", address, "reason=1", "text/plain; a*=x'y'z").status_code == 415
     for broken in (b"", b"--x", b"\xff" * 1000, b"--x\r\nContent-Disposition: form-data; name=\r\n"):
         assert root.generic("POST", address, broken, "multipart/form-data; boundary=x").status_code in (
             200,
@@ -99,7 +100,8 @@ def test_a_form_that_is_too_large_or_of_a_strange_encoding_is_refused(
 
 HEADERS = [
     b"If-Match: \xff\xfe", b"X-Long: " + b"x" * 20_000, b"Content-Length: -1", b"Content-Length: 1e9", b"X: a\x00b",
-    b"Content-Type: application/json; charset=hex",
+    b"Content-Type: application/json; charset=hex", b"Content-Type: text/plain; a*=x'y'z",
+    b"Accept: application/json; a*=x'y'z",
     b"Transfer-Encoding: gzip, chunked", b"Idempotency-Key: \xf0\x9f\x98\x80",
 ]  # fmt: skip
 

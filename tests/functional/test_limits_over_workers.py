@@ -74,5 +74,5 @@ def test_a_guesser_of_passwords_is_locked_out_of_every_worker(stage: Stage) -> N
     with ThreadPoolExecutor(4) as pool:  # a password takes a processor a good while, by design
         found = Counter(pool.map(guess, range(12)))
     assert set(found) == {200, 429}
-    assert found[200] < 3 + 4, "no more than were under way when the limit was reached"
+    assert found[200] < 3, "however many were under way at once, and the last that may fail says that it was"
     assert {guess(each) for each in range(6)} == {429}

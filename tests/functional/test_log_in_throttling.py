@@ -1,18 +1,24 @@
 """Guessing staff's passwords: locked after a few failures, for the guesser alone, and not for ever."""
 
 import io
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.backends import ModelBackend
 from django.core.management import call_command
+from django.db import connections
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from pymongo.database import Database
 from pytest_django import Settings
 
+from orders_project.log_ins import LogInHandler
 from tests.functional.admin_helpers import PASSWORD, profiled, staff, text_of
+from tests.functional.helpers import at_once
 
 Documents = Database[dict[str, Any]]
 ATTEMPTS = "axes_accessattempt"
@@ -22,7 +28,7 @@ HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 @pytest.fixture(autouse=True)
 def limits(settings: Settings, database: Documents) -> None:
     settings.AXES_FAILURE_LIMIT, settings.LOG_IN_FAILURES_PER_ADDRESS = 3, 6
-    settings.AXES_COOLOFF_TIME = timedelta(minutes=15)
+    settings.AXES_COOLOFF_TIME, settings.LOG_IN_COOL_OFF = timedelta(minutes=15), 900
     staff("Support")
 
 
@@ -99,6 +105,51 @@ def test_it_ends_by_itself_and_trying_meanwhile_does_not_prolong_it(database: Do
     assert is_in(log_in(PASSWORD))
 
 
+def test_of_many_passwords_at_once_no_more_are_looked_at_than_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    together = threading.Barrier(8)
+    allowed = LogInHandler.is_allowed
+
+    def look(self: ModelBackend, request: object, username: str | None = None, password: str = "", **_: object) -> None:
+        looked.append(password)
+        time.sleep(0.5)  # as long as a real hash takes: all others come meanwhile
+
+    def at_the_same_time(*arguments: Any) -> bool:
+        together.wait(timeout=10)
+        return allowed(*arguments)
+
+    def guess(number: int) -> int:
+        try:
+            return log_in(f"guess-{number}").status_code
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(ModelBackend, "authenticate", look)
+    monkeypatch.setattr(LogInHandler, "is_allowed", at_the_same_time)
+    statuses = at_once(8, guess)
+    assert len(looked) == 3
+    assert statuses.count(429) >= 5
+    monkeypatch.undo()
+    assert log_in(PASSWORD).status_code == 429
+
+
+def test_who_logs_in_often_is_not_counted(database: Documents) -> None:
+    for _ in range(8):
+        assert is_in(log_in(PASSWORD))
+    for _ in range(4):
+        assert fail(2).status_code == 200
+        assert is_in(log_in(PASSWORD))
+
+
+def test_an_ipv6_network_of_a_whole_site_has_four_times_as_many(database: Documents) -> None:
+    for number in range(4 * 6):
+        assert log_in("wrong", name=f"staff-{number}", address=f"2001:db8:1:{number}::1").status_code == 200
+    locked = log_in(PASSWORD, address="2001:db8:1:ffff::1")
+    assert locked.status_code == 429
+    assert int(locked["Retry-After"]) > 1
+    assert is_in(log_in(PASSWORD, address="2001:db8:2::1"))
+
+
 def test_operators_unlock_a_name_an_address_or_all() -> None:
     for unlock in (["axes_reset_username", "Support"], ["axes_reset_ip", HERE], ["axes_reset"]):
         assert fail(3).status_code == 429
@@ -159,3 +210,4 @@ def pass_time(database: Documents, minutes: int) -> None:
     for kept in database[ATTEMPTS].find():
         earlier = kept["attempt_time"] - timedelta(minutes=minutes)
         database[ATTEMPTS].update_one({"_id": kept["_id"]}, {"$set": {"attempt_time": earlier}})
+    database["rate_limits"].update_many({}, {"$inc": {"full_at": -minutes * 60_000.0}})

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import requests
 from django.core.management import call_command
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from orders.services import bulk
@@ -79,6 +80,25 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["info"]["title"]
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_the_document_is_made_once_and_sent_only_to_who_has_it_not(
+    live_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{live_server_url}/api/v1/openapi.json"
+    first = requests.get(address, timeout=30)
+    monkeypatch.setattr(SchemaGenerator, "get_schema", None)  # nobody makes another one
+    again = requests.get(f"{address}?version=2&lang=xx", timeout=30)
+    assert again.content == first.content
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert "max-age" in again.headers["Cache-Control"]
+    same = requests.get(address, headers={"If-None-Match": first.headers["ETag"]}, timeout=30)
+    assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert requests.get(address, headers={"If-None-Match": '"another"'}, timeout=30).content == first.content
+    head = requests.head(address, timeout=30)
+    assert (head.status_code, head.headers["ETag"]) == (200, first.headers["ETag"])
+    for kind in ("application/json", "application/vnd.oai.openapi+json"):
+        assert requests.get(address, headers={"Accept": kind}, timeout=30).headers["Content-Type"].startswith(kind)
 
 
 def test_the_document_is_made_without_warnings(tmp_path: Path) -> None:

@@ -577,7 +577,7 @@ def test_of_200_orders_at_once_for_50_units_exactly_50_are_placed(
 ) -> None:
     # Clients, server and peers share this one process: nobody is to run out of time on a slow machine.
     settings.PEER_CONNECT_TIMEOUT, settings.PEER_READ_TIMEOUT = 20.0, 30.0
-    settings.REQUEST_DEADLINE, settings.STOCK_LEASE = 110.0, 300.0
+    settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE, settings.STOCK_LEASE = 110.0, 120.0, 300.0
     wanted = PRODUCTS[2]
     sandbox.control.put_product(wanted.product_id, name=wanted.name, price=wanted.price, available=50)
 

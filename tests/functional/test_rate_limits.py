@@ -201,16 +201,17 @@ def test_a_counter_that_hangs_holds_an_order_up_for_a_moment_only(
     api: Api, database: Documents, caplog: pytest.LogCaptureFixture
 ) -> None:
     customer = api()
-    usual, first = timed(customer), None
+    usual = timed(customer)
     with database.client.start_session() as session, session.start_transaction():
         # As long as this is not committed, every other write of that document waits.
         database["rate_limits"].update_one({"_id": "write:customer:1"}, {"$set": {"x": 1}}, session=session)
-        first, second = timed(customer), timed(customer)
+        first, second, third = timed(customer), timed(customer), timed(customer)
         session.abort_transaction()
-    assert first - usual < rate_limits.PATIENCE + 0.75
-    assert second < first, "after a failure it is not asked for a while"
-    assert caplog.text.count("the rate limiter does not answer") == 1
-    assert database["orders"].count_documents({}) == 3
+    assert max(first, second) - usual < rate_limits.PATIENCE + 0.75
+    assert min(first, second) > rate_limits.PATIENCE, "one failure is not enough to stop limiting"
+    assert third < min(first, second), "after two in a row it is not asked for a while"
+    assert caplog.text.count("the rate limiter does not answer") == 2
+    assert database["orders"].count_documents({}) == 4
 
 
 def test_counters_that_fail_let_everybody_in_and_limit_again_afterwards(api: Api, database: Documents) -> None:
@@ -221,7 +222,6 @@ def test_counters_that_fail_let_everybody_in_and_limit_again_afterwards(api: Api
         problem(api(token=GARBAGE).get("orders/"), 401)
     finally:
         database.command("collMod", "rate_limits", validator={})
-    rate_limits.forget()  # as if the pause were over
     assert told(api().place(TWO_TOWELS)) == (WRITES, WRITES - 1)
 
 

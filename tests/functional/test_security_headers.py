@@ -84,6 +84,23 @@ def test_a_developers_error_page_may_bring_its_scripts(client: Client, settings:
     assert "Content-Security-Policy" in client.get("/health").headers
 
 
+def test_refusals_before_any_view_say_what_every_answer_says(client: Client, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
+    settings.SECURE_HSTS_SECONDS = 3600
+    told = {"Origin": "https://shop.example"}
+    for kind in ("application/json; charset=hex", "text/plain; a*=x'y'z"):
+        answer = client.generic("POST", f"{settings.API_PREFIX}/orders/", b"{}", kind, secure=True, headers=told)
+        assert answer.status_code == 415
+        assert answer["Access-Control-Allow-Origin"] == "https://shop.example"
+        assert answer["Strict-Transport-Security"] == "max-age=3600"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["Content-Security-Policy"] == security_headers.NOTHING
+    endless = told | {"Transfer-Encoding": "chunked"}
+    answer = client.generic("POST", f"{settings.API_PREFIX}/orders/", "", "application/json", headers=endless)
+    assert answer.status_code == 411
+    assert answer["Access-Control-Allow-Origin"] == "https://shop.example"
+
+
 def expect_everywhere(headers: object) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"  # type: ignore[index]
     assert headers["X-Frame-Options"] == "DENY"  # type: ignore[index]

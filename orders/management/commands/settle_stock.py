@@ -57,16 +57,20 @@ class Command(BaseCommand):
         self._expose()
         heart = Heartbeat(name)
         expiry_due = figures_due = time.monotonic()
-        while not stop.is_set():
-            heart.beat()
-            done = self._settle(actor, limit, stop.is_set)
-            more = not stop.is_set() and self._carry_on_runs(stop.is_set)
+
+        def stopping() -> bool:
+            heart.beat()  # a pass may take long
+            return stop.is_set()
+
+        while not stopping():
+            done = self._settle(actor, limit, stopping)
+            more = not stop.is_set() and self._carry_on_runs(stopping)
             if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not stop.is_set():
-                unpaid = self._expire(limit, stop.is_set)
+                unpaid = self._expire(limit, stopping)
                 expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
                 more = more or unpaid
             if time.monotonic() >= figures_due and not stop.is_set():
-                uncounted = self._count(stop.is_set)
+                uncounted = self._count(stopping)
                 figures_due = time.monotonic() + (0 if uncounted else settings.FIGURES_EVERY)
                 more = more or uncounted
             if done.orders + done.failed < limit and not more:
