@@ -23,7 +23,7 @@ PAUSE_AT_FIRST = 1.0
 
 
 class KeysUnknownError(Exception):
-    """No key is known yet, and none can be had."""
+    """The key is not known, and the set cannot be had."""
 
 
 class KeySet:
@@ -33,6 +33,7 @@ class KeySet:
         self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=TIMEOUT)
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._tried_at = self._fetched_at = float("-inf")
+        self._failed = False
         self._fetching = threading.Lock()
 
     def key(self, kid: str | None) -> jwt.PyJWK:
@@ -53,20 +54,22 @@ class KeySet:
         raise jwt.InvalidKeyError("the key set has no such key")
 
     def _fetch(self, *, wait: bool) -> bool:
-        """:returns: False where another is at it, and has not come to an end."""
+        """:returns: False where it failed just now, or another is at it and has not come to an end."""
         if not self._fetching.acquire(blocking=wait, timeout=TIMEOUT if wait else -1):
             return False
         try:
             if time.monotonic() - self._tried_at < (PAUSE if self._keys else PAUSE_AT_FIRST):
-                return True
+                return not self._failed
             self._keys = {key.key_id: key for key in self._client.get_signing_keys()}
             self._fetched_at = time.monotonic()
+            self._failed = False
         except (jwt.PyJWTError, OSError, ValueError) as error:
+            self._failed = True
             logger.warning("the key set cannot be fetched: %s", error)
         finally:
             self._tried_at = time.monotonic()
             self._fetching.release()
-        return True
+        return not self._failed
 
 
 @cache

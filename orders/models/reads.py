@@ -9,7 +9,7 @@ from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.read_concern import ReadConcern
 
-from orders.models.database import Document, database
+from orders.models.database import Document, database, time_limit
 from orders.models.order import Order
 from orders.models.parts import Address
 from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
@@ -23,6 +23,8 @@ PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     1,
 )
 PUBLIC = {"$in": list(PUBLIC_STATUSES)}
+CERTAIN_WITHIN = 2.0
+"""Seconds for making certain that there is no such order: whoever names many that there are not holds up nobody."""
 LATEST = 20
 """So many entries of a history are looked through for the last change."""
 STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
@@ -77,8 +79,11 @@ def _public(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
     """A public order. Right after a failover, what a majority is known to have is behind what was acknowledged; nobody
     is told of his order that there is none before it is certain."""
     wanted: Document = {"_id": order_id, "status": PUBLIC}
-    certain = orders().with_options(read_concern=ReadConcern("linearizable"))
-    return orders().find_one(wanted, fields) or certain.find_one(wanted, fields)
+    found = orders().find_one(wanted, fields)
+    if found is None:
+        with time_limit(CERTAIN_WITHIN):
+            found = orders().with_options(read_concern=ReadConcern("linearizable")).find_one(wanted, fields)
+    return found
 
 
 @wrap_database_errors

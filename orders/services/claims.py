@@ -1,7 +1,7 @@
 """Claims: lines that a guarded write put under an attempt, a lease: only its holder may call inventory for them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from bson import ObjectId
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from integrations.deadline import Deadline
-from orders.models.database import Document
+from orders.models.database import Document, time_limit
 from orders.models.states import Call
 from orders.models.writes import disown
 
@@ -50,13 +50,16 @@ def new_lease() -> Deadline:
 
 
 @contextmanager
-def claiming(order_id: ObjectId, attempt: str) -> Iterator[None]:
+def claiming(order_id: ObjectId, attempt: str, *, within: float | None = None) -> Iterator[None]:
     """Surround a write that claims lines: where it fails, nobody will be called under the attempt, and that is noted.
 
+    :param within: seconds that the write may take. Where the caller's own time at the database ends, this must end
+        sooner, so that it can be noted; otherwise the lines would be thought of as perhaps sent for.
     :raises DatabaseError: as the write did.
     """
     try:
-        yield
+        with nullcontext() if within is None else time_limit(within):
+            yield
     except DatabaseError:
         with suppress(DatabaseError):
             disown(order_id, attempt)

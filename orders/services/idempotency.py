@@ -75,9 +75,11 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     found = _insert_or_find(key_id, fingerprint, fresh, attempt)
     if found["fingerprint"] != fingerprint:
         raise KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
-    if found["attempt"] == attempt:
+    is_mine = found["attempt"] == attempt
+    # A key that was freed keeps its order id, and the draft may have been written after all.
+    order = None if is_mine and found["order_id"] == fresh else reads.get_whole(found["order_id"])
+    if is_mine and order is None:
         return Ticket(found["order_id"], key=key_id, attempt=attempt)
-    order = reads.get_whole(found["order_id"])
     if order and order["status"] in PUBLIC_STATUSES:
         return Ticket(order["_id"], placed=order)
     taken: Document | None = None

@@ -24,7 +24,7 @@ from integrations.errors import PeerError
 from integrations.http import full_timeout
 from observability import context
 from observability.metrics import PLACEMENTS, TRANSITIONS
-from orders.models.database import Document, time_limit
+from orders.models.database import Document
 from orders.models.machine import moments
 from orders.models.money import to_cents
 from orders.models.order import Order
@@ -214,8 +214,7 @@ def _free_key(ticket: Ticket) -> None:
 
 def _insert(order: Order, attempt: str, act: Act, deadline: Deadline) -> None:
     entry = act.entry("draft", target=Status.PLACING.value)
-    # Time is left for `claiming` to disown it, lest lines be thought of as perhaps sent for.
-    with claiming(order.pk, attempt), time_limit(deadline.remaining()):
+    with claiming(order.pk, attempt, within=deadline.remaining()):
         inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
     if not inserted:
         raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)
@@ -263,7 +262,8 @@ def _turn_away(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: D
     act = Act(act.actor, act.at, reason)
     try:
         settled = settle(claim, outcomes, act, deadline=deadline)
-        if settled and (release := turn_away(settled, act)):
+        beyond = settings.DATABASE_DEADLINE - settings.REQUEST_DEADLINE
+        if settled and (release := turn_away(settled, act, within=(deadline.remaining() + beyond) / 2)):
             settle(release, talk(release, deadline=deadline), act, deadline=deadline)
     except DatabaseError:
         logger.warning("order %s: its rejection could not be recorded; a worker takes over", claim.order_id)

@@ -28,6 +28,8 @@ LAPSED = "The attempt that held it ended without saying how; its call may or may
 ABANDONED = "Placing it was not finished in time."
 PUT_OFF = 60.0
 """Seconds until an order that could not be settled for a fault of ours is looked at again."""
+BEHIND_OTHERS = 1.0
+"""The same, where the database did not answer, perhaps only for this one. Where it takes nothing, the pass ends."""
 
 
 @dataclass
@@ -57,11 +59,13 @@ def settle_due(*, actor: Actor, limit: int = 100, stopping: Callable[[], bool] =
             except Exception as error:
                 done.failed += 1
                 WORKER_ORDERS.labels("failed").inc()
-                if is_outage(error):  # no fault of ours or the order's: it is taken up again with the next pass
-                    logger.warning("order %s: the database does not answer: %s", order_id, error.__cause__ or error)
+                if not is_outage(error):
+                    logger.exception("order %s: its stock could not be settled", order_id)
+                    _put_off(order_id, PUT_OFF)
                     continue
-                logger.exception("order %s: its stock could not be settled", order_id)
-                _put_off(order_id)
+                logger.warning("order %s: the database does not answer: %s", order_id, error.__cause__ or error)
+                if not _put_off(order_id, BEHIND_OTHERS):
+                    break
     return done
 
 
@@ -139,8 +143,10 @@ def _is_due(document: Document, now: datetime) -> bool:
     return bool(due and due <= now)
 
 
-def _put_off(order_id: ObjectId) -> None:
+def _put_off(order_id: ObjectId, seconds: float) -> bool:
     try:
-        postpone(order_id, PUT_OFF)
+        postpone(order_id, seconds)
     except DatabaseError:
         logger.warning("order %s: could not be put off", order_id)
+        return False
+    return True

@@ -197,10 +197,11 @@ def write_lines(
     )
 
 
-def turn_away(document: Document, act: Act) -> Claim | None:
+def turn_away(document: Document, act: Act, *, within: float | None = None) -> Claim | None:
     """Reject a draft that has no reservation open any more, and claim what is reserved of it for its release.
 
     :param document: as just read or written; whether it is such a draft is decided by the write's guard.
+    :param within: see :func:`orders.services.claims.claiming`.
     :returns: what is to be released; None where that is nothing, or it is no such draft.
     """
     if document["status"] != Status.PLACING:
@@ -208,7 +209,7 @@ def turn_away(document: Document, act: Act) -> Claim | None:
     draft = Order(status=Status.PLACING)
     draft.reject()
     attempt, lease = new_id(), new_lease()
-    with claiming(document["_id"], attempt):
+    with claiming(document["_id"], attempt, within=within):
         rejected = guarded_write(
             document["_id"],
             guard={"status": Status.PLACING.value, "items.stock.state": {"$ne": LineState.RESERVING.value}},

@@ -10,7 +10,7 @@ from django_fsm import can_proceed
 from integrations.deadline import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import reads
-from orders.models.database import Document, time_limit
+from orders.models.database import Document
 from orders.models.machine import Edge, edges_from, moments, transition_towards
 from orders.models.order import Order
 from orders.models.states import StockEffect
@@ -118,8 +118,7 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
         raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
     method()
     attempt, lease = new_id(), new_lease()
-    # Time is left for `claiming` to disown it, lest lines be thought of as perhaps sent for.
-    with claiming(order.pk, attempt), time_limit(deadline.remaining()):
+    with claiming(order.pk, attempt, within=deadline.remaining()):
         written = guarded_write(
             order.pk,
             guard={"status": source, "version": version},

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from integrations.sandbox import Sandbox
 from tests.browser.screenshots import CHROMIUM, WIDE
 from tests.functional.admin_helpers import PASSWORD, staff
+from tests.functional.conftest import patience  # noqa: F401
 
 INSTALL = "apt-get install -y chromium"
 

@@ -179,7 +179,7 @@ def test_a_release_of_unknown_outcome_is_repeated_where_inventory_honours_keys(
     api: Api, sandbox: Sandbox, database: Documents, settings: Settings, kind: str
 ) -> None:
     # The worker waits for a whole lease before it repeats what may yet act.
-    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 1.5
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 2.5
     sandbox.control.honour_keys(True)
     order, other = placed_in(api, "pending"), placed_in(api, "pending")
     sandbox.control.fault("release", kind)

@@ -180,7 +180,7 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
 
     demo.prepare()
     now = timezone.now()
-    settings.STOCK_LEASE = 1.0
+    settings.STOCK_LEASE = 2.0
     first = next(demo._stories(now))
     with monkeypatch.context() as patch:
         patch.setattr(placement, "talk", die)
@@ -189,7 +189,7 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
     assert [order["status"] for order in all_orders(database)] == ["placing"]
     with contextlib.suppress(CommandError):  # it may ask for patience until the lease has lapsed …
         load()
-    time.sleep(1.1)
+    time.sleep(2.1)
     load()  # … and needs no worker then: `make run` starts that only after the data are there
     assert load() == "demo data is there already"
     placed = [order for order in all_orders(database) if order["status"] not in ("placing", "rejected")]

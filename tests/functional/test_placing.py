@@ -556,7 +556,7 @@ def test_an_answer_that_stays_lost_is_cleared_up_by_the_worker_where_inventory_h
     api: Api, sandbox: Sandbox, database: Documents, settings: Settings
 ) -> None:
     # The worker waits for a whole lease before it repeats what may yet act.
-    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 1.5
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 2.5
     sandbox.control.honour_keys(True)
     before = sandbox.control.stocks()
     sandbox.control.fault("reserve", "drop_after")

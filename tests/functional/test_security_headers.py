@@ -185,6 +185,8 @@ UNWISE = {
     "orders.W001": {},
     "orders.W002": {"JWT_SHARED_KEY": KEY, "TRUSTED_PROXIES": "0"},
     "orders.W003": {"JWT_SHARED_KEY": KEY, "RATE_LIMIT_WRITES": "0"},
+    "orders.W004": {"JWT_SHARED_KEY": KEY, "METRICS_HOST": "::"},
+    "orders.W005": {"JWT_SHARED_KEY": KEY, "REQUEST_DEADLINE": "13"},
     "security.W008": {"JWT_SHARED_KEY": KEY, "SECURE_SSL_REDIRECT": "false"},
     "security.W012": {"JWT_SHARED_KEY": KEY, "SECURE_COOKIES": "false"},
 }
@@ -203,4 +205,8 @@ def test_each_of_our_own_checks_sees_the_settings_as_they_are(settings: Settings
     settings.JWT_SHARED_KEY = settings.JWT_JWKS_URL = ""
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.RATE_LIMIT_REFUSED_TOKENS = 0
+    settings.METRICS_HOST = "::"
+    settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 10.0, 12.9
+    assert [found.id for found in checks.check(None)] == [f"orders.W00{number}" for number in (1, 2, 3, 4, 5)]
+    settings.METRICS_TOKEN, settings.DATABASE_DEADLINE = KEY, 13.0
     assert [found.id for found in checks.check(None)] == ["orders.W001", "orders.W002", "orders.W003"]

@@ -11,10 +11,12 @@ from pytest_django import Settings
 
 from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
+from orders.models.database import time_limit
 from orders.models.writes import orders
-from orders.services import placement, transitions
+from orders.services import placement, stock, transitions
+from orders.services.placement import ReservationRefused
 from orders.services.transitions import change_status
-from tests.integration.builders import ADMIN, A, act, asked, line, place, read, shelve, stock_of, store
+from tests.integration.builders import ADMIN, A, B, act, asked, line, place, read, shelve, stock_of, store
 
 Write = Callable[..., Any]
 
@@ -52,6 +54,28 @@ def test_the_release_of_a_cancellation_is_disowned(
     with pytest.raises(DatabaseError):
         change_status(order_id=order_id, transition="cancel", act=act(ADMIN))
     assert asked(sandbox) == []
-    stock = read(order_id)["items"][0]["stock"]
-    assert (stock["state"], "attempt" in stock) == ("releasing", False)
+    held = read(order_id)["items"][0]["stock"]
+    assert (held["state"], "attempt" in held) == ("releasing", False)
     assert stock_of(sandbox) == (8, 2), "a worker releases it"
+
+
+def test_the_release_of_a_rejected_draft_is_disowned(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelve(sandbox, A)
+    shelve(sandbox, B)
+    sandbox.control.fault("reserve", "status", status=400, product_id=B)
+    settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 2.0, 3.0
+    write = stock.guarded_write
+    late = confirmed_late(write, 1.6)
+
+    def reject_late(*args: Any, **kwargs: Any) -> Any:
+        return (late if "status" in kwargs.get("fields", {}) else write)(*args, **kwargs)
+
+    monkeypatch.setattr(stock, "guarded_write", reject_late)
+    with time_limit(settings.DATABASE_DEADLINE), pytest.raises(ReservationRefused):
+        place((A, 2), (B, 1), deadline=Deadline.after(settings.REQUEST_DEADLINE))
+    [rejected] = orders().find()
+    held = rejected["items"][0]["stock"]
+    assert (rejected["status"], held["state"], "attempt" in held) == ("rejected", "releasing", False)
+    assert sandbox.control.calls("release") == [], "a worker releases it"

@@ -3,7 +3,7 @@
 import socket
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import requests
@@ -97,6 +97,8 @@ def test_nobody_is_told_that_there_is_no_order_before_it_is_certain(database: Da
         assert reads.get_history(ObjectId()) is None
     levels = [operation["command"]["readConcern"]["level"] for operation in operations]
     assert levels == ["majority", "linearizable"] * 3
+    for certain in operations[1::2]:
+        assert 0 < certain["command"]["maxTimeMS"] <= reads.CERTAIN_WITHIN * 1000
 
 
 @pytest.mark.parametrize(("method", "limit"), [("GET", 0.3), ("POST", 0.6)])
@@ -136,17 +138,48 @@ def test_outside_of_the_views_the_api_tells_an_outage_in_a_problem_document() ->
     assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_an_order_that_a_worker_could_not_settle_in_an_outage_is_not_put_off(
+def test_an_order_that_alone_is_not_answered_waits_behind_the_others(
     database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    order_id = store("cancelled", line("releasing"), due=-timedelta(seconds=1))
-    before = database["orders"].find_one({"_id": order_id})
-
-    def fail(**_options: Any) -> bool:
-        raise wrapped(OUTAGES[0])
-
-    monkeypatch.setattr(settlement, "settle_order", fail)
-    done = settlement.settle_due(actor=access.system("settle_stock", via="worker"))
-    assert (done.orders, done.failed) == (0, 1)
-    assert database["orders"].find_one({"_id": order_id}) == before
+    first, second = due(2), due(1)
+    asked = not_answered(monkeypatch)
+    assert settle() == settlement.Pass(orders=0, failed=2)
+    assert asked == [first, second]
+    waiting = database["orders"].find_one({"_id": first})
+    assert waiting
+    assert timedelta() < waiting.pop("stock_due_at") - reads.server_time() < timedelta(seconds=2)
+    assert waiting["items"][0]["stock"]["state"] == "releasing"
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_pass_ends_where_the_database_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = due(2), due(1)
+    asked = not_answered(monkeypatch)
+    monkeypatch.setattr(settlement, "postpone", no_answer)
+    assert settle() == settlement.Pass(orders=0, failed=1)
+    assert asked == [first]
+    assert {first, second} <= set(reads.due_orders(reads.server_time(), 10))
+
+
+def due(seconds: int) -> ObjectId:
+    return store("cancelled", line("releasing"), due=-timedelta(seconds=seconds))
+
+
+def settle() -> settlement.Pass:
+    return settlement.settle_due(actor=access.system("settle_stock", via="worker"))
+
+
+def no_answer(*_arguments: Any, **_named: Any) -> NoReturn:
+    raise wrapped(OUTAGES[0])
+
+
+def not_answered(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
+    """Have no order's settling be answered. :returns: the orders that it will have been tried for."""
+    asked: list[ObjectId] = []
+
+    def settle_order(*, order_id: ObjectId, **_options: Any) -> NoReturn:
+        asked.append(order_id)
+        no_answer()
+
+    monkeypatch.setattr(settlement, "settle_order", settle_order)
+    return asked

@@ -10,6 +10,7 @@ from bson import ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
+from orders.models.database import collection
 from orders.services import idempotency
 from orders.services.idempotency import KeyInUse, KeyReused, Ticket, fingerprint, free, take
 from tests.integration.builders import PAST, answer_lost, line, now, read, sent_twice, store
@@ -147,6 +148,16 @@ def test_a_freed_key_keeps_its_order_id_for_a_holder_who_was_only_slow() -> None
     lapse()
     free(taken())
     assert taken().order_id == slow.order_id
+
+
+def test_a_draft_that_was_written_after_all_is_known_to_who_uses_its_freed_key_again() -> None:
+    free(first := taken())
+    order_of(first, "placing")
+    with pytest.raises(KeyInUse):
+        taken()
+    free(Ticket(first.order_id, key=kept()["_id"], attempt=kept()["attempt"]))
+    collection("orders").update_one({"_id": first.order_id}, {"$set": {"status": "rejected"}})
+    assert taken().order_id != first.order_id, "nobody is told that another was faster"
 
 
 def test_who_lost_the_key_cannot_free_it() -> None:

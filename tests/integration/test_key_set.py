@@ -75,6 +75,8 @@ def test_known_keys_outlast_a_server_that_is_away_but_not_for_ever(
     time.sleep(0.35)
     for _ in range(5):
         assert keys.key("r").key_id == "r"
+    with pytest.raises(KeysUnknownError):  # it may be new: nobody knows while the set cannot be had
+        keys.key("another")
     assert len(server.requests) == 2
     assert "the key set cannot be fetched" in caplog.text
     monkeypatch.setattr(module, "STALE", 0.0)
