@@ -59,7 +59,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    app_name = f"integrations.sandbox {options.db}"[:120]
+    app_name = f"integrations.sandbox {options.port} {options.db}"[:120]  # by which its successor knows it
     with _connect(options.mongodb_uri, app_name) as client:
         sandbox = Sandbox(client[options.db], options.host, int(options.port))
         sandbox.control.honour_keys(options.honour_keys)

@@ -18,8 +18,7 @@ log = logging.getLogger(__name__)
 def abort_orphans(client: MongoClient[dict[str, Any]], app_name: str) -> int:
     """Abort the open idle transactions of clients with this application name and return how many there were.
 
-    A live sandbox of the same name, should there be one, only has to repeat a transaction, which it does by
-    itself. A server that does not let us look costs no more than the wait: it is logged.
+    A server that does not let us look costs no more than the wait: it is logged.
     """
     stages: list[dict[str, Any]] = [
         {"$currentOp": {"idleSessions": True}},
