@@ -1,5 +1,6 @@
 """A question to a peer, and one attempt at an answer: behind its breaker, within a deadline, logged."""
 
+import json
 import logging
 import re
 import time
@@ -7,10 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
-import urllib3
 from django.conf import settings
 
 from integrations import breaker, transport
@@ -22,6 +22,8 @@ from observability.metrics import PEER_CALLS, PEER_SECONDS
 logger = logging.getLogger(__name__)
 
 MAX_SEGMENT = 200  # characters
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +85,33 @@ def exchange(call: Call, deadline: Deadline) -> transport.Reply:
     remaining = deadline.remaining()
     if remaining <= 0:
         raise PeerUnavailable(call.peer.name, "not asked: no time is left", repeatable=False)
-    session = transport.sessions.of(call.peer.name)
-    request = _prepared(session, call)
+    line, request = _line(call), _request(call)
     with _admitted(call, deadline, impatient=remaining < full_timeout()) as verdict:
-        reply = transport.exchange(session, request, _timeout(remaining))
+        reply = transport.exchange(line, request, _limits(remaining))
         verdict.fault = reply.status >= 500 and reply.status not in call.known
         return reply
 
 
-def _prepared(session: requests.Session, call: Call) -> requests.PreparedRequest:
-    headers = dict(call.headers)
-    if (current := context.request_id.get()) and re.fullmatch(r"[\x21-\x7e]{1,200}", current):
-        headers["X-Request-ID"] = current
-    request = requests.Request(
-        call.method, call.peer.url + call.path, headers=headers, params=call.params, json=call.body
-    )
+def _line(call: Call) -> transport.Line:
     try:
-        prepared = session.prepare_request(request)
-        session.get_adapter(prepared.url or "")  # raises for a scheme that is not HTTP
-        return prepared
+        return transport.sessions.line(call.peer.name, call.peer.url)
     except (requests.RequestException, ValueError) as error:
         detail = f"not asked: {call.peer.setting} holds no usable URL"
         raise PeerUnavailable(call.peer.name, detail, repeatable=False) from error
 
 
-def _timeout(remaining: float) -> urllib3.Timeout:
+def _request(call: Call) -> transport.Request:
+    headers = dict(call.headers)
+    if (current := context.request_id.get()) and _PRINTABLE.fullmatch(current):
+        headers["X-Request-ID"] = current
+    target = f"{call.path}?{urlencode(call.params)}" if call.params else call.path
+    body = _encode(call.body).encode() if call.body is not None else b""
+    return transport.Request(call.method, target, headers, body)
+
+
+def _limits(remaining: float) -> transport.Limits:
     connect = min(settings.PEER_CONNECT_TIMEOUT, remaining)
-    return urllib3.Timeout(connect=connect, read=settings.PEER_READ_TIMEOUT, total=remaining)
+    return transport.Limits(connect=connect, read=settings.PEER_READ_TIMEOUT, total=remaining)
 
 
 class _Verdict:

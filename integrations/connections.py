@@ -1,6 +1,5 @@
-"""Connections under requests and urllib3 that keep three promises which those do not make by themselves.
+"""Connections of requests and urllib3 that keep two promises which those do not make by themselves.
 
-- The read timeout covers the whole answer, headers and body, and not each `recv`: who dribbles gains nothing.
 - Whatever fails before the first byte of the request (name, TCP, TLS, or all of them being slow) is a
   `ConnectTimeoutError` or one of its subclasses, and nothing else is. Only these mean "not sent".
 - A connection that idled longer than `settings.PEER_MAX_IDLE` (s) is never used again. The other side may
@@ -8,11 +7,9 @@
 """
 
 import http.client
-import io
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -20,45 +17,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
-from urllib3.response import HTTPResponse
-
-
-class _BoundedReads(io.RawIOBase):
-    """The bytes of one answer; the socket's timeout at the start is what all reads together may take."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._bytes = sock.makefile("rb", buffering=0)
-        self._until = time.monotonic() + (sock.gettimeout() or 0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer was not complete in time")
-        self._sock.settimeout(left)
-        return self._bytes.readinto(buffer)
-
-    def close(self) -> None:
-        self._bytes.close()
-        super().close()
-
-
-class _BoundedSocket:
-    """The one method of a socket that `http.client.HTTPResponse` calls."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReads(self._sock))
-
-
-class _BoundedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_BoundedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -79,30 +37,16 @@ def _nothing_sent(connection: HTTPConnection) -> Iterator[None]:
 
 
 class _Connection(HTTPConnection):
-    _unless_answered: ExitStack
-
     def connect(self) -> None:
         with _nothing_sent(self):
             super().connect()
-
-    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> _BoundedResponse:  # type: ignore[override]
-        """Make the response, and see to it that it is closed if urllib3 then drops it for a bad header."""
-        response = _BoundedResponse(sock, *args, **kwargs)
-        self._unless_answered.callback(response.close)
-        return response
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        with ExitStack() as self._unless_answered:
-            response = super().getresponse()
-            self._unless_answered.pop_all()
-            return response
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
     """The same over TLS; the handshake belongs to connecting."""
 
 
-class _FreshOnly(HTTPConnectionPool):
+class Pool(HTTPConnectionPool):
     """A pool that stamps what is put back and does not hand out what has waited too long."""
 
     def _put_conn(self, conn: Any) -> None:
@@ -117,12 +61,33 @@ class _FreshOnly(HTTPConnectionPool):
             conn.close()  # urllib3 connects a closed one anew
         return conn
 
+    def take(self, seconds: float) -> HTTPConnection:
+        """Lend a connection that stands, made within so many seconds where none is kept; it must be given back.
 
-class _Pool(_FreshOnly):
+        :raises ConnectTimeoutError: if none came about.
+        """
+        conn: HTTPConnection = self._get_conn()
+        if conn.is_closed:
+            conn.timeout = seconds
+            try:
+                conn.connect()
+            except BaseException:
+                self.give_back(conn, lasting=False)
+                raise
+        return conn
+
+    def give_back(self, conn: HTTPConnection, *, lasting: bool) -> None:
+        """Keep a connection for the next, or close it."""
+        if not lasting:
+            conn.close()
+        self._put_conn(conn)
+
+
+class _PlainPool(Pool):
     ConnectionCls = _Connection
 
 
-class _TLSPool(_FreshOnly, HTTPSConnectionPool):
+class _TLSPool(Pool, HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
@@ -139,4 +104,4 @@ class Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make urllib3 build the pools of this module."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}

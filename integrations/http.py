@@ -165,7 +165,7 @@ def _answered(reply: Reply) -> str:
 
 
 def _retry_after(reply: Reply) -> float | None:
-    return parse_retry_after(reply.headers.get("Retry-After"))
+    return parse_retry_after(reply.headers.get("retry-after"))
 
 
 def _repeatable(error: BaseException) -> bool:

@@ -32,11 +32,23 @@ def repeat(
     Never sleeps where afterwards less than `needs` seconds would be left: then, as for an error that is not
     `worth` it, the last error is raised at once.
     """
+    try:
+        return attempt()
+    except Exception as error:
+        if not retries or not worth(error):
+            raise
+        failed: list[Exception] = [error]
+
+    def again() -> T:
+        """The first time what has happened already: tenacity costs as much as a call, and is needed by few of them."""
+        if failed:
+            raise failed.pop()
+        return attempt()
 
     def too_late(state: RetryCallState) -> bool:
         return state.upcoming_sleep + needs >= deadline.remaining()
 
-    enough = stop_after_attempt(1 + (settings.MAX_RETRIES if retries else 0))
+    enough = stop_after_attempt(1 + settings.MAX_RETRIES)
     retrying = Retrying(
         retry=retry_if_exception(worth),
         stop=lambda state: enough(state) or too_late(state),
@@ -44,7 +56,7 @@ def repeat(
         before_sleep=_count,
         reraise=True,
     )
-    return retrying(attempt)
+    return retrying(again)
 
 
 def _count(state: RetryCallState) -> None:

@@ -1,30 +1,30 @@
 """One attempt at one HTTP exchange: what came back, or what is certain when nothing did.
 
-One `requests.Session` a peer and process, shared by all threads. They share its connections, so that a burst
-of threads does not leave a connection for each of them, and nothing in it changes after it was made: cookies
-are refused.
+`requests` says once what a peer's URL means (address, path, credentials, certificates) and keeps the connections, one
+`Session` a peer and process, shared by all threads: so a burst of threads does not leave a connection for each of
+them. A call then is one send and, mostly, one receive: by `requests` itself it takes five times the processor time.
 """
 
 import json
 import os
+import socket
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit
 
 import requests
-import urllib3
 from django.conf import settings
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
+from urllib3.exceptions import ConnectTimeoutError
 
-from integrations.connections import Adapter
+from integrations import answers
+from integrations.connections import Adapter, Pool
 
-MAX_BODY = 1024 * 1024  # bytes, decoded
 MAX_DETAIL = 200  # characters of anything foreign in a message or a log line
-_CHUNK = 64 * 1024
-_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 class NotSent(Exception):
@@ -41,7 +41,7 @@ class Unexpected(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer; only that of a 2xx surely has its body."""
+    """A complete answer, its headers by their names in lower case; only that of a 2xx surely has its body."""
 
     status: int
     headers: Mapping[str, str]
@@ -79,13 +79,45 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text[:MAX_DETAIL]).strip()
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow nothing: a redirect is an answer like any other, and its body not to be read beforehand."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to a peer: its connections, and what stands in each request to it."""
+
+    url: str
+    pool: Pool
+    prefix: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: `target` is the path below the peer's URL, with its query; both quoted."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def on(self, line: Line) -> bytes:
+        """The bytes, in one piece: what is sent in two is received in two."""
+        lines = [f"{self.method} {line.prefix}{self.target} HTTP/1.1\r\n{line.head}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        if self.method != "GET":
+            lines.append(f"Content-Length: {len(self.body)}\r\nContent-Type: application/json")
+        return "\r\n".join([*lines, "", ""]).encode("ascii") + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds for connecting, for the whole answer once the request is sent, and for everything together."""
+
+    connect: float
+    read: float
+    total: float
 
 
 class Sessions:
-    """The sessions of this process by peer, made when first needed."""
+    """The sessions of this process by peer, made when first needed, and the way that each leads."""
 
     def __init__(self) -> None:
         self.start_afresh()
@@ -94,6 +126,7 @@ class Sessions:
         """Forget all, after a fork: the sockets stay the parent's, and a thread of his may hold the lock."""
         self._lock = threading.Lock()
         self._made: dict[str, requests.Session] = {}
+        self._lines: dict[str, Line] = {}
 
     def of(self, peer: str) -> requests.Session:
         """Return the session of that peer."""
@@ -102,18 +135,28 @@ class Sessions:
                 self._made[peer] = _session()
             return self._made[peer]
 
+    def line(self, peer: str, url: str) -> Line:
+        """Return the way to that peer at that URL.
+
+        :raises requests.RequestException, ValueError: if the URL is none of HTTP.
+        """
+        line = self._lines.get(peer)
+        if line is None or line.url != url:
+            line = self._lines[peer] = _line(self.of(peer), url)
+        return line
+
     def close(self) -> None:
         """Close every connection that is not in use; those in use are closed when they come back."""
         with self._lock:
             made, self._made = self._made, {}
+            self._lines = {}
         for session in made.values():
             session.close()
 
 
 def _session() -> requests.Session:
-    session = _Session()
+    session = requests.Session()
     session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
     # Twice the threads of `parallel`: the requests' own threads ask besides.
     adapter = Adapter(2 * settings.PEER_THREADS)
@@ -122,53 +165,53 @@ def _session() -> requests.Session:
     return session
 
 
+def _line(session: requests.Session, url: str) -> Line:
+    prepared = session.prepare_request(requests.Request("GET", url))
+    adapter = cast("Adapter", session.get_adapter(prepared.url or ""))  # raises for a scheme that is not HTTP
+    pool = cast("Pool", adapter.get_connection_with_tls_context(prepared, verify=session.verify))
+    parts = urlsplit(prepared.url or "")
+    if parts.query or parts.fragment:
+        raise ValueError("paths cannot be put behind it")
+    headers = {"Host": str(parts.netloc).rpartition("@")[2], **prepared.headers}
+    head = "\r\n".join(f"{name}: {_text(value)}" for name, value in headers.items())
+    return Line(url, pool, str(parts.path).rstrip("/"), head)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 sessions = Sessions()
 os.register_at_fork(after_in_child=sessions.start_afresh)
 
 
-def exchange(session: requests.Session, request: requests.PreparedRequest, timeout: urllib3.Timeout) -> Reply:
+def exchange(line: Line, request: Request, limits: Limits) -> Reply:
     """Send `request` once and read the answer.
 
-    It takes at most the connect timeout plus the read timeout, or the timeout's total; resolving the peer's
-    name comes on top, but a request whose name was slow to resolve is not sent any more.
+    Sending takes the connect timeout at most as connecting does; resolving the peer's name comes on top, but a
+    request whose name was slow to resolve is not sent any more.
 
     :raises NotSent: if no connection came about.
     :raises Lost: for anything else than a complete answer, a body over 1 MiB included.
     """
+    until = time.monotonic() + limits.total
     try:
-        limits: Any = timeout  # requests takes urllib3's Timeout, but its annotations do not say so
-        with session.send(request, stream=True, allow_redirects=False, timeout=limits) as response:
-            return Reply(response.status_code, response.headers, _body(response))
-    except _FAILURES as error:
-        cause = _cause(error)
-        if isinstance(cause, ConnectTimeoutError):
-            raise NotSent(f"not sent: {one_line(str(cause))}") from error
-        raise Lost(f"no complete answer: {type(cause).__name__} {one_line(str(cause))}") from error
-
-
-def _body(response: requests.Response) -> bytes:
+        connection = line.pool.take(limits.connect)
+    except ConnectTimeoutError as error:
+        raise NotSent(f"not sent: {one_line(str(error))}") from error
+    lasting = False
     try:
-        return _capped(response)
-    except _FAILURES:
-        if 200 <= response.status_code < 300:
-            raise
-        return b""  # a refusal is a refusal by its status, whatever became of the words
-
-
-def _capped(response: requests.Response) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise ValueError(f"the body is larger than {MAX_BODY} bytes")
-    return bytes(body)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return the urllib3 error inside a requests error: the second names only the URL and wraps the first."""
-    while error.args and isinstance(error.args[0], BaseException):
-        error = error.args[0]
-    return error.reason if isinstance(error, MaxRetryError) and error.reason else error
+        sock: socket.socket = connection.sock
+        sock.settimeout(limits.connect)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it closed
+            sock.sendall(request.on(line))
+        answer = answers.receive(sock, min(limits.read, until - time.monotonic()))
+        lasting = answer.lasting
+        return Reply(answer.status, answer.headers, answer.body)
+    except (OSError, ValueError) as error:
+        raise Lost(f"no complete answer: {type(error).__name__} {one_line(str(error))}") from error
+    finally:
+        line.pool.give_back(connection, lasting=lasting)
 
 
 def _no_constant(name: str) -> NoReturn:

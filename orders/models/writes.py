@@ -158,12 +158,11 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     write_id = new_id()
     document = _document(order) | {"write_id": write_id, "history": [entry | {"write_id": write_id}]}
     claimed = LineStock(LineState.RESERVING, Call.RESERVE, attempt, lease, attempts=1)
-    claims = dict.fromkeys(range(len(order.items)), claimed)
-    pipeline = [
-        {"$replaceWith": literal(document)},
-        {"$set": {"items": lines_by_index(claims)}},
-        due_stage(0),
-    ]
+    # Spelt out: `due_stage` would find the end of the lease, too, and take longer for it.
+    lines = document.pop("items")
+    items = [{"$mergeObjects": [literal(line), {"stock": claimed.expression()}]} for line in lines]
+    due = {"$add": ["$$NOW", milliseconds(lease)]}
+    pipeline = [{"$replaceWith": {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": due}]}}]
     try:
         # Where the id exists already, the guard does not match it and the upsert hits the unique _id.
         orders().update_one({"_id": document["_id"], "status": {"$exists": False}}, pipeline, upsert=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-import requests
 from bson import ObjectId
 from django.db import connection
 from pymongo import MongoClient, monitoring
@@ -160,14 +159,14 @@ def gates(strike: Callable[[Actor, Step, str, Callable[[], Any]], Any]) -> Itera
     """
     exchange = transport.exchange
 
-    def gated(session: requests.Session, request: requests.PreparedRequest, timeout: Any) -> Any:
+    def gated(line: transport.Line, request: transport.Request, limits: transport.Limits) -> Any:
         actor = acting.get()
         if actor is None or request.method == "GET":
-            return exchange(session, request, timeout)
+            return exchange(line, request, limits)
         step = _call(request)
         verdict = actor.reach(step)
         try:
-            return strike(actor, step, verdict, lambda: exchange(session, request, timeout))
+            return strike(actor, step, verdict, lambda: exchange(line, request, limits))
         finally:
             actor.reach(Step(step.name, step.kind, after=True, order_id=step.order_id, key=step.key))
 
@@ -178,9 +177,9 @@ def gates(strike: Callable[[Actor, Step, str, Callable[[], Any]], Any]) -> Itera
         yield
 
 
-def _call(request: requests.PreparedRequest) -> Step:
+def _call(request: transport.Request) -> Step:
     body = json.loads(request.body or b"{}")
-    operation = (request.path_url or "").rpartition("/")[2]
+    operation = request.target.rpartition("/")[2]
     key = request.headers["Idempotency-Key"]
     return Step(operation, "call", order_id=ObjectId(body["order_id"]), key=key, product_id=body["product_id"])
 

@@ -7,7 +7,6 @@ A step is the moment before or after one command to MongoDB, or one exchange wit
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from pymongo import monitoring
 
@@ -36,10 +35,10 @@ class Steps(monitoring.CommandListener):
         monitoring.register(self)
         exchange = transport.exchange
 
-        def listened(session: Any, request: Any, timeout: Any) -> Any:
-            what = f"{request.method} {request.path_url.partition('?')[0].rpartition('/')[2]}"
+        def listened(line: transport.Line, request: transport.Request, limits: transport.Limits) -> transport.Reply:
+            what = f"{request.method} {request.target.partition('?')[0].rpartition('/')[2]}"
             self._step(f"before {what}")
-            reply = exchange(session, request, timeout)
+            reply = exchange(line, request, limits)
             self._step(f"after {what}")
             return reply
 
