@@ -7,6 +7,8 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
 from django.contrib.contenttypes.apps import ContentTypesConfig
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
@@ -38,7 +40,17 @@ class ProjectConfig(AppConfig):
 
         checks.install()
         indexed_sort.install()
+        _leave_connections_alone()
         mongodb.install()
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be lines of another kind
         utf8_only.install()
+
+
+def _leave_connections_alone() -> None:
+    """Spare each request Django's two looks for database connections that have become too old.
+
+    Ours are pymongo's, which looks after them itself: the backend's `close()` does nothing.
+    """
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)

@@ -3,8 +3,7 @@
 import logging
 import re
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -35,9 +34,9 @@ class ObservationMiddleware:
         self._series: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
         began = time.perf_counter()
-        with context.work(given if ACCEPTED.match(given) else uuid.uuid4().hex) as request_id:
+        with context.work(given if ACCEPTED.match(given) else context.new_id()) as request_id:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
             self._tell(request, response.status_code, time.perf_counter() - began)
@@ -45,9 +44,7 @@ class ObservationMiddleware:
 
     def process_view(self, _request: HttpRequest, _view: object, _arguments: object, named: dict[str, Any]) -> None:
         """Let every line say which order it is about, where the address names one."""
-        given = named.get("order_id") or named.get("object_id")
-        if isinstance(given, str) and ORDER_ID.match(given):
-            context.bind(order_id=given)
+        bind_order(named)
 
     def _tell(self, request: HttpRequest, status: int, seconds: float) -> None:
         route, method = route_of(request), request.method if request.method in METHODS else "OTHER"
@@ -76,6 +73,13 @@ class ObservationMiddleware:
             found = (REQUESTS.labels(route, method, str(status)), REQUEST_SECONDS.labels(route, method))
             self._series[key] = found
         return found
+
+
+def bind_order(named: Mapping[str, Any]) -> None:
+    """Let every further line say which order it is about, if what an address names is one."""
+    given = named.get("order_id") or named.get("object_id")
+    if isinstance(given, str) and ORDER_ID.match(given):
+        context.bind(order_id=given)
 
 
 def route_of(request: HttpRequest) -> str:

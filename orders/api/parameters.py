@@ -121,7 +121,7 @@ def expected_version(request: Request) -> int | None:
 
 def none_match(request: Request, version: int) -> bool:
     """Tell whether `If-None-Match` names this version: the caller has it already (weak comparison, RFC 9110)."""
-    given: Collection[str] = request.headers.get("If-None-Match", "").split(",")
+    given: Collection[str] = request.META.get("HTTP_IF_NONE_MATCH", "").split(",")
     return any(tag.strip().removeprefix("W/") in {"*", etag(version)} for tag in given)
 
 

@@ -18,9 +18,18 @@ def database() -> Database[Document]:
     return found
 
 
+_collections: dict[str, Collection[Document]] = {}
+
+
 def collection(name: str) -> Collection[Document]:
-    """A collection by its name."""
-    return database()[name]
+    """A collection by its name. The last one is kept: making one anew costs more than writing out ten orders.
+
+    Whether it is of the database that is connected to now is asked each time: tests and commands change that one.
+    """
+    found, now = _collections.get(name), database()
+    if found is None or found.database.client is not now.client or found.database.name != now.name:
+        found = _collections[name] = now[name]
+    return found
 
 
 def time_limit(seconds: float) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import User
@@ -150,6 +151,7 @@ class Actor:
         return self.kind is Kind.CUSTOMER and self.id == user_id
 
 
+@cache
 def every_permission() -> frozenset[str]:
     return frozenset({VIEW, *STAFF_WORK, *map(permission_of, transition_names())})
 

@@ -141,8 +141,9 @@ MIDDLEWARE = [
     "orders_project.database_deadline.DatabaseDeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "orders_project.cors.CrossOriginMiddleware",
     "orders_project.strict.StrictMiddleware",
+    "orders_project.api_lane.ApiLaneMiddleware",  # what follows is for the backoffice's pages
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
