@@ -1,26 +1,21 @@
 """An answer of HTTP/1.1 (RFC 9112), read off a socket: whole and in time, or not at all.
 
-`http.client` and what urllib3 and requests put around it take most of a small call's processor time, and leave it
-to the caller to bound time and size. What they know besides (files, streams, redirects, cookies) no peer needs.
+`httptools` (Node's parser) says what the bytes mean; when to stop waiting for more, and how much is too much, is said
+here. `http.client` with what urllib3 and requests put around it would take most of a small call's processor time.
 """
 
-import re
 import socket
 import time
 import zlib
 from dataclasses import dataclass
 
+from httptools import HttpParserError, HttpResponseParser
+
 MAX_BODY = 1024 * 1024
 """Bytes, decoded."""
 MAX_HEAD = 64 * 1024
-"""Bytes of a status line and its headers, and of a line of a chunked body."""
+"""Bytes of the headers, and of whatever else is not the body."""
 _RECEIVED = 64 * 1024
-
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?")
-_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_FOLD = re.compile(rb"\r\n[ \t]+")
-_CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _CODED = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """How zlib calls what some servers send though they were asked not to."""
 
@@ -42,58 +37,60 @@ class Answer:
     lasting: bool
 
 
-class _Incoming:
-    """The bytes that come from a socket until a moment; who dribbles gains nothing."""
+class _Reading:
+    """What the parser has told so far; its methods are called by it."""
 
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
-        self._sock = sock
-        self._until = time.monotonic() + seconds
-        self._held = b""
+    def __init__(self) -> None:
+        self.parser = HttpResponseParser(self)
+        self.status, self.complete, self.lasting = 0, False, False
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        self._spare = MAX_HEAD
 
-    @property
-    def spent(self) -> bool:
-        """Whether nothing is held that nobody has asked for."""
-        return not self._held
+    def take(self, data: bytes) -> None:
+        """:raises BadAnswer: this cannot become an answer any more."""
+        before = len(self.body)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError as error:
+            if not self.complete:
+                raise BadAnswer(f"what came is no HTTP/1.1: {error}") from error
+            self.lasting = False  # more came than the answer
+        self._spare -= len(data) - (len(self.body) - before)
+        if self._spare < 0:
+            raise BadAnswer(f"headers of more than {MAX_HEAD} bytes")
+        if len(self.body) > MAX_BODY:
+            raise _too_large()
 
-    def _more(self) -> bool:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer was not complete in time")
-        self._sock.settimeout(left)
-        came = self._sock.recv(_RECEIVED)
-        self._held = self._held + came if self._held else came
-        return bool(came)
+    def end(self) -> None:
+        """The other side has closed the connection: a body that says nothing of its length is whole now."""
+        if not self.status or "content-length" in self.headers or "transfer-encoding" in self.headers:
+            raise BadAnswer("the connection ended before the answer did")
+        self.complete = True
 
-    def upto(self, end: bytes) -> bytes:
-        """What comes before `end`, which is taken off too."""
-        while (at := self._held.find(end)) < 0:
-            if len(self._held) > MAX_HEAD:
-                raise BadAnswer(f"a head or a line is longer than {MAX_HEAD} bytes")
-            if not self._more():
-                raise BadAnswer("the connection ended before the answer did")
-        found, self._held = self._held[:at], self._held[at + len(end) :]
-        return found
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.lasting = False  # nobody has asked for another
+        else:
+            self.status, self.headers = 0, {}
 
-    def exactly(self, count: int) -> bytes:
-        if len(self._held) < count:
-            parts = bytearray(self._held)
-            while len(parts) < count:
-                self._held = b""
-                if not self._more():
-                    raise BadAnswer("the connection ended before the answer did")
-                parts += self._held
-            self._held = bytes(parts)
-        found, self._held = self._held[:count], self._held[count:]
-        return found
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.status:
+            return  # a trailer: says nothing here
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
+        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
-    def rest(self) -> bytes:
-        """Everything until the other side ends the connection."""
-        parts = bytearray(self._held)
-        self._held = b""
-        while len(parts) <= MAX_BODY and self._more():
-            parts += self._held
-            self._held = b""
-        return bytes(parts)
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status >= 200 and not self.complete:  # lower ones announce the answer
+            self.status, self.lasting = status, self.parser.should_keep_alive()
+
+    def on_body(self, data: bytes) -> None:
+        if not self.complete:
+            self.body += data
+
+    def on_message_complete(self) -> None:
+        self.complete = self.complete or self.status > 0
 
 
 def receive(sock: socket.socket, seconds: float) -> Answer:
@@ -102,80 +99,33 @@ def receive(sock: socket.socket, seconds: float) -> Answer:
     :raises BadAnswer: see there.
     :raises OSError: the connection broke, or time was up (TimeoutError).
     """
-    incoming = _Incoming(sock, seconds)
-    minor, status, headers = _head(incoming)
-    while 100 <= status < 200:  # "Continue" and the like announce the answer; nobody has asked to switch protocols
-        minor, status, headers = _head(incoming)
+    reading = _Reading()
     try:
-        body, framed = _body(incoming, status, headers)
+        _read_to_its_end(reading, sock, time.monotonic() + seconds)
+        body = _decoded(reading)
     except (BadAnswer, OSError):
-        if 200 <= status < 300:
+        if reading.status < 300:
             raise
-        return Answer(status, headers, b"", lasting=False)  # a refusal is a refusal by its status, whatever its words
-    lasting = framed and incoming.spent and minor == b"1" and "close" not in headers.get("connection", "").lower()
-    return Answer(status, headers, body, lasting)
+        return Answer(reading.status, reading.headers, b"", lasting=False)  # it refuses, whatever became of its words
+    return Answer(reading.status, reading.headers, body, reading.lasting)
 
 
-def _head(incoming: _Incoming) -> tuple[bytes, int, dict[str, str]]:
-    first, *lines = _FOLD.sub(b" ", incoming.upto(b"\r\n\r\n")).split(b"\r\n")
-    status = _STATUS.fullmatch(first)
-    if status is None:
-        raise BadAnswer("what came is no HTTP/1.1")
-    headers: dict[str, str] = {}
-    for line in lines:
-        header = _HEADER.fullmatch(line)
-        if header is None:
-            raise BadAnswer("a header is malformed")
-        name, value = header[1].decode("ascii").lower(), header[2].decode("latin-1").rstrip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return status[1], int(status[2]), headers
+def _read_to_its_end(reading: _Reading, sock: socket.socket, until: float) -> None:
+    while not reading.complete:
+        left = until - time.monotonic()
+        if left <= 0:  # who dribbles gains nothing
+            raise TimeoutError("the answer was not complete in time")
+        sock.settimeout(left)
+        if came := sock.recv(_RECEIVED):
+            reading.take(came)
+        else:
+            reading.end()
 
 
-def _body(incoming: _Incoming, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-    """The body, and whether the answer itself says where it ends (RFC 9112, section 6.3)."""
-    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
-    framed = True
-    if status in (204, 304):
-        body = b""
-    elif coding is not None:
-        if coding.lower() != "chunked" or length is not None:
-            raise BadAnswer("it is not clear where the body ends")
-        body = _chunks(incoming)
-    elif length is not None:
-        body = incoming.exactly(_size(length))
-    else:
-        body, framed = incoming.rest(), False
-    return _decoded(_bounded(body), headers.get("content-encoding", "identity").lower()), framed
-
-
-def _size(length: str) -> int:
-    given = {each.strip() for each in length.split(",")}  # the same twice is once
-    if len(given) > 1 or not _LENGTH.fullmatch(number := given.pop()):
-        raise BadAnswer("the body's length is no number")
-    if int(number) > MAX_BODY:
-        raise _too_large()
-    return int(number)
-
-
-def _chunks(incoming: _Incoming) -> bytes:
-    body = bytearray()
-    while True:
-        size = _CHUNK.fullmatch(incoming.upto(b"\r\n"))
-        if size is None:
-            raise BadAnswer("the length of a chunk is no number")
-        if (count := int(size[1], 16)) == 0:
-            break
-        if len(body) + count > MAX_BODY:
-            raise _too_large()
-        body += incoming.exactly(count)
-        if incoming.exactly(2) != b"\r\n":
-            raise BadAnswer("a chunk is longer than it says")
-    while incoming.upto(b"\r\n"):  # trailers say nothing here
-        pass
-    return bytes(body)
-
-
-def _decoded(body: bytes, coding: str) -> bytes:
+def _decoded(reading: _Reading) -> bytes:
+    if reading.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise BadAnswer("the body's transfer coding is not known")
+    body, coding = bytes(reading.body), reading.headers.get("content-encoding", "identity").lower()
     if coding in ("identity", ""):
         return body
     if coding not in _CODED:
@@ -185,15 +135,11 @@ def _decoded(body: bytes, coding: str) -> bytes:
         unpacked = unpacking.decompress(body, MAX_BODY + 1)
     except zlib.error as error:
         raise BadAnswer("the body is not of the coding that it is said to be") from error
-    if not unpacking.eof and len(unpacked) <= MAX_BODY:
-        raise BadAnswer("the body is not complete")
-    return _bounded(unpacked)
-
-
-def _bounded(body: bytes) -> bytes:
-    if len(body) > MAX_BODY:
+    if len(unpacked) > MAX_BODY:
         raise _too_large()
-    return body
+    if not unpacking.eof:
+        raise BadAnswer("the body is not complete")
+    return unpacked
 
 
 def _too_large() -> BadAnswer:
