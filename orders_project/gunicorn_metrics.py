@@ -3,7 +3,6 @@
 Each is a plain function that gunicorn_conf.py names; the directory must be there before a worker loads the service.
 """
 
-import gc
 import os
 import socket
 from contextlib import suppress
@@ -47,14 +46,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Collect garbage less often, and answer scrapes, beside the other workers.
-
-    What the service consists of never becomes garbage: the collector need not walk through it (`freeze`), nor look
-    for cycles each 700 objects, of which one list of orders makes some hundreds.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    """Answer scrapes, beside the other workers."""
     if _listening is None:
         return
     from django.conf import settings  # the worker has loaded the service by now

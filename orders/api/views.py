@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from bson import ObjectId
 from django.conf import settings
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -17,6 +18,7 @@ from orders.api.errors import CONTENT_TYPE
 from orders.api.fields import OBJECT_ID, USER_ID, anchored
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_order, present_transitions
+from orders.api.rendering import answer
 from orders.api.serializers import (
     HistoryEntrySerializer,
     OrderSerializer,
@@ -103,7 +105,7 @@ class OrderViewSet(LimitedViewSet):
             **TOO_MANY,
         },
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Place an order: verified with the user, product and inventory services, its stock reserved."""
         deadline = parameters.deadline(request)
         key = parameters.idempotency_key(request)
@@ -127,7 +129,7 @@ class OrderViewSet(LimitedViewSet):
             **ALWAYS,
         },
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List orders, newest first: all for admins, own ones for customers. `Link` leads to the next page."""
         given = parameters.read(OrdersParameters, request)
         user_id = given.get("user_id")
@@ -145,7 +147,7 @@ class OrderViewSet(LimitedViewSet):
             **ALWAYS,
         },
     )
-    def of_user(self, request: Request, user_id: str) -> Response:
+    def of_user(self, request: Request, user_id: str) -> HttpResponse:
         """List one user's orders, newest first."""
         return self._page(request, user_id, parameters.read(UserOrdersParameters, request))
 
@@ -154,7 +156,7 @@ class OrderViewSet(LimitedViewSet):
         parameters=[ORDER_ID, IF_NONE_MATCH],
         responses={200: OrderSerializer, 304: OpenApiResponse(description="As the caller has it already."), **ONE},
     )
-    def retrieve(self, request: Request, order_id: str) -> Response:
+    def retrieve(self, request: Request, order_id: str) -> HttpResponse:
         """Get one order, with its ETag."""
         order = visible(reads.get_order(parameters.order_id(order_id)), order_id, caller(request))
         if parameters.none_match(request, order["version"]):
@@ -176,7 +178,7 @@ class OrderViewSet(LimitedViewSet):
             ),
         },
     )
-    def status(self, request: Request, order_id: str) -> Response:
+    def status(self, request: Request, order_id: str) -> HttpResponse:
         """Change the status. Cancelling and refunding release what is still reserved."""
         deadline = parameters.deadline(request)
         identity, version = parameters.order_id(order_id), parameters.expected_version(request)
@@ -235,7 +237,7 @@ class OrderViewSet(LimitedViewSet):
         order = visible(reads.get_history(parameters.order_id(order_id)), order_id, caller(request))
         return Response(present_transitions(order, caller(request)))
 
-    def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> Response:
+    def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:
         if user_id is not None:
             user_id = canonical(user_id)
             caller(request).require_reading_of(user_id)
@@ -248,7 +250,7 @@ class OrderViewSet(LimitedViewSet):
         )
         limit: int = given["limit"]
         found = reads.list_orders(selection, skip=given["skip"], limit=limit + 1)
-        response = Response([present_order(order) for order in found[:limit]])
+        response = answer([present_order(order) for order in found[:limit]])
         if len(found) > limit:
             last = found[limit - 1]
             cursor = CursorField().to_representation(Position(last["created_at"], last["_id"]))
@@ -274,5 +276,5 @@ def visible(order: Document | None, order_id: str | ObjectId, actor: Actor) -> D
     return order
 
 
-def order_response(order: Document, status: int = http.HTTP_200_OK) -> Response:
-    return Response(present_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})
+def order_response(order: Document, status: int = http.HTTP_200_OK) -> HttpResponse:
+    return answer(present_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})

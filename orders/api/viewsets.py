@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from django.http import HttpResponseBase
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from orders.api.rendering import OrjsonRenderer
@@ -25,9 +25,9 @@ class LimitedViewSet(ViewSet):
             return JSON, JSON.media_type
         return super().perform_content_negotiation(request, force)
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
         allowance: Allowance | None = getattr(request, "allowance", None)
         if allowance is not None:
             for name, value in headers_of(allowance).items():
                 response[name] = value
-        return super().finalize_response(request, response, *args, **kwargs)
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]

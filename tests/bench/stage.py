@@ -111,7 +111,7 @@ class Stage:
             "DJANGO_SETTINGS_MODULE": "orders_project.settings.development", "DEBUG": "false", "JWT_SHARED_KEY": key,
             "MONGODB_URI": uri, "MONGODB_DB": self.database_name, "SANDBOX_MONGODB_DB": f"{self.database_name}_sandbox",
             "WEB_CONCURRENCY": str(PROCESSES), "WEB_THREADS": str(THREADS), "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
+            "PYTHONUNBUFFERED": "1", "LOG_FORMAT": "json",
         }  # fmt: skip
         sandbox = Child("sandbox", [sys.executable, "-m", "integrations.sandbox", "--port", "0", "--seed"],
                         log=self._directory / "sandbox.log")  # fmt: skip
