@@ -13,7 +13,8 @@ from tests.bench.work import ORDERS, WORKS, Samples
 
 SIZES = (10_000, 100_000, 1_000_000)
 READS = ("GET one", "list of 20", "list of a status", "list of a user, filtered", "list of 14 days", "a user's orders")
-DEEP = "page 400 by cursor", "page 10,000 by cursor"
+FIRST, DEEPEST = "the first page", "page 10,000 by cursor"
+DEEP = {FIRST: 1, "page 400 by cursor": 400, DEEPEST: 10_000}
 MOST_GROWTH = 1.3
 CONNECTIONS = 4
 Costs = dict[str, dict[int, float]]
@@ -36,25 +37,32 @@ def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[C
     costs = {name: {size: statistics.median(took) for size, took in row.items()} for name, row in found.items()}
     smallest, largest = min(stages), max(stages)
     rules = [
-        Rule(f"{name}: {largest:,} orders beside {smallest:,}", row[largest] / row[smallest], most=MOST_GROWTH)
-        for name, row in costs.items()
+        Rule(f"{name}: {largest:,} orders beside {smallest:,}", _beside(row[largest], row[smallest]), most=MOST_GROWTH)
+        for name, row in found.items()
         if smallest in row
     ]
-    if DEEP[-1] in costs:
-        deep = costs[DEEP[-1]][largest] / costs["list of 20"][largest]
+    if DEEPEST in found:
+        deep = _beside(found[DEEPEST][largest], found[FIRST][largest])
         rules.append(Rule("page 10,000 by cursor beside the first", deep, most=MOST_GROWTH))
     return costs, rules
 
 
+def _beside(some: list[float], others: list[float]) -> float:
+    """The median of the rounds' ratios: of one round, what disturbs the machine has disturbed both alike."""
+    return statistics.median(one / other for one, other in zip(some, others, strict=True))
+
+
 def _deep(stages: dict[int, Stage], found: dict[str, dict[int, list[float]]], rounds: int, seconds: float) -> None:
-    """Pages deep in the list, by their cursors."""
-    for size, stage in stages.items():
-        for name, page in zip(DEEP, (400, 10_000), strict=True):
-            if page * 20 >= size:
-                continue
-            place = _cursor(stage, page)
-            for _ in range(rounds):
-                found[name][size].append(_cost(stage, [("GET", f"{ORDERS}?limit=20&cursor={place}", None)], seconds))
+    """The first page, and pages deep in the list by their cursors."""
+    addresses = {
+        (size, name): f"{ORDERS}?limit=20" + (f"&cursor={_cursor(stage, page)}" if page > 1 else "")
+        for size, stage in stages.items()
+        for name, page in DEEP.items()
+        if page * 20 < size
+    }
+    for _ in range(rounds):
+        for (size, name), address in addresses.items():
+            found[name][size].append(_cost(stages[size], [("GET", address, None)], seconds))
 
 
 def _cursor(stage: Stage, page: int) -> str:

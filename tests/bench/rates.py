@@ -39,10 +39,16 @@ class Figures:
     def rate(self) -> float:
         return statistics.median(self.rates)
 
-    @property
-    def spread(self) -> float:
-        """How far the rounds lie apart, as a share of their median."""
-        return (max(self.rates) - min(self.rates)) / self.rate
+    def beside(self, other: "Figures") -> float:
+        """The median of the rounds' ratios: of one round, what disturbs the machine has disturbed both alike."""
+        return statistics.median(own / its for own, its in zip(self.rates, other.rates, strict=True))
+
+    def spread(self, other: "Figures") -> float:
+        """How far apart the middle half of those ratios lies, as a share of their median; 0 of a single round."""
+        if len(self.rates) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles((own / its for own, its in zip(self.rates, other.rates, strict=True)), n=4)
+        return (high - low) / self.beside(other)
 
 
 Table = dict[tuple[str, int], dict[str, Figures]]
@@ -125,7 +131,7 @@ def rules(found: Table) -> list[Rule]:
         ("create, 3 lines", BARE, 0.8), ("status change", "floor", 0.35),
     )  # fmt: skip
     return [
-        Rule(f"{work} beside {NAMES.get(other, other)}", row["service"].rate / row[other].rate, least=least)
+        Rule(f"{work} beside {NAMES.get(other, other)}", row["service"].beside(row[other]), least=least)
         for work, other, least in wanted
         if other in (row := found.get((work, USUAL), {}))
     ]

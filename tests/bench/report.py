@@ -46,10 +46,11 @@ def ratios_table(found: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
     for (work, connections), by_server in found.items():
         own = by_server["service"]
         beside = [_ratio(own, by_server.get(name)) for name in ("floor", "bare client", "fastapi", "drf")]
+        spread = max(own.spread(other) for other in by_server.values() if other is not own)
         cpu = f"{_median(own.cpu):.2f}"
         compared = (by_server.get(name) for name in ("floor", "fastapi", "drf"))
         others = [f"{_median(other.cpu):.2f}" if other else "" for other in compared]
-        rows.append([work, str(connections), *beside, f"{own.spread:.0%}", cpu, *others])
+        rows.append([work, str(connections), *beside, f"{spread:.0%}", cpu, *others])
     head = ["work", "connections", "× floor", "× bare client", "× FastAPI", "× DRF", "spread"]
     return table([*head, "CPU ms", "floor", "FastAPI", "DRF"], rows)
 
@@ -61,9 +62,9 @@ def chart(found: Mapping[tuple[str, int], Mapping[str, Any]], works: Sequence[st
         row = found.get((work, connections))
         if row is None:
             continue
-        own = row["service"].rate
+        own = row["service"]
         names = ", ".join(f'"{NAMES.get(name, name)}"' for name in row)
-        bars = ", ".join(f"{figures.rate / own:.2f}" for figures in row.values())
+        bars = ", ".join(f"{figures.beside(own):.2f}" for figures in row.values())
         title = f'title "{work}: requests a second, this service = 1"'
         told += f"```mermaid\nxychart-beta horizontal\n    {title}\n    x-axis [{names}]\n    bar [{bars}]\n```\n\n"
     return told
@@ -78,7 +79,7 @@ def write(section: str, text: str, page: Path = PAGE) -> None:
 
 
 def _ratio(own: Any, other: Any) -> str:
-    return f"{own.rate / other.rate:.2f}" if other is not None else ""
+    return f"{own.beside(other):.2f}" if other is not None else ""
 
 
 def _median(values: Sequence[float]) -> float:

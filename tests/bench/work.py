@@ -104,7 +104,7 @@ WORKS = (
     Work("list of a user, filtered", gets(lambda samples: f"?limit=20&user_id={samples.one()['user_id']}")),
     Work("list of 14 days", gets(span)),
     Work("a user's orders", gets(lambda samples: f"user/{samples.one()['user_id']}?limit=20")),
-    Work("create, 3 lines", places, TWINS, all_connections=True, beside_bare=True, longer=4),
+    Work("create, 3 lines", places, TWINS, all_connections=True, beside_bare=True, longer=2),
     Work("status change", changes, ALL, once=True),
     Work("cancel", cancels, TWINS, once=True),
 )
