@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 PERIOD = 60
 """Seconds for which a limit is given."""
-PATIENCE = 0.25
+PATIENCE = 1.0
 PAUSE = 5.0
 FAILURES = 2
 """In a row, after which it is left alone: a single one may be a moment's, or of somebody who is after the pause."""

@@ -1,5 +1,6 @@
 """Limits hold for all gunicorn workers together: nobody gets an allowance of each."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ def stage(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         stage.start_web()
         stage.await_ready()
         assert len(stage.web_workers()) == 2
+        many(stage, "GET", "orders/", token("1", key=SECRET))  # both have seen the database before they are to count
         yield stage
 
 
@@ -48,11 +50,17 @@ def statuses(answers: list[requests.Response]) -> dict[int, int]:
     return dict(Counter(answer.status_code for answer in answers))
 
 
+def most(began: float) -> float:
+    """So many may have been granted since: one comes back every six seconds."""
+    return 10 + 1 + (time.monotonic() - began) / 6
+
+
 def test_writes_of_one_caller_are_limited_once_for_all_workers(stage: Stage) -> None:
     bearer = token("1", key=SECRET)
+    began = time.monotonic()
     answers = many(stage, "DELETE", f"orders/{'0' * 24}", bearer)
     granted = statuses(answers).pop(404)
-    assert 10 <= granted <= 11, "one comes back every six seconds"
+    assert 10 <= granted <= most(began)
     assert statuses(answers) == {404: granted, 429: TRIES - granted}
     assert {answer.headers["RateLimit-Limit"] for answer in answers} == {"10"}
     assert all(1 <= int(answer.headers["Retry-After"]) <= 6 for answer in answers if answer.status_code == 429)
@@ -60,8 +68,9 @@ def test_writes_of_one_caller_are_limited_once_for_all_workers(stage: Stage) -> 
 
 
 def test_refused_tokens_of_one_address_are_limited_once_for_all_workers(stage: Stage) -> None:
+    began = time.monotonic()
     found = statuses(many(stage, "GET", "orders/", "not.a.token"))
-    assert 10 <= found[401] <= 11
+    assert 10 <= found[401] <= most(began)
     assert found == {401: found[401], 429: TRIES - found[401]}
     assert set(statuses(many(stage, "GET", "orders/", token("2", key=SECRET)))) == {200}
 

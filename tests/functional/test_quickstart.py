@@ -128,7 +128,7 @@ def test_a_taken_port_is_told_in_one_line_before_anything_starts(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("given", "said"),
     [
         ({"MONGOD_BINARY": "/nowhere/mongod"}, "MONGOD_BINARY=/nowhere/mongod is not a program that can be run."),
         ({"PORT": "http"}, "PORT=http is not a port"),
@@ -138,8 +138,8 @@ def test_a_taken_port_is_told_in_one_line_before_anything_starts(tmp_path: Path)
         ({"DATA_DIR": "/dev/null/data"}, "/dev/null/data cannot be used"),
     ],
 )
-def test_what_keeps_it_from_starting_is_told_in_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
-    tried = manage("quickstart", environment=environment(tmp_path, loopback.free_port()) | settings)
+def test_what_keeps_it_from_starting_is_told_in_one_line(tmp_path: Path, given: dict[str, str], said: str) -> None:
+    tried = manage("quickstart", environment=environment(tmp_path, loopback.free_port()) | given)
     assert tried.returncode == 2
     assert tried.stderr.startswith(said)
     assert tried.stderr.count("\n") == 1

@@ -131,10 +131,11 @@ def test_the_allowance_comes_back_little_by_little(visitor: Api, settings: Setti
     with ThreadPoolExecutor(8) as pool:
         statuses = [answer.status_code for answer in pool.map(lambda _: customer.delete(nowhere), range(150))]
     assert statuses.count(404) >= 120
-    refused = customer.delete(nowhere)
-    if refused.status_code == 429:
-        time.sleep(int(refused.headers["Retry-After"]))
-    problem(customer.delete(nowhere), 404)
+    answer = customer.delete(nowhere)
+    if answer.status_code == 429:  # unless one had just come back
+        time.sleep(int(answer.headers["Retry-After"]))
+        answer = customer.delete(nowhere)
+    problem(answer, 404)
 
 
 def test_who_was_refused_is_remembered_so_that_a_flood_writes_nothing(visitor: Api, database: Documents) -> None:

@@ -386,7 +386,7 @@ def test_the_key_of_an_unacknowledged_draft_is_free_before_its_lease_lapses(
     with pytest.raises(DatabaseError):
         place((A, 2), idempotency_key="k")
     if written:  # the draft is there, and nobody may place it: whoever asks again waits for a worker to reject it
-        with pytest.raises(PlacementInterrupted):
+        with pytest.raises(KeyInUse):
             place((A, 2), idempotency_key="k")
         assert asked(sandbox) == []
         recovered(sandbox)
