@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
+from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
@@ -161,20 +162,25 @@ def test_looping_it_carries_bulk_runs_on_beside_what_is_due(sandbox: Sandbox) ->
     assert (bulk.get_run(made.pk).state, read(paid)["status"]) == ("done", "processing")
 
 
-def test_a_fault_in_bulk_runs_does_not_end_the_loop(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [RuntimeError("a fault of ours"), DatabaseError("the primary is away")])
+def test_a_fault_in_bulk_runs_does_not_end_the_loop(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
     shelve(sandbox, available=0, reserved=10)
     seen: list[float] = []
+    away = isinstance(fault, DatabaseError)
 
     def fail(**_options: object) -> bool:
         seen.append(time.monotonic())
-        raise RuntimeError("a fault of ours")
+        raise fault from AutoReconnect("no primary") if away else None
 
     monkeypatch.setattr(settle_stock, "carry_on_any", fail)
     order_id = store("cancelled", line("releasing"), due=-PAST / 20)
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
     _, err = run("--loop")
     stopper.join()
-    assert "bulk runs could not be carried on, trying again: a fault of ours" in err
+    assert f"bulk runs could not be carried on, trying again: {fault.__cause__ or fault}" in err
+    assert any(record.exc_info for record in caplog.records) is not away, "an outage is no fault of ours"
     assert len(seen) > 1
 
 

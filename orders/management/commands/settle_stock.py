@@ -18,6 +18,7 @@ from observability.exposition import Server, listen
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
 from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
+from orders.models.database import is_outage
 from orders.services.access import Actor, system
 from orders.services.acts import Act
 from orders.services.bulk import carry_on_any
@@ -113,13 +114,18 @@ class Command(BaseCommand):
         else:
             self.stderr.write(line)
 
+    def _failed(self, what: str, error: Exception) -> None:
+        """Say it; with a traceback, unless it is only that the database does not answer."""
+        if not is_outage(error):
+            logger.exception("%s", what)
+        self._complain(f"{what}: {error.__cause__ or error}")
+
     def _carry_on_runs(self, stopping: Callable[[], bool]) -> bool:
         """Carry bulk runs on for a moment. :returns: whether there may be more to do at once."""
         try:
             return carry_on_any(seconds=SLICE, stopping=stopping)
         except Exception as error:
-            logger.exception("bulk runs could not be carried on")
-            self._complain(f"bulk runs could not be carried on, trying again: {error.__cause__ or error}")
+            self._failed("bulk runs could not be carried on, trying again", error)
             return False
 
     def _expire(self, limit: int, stopping: Callable[[], bool]) -> bool:
@@ -128,8 +134,7 @@ class Command(BaseCommand):
         try:
             done = expire_unpaid(act=act, limit=limit, stopping=stopping)
         except Exception as error:
-            logger.exception("unpaid orders could not be expired")
-            self._complain(f"unpaid orders could not be expired, trying again later: {error.__cause__ or error}")
+            self._failed("unpaid orders could not be expired, trying again later", error)
             return False
         if done.total:
             self._say(f"unpaid orders: {done.summary}")
@@ -140,6 +145,5 @@ class Command(BaseCommand):
         try:
             return refresh(seconds=COUNTING, stopping=stopping).more
         except Exception as error:
-            logger.exception("the dashboard's figures could not be counted")
-            self._complain(f"the figures could not be counted, trying again later: {error.__cause__ or error}")
+            self._failed("the figures could not be counted, trying again later", error)
             return False
