@@ -61,11 +61,16 @@ def test_files_copied_under_a_lock_hold_every_order_until_then(tmp_path: Path) -
             client: MongoClient[dict[str, Any]] = MongoClient(restored.uri)
             with client:
                 check(client[stage.name], told, live, locked)
+                under_way = client[stage.name]["orders"].count_documents({"stock_due_at": {"$exists": True}})
             compared = reconciled(stage, restored.uri)
         lost = len(live) - locked
         assert lost > 0
+        found = json.loads(compared.stdout)
+        if under_way:  # the lock caught a placement half-way: its product is compared once a worker has settled it
+            assert found["moving"] == [PRODUCT]
+            return
         assert compared.returncode == 1, compared.stderr
-        (difference,) = json.loads(compared.stdout)["differences"]
+        (difference,) = found["differences"]
         assert (difference["product_id"], difference["surplus"]) == (PRODUCT, lost), "a unit each, still reserved"
 
 

@@ -331,7 +331,7 @@ def test_without_mongodb_a_scrape_has_the_rest_in_bounded_time(database: Documen
     with database_down():
         began = time.monotonic()
         found = samples(requests.get(f"http://127.0.0.1:{server.server_address[1]}/metrics", timeout=30).text)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 10, "no operation's whole time limit"
     server.shutdown()
     server.server_close()
     assert total(found["order_service_database_up"]) == 0
