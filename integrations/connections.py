@@ -58,7 +58,7 @@ class Pool(HTTPConnectionPool):
         conn = super()._get_conn(timeout)
         idle_since = getattr(conn, "idle_since", None)
         if idle_since is not None and time.monotonic() - idle_since > settings.PEER_MAX_IDLE:
-            conn.close()  # urllib3 connects a closed one anew
+            conn.close()  # `take` connects a closed one anew
         return conn
 
     def take(self, seconds: float) -> HTTPConnection:

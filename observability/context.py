@@ -5,8 +5,8 @@ nothing of one request is seen in the next one of the same thread. Threads that 
 (`copy_context`) share the scope itself: what they bind and count is seen in the line that ends the request.
 """
 
-import os
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -58,18 +58,13 @@ def bind(**fields: Any) -> None:
         scope.bind(**fields)
 
 
-def new_id() -> str:
-    """32 random hex digits."""
-    return os.urandom(16).hex()
-
-
 @contextmanager
 def work(given: str | None = None, **fields: Any) -> Iterator[str]:
     """Begin a piece of work: its lines say these fields and those of the work that it is a part of.
 
     :param given: its request id; a new one where there is none. Yielded.
     """
-    known = given or new_id()
+    known = given or uuid.uuid4().hex
     outer = _scope.get()
     id_token = request_id.set(known)
     scope_token = _scope.set(Scope((outer.fields if outer else {}) | fields))

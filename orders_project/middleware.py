@@ -36,7 +36,7 @@ class ObservationMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         began = time.perf_counter()
-        with context.work(given if ACCEPTED.match(given) else context.new_id()) as request_id:
+        with context.work(given if ACCEPTED.match(given) else None) as request_id:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
             self._tell(request, response.status_code, time.perf_counter() - began)

@@ -30,7 +30,7 @@ from orders.models.bulk import OPEN_STATES, BatchState, BulkRun, BulkState, Orde
 from orders.models.database import Document, collection
 from orders.models.reads import Position
 from orders.models.selection import Key
-from orders.models.writes import literal, milliseconds
+from orders.models.writes import from_now, literal, milliseconds
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)
 DUPLICATE = 11000
@@ -70,7 +70,7 @@ def lasting_batches() -> Collection[Document]:
 
 def lease(attempt: str, seconds: float) -> Document:
     """An attempt as it is stored, in a pipeline."""
-    return {"id": attempt, "until": {"$add": ["$$NOW", milliseconds(seconds)]}}
+    return {"id": attempt, "until": from_now(seconds)}
 
 
 @dataclass(frozen=True)

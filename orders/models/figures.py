@@ -27,7 +27,7 @@ from pymongo.write_concern import WriteConcern
 from orders.models.database import Document, collection
 from orders.models.reads import PUBLIC, server_time
 from orders.models.states import EPOCH, Status
-from orders.models.writes import Expression, milliseconds, new_id, orders
+from orders.models.writes import Expression, from_now, new_id, orders
 
 DAY = timedelta(days=1)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
@@ -66,7 +66,7 @@ def take_lease(seconds: float) -> str | None:
     """Be the only one to count for a while; None where somebody else is at it."""
     free = {"_id": STATE, "$expr": {"$lt": [{"$ifNull": ["$lease", EPOCH]}, "$$NOW"]}}
     holder = new_id()
-    taken = [{"$set": {"lease": {"$add": ["$$NOW", milliseconds(seconds)]}, "holder": holder}}]
+    taken = [{"$set": {"lease": from_now(seconds), "holder": holder}}]
     if figures().update_one(free, taken).matched_count:
         return holder
     # An upsert cannot look at the clock: the first time of all, the document is made first.

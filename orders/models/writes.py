@@ -90,7 +90,7 @@ class LineStock:
         if self.call:
             value["call"] = self.call
         if self.attempt:
-            value["attempt"] = {"id": self.attempt, "until": {"$add": ["$$NOW", milliseconds(self.lease)]}}
+            value["attempt"] = {"id": self.attempt, "until": from_now(self.lease)}
         if self.discrepancy is not None:
             value["discrepancy"] = self.discrepancy
         return value
@@ -98,6 +98,11 @@ class LineStock:
 
 def milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
+
+
+def from_now(seconds: float) -> Document:
+    """So many seconds after the write, by mongod's clock, as an aggregation expression."""
+    return {"$add": ["$$NOW", milliseconds(seconds)]}
 
 
 def lines_by_index(changed: Mapping[int, LineStock]) -> Expression:
@@ -141,7 +146,7 @@ def due_stage(retry_after: float) -> Document:
     due: a worker turns it away. When nothing is owed the field is absent.
     """
     owed = {"$filter": {"input": "$items", "as": "line", "cond": {"$in": ["$$line.stock.state", list(OWED_STATES)]}}}
-    later = {"$add": ["$$NOW", milliseconds(retry_after)]}
+    later = from_now(retry_after)
     moments = {"$map": {"input": owed, "as": "line", "in": {"$ifNull": ["$$line.stock.attempt.until", later]}}}
     draft = {"$eq": ["$status", Status.PLACING.value]}
     return {"$set": {"stock_due_at": {"$ifNull": [{"$min": moments}, {"$cond": [draft, later, "$$REMOVE"]}]}}}
@@ -161,7 +166,7 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     # Spelt out: `due_stage` would find the end of the lease, too, and take longer for it.
     lines = document.pop("items")
     items = [{"$mergeObjects": [literal(line), {"stock": claimed.expression()}]} for line in lines]
-    due = {"$add": ["$$NOW", milliseconds(lease)]}
+    due = from_now(lease)
     pipeline = [{"$replaceWith": {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": due}]}}]
     try:
         # Where the id exists already, the guard does not match it and the upsert hits the unique _id.
@@ -251,7 +256,7 @@ def _change(
 @wrap_database_errors
 def postpone(order_id: ObjectId, seconds: float) -> None:
     """Have a worker look at an order's stock later, where it is due at all."""
-    later = {"$add": ["$$NOW", milliseconds(seconds)]}
+    later = from_now(seconds)
     due = {"_id": order_id, "stock_due_at": {"$gt": EPOCH}}
     orders().update_one(due, [{"$set": {"stock_due_at": later}}])
 

@@ -22,7 +22,7 @@ from orders.models import reads
 from orders.models.database import Document, collection
 from orders.models.idempotency import IdempotencyKey
 from orders.models.states import PUBLIC_STATUSES, Status
-from orders.models.writes import literal, milliseconds, new_id
+from orders.models.writes import from_now, literal, new_id
 from orders.services.errors import OrderError
 
 RETRY_AFTER = 2
@@ -129,8 +129,7 @@ def _take_over(found: Document, order_id: ObjectId, attempt: str, *, lapsed: boo
 
 
 def _times() -> Document:
-    lease, kept = milliseconds(settings.STOCK_LEASE), milliseconds(settings.IDEMPOTENCY_KEY_TTL)
-    return {"until": {"$add": ["$$NOW", lease]}, "expires_at": {"$add": ["$$NOW", kept]}}
+    return {"until": from_now(settings.STOCK_LEASE), "expires_at": from_now(settings.IDEMPOTENCY_KEY_TTL)}
 
 
 def _keys() -> Collection[Document]:

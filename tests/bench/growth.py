@@ -7,7 +7,7 @@ from collections import defaultdict
 import requests
 
 from tests.bench import load
-from tests.bench.report import Rule
+from tests.bench.report import Rule, ratios
 from tests.bench.stage import Stage
 from tests.bench.work import ORDERS, WORKS, Samples
 
@@ -48,8 +48,7 @@ def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[C
 
 
 def _beside(some: list[float], others: list[float]) -> float:
-    """The median of the rounds' ratios: of one round, what disturbs the machine has disturbed both alike."""
-    return statistics.median(one / other for one, other in zip(some, others, strict=True))
+    return statistics.median(ratios(some, others))
 
 
 def _deep(stages: dict[int, Stage], found: dict[str, dict[int, list[float]]], rounds: int, seconds: float) -> None:

@@ -40,14 +40,14 @@ class Figures:
         return statistics.median(self.rates)
 
     def beside(self, other: "Figures") -> float:
-        """The median of the rounds' ratios: of one round, what disturbs the machine has disturbed both alike."""
-        return statistics.median(own / its for own, its in zip(self.rates, other.rates, strict=True))
+        """The median of the rounds' ratios."""
+        return statistics.median(report.ratios(self.rates, other.rates))
 
     def spread(self, other: "Figures") -> float:
         """How far apart the middle half of those ratios lies, as a share of their median; 0 of a single round."""
         if len(self.rates) < 2:
             return 0.0
-        low, _, high = statistics.quantiles((own / its for own, its in zip(self.rates, other.rates, strict=True)), n=4)
+        low, _, high = statistics.quantiles(report.ratios(self.rates, other.rates), n=4)
         return (high - low) / self.beside(other)
 
 

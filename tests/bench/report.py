@@ -29,6 +29,11 @@ class Rule:
         return f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
 
 
+def ratios(some: Sequence[float], others: Sequence[float]) -> list[float]:
+    """The ratio of each round: of one round, what disturbs the machine has disturbed both alike."""
+    return [one / other for one, other in zip(some, others, strict=True)]
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table whose columns but the first are figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]

@@ -24,7 +24,7 @@ from orders.models import bulk_store as store
 from orders.models.bulk import BulkRun, BulkState
 from orders.models.bulk_store import Batch, Other
 from orders.models.machine import transition_names
-from orders.models.writes import milliseconds, new_id
+from orders.models.writes import from_now, new_id
 from orders.services.access import Kind
 from orders.services.bulk.batches import (
     PATIENCE,
@@ -292,7 +292,7 @@ class _Carrier:
             seconds = backoff(self._faults)
             fields = {"state": BulkState.PAUSED.value, "pauses": self._faults, "last_error": str(outage)[:500]}
             fields |= {"attempt": None}
-            until = {"paused_until": {"$add": ["$$NOW", milliseconds(seconds)]}}
+            until = {"paused_until": from_now(seconds)}
             store.change_run(self.run_id, LIVE, fields, computed=until)
             self._tell(get_run(self.run_id))
         except DatabaseError:
