@@ -1,6 +1,6 @@
 """The real things that tests speak to: one mongod, one sandbox of peers, one web server, each for the session.
 
-Between tests the collections that a test may have filled are emptied; permissions, content types, groups and
+Before each test the collections that another may have filled are emptied; permissions, content types, groups and
 migrations stay, which makes a test about ten times as fast as Django's flush.
 """
 
@@ -22,6 +22,9 @@ from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.api_client import ApiClient
+
+# What fails within a helper is told as it is in a test.
+pytest.register_assert_rewrite("tests.integration", "tests.functional", "tests.proof")
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
@@ -63,13 +66,13 @@ def running_sandbox(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture
 def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database[dict[str, Any]]]:
-    """The test database, emptied afterwards."""
+    """The test database, empty: before the test, so that nothing is left of one that did not ask for it."""
     with django_db_blocker.unblock():
         database = connection.database
         assert database.name.startswith("test_")
-        yield database
         for name in set(database.list_collection_names()) - KEPT:
             database[name].delete_many({})
+        yield database
 
 
 @pytest.fixture(scope="session")

@@ -152,6 +152,7 @@ def test_an_order_that_alone_is_not_answered_waits_behind_the_others(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.usefixtures("database")
 def test_a_pass_ends_where_the_database_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = due(2), due(1)
     asked = not_answered(monkeypatch)
