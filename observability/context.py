@@ -5,10 +5,8 @@ nothing of one request is seen in the next one of the same thread. Threads that 
 (`copy_context`) share the scope itself: what they bind and count is seen in the line that ends the request.
 """
 
+import random
 import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -58,18 +56,25 @@ def bind(**fields: Any) -> None:
         scope.bind(**fields)
 
 
-@contextmanager
-def work(given: str | None = None, **fields: Any) -> Iterator[str]:
+class work:  # noqa: N801 - a context manager, which reads as a verb; of a generator's it would take the time of ten lines
     """Begin a piece of work: its lines say these fields and those of the work that it is a part of.
 
-    :param given: its request id; a new one where there is none. Yielded.
+    :param given: its request id; a new one where there is none. It is what the block is given.
     """
-    known = given or uuid.uuid4().hex
-    outer = _scope.get()
-    id_token = request_id.set(known)
-    scope_token = _scope.set(Scope((outer.fields if outer else {}) | fields))
-    try:
-        yield known
-    finally:
-        _scope.reset(scope_token)
-        request_id.reset(id_token)
+
+    __slots__ = ("_fields", "_id", "_outer")
+
+    def __init__(self, given: str | None = None, **fields: Any) -> None:
+        self._id = given or f"{random.getrandbits(128):032x}"  # it only has to be another one
+        self._fields = fields
+
+    def __enter__(self) -> str:
+        outer = _scope.get()
+        fields = outer.fields | self._fields if outer else self._fields
+        self._outer = request_id.set(self._id), _scope.set(Scope(fields))
+        return self._id
+
+    def __exit__(self, *_exception: object) -> None:
+        of_id, of_scope = self._outer
+        _scope.reset(of_scope)
+        request_id.reset(of_id)

@@ -55,16 +55,3 @@ WORKER_PASS_TIME = Gauge(
     multiprocess_mode="livemax",
     registry=registry,
 )
-MONGODB_SECONDS = Histogram(
-    "order_service_mongodb_command_duration_seconds",
-    "Time that MongoDB took to answer a command.",
-    ["command"],
-    buckets=FAST,
-    registry=registry,
-)
-MONGODB_FAILURES = Counter(
-    "order_service_mongodb_command_failures",
-    "Commands that MongoDB refused or did not answer.",
-    ["command"],
-    registry=registry,
-)

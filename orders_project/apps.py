@@ -7,8 +7,9 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
 from django.contrib.contenttypes.apps import ContentTypesConfig
+from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, reset_queries
 
 OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
@@ -35,22 +36,24 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from observability import mongodb
         from orders_project import checks, indexed_sort, utf8_only
 
         checks.install()
         indexed_sort.install()
-        _leave_connections_alone()
-        mongodb.install()
+        _leave_alone(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be lines of another kind
         utf8_only.install()
 
 
-def _leave_connections_alone() -> None:
-    """Spare each request Django's two looks for database connections that have become too old.
+def _leave_alone(*, debug: bool) -> None:
+    """Spare each request what Django does before and after it in vain.
 
-    Ours are pymongo's, which looks after them itself: the backend's `close()` does nothing.
+    Connections that have become too old are pymongo's, which looks after them itself: the backend's `close()` does
+    nothing. There is no cache but Django's own, in the process, which has none; and queries are noted only in DEBUG.
     """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
+    request_finished.disconnect(close_caches)
+    if not debug:
+        request_started.disconnect(reset_queries)

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
@@ -44,7 +44,7 @@ class BearerAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Actor, Mapping[str, Any]] | None:
-        header = get_authorization_header(request).split()
+        header = request.META.get("HTTP_AUTHORIZATION", "").encode("latin-1").split()
         if not header or header[0].lower() != b"bearer":
             return None
         try:

@@ -23,13 +23,13 @@ READ = ["get", "head"]
 
 urlpatterns = [
     *route("orders/", get="list", post="create"),
-    # Before the addresses of one order, of which `bulk-transitions` would be one.
+    # Before the address of one order, of which `bulk-transitions` would be one.
     *route("orders/bulk-transitions", BulkTransitionViewSet, post="create"),
+    *route("orders/<str:order_id>", get="retrieve", delete="destroy"),
     *route("orders/bulk-transitions/<str:run_id>", BulkTransitionViewSet, get="retrieve"),
     *route("orders/bulk-transitions/<str:run_id>/cancel", BulkTransitionViewSet, post="cancel"),
     *route("orders/bulk-transitions/<str:run_id>/pause", BulkTransitionViewSet, post="pause"),
     *route("orders/bulk-transitions/<str:run_id>/resume", BulkTransitionViewSet, post="resume"),
-    *route("orders/<str:order_id>", get="retrieve", delete="destroy"),
     *route("orders/<str:order_id>/status", put="status"),
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),

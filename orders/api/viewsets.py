@@ -13,6 +13,7 @@ from orders.models.rate_limits import Allowance
 ANY = frozenset({"", "*/*", "application/json", "application/json, */*", "application/json, text/plain, */*"})
 """What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch and axios)."""
 JSON = OrjsonRenderer()
+_HEADERS: dict[frozenset[str], dict[str, str]] = {}
 
 
 class LimitedViewSet(ViewSet):
@@ -24,6 +25,14 @@ class LimitedViewSet(ViewSet):
         if request.META.get("HTTP_ACCEPT", "") in ANY and not asked:
             return JSON, JSON.media_type
         return super().perform_content_negotiation(request, force)
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """As DRF's, found out once for each set of methods: it asks for each of eight whether there is one."""
+        methods = frozenset(self.action_map)
+        if (found := _HEADERS.get(methods)) is None:
+            found = _HEADERS[methods] = super().default_response_headers
+        return found
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
         allowance: Allowance | None = getattr(request, "allowance", None)

@@ -187,12 +187,6 @@ def test_a_breaker_that_opens_is_seen_until_the_peer_answers_again(
     assert not directory.exists(), "what gunicorn has written is gone with it"
 
 
-def test_what_mongodb_takes_is_measured(shop: Any, service: Service) -> None:
-    before = counted(service, "mongodb_command_duration_seconds_count", command="find")
-    shop().get("orders/user/1")
-    assert counted(service, "mongodb_command_duration_seconds_count", command="find") > before
-
-
 def test_figures_are_for_who_has_the_token_and_nowhere_else(service: Service) -> None:
     root = f"http://127.0.0.1:{service.environment['METRICS_PORT']}"
     for headers in (

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import pytest
@@ -15,6 +16,9 @@ from tests.proof.chaos_stage import SECRET
 pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
 SLOW = 7
 """Slow clients: a worker has 8 threads, and may happen to be the one that takes all of them."""
+
+BUSY = 24
+"""Busy ones: more than both workers have threads."""
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +92,33 @@ def test_a_request_beyond_the_limits_is_refused(stage: ServingStage, line: bytes
         sock = connected(stage, stack)
         sock.sendall(line + b"\r\n")
         assert sock.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 414", b"HTTP/1.1 431")
+
+
+def test_more_busy_connections_than_threads_keep_none_waiting(stage: ServingStage) -> None:
+    def asks(_: int) -> float:
+        longest = 0.0
+        with closing(Client(stage.root, kept=True)) as client:
+            for _ in range(30):
+                began = time.monotonic()
+                assert client.ask("GET", "/health")[0] == 200
+                longest = max(longest, time.monotonic() - began)
+        return longest
+
+    with ThreadPoolExecutor(BUSY) as pool:
+        assert max(pool.map(asks, range(BUSY))) < 5
+
+
+def test_requests_that_are_sent_ahead_are_answered_in_their_order(stage: ServingStage) -> None:
+    paths = ["/health", "/api/v1/orders/", "/health", "/nothing"]
+    with ExitStack() as stack:
+        sock = connected(stage, stack)
+        sock.sendall(b"".join(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() for path in paths))
+        file, answered = sock.makefile("rb"), []
+        for _ in paths:
+            answered.append(int(file.readline().split()[1]))
+            length = 0
+            while (line := file.readline().strip()) != b"":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            file.read(length)
+    assert answered == [200, 401, 200, 404]
