@@ -56,7 +56,7 @@ def bind(**fields: Any) -> None:
         scope.bind(**fields)
 
 
-class work:  # noqa: N801 - a context manager, which reads as a verb; of a generator's it would take the time of ten lines
+class work:  # noqa: N801 - used as a verb; made of a generator, it would take three times as long
     """Begin a piece of work: its lines say these fields and those of the work that it is a part of.
 
     :param given: its request id; a new one where there is none. It is what the block is given.

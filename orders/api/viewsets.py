@@ -32,7 +32,7 @@ class LimitedViewSet(ViewSet):
         methods = frozenset(self.action_map)
         if (found := _HEADERS.get(methods)) is None:
             found = _HEADERS[methods] = super().default_response_headers
-        return found
+        return dict(found)  # DRF takes from it what it has used
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
         allowance: Allowance | None = getattr(request, "allowance", None)

@@ -63,10 +63,10 @@ def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> 
     for work in works:
         for connections in CONNECTIONS if work.all_connections else (USUAL,):
             row = found.setdefault((work.name, connections), {})
+            # Where very many are served at once, none of them is answered for a while.
+            longer = work.longer * (3 if work.longer > 1 and connections > USUAL else 1)
             for turn in range(rounds + 1):
-                for name, took in _turn(
-                    stage, samples, work, connections, seconds * work.longer if turn else 1.0 * work.longer
-                ):
+                for name, took in _turn(stage, samples, work, connections, longer * (seconds if turn else 1.0)):
                     if turn:  # the first one warms up
                         _note(row.setdefault(name, Figures()), took)
             told = "  ".join(f"{name} {figures.rate:,.0f}" for name, figures in row.items())
