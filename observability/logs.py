@@ -13,7 +13,7 @@ import orjson
 
 from observability import context, processes
 
-# No line of ours says these, and finding them out takes longer than the rest of a record.
+# No line of ours says these, and finding them out takes nearly as long as the rest of a record.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 FORMATS = ("json", "text")

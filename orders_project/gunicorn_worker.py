@@ -29,7 +29,7 @@ class Worker(ThreadWorker):
         """Answer a request, and those that follow it at once on its connection.
 
         Between two requests gunicorn hands a kept connection back to its main thread, which waits for the next and
-        finds a thread for it: several switches, and half of what gunicorn costs at all.
+        finds a thread for it: several switches, without which a fourth more orders are read in the same time.
         """
         kept = super().handle(conn)
         while kept is True and self._has_a_thread_for_each() and _is_readable(conn):

@@ -23,7 +23,7 @@ READ = ["get", "head"]
 
 urlpatterns = [
     *route("orders/", get="list", post="create"),
-    # Before the address of one order, of which `bulk-transitions` would be one.
+    # Before the address of one order, of which `bulk-transitions` would be one; that comes next, since most ask for it.
     *route("orders/bulk-transitions", BulkTransitionViewSet, post="create"),
     *route("orders/<str:order_id>", get="retrieve", delete="destroy"),
     *route("orders/bulk-transitions/<str:run_id>", BulkTransitionViewSet, get="retrieve"),

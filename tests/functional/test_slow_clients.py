@@ -113,7 +113,7 @@ def test_requests_that_are_sent_ahead_are_answered_in_their_order(stage: Serving
     with ExitStack() as stack:
         sock = connected(stage, stack)
         sock.sendall(b"".join(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() for path in paths))
-        file, answered = sock.makefile("rb"), []
+        file, answered = stack.enter_context(sock.makefile("rb")), []
         for _ in paths:
             answered.append(int(file.readline().split()[1]))
             length = 0
