@@ -18,7 +18,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import bulk_store
+from orders.models import bulk_store, vitals
 from orders.models.writes import orders
 from orders.services import bulk
 from orders.services.settlement import settle_due
@@ -194,8 +194,14 @@ def test_of_two_runs_at_once_each_order_is_changed_by_one_and_the_other_says_alr
 
 
 def test_two_processes_on_one_run_share_it(start: Start) -> None:
-    run = started("start_processing", keys=many("paid"), batch_size=5, for_worker=True)
     workers = [start("settle_stock", "--loop") for _ in range(2)]
+    seen: set[str] = set()
+    until = time.monotonic() + 60
+    while len(seen) < len(workers):  # before that, SIGTERM would find one that is still starting
+        assert time.monotonic() < until
+        time.sleep(0.01)
+        seen |= {beat["by"] for beat in vitals.vitals().find({"_id": vitals.WORKER})}
+    run = started("start_processing", keys=many("paid"), batch_size=5, for_worker=True)
     until = time.monotonic() + 60
     while not bulk.get_run(run.pk).is_over and time.monotonic() < until:
         time.sleep(0.05)
