@@ -68,11 +68,22 @@ def running_sandbox(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database[dict[str, Any]]]:
     """The test database, empty: before the test, so that nothing is left of one that did not ask for it."""
     with django_db_blocker.unblock():
-        database = connection.database
-        assert database.name.startswith("test_")
-        for name in set(database.list_collection_names()) - KEPT:
-            database[name].delete_many({})
-        yield database
+        yield emptied()
+
+
+@pytest.fixture(scope="module")
+def module_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database[dict[str, Any]]]:
+    """The test database, empty before the module's first test: for what is set up once for all of them."""
+    with django_db_blocker.unblock():
+        yield emptied()
+
+
+def emptied() -> Database[dict[str, Any]]:
+    database: Database[dict[str, Any]] = connection.database
+    assert database.name.startswith("test_")
+    for name in set(database.list_collection_names()) - KEPT:
+        database[name].delete_many({})
+    return database
 
 
 @pytest.fixture(scope="session")

@@ -54,31 +54,28 @@ SEARCHES = {
 
 
 @pytest.fixture(scope="module")
-def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[Document]]:
+def many(module_database: Database[Document]) -> Iterator[list[Document]]:
     """Orders over some weeks in all statuses, a third of them of one user, a few with each flag; the newest first."""
-    with django_db_blocker.unblock():
-        from django.db import connection
-
-        statuses = itertools.cycle(Status.values)
-        orders = [
-            stored(
-                number,
-                status=next(statuses),
-                user_id="7" if number % 3 == 0 else str(1000 + number % 50),
-                user_verified=number % 40 != 0,
-                total_price=Decimal128(f"{number % 100}.00"),
-                items=[
-                    line("unknown" if number % 250 == 0 else "reserved") | {"product_id": PRODUCTS[number % 10]},
-                ],
-                created_at=NOW - timedelta(minutes=20 * number),
-                status_since=NOW - timedelta(minutes=20 * number),
-            )
-            | ({"stock_due_at": NOW} if number % 100 == 1 else {})
-            for number in range(MANY)
-        ]
-        insert(connection.database, *orders)
-        yield orders
-        connection.database["orders"].delete_many({})
+    statuses = itertools.cycle(Status.values)
+    orders = [
+        stored(
+            number,
+            status=next(statuses),
+            user_id="7" if number % 3 == 0 else str(1000 + number % 50),
+            user_verified=number % 40 != 0,
+            total_price=Decimal128(f"{number % 100}.00"),
+            items=[
+                line("unknown" if number % 250 == 0 else "reserved") | {"product_id": PRODUCTS[number % 10]},
+            ],
+            created_at=NOW - timedelta(minutes=20 * number),
+            status_since=NOW - timedelta(minutes=20 * number),
+        )
+        | ({"stock_due_at": NOW} if number % 100 == 1 else {})
+        for number in range(MANY)
+    ]
+    insert(module_database, *orders)
+    yield orders
+    module_database["orders"].delete_many({})
 
 
 @pytest.fixture

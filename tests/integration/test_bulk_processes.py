@@ -50,10 +50,14 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def start(mongo_uri: str, sandbox: Sandbox) -> Iterator[Start]:
-    """Start `manage.py` with some arguments, on the test's own database and peers."""
+    """Start `manage.py` with some arguments, on the test's own database and peers, and with the usual time limits.
+
+    Those of the tests are so short that on a busy machine a release that took place would be taken for a lost one.
+    """
     running: list[subprocess.Popen[str]] = []
     environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
+        "WORKER_INTERVAL": "0.05",
         "MONGODB_URI": mongo_uri,
         "MONGODB_DB": connection.settings_dict["NAME"],
     }

@@ -31,7 +31,7 @@ UNIT = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
-def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[Document]]:
+def many(module_database: Database[Document]) -> Iterator[list[Document]]:
     """2,400 orders in every status, of 40 users, every hundredth of them due, every 300th with an unknown line."""
     choose = random.Random(7)
     statuses = [status.value for status in Status]
@@ -55,10 +55,9 @@ def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[Documen
             }
             | ({"stock_due_at": START + number * UNIT} if state == "releasing" else {})
         )
-    with django_db_blocker.unblock():
-        orders().insert_many(made)
-        yield made
-        orders().delete_many({})
+    orders().insert_many(made)
+    yield made
+    orders().delete_many({})
 
 
 Plans = Callable[[Callable[[], Any]], list[Document]]

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
 from django.test import Client, override_settings
-from pytest_django.plugin import DjangoDbBlocker
+from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from tests.functional.access import callers
 from tests.functional.access.stage import Stage, set_up
+from tests.functional.admin_helpers import Document
 from tests.raw_server import RawServer, answer
 
 
@@ -22,17 +22,16 @@ def key_server_fixture() -> Iterator[RawServer]:
 
 @pytest.fixture(scope="module", name="stage")
 def stage_fixture(
-    running_sandbox: Sandbox, django_db_blocker: DjangoDbBlocker, key_server: RawServer
+    running_sandbox: Sandbox, module_database: Database[Document], key_server: RawServer
 ) -> Iterator[Stage]:
     """Set up once: each cell leaves everything as it was."""
     keys = {"JWT_JWKS_URL": f"{key_server.url}/jwks.json", "JWT_SHARED_KEY": callers.SHARED_KEY}
-    with django_db_blocker.unblock(), override_settings(**keys):
-        assert connection.database.name.startswith("test_")
+    with override_settings(**keys):
         running_sandbox.control.reset()
         seed(running_sandbox.control)
-        empty = Stage(connection.database, {})
+        empty = Stage(module_database, {})
         before = empty.snapshot()
-        yield set_up(connection.database)
+        yield set_up(module_database)
         empty.restore(before)
 
 
