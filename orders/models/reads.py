@@ -76,14 +76,20 @@ def get_order(order_id: ObjectId) -> Document | None:
 
 
 def _public(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
-    """A public order. Right after a failover, what a majority is known to have is behind what was acknowledged; nobody
-    is told of his order that there is none before it is certain."""
-    wanted: Document = {"_id": order_id, "status": PUBLIC}
-    found = orders().find_one(wanted, fields)
-    if found is None:
+    """A public order, `status` being among the fields; asked for by its id alone, which mongod has a short way for.
+
+    Right after a failover, what a majority is known to have is behind what was acknowledged; nobody is told of his
+    order that there is none before it is certain.
+    """
+    found = orders().find_one({"_id": order_id}, fields)
+    if not _is_public(found):
         with time_limit(CERTAIN_WITHIN):
-            found = orders().with_options(read_concern=ReadConcern("linearizable")).find_one(wanted, fields)
-    return found
+            found = orders().with_options(read_concern=ReadConcern("linearizable")).find_one({"_id": order_id}, fields)
+    return found if _is_public(found) else None
+
+
+def _is_public(found: Document | None) -> bool:
+    return found is not None and found["status"] in PUBLIC_STATUSES
 
 
 @wrap_database_errors

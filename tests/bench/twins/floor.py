@@ -65,7 +65,8 @@ def answer(method: str, path: str, environ: dict[str, Any]) -> Any:
             }
             query["created_at"] = span
         return orders().find(query, FIELDS, sort=NEWEST, limit=int(asked.get("limit", 20))).to_list()
-    return orders().find_one({"_id": ObjectId(path), "status": SHOWN}, FIELDS)
+    found = orders().find_one({"_id": ObjectId(path)}, FIELDS)
+    return found if found and found["status"] in SHOWN["$in"] else None
 
 
 def change(order_id: ObjectId, status: str) -> Document | None:
