@@ -47,8 +47,11 @@ limit_request_fields = 64
 limit_request_field_size = 8190
 worker_connections = 1000
 backlog = 1024
-# FORWARDED_ALLOW_IPS (gunicorn's own, default 127.0.0.1) stays: gunicorn takes nothing from a proxy here. Whether
-# X-Forwarded-Proto is believed is Django's to say, by BEHIND_TLS_PROXY.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+forwarded_allow_ips = "*"
+"""gunicorn believes no header of a proxy, whoever sends it: whether X-Forwarded-Proto is believed is Django's to say,
+by BEHIND_TLS_PROXY. With no header to believe it need not find out for each request whether the sender is known."""
 
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - heartbeats, off the disk

@@ -10,6 +10,9 @@ from types import ModuleType
 
 import pytest
 import yaml
+from gunicorn.config import Config
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import IterUnreader
 
 from orders_project.children import ROOT
 from orders_project.cores import cores
@@ -79,3 +82,13 @@ def test_the_application_loads_without_a_connection_or_a_thread() -> None:
     assert done.returncode == 0, done.stderr
     nothing = {"threads": ["MainThread"], "sockets": 0, "database": False, "pool": False, "seeded": False}
     assert json.loads(done.stdout.splitlines()[-1]) == nothing
+
+
+def test_no_header_of_a_proxy_is_believed_by_gunicorn_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, told = conf(monkeypatch), Config()
+    for name in ("secure_scheme_headers", "forwarder_headers", "forwarded_allow_ips"):
+        told.set(name, getattr(given, name))
+    sent = b"GET /a HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on\r\nSCRIPT_NAME: /b\r\n\r\n"
+    seen = Request(told, IterUnreader([sent]), ("127.0.0.1", 50000))
+    assert seen.scheme == "http"
+    assert [name for name, _ in seen.headers] == ["HOST", "X-FORWARDED-PROTO", "X-FORWARDED-SSL"]
