@@ -72,6 +72,8 @@ def _growth(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
             stages[size].fill(size)
             stages[size].serve("service")
         costs, rules = growth.measure(stages, rounds=given.rounds, seconds=given.seconds)
+        resident = max(stage.servers["service"].most_resident() for stage in stages.values())
+        rules.append(Rule("MB resident of a web worker", resident, most=MOST_RESIDENT))
     head = ["milliseconds of a request", *(f"{size:,} orders" for size in stages)]
     rows = [[name, *(f"{row[size]:.2f}" if size in row else "" for size in stages)] for name, row in costs.items()]
     _tell(given, "growth", f"{report.table(head, rows)}\n{report.rules_table(rules)}")

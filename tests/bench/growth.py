@@ -66,16 +66,15 @@ def _deep(stages: dict[int, Stage], found: dict[str, dict[int, list[float]]], ro
 
 def _cursor(stage: Stage, page: int) -> str:
     url = f"{stage.servers['service'].url}{ORDERS}?limit=20&skip={(page - 1) * 20}"
-    answer = requests.get(url, headers={"Authorization": f"Bearer {stage.token}"}, timeout=30)
+    answer = requests.get(url, headers={"Authorization": f"Bearer {stage.tokens[0]}"}, timeout=30)
     answer.raise_for_status()
     return answer.headers["Next-Cursor"]
 
 
 def _cost(stage: Stage, asked: list[load.Request], seconds: float) -> float:
     """Milliseconds of a request."""
-    told = load.run(
-        stage.servers["service"].url, stage.token, asked, connections=CONNECTIONS, seconds=seconds, once=False
-    )
+    url = stage.servers["service"].url
+    told = load.run(url, stage.tokens, asked, connections=CONNECTIONS, seconds=seconds, once=False)
     cost = 1000 * CONNECTIONS / told.rate
     sys.stderr.write(f"{stage.database_name} {asked[0][1][:40]}: {cost:.2f} ms\n")
     return cost

@@ -1,8 +1,9 @@
 -- The requests of a file, one a line: method, path, body (tab-separated). Counted up for Idempotency-Key, which is new each time.
 local requests, at, once, run = {}, 0, os.getenv("ONCE") == "1", os.getenv("RUN")
-local headers = { ["Authorization"] = "Bearer " .. os.getenv("TOKEN"), ["Content-Type"] = "application/json" }
+local headers, tokens = { ["Content-Type"] = "application/json" }, {}
 
 function init()
+  for token in os.getenv("TOKENS"):gmatch("%S+") do tokens[#tokens + 1] = token end
   for line in io.lines(os.getenv("REQUESTS")) do
     local method, path, body = line:match("^(%S+)\t(%S+)\t(.*)$")
     requests[#requests + 1] = { method, path, body ~= "" and body or nil }
@@ -13,6 +14,7 @@ function request()
   at = at + 1
   if once and at >= #requests then wrk.thread:stop() end
   local method, path, body = unpack(requests[(at - 1) % #requests + 1])
+  headers["Authorization"] = "Bearer " .. tokens[at % #tokens + 1]
   if method == "POST" then headers["Idempotency-Key"] = run .. "-" .. at end
   return wrk.format(method, path, headers, body)
 end

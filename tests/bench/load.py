@@ -43,8 +43,10 @@ def require_wrk() -> None:
         raise LoadError("make bench needs wrk (Debian: apt-get install wrk)")
 
 
-def run(url: str, token: str, requests: Sequence[Request], *, connections: int, seconds: float, once: bool) -> Load:
-    """Send the requests over and over, or each `once`, for so long at most.
+def run(
+    url: str, tokens: Sequence[str], requests: Sequence[Request], *, connections: int, seconds: float, once: bool
+) -> Load:
+    """Send the requests over and over, or each `once`, for so long at most, with one token after the other.
 
     :raises LoadError: one was not answered with success, or there were too few of them for the time.
     """
@@ -53,7 +55,7 @@ def run(url: str, token: str, requests: Sequence[Request], *, connections: int, 
             file.write(f"{method}\t{path}\t{json.dumps(body) if body is not None else ''}\n")
         file.flush()
         environment = os.environ | {
-            "REQUESTS": file.name, "TOKEN": token, "ONCE": str(int(once)), "RUN": uuid.uuid4().hex,
+            "REQUESTS": file.name, "TOKENS": " ".join(tokens), "ONCE": str(int(once)), "RUN": uuid.uuid4().hex,
         }  # fmt: skip
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", str(SCRIPT), url]
         told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout

@@ -56,21 +56,26 @@ Table = dict[tuple[str, int], dict[str, Figures]]
 
 
 def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> Table:
-    """Do each work with each server, in turns, so that what disturbs the machine disturbs all of them."""
+    """Do each work with each server, in turns, so that what disturbs the machine disturbs all of them.
+
+    Each round has processes of its own: of one and the same program, some are faster by a tenth as long as they live.
+    """
     samples, found = Samples(stage), Table()
     stock = stage.client[f"{stage.database_name}_sandbox"].stock
     stock.update_many({}, {"$set": {"available": 10**9, "reserved": 10**9}})
-    for work in works:
-        for connections in CONNECTIONS if work.all_connections else (USUAL,):
-            row = found.setdefault((work.name, connections), {})
-            # Where very many are served at once, none of them is answered for a while.
-            longer = work.longer * (3 if work.longer > 1 and connections > USUAL else 1)
-            for turn in range(rounds + 1):
-                for name, took in _turn(stage, samples, work, connections, longer * (seconds if turn else 1.0)):
-                    if turn:  # the first one warms up
-                        _note(row.setdefault(name, Figures()), took)
-            told = "  ".join(f"{name} {figures.rate:,.0f}" for name, figures in row.items())
-            sys.stderr.write(f"{work.name}, {connections} connections: {told} a second\n")
+    for turn in range(rounds):
+        if turn:
+            stage.restart()
+        for work in works:
+            list(_turn(stage, samples, work, USUAL, 1.0))  # warms up
+            for connections in CONNECTIONS if work.all_connections else (USUAL,):
+                row = found.setdefault((work.name, connections), {})
+                # Where very many are served at once, none of them is answered for a while.
+                longer = work.longer * (3 if work.longer > 1 and connections > USUAL else 1)
+                for name, took in _turn(stage, samples, work, connections, longer * seconds):
+                    _note(row.setdefault(name, Figures()), took)
+                told = "  ".join(f"{name} {figures.rates[-1]:,.0f}" for name, figures in row.items())
+                sys.stderr.write(f"{turn + 1}. {work.name}, {connections} connections: {told} a second\n")
     return found
 
 
@@ -91,7 +96,7 @@ def _one(
     time.sleep(0.2)
     before = server.cpu_seconds()
     try:
-        told = load.run(server.url, stage.token, requests, connections=connections, seconds=seconds, once=work.once)
+        told = load.run(server.url, stage.tokens, requests, connections=connections, seconds=seconds, once=work.once)
     except LoadError as error:
         raise LoadError(f"{server.name}, {work.name}: {error}; its log: {server.child.log}") from error
     cpu = (server.cpu_seconds() - before) / told.requests * 1000

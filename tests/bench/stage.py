@@ -18,6 +18,8 @@ from orders_project.embedded_mongo import EmbeddedMongo
 from orders_project.loopback import free_port
 
 PROCESSES, THREADS = 2, 8
+CALLERS = 16
+"""Who calls: storefronts and staff are many, and what a service counts of each caller is not one document."""
 START = 60.0
 """Seconds for a server to answer."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -105,8 +107,8 @@ class Stage:
         self.client: MongoClient[dict[str, Any]] = self._stack.enter_context(MongoClient(uri, tz_aware=False))
         self.database: Database[dict[str, Any]] = self.client[self.database_name]
         key = secrets.token_hex(32)
-        claims = {"sub": "bench", "exp": int(time.time()) + 24 * 3600, "type": "access", "role": "admin"}
-        self.token = jwt.encode(claims, key, algorithm="HS256")
+        claims = {"exp": int(time.time()) + 24 * 3600, "type": "access", "role": "admin"}
+        self.tokens = [jwt.encode(claims | {"sub": f"bench-{n}"}, key, algorithm="HS256") for n in range(CALLERS)]
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "orders_project.settings.development", "DEBUG": "false", "JWT_SHARED_KEY": key,
             "MONGODB_URI": uri, "MONGODB_DB": self.database_name, "SANDBOX_MONGODB_DB": f"{self.database_name}_sandbox",
@@ -134,5 +136,11 @@ class Stage:
         for name in names:
             server = Server(name, self.environment, self._directory / f"{name}.log")
             self._stack.callback(server.child.stop)
-            server.start(self.token)
+            server.start(self.tokens[0])
             self.servers[name] = server
+
+    def restart(self) -> None:
+        """The same servers in new processes."""
+        for server in self.servers.values():
+            server.child.stop()
+            server.start(self.tokens[0])
