@@ -68,7 +68,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         os.environ["MONGODB_URI"], w="majority", readConcernLevel="majority", timeoutMS=10_000
     )
     app.state.orders = client[os.environ["MONGODB_DB"]]["orders"]
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
         app.state.http = http
         yield
     await client.close()

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 USERS, PRODUCTS, INVENTORY = (os.environ.get(f"{peer}_SERVICE_URL", "") for peer in ("USER", "PRODUCT", "INVENTORY"))
-TIMEOUT = 5
+TIMEOUT = 30
 _local = threading.local()
 
 
