@@ -58,8 +58,7 @@ def _http(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
         stage.fill(given.orders)
         stage.serve(*SERVERS)
         found = rates.measure(stage, rates.works_named(given.work), rounds=given.rounds, seconds=given.seconds)
-        resident = stage.servers["service"].most_resident()
-    rules = [*rates.rules(found), Rule("MB resident of a web worker", resident, most=MOST_RESIDENT)]
+        rules = [*rates.rules(found), _memory(stage)]
     _tell(given, "side by side", f"{report.ratios_table(found)}\n{report.rules_table(rules)}\n{rates.charts(found)}")
     return rules
 
@@ -72,12 +71,17 @@ def _growth(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
             stages[size].fill(size)
             stages[size].serve("service")
         costs, rules = growth.measure(stages, rounds=given.rounds, seconds=given.seconds)
-        resident = max(stage.servers["service"].most_resident() for stage in stages.values())
-        rules.append(Rule("MB resident of a web worker", resident, most=MOST_RESIDENT))
+        rules.append(_memory(*stages.values()))
     head = ["milliseconds of a request", *(f"{size:,} orders" for size in stages)]
     rows = [[name, *(f"{row[size]:.2f}" if size in row else "" for size in stages)] for name, row in costs.items()]
     _tell(given, "growth", f"{report.table(head, rows)}\n{report.rules_table(rules)}")
     return rules
+
+
+def _memory(*stages: Stage) -> Rule:
+    """That of the largest web worker of this service."""
+    resident = max(stage.servers["service"].most_resident() for stage in stages)
+    return Rule("MB resident of a web worker", resident, most=MOST_RESIDENT)
 
 
 def _bulk(given: argparse.Namespace, _directory: Path, uri: str) -> list[Rule]:
