@@ -5,6 +5,7 @@ docs/operations.md says how it is sized, reloaded and stopped, docs/settings.md 
 
 import gc
 import os
+import select
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ bind = f"{os.environ.get('BIND_HOST') or '127.0.0.1'}:{os.environ.get('PORT') or
 # --- processes and threads -------------------------------------------------------------------------------------------
 workers = int(os.environ.get("WEB_CONCURRENCY") or cores() + 1)
 """A request waits for MongoDB and peers most of its time, which threads do; processes share out the processors."""
-worker_class = "orders_project.gunicorn_worker.Worker"
+worker_class = "orders_project.gunicorn_worker.Worker" if hasattr(select, "epoll") else "gthread"
 threads = int(os.environ.get("WEB_THREADS") or 8)
 max_requests = int(os.environ.get("WEB_MAX_REQUESTS") or 100_000)
 """A worker is replaced after so many, so that no leak lasts; it answers what it has begun, and closes no connection
