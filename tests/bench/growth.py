@@ -22,18 +22,22 @@ Costs = dict[str, dict[int, float]]
 
 
 def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[Costs, list[Rule]]:
-    """:param stages: by size, each with its `service` up."""
+    """:param stages: by size, each with its `service` up, which each round begins anew."""
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     samples = {size: Samples(stage) for size, stage in stages.items()}
     works = [work for work in WORKS if work.name in READS]
-    for turn in range(rounds + 1):
-        for work in works:
-            for size, stage in stages.items():
-                asked = work.requests(samples[size], seconds)
-                took = _cost(stage, asked, seconds if turn else 1.0)
-                if turn:
-                    found[work.name][size].append(took)
-    _deep(stages, found, rounds, seconds)
+    deep = _deep(stages)
+    for turn in range(rounds):
+        for stage in stages.values() if turn else ():
+            stage.restart()
+        for warm in (False, True):
+            for work in works:
+                for size, stage in stages.items():
+                    took = _cost(stage, work.requests(samples[size], seconds), seconds if warm else 1.0)
+                    if warm:
+                        found[work.name][size].append(took)
+        for (size, name), address in deep.items():
+            found[name][size].append(_cost(stages[size], [("GET", address, None)], seconds))
     costs = {name: {size: statistics.median(took) for size, took in row.items()} for name, row in found.items()}
     smallest, largest = min(stages), max(stages)
     rules = [
@@ -42,8 +46,8 @@ def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[C
         if smallest in row
     ]
     if DEEPEST in found:
-        deep = _beside(found[DEEPEST][largest], found[FIRST][largest])
-        rules.append(Rule("page 10,000 by cursor beside the first", deep, most=MOST_GROWTH))
+        cost = _beside(found[DEEPEST][largest], found[FIRST][largest])
+        rules.append(Rule("page 10,000 by cursor beside the first", cost, most=MOST_GROWTH))
     return costs, rules
 
 
@@ -51,17 +55,14 @@ def _beside(some: list[float], others: list[float]) -> float:
     return statistics.median(ratios(some, others))
 
 
-def _deep(stages: dict[int, Stage], found: dict[str, dict[int, list[float]]], rounds: int, seconds: float) -> None:
-    """The first page, and pages deep in the list by their cursors."""
-    addresses = {
+def _deep(stages: dict[int, Stage]) -> dict[tuple[int, str], str]:
+    """The addresses, by size and name, of the first page, and of pages deep in the list by their cursors."""
+    return {
         (size, name): f"{ORDERS}?limit=20" + (f"&cursor={_cursor(stage, page)}" if page > 1 else "")
         for size, stage in stages.items()
         for name, page in DEEP.items()
         if page * 20 < size
     }
-    for _ in range(rounds):
-        for (size, name), address in addresses.items():
-            found[name][size].append(_cost(stages[size], [("GET", address, None)], seconds))
 
 
 def _cursor(stage: Stage, page: int) -> str:

@@ -15,7 +15,7 @@ from tests.bench import load, report
 from tests.bench.load import LoadError
 from tests.bench.report import Rule
 from tests.bench.stage import NAMES, Server, Stage
-from tests.bench.work import PLACED, WORKS, Samples, Work
+from tests.bench.work import WORKS, Samples, Work, placements
 
 CONNECTIONS = (1, 8, 64)
 USUAL = 8
@@ -24,7 +24,7 @@ BARE = "bare client"
 
 @dataclass
 class Figures:
-    """What one server did of one work: each list has an entry for each round.
+    """What one server did of one work: each list has two entries for each round.
 
     :ivar rates: requests a second.
     :ivar cpu: milliseconds of processor time that a request took of the server's own processes.
@@ -41,7 +41,7 @@ class Figures:
         return statistics.median(self.rates)
 
     def beside(self, other: "Figures") -> float:
-        """The median of the rounds' ratios."""
+        """The median of the ratios of all turns."""
         return statistics.median(report.ratios(self.rates, other.rates))
 
     def spread(self, other: "Figures") -> float:
@@ -57,7 +57,8 @@ Table = dict[tuple[str, int], dict[str, Figures]]
 
 
 def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> Table:
-    """Do each work with each server, in turns, so that what disturbs the machine disturbs all of them.
+    """Do each work with each server, in turns, so that what disturbs the machine disturbs all of them; once there and
+    once back, so that who comes first does not always.
 
     Each round has processes of its own: of one and the same program, some are faster by a tenth as long as they live.
     """
@@ -74,26 +75,39 @@ def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> 
                 row = found.setdefault((work.name, connections), {})
                 # Where very many are served at once, none of them is answered for a while.
                 longer = work.longer * (3 if work.longer > 1 and connections > USUAL else 1)
-                for name, took in _turn(stage, samples, work, connections, longer * seconds).items():
-                    _note(row.setdefault(name, Figures()), took)
-                told = "  ".join(f"{name} {figures.rates[-1]:,.0f}" for name, figures in row.items())
-                sys.stderr.write(f"{turn + 1}. {work.name}, {connections} connections: {told} a second\n")
+                for back in (False, True):
+                    for name, took in _turn(stage, samples, work, connections, longer * seconds, back=back).items():
+                        _note(row.setdefault(name, Figures()), took)
+                    told = "  ".join(f"{name} {figures.rates[-1]:,.0f}" for name, figures in row.items())
+                    sys.stderr.write(f"{turn + 1}. {work.name}, {connections} connections: {told} a second\n")
     return found
 
 
 def _turn(
-    stage: Stage, samples: Samples, work: Work, connections: int, seconds: float, *, again: bool = True
+    stage: Stage,
+    samples: Samples,
+    work: Work,
+    connections: int,
+    seconds: float,
+    *,
+    back: bool = False,
+    again: bool = True,
 ) -> dict[str, dict[str, float]]:
     """What each server did; `again`: where a standstill of the machine made one of them fail, all have another try."""
+
+    def done_by(name: str) -> dict[str, float]:
+        if name == BARE:
+            return _bare(stage, samples, connections, seconds)
+        return _one(stage, stage.servers[name], samples, work, connections, seconds)
+
+    names = [name for name in work.servers if name in stage.servers] + ([BARE] if work.beside_bare else [])
     try:
-        servers = {name: stage.servers[name] for name in work.servers if name in stage.servers}
-        took = {name: _one(stage, one, samples, work, connections, seconds) for name, one in servers.items()}
+        return {name: done_by(name) for name in (reversed(names) if back else names)}
     except LoadError as error:
         if not again:
             raise
         sys.stderr.write(f"{error}\nonce more\n")
-        return _turn(stage, samples, work, connections, seconds, again=False)
-    return took | ({BARE: _bare(stage, connections, seconds)} if work.beside_bare else {})
+        return _turn(stage, samples, work, connections, seconds, back=back, again=False)
 
 
 def _one(
@@ -110,14 +124,14 @@ def _one(
     return {"rates": told.rate, "cpu": cpu, "p50": told.p50, "p99": told.p99}
 
 
-def _bare(stage: Stage, connections: int, seconds: float) -> dict[str, float]:
+def _bare(stage: Stage, samples: Samples, connections: int, seconds: float) -> dict[str, float]:
     command = [
         sys.executable,
         "-m",
         "tests.bench.twins.bare_client",
         str(connections),
         str(seconds),
-        json.dumps(PLACED),
+        json.dumps([body for _, _, body in placements(samples)]),
     ]
     done = subprocess.run(command, env=stage.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     told = json.loads(done.stdout)
@@ -143,9 +157,10 @@ def rules(found: Table) -> list[Rule]:
         ("create, 3 lines", BARE, 0.8), ("status change", "floor", 0.35),
     )  # fmt: skip
     return [
-        Rule(f"{work} beside {NAMES.get(other, other)}", row["service"].beside(row[other]), least=least)
+        Rule(f"{work} beside {NAMES.get(other, other)}, {connections} connections", own.beside(row[other]), least=least)
         for work, other, least in wanted
-        if other in (row := found.get((work, USUAL), {}))
+        for connections in CONNECTIONS
+        if (row := found.get((work, connections))) and other in row and (own := row["service"])
     ]
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bson import ObjectId
 
-from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
+from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, Product
 from tests.bench.bulk import order
 from tests.bench.load import Request
 from tests.bench.stage import Stage
@@ -22,9 +22,12 @@ ALL = ("floor", "service", "drf", "fastapi")
 TWINS = ("service", "drf", "fastapi")
 PLACED = {
     "user_id": str(CUSTOMERS[0].user_id),
-    "items": [{"product_id": one.product_id, "quantity": 1, "price": one.price} for one in PRODUCTS[:3]],
     "shipping_address": {"line1": "1 Harbour Lane", "city": "Lisbon", "postal_code": "1100", "country": "Portugal"},
 }
+
+
+def items_of(products: Iterable[Product]) -> list[dict[str, Any]]:
+    return [{"product_id": one.product_id, "quantity": 1, "price": one.price} for one in products]
 
 
 class Samples:
@@ -70,8 +73,9 @@ def laid_ready(samples: Samples, count: int, status: str) -> list[ObjectId]:
     return [one["_id"] for one in made]
 
 
-def places(_: Samples, seconds: float) -> list[Request]:
-    return [("POST", ORDERS, PLACED)] * 10
+def placements(samples: Samples, _: float = 0) -> list[Request]:
+    """Orders of any three products each: what sells is more than three products."""
+    return [("POST", ORDERS, PLACED | {"items": items_of(samples.chance.sample(PRODUCTS, 3))}) for _ in range(100)]
 
 
 def changes(samples: Samples, seconds: float) -> list[Request]:
@@ -110,7 +114,14 @@ WORKS = (
     Work("list of a user, filtered", gets(lambda samples: f"?limit=20&user_id={samples.user()}")),
     Work("list of 14 days", gets(span)),
     Work("a user's orders", gets(lambda samples: f"user/{samples.user()}?limit=20")),
-    Work("create, 3 lines", places, TWINS, all_connections=True, beside_bare=True, longer=2),
+    Work(
+        "create, 3 lines",
+        lambda samples, _: placements(samples),
+        TWINS,
+        all_connections=True,
+        beside_bare=True,
+        longer=2,
+    ),
     Work("status change", changes, ALL, once=True),
     Work("cancel", cancels, TWINS, once=True),
 )
