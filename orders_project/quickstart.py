@@ -156,8 +156,8 @@ class Quickstart:
                 if child is not worker and not child.running:
                     raise child.failure()
             if news := worker.look_after(self._environment):
-                say(news)
                 self._register.note(self._children)
+                say(news)
 
 
 def _interrupt(given: int, _frame: FrameType | None) -> None:

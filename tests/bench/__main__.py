@@ -71,6 +71,7 @@ def _growth(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
             stages[size].fill(size)
             stages[size].serve("service")
         costs, rules = growth.measure(stages, rounds=given.rounds, seconds=given.seconds)
+        growth.export(stages[max(stages)])
         rules.append(_memory(*stages.values()))
     head = ["milliseconds of a request", *(f"{size:,} orders" for size in stages)]
     rows = [[name, *(f"{row[size]:.2f}" if size in row else "" for size in stages)] for name, row in costs.items()]

@@ -2,21 +2,27 @@
 
 import statistics
 import sys
+import time
 from collections import defaultdict
 
 import requests
+from bson import ObjectId
 
 from tests.bench import load
 from tests.bench.report import Rule, ratios
 from tests.bench.stage import Stage
-from tests.bench.work import ORDERS, WORKS, Samples
+from tests.bench.work import ORDERS, WORKS, Samples, Work
 
 SIZES = (10_000, 100_000, 1_000_000)
-READS = ("GET one", "list of 20", "list of a status", "list of a user, filtered", "list of 14 days", "a user's orders")
+LASTING = 4.0
+"""Seconds for which writes are measured: a request of theirs takes many times longer."""
 FIRST, DEEPEST = "the first page", "page 10,000 by cursor"
 DEEP = {FIRST: 1, "page 400 by cursor": 400, DEEPEST: 10_000}
 MOST_GROWTH = 1.3
 CONNECTIONS = 4
+LOGIN = "admin"
+"""Whom `make_bench_data` makes, with that password."""
+WRITES = ("create, 3 lines", "status change", "cancel")
 Costs = dict[str, dict[int, float]]
 """By kind of work, by size: milliseconds of a request."""
 
@@ -25,15 +31,17 @@ def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[C
     """:param stages: by size, each with its `service` up, which each round begins anew."""
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     samples = {size: Samples(stage) for size, stage in stages.items()}
-    works = [work for work in WORKS if work.name in READS]
-    deep = _deep(stages)
+    deep, begin = _deep(stages), ObjectId()
+    for stage in stages.values():
+        stage.stock_up()
     for turn in range(rounds):
         for stage in stages.values() if turn else ():
             stage.restart()
         for warm in (False, True):
-            for work in works:
+            for work in WORKS:
                 for size, stage in stages.items():
-                    took = _cost(stage, work.requests(samples[size], seconds), seconds if warm else 1.0)
+                    took = _work_cost(stage, work, samples[size], seconds if warm else 1.0)
+                    stage.database.orders.delete_many({"_id": {"$gt": begin}})  # the size is to stay what it is
                     if warm:
                         found[work.name][size].append(took)
         for (size, name), address in deep.items():
@@ -72,10 +80,32 @@ def _cursor(stage: Stage, page: int) -> str:
     return answer.headers["Next-Cursor"]
 
 
-def _cost(stage: Stage, asked: list[load.Request], seconds: float) -> float:
+def _work_cost(stage: Stage, work: Work, samples: Samples, seconds: float) -> float:
+    if work.name not in WRITES:
+        return _cost(stage, work.requests(samples, seconds), seconds)
+    lasting = max(seconds, LASTING) if seconds > 1 else seconds
+    return _cost(stage, work.requests(samples, lasting / 4), lasting, once=work.once)  # 1,250 orders for each second
+
+
+def _cost(stage: Stage, asked: list[load.Request], seconds: float, *, once: bool = False) -> float:
     """Milliseconds of a request."""
     url = stage.servers["service"].url
-    told = load.run(url, stage.tokens, asked, connections=CONNECTIONS, seconds=seconds, once=False)
+    told = load.run(url, stage.tokens, asked, connections=CONNECTIONS, seconds=seconds, once=once)
     cost = 1000 * CONNECTIONS / told.rate
     sys.stderr.write(f"{stage.database_name} {asked[0][1][:40]}: {cost:.2f} ms\n")
     return cost
+
+
+def export(stage: Stage) -> int:
+    """Have the service stream all orders as CSV to a browser. :returns: how many lines came, the heading included."""
+    admin = f"{stage.servers['service'].url}/admin"
+    began = time.monotonic()
+    with requests.Session() as browser:
+        browser.get(f"{admin}/login/", timeout=30).raise_for_status()
+        known = {"username": LOGIN, "password": LOGIN, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        browser.post(f"{admin}/login/", data=known, timeout=30).raise_for_status()
+        with browser.get(f"{admin}/orders/order/export/", stream=True, timeout=60) as answer:
+            answer.raise_for_status()
+            lines = sum(piece.count(b"\n") for piece in answer.iter_content(2**16))
+    sys.stderr.write(f"export of {lines - 1:,} lines: {time.monotonic() - began:.0f} s\n")
+    return lines

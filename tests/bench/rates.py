@@ -63,8 +63,7 @@ def measure(stage: Stage, works: list[Work], *, rounds: int, seconds: float) -> 
     Each round has processes of its own: of one and the same program, some are faster by a tenth as long as they live.
     """
     samples, found, begin = Samples(stage), Table(), ObjectId()
-    stock = stage.client[f"{stage.database_name}_sandbox"].stock
-    stock.update_many({}, {"$set": {"available": 10**9, "reserved": 10**9}})
+    stage.stock_up()
     for turn in range(rounds):
         if turn:
             stage.restart()

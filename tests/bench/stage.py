@@ -133,6 +133,11 @@ class Stage:
         """Have so many orders in the database, at least."""
         self.manage("make_bench_data", "--orders", str(orders), "--among-others")
 
+    def stock_up(self) -> None:
+        """Have inventory hold more of every product than will be asked for."""
+        stock = self.client[f"{self.database_name}_sandbox"].stock
+        stock.update_many({}, {"$set": {"available": 10**9, "reserved": 10**9}})
+
     def serve(self, *names: str) -> None:
         for name in names:
             server = Server(name, self.environment, self._directory / f"{name}.log")

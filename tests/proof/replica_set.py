@@ -16,6 +16,7 @@ from orders_project.mongod import REPLICA_SET, find_mongod, frugal_options
 
 ELECTION = 2.0
 """Seconds for which the others hear nothing of a primary until they elect another; MongoDB's default is 10."""
+ALREADY_INITIALIZED = 23
 START = 60.0
 """Seconds for the set to be whole, on a machine that has a lot to do."""
 CACHE_GB = 0.25
@@ -134,6 +135,8 @@ class ReplicaSet:
                     client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members, "settings": times})
                 return
             except PyMongoError as error:
+                if getattr(error, "code", None) == ALREADY_INITIALIZED:  # by the try before, whose answer came too late
+                    return
                 if time.monotonic() > until:
                     raise ChildError(f"the replica set could not be made: {error}") from error
                 time.sleep(0.1)
