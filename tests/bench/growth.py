@@ -14,8 +14,6 @@ from tests.bench.stage import Stage
 from tests.bench.work import ORDERS, WORKS, Samples, Work
 
 SIZES = (10_000, 100_000, 1_000_000)
-LASTING = 4.0
-"""Seconds for which writes are measured: a request of theirs takes many times longer."""
 FIRST, DEEPEST = "the first page", "page 10,000 by cursor"
 DEEP = {FIRST: 1, "page 400 by cursor": 400, DEEPEST: 10_000}
 MOST_GROWTH = 1.3
@@ -81,10 +79,9 @@ def _cursor(stage: Stage, page: int) -> str:
 
 
 def _work_cost(stage: Stage, work: Work, samples: Samples, seconds: float) -> float:
-    if work.name not in WRITES:
-        return _cost(stage, work.requests(samples, seconds), seconds)
-    lasting = max(seconds, LASTING) if seconds > 1 else seconds
-    return _cost(stage, work.requests(samples, lasting / 4), lasting, once=work.once)  # 1,250 orders for each second
+    if work.name in WRITES:
+        seconds *= 2  # each takes many times longer than a read
+    return _cost(stage, work.requests(samples, seconds), seconds, once=work.once)
 
 
 def _cost(stage: Stage, asked: list[load.Request], seconds: float, *, once: bool = False) -> float:
