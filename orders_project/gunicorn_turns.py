@@ -7,8 +7,8 @@ MEASURED = 0.1
 """Seconds of answering after which it is seen how much of them was waiting."""
 WORKING = 0.45
 """The least share of its time that a read must compute for others to wait for it: less, and the processor is idle."""
-FIRST, LONGEST = 1.0, 60.0
-"""Seconds for which reads are answered side by side until it is seen again whether they wait: doubled each time."""
+PAUSE = 2.0
+"""Seconds for which reads are answered side by side until it is seen again whether they wait."""
 
 
 class Hold:
@@ -25,6 +25,10 @@ class Hold:
         except IndexError:
             return False
 
+    @property
+    def ended(self) -> bool:
+        return not self._lasts
+
     def cost(self) -> tuple[float, float]:
         """Seconds since it began, and those of them that its thread, which is ours, has computed."""
         return time.monotonic() - self._began, time.thread_time() - self._worked
@@ -39,7 +43,7 @@ class Pace:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pause, self._until = FIRST, 0.0
+        self._until = 0.0
         self._began, self._took, self._worked = clock(), 0.0, 0.0
 
     def side_by_side(self) -> bool:
@@ -53,9 +57,6 @@ class Pace:
         if self._took < MEASURED:
             return
         others_wait = self._took > (self._clock() - self._began) / 2
-        if others_wait and self._worked < WORKING * self._took:
-            self._until = self._clock() + self._pause
-            self._pause = min(2 * self._pause, LONGEST)
-        else:
-            self._pause, self._until = FIRST, 0.0
+        idle = self._worked < WORKING * self._took
+        self._until = self._clock() + PAUSE if others_wait and idle else 0.0
         self._began, self._took, self._worked = max(self._until, self._clock()), 0.0, 0.0

@@ -14,6 +14,9 @@ from orders_project.gunicorn_turns import Hold, Pace
 READS = frozenset({"GET", "HEAD"})
 TICK = 0.01
 """Seconds: a request that takes longer than one or two of these is no longer waited for by others."""
+LINGER_MS = 5
+"""So long a thread without the turn stays with its connection, while there is a thread for each: well above what a
+client takes that goes on at once, and no more than a connection can do without a thread, should one more come then."""
 COURTESY = 0.0001
 """Seconds for each connection that a worker has by which it leaves a new one to the others, while it has few."""
 
@@ -172,7 +175,10 @@ class Worker(ThreadWorker):
 
     def _answer(self, conn: Any) -> None:
         try:
-            if self.handle(conn):
+            kept = self.handle(conn)
+            while kept and self._goes_on(conn):
+                kept = self.handle(conn)
+            if kept:
                 self._wait_for(conn, self._incoming.modify)
                 return
             self._pass_on(conn.hold)  # the client has two seconds to close its end, too
@@ -182,6 +188,11 @@ class Worker(ThreadWorker):
             with suppress(OSError):
                 conn.close()
         self.method_queue.defer(self._gone)
+
+    def _goes_on(self, conn: Any) -> bool:
+        """Whether the next request of a connection is here already, for a thread that would have nothing else to do."""
+        has_a_thread = conn.hold.ended and self.alive and self.nr_conns <= self.cfg.threads
+        return has_a_thread and not _has_read_ahead(conn) and _is_ready(conn, conn.sock.fileno(), LINGER_MS)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         if req.method not in READS or self._pace.side_by_side():
@@ -210,8 +221,8 @@ def _has_read_ahead(conn: Any) -> bool:
     return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
 
 
-def _is_ready(conn: Any, descriptor: int) -> bool:
-    """Whether a thread is about to be told of the connection."""
+def _is_ready(conn: Any, descriptor: int, within_ms: int = 0) -> bool:
+    """Whether there is a request of the connection to be answered."""
     poller = select.poll()
     poller.register(descriptor, select.POLLIN | (select.POLLOUT if _has_read_ahead(conn) else 0))
-    return bool(poller.poll(0))
+    return bool(poller.poll(within_ms))
