@@ -1,7 +1,7 @@
 """`make bench`: this service beside its floor and its twins, as it grows, and over many orders at a time.
 
-    make bench                        # everything but what takes a million orders: about half an hour
-    make bench ARGS=--million         # that too: an hour
+    make bench                        # everything but what takes a million orders: three quarters of an hour
+    make bench ARGS=--million         # that too: an hour and a half
     make bench ARGS="--only http --work list --rounds 1"
 
 It ends with 1 if one of its rules does not hold. With --write the figures go into docs/performance.md.
@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="just this part; may be given often")
     parser.add_argument("--work", help="of the part http only the work whose name has this in it")
     parser.add_argument("--orders", type=int, default=100_000, help="in the collection, and of a run (default 100000)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement, two turns each (default 3)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each round (default 2)")
     parser.add_argument("--million", action="store_true", help="also with 1,000,000 orders")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
