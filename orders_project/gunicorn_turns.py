@@ -25,10 +25,6 @@ class Hold:
         except IndexError:
             return False
 
-    @property
-    def ended(self) -> bool:
-        return not self._lasts
-
     def cost(self) -> tuple[float, float]:
         """Seconds since it began, and those of them that its thread, which is ours, has computed."""
         return time.monotonic() - self._began, time.thread_time() - self._worked

@@ -162,7 +162,7 @@ class Worker(ThreadWorker):
         conn = self.keepalived_conns.pop(descriptor, None)
         if conn is None:  # closed just now
             return True
-        conn.data_ready = True
+        conn.data_ready, conn.wrote = True, False
         conn.hold = self._now = hold = Hold()
         if self._asleep:
             self.method_queue.defer(lambda: None)
@@ -190,12 +190,13 @@ class Worker(ThreadWorker):
         self.method_queue.defer(self._gone)
 
     def _goes_on(self, conn: Any) -> bool:
-        """Whether the next request of a connection is here already, for a thread that would have nothing else to do."""
-        has_a_thread = conn.hold.ended and self.alive and self.nr_conns <= self.cfg.threads
+        """Whether the next request after a write is here already, for a thread that would have nothing else to do."""
+        has_a_thread = conn.wrote and self.alive and self.nr_conns <= self.cfg.threads
         return has_a_thread and not _has_read_ahead(conn) and _is_ready(conn, conn.sock.fileno(), LINGER_MS)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        if req.method not in READS or self._pace.side_by_side():
+        conn.wrote = req.method not in READS
+        if conn.wrote or self._pace.side_by_side():
             self._pass_on(conn.hold)
         return super().handle_request(req, conn)
 
