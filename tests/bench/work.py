@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bson import ObjectId
 
-from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, Product
+from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from tests.bench.bulk import order
 from tests.bench.load import Request
 from tests.bench.stage import Stage
@@ -24,10 +24,6 @@ PLACED = {
     "user_id": str(CUSTOMERS[0].user_id),
     "shipping_address": {"line1": "1 Harbour Lane", "city": "Lisbon", "postal_code": "1100", "country": "Portugal"},
 }
-
-
-def items_of(products: Iterable[Product]) -> list[dict[str, Any]]:
-    return [{"product_id": one.product_id, "quantity": 1, "price": one.price} for one in products]
 
 
 class Samples:
@@ -75,7 +71,12 @@ def laid_ready(samples: Samples, count: int, status: str) -> list[ObjectId]:
 
 def placements(samples: Samples, _: float = 0) -> list[Request]:
     """Orders of any three products each: what sells is more than three products."""
-    return [("POST", ORDERS, PLACED | {"items": items_of(samples.chance.sample(PRODUCTS, 3))}) for _ in range(100)]
+
+    def items() -> list[dict[str, Any]]:
+        some = samples.chance.sample(PRODUCTS, 3)
+        return [{"product_id": one.product_id, "quantity": 1, "price": one.price} for one in some]
+
+    return [("POST", ORDERS, PLACED | {"items": items()}) for _ in range(100)]
 
 
 def changes(samples: Samples, seconds: float) -> list[Request]:
@@ -114,14 +115,7 @@ WORKS = (
     Work("list of a user, filtered", gets(lambda samples: f"?limit=20&user_id={samples.user()}")),
     Work("list of 14 days", gets(span)),
     Work("a user's orders", gets(lambda samples: f"user/{samples.user()}?limit=20")),
-    Work(
-        "create, 3 lines",
-        lambda samples, _: placements(samples),
-        TWINS,
-        all_connections=True,
-        beside_bare=True,
-        longer=2,
-    ),
+    Work("create, 3 lines", placements, TWINS, all_connections=True, beside_bare=True, longer=2),
     Work("status change", changes, ALL, once=True),
     Work("cancel", cancels, TWINS, once=True),
 )

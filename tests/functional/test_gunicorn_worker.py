@@ -34,6 +34,11 @@ IDLE = 2
 """Seconds for which an idle connection is kept in the test that is about it."""
 
 
+def asked(sock: socket.socket, method: str, path: object, headers: str = "") -> socket.socket:
+    sock.sendall(f"{method} /{path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+    return sock
+
+
 class Served:
     """gunicorn with one such worker, and connections to it that end with the test."""
 
@@ -56,10 +61,8 @@ class Served:
     def connect(self) -> socket.socket:
         return self._stack.enter_context(closing(socket.create_connection(("127.0.0.1", self.port), timeout=60)))
 
-    def send(self, method: str, path: object, sock: socket.socket | None = None, *, headers: str = "") -> socket.socket:
-        sock = sock or self.connect()
-        sock.sendall(f"{method} /{path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
-        return sock
+    def send(self, method: str, path: object, sock: socket.socket | None = None) -> socket.socket:
+        return asked(sock or self.connect(), method, path)
 
     def answer(self, sock: socket.socket) -> bytes:
         """What came: an answer with its body, or less if the connection was closed before."""
@@ -242,11 +245,6 @@ def connected_to(worker: Any, stack: ExitStack) -> socket.socket:
     worker.nr_conns += 1
     worker.enqueue_req(TConn(worker.cfg, theirs, ("127.0.0.1", 1), ("127.0.0.1", 2)))
     return ours
-
-
-def asked(sock: socket.socket, method: str, path: object, headers: str = "") -> socket.socket:
-    sock.sendall(f"{method} /{path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
-    return sock
 
 
 def test_a_write_lets_the_next_request_be_answered_at_once(unwatched: Any) -> None:
