@@ -7,6 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
+from pymongo.errors import ConnectionFailure, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, database, time_limit
@@ -81,11 +82,23 @@ def _public(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
     Right after a failover, what a majority is known to have is behind what was acknowledged; nobody is told of his
     order that there is none before it is certain.
     """
-    found = orders().find_one({"_id": order_id}, fields)
+    found = _by_id(order_id, fields)
     if not _is_public(found):
         with time_limit(CERTAIN_WITHIN):
             found = orders().with_options(read_concern=ReadConcern("linearizable")).find_one({"_id": order_id}, fields)
     return found if _is_public(found) else None
+
+
+def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
+    """What `find_one` finds, without the cursor that pymongo makes for it: that is a seventh of the time it takes."""
+    source = orders()
+    asked: Document = {"find": source.name, "filter": {"_id": order_id}, "projection": fields}
+    asked |= {"limit": 1, "singleBatch": True, "readConcern": source.read_concern.document}
+    try:
+        answer = source.database.command(asked, codec_options=source.codec_options)
+    except (ConnectionFailure, OperationFailure):  # a cursor asks once more where that may help
+        return source.find_one({"_id": order_id}, fields)
+    return next(iter(answer["cursor"]["firstBatch"]), None)
 
 
 def _is_public(found: Document | None) -> bool:

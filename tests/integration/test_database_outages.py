@@ -1,7 +1,9 @@
 """What is done and told while the database does not answer; whole nodes are lost in test_failover.py."""
 
+import os
 import socket
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -26,11 +28,13 @@ from pymongo.errors import (
     WriteConcernError,
     WTimeoutError,
 )
+from pymongo.uri_parser import parse_uri
 from pytest_django import Settings
 
 from orders.api.errors import problem_details, server_error
 from orders.models import reads
 from orders.models.database import is_outage, time_limit
+from orders.models.states import LineState
 from orders.services import access, settlement
 from orders_project.database_deadline import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
@@ -99,6 +103,26 @@ def test_nobody_is_told_that_there_is_no_order_before_it_is_certain(database: Da
     assert levels == ["majority", "linearizable"] * 3
     for certain in operations[1::2]:
         assert 0 < certain["command"]["maxTimeMS"] <= reads.CERTAIN_WITHIN * 1000
+
+
+def test_an_order_is_read_all_the_same_where_connections_have_just_been_lost(mongo_uri: str) -> None:
+    order_id = store("pending", line(LineState.RESERVED))
+    assert reads.get_order(order_id)
+    assert break_connections(int(parse_uri(mongo_uri)["nodelist"][0][1])) >= 1
+    found = reads.get_order(order_id)
+    assert found is not None
+    assert found["_id"] == order_id
+
+
+def break_connections(port: int) -> int:
+    """Break all of this process's connections to a port here. :returns: how many there were."""
+    broken = 0
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as one:
+            if one.getpeername()[1:] == (port,):
+                one.shutdown(socket.SHUT_RDWR)
+                broken += 1
+    return broken
 
 
 @pytest.mark.parametrize(("method", "limit"), [("GET", 0.3), ("POST", 0.6)])
