@@ -7,8 +7,10 @@ from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any
 
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from orders_project.gunicorn_response import Response
 from orders_project.gunicorn_turns import Hold, Pace
 
 READS = frozenset({"GET", "HEAD"})
@@ -49,6 +51,7 @@ class Worker(ThreadWorker):
 
     def prepare(self) -> None:
         """Have, in this process, what the threads share."""
+        wsgi.Response = Response
         self.keepalived_conns = {}
         self._incoming = select.epoll()
         self._turn = Lock()

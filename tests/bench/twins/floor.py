@@ -46,7 +46,8 @@ def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[
     jwt.decode(environ["HTTP_AUTHORIZATION"].removeprefix("Bearer "), KEY, algorithms=["HS256"])
     found = answer(environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/api/v1/orders/"), environ)
     body = orjson.dumps(found, default=default, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
-    start("404 Not Found" if found is None else "200 OK", [("Content-Type", "application/json")])
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start("404 Not Found" if found is None else "200 OK", headers)
     return [body]
 
 
