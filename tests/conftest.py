@@ -20,6 +20,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from integrations import http, parallel
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
+from orders.services import rate_limits
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.api_client import ApiClient
 
@@ -81,6 +82,7 @@ def module_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def emptied() -> Database[dict[str, Any]]:
     database: Database[dict[str, Any]] = connection.database
     assert database.name.startswith("test_")
+    rate_limits.forget()  # what this process was granted is counted in the database
     for name in set(database.list_collection_names()) - KEPT:
         database[name].delete_many({})
     return database

@@ -1,5 +1,9 @@
 """How often somebody may do something, counted for all workers together.
 
+Counting is a write, a fifth of what a change costs. So whoever asks again soon is granted several at once, of which
+this process keeps what he has not used yet. They do not lapse, hence nothing is lost of an allowance; a burst may
+exceed it by what the processes have kept, a hundredth of it each.
+
 Limits keep one caller from taking the service away from the others; no order depends on them. So a limiter that does
 not answer lets in whoever it has not refused: it is waited for no longer than PATIENCE, and not asked at all for PAUSE
 after it failed to answer twice in a row. Should the database be gone altogether, the write that follows says so itself.
@@ -7,6 +11,8 @@ after it failed to answer twice in a row. Should the database be gone altogether
 
 import logging
 import time
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
@@ -24,8 +30,55 @@ PAUSE = 5.0
 FAILURES = 2
 """In a row, after which it is left alone: a single one may be a moment's, or of somebody who is after the pause."""
 REMEMBERED = 10_000
-"""How many of those who were refused a process remembers, so that a flood of them costs no writes."""
+"""How many a process remembers; of those who were refused, so that a flood of them costs no writes."""
 
+SOON = 1.0
+"""Seconds: whoever has used up by then what he was granted is granted twice as much, whoever has not half as much."""
+MOST = 50
+SHARE = 100
+"""No more than that at once, and no more than one part in so many of the whole allowance."""
+
+
+@dataclass
+class Purse:
+    """What one has been granted of his allowance in this process and not used yet, one entry for each.
+
+    :ivar number: how many were asked for last.
+    """
+
+    left: list[None] = field(default_factory=list)
+    number: int = 0
+    at: float = 0.0
+    allowance: Allowance | None = None
+
+    def take(self) -> bool:
+        """Use one. :returns: False if there is none; of two threads one has the last."""
+        try:
+            self.left.pop()
+        except IndexError:
+            return False
+        return True
+
+    def wanted(self, now: float, limit: int) -> int:
+        """How many to ask for next."""
+        wanted = 2 * self.number if now < self.at + SOON else self.number // 2
+        return max(1, min(wanted, MOST, limit // SHARE))
+
+    def fill(self, allowance: Allowance, number: int, now: float) -> None:
+        """Put in what was granted, but for the one that is used at once."""
+        self.number, self.at, self.allowance = number, now, allowance
+        self.left.extend([None] * (allowance.granted - 1))
+
+    def told(self, now: float) -> Allowance:
+        """The allowance as it is now, as far as this process knows."""
+        last = self.allowance
+        assert last is not None  # noqa: S101 - something was granted
+        back = min(now - self.at, last.reset)
+        remaining = last.remaining + int(back * last.limit / last.period) + len(self.left)
+        return replace(last, remaining=min(remaining, last.limit), reset=last.reset - back)
+
+
+_purses: dict[str, Purse] = {}
 _refused: dict[str, tuple[float, Allowance]] = {}
 _asked_again_at = 0.0
 _failures = 0
@@ -38,25 +91,36 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
     if not limit:
         return None
     key = f"{kind}:{who}"
+    purse = _purses.get(key) or Purse()
+    if purse.take():
+        return purse.told(now)
     if (known := _refused.get(key)) and now < known[0]:
         return _later(known[1], known[1].wait - (known[0] - now))
     if now < _asked_again_at:
         return None
+    number = purse.wanted(now, limit)
     try:
         with time_limit(PATIENCE):
-            allowance = rate_limits.spend(key, limit=limit, period=PERIOD)
+            allowance = rate_limits.spend(key, limit=limit, period=PERIOD, number=number)
     except (DatabaseError, PyMongoError) as error:
         _failed(error)
         return None
     _failures = 0
+    now = time.monotonic()
     if allowance.wait:
-        _remember(key, time.monotonic() + allowance.wait, allowance)
-    return allowance
+        _make_room(_refused)
+        _refused[key] = now + allowance.wait, allowance
+        return allowance
+    _make_room(_purses)
+    purse = _purses.setdefault(key, purse)
+    purse.fill(allowance, number, now)
+    return purse.told(now)
 
 
 def forget() -> None:
     """Forget what this process knows of refusals and failures."""
     global _asked_again_at, _failures
+    _purses.clear()
     _refused.clear()
     _asked_again_at, _failures = 0.0, 0
 
@@ -67,10 +131,9 @@ def _later(allowance: Allowance, passed: float) -> Allowance:
     return Allowance(limit=allowance.limit, period=allowance.period, remaining=0, reset=reset, wait=wait)
 
 
-def _remember(key: str, until: float, allowance: Allowance) -> None:
-    if len(_refused) >= REMEMBERED:
-        _refused.clear()  # rarely, and it costs no more than a write for each who comes again
-    _refused[key] = until, allowance
+def _make_room(remembered: dict[str, Any]) -> None:
+    if len(remembered) >= REMEMBERED:
+        remembered.clear()  # rarely, and it costs no more than a write for each who comes again
 
 
 def _failed(error: Exception) -> None:

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.models import rate_limits as rate_limits_model
+from orders.models.rate_limits import Allowance
 from orders.services import rate_limits
 from tests.api_client import ApiClient, token
 from tests.factories import OrderFactory
@@ -264,3 +265,41 @@ def timed(customer: ApiClient) -> float:
     began = time.monotonic()
     assert customer.place(TWO_TOWELS).status_code == 201
     return time.monotonic() - began
+
+
+def spend_many(count: int, limit: int) -> list[Allowance]:
+    """What was granted to one who asks so many times, from eight threads."""
+    with ThreadPoolExecutor(8, initializer=connections.close_all) as pool:
+        answers = list(pool.map(lambda _: rate_limits.spend("write", "much", limit=limit), range(count)))
+    assert None not in answers
+    return [answer for answer in answers if answer is not None and not answer.wait]
+
+
+def test_who_writes_much_is_counted_with_few_writes_and_what_he_did_not_use_is_kept(database: Documents) -> None:
+    began = time.monotonic()
+    with profiled(database) as operations:
+        granted = spend_many(400, limit=1000)
+    came_back = 1 + (time.monotonic() - began) * 1000 / 60
+    assert len(granted) == 400
+    assert len([done for done in operations if done["ns"].endswith(".rate_limits")]) <= 100
+    (counter,) = counters(database)
+    used = (counter["full_at"] - counter["at"]) * 1000 / 60_000
+    kept = len(rate_limits._purses["write:much"].left)
+    assert 400 + kept - came_back <= used <= 400 + kept + 0.1
+    assert all(0 <= 1000 - allowance.remaining <= 400 + kept for allowance in granted)
+
+
+def test_what_is_granted_in_advance_comes_out_of_the_allowance(database: Documents) -> None:
+    began = time.monotonic()
+    granted = spend_many(700, limit=300)
+    assert 300 <= len(granted) <= 300 + 1 + (time.monotonic() - began) * 5
+    assert min(allowance.remaining for allowance in granted) <= 3
+
+
+def test_who_writes_now_and_then_is_granted_one_at_a_time(database: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    spend_many(40, limit=60_000)
+    assert rate_limits._purses["write:much"].number > 1
+    monkeypatch.setattr(rate_limits, "SOON", 0.0)
+    while rate_limits._purses["write:much"].number > 1:
+        assert len(spend_many(1, limit=60_000)) == 1
+    assert rate_limits._purses["write:much"].left == []
