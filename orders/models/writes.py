@@ -18,7 +18,6 @@ from django.db import connection
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, collection
@@ -166,14 +165,11 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     # Spelt out: `due_stage` would find the end of the lease, too, and take longer for it.
     lines = document.pop("items")
     items = [{"$mergeObjects": [literal(line), {"stock": claimed.expression()}]} for line in lines]
-    due = from_now(lease)
-    pipeline = [{"$replaceWith": {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": due}]}}]
-    try:
-        # Where the id exists already, the guard does not match it and the upsert hits the unique _id.
-        orders().update_one({"_id": document["_id"], "status": {"$exists": False}}, pipeline, upsert=True)
-    except DuplicateKeyError:
-        return _landed({"_id": document["_id"], "history.write_id": write_id}) is not None
-    return True
+    draft = {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": from_now(lease)}]}
+    # Asked for by its id alone, which mongod has a short way for; an order that is there already stays what it is.
+    pipeline = [{"$replaceWith": {"$cond": [{"$ifNull": ["$status", False]}, "$$ROOT", draft]}}]
+    inserted = orders().update_one({"_id": document["_id"]}, pipeline, upsert=True).upserted_id is not None
+    return inserted or _landed({"_id": document["_id"], "history.write_id": write_id}) is not None
 
 
 @wrap_database_errors
