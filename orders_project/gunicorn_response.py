@@ -11,31 +11,26 @@ class Response(wsgi.Response):
     sock: Any
     chunked: bool
     headers_sent: bool
-    _head = b""
+    _omits_body: bool
 
     def send_headers(self) -> None:
-        if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
-            self._head = "".join(lines).encode("latin-1")
-            self.headers_sent = True
+        """Called before each part of the body. Until something goes out, gunicorn may answer otherwise instead."""
+        if self._omits_body:
+            super().send_headers()
 
     def _emit_body(self, data: bytes) -> None:
-        if self._head and not self.chunked:
-            data, self._head = self._head + data, b""
-        self._send_head()
-        super()._emit_body(data)
+        if self.headers_sent or self.chunked:
+            super().send_headers()
+            super()._emit_body(data)
+            return
+        lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+        self.headers_sent = True
+        self.sock.sendall("".join(lines).encode("latin-1") + data)
 
     def sendfile(self, respiter: Any) -> bool:
-        self.send_headers()
-        self._send_head()
+        super().send_headers()
         return bool(super().sendfile(respiter))
 
     def close(self) -> None:
-        self.send_headers()
-        self._send_head()
+        super().send_headers()
         super().close()
-
-    def _send_head(self) -> None:
-        if self._head:
-            self.sock.sendall(self._head)
-            self._head = b""

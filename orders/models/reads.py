@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
-from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, database, time_limit
@@ -96,7 +96,9 @@ def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
     asked |= {"limit": 1, "singleBatch": True, "readConcern": source.read_concern.document}
     try:
         answer = source.database.command(asked, codec_options=source.codec_options)
-    except (ConnectionFailure, OperationFailure):  # a cursor asks once more where that may help
+    except ConnectionFailure as error:  # a cursor would ask once more
+        if error.timeout:
+            raise
         return source.find_one({"_id": order_id}, fields)
     return next(iter(answer["cursor"]["firstBatch"]), None)
 

@@ -12,6 +12,7 @@ after it failed to answer twice in a row. Should the database be gone altogether
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 from django.db import DatabaseError
@@ -32,8 +33,9 @@ FAILURES = 2
 REMEMBERED = 10_000
 """How many a process remembers; of those who were refused, so that a flood of them costs no writes."""
 
-SOON = 1.0
-"""Seconds: whoever has used up by then what he was granted is granted twice as much, whoever has not half as much."""
+SOON = 5.0
+"""Seconds: whoever has used up by then what he was granted is granted twice as much, whoever has not half as much. So
+old is, at most, what is told of an allowance without asking."""
 MOST = 50
 SHARE = 100
 """No more than that at once, and no more than one part in so many of the whole allowance."""
@@ -43,26 +45,32 @@ SHARE = 100
 class Purse:
     """What one has been granted of his allowance in this process and not used yet, one entry for each.
 
-    :ivar number: how many were asked for last.
+    :ivar number: how many were asked for last, `at` when, and `allowance` is what was answered.
+    :ivar filling: held by the one thread that asks for more than it needs itself.
     """
 
+    allowance: Allowance
+    at: float
+    number: int = 1
     left: list[None] = field(default_factory=list)
-    number: int = 0
-    at: float = 0.0
-    allowance: Allowance | None = None
+    filling: Lock = field(default_factory=Lock)
 
-    def take(self) -> bool:
-        """Use one. :returns: False if there is none; of two threads one has the last."""
+    def take(self, now: float) -> bool:
+        """Use one. :returns: False if there is none, or the database is to be asked first; of two threads one has the
+        last."""
+        if now > self.at + SOON:
+            return False
         try:
             self.left.pop()
         except IndexError:
             return False
         return True
 
-    def wanted(self, now: float, limit: int) -> int:
+    def wanted(self, now: float, most: int) -> int:
         """How many to ask for next."""
-        wanted = 2 * self.number if now < self.at + SOON else self.number // 2
-        return max(1, min(wanted, MOST, limit // SHARE))
+        if self.left:
+            return 1
+        return max(1, min(2 * self.number if now < self.at + SOON else self.number // 2, most))
 
     def fill(self, allowance: Allowance, number: int, now: float) -> None:
         """Put in what was granted, but for the one that is used at once."""
@@ -72,7 +80,6 @@ class Purse:
     def told(self, now: float) -> Allowance:
         """The allowance as it is now, as far as this process knows."""
         last = self.allowance
-        assert last is not None  # noqa: S101 - something was granted
         back = min(now - self.at, last.reset)
         remaining = last.remaining + int(back * last.limit / last.period) + len(self.left)
         return replace(last, remaining=min(remaining, last.limit), reset=last.reset - back)
@@ -91,30 +98,50 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
     if not limit:
         return None
     key = f"{kind}:{who}"
-    purse = _purses.get(key) or Purse()
-    if purse.take():
+    purse = _purses.get(key)
+    if purse and purse.take(now):
         return purse.told(now)
     if (known := _refused.get(key)) and now < known[0]:
         return _later(known[1], known[1].wait - (known[0] - now))
     if now < _asked_again_at:
         return None
-    number = purse.wanted(now, limit)
+    fills = purse is not None and purse.filling.acquire(blocking=False)
     try:
+        number = purse.wanted(now, _most(limit)) if purse and fills else 1
         with time_limit(PATIENCE):
             allowance = rate_limits.spend(key, limit=limit, period=PERIOD, number=number)
+        if purse and fills and allowance.granted:
+            purse.fill(allowance, number, time.monotonic())
     except (DatabaseError, PyMongoError) as error:
         _failed(error)
         return None
+    finally:
+        if purse and fills:
+            purse.filling.release()
     _failures = 0
-    now = time.monotonic()
-    if allowance.wait:
-        _make_room(_refused)
-        _refused[key] = now + allowance.wait, allowance
-        return allowance
-    _make_room(_purses)
-    purse = _purses.setdefault(key, purse)
-    purse.fill(allowance, number, now)
-    return purse.told(now)
+    return _granted(key, allowance) if allowance.granted else _refused_to(key, allowance)
+
+
+def _granted(key: str, allowance: Allowance) -> Allowance:
+    if key not in _purses and _most(allowance.limit) > 1:
+        _make_room(_purses)
+        _purses.setdefault(key, Purse(allowance, time.monotonic()))
+    purse = _purses.get(key)
+    return replace(allowance, remaining=allowance.remaining + len(purse.left)) if purse else allowance
+
+
+def _refused_to(key: str, allowance: Allowance) -> Allowance:
+    now, purse = time.monotonic(), _purses.get(key)
+    if purse and purse.take(now):  # another thread was granted the last ones just now
+        return purse.told(now)
+    _make_room(_refused)
+    _refused[key] = now + allowance.wait, allowance
+    return allowance
+
+
+def _most(limit: int) -> int:
+    """How many may be granted at once."""
+    return min(MOST, limit // SHARE)
 
 
 def forget() -> None:

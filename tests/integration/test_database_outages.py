@@ -1,9 +1,7 @@
 """What is done and told while the database does not answer; whole nodes are lost in test_failover.py."""
 
-import os
 import socket
 import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -14,6 +12,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     AutoReconnect,
@@ -28,7 +27,6 @@ from pymongo.errors import (
     WriteConcernError,
     WTimeoutError,
 )
-from pymongo.uri_parser import parse_uri
 from pytest_django import Settings
 
 from orders.api.errors import problem_details, server_error
@@ -105,24 +103,36 @@ def test_nobody_is_told_that_there_is_no_order_before_it_is_certain(database: Da
         assert 0 < certain["command"]["maxTimeMS"] <= reads.CERTAIN_WITHIN * 1000
 
 
-def test_an_order_is_read_all_the_same_where_connections_have_just_been_lost(mongo_uri: str) -> None:
+def test_an_order_is_read_all_the_same_where_its_connection_has_just_been_lost(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     order_id = store("pending", line(LineState.RESERVED))
     assert reads.get_order(order_id)
-    assert break_connections(int(parse_uri(mongo_uri)["nodelist"][0][1])) >= 1
+    (server,) = database.client._topology._servers.values()  # not that of the one that watches the server
+    for connection in server.pool.conns:
+        connection.conn.sock.shutdown(socket.SHUT_RDWR)
+    asked_again: list[Any] = []
+    find_one = Collection.find_one
+    monkeypatch.setattr(Collection, "find_one", lambda *given: asked_again.append(given) or find_one(*given))
     found = reads.get_order(order_id)
     assert found is not None
     assert found["_id"] == order_id
+    assert len(asked_again) == 1
 
 
-def break_connections(port: int) -> int:
-    """Break all of this process's connections to a port here. :returns: how many there were."""
-    broken = 0
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
-        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as one:
-            if one.getpeername()[1:] == (port,):
-                one.shutdown(socket.SHUT_RDWR)
-                broken += 1
-    return broken
+def test_an_order_is_not_asked_for_again_where_the_time_is_up(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_arguments: Any, **_named: Any) -> NoReturn:
+        raise NetworkTimeout("timed out")
+
+    asked_again: list[Any] = []
+    monkeypatch.setattr(Database, "command", too_late)
+    monkeypatch.setattr(Collection, "find_one", lambda *given: asked_again.append(given))
+    with pytest.raises(DatabaseError) as raised:
+        reads.get_order(ObjectId())
+    assert is_outage(raised.value)
+    assert not asked_again
 
 
 @pytest.mark.parametrize(("method", "limit"), [("GET", 0.3), ("POST", 0.6)])
