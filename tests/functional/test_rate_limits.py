@@ -318,6 +318,26 @@ def test_what_others_were_granted_is_seen_after_a_while(database: Documents, mon
     assert len(purse.left) == kept - 1
 
 
+def test_of_two_who_ask_for_the_last_ones_none_is_refused_what_the_other_was_granted(
+    database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spend_many(40, limit=600)
+    purse = rate_limits._purses["write:much"]
+    purse.left.clear()
+    ask = rate_limits_model.spend
+    ask("write:much", limit=600, period=60, number=600)
+
+    def granted_to_the_other_meanwhile(key: str, **asked: Any) -> Allowance:
+        answer = ask(key, **asked)
+        assert answer.wait
+        purse.left += [None, None]
+        return answer
+
+    monkeypatch.setattr(rate_limits_model, "spend", granted_to_the_other_meanwhile)
+    assert len(spend_many(2, limit=600, threads=1)) == 2
+    purse.left.clear()
+
+
 def test_only_who_may_do_much_is_granted_anything_in_advance(database: Documents) -> None:
     spend_many(40, limit=199)
     assert rate_limits._purses == {}
