@@ -13,10 +13,21 @@ STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
 
 
+_bound: dict[type, Any] = {}
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """A request body; a body that is not a JSON object gets a plain answer."""
 
     default_error_messages = {"invalid": "A JSON object is expected here."}
+
+    @property
+    def fields(self) -> Any:
+        """Bound once for each class: a copy of each field for every request would take longer than what they check."""
+        kind = type(self)
+        if kind not in _bound:
+            _bound[kind] = super(StrictSerializer, kind()).fields
+        return _bound[kind]
 
 
 class AddressSerializer(StrictSerializer):

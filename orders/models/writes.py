@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
@@ -277,8 +277,11 @@ def disown(order_id: ObjectId, attempt: str) -> None:
 
 def _document(order: Order) -> Document:
     """The order as it is stored, converted field by field as the ORM would; empty fields are left out."""
+    wrapper = connections[
+        DEFAULT_DB_ALIAS
+    ]  # itself: each field asks it for much, and `connection` looks it up each time
     document = {
-        str(field.column): field.get_db_prep_save(field.pre_save(order, add=True), connection)
+        str(field.column): field.get_db_prep_save(field.pre_save(order, add=True), wrapper)
         for field in Order._meta.concrete_fields
     }
     return {name: value for name, value in document.items() if value is not None}
