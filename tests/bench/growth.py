@@ -42,7 +42,7 @@ def measure(stages: dict[int, Stage], *, rounds: int, seconds: float) -> tuple[C
                     stage.database.orders.delete_many({"_id": {"$gt": begin}})  # the size is to stay what it is
                     if warm:
                         found[work.name][size].append(took)
-        for (size, name), address in deep.items():
+        for (size, name), address in [*deep.items(), *reversed(deep.items())]:  # there and back
             found[name][size].append(_cost(stages[size], [("GET", address, None)], seconds))
     costs = {name: {size: statistics.median(took) for size, took in row.items()} for name, row in found.items()}
     smallest, largest = min(stages), max(stages)

@@ -99,7 +99,7 @@ def _turn(
             return _bare(stage, samples, connections, seconds)
         return _one(stage, stage.servers[name], samples, work, connections, seconds)
 
-    names = [name for name in work.servers if name in stage.servers] + ([BARE] if work.beside_bare else [])
+    names = ([BARE] if work.beside_bare else []) + [name for name in work.servers if name in stage.servers]
     try:
         return {name: done_by(name) for name in (reversed(names) if back else names)}
     except LoadError as error:
