@@ -277,9 +277,7 @@ def disown(order_id: ObjectId, attempt: str) -> None:
 
 def _document(order: Order) -> Document:
     """The order as it is stored, converted field by field as the ORM would; empty fields are left out."""
-    wrapper = connections[
-        DEFAULT_DB_ALIAS
-    ]  # itself: each field asks it for much, and `connection` looks it up each time
+    wrapper = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up for whatever a field asks it
     document = {
         str(field.column): field.get_db_prep_save(field.pre_save(order, add=True), wrapper)
         for field in Order._meta.concrete_fields
