@@ -105,19 +105,19 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
         return _later(known[1], known[1].wait - (known[0] - now))
     if now < _asked_again_at:
         return None
-    fills = purse is not None and purse.filling.acquire(blocking=False)
+    filled = purse if purse and purse.filling.acquire(blocking=False) else None
     try:
-        number = purse.wanted(now, _most(limit)) if purse and fills else 1
+        number = filled.wanted(now, _most(limit)) if filled else 1
         with time_limit(PATIENCE):
             allowance = rate_limits.spend(key, limit=limit, period=PERIOD, number=number)
-        if purse and fills and allowance.granted:
-            purse.fill(allowance, number, time.monotonic())
+        if filled and allowance.granted:
+            filled.fill(allowance, number, time.monotonic())
     except (DatabaseError, PyMongoError) as error:
         _failed(error)
         return None
     finally:
-        if purse and fills:
-            purse.filling.release()
+        if filled:
+            filled.filling.release()
     _failures = 0
     return _granted(key, allowance) if allowance.granted else _refused_to(key, allowance)
 

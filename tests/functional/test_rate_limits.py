@@ -335,7 +335,6 @@ def test_of_two_who_ask_for_the_last_ones_none_is_refused_what_the_other_was_gra
 
     monkeypatch.setattr(rate_limits_model, "spend", granted_to_the_other_meanwhile)
     assert len(spend_many(2, limit=600, threads=1)) == 2
-    purse.left.clear()
 
 
 def test_only_who_may_do_much_is_granted_anything_in_advance(database: Documents) -> None:
