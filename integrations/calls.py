@@ -43,7 +43,8 @@ class Peer:
 class Call:
     """One question to one peer; `operation` names it in the logs, `path` begins with a slash and is quoted.
 
-    `known` are the statuses that answer it besides 2xx (404: "there is none").
+    `known` are the statuses that answer it besides 2xx (404: "there is none"). `patience` is the setting that says how
+    long one attempt waits for the answer.
     """
 
     peer: Peer
@@ -54,6 +55,13 @@ class Call:
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     known: Collection[int] = ()
+    patience: str = "PEER_READ_TIMEOUT"
+
+    @property
+    def full_timeout(self) -> float:
+        """Return the seconds that one attempt may take, connecting included."""
+        total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, self.patience)
+        return total
 
 
 def segment(value: str) -> str | None:
@@ -69,12 +77,6 @@ def segment(value: str) -> str | None:
         return None
 
 
-def full_timeout() -> float:
-    """Return the seconds that one attempt may take: PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT."""
-    total: float = settings.PEER_CONNECT_TIMEOUT + settings.PEER_READ_TIMEOUT
-    return total
-
-
 def exchange(call: Call, deadline: Deadline) -> transport.Reply:
     """Make one attempt, and tell the peer's breaker how it went.
 
@@ -86,8 +88,8 @@ def exchange(call: Call, deadline: Deadline) -> transport.Reply:
     if remaining <= 0:
         raise PeerUnavailable(call.peer.name, "not asked: no time is left", repeatable=False)
     line, request = _line(call), _request(call)
-    with _admitted(call, deadline, impatient=remaining < full_timeout()) as verdict:
-        reply = transport.exchange(line, request, _limits(remaining))
+    with _admitted(call, deadline, impatient=remaining < call.full_timeout) as verdict:
+        reply = transport.exchange(line, request, _limits(call, remaining))
         verdict.fault = reply.status >= 500 and reply.status not in call.known
         return reply
 
@@ -109,9 +111,9 @@ def _request(call: Call) -> transport.Request:
     return transport.Request(call.method, target, headers, body)
 
 
-def _limits(remaining: float) -> transport.Limits:
+def _limits(call: Call, remaining: float) -> transport.Limits:
     connect = min(settings.PEER_CONNECT_TIMEOUT, remaining)
-    return transport.Limits(connect=connect, read=settings.PEER_READ_TIMEOUT, total=remaining)
+    return transport.Limits(connect=connect, read=getattr(settings, call.patience), total=remaining)
 
 
 class _Verdict:

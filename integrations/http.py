@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from integrations import breaker, transport
-from integrations.calls import Call, Peer, exchange, full_timeout, observed, segment
+from integrations.calls import Call, Peer, exchange, observed, segment
 from integrations.deadline import Deadline
 from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.retry import parse_retry_after, repeat
@@ -27,7 +27,6 @@ __all__ = [
     "PeerUnavailable",
     "Reply",
     "Unexpected",
-    "full_timeout",
     "read",
     "request_id",
     "reset",
@@ -85,8 +84,8 @@ def write(
 ) -> T:
     """Have something done, and return what `interpret` makes of the answer (a 2xx).
 
-    `not_acted` are the statuses by which the peer says that it did nothing and may be asked again. Where it
-    does not honour idempotency keys, nothing is repeated that may have acted. Not begun with less than one
+    `not_acted` are the statuses by which the peer says that it did nothing and may be asked again. Unless it
+    `honours_keys`, nothing is repeated that may have acted. Not begun with less than one
     timeout left. `repeated` says that the same, with the same key, may have been sent before this call, at least
     a lease ago: so it is not under way any more, unless the peer says so (409).
 
@@ -112,11 +111,11 @@ def write(
     def worth(error: BaseException) -> bool:
         return _repeatable(error) and (honours_keys or isinstance(error, PeerUnavailable))
 
-    return repeat(attempt, worth=worth, deadline=deadline, needs=full_timeout(), retries=retries)
+    return repeat(attempt, worth=worth, deadline=deadline, needs=call.full_timeout, retries=retries)
 
 
 def _write_once(call: Call, interpret: Callable[[Reply], T], deadline: Deadline, not_acted: Collection[int]) -> T:
-    if deadline.remaining() < full_timeout():
+    if deadline.remaining() < call.full_timeout:
         raise PeerUnavailable(call.peer.name, "not sent: less than one timeout is left", repeatable=False)
     try:
         reply = exchange(call, deadline)

@@ -17,6 +17,8 @@ from integrations.http import Deadline, PeerRefused, PeerUnavailable, Reply, Une
 T = TypeVar("T")
 
 PEER = http.Peer("inventory", "INVENTORY_SERVICE_URL")
+PATIENCE = "INVENTORY_WRITE_TIMEOUT"
+"""The setting for reserve and release: the published service commits, and then asks another one before it answers."""
 ANSWERS = (400, 404, 409, 410, 422)
 """Statuses that say something of one product, and that the peer is there."""
 
@@ -51,6 +53,12 @@ class StockLevel:
 
     available: int
     reserved: int
+
+
+def full_timeout() -> float:
+    """Return the seconds that one reserve or release may take: PEER_CONNECT_TIMEOUT + INVENTORY_WRITE_TIMEOUT."""
+    total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, PATIENCE)
+    return total
 
 
 def check(product_id: str, quantity: int, *, deadline: Deadline, retries: bool = True) -> Availability:
@@ -175,7 +183,8 @@ def _level(reply: Reply) -> StockLevel | None:
 def _change(operation: str, product_id: str, quantity: int, order_id: str, key: str) -> http.Call:
     body = {"product_id": product_id, "quantity": quantity, "order_id": order_id}
     headers = {"Idempotency-Key": key}
-    return http.Call(PEER, operation, "POST", f"/inventory/{operation}", body=body, headers=headers)
+    path = f"/inventory/{operation}"
+    return http.Call(PEER, operation, "POST", path, body=body, headers=headers, patience=PATIENCE)
 
 
 def _write(call: http.Call, interpret: Callable[[Reply], T], *, deadline: Deadline, retries: bool, repeated: bool) -> T:
@@ -184,7 +193,8 @@ def _write(call: http.Call, interpret: Callable[[Reply], T], *, deadline: Deadli
         interpret,
         deadline=deadline,
         not_acted=settings.INVENTORY_NOT_ACTED_STATUSES,
-        honours_keys=settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY,
+        # One that is not atomic may still be at work on the call that was lost, beside its repetition.
+        honours_keys=settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY and settings.INVENTORY_IS_ATOMIC,
         retries=retries,
         repeated=repeated,
     )

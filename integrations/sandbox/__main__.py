@@ -50,6 +50,10 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--db", default=environment("SANDBOX_MONGODB_DB", "order_db_sandbox"))
     parser.add_argument("--seed", action="store_true", help="add what is missing of the demo catalogue")
     parser.add_argument("--honour-keys", action="store_true", help="honour idempotency keys from the start")
+    parser.add_argument(
+        "--pause", type=float, metavar="SECONDS",
+        help="be not atomic, as the published inventory is: so long between a look at the stock and its change",
+    )  # fmt: skip
     options = parser.parse_args(argv)
     if not options.mongodb_uri:
         raise CannotStartError("Name the MongoDB to keep the stock in, with --mongodb-uri or MONGODB_URI")
@@ -63,6 +67,8 @@ def _serve(options: argparse.Namespace) -> None:
     with _connect(options.mongodb_uri, app_name) as client:
         sandbox = Sandbox(client[options.db], options.host, int(options.port))
         sandbox.control.honour_keys(options.honour_keys)
+        if options.pause is not None:
+            sandbox.control.be_atomic(False, options.pause)
         try:
             _start(sandbox, client, app_name, demo=options.seed)
             sys.stdout.write(f"Sandbox of users, products and inventory at {sandbox.url}\n")

@@ -13,6 +13,7 @@ from integrations.sandbox.wire import BadControlError
 
 REORDER_THRESHOLD = 10
 _LARGEST = 2**53
+_LONGEST_PAUSE = 60
 
 
 class Control:
@@ -56,6 +57,17 @@ class Control:
     def honour_keys(self, honour: bool) -> None:
         """Say whether a key once acted upon gets its recorded answer again, without acting; off at first."""
         self.honours_keys = honour
+
+    def be_atomic(self, atomic: bool, pause: float = 0.0) -> None:
+        """Say whether a change of stock is one step; otherwise with so many seconds between its look and its write.
+
+        :raises BadControlError: if a value is of the wrong kind or out of range.
+        """
+        if not isinstance(atomic, bool):
+            raise BadControlError(f"atomic must be true or false, not {atomic!r}")
+        if not isinstance(pause, int | float) or isinstance(pause, bool) or not 0 <= pause <= _LONGEST_PAUSE:
+            raise BadControlError(f"pause must be a number of seconds from 0 to {_LONGEST_PAUSE}, not {pause!r}")
+        self.room.atomic, self.room.pause = atomic, float(pause)
 
     def put_product(
         self,
@@ -128,10 +140,11 @@ class Control:
         return self._calls.last(operation)
 
     def reset(self) -> None:
-        """Empty everything: faults, keys switch, seed, records and all collections."""
+        """Empty everything: faults, switches, seed, records and all collections."""
         self.clear_faults()
         self.seed(None)
         self.honour_keys(False)
+        self.be_atomic(True)
         for collection in (self.products, self.users, self.room.stock, self.room.movements):
             collection.delete_many({})
         self._calls.clear()

@@ -17,6 +17,7 @@ class ControlRoutes:
         self._routes: dict[tuple[str, ...], Callable[[Request], Answer]] = {
             ("GET",): self._state,
             ("PUT", "keys"): self._keys,
+            ("PUT", "atomicity"): self._atomicity,
             ("POST", "faults"): self._fault,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "seed"): self._seed,
@@ -49,6 +50,7 @@ class ControlRoutes:
         control = self._control
         state = {
             "honour": control.honours_keys,
+            "atomic": control.room.atomic,
             "faults": control.faults.listed(),
             "counts": control.counts(),
         }
@@ -60,6 +62,12 @@ class ControlRoutes:
             raise BadControlError(f"honour must be true or false, not {honour!r}")
         self._control.honour_keys(honour)
         return Answer(200, {"honour": honour})
+
+    def _atomicity(self, request: Request) -> Answer:
+        fields = _fields(request, required={"atomic"}, optional={"pause"})
+        pause = fields.get("pause", 0)
+        self._control.be_atomic(fields["atomic"], float(pause) if isinstance(pause, Decimal) else pause)
+        return Answer(200, {"atomic": self._control.room.atomic, "pause": self._control.room.pause})
 
     def _fault(self, request: Request) -> Answer:
         optional = {"seconds", "status", "retry_after", "times", "probability", "product_id"}

@@ -17,6 +17,7 @@ _OPTIONS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "status": (frozenset({"status"}), frozenset({"retry_after"})),
     "drop_before": (frozenset(), frozenset()),
     "drop_after": (frozenset(), frozenset()),
+    "stall_inside": (frozenset({"seconds"}), frozenset()),
     "stall_before": (frozenset({"seconds"}), frozenset()),
     "stall_after": (frozenset({"seconds"}), frozenset()),
     "garbage": (frozenset(), frozenset()),
@@ -120,23 +121,25 @@ class Faults:
         return struck
 
 
-def suffer(faults: list[Fault], act: Callable[[], Answer], stopping: threading.Event) -> Answer | None:
+def suffer(faults: list[Fault], act: Callable[[float], Answer], stopping: threading.Event) -> Answer | None:
     """Answer a call that `faults` strike; None means: close the connection without an answer.
 
-    `act` does what was asked and is called at most once. Once `stopping` is set, sleep ends, unanswered.
+    `act` does what was asked, pausing so many seconds amid it, and is called at most once. Once `stopping` is set, sleep ends, unanswered.
     """
     for fault in faults:
         if fault.kind == "latency" and stopping.wait(fault.seconds):
             return None
     decisive = next((fault for fault in faults if fault.kind != "latency"), None)
-    return act() if decisive is None else _decide(decisive, act, stopping)
+    return act(0.0) if decisive is None else _decide(decisive, act, stopping)
 
 
-def _decide(fault: Fault, act: Callable[[], Answer], stopping: threading.Event) -> Answer | None:
+def _decide(fault: Fault, act: Callable[[float], Answer], stopping: threading.Event) -> Answer | None:
     if fault.kind == "status":
         return _refusal(fault)
+    if fault.kind == "stall_inside":
+        return act(fault.seconds or 0.0)
     if fault.kind.endswith("_after") or fault.kind in ("garbage", "wrong"):
-        act()
+        act(0.0)
     if fault.kind.startswith("stall"):
         stopping.wait(fault.seconds)
     if fault.kind == "garbage":

@@ -6,7 +6,7 @@ Source: docs/peers.md: users, products and inventory under one base path, `/api/
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,11 +24,15 @@ _INT64 = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one request asks for; its fields are as they came, checked by the operation that reads them."""
+    """What one request asks for; its fields are as they came, checked by the operation that reads them.
+
+    :ivar pause: seconds that a change of stock is to be slow inside.
+    """
 
     operation: str
     fields: dict[str, Any]
     key: str | None
+    pause: float = 0.0
 
     @property
     def product_id(self) -> str | None:
@@ -67,7 +71,7 @@ class Peers:
         self._control.record(_call(asked, request))
         struck = self._control.faults.take(asked.operation, asked.product_id)
         if struck:
-            return suffer(struck, lambda: self._act(asked), self._stopping)
+            return suffer(struck, lambda pause: self._act(replace(asked, pause=pause)), self._stopping)
         return self._act(asked)
 
     def _act(self, asked: Asked) -> Answer:
@@ -114,10 +118,12 @@ class Peers:
         return Answer(200, {"available": current >= quantity} | quantities | {"product_id": given})
 
     def _reserve(self, asked: Asked) -> Answer:
-        return Answer(200, self._control.room.reserve(_change(asked), honour_key=self._control.honours_keys))
+        honour = self._control.honours_keys
+        return Answer(200, self._control.room.reserve(_change(asked), honour_key=honour, pause=asked.pause))
 
     def _release(self, asked: Asked) -> Answer:
-        return Answer(200, self._control.room.release(_change(asked), honour_key=self._control.honours_keys))
+        honour = self._control.honours_keys
+        return Answer(200, self._control.room.release(_change(asked), honour_key=honour, pause=asked.pause))
 
     def _stock(self, asked: Asked) -> Answer:
         level = self._control.room.level(_known(str(asked.product_id)))

@@ -1,6 +1,11 @@
-"""The stock and its ledger in MongoDB: a change and its ledger entry are one transaction."""
+"""The stock and its ledger in MongoDB: a change and its ledger entry are one transaction.
+
+Unless told otherwise, a change and the look at what is there are one, too. The published inventory is not like that: it
+reads a row, and writes absolute numbers later, so that of two changes side by side one is lost.
+"""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,6 +69,9 @@ class StockRoom:
     """
 
     def __init__(self, database: Database[Document]) -> None:
+        self.atomic = True
+        self.pause = 0.0
+        """Seconds between the look at a product and the change of it, where that is not atomic."""
         self._client = database.client
         self.stock = database["stock"]
         self.movements = database["movements"]
@@ -86,20 +94,54 @@ class StockRoom:
             raise UnknownProductError(product_id)
         return Stock(found["available"], found["reserved"], found["reorder_threshold"])
 
-    def reserve(self, change: Change, *, honour_key: bool) -> Document:
+    def reserve(self, change: Change, *, honour_key: bool, pause: float = 0.0) -> Document:
         """Reserve all of `change` or nothing and return the answer's body.
 
+        :param pause: more seconds between the look and the change; where it is atomic, before both.
         :raises UnknownProductError: if there is no such product.
         :raises InsufficientStockError: if fewer units are available; a repetition asks anew, with any key.
         """
+        if not self.atomic:
+            return self._overwrite(change, "reserve", honour_key=honour_key, pause=pause)
+        time.sleep(pause)
         return self._once(change, "reserve", self._reserve, honour_key=honour_key)
 
-    def release(self, change: Change, *, honour_key: bool) -> Document:
+    def release(self, change: Change, *, honour_key: bool, pause: float = 0.0) -> Document:
         """Release at most what is reserved (by whomever) and return the answer's body, with what really was.
 
+        :param pause: as for `reserve`.
         :raises UnknownProductError: if there is no such product.
         """
+        if not self.atomic:
+            return self._overwrite(change, "release", honour_key=honour_key, pause=pause)
+        time.sleep(pause)
         return self._once(change, "release", self._release, honour_key=honour_key)
+
+    def _overwrite(self, change: Change, action: str, *, honour_key: bool, pause: float) -> Document:
+        """Look, pause, and then write what follows from what was there at the look, whatever is there by then."""
+        if honour_key and change.key and (recorded := self.movements.find_one({"key": change.key}, {"answer": 1})):
+            repeated: Document = recorded["answer"]
+            return repeated
+        there = self.level(change.product_id)
+        time.sleep(self.pause + pause)
+        if action == "reserve":
+            if there.available < change.quantity:
+                raise InsufficientStockError(requested=change.quantity, available=there.available)
+            moved = change.quantity
+            answer = _reserved(change, there.available - moved, there.reserved + moved)
+            after = {"available": there.available - moved, "reserved": there.reserved + moved}
+        else:
+            moved = min(change.quantity, there.reserved)
+            answer = {"released": True, "quantity": moved}
+            after = {"available": there.available + moved, "reserved": there.reserved - moved}
+
+        def write(session: ClientSession) -> None:
+            self.stock.update_one({"_id": change.product_id}, {"$set": after}, session=session)
+            self.movements.insert_one(_entry(change, action, answer), session=session)
+
+        with self._client.start_session() as session:
+            session.with_transaction(write)
+        return answer
 
     def _once(
         self,
@@ -135,13 +177,7 @@ class StockRoom:
         )
         if after is None:
             raise self._refusal(change, session)
-        return {
-            "reserved": True,
-            "product_id": str(change.product_id),
-            "quantity": change.quantity,
-            "available_quantity": after["available"],
-            "reserved_quantity": after["reserved"],
-        }
+        return _reserved(change, after["available"], after["reserved"])
 
     def _refusal(self, change: Change, session: ClientSession) -> Exception:
         found = self.stock.find_one({"_id": change.product_id}, session=session)
@@ -164,6 +200,16 @@ class StockRoom:
         if before is None:
             raise UnknownProductError(change.product_id)
         return {"released": True, "quantity": min(change.quantity, before["reserved"])}
+
+
+def _reserved(change: Change, available: int, reserved: int) -> Document:
+    return {
+        "reserved": True,
+        "product_id": str(change.product_id),
+        "quantity": change.quantity,
+        "available_quantity": available,
+        "reserved_quantity": reserved,
+    }
 
 
 def _entry(change: Change, action: str, answer: Document) -> Document:

@@ -237,3 +237,21 @@ def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
         ]
     )
     return {row.pop("_id"): Holding(**row) for row in found}
+
+
+@wrap_database_errors
+def products_let_go(since: datetime) -> set[str]:
+    """Products that orders changed since then were to hold, and hold no more: released, or their reserve given up."""
+    let_go = [
+        {"items.stock.state": LineState.RELEASED.value},
+        {"items.stock.state": LineState.NONE.value, "items.stock.attempts": {"$gt": 0}},  # imported lines have none
+    ]
+    found = orders().aggregate(
+        [
+            {"$match": {"updated_at": {"$gte": since}, "$or": let_go}},
+            {"$unwind": "$items"},
+            {"$match": {"$or": let_go}},
+            {"$group": {"_id": "$items.product_id"}},
+        ]
+    )
+    return {row["_id"] for row in found}

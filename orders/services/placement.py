@@ -21,7 +21,7 @@ from django.db import DatabaseError
 
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
-from integrations.http import full_timeout
+from integrations.inventory import full_timeout
 from observability import context
 from observability.metrics import PLACEMENTS, TRANSITIONS
 from orders.models.database import Document

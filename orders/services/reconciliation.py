@@ -31,6 +31,8 @@ AT_ONCE = 50
 """Products that inventory is asked about in one go."""
 PATIENCE = 30.0
 """Seconds for each such go."""
+LATELY = timedelta(days=30)
+"""Products that orders let go of within it are looked at too: a leaked unit is of one that perhaps none holds now."""
 MOST_UNKNOWN = 12
 """Unknown lines of one product for which all possibilities are tried."""
 
@@ -57,6 +59,8 @@ class Difference:
 class Report:
     """What a comparison found.
 
+    :ivar checked: so many products were compared.
+    :ivar not_known: products that inventory does not know; those that we hold units of are `differences` as well.
     :ivar waiting: products that agree if none of what is unknown is held by inventory.
     :ivar moving: products left out since something of them was in flight or changed while it was read.
     """
@@ -65,6 +69,7 @@ class Report:
     differences: tuple[Difference, ...]
     waiting: tuple[Difference, ...]
     moving: tuple[str, ...]
+    not_known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,14 +87,15 @@ class Repair:
 
 
 def reconcile(product_ids: Sequence[str] = ()) -> Report:
-    """Compare both sides. A difference counts only when two reads of both agree and no line of the product moves.
+    """Compare both sides: the products that our orders hold, or let go of LATELY. A difference counts only when two reads
+    of both agree and no line of the product moves.
 
-    :param product_ids: also check these, though no order of ours holds any of them.
+    :param product_ids: also check these, whatever our orders say.
     :raises PeerUnavailable: inventory does not answer.
     :raises DatabaseError:
     """
     ours = reads.holdings()
-    wanted = sorted({*ours, *product_ids})
+    wanted = sorted({*ours, *reads.products_let_go(reads.server_time() - LATELY), *product_ids})
     theirs = _levels(wanted)
     suspects = [product for product in wanted if _is_suspect(ours.get(product, Holding()), theirs[product])]
     again_ours, again_theirs = reads.holdings(suspects) if suspects else {}, _levels(suspects)
@@ -102,10 +108,11 @@ def reconcile(product_ids: Sequence[str] = ()) -> Report:
     ]
     found = [_difference(product, ours.get(product, Holding()), theirs[product]) for product in steady]
     return Report(
-        checked=len(wanted),
+        checked=sum(level is not None for level in theirs.values()),
         differences=tuple(difference for difference in found if difference.surplus),
         waiting=tuple(difference for difference in found if not difference.surplus),
         moving=tuple(product for product in suspects if product not in steady),
+        not_known=tuple(product for product in wanted if theirs[product] is None),
     )
 
 

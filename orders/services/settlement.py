@@ -90,7 +90,7 @@ def settle_order(*, order_id: ObjectId, act: Act) -> bool:
 
 
 def _talk_and_settle(claim: Claim, act: Act) -> Document | None:
-    outcomes = talk(claim, deadline=claim.lease, probe=True)
+    outcomes = talk(claim, deadline=claim.lease, background=True)
     return settle(claim, outcomes, act, deadline=claim.lease)
 
 

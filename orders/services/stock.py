@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import cast
 
 from bson import ObjectId
 from django.conf import settings
@@ -29,8 +30,13 @@ from orders.models.states import OWED_STATES, Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, lines_by_index, lines_released, new_id
 from orders.services.acts import Act
 from orders.services.claims import Claim, Line, claim_of, claiming, new_lease
+from orders.services.inventory_turns import LONGEST_WAIT, SOON, turn
 
 logger = logging.getLogger(__name__)
+
+
+Answer = int | PeerError
+"""What a call came to: units that were reserved or released, or what went wrong."""
 
 
 class Result(StrEnum):
@@ -55,35 +61,58 @@ class Outcome:
     retry_after: float = 0.0
 
 
-def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, probe: bool = False) -> dict[int, Outcome]:
-    """Ask inventory for every line of a claim, side by side.
+def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, background: bool = False) -> dict[int, Outcome]:
+    """Ask inventory for every line of a claim: products side by side, lines of one product one after the other.
 
     :param deadline: when the caller's time is up; the lease ends it too.
     :param retries: whether to repeat, within the deadline, what may be repeated.
-    :param probe: whether to make sure first, by a read, that inventory answers at all, where a call that is lost
-        could not be repeated.
+    :param background: nobody waits for it: where a call that is lost could not be repeated, make sure first, by a
+        read, that inventory answers at all; and wait for no turn that is not to be had soon.
     :returns: an outcome for each line, by index.
     """
     until = claim.lease.sooner(deadline.remaining())
-    probe = probe and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY
-    answers = gather(*(partial(_ask, claim.order_id, line, until, retries, probe) for line in claim.lines))
-    return {line.index: _outcome(answer) for line, answer in zip(claim.lines, answers, strict=True)}
+    by_product: dict[str, list[Line]] = {}
+    for line in claim.lines:
+        by_product.setdefault(line.product_id, []).append(line)
+    answers = gather(
+        *(partial(_ask_in_order, claim.order_id, lines, until, retries, background) for lines in by_product.values())
+    )
+    found = {index: answer for answer in answers for index, answer in cast("dict[int, Answer]", answer).items()}
+    return {line.index: _outcome(found[line.index]) for line in claim.lines}
 
 
-def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, probe: bool) -> int:
+def _ask_in_order(
+    order_id: ObjectId, lines: list[Line], deadline: Deadline, retries: bool, background: bool
+) -> dict[int, Answer]:
+    """Ask for lines of one product; once an answer is lost, an inventory that is not atomic is asked no more."""
+    answers: dict[int, Answer] = {}
+    lost = False
+    for line in lines:
+        try:
+            if lost and not settings.INVENTORY_IS_ATOMIC:
+                raise PeerUnavailable(inventory.PEER.name, "not sent: the call before may still be under way")
+            answers[line.index] = _ask(order_id, line, deadline, retries, background)
+        except PeerError as error:
+            answers[line.index] = error
+            lost = lost or isinstance(error, OutcomeUnknown)
+    return answers
+
+
+def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, background: bool) -> int:
     ask = inventory.reserve if line.call is Call.RESERVE else inventory.release
     try:
-        if probe:
+        if background and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
             inventory.answers(product_id=line.product_id, deadline=deadline)
-        return ask(
-            line.product_id,
-            line.quantity,
-            order_id=str(order_id),
-            key=f"{order_id}:{line.index}:{line.call.value}",
-            deadline=deadline,
-            retries=retries,
-            repeated=line.repeat,
-        ).quantity
+        with turn(line.product_id, deadline, wait=SOON if background else LONGEST_WAIT) as until:
+            return ask(
+                line.product_id,
+                line.quantity,
+                order_id=str(order_id),
+                key=f"{order_id}:{line.index}:{line.call.value}",
+                deadline=until,
+                retries=retries,
+                repeated=line.repeat,
+            ).quantity
     except PeerError:
         raise
     except Exception as error:
@@ -92,7 +121,7 @@ def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, prob
         raise OutcomeUnknown("inventory", f"asking failed here: {error!r}") from error
 
 
-def _outcome(answer: int | PeerError) -> Outcome:
+def _outcome(answer: Answer) -> Outcome:
     if isinstance(answer, int):
         return Outcome(Result.DONE, quantity=answer)
     result = Result.UNKNOWN

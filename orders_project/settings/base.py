@@ -33,12 +33,13 @@ MAX_RETRIES = env.integer("MAX_RETRIES", 3, most=20)
 RETRY_DELAY = env.number("RETRY_DELAY", 1.0, most=60)
 
 # --- time limits, in seconds: deadline < web timeout < lease is what keeps two callers off one line -----------------
-REQUEST_DEADLINE = env.number("REQUEST_DEADLINE", 10.0, least=0.1)
-DATABASE_DEADLINE = env.number("DATABASE_DEADLINE", 15.0, least=0.1)
+REQUEST_DEADLINE = env.number("REQUEST_DEADLINE", 15.0, least=0.1)
+DATABASE_DEADLINE = env.number("DATABASE_DEADLINE", 20.0, least=0.1)
 GUNICORN_TIMEOUT = env.integer("GUNICORN_TIMEOUT", 30, least=1)
 STOCK_LEASE = env.number("STOCK_LEASE", 60.0, least=1)
 PEER_CONNECT_TIMEOUT = env.number("PEER_CONNECT_TIMEOUT", 1.0, least=0.01)
 PEER_READ_TIMEOUT = env.number("PEER_READ_TIMEOUT", 3.0, least=0.01)
+INVENTORY_WRITE_TIMEOUT = env.number("INVENTORY_WRITE_TIMEOUT", 6.0, least=0.01)
 PEER_MAX_IDLE = env.number("PEER_MAX_IDLE", 2.0)
 PEER_THREADS = env.integer("PEER_THREADS", 32, least=1)
 BREAKER_THRESHOLD = env.integer("BREAKER_THRESHOLD", 5, least=1)
@@ -48,6 +49,7 @@ MONGODB_HEARTBEAT_MS = env.integer("MONGODB_HEARTBEAT_MS", 2_000, least=500)
 MONGODB_CONNECT_TIMEOUT_MS = env.integer("MONGODB_CONNECT_TIMEOUT_MS", 3_000, least=100)
 
 # --- stock ---------------------------------------------------------------------------------------------------------
+INVENTORY_IS_ATOMIC = env.flag("INVENTORY_IS_ATOMIC", default=False)
 INVENTORY_HONOURS_IDEMPOTENCY_KEY = env.flag("INVENTORY_HONOURS_IDEMPOTENCY_KEY", default=False)
 INVENTORY_KEY_TTL = env.integer("INVENTORY_KEY_TTL", 24 * 3600, least=1)
 INVENTORY_NOT_ACTED_STATUSES = env.integers("INVENTORY_NOT_ACTED_STATUSES", (429, 503))
@@ -98,10 +100,10 @@ CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotenc
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
 CORS_EXPOSE_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"]
 
-if 2 * (PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT) >= REQUEST_DEADLINE:
+if 2 * PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT + INVENTORY_WRITE_TIMEOUT >= REQUEST_DEADLINE:
     env.problems.append(
-        f"PEER_CONNECT_TIMEOUT + PEER_READ_TIMEOUT must be less than half of REQUEST_DEADLINE ({REQUEST_DEADLINE} s): "
-        "an order is verified first, and nothing is reserved with less than both of them left"
+        "Twice PEER_CONNECT_TIMEOUT, PEER_READ_TIMEOUT and INVENTORY_WRITE_TIMEOUT together must be less than "
+        f"REQUEST_DEADLINE ({REQUEST_DEADLINE} s): an order is verified first, and then its stock is reserved"
     )
 for shorter, longer in (
     ("REQUEST_DEADLINE", "DATABASE_DEADLINE"),

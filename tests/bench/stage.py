@@ -112,6 +112,7 @@ class Stage:
         self.tokens = [jwt.encode(claims | {"sub": f"bench-{n}"}, key, algorithm="HS256") for n in range(CALLERS)]
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "orders_project.settings.development", "DEBUG": "false", "JWT_SHARED_KEY": key,
+            "INVENTORY_IS_ATOMIC": "true",
             "MONGODB_URI": uri, "MONGODB_DB": self.database_name, "SANDBOX_MONGODB_DB": f"{self.database_name}_sandbox",
             "WEB_CONCURRENCY": str(PROCESSES), "WEB_THREADS": str(THREADS), "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1", "LOG_FORMAT": "json",

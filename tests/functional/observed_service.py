@@ -46,6 +46,7 @@ def environment(mongo_uri: str, sandbox: Sandbox, **more: str) -> dict[str, str]
         "RETRY_DELAY": "0.01",
         "PEER_CONNECT_TIMEOUT": "0.3",
         "PEER_READ_TIMEOUT": "0.5",
+        "INVENTORY_WRITE_TIMEOUT": "0.5",
         "STOCK_RETRY_DELAY": "0.05",
         "STOCK_RETRY_MAX_DELAY": "0.1",
         "WORKER_INTERVAL": "0.05",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.wsgi import get_wsgi_application
 from pymongo.database import Database
+from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
@@ -116,6 +117,16 @@ def test_a_placement_asks_each_peer_once_a_line_and_writes_as_little_as_is_safe(
     # the key, the draft that claims its lines, and the write that settles and places it
     assert kinds == LIMITED | {"command idempotency_keys": 1, "update orders": 1, "command orders": 1}
     assert most <= 1
+
+
+def test_where_inventory_is_not_atomic_each_product_costs_two_small_writes_more(
+    database: Database[Document], api: Api, sandbox: Sandbox, settings: Settings
+) -> None:
+    settings.INVENTORY_IS_ATOMIC = False
+    client = api()
+    kinds, _ = cost(database, lambda: client.place(*LINES, key="k-1"))
+    turns = {"command product_leases": 3, "update product_leases": 3}
+    assert kinds == LIMITED | turns | {"command idempotency_keys": 1, "update orders": 1, "command orders": 1}
 
 
 def test_a_change_that_owes_nothing_is_one_read_and_one_write(

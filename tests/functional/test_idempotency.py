@@ -119,6 +119,7 @@ def test_20_requests_at_once_with_one_key_place_one_order(
     api: Api, sandbox: Sandbox, database: Documents, settings: Settings, live_server_url: str
 ) -> None:
     settings.PEER_READ_TIMEOUT, settings.REQUEST_DEADLINE = 5.0, 20.0
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     together = threading.Barrier(20)
 
     def place(_: int) -> requests.Response:

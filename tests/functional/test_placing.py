@@ -165,6 +165,7 @@ def test_an_admin_may_place_an_order_for_anybody(api: Api, sandbox: Sandbox) -> 
 
 def test_a_hundred_lines_are_placed(api: Api, sandbox: Sandbox, settings: Settings) -> None:
     settings.PEER_READ_TIMEOUT, settings.REQUEST_DEADLINE = 5.0, 20.0
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     placed = api().place(*[(TOWEL.product_id, 1, TOWEL.price)] * 100)
     assert placed.status_code == 201, placed.text
     assert sandbox.control.stock(TOWEL.product_id).reserved == 100
@@ -577,6 +578,7 @@ def test_of_200_orders_at_once_for_50_units_exactly_50_are_placed(
 ) -> None:
     # Clients, server and peers share this one process: nobody is to run out of time on a slow machine.
     settings.PEER_CONNECT_TIMEOUT, settings.PEER_READ_TIMEOUT = 20.0, 30.0
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE, settings.STOCK_LEASE = 110.0, 120.0, 300.0
     wanted = PRODUCTS[2]
     sandbox.control.put_product(wanted.product_id, name=wanted.name, price=wanted.price, available=50)

@@ -186,7 +186,7 @@ UNWISE = {
     "orders.W002": {"JWT_SHARED_KEY": KEY, "TRUSTED_PROXIES": "0"},
     "orders.W003": {"JWT_SHARED_KEY": KEY, "RATE_LIMIT_WRITES": "0"},
     "orders.W004": {"JWT_SHARED_KEY": KEY, "METRICS_HOST": "::"},
-    "orders.W005": {"JWT_SHARED_KEY": KEY, "REQUEST_DEADLINE": "13"},
+    "orders.W005": {"JWT_SHARED_KEY": KEY, "REQUEST_DEADLINE": "18"},
     "security.W008": {"JWT_SHARED_KEY": KEY, "SECURE_SSL_REDIRECT": "false"},
     "security.W012": {"JWT_SHARED_KEY": KEY, "SECURE_COOKIES": "false"},
 }

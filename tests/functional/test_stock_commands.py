@@ -277,7 +277,8 @@ def test_differences_are_a_table_and_exit_code_1(sandbox: Sandbox) -> None:
         [A, "2", "5", "+3", "0"],
         ["f" * 24, "2", "none", "-2", "0"],
     ]
-    assert out.splitlines()[-1] == "3 products checked, 2 differ, 1 left out since their stock is moving"
+    moving, strange = "1 left out since their stock is moving", f"not known to inventory: {'f' * 24}"
+    assert out.splitlines()[-1] == f"2 products checked, 2 differ, {moving}, {strange}"
 
 
 def test_the_report_is_json_for_machines(sandbox: Sandbox) -> None:
@@ -287,16 +288,17 @@ def test_the_report_is_json_for_machines(sandbox: Sandbox) -> None:
     code, out, _ = run("reconcile_stock", "--json", "f" * 24)
     assert code == 1
     assert json.loads(out) == {
-        "checked": 3,
+        "checked": 2,
         "differences": [{"product_id": A, "expected": 0, "actual": 3, "unknown": 3, "surplus": 3}],
         "waiting": [{"product_id": B, "expected": 0, "actual": 0, "unknown": 2}],
         "moving": [],
+        "not_known": ["f" * 24],
     }
 
 
 def test_an_agreement_as_json_is_exit_code_0(sandbox: Sandbox) -> None:
     code, out, _ = run("reconcile_stock", "--json")
-    assert (code, json.loads(out)) == (0, {"checked": 0, "differences": [], "waiting": [], "moving": []})
+    assert (code, json.loads(out)) == (0, {"checked": 0, "differences": [], "waiting": [], "moving": [], "not_known": []})
 
 
 def test_an_inventory_that_does_not_answer_is_exit_code_2(sandbox: Sandbox, settings: Settings) -> None:
@@ -334,9 +336,9 @@ def test_a_plan_is_shown_and_only_a_yes_carries_it_out(sandbox: Sandbox, typed: 
     assert read(other) == next(order for order in before if order["_id"] == other)
     assert sandbox.control.counts().keys() == {"stock"}, "nothing was reserved or released"
     assert code == 0, "what is left is moving"
-    assert out.endswith("1 products checked, 0 differ, 1 left out since their stock is moving\n")
+    assert out.endswith("2 products checked, 0 differ, 1 left out since their stock is moving\n")
     assert run("settle_stock")[1] == "1 orders settled, 0 failed\n"
-    assert run("reconcile_stock") == (0, "0 products checked, 0 differ\n", "")
+    assert run("reconcile_stock") == (0, "2 products checked, 0 differ\n", "")
 
 
 def test_with_yes_it_does_not_ask_and_json_stays_json(sandbox: Sandbox) -> None:

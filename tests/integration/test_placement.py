@@ -102,6 +102,7 @@ def test_numbers_are_readable_and_do_not_repeat() -> None:
 
 def test_no_more_is_placed_than_there_is(sandbox: Sandbox, settings: Settings) -> None:
     settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 20, 5
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     shelve(sandbox, available=10)
 
     def one(_: int) -> str:
@@ -211,6 +212,7 @@ def test_a_user_service_that_hangs_leaves_time_to_reserve_in_productions_proport
 ) -> None:
     """The defaults, ten times as fast: 10 s in all, 1 + 3 s a call, 3 retries after 1 s and more."""
     settings.REQUEST_DEADLINE, settings.PEER_CONNECT_TIMEOUT, settings.PEER_READ_TIMEOUT = 1.0, 0.1, 0.3
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     settings.MAX_RETRIES, settings.RETRY_DELAY = 3, 0.1
     sandbox.control.fault("verify", "stall_before", seconds=2)
     placed = place().order
@@ -537,6 +539,7 @@ def test_a_replay_is_the_order_as_it_is_now_and_asks_nobody(sandbox: Sandbox) ->
 
 def test_many_requests_with_one_key_place_one_order(sandbox: Sandbox, settings: Settings) -> None:
     settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 20, 5
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     shelve(sandbox, available=100)
 
     def one(_: int) -> object:
@@ -556,6 +559,7 @@ def test_a_holder_that_was_paused_beyond_its_lease_does_not_make_a_second_order(
 ) -> None:
     """R1 takes the key and is paused; R2 takes it over and is refused; R3 places; R1 goes on."""
     settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 10, 3
+    settings.INVENTORY_WRITE_TIMEOUT = settings.PEER_READ_TIMEOUT
     lease, settings.STOCK_LEASE = settings.STOCK_LEASE, 0.05
     sandbox.control.fault("verify", "latency", seconds=1, times=1)
     paused = threading.Thread(target=_try_to_place)

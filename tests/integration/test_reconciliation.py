@@ -125,6 +125,31 @@ def test_a_product_of_no_order_is_compared_if_it_is_named(sandbox: Sandbox) -> N
     assert reconcile([B, NOWHERE]).differences == (Difference(B, expected=0, actual=4, unknown=0),)
 
 
+def test_a_leaked_unit_of_a_product_that_no_order_holds_any_more_shows(sandbox: Sandbox) -> None:
+    shelve(sandbox, A, reserved=1)
+    shelve(sandbox, B, reserved=2)
+    shelve(sandbox, C, reserved=3)
+    store("cancelled", line("released", A), due=None)
+    store("rejected", line("none", B), due=None)
+    store("paid", line("none", C, attempts=0), due=None)  # imported: inventory was never asked for it
+    report = reconcile()
+    assert {(found.product_id, found.surplus) for found in report.differences} == {(A, 1), (B, 2)}
+    assert report.checked == 2
+
+
+def test_what_was_let_go_of_long_ago_is_not_looked_at(sandbox: Sandbox) -> None:
+    shelve(sandbox, A, reserved=1)
+    store("cancelled", line("released", A), due=None, updated_at=now() - reconciliation.LATELY - timedelta(minutes=1))
+    assert reconcile() == Report(checked=0, differences=(), waiting=(), moving=())
+
+
+def test_a_product_that_inventory_does_not_know_counts_as_that(sandbox: Sandbox) -> None:
+    store("cancelled", line("released") | {"product_id": NOWHERE}, due=None)
+    assert reconcile(["typo"]) == Report(
+        checked=0, differences=(), waiting=(), moving=(), not_known=(NOWHERE, "typo")
+    )
+
+
 def test_an_inventory_that_consumes_holds_nothing_of_what_was_shipped(sandbox: Sandbox, settings: Settings) -> None:
     shelve(sandbox, reserved=3)
     store("paid", line("reserved", quantity=3), due=None)
@@ -297,7 +322,7 @@ def test_a_repair_changes_our_own_records_only(sandbox: Sandbox) -> None:
     assert stock_of(sandbox) == (10, 3)
     settle_due(actor=WORKER)
     assert len(asked(sandbox, "release")) == 1
-    assert reconcile() == Report(checked=0, differences=(), waiting=(), moving=())
+    assert reconcile() == Report(checked=2, differences=(), waiting=(), moving=())
 
 
 def test_a_line_that_somebody_else_settled_meanwhile_is_left_as_it_is(sandbox: Sandbox) -> None:

@@ -232,6 +232,55 @@ class TestInventory:
             assert units(sandbox, product_id) == (start - reserved, reserved)
 
 
+class TestNotAtomic:
+    """What the published inventory is like: it reads a row, and writes absolute numbers."""
+
+    def test_one_after_the_other_it_answers_and_moves_just_the_same(
+        self, sandbox: Sandbox, http: requests.Session
+    ) -> None:
+        sandbox.control.be_atomic(False)
+        moved = {"product_id": LAMP, "quantity": 4, "available_quantity": 5, "reserved_quantity": 4}
+        assert post(sandbox, http, "reserve", 4).json() == {"reserved": True} | moved
+        assert post(sandbox, http, "reserve", 6).status_code == 400
+        assert post(sandbox, http, "reserve", 1, product_id=UNKNOWN).status_code == 404
+        assert post(sandbox, http, "release", 9).json() == {"released": True, "quantity": 4}
+        assert units(sandbox) == (9, 0)
+        assert [move["quantity"] for move in sandbox.control.movements()] == [4, 4]
+
+    def test_a_recorded_answer_comes_back_for_its_key(self, sandbox: Sandbox, http: requests.Session) -> None:
+        sandbox.control.be_atomic(False)
+        sandbox.control.honour_keys(True)
+        told = [post(sandbox, http, "reserve", 2, key="k").json() for _ in range(2)]
+        assert told[0] == told[1]
+        assert units(sandbox) == (7, 2)
+
+    def test_of_two_side_by_side_one_is_lost(self, sandbox: Sandbox) -> None:
+        sandbox.control.be_atomic(False, 0.2)
+
+        def reserve(_: int) -> int:
+            with requests.Session() as http:
+                return post(sandbox, http, "reserve", 2).status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(reserve, range(2))) == [200, 200]
+        assert units(sandbox) == (7, 2)
+        assert len(sandbox.control.movements()) == 2
+
+    def test_it_can_be_slow_inside(self, sandbox: Sandbox, http: requests.Session) -> None:
+        sandbox.control.be_atomic(False)
+        sandbox.control.fault("reserve", "stall_inside", seconds=0.3, times=1)
+        slow = threading.Thread(target=lambda: requests.post(
+            f"{sandbox.url}/inventory/reserve", json={"product_id": LAMP, "quantity": 2}, timeout=TIMEOUT
+        ))  # fmt: skip
+        slow.start()
+        while not sandbox.control.counts().get("reserve"):
+            time.sleep(0.01)
+        assert post(sandbox, http, "reserve", 1).status_code == 200
+        assert units(sandbox) == (8, 1)
+        slow.join()
+        assert units(sandbox) == (7, 2), "it wrote what followed from what it had seen"
+
+
 class TestIdempotencyKeys:
     def test_are_ignored_at_first(self, sandbox: Sandbox, http: requests.Session) -> None:
         for _ in range(2):
@@ -452,10 +501,20 @@ class TestControl:
     def test_resets_everything(self, sandbox: Sandbox, http: requests.Session) -> None:
         sandbox.control.fault("*", "wrong")
         assert control(sandbox, http, "PUT", "/keys", {"honour": True}).json() == {"honour": True}
+        told = control(sandbox, http, "PUT", "/atomicity", {"atomic": False, "pause": 0.5})
+        assert told.json() == {"atomic": False, "pause": 0.5}
         assert control(sandbox, http, "POST", "/reset").status_code == 204
-        assert control(sandbox, http, "GET", "").json() == {"honour": False, "faults": [], "counts": {}}
+        state = {"honour": False, "atomic": True, "faults": [], "counts": {}}
+        assert control(sandbox, http, "GET", "").json() == state
         with pytest.raises(UnknownProductError):
             sandbox.control.stock(LAMP)
+
+    @pytest.mark.parametrize("body", [{}, {"atomic": 1}, {"atomic": False, "pause": -1}, {"atomic": False, "pause": "1"}])
+    def test_is_not_atomic_only_as_it_was_told(
+        self, sandbox: Sandbox, http: requests.Session, body: dict[str, Any]
+    ) -> None:
+        assert control(sandbox, http, "PUT", "/atomicity", body).status_code == 400
+        assert control(sandbox, http, "GET", "").json()["atomic"] is True
 
     def test_knows_no_other_address(self, sandbox: Sandbox, http: requests.Session) -> None:
         assert control(sandbox, http, "GET", "/nothing").status_code == 404

@@ -325,7 +325,7 @@ def test_with_keys_a_lost_answer_is_asked_for_again_and_acts_once(settings: Sett
 
 def test_a_probe_comes_before_every_call_that_could_not_be_repeated(sandbox: Sandbox) -> None:
     _, claim = claimed("release", A, B)
-    talk(claim, deadline=Deadline.after(5), probe=True)
+    talk(claim, deadline=Deadline.after(5), background=True)
     for product in (A, B):
         calls = [call["operation"] for call in sandbox.control.calls() if call["product_id"] == product]
         assert calls == ["stock", "release"]
@@ -334,7 +334,7 @@ def test_a_probe_comes_before_every_call_that_could_not_be_repeated(sandbox: San
 def test_where_the_probe_gets_no_answer_nothing_is_sent(sandbox: Sandbox) -> None:
     _, claim = claimed("release", A, B)
     sandbox.control.fault("stock", "drop_before")
-    outcomes = talk(claim, deadline=Deadline.after(5), probe=True)
+    outcomes = talk(claim, deadline=Deadline.after(5), background=True)
     assert [outcome.result for outcome in outcomes.values()] == [Result.NOT_SENT] * 2
     assert asked(sandbox) == []
 
@@ -342,7 +342,7 @@ def test_where_the_probe_gets_no_answer_nothing_is_sent(sandbox: Sandbox) -> Non
 def test_no_probe_is_needed_where_keys_are_honoured(settings: Settings, sandbox: Sandbox) -> None:
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
     _, claim = claimed("release")
-    talk(claim, deadline=Deadline.after(5), probe=True)
+    talk(claim, deadline=Deadline.after(5), background=True)
     assert [call["operation"] for call in sandbox.control.calls()] == ["release"]
 
 

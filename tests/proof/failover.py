@@ -33,6 +33,7 @@ TIMES = {
     "MONGODB_CONNECT_TIMEOUT_MS": "1000",
     # Peers are not what is tried here, and the machine may have a lot to do.
     "PEER_READ_TIMEOUT": "1",
+    "INVENTORY_WRITE_TIMEOUT": "1",
     "BREAKER_THRESHOLD": "1000",
 }
 """In proportion to the time that an election takes here: a fifth of the usual."""

@@ -24,6 +24,7 @@ from tests.proof.chaos_stage import Stage
 TIMES = {
     "PEER_CONNECT_TIMEOUT": "0.15",
     "PEER_READ_TIMEOUT": "0.4",
+    "INVENTORY_WRITE_TIMEOUT": "0.4",
     "REQUEST_DEADLINE": "1.2",
     "DATABASE_DEADLINE": "1.5",
     "GUNICORN_TIMEOUT": "2",

@@ -239,7 +239,7 @@ UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
         ["REQUEST_DEADLINE"],
     ),
     "a deadline in which verifying and reserving do not fit": (
-        {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "4.5"},
+        {"PEER_CONNECT_TIMEOUT": "1", "PEER_READ_TIMEOUT": "3", "REQUEST_DEADLINE": "11"},
         ["REQUEST_DEADLINE"],
     ),
 }

@@ -23,14 +23,15 @@ REASON = "The figures of inventory leave no other possibility (reconcile_stock -
 
 class Command(BaseCommand):
     help = (
-        "Compare, product by product, the units that our orders hold with those that inventory holds. Exit code 0: "
+        "Compare, product by product, the units that our orders hold with those that inventory holds: of every product "
+        "that an order holds now, or let go of within the last 30 days. Exit code 0: "
         "they agree; 1: they do not; 2: it could not be found out. --fix settles, in our own records only, unknown "
         "lines of which the figures leave one possibility. Examples: manage.py reconcile_stock --json; "
         "manage.py reconcile_stock --fix --yes"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("products", nargs="*", help="also check these products, though no order holds any of them")
+        parser.add_argument("products", nargs="*", help="also check these products")
         parser.add_argument("--json", action="store_true", help="print the report as JSON; all else goes to stderr")
         parser.add_argument("--fix", action="store_true", help="show what can be settled, ask, and settle it")
         parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
@@ -85,4 +86,5 @@ def _table(report: Report, told: OutputWrapper) -> None:
         told.write(f"{found.product_id:<24}  {found.expected:>8}  {actual:>9}  {found.surplus:>+8}  {found.unknown:>8}")
     waiting = f", {len(report.waiting)} agree but have unknown lines" if report.waiting else ""
     moving = f", {len(report.moving)} left out since their stock is moving" if report.moving else ""
-    told.write(f"{report.checked} products checked, {len(report.differences)} differ{waiting}{moving}")
+    strange = f", not known to inventory: {', '.join(report.not_known)}" if report.not_known else ""
+    told.write(f"{report.checked} products checked, {len(report.differences)} differ{waiting}{moving}{strange}")
