@@ -72,6 +72,8 @@ class StockRoom:
         self.atomic = True
         self.pause = 0.0
         """Seconds between the look at a product and the change of it, where that is not atomic."""
+        self.between: Callable[[Change], None] = lambda _change: None
+        """Called there too, for a proof that decides what happens meanwhile."""
         self._client = database.client
         self.stock = database["stock"]
         self.movements = database["movements"]
@@ -124,6 +126,7 @@ class StockRoom:
             return repeated
         there = self.level(change.product_id)
         time.sleep(self.pause + pause)
+        self.between(change)
         if action == "reserve":
             if there.available < change.quantity:
                 raise InsufficientStockError(requested=change.quantity, available=there.available)

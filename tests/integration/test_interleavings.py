@@ -43,6 +43,7 @@ def test_whoever_goes_next_and_whoever_dies_every_invariant_holds(arena: Arena) 
         (mutations.no_lease, 2, "acted 2 times"),
         (mutations.no_idempotency_key, 1, "orders were placed by key"),
         (mutations.call_then_write, 1, "release acted 2 times"),
+        (mutations.no_turns, 1, r"inventory holds \d of product \d, our orders \d|there are \d+ of product"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from django.db import connection
 from django.test.utils import override_settings
@@ -16,7 +17,9 @@ from pymongo import MongoClient
 
 from integrations import http
 from integrations.sandbox import Sandbox
+from orders.models import product_leases
 from orders.models.writes import orders
+from orders.services import stock
 from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
 from tests.proof.interleave_gates import Actor, Listener, gates
 from tests.proof.interleave_machine import hunt
@@ -40,8 +43,12 @@ class Arena:
         options = connection.get_connection_params() | {"timeoutMS": 60_000}
         self.client: MongoClient[Document] = MongoClient(**options, event_listeners=[Listener(self._wrote)])
         self.keys = connection.database["idempotency_keys"]
+        self.leases = connection.database[product_leases.COLLECTION]
         self._settings = override_settings(**TIMES)
         self._settings.enable()
+        self._waits = [patch.object(stock, wait, 0.0) for wait in ("LONGEST_WAIT", "SOON")]  # in vain: time stands still
+        for wait in self._waits:
+            wait.start()
         http.reset()
         for user_id in (1, 2):
             self.control.put_user(user_id, email="a@example.com", full_name="Somebody")
@@ -50,13 +57,17 @@ class Arena:
 
     def __exit__(self, *_: object) -> None:
         logging.disable(logging.NOTSET)
+        for wait in self._waits:
+            wait.stop()
         self._settings.disable()
         self.client.close()
         http.reset()
 
-    def prepare(self, *, keys: bool) -> None:
+    def prepare(self, *, keys: bool, atomic: bool) -> None:
         """Put everything back as it was before the first run."""
         self.control.honour_keys(keys)
+        self.control.be_atomic(atomic)
+        self.leases.delete_many({})
         self.control.clear_faults()
         self.keys.delete_many({})
         self.control.room.movements.delete_many({})
@@ -75,13 +86,17 @@ class Arena:
 
     @contextmanager
     def listening(self, run: Run) -> Iterator[None]:
-        self._run = run
-        with gates(run.strike):
-            yield
+        self._run, room = run, self.control.room
+        unheard, room.between = room.between, run.inside
+        try:
+            with gates(run.strike):
+                yield
+        finally:
+            room.between = unheard
 
-    def _wrote(self, actor: Actor, attempt: str) -> None:
+    def _wrote(self, actor: Actor, taken: str) -> None:
         assert self._run is not None
-        self._run.wrote(actor, attempt)
+        self._run.wrote(actor, taken)
 
 
 RUNS = 20

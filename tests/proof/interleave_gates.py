@@ -41,7 +41,7 @@ class Severed(BaseException):
 class Step:
     """Where an actor stands.
 
-    :ivar kind: `read`, `write` or `call`.
+    :ivar kind: `read`, `write`, `call`, or `inside`: inventory has looked at the product, and is about to change it.
     :ivar after: it has been taken, and its answer is about to arrive.
     :ivar key: the call's idempotency key.
     """
@@ -107,7 +107,7 @@ acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 
 
 class Listener(monitoring.CommandListener):
-    """Every command of the actors' client is two steps; `wrote` is told which attempts a write takes."""
+    """Every command of the actors' client is two steps; `wrote` is told which attempts and leases a write takes."""
 
     def __init__(self, wrote: Callable[[Actor, str], None]) -> None:
         self._wrote = wrote
@@ -138,11 +138,11 @@ class Listener(monitoring.CommandListener):
 
 
 def _attempts(update: Any) -> Iterator[str]:
-    """The ids of the attempts that an update writes anywhere in it."""
+    """The ids of the attempts, and of who holds a product's lease, that an update writes anywhere in it."""
     if isinstance(update, Mapping):
         for name, value in update.items():
             found = value.get("id") if isinstance(value, Mapping) else value
-            if name == "attempt" and isinstance(found, str):
+            if name in ("attempt", "holder") and isinstance(found, str):
                 yield found
             elif name != "q":
                 yield from _attempts(value)

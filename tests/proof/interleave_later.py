@@ -21,16 +21,20 @@ class Later:
     """Knows who holds which attempt, and so what may lapse.
 
     :ivar calls: those whose callers have given them up, and that may still arrive.
-    :ivar holders: on whose behalf each attempt was taken.
+    :ivar holders: on whose behalf each attempt, and each product's lease, was taken.
     """
 
     def __init__(
-        self, keys: "Collection[Document]", tell: Callable[[str, str], None], name: Callable[[ObjectId], str]
+        self,
+        keys: "Collection[Document]",
+        leases: "Collection[Document]",
+        tell: Callable[[str, str], None],
+        name: Callable[[ObjectId], str],
     ) -> None:
         self.calls: list[LateCall] = []
         self.holders: dict[str, Operation] = {}
         self._answered: set[tuple[object, ...]] = set()
-        self._keys, self._tell, self._name = keys, tell, name
+        self._keys, self._leases, self._tell, self._name = keys, leases, tell, name
         self._past = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
 
     def answered(self, operation: Operation, step: Step) -> None:
@@ -59,6 +63,9 @@ class Later:
         for key in self._keys.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
             if self._abandoned([key["attempt"]]):
                 yield lambda key=key: self._lapse_key(key)
+        for lease in self._leases.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
+            if self._abandoned([lease["holder"]]):
+                yield lambda lease=lease: self._lapse_turn(lease)
 
     def _abandoned(self, attempts: Iterable[str]) -> bool:
         return all(self.holders[attempt].over for attempt in attempts)
@@ -75,6 +82,13 @@ class Later:
     def _lapse_key(self, key: Document) -> None:
         self._tell("time", "passes: an idempotency key lapses")
         self._keys.update_one({"_id": key["_id"]}, {"$set": {"until": self._earlier()}})
+
+    def _lapse_turn(self, lease: Document) -> None:
+        for late in [late for late in self.calls if late[1].product_id == lease["_id"]]:
+            self.deliver(late)
+        self._tell("time", f"passes: the turn of product {lease['_id'][-1]} ends")
+        held = {"_id": lease["_id"], "holder": lease["holder"]}
+        self._leases.update_one(held, {"$set": {"until": self._earlier()}})
 
     def _earlier(self) -> datetime:
         self._past += timedelta(milliseconds=1)

@@ -46,9 +46,9 @@ class Interleaving(RuleBasedStateMachine):
         self._stack = ExitStack()
         self._hands: dict[int, Actor] = {}
 
-    @initialize(keys=st.booleans())
-    def inventory_honours_keys(self, keys: bool) -> None:
-        self._play = self._stack.enter_context(Run(self._arena, keys=keys))
+    @initialize(keys=st.booleans(), atomic=st.booleans())
+    def inventory_is(self, keys: bool, atomic: bool) -> None:
+        self._play = self._stack.enter_context(Run(self._arena, keys=keys, atomic=atomic))
 
     @rule(hand=HANDS, turns=TURNS, data=st.data())
     def goes_on(self, hand: int, turns: int, data: st.DataObject) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from django.test.utils import override_settings
 
 from integrations.errors import PeerError
+from integrations.sandbox.stock import Change
 from integrations.transport import Lost
 from orders.models.writes import orders
 from orders.services import access
@@ -20,7 +21,7 @@ from orders.services.settlement import settle_due
 from tests.proof import checks
 from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_end import problems_at_the_end, problems_of_orders
-from tests.proof.interleave_gates import DIE, GO, SEVER, Actor, Step
+from tests.proof.interleave_gates import DIE, GO, SEVER, Actor, Killed, Step
 from tests.proof.interleave_later import Later
 
 if TYPE_CHECKING:
@@ -41,25 +42,28 @@ class Run:
     :ivar violations: in plain words; empty where everything held.
     """
 
-    def __init__(self, arena: "Arena", *, keys: bool) -> None:
+    def __init__(self, arena: "Arena", *, keys: bool, atomic: bool = True) -> None:
         self.told: list[ObjectId] = []
         self.story: list[str] = []
         self.violations: list[str] = []
         self.count: Counter[str] = Counter()
-        self._arena, self._keys = arena, keys
+        self._arena, self._keys, self._atomic = arena, keys, atomic
+        self._calling: dict[str, Actor] = {}
         self._actors: list[Actor] = []
         self._stuck = False
-        self._later = Later(arena.keys, self._tell, self.name)
+        self._later = Later(arena.keys, arena.leases, self._tell, self.name)
         self._names: dict[ObjectId, str] = {}
         self._left = {DIE: 2, SEVER: 2}
 
     def __enter__(self) -> "Run":
-        self._arena.prepare(keys=self._keys)
+        self._arena.prepare(keys=self._keys, atomic=self._atomic)
         with ExitStack() as stack:
-            stack.enter_context(override_settings(INVENTORY_HONOURS_IDEMPOTENCY_KEY=self._keys))
+            known = {"INVENTORY_HONOURS_IDEMPOTENCY_KEY": self._keys, "INVENTORY_IS_ATOMIC": self._atomic}
+            stack.enter_context(override_settings(**known))
             stack.enter_context(self._arena.listening(self))
             self._exit = stack.pop_all()
-        self._tell("the run", f"inventory honours {'' if self._keys else 'no '}idempotency keys")
+        kind = "atomic" if self._atomic else "not atomic"
+        self._tell("the run", f"inventory honours {'' if self._keys else 'no '}idempotency keys, and is {kind}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,6 +92,7 @@ class Run:
         verdict = self._sensible(step, verdict)
         where = f" ({self.name(step.order_id)})" if step.order_id else ""
         moment = ("answer to " if step.after else "calls ") if step.kind == "call" else "after " * step.after
+        moment = "has inventory looked, amid " if step.kind == "inside" else moment
         fate = "" if verdict == GO else f": {verdict}"
         self._tell(actor.name, f"{moment}{step.name}{where}{fate}")
         self.count["deaths"] += verdict == DIE
@@ -165,10 +170,21 @@ class Run:
             kind = DROPS.get(verdict, "status")
             options = {"status": STATUSES[verdict]} if kind == "status" else {}
             self._arena.control.fault(step.name, kind, product_id=step.product_id, times=1, **options)
-        reply = call()
+        self._calling[step.key] = actor
+        try:
+            reply = call()
+        finally:
+            del self._calling[step.key]
         if reply.succeeded:
             self._later.answered(actor.operation, step)
         return reply
+
+    def inside(self, change: Change) -> None:
+        """Stop amid a call, between inventory's look at the product and its change of it; in inventory's thread."""
+        if actor := self._calling.get(change.key or ""):
+            with suppress(Killed):  # inventory goes on
+                name = (change.key or "").rpartition(":")[2]
+                actor.reach(Step(name, "inside", order_id=ObjectId(change.order_id), key=change.key or ""))
 
     # --- what the actors are told ----------------------------------------------------------------------------------
 
@@ -190,9 +206,9 @@ class Run:
             self._violation(f"{actor.name} {operation.title}: {error!r}")
         self._tell(actor.name, f"ends: {answer}")
 
-    def wrote(self, actor: Actor, attempt: str) -> None:
-        """Remember on whose behalf an attempt is taken."""
-        self._later.holders.setdefault(attempt, actor.operation)
+    def wrote(self, actor: Actor, taken: str) -> None:
+        """Remember on whose behalf an attempt, or a product's lease, is taken."""
+        self._later.holders.setdefault(taken, actor.operation)
 
     def ledger(self) -> checks.Ledger:
         return checks.Ledger(self._arena.control.room.movements.database)
