@@ -124,7 +124,8 @@ class Faults:
 def suffer(faults: list[Fault], act: Callable[[float], Answer], stopping: threading.Event) -> Answer | None:
     """Answer a call that `faults` strike; None means: close the connection without an answer.
 
-    `act` does what was asked, pausing so many seconds amid it, and is called at most once. Once `stopping` is set, sleep ends, unanswered.
+    `act` does what was asked, pausing so many seconds amid it, and is called at most once. Once `stopping` is set,
+    sleep ends, unanswered.
     """
     for fault in faults:
         if fault.kind == "latency" and stopping.wait(fault.seconds):

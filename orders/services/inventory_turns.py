@@ -1,13 +1,14 @@
 """One call at a time for each product, over all processes: what an inventory needs that is not atomic.
 
 The published inventory reads a row and writes absolute numbers, without a lock: of two calls for one product side by
-side one is lost, and units are sold twice or leak. So, unless INVENTORY_IS_ATOMIC, whoever calls for a product takes its
-turn first: a lease by mongod's clock, which outlives the caller's death. A call whose outcome is unknown may still be at
-work over there, and keeps its turn until the lease ends.
+side one is lost, and units are sold twice or leak. So, unless INVENTORY_IS_ATOMIC, whoever calls for a product takes
+its turn first: a lease by mongod's clock, which outlives the caller's death. A call whose outcome is unknown may still
+be at work over there, and keeps its turn until the lease ends.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -55,7 +56,7 @@ def _taken(product_id: str, holder: str, wait: float) -> Deadline:
         wait=wait_exponential_jitter(multiplier=0.005, max=0.05, jitter=0.01),
     )
     try:
-        lease: Deadline = attempts(_try, product_id, holder)
+        lease = cast("Deadline", attempts(_try, product_id, holder))
     except RetryError as error:
         raise _not_sent("other calls for this product are under way") from error
     except DatabaseError as error:

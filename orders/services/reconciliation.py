@@ -87,8 +87,8 @@ class Repair:
 
 
 def reconcile(product_ids: Sequence[str] = ()) -> Report:
-    """Compare both sides: the products that our orders hold, or let go of LATELY. A difference counts only when two reads
-    of both agree and no line of the product moves.
+    """Compare both sides, for the products that our orders hold, or let go of LATELY. A difference counts only when
+    two reads of both agree and no line of the product moves.
 
     :param product_ids: also check these, whatever our orders say.
     :raises PeerUnavailable: inventory does not answer.

@@ -74,11 +74,13 @@ def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, background:
     by_product: dict[str, list[Line]] = {}
     for line in claim.lines:
         by_product.setdefault(line.product_id, []).append(line)
-    answers = gather(
+    of_products = gather(
         *(partial(_ask_in_order, claim.order_id, lines, until, retries, background) for lines in by_product.values())
     )
-    found = {index: answer for answer in answers for index, answer in cast("dict[int, Answer]", answer).items()}
-    return {line.index: _outcome(found[line.index]) for line in claim.lines}
+    answers: dict[int, Answer] = {}
+    for of_product in of_products:
+        answers |= cast("dict[int, Answer]", of_product)  # errors are among the answers
+    return {line.index: _outcome(answers[line.index]) for line in claim.lines}
 
 
 def _ask_in_order(

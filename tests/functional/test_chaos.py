@@ -5,13 +5,29 @@ from pathlib import Path
 import pytest
 
 from tests.proof.chaos import run, tell
+from tests.proof.inventories import Inventory
+
+KINDS = [(False, Inventory.ATOMIC), (True, Inventory.ATOMIC), (False, Inventory.PUBLISHED)]
 
 
-@pytest.mark.parametrize("keys", [False, True], ids=["no keys", "keys"])
-def test_nothing_is_lost_or_sold_twice_whatever_fails(mongo_uri: str, tmp_path: Path, keys: bool) -> None:
-    report = run(mongo_uri, tmp_path, keys=keys, operations=400, seconds=8, seed=7, clients=16, patience=30)
+@pytest.mark.parametrize(("keys", "inventory"), KINDS, ids=["no keys", "keys", "not atomic"])
+def test_nothing_is_lost_or_sold_twice_whatever_fails(
+    mongo_uri: str, tmp_path: Path, keys: bool, inventory: Inventory
+) -> None:
+    report = run(
+        mongo_uri, tmp_path, keys=keys, inventory=inventory,
+        operations=400, seconds=8, seed=7, clients=16, patience=30,
+    )  # fmt: skip
     assert not report["violations"], tell(report)
     assert report["operations"] >= 50
     assert report["counts"]["answered 201"] >= 10
     assert report["done"]["faults set"]
     assert {"released", "reserved"} <= report["lines"].keys()
+
+
+def test_without_turns_an_inventory_that_is_not_atomic_loses_units(mongo_uri: str, tmp_path: Path) -> None:
+    report = run(
+        mongo_uri, tmp_path, keys=False, inventory=Inventory.WITHOUT_TURNS,
+        operations=200, seconds=4, seed=7, clients=16, patience=15,
+    )  # fmt: skip
+    assert any("inventory holds" in violation["problem"] for violation in report["violations"]), tell(report)

@@ -298,7 +298,10 @@ def test_the_report_is_json_for_machines(sandbox: Sandbox) -> None:
 
 def test_an_agreement_as_json_is_exit_code_0(sandbox: Sandbox) -> None:
     code, out, _ = run("reconcile_stock", "--json")
-    assert (code, json.loads(out)) == (0, {"checked": 0, "differences": [], "waiting": [], "moving": [], "not_known": []})
+    assert (code, json.loads(out)) == (
+        0,
+        {"checked": 0, "differences": [], "waiting": [], "moving": [], "not_known": []},
+    )
 
 
 def test_an_inventory_that_does_not_answer_is_exit_code_2(sandbox: Sandbox, settings: Settings) -> None:

@@ -178,9 +178,13 @@ def test_once_an_answer_is_lost_the_other_lines_of_the_product_are_not_called_fo
 def test_a_turn_is_given_back_where_it_is_sure_what_became_of_the_call(
     sandbox: Sandbox, error: BaseException, kept: bool
 ) -> None:
-    with pytest.raises(type(error)), turn(A, Deadline.after(10)):
-        assert lease_of() is not None
-        raise error
+    def call() -> None:
+        with turn(A, Deadline.after(10)):
+            assert lease_of() is not None
+            raise error
+
+    with pytest.raises(type(error)):
+        call()
     assert (lease_of() is not None) == kept
 
 

@@ -145,9 +145,7 @@ def test_what_was_let_go_of_long_ago_is_not_looked_at(sandbox: Sandbox) -> None:
 
 def test_a_product_that_inventory_does_not_know_counts_as_that(sandbox: Sandbox) -> None:
     store("cancelled", line("released") | {"product_id": NOWHERE}, due=None)
-    assert reconcile(["typo"]) == Report(
-        checked=0, differences=(), waiting=(), moving=(), not_known=(NOWHERE, "typo")
-    )
+    assert reconcile(["typo"]) == Report(checked=0, differences=(), waiting=(), moving=(), not_known=(NOWHERE, "typo"))
 
 
 def test_an_inventory_that_consumes_holds_nothing_of_what_was_shipped(sandbox: Sandbox, settings: Settings) -> None:

@@ -509,7 +509,9 @@ class TestControl:
         with pytest.raises(UnknownProductError):
             sandbox.control.stock(LAMP)
 
-    @pytest.mark.parametrize("body", [{}, {"atomic": 1}, {"atomic": False, "pause": -1}, {"atomic": False, "pause": "1"}])
+    @pytest.mark.parametrize(
+        "body", [{}, {"atomic": 1}, {"atomic": False, "pause": -1}, {"atomic": False, "pause": "1"}]
+    )
     def test_is_not_atomic_only_as_it_was_told(
         self, sandbox: Sandbox, http: requests.Session, body: dict[str, Any]
     ) -> None:

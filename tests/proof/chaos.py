@@ -23,10 +23,13 @@ from pymongo.errors import PyMongoError
 
 from tests.proof.chaos_crowd import PRICE, USERS, Crowd, EventLog
 from tests.proof.chaos_stage import PEERS, Stage
+from tests.proof.inventories import Inventory
 
 PRODUCTS = [f"{0xC:08x}{number:016x}" for number in range(1, 6)]
 SCARCE, PLENTY = 12, 60
 """Units of the first two products, and of the others; more come in when they run out."""
+UNSTOCKED = 5
+"""Times as many at first, where none come in."""
 PATIENCE = 100.0
 """Seconds for the workers to finish; longer than an order is put off after a fault of ours."""
 KILL_EVERY = (40, 160)
@@ -68,6 +71,8 @@ class Monkey:
             self._stage.tell("PUT", f"users/{user}", {"email": "a@example.com", "full_name": "A", "active": True})
         for number, product in enumerate(PRODUCTS):
             self.total[product] = SCARCE if number < 2 else PLENTY
+            if not self._stage.inventory_kind.is_atomic:
+                self.total[product] *= UNSTOCKED
             body = {"name": "P", "price": PRICE, "category": "", "available": self.total[product]}
             self._stage.tell("PUT", f"products/{product}", body)
 
@@ -124,7 +129,12 @@ class Monkey:
             self._log.note(who="monkey", op="kill", what=f"gunicorn worker {pid}")
 
     def _restock(self) -> None:
-        """More units come in where few are left; what has been shipped does not come back."""
+        """More units come in where few are left; what has been shipped does not come back.
+
+        None where inventory is not atomic: it would forget them, if they came between its look and its change.
+        """
+        if not self._stage.inventory_kind.is_atomic:
+            return
         for product in self._stage.inventory["stock"].find({"available": {"$lt": 3}}):
             with suppress(PyMongoError):  # a reservation was faster
                 self._stage.inventory["stock"].update_one({"_id": product["_id"]}, {"$inc": {"available": 10}})
@@ -132,21 +142,22 @@ class Monkey:
 
 
 def run(
-    uri: str, directory: Path, *, keys: bool, operations: int = 3000, seconds: float = 75.0, seed: int = 2026,
-    clients: int = 24, patience: float = PATIENCE,
+    uri: str, directory: Path, *, keys: bool, inventory: Inventory = Inventory.ATOMIC, operations: int = 3000,
+    seconds: float = 75.0, seed: int = 2026, clients: int = 24, patience: float = PATIENCE,
 ) -> dict[str, Any]:  # fmt: skip
     """Run it once; it ends after so many operations or seconds, and the time to finish what is owed.
 
     :param uri: of a mongod; the databases are made and dropped.
     :param directory: for `events.jsonl` and the logs of the processes.
     :param keys: whether inventory honours idempotency keys.
+    :param inventory: what else it is like.
     :param patience: seconds for the workers to finish what is owed.
     :returns: the figures, and under `violations` what is wrong, each with its story.
     """
     directory.mkdir(parents=True, exist_ok=True)
     began, log = time.monotonic(), EventLog(directory / "events.jsonl")
     try:
-        with Stage(uri, directory, keys=keys) as stage:
+        with Stage(uri, directory, keys=keys, inventory=inventory) as stage:
             stage.start_web()
             stage.start_worker()
             stage.start_worker()
@@ -174,8 +185,8 @@ def run(
         for violation in found:
             violation["events"] = log.story(violation.get("order", ""), violation.get("key", ""))
         return verdict | crowd.report() | {
-            "keys": keys, "seed": seed, "operations": crowd.counts["operations"], "clients": clients,
-            "done": dict(monkey.counts), "peer_calls": struck, "seconds_of_chaos": round(took, 1),
+            "keys": keys, "inventory": inventory, "seed": seed, "operations": crowd.counts["operations"],
+            "clients": clients, "done": dict(monkey.counts), "peer_calls": struck, "seconds_of_chaos": round(took, 1),
             "seconds": round(time.monotonic() - began, 1), "events": str(log.path), "violations": found,
         }  # fmt: skip
     finally:

@@ -17,6 +17,7 @@ from pymongo.database import Database
 
 from orders_project.children import ROOT, Child, ChildError
 from orders_project.loopback import free_port, listens
+from tests.proof.inventories import Inventory
 
 Document = dict[str, Any]
 
@@ -40,6 +41,8 @@ TIMES = {
 """Short, so that leases lapse within a run; in the order that the settings ask for."""
 UNLIMITED = {"RATE_LIMIT_WRITES": "1000000", "RATE_LIMIT_ADMIN_WRITES": "1000000"}
 PEERS = ("USER", "PRODUCT", "INVENTORY")
+PAUSE = 0.02
+"""Seconds between the look and the change of an inventory that is not atomic."""
 START = 60.0
 """Seconds for a process to be ready, on a machine that has a lot to do."""
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
@@ -53,16 +56,17 @@ class Stage:
     Children are tied to the thread that starts them: start and kill from the thread that enters.
 
     :param keys: whether inventory honours idempotency keys, and we know it.
+    :param inventory: what it is like.
     :param directory: for logs.
     :param peers_uri: of the mongod in which the peers keep their stock, where that is another.
     :param settings: the settings module of our own processes.
     """
 
     def __init__(
-        self, uri: str, directory: Path, *, keys: bool, times: dict[str, str] | None = None, peers_uri: str = "",
-        settings: str = "orders_project.settings.development",
+        self, uri: str, directory: Path, *, keys: bool, inventory: Inventory = Inventory.ATOMIC,
+        times: dict[str, str] | None = None, peers_uri: str = "", settings: str = "orders_project.settings.development",
     ) -> None:  # fmt: skip
-        self.keys, self.directory = keys, directory
+        self.keys, self.inventory_kind, self.directory = keys, inventory, directory
         self.name = f"chaos_{uuid.uuid4().hex[:12]}"
         self.children: list[Child] = []
         self.workers: list[Child] = []
@@ -84,6 +88,7 @@ class Stage:
             "SANDBOX_MONGODB_URI": peers_uri or uri,
             "SANDBOX_MONGODB_DB": f"{self.name}_sandbox",
             "INVENTORY_HONOURS_IDEMPOTENCY_KEY": str(keys).lower(),
+            "INVENTORY_IS_ATOMIC": str(inventory.is_said_to_be_atomic).lower(),
             "BIND_HOST": "127.0.0.1",
             "PORT": str(free_port()),
             "WEB_CONCURRENCY": "2",
@@ -100,7 +105,9 @@ class Stage:
             for peer, port in self._ports.items():
                 command = [sys.executable, "-m", "integrations.sandbox", "--port", str(port)]
                 command += ["--mongodb-uri", self.environment["SANDBOX_MONGODB_URI"]]
-                self.peers[peer] = self._start(peer.lower(), command + ["--honour-keys"] * self.keys)
+                command += ["--honour-keys"] * self.keys
+                command += [] if self.inventory_kind.is_atomic else ["--pause", str(PAUSE)]
+                self.peers[peer] = self._start(peer.lower(), command)
             for peer in PEERS:
                 self._await_peer(peer)
         except BaseException:

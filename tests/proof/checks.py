@@ -31,7 +31,7 @@ class Ledger:
 
 
 def violations(case: Case, orders: list[Document], ledger: Ledger, *, told: str | None, settled: bool) -> list[str]:
-    """Everything that is wrong with one case's orders and products.
+    """Everything that is wrong with one case's orders and products; its neighbour's orders are among them.
 
     :param told: what the act answered; None where it died.
     :param settled: whether unknown lines have been settled by a person: then nothing may be left open.
@@ -39,7 +39,8 @@ def violations(case: Case, orders: list[Document], ledger: Ledger, *, told: str 
     found = [problem for order in orders for problem in violations_of(order)]
     found += doubled(orders, ledger)
     found += _stock(case, orders, ledger, settled=settled)
-    placed = [order for order in orders if order["status"] not in (Status.PLACING, Status.REJECTED)]
+    mine = [order for order in orders if order["user_id"] == case.user_id]
+    placed = [order for order in mine if order["status"] not in (Status.PLACING, Status.REJECTED)]
     if len(placed) > 1:
         found.append(f"{len(placed)} orders were placed under one idempotency key")
     if told == "placed" and not placed:
@@ -67,8 +68,9 @@ def _stock(case: Case, orders: list[Document], ledger: Ledger, *, settled: bool)
     """Inventory's reserved units are those of our lines, give or take what nobody knows."""
     found = []
     for index, name in enumerate(case.products):
-        ours = sum(held(order["items"][index]) for order in orders)
-        unknown = [order["items"][index]["quantity"] for order in orders if _state(order, index) == LineState.UNKNOWN]
+        lines = [item for order in orders for item in order["items"] if item["product_id"] == name]
+        ours = sum(map(held, lines))
+        unknown = [item["quantity"] for item in lines if item["stock"]["state"] == LineState.UNKNOWN]
         possible = {ours + sum(units) for units in product(*((0, units) for units in unknown))}
         if ledger.reserved[name] not in possible:
             found.append(f"inventory holds {ledger.reserved[name]} of product {index}, our orders {sorted(possible)}")
@@ -84,10 +86,6 @@ def held(item: Document) -> int:
     if item["stock"]["state"] in HOLDING:
         return int(item["quantity"])
     return int(item["stock"].get("discrepancy") or 0)
-
-
-def _state(order: Document, index: int) -> str:
-    return str(order["items"][index]["stock"]["state"])
 
 
 def settle_by_truth(orders: list[Document], ledger: Ledger, act: Act) -> int:

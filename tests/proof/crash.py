@@ -3,6 +3,9 @@
 Every scenario is run with every answer of inventory, with and without idempotency keys honoured: once to record its
 steps, and then once for each step, after which the process dies. When all are dead, recovery runs, and every order is
 compared with what inventory itself recorded. Children are forked from this process, which holds no MongoDB client.
+
+Where inventory is not atomic, a neighbour orders one of the products as soon as a process has died or is done: what it
+was about may still be at work over there.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count, product
@@ -44,16 +48,17 @@ if __name__ == "__main__":
 from integrations.errors import PeerError  # noqa: E402
 from orders.services.errors import OrderError  # noqa: E402
 from tests.proof.children import in_children  # noqa: E402
+from tests.proof.inventories import Inventory  # noqa: E402
 from tests.proof.recovery import recover  # noqa: E402
-from tests.proof.scenarios import ANSWERS, SCENARIOS, Case, Control  # noqa: E402
+from tests.proof.scenarios import AMID, ANSWERS, SCENARIOS, Case, Control, place  # noqa: E402
 from tests.proof.steps import Steps  # noqa: E402
 
 
 class CrashTest:
     """One run. :param share: of the crash points, chosen by `seed`."""
 
-    def __init__(self, sandbox: str, share: float, seed: int, directory: Path) -> None:
-        self._sandbox, self._share, self._directory = sandbox, share, directory
+    def __init__(self, sandbox: str, inventory: Inventory, share: float, seed: int, directory: Path) -> None:
+        self._sandbox, self._inventory, self._share, self._directory = sandbox, inventory, share, directory
         self._chance = random.Random(seed)
         self._numbers = count(1)
 
@@ -61,6 +66,8 @@ class CrashTest:
         """Crash, recover, check; returns the report."""
         report: dict[str, Any] = {"cases": 0, "died": 0, "unknown": 0, "by_scenario": Counter(), "by_answer": Counter()}
         problems = []
+        settings.INVENTORY_IS_ATOMIC = self._inventory.is_said_to_be_atomic
+        self._tell("PUT", "atomicity", {"atomic": self._inventory.is_atomic})
         for keys in (False, True):
             settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = keys
             self._tell("PUT", "keys", {"honour": keys})
@@ -79,16 +86,31 @@ class CrashTest:
         return report | {"violations": problems}
 
     def _crash(self, keys: bool) -> tuple[list[Case], dict[int, Any]]:
-        alive = [Case(next(self._numbers), scenario, answer, keys) for scenario, answer in product(SCENARIOS, ANSWERS)]
-        recorded = in_children(((case.number, lambda case=case: self._act(case)) for case in alive), self._directory)
+        answers = ANSWERS if self._inventory.is_atomic else AMID
+        alive = [Case(next(self._numbers), scenario, answer, keys) for scenario, answer in product(SCENARIOS, answers)]
+        recorded = self._played(alive)
         deadly = [
             replace(case, number=next(self._numbers), deadly=step)
             for case in alive
             for step in range(1, len(recorded[case.number].get("steps", ())) + 1)
             if self._chance.random() < self._share
         ]
-        died = in_children(((case.number, lambda case=case: self._act(case)) for case in deadly), self._directory)
-        return [*alive, *deadly], recorded | died
+        return [*alive, *deadly], recorded | self._played(deadly)
+
+    def _played(self, cases: list[Case]) -> dict[int, Any]:
+        act = self._act if self._inventory.is_atomic else self._act_beside
+        return in_children(((case.number, partial(act, case)) for case in cases), self._directory)
+
+    def _act_beside(self, case: Case) -> dict[str, Any] | None:
+        """Act in a process of its own; the neighbour orders when that has died or is done."""
+        directory = self._directory / f"beside-{case.number}"
+        directory.mkdir()
+        acted: dict[str, Any] | None = in_children([(case.number, partial(self._act, case))], directory)[case.number]
+        with suppress(
+            OrderError, PeerError
+        ):  # whether there is a turn in time, or enough in stock, is another question
+            place(case.neighbour, quantities=(1,))
+        return acted
 
     def _act(self, case: Case) -> dict[str, Any]:
         steps, control = Steps().install(), Control(self._sandbox)
@@ -110,6 +132,7 @@ class CrashTest:
 def main() -> int:
     """Return 1 if anything was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inventory", type=Inventory, default=Inventory.ATOMIC)
     parser.add_argument("--share", type=float, default=1.0, help="of the crash points, 0 to 1")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--sandbox", required=True, help="its address, without /api/v1")
@@ -117,7 +140,7 @@ def main() -> int:
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        report = CrashTest(given.sandbox, given.share, given.seed, Path(directory)).run()
+        report = CrashTest(given.sandbox, given.inventory, given.share, given.seed, Path(directory)).run()
     report |= {"seconds": round(time.monotonic() - began, 1), "seed": given.seed, "share": given.share}
     given.report.write_text(json.dumps(report, indent=1))
     sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")

@@ -14,12 +14,15 @@ from typing import Any
 import django
 from django.core.management import call_command
 
+from tests.proof.inventories import Inventory
+
 
 def main() -> int:
     """Return 1 if anything was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--inventory", type=Inventory, default=Inventory.ATOMIC)
     parser.add_argument("--report", type=Path, required=True)
     given = parser.parse_args()
     began = time.monotonic()
@@ -27,7 +30,7 @@ def main() -> int:
     from tests.proof.interleave_arena import search  # it needs Django's models
 
     call_command("migrate", verbosity=0)
-    report = search(given.operations, given.seed) | {"seconds": round(time.monotonic() - began, 1)}
+    report = search(given.operations, given.seed, given.inventory) | {"seconds": round(time.monotonic() - began, 1)}
     given.report.write_text(json.dumps(report, indent=1))
     sys.stdout.write(json.dumps(report | {"violations": len(report["violations"])}) + "\n")
     for violation in report["violations"]:

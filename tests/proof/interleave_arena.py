@@ -24,6 +24,7 @@ from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier
 from tests.proof.interleave_gates import Actor, Listener, gates
 from tests.proof.interleave_machine import hunt
 from tests.proof.interleave_run import Run
+from tests.proof.inventories import Inventory
 
 Document = dict[str, Any]
 
@@ -46,7 +47,9 @@ class Arena:
         self.leases = connection.database[product_leases.COLLECTION]
         self._settings = override_settings(**TIMES)
         self._settings.enable()
-        self._waits = [patch.object(stock, wait, 0.0) for wait in ("LONGEST_WAIT", "SOON")]  # in vain: time stands still
+        self._waits = [
+            patch.object(stock, wait, 0.0) for wait in ("LONGEST_WAIT", "SOON")
+        ]  # in vain: time stands still
         for wait in self._waits:
             wait.start()
         http.reset()
@@ -103,7 +106,7 @@ RUNS = 20
 """Runs by one seed."""
 
 
-def search(operations: int, seed: int) -> dict[str, Any]:
+def search(operations: int, seed: int, inventory: Inventory) -> dict[str, Any]:
     """Carry out at least so many operations, in a process of its own whose Django is set up; JSON-ready.
 
     :param seed: the first; each following `RUNS` runs have the next.
@@ -117,7 +120,7 @@ def search(operations: int, seed: int) -> dict[str, Any]:
         urls = {f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")}
         with override_settings(**urls), Arena(sandbox) as arena:
             while arena.count["operations"] < operations and not violations:
-                if found := hunt(arena, seed=seed, runs=RUNS):
+                if found := hunt(arena, seed=seed, runs=RUNS, inventory=inventory):
                     violations.append({"seed": seed, "violations": found.violations, "story": found.story})
                 seed += 1
     client.drop_database(name)

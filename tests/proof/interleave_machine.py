@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.proof.interleave_actors import OPERATIONS
 from tests.proof.interleave_gates import DIE, SEVER, Actor
 from tests.proof.interleave_run import FATES, Run
+from tests.proof.inventories import Inventory
 
 if TYPE_CHECKING:
     from tests.proof.interleave_arena import Arena
@@ -38,17 +39,18 @@ class Interleaving(RuleBasedStateMachine):
     """One run. Every rule makes sense at any moment, so that no run is thrown away for want of something to do.
 
     :param sought: a regular expression; the run fails where a violation matches it.
+    :param inventory: what it is like; None leaves it to chance.
     """
 
-    def __init__(self, arena: "Arena", sought: str) -> None:
+    def __init__(self, arena: "Arena", sought: str, inventory: Inventory | None) -> None:
         super().__init__()
-        self._arena, self._sought = arena, sought
+        self._arena, self._sought, self._inventory = arena, sought, inventory
         self._stack = ExitStack()
         self._hands: dict[int, Actor] = {}
 
-    @initialize(keys=st.booleans(), atomic=st.booleans())
-    def inventory_is(self, keys: bool, atomic: bool) -> None:
-        self._play = self._stack.enter_context(Run(self._arena, keys=keys, atomic=atomic))
+    @initialize(keys=st.booleans(), inventory=st.sampled_from([Inventory.ATOMIC, Inventory.PUBLISHED]))
+    def inventory_is(self, keys: bool, inventory: Inventory) -> None:
+        self._play = self._stack.enter_context(Run(self._arena, keys=keys, inventory=self._inventory or inventory))
 
     @rule(hand=HANDS, turns=TURNS, data=st.data())
     def goes_on(self, hand: int, turns: int, data: st.DataObject) -> None:
@@ -95,12 +97,15 @@ class Interleaving(RuleBasedStateMachine):
         return self._hands[hand]
 
 
-def hunt(arena: "Arena", *, seed: int, runs: int, sought: str = "", shorten: bool = True) -> Violated | None:
+def hunt(
+    arena: "Arena", *, seed: int, runs: int, sought: str = "", shorten: bool = True, inventory: Inventory | None = None
+) -> Violated | None:
     """Play so many runs. :returns: the shortest that was found to fail, or None where every one holds.
 
     :param seed: the same one makes the same runs.
     :param sought: a regular expression; a run fails where a violation matches it.
     :param shorten: whether to look for a shorter one that fails, which can take minutes.
+    :param inventory: what it is like; None leaves it to chance.
     """
     phases = (Phase.generate, Phase.shrink) if shorten else (Phase.generate,)
     chosen = settings(
@@ -109,7 +114,7 @@ def hunt(arena: "Arena", *, seed: int, runs: int, sought: str = "", shorten: boo
     )  # fmt: skip
 
     def machine() -> Interleaving:
-        return Interleaving(arena, sought)
+        return Interleaving(arena, sought, inventory)
 
     try:
         run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=chosen)

@@ -1,7 +1,7 @@
 """The product with one safeguard taken out: a proof that does not notice it proves nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +13,7 @@ from orders.models.machine import Edge
 from orders.models.order import Order
 from orders.models.states import LineState, StockEffect
 from orders.models.writes import LineStock, guarded_write, lines_by_index
-from orders.services import idempotency, placement, settlement, stock, transitions
+from orders.services import idempotency, placement, settlement, transitions
 from orders.services.idempotency import Ticket
 
 Patches = dict[tuple[object, str], object]
@@ -100,11 +100,6 @@ def too_late_to_reject() -> Patches:
 def no_memory_of_calls() -> Patches:
     """A worker forgets that an attempt that has expired may have made its call."""
     return {(settlement, "frozenset"): lambda _indexes: frozenset()}
-
-
-def no_turns() -> Patches:
-    """Inventory is called for a product without waiting for its turn."""
-    return {(stock, "turn"): lambda _product_id, deadline, **_: nullcontext(deadline)}
 
 
 @contextmanager

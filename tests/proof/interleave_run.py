@@ -23,6 +23,7 @@ from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_end import problems_at_the_end, problems_of_orders
 from tests.proof.interleave_gates import DIE, GO, SEVER, Actor, Killed, Step
 from tests.proof.interleave_later import Later
+from tests.proof.inventories import Inventory
 
 if TYPE_CHECKING:
     from tests.proof.interleave_arena import Arena
@@ -42,12 +43,12 @@ class Run:
     :ivar violations: in plain words; empty where everything held.
     """
 
-    def __init__(self, arena: "Arena", *, keys: bool, atomic: bool = True) -> None:
+    def __init__(self, arena: "Arena", *, keys: bool, inventory: Inventory = Inventory.ATOMIC) -> None:
         self.told: list[ObjectId] = []
         self.story: list[str] = []
         self.violations: list[str] = []
         self.count: Counter[str] = Counter()
-        self._arena, self._keys, self._atomic = arena, keys, atomic
+        self._arena, self._keys, self._inventory = arena, keys, inventory
         self._calling: dict[str, Actor] = {}
         self._actors: list[Actor] = []
         self._stuck = False
@@ -56,14 +57,14 @@ class Run:
         self._left = {DIE: 2, SEVER: 2}
 
     def __enter__(self) -> "Run":
-        self._arena.prepare(keys=self._keys, atomic=self._atomic)
+        self._arena.prepare(keys=self._keys, atomic=self._inventory.is_atomic)
         with ExitStack() as stack:
-            known = {"INVENTORY_HONOURS_IDEMPOTENCY_KEY": self._keys, "INVENTORY_IS_ATOMIC": self._atomic}
-            stack.enter_context(override_settings(**known))
+            said = {"INVENTORY_IS_ATOMIC": self._inventory.is_said_to_be_atomic}
+            stack.enter_context(override_settings(INVENTORY_HONOURS_IDEMPOTENCY_KEY=self._keys, **said))
             stack.enter_context(self._arena.listening(self))
             self._exit = stack.pop_all()
-        kind = "atomic" if self._atomic else "not atomic"
-        self._tell("the run", f"inventory honours {'' if self._keys else 'no '}idempotency keys, and is {kind}")
+        keys = f"{'' if self._keys else 'no '}idempotency keys"
+        self._tell("the run", f"inventory honours {keys}, and is {self._inventory}")
         return self
 
     def __exit__(self, *_: object) -> None:

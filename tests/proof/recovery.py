@@ -27,7 +27,7 @@ def recover(cases: list[Case], told: Told) -> dict[str, Any]:
     sandbox = orders().database.client[os.environ["SANDBOX_MONGODB_DB"]]
     problems = _violations(cases, told, checks.Ledger(sandbox), settled=False)
     found = _orders_by_user()
-    mine = [order for case in cases for order in found.get(case.user_id, [])]
+    mine = [order for case in cases for order in _orders_of(case, found)]
     act = Act(access.system("proof", via="command"), timezone.now(), "looked into the warehouse")
     unknown = checks.settle_by_truth(mine, checks.Ledger(sandbox), act)
     settle_all()
@@ -52,14 +52,16 @@ def _orders_by_user() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def _orders_of(case: Case, found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return found.get(case.user_id, []) + found.get(case.neighbour.user_id, [])
+
+
 def _violations(cases: list[Case], told: Told, ledger: checks.Ledger, *, settled: bool) -> Problems:
     found, problems = _orders_by_user(), []
     for case in cases:
         answer = told[case.number] or {}
         wrong = [answer["error"]] if "error" in answer else []
-        wrong += checks.violations(
-            case, found.get(case.user_id, []), ledger, told=answer.get("answer"), settled=settled
-        )
+        wrong += checks.violations(case, _orders_of(case, found), ledger, told=answer.get("answer"), settled=settled)
         problems += [asdict(case) | {"problem": problem, "settled": settled} for problem in wrong]
     return problems
 

@@ -1,8 +1,8 @@
 """What is done while the process may die at any step: each scenario has a quiet beginning and a deadly act."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,8 @@ from django.conf import settings
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from orders.models import Address, Item
+from orders.models import Address, Item, product_leases
+from orders.models.database import collection
 from orders.models.writes import orders
 from orders.services import access, placement, transitions
 from orders.services.acts import Act
@@ -23,6 +24,8 @@ from tests.proof.steps import Steps
 PRICE = "12.50"
 QUANTITIES = (2, 3)
 STOCK = 20
+NEIGHBOURS = 1_000_000
+"""The number of a case's neighbour is so much higher."""
 SLOW = 0.5
 """Seconds for which a stalling peer stalls: longer than any timeout of the runs."""
 
@@ -37,6 +40,12 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "dropped after acting": {"kind": "drop_after"},
     "garbage": {"kind": "garbage"},
 }
+AMID: dict[str, dict[str, Any] | None] = {
+    "success": None,
+    "slow inside": {"kind": "stall_inside", "seconds": 2 * SLOW},
+    "dropped after acting": {"kind": "drop_after"},
+}
+"""Answers of an inventory that is not atomic: what is new about it is what others do meanwhile."""
 
 
 class Abandoned(BaseException):
@@ -58,9 +67,15 @@ class Case:
         return str(1000 + self.number)
 
     @property
+    def neighbour(self) -> "Case":
+        """Somebody else, who wants one unit of the first product as soon as this case's process has died or is done."""
+        return replace(self, number=NEIGHBOURS + self.number)
+
+    @property
     def products(self) -> tuple[str, str]:
-        """Two products that no other case touches."""
-        return f"{0xA:08x}{2 * self.number:016x}", f"{0xA:08x}{2 * self.number + 1:016x}"
+        """Two products that no other case touches, but for its neighbour."""
+        number = 2 * (self.number % NEIGHBOURS)
+        return f"{0xA:08x}{number:016x}", f"{0xA:08x}{number + 1:016x}"
 
     @property
     def key(self) -> str:
@@ -74,13 +89,14 @@ class Control:
         self._root = f"{root}/control"
 
     def prepare(self, case: Case) -> None:
-        self._put(f"users/{case.user_id}", {"email": "a@example.com", "full_name": "A", "active": True})
+        for user_id in (case.user_id, case.neighbour.user_id):
+            self._put(f"users/{user_id}", {"email": "a@example.com", "full_name": "A", "active": True})
         for product in case.products:
             self._put(f"products/{product}", {"name": "P", "price": PRICE, "category": "", "available": STOCK})
 
     def fail(self, case: Case) -> None:
         """From now on the first product's reserves and releases get the case's answer."""
-        fault = ANSWERS[case.answer]
+        fault = (ANSWERS | AMID)[case.answer]
         operations = ["reserve", "release"] if fault else []
         if case.scenario == "settling a draft" and case.keys and case.answer == "refused":
             # The reserve has acted: a peer that honours keys repeats its answer. One that refuses now would be lying.
@@ -101,14 +117,18 @@ class Control:
         requests.request(method, f"{self._root}/{path}", json=body, timeout=10).raise_for_status()
 
 
-UNHURRIED = {"PEER_CONNECT_TIMEOUT": 10.0, "PEER_READ_TIMEOUT": 10.0, "REQUEST_DEADLINE": 90.0, "STOCK_LEASE": 120.0}
+UNHURRIED = {
+    "PEER_CONNECT_TIMEOUT": 10.0,
+    "PEER_READ_TIMEOUT": 10.0,
+    "INVENTORY_WRITE_TIMEOUT": 10.0,
+    "REQUEST_DEADLINE": 90.0,
+    "STOCK_LEASE": 120.0,
+}
 
 
-def place(case: Case) -> dict[str, Any]:
+def place(case: Case, quantities: Sequence[int] = QUANTITIES) -> dict[str, Any]:
     """Place the case's order, by its key."""
-    items = [
-        Item(product_id=p, quantity=q, price=Decimal(PRICE)) for p, q in zip(case.products, QUANTITIES, strict=True)
-    ]
+    items = [Item(product_id=p, quantity=q, price=Decimal(PRICE)) for p, q in zip(case.products, quantities)]  # noqa: B905
     address = Address(line1="1 Long Street", city="Springfield", postal_code="1", country="Freedonia")
     act = Act(access.customer(case.user_id), timezone.now())
     return placement.place_order(
@@ -171,6 +191,8 @@ def settling_a_draft(case: Case, control: Control, steps: Steps) -> Callable[[],
     past = datetime.now(UTC) - timedelta(seconds=1)
     ends = {f"items.{line}.stock.attempt.until": past for line in range(len(found["items"]))}
     orders().update_one({"_id": found["_id"]}, {"$set": {"stock_due_at": past, **ends}})
+    held = {"_id": {"$in": list(case.products)}}
+    collection(product_leases.COLLECTION).update_many(held, {"$set": {"until": past}})
     return lambda: _settle(found["_id"])
 
 
