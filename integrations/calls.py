@@ -104,6 +104,8 @@ def _request(call: Call) -> transport.Request:
     headers = dict(call.headers)
     if (current := context.request_id.get()) and _PRINTABLE.fullmatch(current):
         headers["X-Request-ID"] = current
+    if trace := context.traceparent():
+        headers["traceparent"] = trace
     target = f"{call.path}?{urlencode(call.params)}" if call.params else call.path
     body = _encode(call.body).encode() if call.body is not None else b""
     return transport.Request(call.method, target, headers, body)
