@@ -88,7 +88,8 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
             pause = {"retry_after": getattr(error, "wait", None)}
             response = _problem(HTTPStatus(error.status_code), str(error.detail), str(error.default_code), pause)
             if header := getattr(error, "auth_header", None):
-                response["WWW-Authenticate"] = header
+                said = getattr(error, "challenge", {})
+                response["WWW-Authenticate"] = ", ".join([header, *(f'{name}="{said[name]}"' for name in said)])
             return response
     return None
 

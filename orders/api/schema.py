@@ -27,7 +27,7 @@ HEADERS: Schema = {
     "Next-Cursor": "The `cursor` of the next page; missing on the last one.",
     "Idempotency-Replayed": "`true`: the order was placed by an earlier request with the same key.",
     "Retry-After": "Seconds after which to try again.",
-    "WWW-Authenticate": "How to authenticate.",
+    "WWW-Authenticate": "How to authenticate; of a token that was refused also why (RFC 6750 section 3).",
 }
 PATTERNS = {
     "X-Request-ID": "^[A-Za-z0-9._:/+=-]{1,64}$",
