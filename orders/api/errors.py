@@ -164,4 +164,4 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
 
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:
     body = OrjsonRenderer().render(_document(status, detail, code))
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE)
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
