@@ -9,7 +9,7 @@ import time
 import zlib
 from dataclasses import dataclass
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_BODY = 1024 * 1024
 """Bytes, decoded."""
@@ -52,7 +52,7 @@ class _Reading:
         before = len(self.body)
         try:
             self.parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:  # 101: what follows is no HTTP any more
             if not self.complete:
                 raise BadAnswer(f"what came is no HTTP/1.1: {error}") from error
             self.lasting = False  # more came than the answer

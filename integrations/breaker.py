@@ -1,4 +1,8 @@
-"""One circuit breaker a peer, so that a peer which is down costs nobody a timeout.
+"""Circuit breakers, so that a peer which is down costs nobody a timeout.
+
+A peer has one for each call, since one may fail beside others that are well: reserves that answer 500 while reads are
+fine. It has another for connecting: whether there is anybody at all is the same for all calls, and what one has found
+out the others need not pay for.
 
 `circuitbreaker` counts and keeps the time. It has no lock, and once its time is up lets everybody through
 until the first outcome; so here stand a lock, and the rule that a half-open breaker lets one call through at
@@ -21,15 +25,20 @@ class _Fault(Exception):
     """Something that speaks against the peer: no connection, no answer, a 5xx."""
 
 
+CONNECT = "connect"
+"""What the breaker of a peer's connections is called among those of its calls."""
+
+
 class Breaker:
     """Opens after `threshold` faults in a row, for `recovery` seconds; safe to use from any thread."""
 
-    def __init__(self, name: str, *, threshold: int, recovery: float) -> None:
-        self._circuit = CircuitBreaker(threshold, recovery, expected_exception=_Fault, name=name)
+    def __init__(self, peer: str, call: str, *, threshold: int, recovery: float) -> None:
+        self.name = f"{peer}.{call}"
+        self._circuit = CircuitBreaker(threshold, recovery, expected_exception=_Fault, name=self.name)
         self._lock = threading.Lock()
         self._probing = False
         self._shown = False
-        self._gauge = BREAKERS_OPEN.labels(name)
+        self._gauge = BREAKERS_OPEN.labels(peer, call)
 
     def admit(self) -> float | None:
         """Return None if the peer may be asked, else the seconds to wait. Who may ask must `settle`."""
@@ -68,7 +77,7 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of this process. A peer at another address, or under other settings, is another peer."""
+    """The breakers of this process. A call to another address, or under other settings, is another call."""
 
     def __init__(self) -> None:
         self.start_afresh()
@@ -76,24 +85,28 @@ class Breakers:
     def start_afresh(self) -> None:
         """Forget all, after a fork: a thread of the parent may hold one of the locks."""
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str, int, float], Breaker] = {}
+        self._made: dict[tuple[str, str, str, int, float], Breaker] = {}
 
-    def of(self, peer: str, url: str) -> Breaker:
-        """Return the breaker of that peer at that address, by BREAKER_THRESHOLD and BREAKER_RECOVERY (s)."""
+    def of(self, peer: str, call: str, url: str) -> Breaker:
+        """Return the breaker of that call to that address, by BREAKER_THRESHOLD and BREAKER_RECOVERY (s)."""
         threshold, recovery = settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY
         with self._lock:
-            made = self._made.get((peer, url, threshold, recovery))
+            made = self._made.get((peer, call, url, threshold, recovery))
             if made is None:
-                made = Breaker(peer, threshold=threshold, recovery=recovery)
-                self._made[peer, url, threshold, recovery] = made
+                made = Breaker(peer, call, threshold=threshold, recovery=recovery)
+                self._made[peer, call, url, threshold, recovery] = made
             return made
 
     def states(self) -> dict[str, str]:
-        """Each peer that was asked under the present settings, and the state of its breaker."""
+        """Each breaker that was needed under the present settings, `<peer>.<call>`, and its state."""
         present = (settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY)
         with self._lock:
             made = dict(self._made)
-        return {peer: breaker.state for (peer, _, *under), breaker in made.items() if tuple(under) == present}
+        return {
+            breaker.name: breaker.state
+            for (*_, threshold, recovery), breaker in made.items()
+            if (threshold, recovery) == present
+        }
 
     def forget(self) -> None:
         """Close every breaker."""

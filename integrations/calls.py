@@ -78,7 +78,7 @@ def segment(value: str) -> str | None:
 
 
 def exchange(call: Call, deadline: Deadline) -> transport.Reply:
-    """Make one attempt, and tell the peer's breaker how it went.
+    """Make one attempt, and tell the breakers how it went.
 
     :raises PeerUnavailable: if it was not even tried: no time left, no usable address, breaker open.
     :raises NotSent: if no connection came about.
@@ -90,7 +90,7 @@ def exchange(call: Call, deadline: Deadline) -> transport.Reply:
     line, request = _line(call), _request(call)
     with _admitted(call, deadline, impatient=remaining < call.full_timeout) as verdict:
         reply = transport.exchange(line, request, _limits(call, remaining))
-        verdict.fault = reply.status >= 500 and reply.status not in call.known
+        verdict.of_peer, verdict.of_call = False, reply.status >= 500 and reply.status not in call.known
         return reply
 
 
@@ -106,6 +106,8 @@ def _request(call: Call) -> transport.Request:
     headers = dict(call.headers)
     if (current := context.request_id.get()) and _PRINTABLE.fullmatch(current):
         headers["X-Request-ID"] = current
+    if trace := context.traceparent():
+        headers["traceparent"] = trace
     target = f"{call.path}?{urlencode(call.params)}" if call.params else call.path
     body = _encode(call.body).encode() if call.body is not None else b""
     return transport.Request(call.method, target, headers, body)
@@ -117,23 +119,39 @@ def _limits(call: Call, remaining: float) -> transport.Limits:
 
 
 class _Verdict:
-    fault: bool | None = None
+    """Whether an attempt was a fault of the peer (no connection) or of this call to it; None speaks neither way."""
+
+    of_peer: bool | None = None
+    of_call: bool | None = None
 
 
 @contextmanager
 def _admitted(call: Call, deadline: Deadline, *, impatient: bool) -> Iterator[_Verdict]:
-    """Ask the breaker, and tell it the verdict; None where the time was cut so short that it says nothing."""
-    gate = breaker.breakers.of(call.peer.name, call.peer.url)
+    """Ask the breakers, and tell them the verdict; None where the time was cut so short that it says nothing."""
+    peer = breaker.breakers.of(call.peer.name, breaker.CONNECT, call.peer.url)
+    of_call = breaker.breakers.of(call.peer.name, call.operation, call.peer.url)
+    verdict = _Verdict()
+    _require(peer, call)
+    try:
+        _require(of_call, call)
+        try:
+            yield verdict
+        except transport.NotSent:
+            verdict.of_peer = None if impatient and deadline.expired else True
+            raise
+        except transport.Lost:
+            verdict.of_peer, verdict.of_call = False, None if impatient and deadline.expired else True
+            raise
+        finally:
+            of_call.settle(verdict.of_call)
+    finally:
+        peer.settle(verdict.of_peer)
+
+
+def _require(gate: breaker.Breaker, call: Call) -> None:
+    """:raises BreakerOpen:"""
     if (wait := gate.admit()) is not None:
         raise BreakerOpen(call.peer.name, retry_after=wait)
-    verdict = _Verdict()
-    try:
-        yield verdict
-    except (transport.NotSent, transport.Lost):
-        verdict.fault = None if impatient and deadline.expired else True
-        raise
-    finally:
-        gate.settle(verdict.fault)
 
 
 OUTCOMES = (

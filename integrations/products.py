@@ -46,15 +46,19 @@ def fetch(product_id: str, *, deadline: Deadline, retries: bool = True) -> Produ
 
 def _product(product_id: str, reply: Reply) -> Product:
     body = reply.json_object()
-    answered_id = str(body.get("_id", product_id))
-    if answered_id.lower() != product_id.lower():
+    answered_id = body.get("_id", product_id)
+    if not isinstance(answered_id, str | int) or str(answered_id).lower() != product_id.lower():
         raise Unexpected("answered with another product than was asked for")
     return Product(
-        product_id=answered_id,
-        name=str(body.get("name") or ""),
+        product_id=str(answered_id),
+        name=_text(body.get("name")),
         price=_price(body.get("price")),
-        category=str(body.get("category") or ""),
+        category=_text(body.get("category")),
     )
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
 
 
 def _price(found: object) -> Decimal:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from time import time
 from typing import TypeVar
 
 from django.conf import settings
+from django.utils.http import parse_http_date_safe
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from integrations.deadline import Deadline
@@ -16,6 +16,7 @@ from observability.metrics import PEER_RETRIES
 T = TypeVar("T")
 
 MAX_WAIT = 60.0  # s; of the exponential alone, a peer's Retry-After may be longer
+LONGEST_RETRY_AFTER = 3600.0  # s; nobody is left alone for longer, nor told to wait longer, because a peer said so
 
 
 def repeat(
@@ -76,15 +77,11 @@ def _pause(state: RetryCallState) -> float:
 def parse_retry_after(value: str | None) -> float | None:
     """Return the seconds that a Retry-After header asks for, a number or a date (RFC 9110 section 10.2.3).
 
-    None for a header that is missing or means nothing; a date in the past is 0.
+    At most LONGEST_RETRY_AFTER. None for a header that is missing or means nothing; a date in the past is 0.
     """
     if value is None:
         return None
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    if re.fullmatch(r"[0-9]+", value.strip()):
+        return min(float(value), LONGEST_RETRY_AFTER)
+    at = parse_http_date_safe(value)
+    return None if at is None else min(max(0.0, at - time()), LONGEST_RETRY_AFTER)

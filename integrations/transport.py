@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
@@ -25,6 +26,10 @@ from integrations import answers
 from integrations.connections import Adapter, Pool
 
 MAX_DETAIL = 200  # characters of anything foreign in a message or a log line
+MAX_DEPTH = 50
+"""Of objects and lists in one another. Where Python itself gives up depends on who asks, and whatever is cleaned up by
+chance meanwhile fails with it."""
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class NotSent(Exception):
@@ -55,11 +60,16 @@ class Reply:
     def json_object(self) -> dict[str, Any]:
         """Return the body, its fractional numbers as Decimal, so that no price ever passes through a float.
 
-        :raises Unexpected: if it is not a JSON object (NaN and Infinity are not JSON, RFC 8259 section 6).
+        :raises Unexpected: if it is not a JSON object (NaN and Infinity are not JSON, RFC 8259 section 6), holds a
+            number that nothing here can hold, or a name twice in an object, of which others may have read the other.
         """
+        if _depth(self.body) > MAX_DEPTH:
+            raise Unexpected("answered something that is nested too deeply")
         try:
-            found = json.loads(self.body, parse_float=Decimal, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            found = json.loads(
+                self.body, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_unambiguous
+            )
+        except (ValueError, ArithmeticError, RecursionError) as error:
             raise Unexpected("answered something that is not JSON") from error
         if not isinstance(found, dict):
             raise Unexpected("answered JSON that is not an object")
@@ -70,8 +80,12 @@ class Reply:
         try:
             body = self.json_object()
         except Unexpected:
-            return one_line(self.body[: 4 * MAX_DETAIL].decode("utf-8", "replace"))
-        return one_line(str(body.get("detail") or body.get("message") or ""))
+            return self._start()
+        said = body.get("detail") or body.get("message") or ""
+        return one_line(said) if isinstance(said, str) else self._start()
+
+    def _start(self) -> str:
+        return one_line(self.body[: 4 * MAX_DETAIL].decode("utf-8", "replace"))
 
 
 def one_line(text: str) -> str:
@@ -216,3 +230,16 @@ def exchange(line: Line, request: Request, limits: Limits) -> Reply:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _depth(body: bytes) -> int:
+    """How many brackets are open at once; those within texts count as well."""
+    brackets = body.translate(None, _NO_BRACKETS)
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+
+
+def _unambiguous(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name is there twice in an object")
+    return found

@@ -6,6 +6,7 @@ nothing of one request is seen in the next one of the same thread. Threads that 
 """
 
 import random
+import re
 import threading
 from contextvars import ContextVar
 from typing import Any
@@ -36,6 +37,9 @@ class Scope:
             self.peer_seconds += seconds
 
 
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, section 3.2: version, trace, parent, flags; neither of the ids is all zeros."""
+
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
 
 
@@ -48,6 +52,12 @@ def fields() -> dict[str, Any]:
     """What a log line of now says besides its own words."""
     scope = _scope.get()
     return scope.fields if scope else {}
+
+
+def traceparent() -> str | None:
+    """The caller's `traceparent`, as it came: no spans are made here, so the peers' parent is the caller's."""
+    found: str | None = fields().get("traceparent")
+    return found
 
 
 def bind(**fields: Any) -> None:

@@ -35,8 +35,8 @@ PEER_SECONDS = Histogram(
 PEER_RETRIES = Counter("order_service_peer_retries", "Attempts after a first one.", ["peer"], registry=registry)
 BREAKERS_OPEN = Gauge(
     "order_service_peer_breakers_open",
-    "Processes that leave a peer alone, or try it out, since it failed repeatedly.",
-    ["peer"],
+    "Processes that do not make a call, or try it out, since it failed repeatedly.",
+    ["peer", "call"],
     multiprocess_mode="livesum",
     registry=registry,
 )

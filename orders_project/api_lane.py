@@ -10,6 +10,9 @@ from django.urls import resolve
 
 from orders_project.middleware import bind_order
 
+ORDERS, PROBLEMS = "private, no-cache", "no-store"
+"""How an answer may be kept (RFC 9111): an ETag is worth something only where the answer it belongs to is kept."""
+
 
 class ApiLaneMiddleware:
     """Call the views of orders from here; everything else goes on to the middleware that follows.
@@ -17,7 +20,8 @@ class ApiLaneMiddleware:
     Sessions, cookies, CSRF tokens, flash messages and the log-in of staff are the backoffice's: the API has bearer
     tokens, and each of its addresses exists with and without a slash at its end. What the middleware that is passed
     by would have done for the API is done here: hosts that are not ours are refused, no page may frame the answer,
-    and it has a length, so that connections are kept.
+    and it has a length, so that connections are kept. What is answered is the caller's alone, and may have changed by
+    the next time: it is kept by nobody else, and by the caller only to ask whether it still holds.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -31,6 +35,7 @@ class ApiLaneMiddleware:
         request.get_host()  # raises DisallowedHost, a 400
         response = self._view(request)
         response.headers.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
+        response.headers.setdefault("Cache-Control", PROBLEMS if response.status_code >= 400 else ORDERS)
         if not response.streaming:
             response.headers.setdefault("Content-Length", str(len(response.content)))
         return response

@@ -26,7 +26,7 @@ class ObservationMiddleware:
     """Give every request an id, a log line and a place in the metrics.
 
     The id is the caller's `X-Request-ID` where it is short and plain, else a new one; it goes on to the peers and into
-    an order's history.
+    an order's history. So does, but for the history, a `traceparent` that is one.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -36,7 +36,7 @@ class ObservationMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         began = time.perf_counter()
-        with context.work(given if ACCEPTED.match(given) else None) as request_id:
+        with context.work(given if ACCEPTED.match(given) else None, **_trace(request)) as request_id:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
             self._tell(request, response.status_code, time.perf_counter() - began)
@@ -73,6 +73,11 @@ class ObservationMiddleware:
             found = (REQUESTS.labels(route, method, str(status)), REQUEST_SECONDS.labels(route, method))
             self._series[key] = found
         return found
+
+
+def _trace(request: HttpRequest) -> dict[str, str]:
+    given = request.META.get("HTTP_TRACEPARENT", "")
+    return {"traceparent": given} if context.TRACEPARENT.fullmatch(given) else {}
 
 
 def bind_order(named: Mapping[str, Any]) -> None:

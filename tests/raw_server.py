@@ -129,6 +129,13 @@ class RawServer:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in rest)}
         return first, headers, json.loads(body) if body else None
 
+    def act_for(self, request: bytes) -> Act:
+        """Note a request, and return what it meets."""
+        with self._lock:
+            act = self._script[min(len(self.requests), len(self._script) - 1)]
+            self.requests.append(request)
+        return act
+
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
@@ -147,10 +154,7 @@ class RawServer:
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), self._spoken_to(connection) as connection:
             while request := _receive(connection):
-                with self._lock:
-                    act = self._script[min(len(self.requests), len(self._script) - 1)]
-                    self.requests.append(request)
-                if not act(connection):
+                if not self.act_for(request)(connection):
                     return
 
     def _spoken_to(self, connection: socket.socket) -> socket.socket:

@@ -51,7 +51,7 @@ class BearerAuthentication(BaseAuthentication):
             return _known(header)
         except TokenExpired:  # a genuine one, of a customer who was away; thousands may come from one storefront
             raise
-        except AuthenticationFailed:
+        except TokenInvalid:
             count_refused_token(request)
             raise
 
@@ -59,14 +59,26 @@ class BearerAuthentication(BaseAuthentication):
         return f'Bearer realm="{settings.PROJECT_NAME}"'
 
 
+class TokenInvalid(AuthenticationFailed):
+    """No token, or none that anybody here vouches for; `detail` says why."""
+
+    default_code = "token_invalid"
+    challenge = {"error": "invalid_token", "error_description": "The token is not valid."}
+    """What the header says besides (RFC 6750 section 3); of fixed words, since `detail` may quote the token."""
+
+
 class TokenExpired(AuthenticationFailed):
-    """The signature is right, the time is over."""
+    """The signature is right, the time is over: another token of the same caller will do."""
+
+    default_code = "token_expired"
+    default_detail = "The token has expired."
+    challenge = {"error": "invalid_token", "error_description": default_detail}
 
 
 def _known(header: list[bytes]) -> tuple[Actor, Mapping[str, Any]]:
-    """:raises AuthenticationFailed: saying why the token is refused."""
+    """:raises TokenInvalid, TokenExpired: saying why the token is refused."""
     if len(header) != 2:
-        raise AuthenticationFailed("The Authorization header must be: Bearer <token>.")
+        raise TokenInvalid("The Authorization header must be: Bearer <token>.")
     token = header[1].decode("latin-1")
     claims = _stub_claims(token) if settings.AUTH_STUB else _verified_claims(token)
     actor = _actor(claims)
@@ -81,12 +93,12 @@ def _verified_claims(token: str) -> Mapping[str, Any]:
         if int(claims["exp"]) <= time.time() - settings.JWT_LEEWAY:
             raise jwt.ExpiredSignatureError
     except jwt.ExpiredSignatureError as error:
-        raise TokenExpired("The token has expired.") from error
+        raise TokenExpired from error
     except jwt.PyJWTError as error:
         said = cleaned(str(error))[:200]  # it may quote the token
-        raise AuthenticationFailed(f"The token is not valid: {said}.") from error
+        raise TokenInvalid(f"The token is not valid: {said}.") from error
     if claims["type"] != "access":
-        raise AuthenticationFailed("Only an access token opens this API.")
+        raise TokenInvalid("Only an access token opens this API.")
     return claims
 
 
@@ -144,15 +156,15 @@ def _actor(claims: Mapping[str, Any]) -> Actor:
 
 @lru_cache(REMEMBERED)
 def _name(subject: str, *, is_admin: bool) -> str:
-    """:raises AuthenticationFailed: nobody here can be called that."""
+    """:raises TokenInvalid: nobody here can be called that."""
     if line_problem(subject):  # it would stand in the history of orders
-        raise AuthenticationFailed("The token's subject is no plain text.")
+        raise TokenInvalid("The token's subject is no plain text.")
     if is_admin:
         return subject[:100]
     try:
         return canonical(subject)
     except MalformedUserId as error:
-        raise AuthenticationFailed("The token's subject is no user id.") from error
+        raise TokenInvalid("The token's subject is no user id.") from error
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

@@ -88,7 +88,8 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
             pause = {"retry_after": getattr(error, "wait", None)}
             response = _problem(HTTPStatus(error.status_code), str(error.detail), str(error.default_code), pause)
             if header := getattr(error, "auth_header", None):
-                response["WWW-Authenticate"] = header
+                said = getattr(error, "challenge", {})
+                response["WWW-Authenticate"] = ", ".join([header, *(f'{name}="{said[name]}"' for name in said)])
             return response
     return None
 
@@ -163,4 +164,4 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
 
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:
     body = OrjsonRenderer().render(_document(status, detail, code))
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE)
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})

@@ -19,8 +19,9 @@ def health(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """GET /health/ready: 503 unless the database takes writes and has every migration, within about a second.
 
-    A peer whose breaker is open, or workers that are not seen, make it `degraded` and leave it at 200: orders can be
-    read and changed without them, and taking every instance out for what none of them can help would end that too.
+    A peer's call whose breaker is open, or workers that are not seen, make it `degraded` and leave it at 200: orders
+    can be read and changed without them, and taking every instance out for what none of them can help would end that
+    too.
     """
     found = vitals.readiness()
     at_work = found.worker_is_at_work(timezone.now())

@@ -63,9 +63,9 @@ class KeySet:
             self._keys = {key.key_id: key for key in self._client.get_signing_keys()}
             self._fetched_at = time.monotonic()
             self._failed = False
-        except (jwt.PyJWTError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it was that came, there is no key set in it
             self._failed = True
-            logger.warning("the key set cannot be fetched: %s", error)
+            logger.warning("the key set cannot be fetched: %s: %s", type(error).__name__, str(error)[:200])
         finally:
             self._tried_at = time.monotonic()
             self._fetching.release()

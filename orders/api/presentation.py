@@ -54,7 +54,7 @@ def _is_shown(entry: Document, actor: Actor) -> bool:
 
 
 def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
-    known = actor.sees_all or entry["actor"] == actor.label
+    known = actor.knows(entry["actor"])
     shown: dict[str, Any] = {
         "at": entry["at"],
         "act": entry["act"],

@@ -21,16 +21,18 @@ EXACT = ("BulkTransitionRequest", "FilterRequest")
 BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is not sent as application/json."}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
+    "Cache-Control": "`private, no-cache`: may be kept to ask with `If-None-Match`; of problems `no-store`.",
     "ETag": "The order's version, for `If-Match` and `If-None-Match`.",
     "Location": "The address of what was made.",
     "Link": '`rel="next"`: the address of the next page; missing on the last one.',
     "Next-Cursor": "The `cursor` of the next page; missing on the last one.",
     "Idempotency-Replayed": "`true`: the order was placed by an earlier request with the same key.",
     "Retry-After": "Seconds after which to try again.",
-    "WWW-Authenticate": "How to authenticate.",
+    "WWW-Authenticate": "How to authenticate; of a token that was refused also why (RFC 6750 section 3).",
 }
 PATTERNS = {
     "X-Request-ID": "^[A-Za-z0-9._:/+=-]{1,64}$",
+    "Cache-Control": "^(private, no-cache|no-store)$",
     "ETag": '^"[0-9]{1,9}"$',
     "Location": "^/.+/[0-9a-f]{24}$",
     "Link": '^<.+>; rel="next"$',
@@ -199,7 +201,7 @@ def _add_refusals(operation: Schema) -> None:
 def _describe(operation_id: str, status: str, response: Schema) -> None:
     """Add the headers of a response, and the links that lead on from it."""
     key = (operation_id, status)
-    headers = {"X-Request-ID": True}
+    headers = {"X-Request-ID": True, "Cache-Control": True}
     headers |= {"ETag": True} if key in ORDER_ANSWERS else {}
     headers |= {"Location": True} if key in MADE else {}
     headers |= {"Idempotency-Replayed": False} if key == ("place_order", "201") else {}

@@ -141,6 +141,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     act = serializers.CharField()
     actor = serializers.CharField()
     to = serializers.CharField(allow_null=True)
+    request_id = serializers.CharField(help_text="The `X-Request-ID` of the change, if it was the caller's own.")
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -79,7 +79,11 @@ KEY = OpenApiParameter(
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
 )
 TOO_MANY = problems(e429="Too many writes of the caller, or refused tokens from the address; see `Retry-After`.")
-ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.") | TOO_MANY
+NOT_LET_IN = (
+    "No token (`not_authenticated`), one whose time is over (`token_expired`: get another), or one that is not valid "
+    "(`token_invalid`)."
+)
+ALWAYS = problems(e401=NOT_LET_IN, e503="The database cannot be reached.") | TOO_MANY
 ONE = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
 
 
@@ -95,7 +99,7 @@ class OrderViewSet(LimitedViewSet):
             201: OrderSerializer,
             **problems(
                 e400="Malformed, beyond a limit, or an unknown user or product; `errors` names fields and lines.",
-                e401="No valid token.",
+                e401=NOT_LET_IN,
                 e403="An order in another's name.",
                 e409="A price has changed, stock is too low, or a request with this key is under way.",
                 e413="The body is too large.",

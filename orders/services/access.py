@@ -136,9 +136,13 @@ class Actor:
         if not self.sees(user_id):
             raise NotPermitted("You may not list another user's orders.")
 
+    def knows(self, label: str) -> bool:
+        """Tell whether this actor may know another's name, reasons and ids of requests."""
+        return self.sees_all or label == self.label
+
     def name_of(self, label: str) -> str:
         """Another actor's label as far as this one may know it: customers learn of others their kind only."""
-        return label if self.sees_all or label == self.label else label.partition(":")[0]
+        return label if self.knows(label) else label.partition(":")[0]
 
     def knows_of(self, act: str, target: str) -> bool:
         """Tell whether the actor may know of such an entry of a history that he may see.

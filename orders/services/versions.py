@@ -1,10 +1,13 @@
 """What everybody needs who changes an order that somebody else may have changed meanwhile."""
 
+from typing import Any
+
 from bson import ObjectId
 
 from orders.models import reads
+from orders.models.database import Document
 from orders.models.order import Order
-from orders.services.access import OrderNotFound
+from orders.services.access import Actor, OrderNotFound
 from orders.services.acts import Act
 from orders.services.errors import OrderError
 
@@ -39,7 +42,7 @@ def require_version(order: Order, expected: int, act: Act) -> None:
     if order.version == expected:
         return
     changes = [
-        {"at": entry["at"], "act": entry["act"], "actor": act.actor.name_of(entry["actor"]), "to": entry["to"] or None}
+        _change(entry, act.actor)
         for entry in reads.changes_since(order.pk, expected)
         if act.actor.knows_of(entry["act"], entry["to"])
     ]
@@ -48,6 +51,17 @@ def require_version(order: Order, expected: int, act: Act) -> None:
         version=order.version,
         changes=changes,
     )
+
+
+def _change(entry: Document, actor: Actor) -> dict[str, Any]:
+    """The `request_id` lets a caller know a change of their own, of whose answer they never heard."""
+    return {
+        "at": entry["at"],
+        "act": entry["act"],
+        "actor": actor.name_of(entry["actor"]),
+        "to": entry["to"] or None,
+        "request_id": entry["request_id"] if actor.knows(entry["actor"]) else "",
+    }
 
 
 def busy() -> OrderBusy:

@@ -41,7 +41,8 @@ class Readiness:
     :ivar database: a majority has just taken a write.
     :ivar migrated: the database has every migration that this version knows; None where it could not be asked.
     :ivar worker_seen: when a worker was last at work; None if never, or where it could not be asked.
-    :ivar breakers: what this process thinks of each peer that it has asked: `closed`, `half_open` or `open`.
+    :ivar breakers: what this process thinks of each call to a peer that it has made (`inventory.reserve`), and of
+        connecting to it (`inventory.connect`): `closed`, `half_open` or `open`.
     """
 
     database: bool

@@ -4,6 +4,9 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from tests.factories import OrderFactory
+from tests.functional.helpers import Api, visitor_fixture  # noqa: F401
+
 ADDRESSES = ["orders", "orders/", "ordersx", "orders/x/y/z", f"orders/{'a' * 24}"]
 
 
@@ -16,6 +19,25 @@ def test_each_answer_has_its_length_and_may_not_be_framed(client: Client, settin
     assert answer["X-Frame-Options"] == "DENY"
     assert "origin" in answer["Vary"].lower()
     assert "Set-Cookie" not in answer
+
+
+def test_what_is_answered_is_kept_by_the_caller_alone_and_problems_by_nobody(visitor: Api) -> None:
+    order, client, admin = OrderFactory(), visitor(), visitor(admin=True)
+    at = f"orders/{order.pk}"
+    known = client.get(at)
+    kept = [known, client.get("orders/"), client.get("orders/user/1"), client.get(f"{at}/history")]
+    kept += [client.get(at, headers={"If-None-Match": known.headers["ETag"]}), client.get(f"{at}/transitions")]
+    kept += [admin.put(f"{at}/status", json={"status": "paid"}), client.delete(at)]
+    assert [found.status_code for found in kept] == [200, 200, 200, 200, 304, 200, 200, 204]
+    assert {found.headers["Cache-Control"] for found in kept} == {"private, no-cache"}
+    refused = [client.delete(at), client.get(f"orders/{'0' * 24}"), client.get("orders/?x=1"), client.put(at)]
+    refused += [
+        client.get("orders/x/y/z"),
+        client.get("nothing"),
+        client.get("orders/", headers={"Authorization": None}),
+    ]
+    assert [found.status_code for found in refused] == [409, 404, 400, 405, 404, 404, 401]
+    assert {found.headers["Cache-Control"] for found in refused} == {"no-store"}
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -86,7 +86,7 @@ def test_a_second_look_asks_no_more_than_a_write_and_two_reads_by_id(live_server
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_whose_breaker_is_open_degrades_it_and_no_more(
+def test_a_call_whose_breaker_is_open_degrades_it_and_no_more(
     api: Api, live_server_url: str, sandbox: Sandbox, settings: Settings, peer: str
 ) -> None:
     settings.BREAKER_THRESHOLD = 2
@@ -96,8 +96,27 @@ def test_a_peer_whose_breaker_is_open_degrades_it_and_no_more(
     outage(api().place(TWO_TOWELS))
     answer = get(f"{live_server_url}/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert answer.json()["peers"][peer] == "open"
-    assert {state for name, state in answer.json()["peers"].items() if name != peer} <= {"closed"}
+    states = answer.json()["peers"]
+    assert states.pop(f"{peer}.{PEERS[peer]}") == "open"
+    assert set(states.values()) <= {"closed"}
+
+
+def test_reserves_that_fail_beside_healthy_reads_degrade_it(
+    api: Api, live_server_url: str, sandbox: Sandbox, settings: Settings
+) -> None:
+    settings.BREAKER_THRESHOLD = 9
+    Heartbeat("tests").beat()
+    sandbox.control.fault("reserve", "status", status=500)
+    client = api()
+    for _ in range(9):
+        assert get(f"{live_server_url}/health/ready").json()["status"] == "ok"
+        outage(client.place(TWO_TOWELS))
+    answer = get(f"{live_server_url}/health/ready").json()
+    assert (answer["status"], answer["peers"]["inventory.reserve"]) == ("degraded", "open")
+    assert answer["peers"]["inventory.check"] == answer["peers"]["inventory.connect"] == "closed"
+    asked = sandbox.control.counts()["reserve"]
+    outage(client.place(TWO_TOWELS))
+    assert sandbox.control.counts()["reserve"] == asked == 9
 
 
 def test_no_worker_degrades_it_and_no_more(live_server_url: str, database: Documents, settings: Settings) -> None:

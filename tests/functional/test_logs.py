@@ -126,6 +126,17 @@ def test_a_request_id_that_is_not_short_and_plain_is_replaced(service: Service, 
     assert len(service.requests(made)) == 1
 
 
+@pytest.mark.parametrize("flags", ["01", "xx"])
+def test_a_trace_stands_in_every_line_if_it_is_one(shop: Any, service: Service, sandbox: Sandbox, flags: str) -> None:
+    known, trace = new_id(), f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-{flags}"
+    sandbox.control.fault("check", "status", status=500)
+    headers = {"X-Request-ID": known, "traceparent": trace}
+    outage(shop().post("orders/", json=order_body("1", TWO_TOWELS), headers=headers))
+    lines = [line for line in service.lines() if line.get("request_id") == known]
+    assert {line["logger"] for line in lines} >= {"integrations.calls", "orders.requests"}
+    assert {line.get("traceparent") for line in lines} == {trace if flags == "01" else None}
+
+
 def test_an_address_of_nothing_is_logged_as_unmatched(service: Service) -> None:
     known = new_id()
     address = f"{service.root}/nowhere/{'x' * 500}?q=1"

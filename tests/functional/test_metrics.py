@@ -174,10 +174,11 @@ def test_a_breaker_that_opens_is_seen_until_the_peer_answers_again(
         service.await_ready()
         client = ApiClient(service.root, "1")
         sandbox.control.fault("product", "status", status=500)
-        left_alone = {"peer": "products", "outcome": "breaker_open"}
+        left_alone = {"peer": "products", "call": "product", "outcome": "breaker_open"}
         eventually(lambda: outage(client.place(TWO_TOWELS)) and counted(service, "peer_calls_total", **left_alone))
         assert 1 <= counted(service, "peer_breakers_open") <= 2
-        assert counted(service, "peer_breakers_open", peer="products") == counted(service, "peer_breakers_open")
+        of_call = counted(service, "peer_breakers_open", peer="products", call="product")
+        assert of_call == counted(service, "peer_breakers_open")
         eventually(lambda: "degraded" in requests.get(f"{service.root}/health/ready", timeout=5).text)
         sandbox.control.clear_faults()
         eventually(lambda: client.place(TWO_TOWELS).status_code == 201 and not counted(service, "peer_breakers_open"))

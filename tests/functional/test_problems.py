@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from tests.api_client import ApiClient
+from tests.api_client import ApiClient, order_body
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
     NOBODYS_ID,
@@ -19,6 +19,7 @@ from tests.functional.helpers import (
     problem,
     visitor_fixture,  # noqa: F401
 )
+from tests.raw_server import RawServer, answer
 
 ID = NOBODYS_ID
 ORIGIN = "https://shop.example"
@@ -115,7 +116,8 @@ def test_other_origins_may_call_where_the_setting_says_so(visitor: Api, settings
 
 
 @pytest.mark.parametrize(
-    "header", ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id"]
+    "header",
+    ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id", "traceparent"],
 )
 def test_a_browser_may_send_every_header_that_the_api_reads(visitor: Api, settings: Settings, header: str) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
@@ -165,6 +167,37 @@ def test_a_hostile_or_missing_request_id_is_replaced(visitor: Api, database: Doc
     assert answer.status_code == 200, answer.text
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
     assert only_order(database)["history"][-1]["request_id"] == answer.headers["X-Request-ID"]
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (TRACE, TRACE),
+        (f"01{TRACE[2:-2]}00", f"01{TRACE[2:-2]}00"),
+        (f"ff{TRACE[2:]}", None),
+        (TRACE.upper(), None),
+        (f"{TRACE}-more", None),
+        (f"{TRACE},{TRACE}", None),
+        (TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32), None),
+        (TRACE.replace("00f067aa0ba902b7", "0" * 16), None),
+        (TRACE[:-1], None),
+        ("nonsense", None),
+        (b"\xb2" + TRACE[1:].encode(), None),
+        (None, None),
+    ],
+)
+def test_a_trace_that_is_one_is_handed_to_the_peers(
+    api: Api, settings: Settings, given: str | bytes | None, sent: str | None
+) -> None:
+    with RawServer(answer(200, {"valid": True})) as users:
+        settings.USER_SERVICE_URL = users.url
+        client = api()
+        placed = client.post("orders/", json=order_body("1", TWO_TOWELS), headers={"traceparent": given})
+        assert placed.status_code == 201, placed.text
+        assert users.sent()[1].get("traceparent") == sent
 
 
 def test_every_request_has_an_id_of_its_own(visitor: Api) -> None:

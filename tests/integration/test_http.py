@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
 from integrations import answers, http, transport
+from integrations.breaker import breakers
 from integrations.http import Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable, Reply, Unexpected
 from tests.raw_server import (
     Act,
@@ -344,6 +345,20 @@ def test_a_refusal_is_one_even_if_its_words_are_cut_short(serve: Callable[..., R
         write()
 
 
+@pytest.mark.parametrize(("status", "error"), [(400, PeerRefused), (429, PeerUnavailable), (503, PeerUnavailable)])
+@pytest.mark.parametrize(
+    "after",
+    [stall(SLOW), cut(b'{"detail": "Ins'), abort, dribble(b" " * 20, every=0.05), flood(b"x" * 65536)],
+    ids=["silence", "cut", "reset", "dribble", "flood"],
+)
+def test_a_status_that_says_not_done_is_believed_whatever_becomes_of_its_words(
+    serve: Callable[..., RawServer], status: int, error: type[Exception], after: Act
+) -> None:
+    serve(lambda c: c.sendall(head(status, **{"Content-Length": "99999999"})) or after(c))
+    with pytest.raises(error, match=f"answered {status}$"):
+        write(retries=False)
+
+
 # A write whose outcome nobody knows
 
 LARGE = head(200) + b'{"done": true, "padding": "' + b"x" * (2 * answers.MAX_BODY) + b'"}'
@@ -354,6 +369,8 @@ UNKNOWN: dict[str, Act] = {
     "reset": abort,
     "half a status line": cut(b"HTTP/1.1 20"),
     "no HTTP": cut(b"SSH-2.0-OpenSSH\r\n"),
+    "another protocol from now on": cut(head(101, Connection="Upgrade", Upgrade="websocket") + b"\x81\x05Hello"),
+    "another protocol and silence": lambda c: c.sendall(head(101, Upgrade="h2c")) or stall(SLOW)(c),
     "half the headers": cut(b"HTTP/1.1 200 OK\r\nContent-Le"),
     "half the body": cut(head(200, **{"Content-Length": "50"}) + b'{"done": true}'),
     "half the body and silence": lambda c: c.sendall(head(200, **{"Content-Length": "50"})) or stall(SLOW)(c),
@@ -372,6 +389,10 @@ UNKNOWN: dict[str, Act] = {
     "NaN": answer(200, b'{"done": true, "n": NaN}'),
     "Infinity": answer(200, b'{"done": true, "n": -Infinity}'),
     "nested too deeply": answer(200, b"[" * 100_000),
+    "a number with too large an exponent": answer(200, b'{"done": true, "n": 0e99999999999999999999}'),
+    "a number with too small an exponent": answer(200, b'{"done": true, "n": 1e-99999999999999999999}'),
+    "a number with too many digits": answer(200, b'{"done": true, "n": %s}' % (b"9" * 10_000)),
+    "both done and not done": answer(200, b'{"done": false, "done": true}'),
     "no object": answer(200, [{"done": True}]),
     "another object": answer(200, {"status": "success"}),
     "created, but what": answer(201, {}),
@@ -640,9 +661,64 @@ def test_repeated_faults_open_the_breaker_and_the_peer_is_left_alone(
         with pytest.raises(PeerUnavailable):
             read(retries=False)
     with pytest.raises(http.BreakerOpen, match="not asked") as caught:
-        write()
+        read()
     assert caught.value.retry_after == 10
     assert len(server.requests) == 2
+
+
+def test_a_call_that_fails_beside_others_that_are_well_is_the_only_one_left_alone(
+    serve: Callable[..., RawServer], settings: Settings
+) -> None:
+    settings.BREAKER_THRESHOLD = 3
+    server = serve(*[answer(500), DONE] * 3, DONE)
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            write()
+        read()
+    with pytest.raises(http.BreakerOpen):
+        write()
+    assert read() == {"done": True}
+    assert len(server.requests) == 7
+    assert breakers.states() == {"raw.connect": "closed", "raw.do": "open", "raw.look": "closed"}
+
+
+@pytest.mark.parametrize("lost", [answer(500), cut(), stall(SLOW)], ids=["500", "cut", "silence"])
+def test_a_call_that_gets_no_good_answer_is_no_fault_of_the_connection(
+    serve: Callable[..., RawServer], settings: Settings, lost: Act
+) -> None:
+    settings.BREAKER_THRESHOLD = 1
+    serve(lost, DONE)
+    with pytest.raises(OutcomeUnknown):
+        write()
+    assert read() == {"done": True}
+
+
+def test_who_cannot_be_connected_to_is_left_alone_by_every_call(settings: Settings) -> None:
+    settings.BREAKER_THRESHOLD = 2
+    settings.RAW_URL = closed_port()
+    for call in (read, write):
+        with pytest.raises(PeerUnavailable, match="not sent"):
+            call(retries=False)
+    for call in (read, write):
+        with pytest.raises(http.BreakerOpen):
+            call(retries=False)
+    assert breakers.states() == {"raw.connect": "open", "raw.do": "closed", "raw.look": "closed"}
+
+
+def test_a_call_that_is_left_alone_does_not_use_up_the_attempt_to_connect(
+    serve: Callable[..., RawServer], settings: Settings
+) -> None:
+    settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 0.2
+    server = serve(answer(500), DONE)
+    url = server.url
+    settings.RAW_URL = url
+    breakers.of("raw", "connect", url).settle(True)
+    time.sleep(0.3)
+    breakers.of("raw", "do", url).settle(True)
+    with pytest.raises(http.BreakerOpen):
+        write(retries=False)
+    with pytest.raises(PeerUnavailable, match="answered 500"):
+        read(retries=False)
 
 
 def test_a_breaker_that_opens_between_retries_ends_them(serve: Callable[..., RawServer], settings: Settings) -> None:

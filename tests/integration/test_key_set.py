@@ -11,7 +11,7 @@ import pytest
 from orders.api import key_set as module
 from orders.api.key_set import KeySet, KeysUnknownError
 from tests.functional.test_authentication import KEY_SET
-from tests.raw_server import RawServer, answer
+from tests.raw_server import Act, RawServer, answer, cut, head
 
 
 @pytest.fixture
@@ -93,6 +93,40 @@ def test_without_any_key_nobody_is_judged_and_soon_it_is_tried_again(
         with pytest.raises(KeysUnknownError):
             keys.key("r")
     assert len(server.requests) == 1
+    how["act"] = good
+    time.sleep(0.15)
+    assert keys.key("r").key_id == "r"
+
+
+NO_KEY_SETS: dict[str, Act] = {
+    "no HTTP": cut(b"SSH-2.0-OpenSSH\r\n"),
+    "a body cut short": cut(head(200, **{"Content-Length": "500"}) + b'{"keys": ['),
+    "chunks cut short": cut(head(200, **{"Transfer-Encoding": "chunked"}) + b"zz\r\nno chunk\r\n"),
+    "too many headers": cut(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
+    "another protocol": cut(head(101, Upgrade="websocket") + b"\x81\x05Hello"),
+    "a redirect to nowhere": answer(302, b"", Location="http://[bad"),
+    "no JSON": answer(200, b"<html>"),
+    "no UTF-8": answer(200, b'{"keys": "\xff"}'),
+    "nested too deeply": answer(200, b"[" * 100_000),
+    "no object": answer(200, [1]),
+    "no list": answer(200, {"keys": {"kty": "RSA"}}),
+    "no keys": answer(200, {"keys": []}),
+    "numbers for keys": answer(200, {"keys": [1, None]}),
+    "a list for an id": answer(200, {"keys": [KEY_SET["keys"][0] | {"kid": [1]}]}),
+    "nonsense for keys": answer(
+        200, {"keys": [{"kty": "RSA", "kid": [1], "n": 1, "e": None}, {"kty": "EC", "crv": 5}]}
+    ),
+}
+
+
+@pytest.mark.parametrize("act", NO_KEY_SETS.values(), ids=NO_KEY_SETS.keys())
+def test_whatever_comes_instead_of_a_key_set_nobody_is_judged(
+    served: tuple[KeySet, RawServer, dict[str, Any]], act: Act
+) -> None:
+    keys, _, how = served
+    good, how["act"] = how["act"], act
+    with pytest.raises(KeysUnknownError):
+        keys.key("r")
     how["act"] = good
     time.sleep(0.15)
     assert keys.key("r").key_id == "r"

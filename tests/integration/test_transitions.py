@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_another_version_than_the_expected_one_changes_nothing(sandbox: Sandbox,
 def test_who_is_late_is_told_what_changed_since_and_by_whom(sandbox: Sandbox) -> None:
     order_id = place().order["_id"]
     for name in ("pay", "start_processing", "cancel"):
-        change_status(order_id=order_id, transition=name, act=act(access.admin("maria")))
+        change_status(order_id=order_id, transition=name, act=act(access.admin("maria", request_id="req-maria")))
     with pytest.raises(StaleOrder) as refused:
         change_status(order_id=order_id, transition="refund", act=act(), expected_version=2)
     assert refused.value.members["version"] == 4
@@ -199,16 +200,29 @@ def test_who_is_late_is_told_what_changed_since_and_by_whom(sandbox: Sandbox) ->
         ("cancel", "cancelled"),
     ], "stock outcomes are not among them"
     assert {change["actor"] for change in changes} == {"admin:maria"}
+    assert {change["request_id"] for change in changes} == {"req-maria"}
 
 
 def test_a_customer_who_is_late_learns_no_names(sandbox: Sandbox) -> None:
     order_id = place(actor=CUSTOMER).order["_id"]
-    change_status(order_id=order_id, transition="pay", act=act(access.admin("maria"), "card ending 1234"))
+    maria = access.admin("maria", request_id="req-maria")
+    change_status(order_id=order_id, transition="pay", act=act(maria, "card ending 1234"))
     with pytest.raises(StaleOrder) as refused:
         change_status(order_id=order_id, transition="cancel", act=act(CUSTOMER), expected_version=1)
     assert "maria" not in str(refused.value.members)
     assert "1234" not in str(refused.value.members)
-    assert [change["actor"] for change in refused.value.members["changes"]] == ["admin"]
+    changes = refused.value.members["changes"]
+    assert [(change["actor"], change["request_id"]) for change in changes] == [("admin", "")]
+
+
+def test_a_customer_who_is_late_knows_an_own_change_by_its_request(sandbox: Sandbox) -> None:
+    order_id = place(actor=CUSTOMER).order["_id"]
+    mine = replace(CUSTOMER, request_id="req-lost")
+    change_status(order_id=order_id, transition="cancel", act=act(mine), expected_version=1)
+    with pytest.raises(StaleOrder) as refused:
+        change_status(order_id=order_id, transition="cancel", act=act(CUSTOMER), expected_version=1)
+    changes = refused.value.members["changes"]
+    assert [(change["act"], change["request_id"]) for change in changes] == [("cancel", "req-lost")]
 
 
 def test_each_version_has_one_entry_in_the_history_and_its_place_there_is_the_version(sandbox: Sandbox) -> None:

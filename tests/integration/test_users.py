@@ -89,7 +89,18 @@ def test_a_peer_that_fails_once_is_asked_again(sandbox: Sandbox) -> None:
     assert verify("17") is True
 
 
-@pytest.mark.parametrize("body", [{}, {"valid": 1}, {"valid": "true"}, {"valid": None}, [True]])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"exists": True},
+        {"email": "a@example.com", "full_name": "A"},
+        {"valid": 1},
+        {"valid": "true"},
+        {"valid": None},
+        [True],
+    ],
+)
 def test_an_answer_of_another_shape_is_no_answer(settings: Settings, body: object) -> None:
     with RawServer(answer(200, body)) as server:
         settings.USER_SERVICE_URL = server.url

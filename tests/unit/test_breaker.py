@@ -12,7 +12,7 @@ RECOVERY = 0.2
 
 @pytest.fixture
 def breaker() -> Breaker:
-    return Breaker("peer", threshold=2, recovery=RECOVERY)
+    return Breaker("peer", "call", threshold=2, recovery=RECOVERY)
 
 
 def open_it(breaker: Breaker) -> None:
@@ -83,20 +83,32 @@ def test_a_probe_that_says_nothing_makes_room_for_the_next(breaker: Breaker) -> 
     assert breaker.admit() is None
 
 
-def test_a_peer_has_one_breaker_an_address_and_settings(settings: Settings) -> None:
+def test_a_call_has_one_breaker_an_address_and_settings(settings: Settings) -> None:
     breakers = Breakers()
     settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 5, 10.0
-    first = breakers.of("peer", "http://one")
-    assert breakers.of("peer", "http://one") is first
-    assert breakers.of("peer", "http://two") is not first
+    first = breakers.of("peer", "look", "http://one")
+    assert breakers.of("peer", "look", "http://one") is first
+    assert breakers.of("peer", "change", "http://one") is not first
+    assert breakers.of("other", "look", "http://one") is not first
+    assert breakers.of("peer", "look", "http://two") is not first
     settings.BREAKER_THRESHOLD = 6
-    assert breakers.of("peer", "http://one") is not first
+    assert breakers.of("peer", "look", "http://one") is not first
+
+
+def test_states_are_told_by_peer_and_call_under_the_present_settings(settings: Settings) -> None:
+    breakers = Breakers()
+    settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 10.0
+    breakers.of("peer", "look", "http://one")
+    breakers.of("peer", "change", "http://one").settle(True)
+    assert breakers.states() == {"peer.look": "closed", "peer.change": "open"}
+    settings.BREAKER_THRESHOLD = 2
+    assert breakers.states() == {}
 
 
 def test_a_forgotten_breaker_is_closed(settings: Settings) -> None:
     settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 10.0
     breakers = Breakers()
-    breakers.of("peer", "http://one").settle(True)
-    assert breakers.of("peer", "http://one").admit() is not None
+    breakers.of("peer", "call", "http://one").settle(True)
+    assert breakers.of("peer", "call", "http://one").admit() is not None
     breakers.forget()
-    assert breakers.of("peer", "http://one").admit() is None
+    assert breakers.of("peer", "call", "http://one").admit() is None

@@ -3,7 +3,7 @@
 import pytest
 
 from integrations.calls import segment
-from integrations.transport import MAX_DETAIL, Reply, one_line
+from integrations.transport import MAX_DEPTH, MAX_DETAIL, Reply, Unexpected, one_line
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,9 @@ def test_foreign_text_is_cut_to_one_printable_line() -> None:
     [
         (b'{"detail": "Too few"}', "Too few"),
         (b'{"message": "Unknown"}', "Unknown"),
-        (b'{"detail": [{"loc": ["path"]}]}', "[{'loc': ['path']}]"),
+        (b'{"detail": [{"loc": ["path"]}]}', '{"detail": [{"loc": ["path"]}]}'),
+        (b'{"detail": "\\ud800\\u0000."}', "."),
+        (b'{"detail": 0e99999999999999999999}', '{"detail": 0e99999999999999999999}'),
         (b"{}", ""),
         (b"<h1>Bad Gateway</h1>", "<h1>Bad Gateway</h1>"),
         (b"\xff\xfe", "\N{REPLACEMENT CHARACTER}" * 2),
@@ -43,3 +45,20 @@ def test_foreign_text_is_cut_to_one_printable_line() -> None:
 )
 def test_the_words_of_a_refusal_are_found(body: bytes, detail: str) -> None:
     assert Reply(400, {}, body).detail() == detail
+
+
+@pytest.mark.parametrize("depth", [49, 50, 900, 950, 990, 100_000])
+def test_words_that_are_nested_are_found_at_any_depth(depth: int) -> None:
+    body = b'{"detail": ' + b"[" * depth + b"]" * depth + b"}"
+    assert Reply(400, {}, body).detail().startswith('{"detail": [[[')
+
+
+def test_nesting_is_bounded_wherever_it_is_read_from() -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+    assert Reply(200, {}, nested(MAX_DEPTH)).json_object()
+    with pytest.raises(Unexpected, match="nested too deeply"):
+        Reply(200, {}, nested(MAX_DEPTH + 1)).json_object()
+    many = b'{"a": [' + b", ".join([nested(3)] * 1000) + b"]}"
+    assert len(Reply(200, {}, many).json_object()["a"]) == 1000
