@@ -37,7 +37,7 @@ def made() -> list[Document]:
 
 @pytest.fixture
 def development(settings: Settings) -> None:
-    settings.SANDBOX_MONGODB_DB = "order_db_sandbox"
+    settings.REAL_SYSTEMS = []
 
 
 def run(*arguments: str) -> str:

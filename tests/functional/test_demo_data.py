@@ -31,6 +31,7 @@ def shop(sandbox: Sandbox, settings: Settings) -> Iterator[Sandbox]:
     """The sandbox, emptied, at the place where the demo data look for it."""
     database = sandbox.control.products.database
     settings.SANDBOX_MONGODB_DB = database.name
+    settings.REAL_SYSTEMS = []
     sandbox.control.reset()
     database["demo"].delete_many({})
     yield sandbox
