@@ -172,6 +172,14 @@ def test_it_knows_its_own_orders_even_after_staff_have_changed_them(
     assert not bench_data.has_strangers()
 
 
+def test_where_something_is_real_it_writes_nothing(database: Database[Document], settings: Settings) -> None:
+    settings.REAL_SYSTEMS = ["MONGODB_URI"]
+    with pytest.raises(CommandError, match="what MONGODB_URI names may be real; nothing was written"):
+        run("--orders", "10")
+    assert database["orders"].count_documents({}) == 0
+    assert not User.objects.exists()
+
+
 def test_it_is_for_development_only(database: Database[Document]) -> None:
     with pytest.raises(CommandError, match="for development"):
         run("--orders", "10")

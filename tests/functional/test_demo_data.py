@@ -214,6 +214,28 @@ def test_without_the_sandbox_the_command_says_so(
     check_stock(database, shop)
 
 
+def test_what_answers_in_the_sandboxs_place_is_not_taken_for_it(
+    database: Database[Document], shop: Sandbox, settings: Settings, live_server_url: str
+) -> None:
+    settings.INVENTORY_SERVICE_URL = f"{live_server_url}/api/v1"
+    with pytest.raises(CommandError, match=r"the sandbox does not answer \(.* is something else\)"):
+        load()
+    assert not User.objects.exists()
+    assert shop.control.stocks() == []
+
+
+@pytest.mark.parametrize("name", ["MONGODB_URI", "USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL"])
+def test_where_something_is_real_nothing_is_loaded(
+    database: Database[Document], shop: Sandbox, settings: Settings, name: str
+) -> None:
+    settings.REAL_SYSTEMS = [name]
+    with pytest.raises(CommandError, match=f"what {name} names may be real; nothing was written"):
+        load()
+    assert not User.objects.exists()
+    assert shop.control.counts() == {}
+    assert shop.control.stocks() == []
+
+
 def test_a_sandbox_that_fails_on_the_way_is_told_in_a_line(
     database: Database[Document], shop: Sandbox, small: int
 ) -> None:

@@ -104,6 +104,18 @@ def test_a_killed_run_leaves_nothing_that_troubles_the_next(run: QuickstartRun, 
         await_end(children)
 
 
+@pytest.mark.parametrize("name", ["JWT_SHARED_KEY", "JWT_JWKS_URL", "SECRET_KEY"])
+def test_a_key_that_may_be_real_signs_nothing(data: Path, name: str) -> None:
+    given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
+    with QuickstartRun(data, **{name: given}) as run:
+        run.await_card()
+        assert run.tokens() == []
+        assert "Tokens are those of your user service" in run.output
+        assert "demo data is there already" in run.output
+        assert "(each one's password is its name)" in run.output
+        assert run.end(signal.SIGINT) == 0
+
+
 def test_ctrl_c_while_things_start_ends_them(data: Path) -> None:
     with QuickstartRun(data) as run:
         run.await_output("Preparing the database")
