@@ -1,4 +1,4 @@
-"""`requirements/system.py`: gets what a machine lacks in one of two ways, and says what to install where neither works."""
+"""`requirements/system.py` gets what a machine lacks in one of two ways, or says in a line what to install."""
 
 import importlib.util
 import os
