@@ -20,6 +20,7 @@ from orders_project.real_systems import DATABASE, PEERS
 TOKEN_LIFE = 30 * 24 * 3600
 """Seconds; the tokens on the card are for development."""
 STAND_INS = {DATABASE: "MongoDB", **dict(zip(PEERS, ("users", "products", "inventory"), strict=True))}
+"""What stands in for each where no setting names it."""
 
 
 def token(subject: str, **claims: Any) -> str:
@@ -68,15 +69,15 @@ def _beside_real_systems(addresses: str, real: Sequence[str]) -> str:
     stand_ins = [word for name, word in STAND_INS.items() if name not in real]
     parts = [
         f"{settings.PROJECT_NAME} is up, beside what {_listed(real)} {'name' if len(real) > 1 else 'names'}. "
-        f"Nothing was loaded.\n{addresses}\n  Stand-in {_listed(stand_ins) if stand_ins else 'none'}",
+        f"Nothing was loaded.\n{addresses}\n  Started  {_listed([*stand_ins, 'the web server'])}",
         _first_superuser(real),
         _where_tokens_come_from(),
     ]
     if DATABASE in real:
-        with_what = " and with the sandbox as inventory" if PEERS[-1] not in real else ""
+        inventory = "the sandbox" if PEERS[-1] not in real else "your inventory"
         parts.append(
-            f"  No worker was started, which would write to that database{with_what}. To start one, with the settings\n"
-            f"  of this run, where its orders are for trying out:\n    {_manage('settle_stock', '--loop')}"
+            f"  No worker was started: it would settle the orders of that database with {inventory}. Where they are\n"
+            f"  for trying out, start one, with the settings of this run:\n    {_manage('settle_stock', '--loop')}"
         )
     return "\n" + "\n\n".join(parts) + "\n"
 
