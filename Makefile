@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 RUNNABLE := $(VENV)/.runnable
 TESTABLE := $(VENV)/.testable
 BENCHABLE := $(VENV)/.benchable
+# Gets what this machine lacks beside Python's packages: run, test, proof and pictures are its lists.
+GET := $(PY) requirements/system.py
 # More arguments for pytest: make test ARGS="-k placement -x"
 ARGS ?=
 # How many orders `make bench-data` makes.
@@ -15,23 +17,29 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 run: $(RUNNABLE) ## Start everything on this machine: PORT=8001 make run; Ctrl-C ends it
+	@$(GET) run
 	@$(PY) manage.py quickstart
 
 test: $(TESTABLE) ## Run every test; fails under 95 % coverage
+	@$(GET) test
 	@$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 	@$(PY) -m coverage report --include='orders/services/*,orders/models/*' --fail-under=100 >/dev/null || \
 	  { $(PY) -m coverage report --include='orders/services/*,orders/models/*'; exit 1; }
 
 proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
+	@$(GET) proof
 	@$(PY) -m tests.proof
 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data
+	@$(GET) pictures
 	@$(PY) -m tests.browser.screenshots
 
 bench: $(BENCHABLE) ## Compare the service with a floor and two twins, and measure how it grows; ARGS=--million for more
+	@$(GET) run
 	@$(PY) -m tests.bench $(ARGS)
 
 check: $(TESTABLE) ## Run every check of the code that is no test
+	@$(GET) run
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy .
@@ -41,9 +49,11 @@ check: $(TESTABLE) ## Run every check of the code that is no test
 	$(PY) .ci/audit
 
 bench-data: $(RUNNABLE) ## Make ORDERS=1000000 orders to measure with, in the database MONGODB_DB=order_bench
+	@$(GET) run
 	@MONGODB_DB=$${MONGODB_DB:-order_bench} $(PY) manage.py make_bench_data --orders $(ORDERS)
 
 bench-admin: $(TESTABLE) ## Measure the backoffice on MONGODB_DB=order_bench; fails where a page's p95 is over its limit
+	@$(GET) run
 	@MONGODB_DB=$${MONGODB_DB:-order_bench} $(PY) -m tests.bench.backoffice
 
 clean: ## Remove the virtual environment and what tools have left; the data in .data stay
@@ -63,6 +73,7 @@ $(TESTABLE): $(RUNNABLE) requirements/test.txt
 	@touch $@
 
 $(RUNNABLE): requirements/base.txt requirements/dev.txt requirements/constraints.txt
+	@python3 requirements/system.py venv 2>/dev/null || true  # what could not be got is said below
 	@for python in python3.11 python3; do \
 	  $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
 	  python=; \

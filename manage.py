@@ -12,25 +12,25 @@ from contextlib import ExitStack
 
 from orders_project.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
 from orders_project.loopback import data_dir
+from orders_project.real_systems import HANDED_ON, mongo_directory, real_systems
 
 DEVELOPMENT = "orders_project.settings.development"
 NO_DATABASE = {"check", "collectstatic", "diffsettings", "help", "makemessages", "quickstart", "spectacular"}
 """Commands that never look into the database, and so need not wait for one."""
 
 
-def needs_database(argv: list[str]) -> bool:
-    """Tell whether we have to provide the database of a command line like `manage.py migrate`."""
-    if os.environ["DJANGO_SETTINGS_MODULE"] != DEVELOPMENT or os.environ.get("MONGODB_URI", "").strip():
-        return False
+def uses_database(argv: list[str]) -> bool:
+    """Tell whether a command line like `manage.py migrate` looks into the database."""
     return len(argv) > 1 and argv[1] not in NO_DATABASE and not {"-h", "--help", "--version"} & set(argv)
 
 
 def provide_database(stack: ExitStack) -> None:
     """Start or share the embedded MongoDB until the stack closes, and name it to Django."""
     try:
-        mongo = stack.enter_context(EmbeddedMongo(data_dir() / "mongo"))
+        mongo = stack.enter_context(EmbeddedMongo(mongo_directory(data_dir(), os.environ)))
     except EmbeddedMongoError as error:
         sys.exit(complain(str(error)))
+    os.environ[HANDED_ON] = " ".join(real_systems(os.environ))
     os.environ["MONGODB_URI"] = mongo.uri
 
 
@@ -55,9 +55,10 @@ def main(argv: list[str]) -> None:
 
         sys.exit(quickstart.main())
     with ExitStack() as stack:
-        if needs_database(argv):
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-            provide_database(stack)
+        if os.environ["DJANGO_SETTINGS_MODULE"] == DEVELOPMENT and uses_database(argv):
+            if not os.environ.get("MONGODB_URI", "").strip():
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+                provide_database(stack)
             find_sandbox()
         from django.core.management import execute_from_command_line  # settings may be read only now
 

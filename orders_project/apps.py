@@ -36,9 +36,10 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from orders_project import checks, indexed_sort, utf8_only
+        from orders_project import checks, demo_logins, indexed_sort, utf8_only
 
         checks.install()
+        demo_logins.install()
         indexed_sort.install()
         _leave_alone(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":

@@ -1,7 +1,10 @@
 """The short card that `manage.py quickstart` prints when everything is up."""
 
 import shlex
+import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -10,10 +13,14 @@ from django.conf import settings
 from django.urls import reverse
 
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
-from orders_project import demo
+from orders_project.children import ROOT
+from orders_project.demo_logins import LOGINS
+from orders_project.real_systems import DATABASE, PEERS
 
 TOKEN_LIFE = 30 * 24 * 3600
 """Seconds; the tokens on the card are for development."""
+STAND_INS = {DATABASE: "MongoDB", **dict(zip(PEERS, ("users", "products", "inventory"), strict=True))}
+"""What stands in for each where no setting names it."""
 
 
 def token(subject: str, **claims: Any) -> str:
@@ -24,22 +31,30 @@ def token(subject: str, **claims: Any) -> str:
     return jwt.encode(payload, settings.JWT_SHARED_KEY or settings.SECRET_KEY, algorithm="HS256")
 
 
-def quickstart_card(base_url: str) -> str:
-    """Addresses, logins, tokens, and a request to paste. :param base_url: without a slash at its end."""
-    api = f"{base_url}{settings.API_PREFIX}"
+def quickstart_card(base_url: str, *, real: Sequence[str] = (), keys: Sequence[str] = ()) -> str:
+    """Addresses, and how to log in and to call the API.
+
+    :param base_url: without a slash at its end.
+    :param real: the settings that name a real database or peer: nothing was loaded then, and no token is printed.
+    :param keys: the settings by which tokens are real: none is printed then either.
+    """
+    addresses = f"""
+  API      {base_url}{settings.API_PREFIX}/orders/
+  Docs     {base_url}{settings.API_PREFIX}/docs
+  Admin    {base_url}{reverse("admin:index")}"""
+    if real:
+        return _beside_real_systems(addresses, real)
+    logins = ", ".join(LOGINS)
+    parts = [f"{addresses}\n  Logins   {logins} (each one's password is its name)"]
+    parts.append(_where_tokens_come_from() if keys else _tokens_to_paste(f"{base_url}{settings.API_PREFIX}/orders/"))
+    return f"\n{settings.PROJECT_NAME} is up.\n" + "\n\n".join(parts) + "\n"
+
+
+def _tokens_to_paste(url: str) -> str:
     customer = CUSTOMERS[0]
     customer_token = token(str(customer.user_id))
     admin_token = token("admin", **{settings.JWT_ADMIN_CLAIM: settings.JWT_ADMIN_VALUES[0]})
-    logins = ", ".join([demo.SUPERUSER, *demo.STAFF])
-    return f"""
-{settings.PROJECT_NAME} is up.
-
-  API      {api}/orders/
-  Docs     {api}/docs
-  Admin    {base_url}{reverse("admin:index")}
-  Logins   {logins} (each one's password is its name)
-
-  Token of customer {customer.user_id}, {customer.full_name}:
+    return f"""  Token of customer {customer.user_id}, {customer.full_name}:
   {customer_token}
 
   Token of an admin:
@@ -47,8 +62,53 @@ def quickstart_card(base_url: str) -> str:
 
 Place an order:
 
-{_curl(f"{api}/orders/", customer_token, str(customer.user_id))}
-"""
+{_curl(url, customer_token, str(customer.user_id))}"""
+
+
+def _beside_real_systems(addresses: str, real: Sequence[str]) -> str:
+    stand_ins = [word for name, word in STAND_INS.items() if name not in real]
+    parts = [
+        f"{settings.PROJECT_NAME} is up, beside what {_listed(real)} {'name' if len(real) > 1 else 'names'}. "
+        f"Nothing was loaded.\n{addresses}\n  Started  {_listed([*stand_ins, 'the web server'])}",
+        _first_superuser(real),
+        _where_tokens_come_from(),
+    ]
+    if DATABASE in real:
+        inventory = "the sandbox" if PEERS[-1] not in real else "your inventory"
+        parts.append(
+            f"  No worker was started: it would settle the orders of that database with {inventory}. Where they are\n"
+            f"  for trying out, start one, with the settings of this run:\n    {_manage('settle_stock', '--loop')}"
+        )
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _first_superuser(real: Sequence[str]) -> str:
+    command = _manage("createsuperuser")
+    if DATABASE in real:  # its address may carry a password, and is not repeated
+        return f"  To log in, make a first superuser, with {DATABASE} and MONGODB_DB as for this run:\n    {command}"
+    where = f"{DATABASE}={shlex.quote(settings.MONGODB_URI)} MONGODB_DB={shlex.quote(settings.MONGODB_DB)}"
+    return f"  To log in, make a first superuser, while this runs:\n    {where} {command}"
+
+
+def _where_tokens_come_from() -> str:
+    if settings.JWT_JWKS_URL or settings.JWT_SHARED_KEY:
+        by = "a key of JWT_JWKS_URL" if settings.JWT_JWKS_URL else "JWT_SHARED_KEY"
+        return f"  Tokens are those of your user service, signed with {by}; none is made here."
+    return (
+        "  Tokens are those of your user service: set JWT_SHARED_KEY to the key that it signs with, or JWT_JWKS_URL\n"
+        "  to the address of its key set. Until then they are verified with SECRET_KEY. None is made here."
+    )
+
+
+def _manage(*arguments: str) -> str:
+    program = Path(sys.executable)
+    if program.is_relative_to(ROOT):
+        program = program.relative_to(ROOT)
+    return shlex.join([str(program), "manage.py", *arguments])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _curl(url: str, bearer: str, user_id: str) -> str:

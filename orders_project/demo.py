@@ -2,6 +2,7 @@
 
 The orders are placed and worked by the same services as real ones, only earlier: so their stock is reserved in the
 sandbox exactly as their lines say, and `reconcile` finds no difference. Loading goes on where it was interrupted.
+Only where the database and the peers are stand-ins: `refuse_real_systems` is the first thing that a loader calls.
 """
 
 import random
@@ -12,7 +13,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from urllib.parse import urljoin
 
+import requests
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from pymongo.database import Database
@@ -28,11 +31,10 @@ from orders.services.access import Actor
 from orders.services.acts import Act
 from orders.services.idempotency import KeyInUse
 from orders.services.settlement import settle_due
+from orders_project.demo_logins import STAFF, SUPERUSER
 
 ORDERS = 300
 DAYS = 60
-STAFF = {"support": "Support", "fulfilment": "Fulfilment", "finance": "Finance", "manager": "Manager"}
-SUPERUSER = "admin"
 MARKER = {"_id": "demo orders"}
 PATIENCE = 60.0
 """Seconds for each demo order: nobody waits for a single one."""
@@ -68,6 +70,43 @@ class Story:
     address: Address
     placed_at: datetime
     path: tuple[str, ...]
+
+
+class RealSystemError(Exception):
+    """Something real would be written to; the message is one sentence."""
+
+
+class NoSandboxError(Exception):
+    """The sandbox is needed, and does not answer; the message says where."""
+
+
+def refuse_real_systems() -> None:
+    """Make sure that the database is the embedded one, and that no setting names a peer.
+
+    :raises RealSystemError: they are not, or nobody can tell: these settings are not those of development.
+    """
+    real: list[str] | None = getattr(settings, "REAL_SYSTEMS", None)
+    if real is None:
+        raise RealSystemError("this is for development, on the embedded database and the sandbox peers of `make run`")
+    if real:
+        raise RealSystemError(
+            f"this is for the embedded database and the sandbox peers alone, and what {' and '.join(real)} "
+            f"{'name' if len(real) > 1 else 'names'} may be real; nothing was written"
+        )
+
+
+def find_sandbox() -> None:
+    """Make sure that it is the sandbox which answers at the address of each peer; asking changes nothing there.
+
+    :raises NoSandboxError: it is something else, or nothing.
+    """
+    for url in {settings.USER_SERVICE_URL, settings.PRODUCT_SERVICE_URL, settings.INVENTORY_SERVICE_URL}:
+        try:
+            answer = requests.get(urljoin(url, "/control"), timeout=5)
+        except requests.RequestException as error:
+            raise NoSandboxError(f"{url}: {type(error).__name__}") from error
+        if answer.status_code != 200 or b'"honour"' not in answer.content:
+            raise NoSandboxError(f"{url} is something else")
 
 
 def prepare() -> None:

@@ -9,7 +9,7 @@ import select
 from pathlib import Path
 from typing import Any
 
-from orders_project import gunicorn_metrics
+from orders_project import gunicorn_demo_logins, gunicorn_metrics
 from orders_project.cores import cores
 
 wsgi_app = "orders_project.wsgi:application"
@@ -59,10 +59,19 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 logger_class = "observability.gunicorn_logger.Logger"
 gunicorn_metrics.begin(worker_tmp_dir)
-on_starting = gunicorn_metrics.on_starting
 pre_fork = gunicorn_metrics.pre_fork
 post_fork = gunicorn_metrics.post_fork
 child_exit = gunicorn_metrics.child_exit
+
+
+def on_starting(server: Any) -> None:
+    """Refuse a database with demo logins, and open the port for figures.
+
+    :raises RuntimeError: there are some.
+    :raises OSError: the port cannot be opened.
+    """
+    gunicorn_demo_logins.on_starting(server)
+    gunicorn_metrics.on_starting(server)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -2,6 +2,8 @@
 
 The database, the peers (stand-ins for what no setting names), migrations, demo data, the worker and the web server
 are processes of their own; this one starts them in that order, watches them, and ends them in the opposite order.
+What a setting names is real, and touched as little as can be: nothing is loaded then, and a real database gets its
+migrations and nothing else, so that neither a worker nor a question whether it takes writes leaves anything in it.
 It knows nothing of Django: `manage.py quickstart --prepare` is the part that does, and runs as a child.
 """
 
@@ -19,8 +21,8 @@ from typing import IO, TypeVar
 from orders_project import loopback
 from orders_project.children import ROOT, Child, ChildError, Register, Restarted
 from orders_project.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+from orders_project.real_systems import DATABASE, HANDED_ON, PEERS, mongo_directory, named
 
-PEERS = ("USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL")
 SANDBOX_PORT = 8010
 """Where development settings look for the sandbox; another one is chosen while that is taken."""
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
@@ -63,7 +65,10 @@ class Quickstart:
     def __init__(self, stack: ExitStack, data: Path, environment: dict[str, str]) -> None:
         self._stack = stack
         self._data = data
+        self._real = named(environment)
+        self._mongo_directory = mongo_directory(data, environment)
         self._environment = environment | {
+            HANDED_ON: " ".join(self._real),
             "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
             "PYTHONUNBUFFERED": "1",
             "DATA_DIR": str(data),
@@ -93,29 +98,38 @@ class Quickstart:
         web = self._start(Child, "gunicorn", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf")
         card = self._prepare()
         self._await_ready(web)
-        worker = self._start(Restarted, "worker", MANAGE[1], "settle_stock", "--loop")
+        worker = None
+        if DATABASE not in self._real:
+            worker = self._start(Restarted, "worker", MANAGE[1], "settle_stock", "--loop")
         say(f"\n{card.read_text().rstrip()}\n\nCtrl-C ends everything. Logs: {self._data / 'logs'}")
         self._watch(worker)
 
     def _provide_database(self) -> None:
-        if self._environment.get("MONGODB_URI"):
-            return
-        say("Starting MongoDB …")
-        self._mongo = EmbeddedMongo(self._data / "mongo")
-        self._stack.callback(self._mongo.stop)
-        self._environment["MONGODB_URI"] = self._mongo.start().uri
+        if DATABASE not in self._real:
+            self._environment[DATABASE] = self._embedded().uri
+
+    def _embedded(self) -> EmbeddedMongo:
+        """Return the MongoDB of our own, started where it is not up yet."""
+        if self._mongo is None:
+            say("Starting MongoDB …")
+            self._mongo = EmbeddedMongo(self._mongo_directory)
+            self._stack.callback(self._mongo.stop)
+            self._mongo.start()
+        return self._mongo
 
     def _provide_peers(self) -> None:
-        if all(self._environment.get(name) for name in PEERS):
+        missing = [name for name in PEERS if name not in self._real]
+        if not missing:
             return
+        stock = self._embedded().uri  # also beside a real database: it gets no stock of ours
         say("Starting the sandbox: users, products and inventory …")
         database = f"{self._environment.get('MONGODB_DB') or 'order_db'}_sandbox"
         self._environment.setdefault("SANDBOX_MONGODB_DB", database)
         port = self._sandbox_port if loopback.is_free(self._sandbox_port) else 0
-        sandbox = self._start(Child, "sandbox", "-m", "integrations.sandbox", "--port", str(port))
+        where = ["--port", str(port), "--mongodb-uri", stock]
+        sandbox = self._start(Child, "sandbox", "-m", "integrations.sandbox", "--seed", *where)
         url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_PATIENCE)
-        for name in PEERS:
-            self._environment[name] = self._environment.get(name) or url[0]
+        self._environment |= dict.fromkeys(missing, url[0])
         note = self._data / "sandbox.port"
         note.write_text(url[1])
         self._stack.callback(note.unlink, missing_ok=True)
@@ -138,7 +152,9 @@ class Quickstart:
         return child
 
     def _await_ready(self, web: Child) -> None:
-        url = f"http://{loopback.reachable(self._host)}:{self._port}/health/ready"
+        # Whether a real database takes writes would be seen by writing.
+        path = "/health" if DATABASE in self._real else "/health/ready"
+        url = f"http://{loopback.reachable(self._host)}:{self._port}{path}"
         deadline = time.monotonic() + _READY_PATIENCE
         while (answer := _ask(url)) != "200":
             if not web.running:
@@ -147,7 +163,7 @@ class Quickstart:
                 raise ChildError(f"The service is not ready ({answer}); its log: {web.log}")
             time.sleep(0.05)
 
-    def _watch(self, worker: Restarted) -> None:
+    def _watch(self, worker: Restarted | None) -> None:
         while True:
             time.sleep(0.5)
             if self._mongo is not None and not self._mongo.running:
@@ -155,7 +171,7 @@ class Quickstart:
             for child in self._children:
                 if child is not worker and not child.running:
                     raise child.failure()
-            if news := worker.look_after(self._environment):
+            if worker is not None and (news := worker.look_after(self._environment)):
                 self._register.note(self._children)
                 say(news)
 

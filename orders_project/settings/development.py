@@ -1,5 +1,8 @@
 """Development: the embedded database and the sandbox peers stand in for what is not set."""
 
+import os
+
+from orders_project.real_systems import SIGNING, named, real_systems
 from orders_project.settings.base import *  # noqa: F403
 from orders_project.settings.base import (
     ALLOWED_HOSTS,
@@ -21,5 +24,7 @@ USER_SERVICE_URL = USER_SERVICE_URL or _sandbox
 PRODUCT_SERVICE_URL = PRODUCT_SERVICE_URL or _sandbox
 INVENTORY_SERVICE_URL = INVENTORY_SERVICE_URL or _sandbox
 WHITENOISE_USE_FINDERS = True
+REAL_SYSTEMS = real_systems(os.environ)
+REAL_KEYS = named(os.environ, SIGNING)
 
 env.refuse_problems()

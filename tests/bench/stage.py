@@ -17,6 +17,7 @@ from orders_project import gunicorn_conf
 from orders_project.children import ROOT, Child
 from orders_project.embedded_mongo import EmbeddedMongo
 from orders_project.loopback import free_port
+from orders_project.real_systems import HANDED_ON
 
 PROCESSES, THREADS = 2, 8
 CALLERS = 16
@@ -114,6 +115,7 @@ class Stage:
             "DJANGO_SETTINGS_MODULE": "orders_project.settings.development", "DEBUG": "false", "JWT_SHARED_KEY": key,
             "INVENTORY_IS_ATOMIC": "true",
             "MONGODB_URI": uri, "MONGODB_DB": self.database_name, "SANDBOX_MONGODB_DB": f"{self.database_name}_sandbox",
+            HANDED_ON: "",  # the database and the peers are our own
             "WEB_CONCURRENCY": str(PROCESSES), "WEB_THREADS": str(THREADS), "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1", "LOG_FORMAT": "json",
         }  # fmt: skip

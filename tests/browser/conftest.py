@@ -1,6 +1,5 @@
-"""A real browser at the backoffice: Debian's chromium, driven by Playwright."""
+"""A real browser at the backoffice: Debian's chromium or Playwright's own, driven by Playwright."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,25 +9,20 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from tests.browser.screenshots import CHROMIUM, WIDE
+from tests.browser.screenshots import WIDE, launch
 from tests.functional.admin_helpers import PASSWORD, staff
 from tests.functional.conftest import patience  # noqa: F401
-
-INSTALL = "apt-get install -y chromium"
 
 SignIn = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def browser(live_server_url: str) -> Iterator[Browser]:
-    """:raises pytest.fail.Exception: there is no chromium; it says how to get it."""
-    if not shutil.which(CHROMIUM):
-        pytest.fail(f"{CHROMIUM} is missing, which the browser tests need: {INSTALL}")
     # Playwright runs an event loop in this thread, and Django would then refuse to talk to its database. Both end with
     # the module, so that the tests of other modules are held to Django's rule.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(playwright)
         yield browser
         browser.close()
 

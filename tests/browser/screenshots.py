@@ -5,12 +5,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from orders_project.children import ROOT
 from tests.functional.quickstart_run import QuickstartRun
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = Path("/usr/bin/chromium")
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 375, "height": 800}
 PICTURES = ROOT / "docs" / "screenshots"
@@ -18,11 +18,16 @@ LIST = "/admin/orders/order/"
 FIRST_ORDER = "#result_list a[href*='/change/']"
 
 
+def launch(playwright: Playwright) -> Browser:
+    """Start Debian's chromium, else Playwright's own; `make` has got one of them (requirements/system.py)."""
+    return playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=["--no-sandbox"])
+
+
 def take(root: str) -> list[str]:
     """Sign in to a running backoffice, and save a picture of each page. :returns: their names."""
     taken: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(playwright)
 
         def signed_in(**options: Any) -> Page:
             page = browser.new_context(base_url=root, **{"viewport": WIDE} | options).new_page()

@@ -15,15 +15,15 @@ import requests
 
 from orders_project import loopback
 from orders_project.children import ROOT, command_line
+from orders_project.real_systems import DATABASE, HANDED_ON, PEERS, SIGNING
 
-OURS = ("DJANGO_SETTINGS_MODULE", "MONGODB_URI", "MONGODB_DB", "SECRET_KEY", "PORT", "BIND_HOST")
-PEERS = ("USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL")
+OURS = ("DJANGO_SETTINGS_MODULE", "MONGODB_DB", "PORT", "BIND_HOST", DATABASE, *PEERS, *SIGNING, HANDED_ON)
 PATIENCE = 100.0
 
 
 def environment(data: Path, port: int = 8001, **more: str) -> dict[str, str]:
     """What a person's shell would have, and nothing of what the tests set for themselves."""
-    kept = {name: value for name, value in os.environ.items() if name not in {*OURS, *PEERS}}
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
     return kept | {"DATA_DIR": str(data), "PORT": str(port), **more}
 
 
@@ -36,10 +36,10 @@ def manage(*arguments: str, environment: dict[str, str]) -> subprocess.Completed
 class QuickstartRun:
     """A quickstart under way; what is still there of it at the end of the block is killed."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
         self.port = loopback.free_port()
-        self.environment = environment(data, self.port, SANDBOX_PORT=str(loopback.free_port()))
+        self.environment = environment(data, self.port, SANDBOX_PORT=str(loopback.free_port()), **settings)
         self._output = data.parent / f"output-{self.port}.txt"
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
@@ -84,9 +84,9 @@ class QuickstartRun:
         register = self.data / "children.json"
         for pid, arguments in json.loads(register.read_text() if register.exists() else "{}").items():
             pids[next(name for name in ("gunicorn", "sandbox", "settle_stock") if name in arguments)] = int(pid)
-        lock = self.data / "mongo" / "db" / "mongod.lock"
-        if lock.exists() and (pid := lock.read_text().strip()):
-            pids["mongod"] = int(pid)
+        for lock in self.data.glob("mongo*/db/mongod.lock"):
+            if pid := lock.read_text().strip():
+                pids["mongod"] = int(pid)
         return pids
 
     def end(self, number: int, timeout: float = 30) -> int:

@@ -37,7 +37,7 @@ def made() -> list[Document]:
 
 @pytest.fixture
 def development(settings: Settings) -> None:
-    settings.SANDBOX_MONGODB_DB = "order_db_sandbox"
+    settings.REAL_SYSTEMS = []
 
 
 def run(*arguments: str) -> str:
@@ -170,6 +170,14 @@ def test_it_knows_its_own_orders_even_after_staff_have_changed_them(
     name = "pay" if order["status"] == "pending" else "start_processing"
     transitions.change_status(order_id=order["_id"], transition=name, act=act(ADMIN))
     assert not bench_data.has_strangers()
+
+
+def test_where_something_is_real_it_writes_nothing(database: Database[Document], settings: Settings) -> None:
+    settings.REAL_SYSTEMS = ["MONGODB_URI"]
+    with pytest.raises(CommandError, match="what MONGODB_URI names may be real; nothing was written"):
+        run("--orders", "10")
+    assert database["orders"].count_documents({}) == 0
+    assert not User.objects.exists()
 
 
 def test_it_is_for_development_only(database: Database[Document]) -> None:

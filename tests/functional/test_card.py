@@ -129,8 +129,7 @@ def test_the_line_can_be_pasted_again(card: str, web: requests.Session, database
 
 
 def test_the_logins_open_the_admin(card: str, sandbox: Sandbox, live_server_url: str, settings: Settings) -> None:
-    settings.SANDBOX_MONGODB_DB = sandbox.control.products.database.name
-    demo.prepare()
+    demo.make_logins()
     found = re.search(r"^  Logins +(.+) \(each one's password is its name\)$", card, re.M)
     assert found
     logins = found[1].split(", ")

@@ -31,6 +31,7 @@ def shop(sandbox: Sandbox, settings: Settings) -> Iterator[Sandbox]:
     """The sandbox, emptied, at the place where the demo data look for it."""
     database = sandbox.control.products.database
     settings.SANDBOX_MONGODB_DB = database.name
+    settings.REAL_SYSTEMS = []
     sandbox.control.reset()
     database["demo"].delete_many({})
     yield sandbox
@@ -211,6 +212,28 @@ def test_without_the_sandbox_the_command_says_so(
     setattr(settings, f"{peer}_SERVICE_URL", alive)
     assert load() == f"loaded {small} demo orders"
     check_stock(database, shop)
+
+
+def test_what_answers_in_the_sandboxs_place_is_not_taken_for_it(
+    database: Database[Document], shop: Sandbox, settings: Settings, live_server_url: str
+) -> None:
+    settings.INVENTORY_SERVICE_URL = f"{live_server_url}/api/v1"
+    with pytest.raises(CommandError, match=r"the sandbox does not answer \(.* is something else\)"):
+        load()
+    assert not User.objects.exists()
+    assert shop.control.stocks() == []
+
+
+@pytest.mark.parametrize("name", ["MONGODB_URI", "USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL"])
+def test_where_something_is_real_nothing_is_loaded(
+    database: Database[Document], shop: Sandbox, settings: Settings, name: str
+) -> None:
+    settings.REAL_SYSTEMS = [name]
+    with pytest.raises(CommandError, match=f"what {name} names may be real; nothing was written"):
+        load()
+    assert not User.objects.exists()
+    assert shop.control.counts() == {}
+    assert shop.control.stocks() == []
 
 
 def test_a_sandbox_that_fails_on_the_way_is_told_in_a_line(

@@ -104,6 +104,18 @@ def test_a_killed_run_leaves_nothing_that_troubles_the_next(run: QuickstartRun, 
         await_end(children)
 
 
+@pytest.mark.parametrize("name", ["JWT_SHARED_KEY", "JWT_JWKS_URL", "SECRET_KEY"])
+def test_a_key_that_may_be_real_signs_nothing(data: Path, name: str) -> None:
+    given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
+    with QuickstartRun(data, **{name: given}) as run:
+        run.await_card()
+        assert run.tokens() == []
+        assert "Tokens are those of your user service" in run.output
+        assert "demo data is there already" in run.output
+        assert "(each one's password is its name)" in run.output
+        assert run.end(signal.SIGINT) == 0
+
+
 def test_ctrl_c_while_things_start_ends_them(data: Path) -> None:
     with QuickstartRun(data) as run:
         run.await_output("Preparing the database")
@@ -146,14 +158,22 @@ def test_what_keeps_it_from_starting_is_told_in_one_line(tmp_path: Path, given: 
 
 
 def test_a_setting_that_stops_a_child_stops_all_with_its_words(tmp_path: Path) -> None:
-    wrong = environment(
-        tmp_path, loopback.free_port(), USER_SERVICE_URL="nonsense", MONGODB_URI="mongodb://127.0.0.1:1"
-    )
-    tried = manage("quickstart", environment=wrong | {"SANDBOX_PORT": str(loopback.free_port())})
+    sandbox_port = str(loopback.free_port())
+    wrong = environment(tmp_path, loopback.free_port(), SANDBOX_PORT=sandbox_port, USER_SERVICE_URL="nonsense")
+    tried = manage("quickstart", environment=wrong)
     assert tried.returncode == 2
-    assert "sandbox" in tried.stderr
-    assert "MongoDB cannot be reached" in tried.stderr
-    assert tried.stderr.count("\n") == 1
+    assert "USER_SERVICE_URL is not an http or https address" in tried.stderr
+    assert tried.stderr.splitlines()[-1].startswith("preparing the database ended unexpectedly")
+    assert not loopback.listens(int(sandbox_port))
+
+
+def test_a_real_database_that_does_not_answer_stops_all_in_a_line(tmp_path: Path) -> None:
+    nowhere = environment(tmp_path, loopback.free_port(), MONGODB_URI="mongodb://127.0.0.1:1/?timeoutMS=1000")
+    tried = manage("quickstart", environment=nowhere | {"SANDBOX_PORT": str(loopback.free_port())})
+    assert tried.returncode == 2
+    first, last = tried.stderr.splitlines()
+    assert first.startswith("CommandError: the database cannot be migrated: ")
+    assert last.startswith("preparing the database ended unexpectedly (exit code 1)")
 
 
 def test_commands_that_need_no_database_do_not_wait_for_one(tmp_path: Path) -> None:

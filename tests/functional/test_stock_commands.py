@@ -249,7 +249,7 @@ def test_demo_data_differ_in_nothing(
     sandbox: Sandbox, database: Database[Document], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = sandbox.control.products.database
-    settings.SANDBOX_MONGODB_DB = kept.name
+    settings.SANDBOX_MONGODB_DB, settings.REAL_SYSTEMS = kept.name, []
     monkeypatch.setattr(demo, "ORDERS", 60)
     sandbox.control.reset()
     kept["demo"].delete_many({})

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -15,12 +14,17 @@ class Command(BaseCommand):
     help = (
         "Load a catalogue, customers, one staff login per role and about 300 orders of the last 60 days. Needs the "
         "sandbox peers (`manage.py quickstart` runs them). Does nothing where they are loaded; goes on where it was "
-        "interrupted. For development only."
+        "interrupted. For development only: refused where a setting names a database or a peer."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not hasattr(settings, "SANDBOX_MONGODB_DB"):
-            raise CommandError("demo data are for development: they need the sandbox peers, which `make run` starts")
+        try:
+            demo.refuse_real_systems()
+            demo.find_sandbox()
+        except demo.RealSystemError as error:
+            raise CommandError(str(error)) from error
+        except demo.NoSandboxError as error:
+            raise CommandError(f"the sandbox does not answer ({error}); start it with `make run`") from error
         demo.prepare()
         if demo.is_loaded():
             self.stdout.write("demo data is there already")

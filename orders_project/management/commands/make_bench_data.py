@@ -4,7 +4,6 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -22,7 +21,8 @@ class Command(BaseCommand):
         "Write many orders of two years, straight into the database, to measure the service with. It tops up: where "
         "there are as many already, it writes none. Inventory is not told: in the sandbox nothing is in stock for "
         "their lines, so do not reconcile or cancel them there. Refuses a database with other orders. The staff "
-        "logins of the demo data are made too. For development only: `make bench-data` uses a database of its own."
+        "logins of the demo data are made too. For development only, in the embedded database: `make bench-data` uses "
+        "one of its own."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,8 +31,10 @@ class Command(BaseCommand):
         parser.add_argument("--among-others", action="store_true", help="also where there are orders of another origin")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not hasattr(settings, "SANDBOX_MONGODB_DB"):
-            raise CommandError("bench data are for development: start it with `make bench-data`")
+        try:
+            demo.refuse_real_systems()
+        except demo.RealSystemError as error:
+            raise CommandError(str(error)) from error
         call_command("migrate", interactive=False, verbosity=0, stdout=self.stdout)
         name = orders().database.name
         if not options["among_others"] and bench_data.has_strangers():
