@@ -37,6 +37,11 @@ def test_nginx_takes_what_the_service_takes(monkeypatch: pytest.MonkeyPatch) -> 
     assert number("large_client_header_buffers") == pytest.approx(conf(monkeypatch).limit_request_field_size, abs=2)
 
 
+@pytest.mark.parametrize("directive", ["client_header_timeout", "client_body_timeout", "send_timeout"])
+def test_nginx_soon_gives_up_who_is_silent(directive: str) -> None:
+    assert 5 <= number(directive) <= 15
+
+
 def test_nginx_answers_what_is_under_way_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     patience = int(compose["services"]["proxy"]["stop_grace_period"].removesuffix("s"))
