@@ -81,7 +81,7 @@ def can_make_venvs() -> bool:
 VENV = [Need("python3-venv", can_make_venvs)]
 MONGOD = [Need("libcurl4", loads("libcurl.so.4")), Need("libssl3", loads("libssl.so.3"))]
 BROWSER = Need("chromium", browser_is_there, (sys.executable, "-m", "playwright", "install", "chromium"))
-NGINX = Need("nginx", runs("nginx"))
+NGINX = Need("nginx-light", runs("nginx"))
 MODEL = [
     Need("spin", runs("spin")),
     Need("gcc", runs("gcc")),

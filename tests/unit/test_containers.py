@@ -22,6 +22,7 @@ DOCKERFILE = re.sub(r"\\\n", "", (ROOT / "Dockerfile").read_text())
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service.get("image") == "order-service"}
+PROXY = SERVICES["proxy"]
 ENVIRONMENT: dict[str, str] = COMPOSE["x-service"]["environment"]
 REFERENCE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 DOCUMENTED = {
@@ -177,14 +178,45 @@ def test_the_database_is_a_replica_set_that_its_check_makes_and_waits_for() -> N
 
 
 def test_services_start_after_what_they_need() -> None:
-    assert set(SERVICES) == {"mongo", "sandbox", "migrate", "web", "worker"}
+    assert set(SERVICES) == {"mongo", "sandbox", "migrate", "proxy", "web", "worker"}
     for name in ("web", "worker"):
         conditions = {needed: how["condition"] for needed, how in SERVICES[name]["depends_on"].items()}
         assert conditions["migrate"] == "service_completed_successfully"
         assert conditions["mongo"] == conditions["sandbox"] == "service_healthy"
     assert SERVICES["worker"]["command"] == ["python", "manage.py", "settle_stock", "--loop"]
-    assert SERVICES["web"]["ports"] == ["127.0.0.1:${PORT:-8001}:${PORT:-8001}"]
     assert SERVICES["web"].get("command") is None, "it runs what the image runs"
+    web = SERVICES["proxy"]["depends_on"]["web"]
+    assert web == {"condition": "service_healthy", "restart": True}, "a new `web` may have a new address"
+
+
+def test_the_proxy_alone_can_be_reached_from_outside() -> None:
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
+        "proxy": [f"127.0.0.1:${{PORT:-8001}}:{PROXY['environment']['LISTEN']}"]
+    }
+    assert PROXY["environment"]["UPSTREAM"] == f"web:{ENVIRONMENT['PORT']}"
+    assert interpolated()["TRUSTED_PROXIES"] == "1"
+
+
+def test_the_proxy_runs_the_file_of_the_project_with_all_of_it_filled_in() -> None:
+    [volume] = PROXY["volumes"]
+    source, target, mode = volume.split(":")
+    assert mode == "ro"
+    text = (ROOT / source).read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == {"LISTEN", "UPSTREAM"} <= set(PROXY["environment"])
+    folder = PROXY["environment"]["NGINX_ENVSUBST_OUTPUT_DIR"]
+    assert target.startswith("/etc/nginx/templates/"), "where the entrypoint of the image looks"
+    written = f"{folder}/{Path(target).name.removesuffix('.template')}"
+    assert PROXY["command"] == ["nginx", "-p", folder, "-c", written, "-e", "stderr"]
+    assert f"location = {PROXY['healthcheck']['test'][-1].partition(':8080')[2]} {{" in text
+
+
+def test_the_proxy_has_no_more_rights_than_the_service() -> None:
+    for right in ("read_only", "cap_drop", "security_opt"):
+        assert PROXY[right] == COMPOSE["x-service"][right], right
+    assert PROXY["user"].split(":")[0].isdigit()
+    assert PROXY["user"] != "0:0"
+    assert "cap_add" not in PROXY
+    assert [line.partition(":")[0] for line in PROXY["tmpfs"]] == [PROXY["environment"]["NGINX_ENVSUBST_OUTPUT_DIR"]]
 
 
 def test_the_sandbox_is_told_what_it_understands() -> None:
