@@ -59,7 +59,7 @@ UNPAID_ORDER_TTL = env.integer("UNPAID_ORDER_TTL", 3 * 24 * 3600, least=60)
 SHIP_WITHIN = env.integer("SHIP_WITHIN", 2 * 24 * 3600, least=60)
 STOCK_OWED_TOO_LONG = env.integer("STOCK_OWED_TOO_LONG", 3600, least=60)
 BACKOFFICE_QUERY_MS = env.integer("BACKOFFICE_QUERY_MS", 2_000, least=100)
-EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 0.0)
+EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 60.0)
 INVENTORY_CONSUMES = env.flag("INVENTORY_CONSUMES", default=False)
 FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
 
@@ -68,6 +68,7 @@ ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
 IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)
 MAX_ORDER_LINES = env.integer("MAX_ORDER_LINES", 100, least=1, most=1000)
 MAX_LINE_QUANTITY = env.integer("MAX_LINE_QUANTITY", 10_000, least=1, most=2**31 - 1)
+MAX_OPEN_ORDERS_PER_USER = env.integer("MAX_OPEN_ORDERS_PER_USER", 20)
 MAX_ORDER_TOTAL = env.money("MAX_ORDER_TOTAL", Decimal("1000000.00"))
 
 # --- who may call the API --------------------------------------------------------------------------------------------

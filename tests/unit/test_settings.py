@@ -192,6 +192,15 @@ def test_production_starts_with_what_it_needs() -> None:
     assert SECRET in started.stdout
 
 
+def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:
+    """A shop that sets nothing cannot have its stock held for ever."""
+    assert start("production", "MAX_OPEN_ORDERS_PER_USER", **PRODUCTION).stdout.strip() == "20"
+    assert start("production", "EXPIRE_UNPAID_EVERY", **PRODUCTION).stdout.strip() == "60.0"
+    off = {"MAX_OPEN_ORDERS_PER_USER": "0", "EXPIRE_UNPAID_EVERY": "0"}
+    assert start("production", "MAX_OPEN_ORDERS_PER_USER", **PRODUCTION, **off).stdout.strip() == "0"
+    assert start("production", "EXPIRE_UNPAID_EVERY", **PRODUCTION, **off).stdout.strip() == "0.0"
+
+
 def test_production_knows_sessions_by_former_secrets_too() -> None:
     former = f"{SECRET}1,{SECRET}2"
     started = start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
