@@ -93,8 +93,11 @@ TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
 ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
 STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
-CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", also=r"https?://\*\.[a-z0-9.-]+(:[0-9]{1,5})?")
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", also=r"\*")
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS  # never with cookies: the API has none
+CORS_ALLOWED_ORIGINS = [origin for origin in CORS_ALLOWED_ORIGINS if origin != "*"]
+CORS_URLS_REGEX = rf"^{API_PREFIX}/"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
 CORS_EXPOSE_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"]
