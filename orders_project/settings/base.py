@@ -122,7 +122,7 @@ if ADMIN_PATH.split("/")[0] in {API_PREFIX.split("/")[1], "static", "health"}:
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "orders_project.apps.ProjectConfig",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the other one puts a site of its own in the place of ours
     "unfold.contrib.filters",
     "orders_project.apps.MongoAdminConfig",
     "orders_project.apps.MongoAuthConfig",
@@ -213,7 +213,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True  # Django keeps the last log-in of each
 AXES_ENABLE_ADMIN = False  # the few who may unlock have `manage.py axes_reset_username`, and no page shows addresses
-AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "old_password", "new_password1", "new_password2"]
 AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
