@@ -6,7 +6,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 
-from observability.logs import FORMATS, default_format, formatter_of
+from observability.logs import FORMATS, MalformedRequests, default_format, formatter_of
 
 
 class Logger(GunicornLogger):
@@ -18,3 +18,4 @@ class Logger(GunicornLogger):
         formatter: logging.Formatter = formatter_of(chosen if chosen in FORMATS else default_format())
         for handler in self.error_log.handlers:
             handler.setFormatter(formatter)
+        self.error_log.addFilter(MalformedRequests())

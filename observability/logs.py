@@ -6,6 +6,7 @@ extras that are plain values. A request object, as Django's own records carry it
 
 import logging
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,8 +98,36 @@ class OnlyFaults(logging.Filter):
         return bool(record.exc_info)
 
 
-def configuration(format_name: str, level: str) -> dict[str, Any]:
+class FromOutside(logging.Filter):
+    """Turn down what any stranger can bring about by what they send: it is no fault of ours, and wakes nobody.
+
+    :param client_of: whose address a request comes from, which the line then says.
+    """
+
+    def __init__(self, client_of: Callable[[Any], str] | None = None) -> None:
+        super().__init__()
+        self.client_of = client_of
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.exc_info = record.exc_text = None
+        request = getattr(record, "request", None)
+        if self.client_of and request is not None:
+            record.client = self.client_of(request)
+        return logging.getLogger().isEnabledFor(logging.INFO)
+
+
+class MalformedRequests(FromOutside):
+    """The same for what gunicorn cannot read, among all that it says."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Invalid request from ip=") or super().filter(record)
+
+
+def configuration(format_name: str, level: str, client_of: str) -> dict[str, Any]:
     """Django's LOGGING.
+
+    :param client_of: the path of a function that says whose address a request comes from.
 
     pymongo, urllib3 and Django's database never log at DEBUG, whatever the level: they would log documents, addresses
     of people among them.
@@ -107,14 +136,22 @@ def configuration(format_name: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"only_faults": {"()": OnlyFaults}},
+        "filters": {
+            "only_faults": {"()": OnlyFaults},
+            "from_outside": {"()": FromOutside, "client_of": f"ext://{client_of}"},
+        },
         "formatters": {"line": {"()": formatter_of, "name": format_name}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+            "from_outside": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["from_outside"]},
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": talkative
         | {
             # Else each line of Django's would be printed twice: once by the handler that it makes itself in DEBUG.
             "django": {"handlers": [], "level": "INFO"},
             "django.request": {"filters": ["only_faults"]},
+            # Of each kind of SuspiciousOperation, and of forms without their token: those who send them are strangers.
+            "django.security": {"handlers": ["from_outside"], "propagate": False},
         },
     }

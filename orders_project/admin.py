@@ -5,10 +5,10 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.db.models import ManyToManyField, QuerySet
+from django.forms import ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -71,14 +71,77 @@ class PlainSearch(ModelAdmin):
         return found
 
 
+class WithinOnesOwn(ModelAdmin):
+    """Nobody but a superuser gives what they do not have, or acts on somebody or something that has more than they.
+
+    Who could set the password of a login that may do more, or wake one up, would have what it has.
+    """
+
+    def permissions_of(self, obj: Any) -> set[Any]:
+        """Ids of the permissions that are had by whoever is, or is in, what is being changed."""
+        raise NotImplementedError
+
+    def is_within(self, request: HttpRequest, obj: Any) -> bool:
+        login = _login_of(request)
+        return login.is_superuser or self.permissions_of(obj) <= permissions_of(login)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or self.is_within(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or self.is_within(request, obj))
+
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> ModelMultipleChoiceField | None:
+        """Offer, and accept, what its giver has."""
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        login = _login_of(request)
+        if field is not None and not login.is_superuser:
+            own = permissions_of(login)
+            if db_field.related_model is Group:
+                own = {group.pk for group in Group.objects.all() if permissions_of_group(group) <= own}
+            field.queryset = field.queryset.filter(pk__in=own)
+        return field
+
+
+def _login_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 - the site lets nobody else in
+    return request.user
+
+
+def permissions_of(login: User) -> set[Any]:
+    """Ids of a login's permissions, its groups' included, as it has them or had them once it is active again."""
+    of_groups = Permission.objects.filter(group__in=login.groups.all())
+    return {*login.user_permissions.values_list("pk", flat=True), *of_groups.values_list("pk", flat=True)}
+
+
+def permissions_of_group(group: Group) -> set[Any]:
+    return set(group.permissions.values_list("pk", flat=True))
+
+
 @admin.register(User)
-class LoginAdmin(PlainSearch, UserAdmin, ModelAdmin):
+class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
     filters = frozenset({"is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact"})
     form = LoginForm
     add_form = NewLoginForm
     change_password_form = AdminPasswordChangeForm
 
+    def permissions_of(self, obj: User) -> set[Any]:
+        return permissions_of(obj)
+
+    def is_within(self, request: HttpRequest, obj: User) -> bool:
+        return super().is_within(request, obj) and (not obj.is_superuser or _login_of(request).is_superuser)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Superusers alone make superusers."""
+        own = tuple(super().get_readonly_fields(request, obj))
+        return own if _login_of(request).is_superuser else (*own, "is_superuser")
+
 
 @admin.register(Group)
-class RoleAdmin(PlainSearch, GroupAdmin, ModelAdmin):
+class RoleAdmin(PlainSearch, WithinOnesOwn, GroupAdmin, ModelAdmin):  # type: ignore[misc]  # a stub's own argument
     form = RoleForm
+
+    def permissions_of(self, obj: Group) -> set[Any]:
+        return permissions_of_group(obj)

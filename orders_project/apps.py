@@ -16,6 +16,7 @@ OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
 class MongoAdminConfig(AdminConfig):
     default_auto_field = OBJECT_ID
+    default_site = "orders_project.backoffice_site.BackofficeSite"
 
 
 class MongoAuthConfig(AuthConfig):

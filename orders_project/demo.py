@@ -26,7 +26,7 @@ from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 from integrations.sandbox.control import Control
 from orders.models import Address, Item
 from orders.models.database import Document, database
-from orders.services import access, placement, transitions
+from orders.services import access, expiry, placement, transitions
 from orders.services.access import Actor
 from orders.services.acts import Act
 from orders.services.idempotency import KeyInUse
@@ -50,7 +50,7 @@ PATHS = {
     ("pay", "refund"): 3,
     ("pay", "start_processing", "ship", "deliver", "refund"): 4,
 }
-"""Transitions that an order has been through, and how frequent that is."""
+"""Transitions that an order has been through, and how frequent that is. What nobody paid expires, as with a worker."""
 REASONS = {
     "cancel": ("Ordered twice by mistake", "Found it elsewhere", "Delivery takes too long"),
     "refund": ("Arrived damaged", "Wrong size", "Returned unopened"),
@@ -192,6 +192,10 @@ def _live(story: Story, now: datetime) -> None:
         if transition not in done:
             act = Act(_by(transition), at, reason)
             transitions.change_status(order_id=order["_id"], transition=transition, act=act)
+    expired_at = story.placed_at + timedelta(seconds=settings.UNPAID_ORDER_TTL)
+    if not story.path and expired_at <= now and "cancel" not in done:
+        act = Act(access.system("settle_stock", via="worker"), expired_at, expiry.reason())
+        transitions.change_status(order_id=order["_id"], transition="cancel", act=act)
 
 
 def _clear_away(_state: RetryCallState) -> None:

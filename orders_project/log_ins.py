@@ -19,9 +19,12 @@ from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import rate_limits
@@ -71,6 +74,19 @@ class LogInHandler(AxesDatabaseHandler):
         """Delete what has cooled off in one go, not one by one."""
         over = {"attempt_time": {"$lte": timezone.now() - settings.AXES_COOLOFF_TIME}}
         return collection(AccessAttempt._meta.db_table).delete_many(over).deleted_count
+
+
+@sensitive_variables("password")
+def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) -> bool:
+    """Whether it is the password of who is logged in; a wrong one counts as a log-in that failed.
+
+    Where no more may be looked at, or this was the last that might fail, axes answers the request by its lock.
+    """
+    credentials = {"username": user.get_username()}
+    if authenticate(request, password=password, **credentials) is None:
+        return False
+    LogInHandler().reset_user_attempts(request, credentials)
+    return True
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:

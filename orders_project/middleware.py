@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from observability import context
 from observability.metrics import REQUEST_SECONDS, REQUESTS
@@ -39,6 +39,8 @@ class ObservationMiddleware:
         with context.work(given if ACCEPTED.match(given) else None, **_trace(request)) as request_id:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
+            if request.method == "HEAD":
+                _leave_out_the_body(response)
             self._tell(request, response.status_code, time.perf_counter() - began)
         return response
 
@@ -78,6 +80,15 @@ class ObservationMiddleware:
 def _trace(request: HttpRequest) -> dict[str, str]:
     given = request.META.get("HTTP_TRACEPARENT", "")
     return {"traceparent": given} if context.TRACEPARENT.fullmatch(given) else {}
+
+
+def _leave_out_the_body(response: HttpResponseBase) -> None:
+    """What a GET would answer, but for the body (RFC 9110 section 9.3.2): views are asked the same for both."""
+    if isinstance(response, StreamingHttpResponse):
+        response.streaming_content = ()
+    elif isinstance(response, HttpResponse) and response.content:
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        response.content = b""
 
 
 def bind_order(named: Mapping[str, Any]) -> None:

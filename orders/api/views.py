@@ -101,7 +101,8 @@ class OrderViewSet(LimitedViewSet):
                 e400="Malformed, beyond a limit, or an unknown user or product; `errors` names fields and lines.",
                 e401=NOT_LET_IN,
                 e403="An order in another's name.",
-                e409="A price has changed, stock is too low, or a request with this key is under way.",
+                e409="A price has changed, stock is too low, the customer has too many unpaid orders, or a request "
+                "with this key is under way.",
                 e413="The body is too large.",
                 e422="The key was used for another request.",
                 e503="A service that is needed cannot be reached; nothing is kept.",

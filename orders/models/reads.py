@@ -173,6 +173,13 @@ def due_orders(now: datetime, limit: int) -> list[ObjectId]:
 
 
 @wrap_database_errors
+def count_open(user_id: str, *, most: int) -> int:
+    """How many unpaid orders a customer has, those being placed included, counted up to `most`. Reads keys alone."""
+    query = {"user_id": user_id, "status": {"$in": [Status.PLACING.value, Status.PENDING.value]}}
+    return orders().count_documents(query, limit=most, hint="user_status_newest")
+
+
+@wrap_database_errors
 def pending_before(moment: datetime, limit: int) -> list[tuple[ObjectId, int]]:
     """Id and version of the unpaid orders that were created before a moment, the oldest first."""
     query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}}

@@ -24,6 +24,7 @@ from integrations.errors import PeerError
 from integrations.inventory import full_timeout
 from observability import context
 from observability.metrics import PLACEMENTS, TRANSITIONS
+from orders.models import reads
 from orders.models.database import Document
 from orders.models.machine import moments
 from orders.models.money import to_cents
@@ -32,6 +33,7 @@ from orders.models.parts import Address, Item, Stock
 from orders.models.states import Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, insert_draft, lines_by_index, new_id
 from orders.services import idempotency
+from orders.services.access import Actor, Kind
 from orders.services.acts import Act
 from orders.services.addresses import problems_of
 from orders.services.claims import Claim, Line, claiming, new_lease
@@ -49,6 +51,12 @@ class InvalidOrder(OrderError):
     """What was ordered breaks a rule that needs nobody else; `errors` maps each wrong field to its problems."""
 
     code = "invalid_order"
+
+
+class TooManyOpenOrders(OrderError):
+    """The customer has as many unpaid orders as one may have; `limit` says how many."""
+
+    code = "too_many_open_orders"
 
 
 class ReservationRefused(OrderError):
@@ -87,6 +95,7 @@ def place_order(
     :raises MalformedUserId, InvalidOrder: nothing was asked of anybody.
     :raises NotPermitted: an order in another's name.
     :raises KeyReused, KeyInUse: see :mod:`orders.services.idempotency`.
+    :raises TooManyOpenOrders: of customers only; nothing was asked of anybody.
     :raises VerificationFailed: its subclasses say what is wrong with user, products, prices or stock.
     :raises PeerUnavailable: products or inventory could not be asked; nothing is kept.
     :raises ReservationRefused, PlacementInterrupted: the draft was, or will be, rejected.
@@ -126,6 +135,7 @@ def _place_order(
     if ticket.placed:
         return Placement(ticket.placed, replayed=True)
     try:
+        _require_room(act.actor, user_id)
         order.user_verified = verify(order, deadline=_time_to_verify(deadline))
         if deadline.remaining() < full_timeout():
             raise PlacementInterrupted("Verifying the order took too long. Try again.", retry_after=5)
@@ -141,6 +151,20 @@ def _place_order(
         _free_key(ticket)
         raise
     return Placement(_reserve_and_place(order, _claim_of_draft(order, attempt, lease), act, deadline))
+
+
+def _require_room(actor: Actor, user_id: str) -> None:
+    """A customer's unpaid orders hold stock: there may be so many of them. Those who place for others answer for it.
+
+    What is being placed counts once its draft is written, so that those that arrive at one moment may pass together.
+    """
+    limit = settings.MAX_OPEN_ORDERS_PER_USER
+    if not limit or actor.kind is not Kind.CUSTOMER:
+        return
+    if reads.count_open(user_id, most=limit) >= limit:
+        raise TooManyOpenOrders(
+            f"You have reached the limit of unpaid orders ({limit}). Pay or cancel one of them first.", limit=limit
+        )
 
 
 def _time_to_verify(deadline: Deadline) -> Deadline:

@@ -61,7 +61,7 @@ UNPAID_ORDER_TTL = env.integer("UNPAID_ORDER_TTL", 3 * 24 * 3600, least=60)
 SHIP_WITHIN = env.integer("SHIP_WITHIN", 2 * 24 * 3600, least=60)
 STOCK_OWED_TOO_LONG = env.integer("STOCK_OWED_TOO_LONG", 3600, least=60)
 BACKOFFICE_QUERY_MS = env.integer("BACKOFFICE_QUERY_MS", 2_000, least=100)
-EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 0.0)
+EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 60.0)
 INVENTORY_CONSUMES = env.flag("INVENTORY_CONSUMES", default=False)
 FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
 
@@ -70,6 +70,7 @@ ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
 IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)
 MAX_ORDER_LINES = env.integer("MAX_ORDER_LINES", 100, least=1, most=1000)
 MAX_LINE_QUANTITY = env.integer("MAX_LINE_QUANTITY", 10_000, least=1, most=2**31 - 1)
+MAX_OPEN_ORDERS_PER_USER = env.integer("MAX_OPEN_ORDERS_PER_USER", 20)
 MAX_ORDER_TOTAL = env.money("MAX_ORDER_TOTAL", Decimal("1000000.00"))
 
 # --- who may call the API --------------------------------------------------------------------------------------------
@@ -94,8 +95,11 @@ TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
 ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
 STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
-CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", also=r"https?://\*\.[a-z0-9.-]+(:[0-9]{1,5})?")
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", also=r"\*")
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS  # never with cookies: the API has none
+CORS_ALLOWED_ORIGINS = [origin for origin in CORS_ALLOWED_ORIGINS if origin != "*"]
+CORS_URLS_REGEX = rf"^{API_PREFIX}/"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "x-request-id", "traceparent"]
 CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "Idempotency-Replayed", "X-Request-ID", "Next-Cursor"]
 CORS_EXPOSE_HEADERS += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"]
@@ -120,7 +124,7 @@ if ADMIN_PATH.split("/")[0] in {API_PREFIX.split("/")[1], "static", "health"}:
 # --- Django ----------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "orders_project.apps.ProjectConfig",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the other one puts a site of its own in the place of ours
     "unfold.contrib.filters",
     "orders_project.apps.MongoAdminConfig",
     "orders_project.apps.MongoAuthConfig",
@@ -211,7 +215,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True  # Django keeps the last log-in of each
 AXES_ENABLE_ADMIN = False  # the few who may unlock have `manage.py axes_reset_username`, and no page shows addresses
-AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "old_password", "new_password1", "new_password2"]
 AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -16,8 +16,17 @@ T = TypeVar("T")
 
 PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret", "insecure", "placeholder")
 PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+ORIGIN = re.compile(r"(?!https://.*:443$|http://.*:80$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""RFC 6454: scheme, host and, unless it is the scheme's own, port. Browsers write it in small letters."""
 SHORTEST_SECRET = 32
 """Characters; RFC 7518 section 3.2 asks for 256 bits under HS256."""
+
+
+def what_is_unfit(secret: str) -> str:
+    """What keeps a secret from being one, to be read after its name; empty if nothing does."""
+    if any(word in secret.lower() for word in PLACEHOLDER_SECRETS):
+        return "is a placeholder"
+    return f"is shorter than {SHORTEST_SECRET} characters" if len(secret) < SHORTEST_SECRET else ""
 
 
 class Environment:
@@ -64,6 +73,17 @@ class Environment:
         """A comma-separated list; empty parts are dropped."""
         given = self.text(name)
         return [part.strip() for part in given.split(",") if part.strip()] if given else list(default)
+
+    def origins(self, name: str, *, also: str) -> list[str]:
+        """A comma-separated list of origins, as browsers send them.
+
+        :param also: a pattern of what may stand there besides.
+        """
+        found = [one.lower().rstrip("/") for one in self.items(name)]
+        for one in found:
+            if not (ORIGIN.fullmatch(one) or re.fullmatch(also, one)):
+                self.problems.append(f"{name}: {one!r} is no origin as browsers send it, such as https://shop.example")
+        return found
 
     def integers(self, name: str, default: tuple[int, ...]) -> list[int]:
         try:
@@ -132,10 +152,8 @@ class Environment:
         return given
 
     def _refuse_unfit(self, name: str, given: str) -> None:
-        if any(word in given.lower() for word in PLACEHOLDER_SECRETS):
-            self.problems.append(f"{name} is a placeholder: set a secret of your own")
-        elif len(given) < SHORTEST_SECRET:
-            self.problems.append(f"{name} is shorter than {SHORTEST_SECRET} characters")
+        if problem := what_is_unfit(given):
+            self.problems.append(f"{name} {problem}: set a secret of your own")
 
     def require(self, *names: str) -> None:
         """Note every variable of these that is not set."""

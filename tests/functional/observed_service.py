@@ -50,6 +50,7 @@ def environment(mongo_uri: str, sandbox: Sandbox, **more: str) -> dict[str, str]
         "STOCK_RETRY_DELAY": "0.05",
         "STOCK_RETRY_MAX_DELAY": "0.1",
         "WORKER_INTERVAL": "0.05",
+        "EXPIRE_UNPAID_EVERY": "0",
         **{f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")},
         **more,
     }

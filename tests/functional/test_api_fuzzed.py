@@ -55,6 +55,7 @@ def web(sandbox: Sandbox, database: Documents, mongo_uri: str, tmp_path: Path) -
         "RATE_LIMIT_WRITES": "0",
         "RATE_LIMIT_ADMIN_WRITES": "0",
         "RATE_LIMIT_REFUSED_TOKENS": "0",
+        "MAX_OPEN_ORDERS_PER_USER": "0",
         **{f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")},
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf", "--timeout", "60"]

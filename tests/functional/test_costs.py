@@ -114,8 +114,9 @@ def test_a_placement_asks_each_peer_once_a_line_and_writes_as_little_as_is_safe(
     kinds, most = cost(database, lambda: client.place(*LINES, key="k-1"))
     called = Counter(call["operation"] for call in sandbox.control.calls()[before:])
     assert called == {"verify": 1, "product": 3, "check": 3, "reserve": 3}
-    # the key, the draft that claims its lines, and the write that settles and places it
-    assert kinds == LIMITED | {"command idempotency_keys": 1, "update orders": 1, "command orders": 1}
+    # the key, the draft that claims its lines, the write that settles and places it; and the customer's open orders,
+    # counted in the index
+    assert kinds == LIMITED | {"command idempotency_keys": 1, "update orders": 1, "command orders": 2}
     assert most <= 1
 
 

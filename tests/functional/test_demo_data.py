@@ -82,6 +82,9 @@ def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     assert len({order["user_id"] for order in orders}) == sum(customer.active for customer in CUSTOMERS)
     check_stock(database, shop)
     assert not [order["_id"] for order in orders if order.get("stock_due_at")]
+    unpaid = [order for order in orders if order["status"] == "pending"]
+    assert unpaid
+    assert all(before - order["created_at"] < timedelta(days=3, minutes=1) for order in unpaid)
     check_times(orders, before)
     check_histories(orders)
     assert load() == "demo data is there already"
@@ -113,7 +116,8 @@ def check_histories(orders: list[Document]) -> None:
             assert entry["from"] == status
             if status != "placing":
                 assert EDGES[status][entry["act"]] == entry["to"]
-                assert entry["actor"].startswith("staff:")
+                expired = entry["reason"].startswith("Not paid within")
+                assert entry["actor"].startswith("system:" if expired else "staff:")
                 assert bool(entry["reason"]) == (entry["act"] in ("cancel", "refund"))
             status = entry["to"]
         assert status == order["status"]

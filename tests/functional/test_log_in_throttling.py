@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connections
 from django.http import HttpResponse
@@ -148,6 +149,83 @@ def test_an_ipv6_network_of_a_whole_site_has_four_times_as_many(database: Docume
     assert locked.status_code == 429
     assert int(locked["Retry-After"]) > 1
     assert is_in(log_in(PASSWORD, address="2001:db8:2::1"))
+
+
+# --- a session that somebody took over -------------------------------------------------------------------------------
+
+NEW = "another battery staple"
+
+
+def session(address: str = HERE) -> Client:
+    client = Client(REMOTE_ADDR=address)
+    client.force_login(User.objects.get(username="Support"))
+    return client
+
+
+def change(client: Client, old: str, new: str = NEW, again: str = NEW) -> HttpResponse:
+    form = {"old_password": old, "new_password1": new, "new_password2": again}
+    return client.post(reverse("admin:password_change"), form)
+
+
+def has_password(password: str) -> bool:
+    return User.objects.get(username="Support").check_password(password)
+
+
+def test_wrong_old_passwords_are_counted_with_failed_log_ins_and_lock_both(database: Documents) -> None:
+    client = session()
+    assert fail(1).status_code == 200
+    wrong = change(client, "wrong")
+    assert wrong.status_code == 200
+    assert "Your old password was entered incorrectly" in text_of(wrong)
+    locked = change(client, "wrong")
+    for answer in (locked, change(client, PASSWORD), log_in(PASSWORD)):
+        assert answer.status_code == 429
+        assert 880 < int(answer["Retry-After"]) <= 900
+    assert has_password(PASSWORD)
+    assert client.get(reverse("admin:index")).status_code == 200, "who is in stays in"
+    assert is_in(log_in(PASSWORD, address=ELSEWHERE)), "the owner, elsewhere"
+    assert change(session(ELSEWHERE), PASSWORD).status_code == 302
+    assert has_password(NEW)
+
+
+def test_a_right_old_password_counts_for_nothing_and_forgets_ones_failures(database: Documents) -> None:
+    client = session()
+    for number in range(4):
+        assert change(client, "wrong").status_code == change(client, "wrong").status_code == 200
+        done = change(client, PASSWORD, again=f"{NEW}{number}")
+        assert done.status_code == 200
+        assert "didn’t match" in text_of(done)
+        assert has_password(PASSWORD)
+    assert database[ATTEMPTS].count_documents({}) == 0
+    assert change(client, PASSWORD).status_code == 302
+    assert has_password(NEW)
+    assert client.get(reverse("admin:index")).status_code == 200
+
+
+def test_of_many_old_passwords_at_once_no_more_are_looked_at_than_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients, looked = [session() for _ in range(8)], []
+
+    def look(self: ModelBackend, request: object, username: str | None = None, password: str = "", **_: object) -> None:
+        looked.append(password)
+        time.sleep(0.5)
+
+    def guess(number: int) -> int:
+        try:
+            return change(clients[number], f"guess-{number}").status_code
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(ModelBackend, "authenticate", look)
+    statuses = at_once(8, guess)
+    assert len(looked) <= 3
+    assert statuses.count(429) >= 5
+
+
+def test_no_password_of_a_change_is_kept(database: Documents) -> None:
+    change(session(), "old-hunter2", "new-hunter2", "again-hunter2")
+    [kept] = database[ATTEMPTS].find()
+    assert "hunter2" not in str(kept)
+    assert (kept["username"], kept["ip_address"]) == ("Support", HERE)
 
 
 def test_operators_unlock_a_name_an_address_or_all() -> None:

@@ -3,7 +3,11 @@
 import io
 import json
 import logging
+import os
 import re
+import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,6 +26,7 @@ from orders.services import bulk
 from orders.services.access import customer, system
 from orders.services.acts import Act
 from orders.services.settlement import settle_due
+from orders_project.children import ROOT
 from tests.api_client import order_body, token
 from tests.functional.admin_helpers import placed
 from tests.functional.helpers import (
@@ -36,6 +41,7 @@ from tests.functional.helpers import (
     stored,
 )
 from tests.functional.observed_service import Process, Service, environment, eventually, service_fixture, shop_fixture
+from tests.unit.test_settings import PRODUCTION
 
 __all__ = ["service_fixture", "shop_fixture"]
 
@@ -205,6 +211,107 @@ def test_no_line_holds_a_token_an_address_a_body_or_a_parameter(shop: Any, servi
         assert bearer.rpartition(".")[2] not in log, "its signature"
 
 
+# --- strangers -------------------------------------------------------------------------------------------------------
+
+HOST = "Host: 127.0.0.1"
+FOREIGN = {
+    "HEAD of a list": ("HEAD /api/v1/orders/ HTTP/1.1", HOST),
+    "HEAD of an answer": ("HEAD /health HTTP/1.1", HOST),
+    "HEAD of a page": ("HEAD /admin/ HTTP/1.1", HOST),
+    "HEAD of nothing": ("HEAD /nowhere HTTP/1.1", HOST),
+    "HEAD of no file": ("HEAD /static/nothing.css HTTP/1.1", HOST),
+    "another's host": ("GET /health HTTP/1.1", "Host: evil.example"),
+    "another's host, in the API": ("GET /api/v1/orders/ HTTP/1.1", "Host: evil.example"),
+    "another's host, at a page": ("GET /admin/ HTTP/1.1", "Host: evil.example"),
+    "a host that is none": ("GET /admin/ HTTP/1.1", "Host: ev il_"),
+    "an empty host": ("GET /admin/ HTTP/1.1", "Host: "),
+    "no such path": ("GET /wp-login.php HTTP/1.1", HOST),
+    "a path that is no text": ("GET /%ff%00 HTTP/1.1", HOST),
+    "a path out of the files": ("GET /static/../../etc/passwd HTTP/1.1", HOST),
+    "no such method": ("BREW /health HTTP/1.1", HOST),
+    "another method": ("PROPFIND /api/v1/orders/ HTTP/1.1", HOST),
+    "a proxy's method": ("CONNECT evil.example:443 HTTP/1.1", HOST),
+    "no token": ("GET /api/v1/orders/ HTTP/1.1", HOST, "Authorization: Bearer x"),
+    "a form without its token": ("POST /admin/login/ HTTP/1.1", HOST, "Content-Length: 0"),
+    "a form of another site": (
+        "POST /admin/login/ HTTP/1.1",
+        HOST,
+        "Origin: https://evil.example",
+        "Content-Length: 0",
+    ),
+    "a session that is none": ("GET /admin/ HTTP/1.1", HOST, "Cookie: __Host-sessionid=x\x80; sessionid=y"),
+}
+UNREADABLE = {
+    "TLS": ("\x16\x03\x01 hello",),
+    "no such version": ("GET / HTTP/9.9", HOST),
+    "a header too large": ("GET / HTTP/1.1", HOST, "X: " + "a" * 20_000),
+    "a header that is none": ("GET / HTTP/1.1", HOST, "X Y: z"),
+    "a length that is none": ("POST / HTTP/1.1", HOST, "Content-Length: abc"),
+    "no such coding": ("POST / HTTP/1.1", HOST, "Transfer-Encoding: x"),
+}
+
+
+def send(service: Service, *lines: str) -> bytes:
+    """Whatever is answered to these lines."""
+    with socket.create_connection(("127.0.0.1", int(service.environment["PORT"])), 20) as peer:
+        peer.settimeout(20)
+        peer.sendall("".join(f"{line}\r\n" for line in (*lines, "Connection: close", "")).encode("latin-1"))
+        answer = b""
+        while part := peer.recv(65536):
+            answer += part
+    return answer
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_a_stranger_sends_wakes_nobody(service: Service, kind: str) -> None:
+    known, before = new_id(), len(service.lines())
+    answer = send(service, *FOREIGN[kind], f"X-Request-ID: {known}")
+    assert re.match(rb"HTTP/1\.1 (200|[34]\d\d) ", answer), answer
+    assert len(service.requests(known)) == 1
+    lines = service.lines()[before:]
+    assert not [line for line in lines if line["level"] not in ("info", "debug") or "exception" in line]
+    told = [line for line in lines if line["logger"].startswith("django.security.")]
+    assert {(line["client"], line["request_id"]) for line in told} <= {("127.0.0.1", known)}
+    assert bool(told) == ("host" in kind or "form" in kind or kind == "no such method")
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_cannot_be_read_as_a_request_wakes_nobody_either(service: Service, kind: str) -> None:
+    before = len(service.lines())
+    assert re.match(rb"HTTP/1\.1 [45]\d\d ", send(service, *UNREADABLE[kind]))
+    eventually(lambda: len(service.lines()) > before)
+    [line] = service.lines()[before:]
+    assert (line["level"], line["logger"]) == ("info", "gunicorn.error")
+    assert line["event"].startswith("Invalid request from ip=127.0.0.1")
+
+
+@pytest.mark.parametrize("path", ["health", "nowhere", "api/v1/orders/", "api/v1/openapi.json"])
+def test_a_head_is_answered_like_a_get_but_for_the_body(service: Service, path: str) -> None:
+    head, get = (ask(f"{service.root}/{path}", timeout=20) for ask in (requests.head, requests.get))
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert get.content
+    assert int(head.headers["Content-Length"]) == len(get.content)
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+def test_above_info_nothing_is_written_of_strangers(tmp_path: Path) -> None:
+    program = (
+        "import django; django.setup(); from django.test import Client; "
+        "print(Client(SERVER_NAME='evil.example').get('/health').status_code)"
+    )
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.production",
+        "LOG_LEVEL": "WARNING",
+        **PRODUCTION,
+        "SECURE_SSL_REDIRECT": "false",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=os.environ | settings, cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("400\n", "")
+
+
 # --- workers, runs and commands --------------------------------------------------------------------------------------
 
 
@@ -318,7 +425,7 @@ def test_only_plain_and_short_extras_get_in() -> None:
 
 @pytest.mark.parametrize("name", ["pymongo", "pymongo.command", "urllib3.connectionpool", "django.db.backends"])
 def test_what_would_log_documents_and_addresses_never_logs_at_debug(name: str) -> None:
-    levels = configuration("json", "DEBUG")["loggers"]
+    levels = configuration("json", "DEBUG", client_of="builtins.str")["loggers"]
     assert next(options["level"] for known, options in levels.items() if name.startswith(known)) == "INFO"
 
 

@@ -233,6 +233,20 @@ def test_too_little_stock_is_refused_and_names_the_line(api: Api, sandbox: Sandb
     _nothing_happened(sandbox, database)
 
 
+def test_too_many_unpaid_orders_are_refused_with_the_limit(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    settings.MAX_OPEN_ORDERS_PER_USER = 1
+    assert api().place(TWO_TOWELS).status_code == 201
+    asked = len(sandbox.control.calls())
+    document = problem(api().place(TWO_TOWELS), 409, "too_many_open_orders")
+    assert document["limit"] == 1
+    assert "Pay or cancel" in document["detail"]
+    assert len(sandbox.control.calls()) == asked
+    assert database["orders"].count_documents({}) == 1
+    assert api("2").place(TWO_TOWELS).status_code == 201
+
+
 @pytest.mark.parametrize("spelling", [str.lower, str.upper])
 def test_lines_of_one_product_are_checked_together(
     api: Api, sandbox: Sandbox, database: Documents, spelling: Callable[[str], str]

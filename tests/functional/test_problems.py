@@ -1,11 +1,15 @@
 """How the API says no, and by which id a request is known, over real HTTP."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
+from orders_project.children import ROOT
 from tests.api_client import ApiClient, order_body
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
@@ -127,6 +131,26 @@ def test_a_browser_may_send_every_header_that_the_api_reads(visitor: Api, settin
     answer = client.options("orders/", headers=asked)
     assert answer.status_code == 200
     assert header in re.split(r",\s*", answer.headers["Access-Control-Allow-Headers"].lower())
+
+
+def test_a_star_lets_pages_of_any_site_call_the_api_without_cookies_and_nothing_else(live_server_url: str) -> None:
+    """As the settings read it, in a process of its own."""
+    ask = (
+        "import django; django.setup(); from django.test import Client; client = Client(SERVER_NAME='127.0.0.1')\n"
+        "for path in ('/api/v1/orders/', '/admin/login/'):\n"
+        "    asked = {'Origin': 'https://anybody.example', 'Access-Control-Request-Method': 'POST'}\n"
+        "    for answer in (client.get(path, headers=asked), client.options(path, headers=asked)):\n"
+        "        told = answer.headers.get('Access-Control-Allow-Origin')\n"
+        "        print(told, 'Access-Control-Allow-Credentials' in answer.headers)\n"
+    )
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
+        "CORS_ALLOWED_ORIGINS": "*",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ask], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["* False", "* False", "None False", "None False"]
 
 
 def test_no_other_origin_may_call_unless_told(visitor: Api) -> None:

@@ -4,14 +4,20 @@ import os
 import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import requests
 from django.test import Client
 from django.urls import reverse
+from pymongo import MongoClient
 from pytest_django import Settings
 
 from orders_project import checks, security_headers
+from orders_project.children import Child
+from orders_project.loopback import HOST, free_port
+from orders_project.mongod import find_mongod, frugal_options
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import client_of, page
 from tests.functional.helpers import Api, Documents, visitor_fixture  # noqa: F401
@@ -175,38 +181,153 @@ def test_no_page_knows_the_admin_path_by_heart() -> None:
 # --- the inspection --------------------------------------------------------------------------------------------------
 
 
-def test_production_settings_pass_every_check_for_a_deployment() -> None:
-    found = inspect("--deploy", "--fail-level", "WARNING", JWT_SHARED_KEY=KEY)
+@pytest.fixture(scope="module")
+def deployed(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a deployment to which nothing is to be said; its static files are collected."""
+    folder = tmp_path_factory.mktemp("deployed")
+    environment = at_static_root(folder) | {"MONGODB_URI": mongo_uri, "JWT_SHARED_KEY": KEY}
+    collected = run("manage.py", "collectstatic", "--noinput", "-v0", **environment)
+    assert collected.returncode == 0, collected.stderr
+    return environment
+
+
+def at_static_root(folder: Path) -> dict[str, str]:
+    """Production settings whose static files are in a folder of their own."""
+    lines = f"from orders_project.settings.production import *\nSTATIC_ROOT = {str(folder / 'files')!r}\n"
+    (folder / "production_elsewhere.py").write_text(lines)
+    return {"DJANGO_SETTINGS_MODULE": "production_elsewhere", "PYTHONPATH": str(folder)}
+
+
+def test_a_deployment_as_it_should_be_passes_every_check(deployed: dict[str, str]) -> None:
+    found = inspect("--deploy", "--fail-level", "WARNING", **deployed)
     assert found.returncode == 0, found.stderr
     assert "no issues" in found.stdout
 
 
 UNWISE = {
-    "orders.W001": {},
-    "orders.W002": {"JWT_SHARED_KEY": KEY, "TRUSTED_PROXIES": "0"},
-    "orders.W003": {"JWT_SHARED_KEY": KEY, "RATE_LIMIT_WRITES": "0"},
-    "orders.W004": {"JWT_SHARED_KEY": KEY, "METRICS_HOST": "::"},
-    "orders.W005": {"JWT_SHARED_KEY": KEY, "REQUEST_DEADLINE": "18"},
-    "security.W008": {"JWT_SHARED_KEY": KEY, "SECURE_SSL_REDIRECT": "false"},
-    "security.W012": {"JWT_SHARED_KEY": KEY, "SECURE_COOKIES": "false"},
+    "orders.W001": {"JWT_SHARED_KEY": ""},
+    "orders.W002": {"TRUSTED_PROXIES": "0"},
+    "orders.W003": {"RATE_LIMIT_WRITES": "0"},
+    "orders.W004": {"METRICS_HOST": "::"},
+    "orders.W005": {"REQUEST_DEADLINE": "18"},
+    "orders.W006": {"JWT_SHARED_KEY": PRODUCTION["SECRET_KEY"]},
+    "orders.W007": {"JWT_SHARED_KEY": "0123456" * 6},
+    "orders.W008": {"JWT_JWKS_URL": "http://users.example/jwks.json"},
+    "orders.W009": {"ALLOWED_HOSTS": "orders.example,*"},
+    "orders.W010": {"CORS_ALLOWED_ORIGINS": "*"},
+    "security.W008": {"SECURE_SSL_REDIRECT": "false"},
+    "security.W012": {"SECURE_COOKIES": "false"},
 }
 
 
 @pytest.mark.parametrize("warning", UNWISE)
-def test_what_is_allowed_but_unwise_is_said(warning: str) -> None:
-    found = inspect("--deploy", "--fail-level", "WARNING", **UNWISE[warning])
+def test_what_is_allowed_but_unwise_is_said(deployed: dict[str, str], warning: str) -> None:
+    found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | UNWISE[warning]))
     assert found.returncode != 0
-    assert warning in found.stderr
+    with_it = {"security.W016"}  # the second of the two cookies
+    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", found.stderr)) - with_it == {warning}
 
 
 def test_each_of_our_own_checks_sees_the_settings_as_they_are(settings: Settings) -> None:
     settings.JWT_SHARED_KEY, settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXIES = KEY, None, 0
-    assert checks.check(None) == []
+    settings.ALLOWED_HOSTS = ["orders.example", ".orders.example"]
+    assert said() == []
     settings.JWT_SHARED_KEY = settings.JWT_JWKS_URL = ""
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.RATE_LIMIT_REFUSED_TOKENS = 0
     settings.METRICS_HOST = "::"
     settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 10.0, 12.9
-    assert [found.id for found in checks.check(None)] == [f"orders.W00{number}" for number in (1, 2, 3, 4, 5)]
+    assert said() == [1, 2, 3, 4, 5]
     settings.METRICS_TOKEN, settings.DATABASE_DEADLINE = KEY, 13.0
-    assert [found.id for found in checks.check(None)] == ["orders.W001", "orders.W002", "orders.W003"]
+    assert said() == [1, 2, 3]
+    settings.ALLOWED_HOSTS, settings.CORS_ALLOW_ALL_ORIGINS = ["*"], True
+    assert said() == [1, 2, 3, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("key", "warnings"),
+    [
+        (KEY, []),
+        ("32109876" * 4, []),
+        ("3210987" * 5, [7]),
+        (KEY[:31], [7]),
+        (f"change-me-{KEY}", [7]),
+        ("the secret of now, of 32 characters", [6, 7]),
+        ("a former one, of 32 characters or more", [6]),
+    ],
+)
+def test_a_key_of_tokens_is_random_and_no_other_secret(settings: Settings, key: str, warnings: list[int]) -> None:
+    settings.ALLOWED_HOSTS = ["orders.example"]
+    settings.SECRET_KEY = "the secret of now, of 32 characters"
+    settings.SECRET_KEY_FALLBACKS = ["a former one, of 32 characters or more"]
+    settings.JWT_SHARED_KEY = key
+    assert said() == warnings
+
+
+@pytest.mark.parametrize(
+    ("address", "warnings"),
+    [
+        ("https://users.example/jwks.json", []),
+        ("http://127.0.0.1:8000/jwks.json", []),
+        ("http://[::1]:8000/jwks.json", []),
+        ("http://localhost/jwks.json", []),
+        ("http://users.example/jwks.json", [8]),
+        ("http://localhost.users.example/jwks.json", [8]),
+        ("http://10.0.0.7/jwks.json", [8]),
+    ],
+)
+def test_a_key_set_comes_over_tls_or_from_this_machine(settings: Settings, address: str, warnings: list[int]) -> None:
+    settings.ALLOWED_HOSTS = ["orders.example"]
+    settings.JWT_JWKS_URL = address
+    assert said() == warnings
+
+
+def said() -> list[int]:
+    """The numbers of our own warnings about the settings."""
+    return sorted(int(str(found.id).removeprefix("orders.W")) for found in checks.check(None))
+
+
+def test_static_files_that_are_not_collected_are_said(deployed: dict[str, str], tmp_path: Path) -> None:
+    found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | at_static_root(tmp_path)))
+    assert found.returncode != 0
+    assert "orders.W013" in found.stderr
+    assert str(tmp_path) in found.stderr
+
+
+def test_where_static_files_need_not_be_collected_nothing_is_said(settings: Settings) -> None:
+    assert "Manifest" not in settings.STORAGES["staticfiles"]["BACKEND"]
+    assert checks.check_static_files(None) == []
+
+
+def test_a_database_that_is_no_replica_set_is_said(deployed: dict[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(find_mongod()), "--dbpath", str(tmp_path), "--bind_ip", HOST, "--port", str(port)]
+    alone = Child("mongod", [*command, *frugal_options(0.25)], log=tmp_path / "mongod.log").start(dict(os.environ))
+    try:
+        uri = f"mongodb://{HOST}:{port}/"
+        with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=60_000) as client:
+            client.admin.command("ping")
+        found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | {"MONGODB_URI": uri}))
+    finally:
+        alone.stop()
+    assert found.returncode != 0
+    assert "orders.W011" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "options", ["", "?replicaSet=rs0", "?directConnection=true"], ids=["alone", "a set", "one of a set"]
+)
+def test_a_database_that_does_not_answer_is_said_soon(deployed: dict[str, str], options: str) -> None:
+    uri = f"mongodb://orders:hidden-word@{HOST}:{free_port()}/{options}"
+    began = time.monotonic()
+    found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | {"MONGODB_URI": uri}))
+    assert time.monotonic() - began < 30, "the check itself waits for 3 s"
+    assert found.returncode != 0
+    assert "orders.W012" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "hidden-word" not in found.stderr
+
+
+def test_without_deploy_nobody_asks_the_database(deployed: dict[str, str]) -> None:
+    found = inspect(**(deployed | {"MONGODB_URI": f"mongodb://{HOST}:{free_port()}/"}))
+    assert found.returncode == 0, found.stderr

@@ -59,6 +59,7 @@ def start(mongo_uri: str, sandbox: Sandbox) -> Iterator[Start]:
         "DJANGO_SETTINGS_MODULE": "orders_project.settings.development",
         "WORKER_INTERVAL": "0.05",
         "INVENTORY_IS_ATOMIC": "true",
+        "EXPIRE_UNPAID_EVERY": "0",
         "MONGODB_URI": mongo_uri,
         "MONGODB_DB": connection.settings_dict["NAME"],
     }

@@ -18,13 +18,20 @@ from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.models.writes import orders
-from orders.services import access, idempotency, placement
+from orders.services import access, idempotency, placement, transitions
 from orders.services.idempotency import KeyInUse
 from orders.services.numbers import new_number
-from orders.services.placement import InvalidOrder, PlacementInterrupted, ReservationRefused, place_order
+from orders.services.placement import (
+    InvalidOrder,
+    PlacementInterrupted,
+    ReservationRefused,
+    TooManyOpenOrders,
+    place_order,
+)
 from orders.services.settlement import settle_due
 from orders.services.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from tests.integration.builders import (
+    ADMIN,
     WORKER,
     A,
     B,
@@ -34,6 +41,7 @@ from tests.integration.builders import (
     answer_lost,
     asked,
     due_now,
+    line,
     lines,
     now,
     place,
@@ -43,6 +51,7 @@ from tests.integration.builders import (
     small_sandbox,  # noqa: F401
     states,
     stock_of,
+    store,
 )
 
 DEAD = "http://127.0.0.1:9/api/v1"
@@ -163,6 +172,93 @@ def test_an_order_in_anothers_name_is_refused(sandbox: Sandbox) -> None:
     with pytest.raises(access.NotPermitted):
         place(actor=access.customer("2"), user_id="1")
     assert sandbox.control.calls() == []
+
+
+# --- a customer's unpaid orders --------------------------------------------------------------------------------------
+
+CUSTOMER = access.customer("1")
+
+
+@pytest.fixture
+def limit(settings: Settings) -> int:
+    settings.MAX_OPEN_ORDERS_PER_USER = 3
+    return 3
+
+
+@pytest.mark.parametrize("status", ["pending", "placing"])
+def test_a_customer_with_too_many_unpaid_orders_places_no_more_and_asks_nobody(
+    sandbox: Sandbox, limit: int, status: str
+) -> None:
+    for _ in range(limit):
+        store(status, line("reserved"), due=None)
+    before = list(orders().find())
+    with pytest.raises(TooManyOpenOrders) as refused:
+        place(actor=CUSTOMER, idempotency_key="k")
+    assert refused.value.members == {"limit": limit}
+    assert sandbox.control.calls() == []
+    assert list(orders().find()) == before
+    assert idempotency._keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
+
+
+def test_orders_that_are_paid_or_over_and_those_of_others_do_not_count(sandbox: Sandbox, limit: int) -> None:
+    for status in ("rejected", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"):
+        store(status, line("used"), due=None)
+    for _ in range(limit):
+        store("pending", line("reserved"), due=None, user_id="2")
+    for _ in range(limit):
+        assert place((A, 1), actor=CUSTOMER).order["status"] == "pending"
+    with pytest.raises(TooManyOpenOrders):
+        place((A, 1), actor=CUSTOMER)
+
+
+@pytest.mark.parametrize("way_out", ["pay", "cancel"])
+def test_paying_or_cancelling_one_makes_room_for_the_next(sandbox: Sandbox, limit: int, way_out: str) -> None:
+    placed = [place((A, 1), actor=CUSTOMER).order for _ in range(limit)]
+    with pytest.raises(TooManyOpenOrders):
+        place((A, 1), actor=CUSTOMER, idempotency_key="k")
+    transitions.change_status(order_id=placed[0]["_id"], transition=way_out, act=act())
+    assert not place((A, 1), actor=CUSTOMER, idempotency_key="k").replayed
+    assert orders().count_documents({"status": "pending"}) == limit
+
+
+def test_a_placed_order_is_replayed_to_who_has_too_many(sandbox: Sandbox, limit: int) -> None:
+    first, *_ = [place((A, 1), actor=CUSTOMER, idempotency_key=f"k-{number}") for number in range(limit)]
+    again = place((A, 1), actor=CUSTOMER, idempotency_key="k-0")
+    assert (again.replayed, again.order["_id"]) == (True, first.order["_id"])
+
+
+def test_admins_place_for_a_customer_who_has_too_many(sandbox: Sandbox, limit: int) -> None:
+    for _ in range(limit + 1):
+        place((A, 1), actor=ADMIN)
+    with pytest.raises(TooManyOpenOrders):
+        place((A, 1), actor=CUSTOMER)
+
+
+def test_without_a_limit_there_is_none(sandbox: Sandbox, settings: Settings) -> None:
+    settings.MAX_OPEN_ORDERS_PER_USER = 0
+    for _ in range(3):
+        place((A, 1), actor=CUSTOMER)
+
+
+def test_a_burst_passes_the_limit_by_no_more_than_is_handled_at_one_moment(
+    sandbox: Sandbox, settings: Settings, limit: int
+) -> None:
+    settings.REQUEST_DEADLINE, settings.PEER_READ_TIMEOUT = 20, 5
+    shelve(sandbox, available=100)
+    at_once = 8
+
+    def one(_: int) -> str:
+        try:
+            return str(place((A, 1), actor=CUSTOMER).order["status"])
+        except TooManyOpenOrders as error:
+            return error.code
+
+    with ThreadPoolExecutor(at_once) as threads:
+        results = Counter(threads.map(one, range(40)))
+    assert results.total() == 40
+    assert limit <= results["pending"] < limit + at_once
+    assert results["too_many_open_orders"] == 40 - results["pending"]
+    assert stock_of(sandbox)[1] == results["pending"]
 
 
 # --- refused by a peer, before anything is kept ----------------------------------------------------------------------

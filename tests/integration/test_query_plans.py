@@ -127,6 +127,12 @@ def test_a_list_further_down_reads_what_it_skips_and_no_more(plans: Plans) -> No
     by_index(plans(lambda: reads.list_orders(Selection(user_id="7"), skip=20, limit=10)), most=60)
 
 
+def test_a_customers_unpaid_orders_are_counted_in_the_index(plans: Plans) -> None:
+    counted: list[int] = []
+    by_index(plans(lambda: counted.append(reads.count_open("7", most=5))), most=0)
+    assert counted == [5], "there are more"
+
+
 def test_one_order_is_read_by_its_id(plans: Plans, many: list[Document]) -> None:
     order_id = many[1]["_id"]
     for read in (

@@ -39,7 +39,7 @@ TIMES = {
     "BREAKER_RECOVERY": "0.2",
 }
 """Short, so that leases lapse within a run; in the order that the settings ask for."""
-UNLIMITED = {"RATE_LIMIT_WRITES": "1000000", "RATE_LIMIT_ADMIN_WRITES": "1000000"}
+UNLIMITED = dict.fromkeys(("RATE_LIMIT_WRITES", "RATE_LIMIT_ADMIN_WRITES", "MAX_OPEN_ORDERS_PER_USER"), "1000000")
 PEERS = ("USER", "PRODUCT", "INVENTORY")
 PAUSE = 0.02
 """Seconds between the look and the change of an inventory that is not atomic."""

@@ -100,6 +100,14 @@ MALFORMED: list[tuple[Callable[[Environment], Any], str]] = [
     (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=0"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?readPreference=secondary"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?w=1"),
+    (lambda env: env.origins("X", also=r"\*"), "shop.example"),
+    (lambda env: env.origins("X", also=r"\*"), "https://shop.example/checkout"),
+    (lambda env: env.origins("X", also=r"\*"), "https://*.shop.example"),
+    (lambda env: env.origins("X", also=r"\*"), "https://shop.example:443"),
+    (lambda env: env.origins("X", also=r"\*"), "http://shop.example:80"),
+    (lambda env: env.origins("X", also=r"\*"), "https://user@shop.example"),
+    (lambda env: env.origins("X", also=r"\*"), "https://b\xfccher.example"),
+    (lambda env: env.origins("X", also=r"\*"), "null"),
     (lambda env: env.secret("X"), ""),
     (lambda env: env.secret("X"), "short"),
     (lambda env: env.secret("X"), "x" * 31),
@@ -126,6 +134,11 @@ WELL_FORMED: list[tuple[Callable[[Environment], Any], str, Any]] = [
     (lambda env: env.money("X", Decimal(1)), "1000.50", Decimal("1000.50")),
     (lambda env: env.items("X"), " a, b,,c ", ["a", "b", "c"]),
     (lambda env: env.integers("X", (1,)), "429, 503", [429, 503]),
+    (
+        lambda env: env.origins("X", also=r"\*"),
+        "https://Shop.example/, http://127.0.0.1:3000,http://[::1]:5173, capacitor://localhost,*",
+        ["https://shop.example", "http://127.0.0.1:3000", "http://[::1]:5173", "capacitor://localhost", "*"],
+    ),
     (lambda env: env.url("X"), "https://peers.example:8443/api/v1/", "https://peers.example:8443/api/v1"),
     (lambda env: env.url("X"), "http://[::1]:8001", "http://[::1]:8001"),
     (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=majority", "mongodb://db/?w=majority"),
@@ -190,6 +203,26 @@ def test_production_starts_with_what_it_needs() -> None:
     started = start("production", "SECRET_KEY", **PRODUCTION)
     assert started.returncode == 0, started.stderr
     assert SECRET in started.stdout
+
+
+def test_an_origin_that_would_let_nobody_in_is_refused_at_the_start() -> None:
+    for name in ("CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"):
+        started = start("production", **PRODUCTION, **{name: "https://a.example,b.example"})
+        assert started.returncode != 0
+        assert f"{name}: 'b.example' is no origin" in started.stderr
+        assert "a.example'" not in started.stderr
+    assert "CSRF_TRUSTED_ORIGINS" in start("production", **PRODUCTION, CSRF_TRUSTED_ORIGINS="*").stderr
+    of_all = {"CSRF_TRUSTED_ORIGINS": "https://*.shop.example"}
+    assert start("production", "CSRF_TRUSTED_ORIGINS", **PRODUCTION, **of_all).stdout.strip() == str([*of_all.values()])
+
+
+def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:
+    """A shop that sets nothing cannot have its stock held for ever."""
+    assert start("production", "MAX_OPEN_ORDERS_PER_USER", **PRODUCTION).stdout.strip() == "20"
+    assert start("production", "EXPIRE_UNPAID_EVERY", **PRODUCTION).stdout.strip() == "60.0"
+    off = {"MAX_OPEN_ORDERS_PER_USER": "0", "EXPIRE_UNPAID_EVERY": "0"}
+    assert start("production", "MAX_OPEN_ORDERS_PER_USER", **PRODUCTION, **off).stdout.strip() == "0"
+    assert start("production", "EXPIRE_UNPAID_EVERY", **PRODUCTION, **off).stdout.strip() == "0.0"
 
 
 def test_production_knows_sessions_by_former_secrets_too() -> None:

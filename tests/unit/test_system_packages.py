@@ -64,9 +64,9 @@ def asked(tmp_path: Path) -> list[str]:
 def test_what_is_there_costs_nothing_and_says_nothing(
     system: ModuleType, machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine("libcurl4 nginx", apt="nginx")
+    machine("libcurl4 nginx-light", apt="nginx-light")
     (tmp_path / "libcurl4").touch()
-    (tmp_path / "nginx").touch()
+    (tmp_path / "nginx-light").touch()
     assert system.main(["test"]) == 0
     assert capsys.readouterr() == ("", "")
     assert asked(tmp_path) == []
@@ -75,17 +75,17 @@ def test_what_is_there_costs_nothing_and_says_nothing(
 def test_as_root_debian_has_what_is_missing_and_it_is_said_in_a_line(
     system: ModuleType, machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine("libcurl4 chromium nginx", apt="chromium|nginx")
+    machine("libcurl4 chromium nginx-light", apt="chromium|nginx-light")
     (tmp_path / "libcurl4").touch()
     assert system.main(["test"]) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("Installing what is missing on this machine: apt-get install chromium nginx\n", "")
-    assert asked(tmp_path) == ["update", "chromium", "nginx"]
+    assert (out, err) == ("Installing what is missing on this machine: apt-get install chromium nginx-light\n", "")
+    assert asked(tmp_path) == ["update", "chromium", "nginx-light"]
     assert not (tmp_path / "policy-rc.d").exists(), "services may be started again"
 
 
 def test_a_policy_of_the_machines_own_is_left_alone(system: ModuleType, machine: Machine, tmp_path: Path) -> None:
-    machine("nginx", apt="nginx")
+    machine("nginx-light", apt="nginx-light")
     policy = tmp_path / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 0\n")
     policy.chmod(0o755)
@@ -117,7 +117,7 @@ def test_where_nothing_works_one_line_says_what_to_install(
     machine("chromium nginx", apt=apt, uid=uid)
     assert system.main(["test"]) == 2
     err = capsys.readouterr().err
-    assert err == "What is missing on this machine could not be got: as root, apt-get install chromium nginx\n"
+    assert err == "What is missing on this machine could not be got: as root, apt-get install chromium nginx-light\n"
 
 
 def test_one_package_that_debian_does_not_know_keeps_no_other_away(

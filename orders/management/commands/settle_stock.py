@@ -39,8 +39,8 @@ class Command(BaseCommand):
     help = (
         "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
         "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
-        "With --loop it also carries on the bulk runs that are left to it, counts the dashboard's figures and, with "
-        "EXPIRE_UNPAID_EVERY set, cancels what nobody pays. Example: manage.py settle_stock --loop"
+        "With --loop it also carries on the bulk runs that are left to it, counts the dashboard's figures and, every "
+        "EXPIRE_UNPAID_EVERY seconds, cancels what nobody pays. Example: manage.py settle_stock --loop"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

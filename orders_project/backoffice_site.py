@@ -1,0 +1,40 @@
+"""The backoffice's site: as the theme has it, but whoever changes their password cannot guess at the old one."""
+
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_variables
+from unfold.forms import AdminOwnPasswordChangeForm
+from unfold.sites import UnfoldAdminSite
+
+from orders_project.log_ins import is_password_of
+
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):
+    """A wrong old password counts as a failed log-in: a session that somebody took over is no way to guess it."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    @sensitive_variables("given")
+    def clean_old_password(self) -> str:
+        given = str(self.cleaned_data["old_password"])
+        if not is_password_of(self.user, given, self.request):
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return given
+
+
+class BackofficeSite(UnfoldAdminSite):
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        request.current_app = self.name
+        view = PasswordChangeView.as_view(
+            form_class=partial(OwnPasswordForm, request),
+            success_url=reverse(f"{self.name}:password_change_done", current_app=self.name),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        return view(request)
