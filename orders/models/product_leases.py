@@ -1,5 +1,7 @@
 """Leases on products: who may call inventory for one, where it is not atomic. One document a product, never deleted."""
 
+from datetime import datetime
+
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument, WriteConcern
 from pymongo.collection import Collection
@@ -11,11 +13,12 @@ COLLECTION = "product_leases"
 
 
 @wrap_database_errors
-def take(product_id: str, holder: str, seconds: float) -> bool:
+def take(product_id: str, holder: str, seconds: float) -> datetime | None:
     """Take a product's lease, if nobody has it, or it has ended by mongod's clock.
 
     :param holder: identifies who takes it; of one who has it already, it ends as it would have.
     :param seconds: until it ends by itself.
+    :returns: None if it was taken; else when the lease of who has it ends (naive UTC).
     :raises DatabaseError: it may or may not have been taken.
     """
     free = {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}
@@ -27,7 +30,8 @@ def take(product_id: str, holder: str, seconds: float) -> bool:
         return_document=ReturnDocument.AFTER,
     )
     assert after is not None  # noqa: S101 - upserted
-    return bool(after["holder"] == holder)
+    ends: datetime = after["until"]
+    return None if after["holder"] == holder else ends
 
 
 @wrap_database_errors

@@ -6,13 +6,15 @@ its turn first: a lease by mongod's clock, which outlives the caller's death. A 
 be at work over there, and keeps its turn until the lease ends.
 """
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import cast
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from django.conf import settings
 from django.db import DatabaseError
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
 
 from integrations import inventory
 from integrations.deadline import Deadline
@@ -20,9 +22,10 @@ from integrations.errors import PeerRefused, PeerUnavailable
 from orders.models import product_leases
 from orders.models.writes import new_id
 
-LONGEST_WAIT, SOON = 5.0, 0.5
-"""Seconds to wait for a turn where somebody waits for the answer, and where nobody does. Its holder may have died, and
-then it ends only with its lease."""
+LONGEST_WAIT, SOON = 3.0, 0.5
+"""Seconds to wait for a turn where somebody waits for the answer, and where nobody does."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
+"""Seconds between two looks whose turn it is."""
 RETRY_AFTER = 2.0
 """Seconds after which asking again makes sense."""
 
@@ -50,24 +53,39 @@ def turn(product_id: str, deadline: Deadline, *, wait: float = LONGEST_WAIT) -> 
 
 
 def _taken(product_id: str, holder: str, wait: float) -> Deadline:
-    attempts = Retrying(
-        retry=retry_if_result(lambda lease: lease is None),
-        stop=stop_after_delay(max(0.0, wait)),
-        wait=wait_exponential_jitter(multiplier=0.005, max=0.05, jitter=0.01),
-    )
-    try:
-        lease = cast("Deadline", attempts(_try, product_id, holder))
-    except RetryError as error:
-        raise _not_sent("other calls for this product are under way") from error
-    except DatabaseError as error:
-        _give_back(product_id, holder)  # it may have been taken
-        raise _not_sent("whose turn it is could not be found out") from error
-    return lease
+    """Take the turn as soon as it is free.
+
+    :returns: when it ends, measured from before the write, so that it ends here first.
+    """
+    until = Deadline.after(wait)
+    for pause in _pauses():
+        lease = Deadline.after(settings.STOCK_LEASE)
+        try:
+            others = product_leases.take(product_id, holder, settings.STOCK_LEASE)
+        except DatabaseError as error:
+            _give_back(product_id, holder)  # it may have been taken
+            raise _not_sent("whose turn it is could not be found out") from error
+        if others is None:
+            return lease
+        if pause >= until.remaining() or _will_not_be_given_back(others):
+            break
+        time.sleep(pause)
+    raise _not_sent("other calls for this product are under way")
 
 
-def _try(product_id: str, holder: str) -> Deadline | None:
-    lease = Deadline.after(settings.STOCK_LEASE)  # measured from before the write: it ends here first
-    return lease if product_leases.take(product_id, holder, settings.STOCK_LEASE) else None
+def _pauses() -> Iterator[float]:
+    """Seconds between two looks: longer and longer, and never the same for two who wait."""
+    for number in count():
+        yield min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(number, 10)) * random.uniform(0.5, 1)  # noqa: S311
+
+
+def _will_not_be_given_back(ends: datetime) -> bool:
+    """Whether who holds the turn has had it for longer than a call takes: that one was killed, or its answer was lost.
+
+    Both keep it until it ends; meanwhile not one thread for each who wants that product shall wait for it.
+    """
+    held_since = ends.replace(tzinfo=UTC) - timedelta(seconds=settings.STOCK_LEASE)
+    return (datetime.now(UTC) - held_since).total_seconds() > inventory.full_timeout()
 
 
 def _not_sent(why: str) -> PeerUnavailable:

@@ -215,6 +215,22 @@ def test_nobody_waits_longer_for_a_turn_than_leaves_time_for_the_call(sandbox: S
         pass  # another product has turns of its own
 
 
+def test_nobody_waits_for_a_turn_that_was_held_for_longer_than_a_call_takes(
+    sandbox: Sandbox, settings: Settings
+) -> None:
+    with suppress(OutcomeUnknown), turn(A, Deadline.after(10)):
+        raise OutcomeUnknown("inventory", "lost")
+    held = timedelta(seconds=settings.PEER_CONNECT_TIMEOUT + settings.INVENTORY_WRITE_TIMEOUT + 0.1)
+    lease = lease_of()
+    assert lease is not None
+    leases = collection(product_leases.COLLECTION)
+    leases.update_one({"_id": A}, {"$set": {"until": lease["until"] - held}})
+    began = time.monotonic()
+    with pytest.raises(PeerUnavailable), turn(A, Deadline.after(20)):
+        pytest.fail("it is somebody else's turn")
+    assert time.monotonic() - began < inventory_turns.LONGEST_WAIT / 2
+
+
 def test_a_turn_that_may_not_have_been_had_is_none_and_holds_up_nobody(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
