@@ -7,9 +7,11 @@
 """
 
 import http.client
+import socket
+import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +19,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+_DROP = struct.pack("ii", 1, 0)
+"""For SO_LINGER: closing resets the connection, and what is not sent yet never is."""
 
 
 @contextmanager
@@ -76,8 +81,16 @@ class Pool(HTTPConnectionPool):
                 raise
         return conn
 
-    def give_back(self, conn: HTTPConnection, *, lasting: bool) -> None:
-        """Keep a connection for the next, or close it."""
+    def give_back(self, conn: HTTPConnection, *, lasting: bool, lost: bool = False) -> None:
+        """Keep a connection for the next, or close it.
+
+        :param lost: a request was sent on it and not answered. What of it has not arrived must not arrive any more: the
+            kernel would go on sending for a minute after an ordinary close, and a call may act no later than a lease
+            after it was sent.
+        """
+        if lost and conn.sock is not None:
+            with suppress(OSError):
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
         if not lasting:
             conn.close()
         self._put_conn(conn)

@@ -213,19 +213,19 @@ def exchange(line: Line, request: Request, limits: Limits) -> Reply:
         connection = line.pool.take(limits.connect)
     except ConnectTimeoutError as error:
         raise NotSent(f"not sent: {one_line(str(error))}") from error
-    lasting = False
+    lasting, lost = False, True
     try:
         sock: socket.socket = connection.sock
         sock.settimeout(limits.connect)
         with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it closed
             sock.sendall(request.on(line))
         answer = answers.receive(sock, min(limits.read, until - time.monotonic()))
-        lasting = answer.lasting
+        lasting, lost = answer.lasting, False
         return Reply(answer.status, answer.headers, answer.body)
     except (OSError, ValueError) as error:
         raise Lost(f"no complete answer: {type(error).__name__} {one_line(str(error))}") from error
     finally:
-        line.pool.give_back(connection, lasting=lasting)
+        line.pool.give_back(connection, lasting=lasting, lost=lost)
 
 
 def _no_constant(name: str) -> NoReturn:

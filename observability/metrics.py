@@ -40,6 +40,12 @@ BREAKERS_OPEN = Gauge(
     multiprocess_mode="livesum",
     registry=registry,
 )
+INVENTORY_TURNS = Counter(
+    "order_service_inventory_turns",
+    "Turns to call inventory for a product, where it is not atomic: taken, or none to be had in time.",
+    ["outcome"],
+    registry=registry,
+)
 TRANSITIONS = Counter(
     "order_service_order_transitions", "Orders changed by a transition.", ["transition", "via"], registry=registry
 )

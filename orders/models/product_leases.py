@@ -7,7 +7,7 @@ from pymongo import ReturnDocument, WriteConcern
 from pymongo.collection import Collection
 
 from orders.models.database import Document, collection
-from orders.models.writes import from_now
+from orders.models.writes import from_now, literal
 
 COLLECTION = "product_leases"
 
@@ -22,7 +22,7 @@ def take(product_id: str, holder: str, seconds: float) -> datetime | None:
     :raises DatabaseError: it may or may not have been taken.
     """
     free = {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}
-    mine = {"_id": product_id, "holder": holder, "until": from_now(seconds)}
+    mine = {"_id": literal(product_id), "holder": holder, "until": from_now(seconds)}
     after = _leases().find_one_and_update(
         {"_id": product_id},
         [{"$replaceWith": {"$cond": [free, mine, "$$ROOT"]}}],

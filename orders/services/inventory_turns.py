@@ -6,6 +6,7 @@ its turn first: a lease by mongod's clock, which outlives the caller's death. A 
 be at work over there, and keeps its turn until the lease ends.
 """
 
+import logging
 import random
 import time
 from collections.abc import Iterator
@@ -18,38 +19,62 @@ from django.db import DatabaseError
 
 from integrations import inventory
 from integrations.deadline import Deadline
-from integrations.errors import PeerRefused, PeerUnavailable
+from integrations.errors import OutcomeUnknown, PeerError, PeerUnavailable
+from observability.metrics import INVENTORY_TURNS
 from orders.models import product_leases
 from orders.models.writes import new_id
 
+logger = logging.getLogger(__name__)
+
 LONGEST_WAIT, SOON = 3.0, 0.5
-"""Seconds to wait for a turn where somebody waits for the answer, and where nobody does."""
+"""Seconds to wait for a turn, for those who are patient and for the others."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 """Seconds between two looks whose turn it is."""
 RETRY_AFTER = 2.0
 """Seconds after which asking again makes sense."""
 
 
+class NoTurn(PeerUnavailable):
+    """Nothing was sent: there was no turn to be had in time. It says nothing of the peer."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(inventory.PEER.name, f"not sent: {why}", retry_after=RETRY_AFTER, repeatable=False)
+
+
 @contextmanager
-def turn(product_id: str, deadline: Deadline, *, wait: float = LONGEST_WAIT) -> Iterator[Deadline]:
+def turn(product_id: str, deadline: Deadline, *, patient: bool = True) -> Iterator[Deadline]:
     """Wait for a product's turn, and give it back when done, unless nobody knows what became of the call.
 
-    :param deadline: when the caller's time is up.
-    :param wait: seconds to wait for the turn at most; never so long that there is no time left for a call.
-    :returns: until when calls may be made: the caller's deadline, or the end of the turn if that comes first.
-    :raises PeerUnavailable: nothing was sent: there was no turn to be had in time.
+    :param deadline: when the caller's time is up; nobody waits so long that there is no time left for a call.
+    :param patient: whether it is worth waiting for.
+    :yields: until when calls may be made: the caller's deadline, or the end of the turn if that comes first.
+    :raises NoTurn: nothing was sent.
     """
     if settings.INVENTORY_IS_ATOMIC:
         yield deadline
         return
     holder = new_id()
-    lease = _taken(product_id, holder, min(wait, deadline.remaining() - inventory.full_timeout()))
+    wait = min(LONGEST_WAIT if patient else SOON, deadline.remaining() - inventory.full_timeout())
+    try:
+        lease = _taken(product_id, holder, wait)
+    except NoTurn as error:
+        INVENTORY_TURNS.labels("none").inc()
+        logger.info("product %s: %s", product_id, error.detail)
+        raise
+    INVENTORY_TURNS.labels("taken").inc()
     try:
         yield lease.sooner(deadline.remaining())
-    except (PeerUnavailable, PeerRefused):
-        _give_back(product_id, holder)
+    except PeerError as error:
+        if not _may_be_at_work(error):
+            _give_back(product_id, holder)
         raise
     _give_back(product_id, holder)
+
+
+def _may_be_at_work(error: PeerError) -> bool:
+    """Whether a call that was made in this turn may still be under way; one that was made before it is over."""
+    repeated_in_vain = isinstance(error.__cause__, PeerUnavailable)
+    return isinstance(error, OutcomeUnknown) and not repeated_in_vain
 
 
 def _taken(product_id: str, holder: str, wait: float) -> Deadline:
@@ -57,6 +82,8 @@ def _taken(product_id: str, holder: str, wait: float) -> Deadline:
 
     :returns: when it ends, measured from before the write, so that it ends here first.
     """
+    if wait < 0:
+        raise NoTurn("less than one timeout is left")
     until = Deadline.after(wait)
     for pause in _pauses():
         lease = Deadline.after(settings.STOCK_LEASE)
@@ -64,13 +91,13 @@ def _taken(product_id: str, holder: str, wait: float) -> Deadline:
             others = product_leases.take(product_id, holder, settings.STOCK_LEASE)
         except DatabaseError as error:
             _give_back(product_id, holder)  # it may have been taken
-            raise _not_sent("whose turn it is could not be found out") from error
+            raise NoTurn("whose turn it is could not be found out") from error
         if others is None:
             return lease
         if pause >= until.remaining() or _will_not_be_given_back(others):
             break
         time.sleep(pause)
-    raise _not_sent("other calls for this product are under way")
+    raise NoTurn("other calls for this product are under way")
 
 
 def _pauses() -> Iterator[float]:
@@ -86,10 +113,6 @@ def _will_not_be_given_back(ends: datetime) -> bool:
     """
     held_since = ends.replace(tzinfo=UTC) - timedelta(seconds=settings.STOCK_LEASE)
     return (datetime.now(UTC) - held_since).total_seconds() > inventory.full_timeout()
-
-
-def _not_sent(why: str) -> PeerUnavailable:
-    return PeerUnavailable(inventory.PEER.name, f"not sent: {why}", retry_after=RETRY_AFTER, repeatable=False)
 
 
 def _give_back(product_id: str, holder: str) -> None:

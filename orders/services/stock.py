@@ -30,7 +30,7 @@ from orders.models.states import OWED_STATES, Call, LineState, Status
 from orders.models.writes import LineStock, guarded_write, lines_by_index, lines_released, new_id
 from orders.services.acts import Act
 from orders.services.claims import Claim, Line, claim_of, claiming, new_lease
-from orders.services.inventory_turns import LONGEST_WAIT, SOON, turn
+from orders.services.inventory_turns import NoTurn, turn
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +53,14 @@ class Outcome:
     :ivar quantity: what inventory says it reserved or released.
     :ivar detail: what went wrong, for people.
     :ivar retry_after: seconds for which inventory asked to be left alone.
+    :ivar had_no_turn: it was not sent since others were calling for the product, which is no fault of inventory.
     """
 
     result: Result
     quantity: int = 0
     detail: str = ""
     retry_after: float = 0.0
+    had_no_turn: bool = False
 
 
 def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, background: bool = False) -> dict[int, Outcome]:
@@ -67,7 +69,7 @@ def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, background:
     :param deadline: when the caller's time is up; the lease ends it too.
     :param retries: whether to repeat, within the deadline, what may be repeated.
     :param background: nobody waits for it: where a call that is lost could not be repeated, make sure first, by a
-        read, that inventory answers at all; and wait for no turn that is not to be had soon.
+        read, that inventory answers at all.
     :returns: an outcome for each line, by index.
     """
     until = claim.lease.sooner(deadline.remaining())
@@ -86,17 +88,18 @@ def talk(claim: Claim, *, deadline: Deadline, retries: bool = False, background:
 def _ask_in_order(
     order_id: ObjectId, lines: list[Line], deadline: Deadline, retries: bool, background: bool
 ) -> dict[int, Answer]:
-    """Ask for lines of one product; once an answer is lost, an inventory that is not atomic is asked no more."""
+    """Ask for lines of one product; once there was no turn, or it is not given back, nobody waits for another."""
     answers: dict[int, Answer] = {}
-    lost = False
+    stuck = False
     for line in lines:
+        if stuck:
+            answers[line.index] = NoTurn("the call before had no turn, or may still be under way")
+            continue
         try:
-            if lost and not settings.INVENTORY_IS_ATOMIC:
-                raise PeerUnavailable(inventory.PEER.name, "not sent: the call before may still be under way")
             answers[line.index] = _ask(order_id, line, deadline, retries, background)
         except PeerError as error:
             answers[line.index] = error
-            lost = lost or isinstance(error, OutcomeUnknown)
+            stuck = not settings.INVENTORY_IS_ATOMIC and isinstance(error, NoTurn | OutcomeUnknown)
     return answers
 
 
@@ -105,7 +108,7 @@ def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, back
     try:
         if background and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
             inventory.answers(product_id=line.product_id, deadline=deadline)
-        with turn(line.product_id, deadline, wait=SOON if background else LONGEST_WAIT) as until:
+        with turn(line.product_id, deadline, patient=line.call is Call.RESERVE and not background) as until:
             return ask(
                 line.product_id,
                 line.quantity,
@@ -131,7 +134,8 @@ def _outcome(answer: Answer) -> Outcome:
         result = Result.REFUSED
     elif isinstance(answer, PeerUnavailable):
         result = Result.NOT_SENT
-    return Outcome(result, detail=answer.detail, retry_after=answer.retry_after or 0.0)
+    no_turn = isinstance(answer, NoTurn)
+    return Outcome(result, detail=answer.detail, retry_after=answer.retry_after or 0.0, had_no_turn=no_turn)
 
 
 def settle(claim: Claim, outcomes: Mapping[int, Outcome], act: Act, *, deadline: Deadline) -> Document | None:
@@ -179,7 +183,7 @@ def _settled(line: Line, attempt: str, outcome: Outcome) -> LineStock:
             return LineStock(LineState.UNKNOWN, line.call, attempts=line.attempts, error=outcome.detail)
         case _ if reserve:
             # Never sent, and a draft whose reserve could not be sent is turned away: nothing is owed.
-            return LineStock(LineState.NONE, attempts=line.attempts, error=outcome.detail)
+            return LineStock(LineState.NONE, attempts=line.attempts - outcome.had_no_turn, error=outcome.detail)
         case _:
             return _owed(line, outcome)
 
@@ -194,7 +198,8 @@ def _released(line: Line, outcome: Outcome) -> LineStock:
 
 def _owed(line: Line, outcome: Outcome, attempt: str | None = None, lease: float = 0.0) -> LineStock:
     state = LineState.RESERVING if line.call is Call.RESERVE else LineState.RELEASING
-    return LineStock(state, line.call, attempt, lease, line.attempts, outcome.detail)
+    attempts = line.attempts - outcome.had_no_turn  # it was none
+    return LineStock(state, line.call, attempt, lease, attempts, outcome.detail)
 
 
 def backoff(attempts: int) -> float:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -411,6 +412,23 @@ def test_the_outcome_of_a_write_is_unknown_and_it_is_not_repeated(serve: Callabl
         write()
     assert time.monotonic() - began < 0.45 + 0.5
     assert len(server.requests) == 1
+
+
+def test_what_was_given_up_is_not_delivered_by_the_kernel_later(serve: Callable[..., RawServer]) -> None:
+    """An ordinary close leaves what has not arrived to the kernel, which tries for a minute and longer."""
+    ends: Queue[str] = Queue()
+
+    def listen(connection: socket.socket) -> bool:
+        try:
+            ends.put("closed" if not connection.recv(1) else "more")
+        except ConnectionResetError:
+            ends.put("reset")
+        return False
+
+    serve(listen)
+    with pytest.raises(OutcomeUnknown):
+        write()
+    assert ends.get(timeout=5) == "reset"
 
 
 @pytest.mark.parametrize("act", UNKNOWN.values(), ids=UNKNOWN.keys())

@@ -19,7 +19,7 @@ from integrations import http
 from integrations.sandbox import Sandbox
 from orders.models import product_leases
 from orders.models.writes import orders
-from orders.services import stock
+from orders.services import inventory_turns
 from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
 from tests.proof.interleave_gates import Actor, Listener, gates
 from tests.proof.interleave_machine import hunt
@@ -48,7 +48,7 @@ class Arena:
         self._settings = override_settings(**TIMES)
         self._settings.enable()
         self._waits = [
-            patch.object(stock, wait, 0.0) for wait in ("LONGEST_WAIT", "SOON")
+            patch.object(inventory_turns, wait, 0.0) for wait in ("LONGEST_WAIT", "SOON")
         ]  # in vain: time stands still
         for wait in self._waits:
             wait.start()
