@@ -18,7 +18,13 @@ from orders.api.fields import OBJECT_ID, MomentField, PatternField, UserIdField,
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
 
-ETAG_OR_ANY = r'\*|"[0-9]{1,9}"'
+ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
+"""RFC 9110 section 8.8.3."""
+ENTITY_TAGS = rf"[ \t,]*(?:{ENTITY_TAG}[ \t]*(?:,[ \t,]*|$))*"
+"""A list of them; elements may be empty (section 5.6.1.2). However long it is, no part of it is tried in many ways."""
+TAGS_OR_ANY = rf"\*|{ENTITY_TAGS}"
+OUR_TAG = r'(?:W/)?"(0|[1-9][0-9]{0,8})(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"'
+"""Our ETag, or what intermediaries that compress make of it (docs/adr/0006-entity-tags-by-their-opaque-part.md)."""
 IDEMPOTENCY_KEY = "[!-~]{1,255}"
 LARGEST_SKIP = 2**31 - 1
 CURSOR = r"[0-9]{1,13}-[0-9a-f]{24}"
@@ -106,23 +112,35 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected_version(request: Request) -> int | None:
-    """The version that `If-Match` asks for; None where there is no such header, or it is `*`.
+def expected_versions(request: Request) -> Collection[int] | None:
+    """The versions that `If-Match` names; None where there is no such header, or it is `*`: any will do.
 
-    :raises ValidationError: if it is not one strong ETag of ours.
+    A tag that is none of ours names no version. An empty collection is a condition that no order meets.
+
+    :raises ValidationError: if it is neither `*` nor a list of entity tags.
     """
     given = request.headers.get("If-Match")
-    if given is None or given.strip() == "*":
+    if given is None or given.strip(" \t") == "*":
         return None
-    if re.fullmatch(ETAG_OR_ANY, given.strip()):
-        return int(given.strip().strip('"'))
-    raise ValidationError({"If-Match": ['Expected is the ETag of the order as you saw it, e.g. "3".']})
+    if (versions := _versions(given)) is None:
+        raise ValidationError({"If-Match": ['Expected are ETags of the order as you saw it, e.g. "3", or *.']})
+    return versions
 
 
 def none_match(request: Request, version: int) -> bool:
-    """Tell whether `If-None-Match` names this version: the caller has it already (weak comparison, RFC 9110)."""
-    given: Collection[str] = request.META.get("HTTP_IF_NONE_MATCH", "").split(",")
-    return any(tag.strip().removeprefix("W/") in {"*", etag(version)} for tag in given)
+    """Tell whether `If-None-Match` names this version: the caller has it already. One that is malformed names none."""
+    given: str | None = request.META.get("HTTP_IF_NONE_MATCH")
+    if given is None:
+        return False
+    return given.strip(" \t") == "*" or version in (_versions(given) or ())
+
+
+def _versions(tags: str) -> frozenset[int] | None:
+    """The versions that a list of entity tags names; None where it is no such list."""
+    if not re.fullmatch(ENTITY_TAGS, tags):
+        return None
+    ours = (re.fullmatch(OUR_TAG, tag) for tag in re.findall(ENTITY_TAG, tags))
+    return frozenset(int(tag[1]) for tag in ours if tag)
 
 
 def idempotency_key(request: Request) -> str | None:

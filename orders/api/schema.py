@@ -26,7 +26,7 @@ HEADERS: Schema = {
     "Location": "The address of what was made.",
     "Link": '`rel="next"`: the address of the next page; missing on the last one.',
     "Next-Cursor": "The `cursor` of the next page; missing on the last one.",
-    "Idempotency-Replayed": "`true`: the order was placed by an earlier request with the same key.",
+    "Idempotency-Replayed": "`true`: an earlier request with the same key did it.",
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "How to authenticate; of a token that was refused also why (RFC 6750 section 3).",
 }
@@ -41,6 +41,7 @@ PATTERNS = {
     "WWW-Authenticate": "^Bearer ",
 }
 ORDER_ANSWERS = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"))
+KEYED = (("place_order", "201"), ("change_order_status", "200"), ("cancel_order", "204"))
 STEERING = ("start", "cancel", "pause", "resume")
 MADE = (("place_order", "201"), *((f"{verb}_bulk_transition", "202") for verb in STEERING))
 PAGED = (("list_orders", "200"), ("list_user_orders", "200"), ("get_bulk_transition", "200"))
@@ -204,7 +205,7 @@ def _describe(operation_id: str, status: str, response: Schema) -> None:
     headers = {"X-Request-ID": True, "Cache-Control": True}
     headers |= {"ETag": True} if key in ORDER_ANSWERS else {}
     headers |= {"Location": True} if key in MADE else {}
-    headers |= {"Idempotency-Replayed": False} if key == ("place_order", "201") else {}
+    headers |= {"Idempotency-Replayed": False} if key in KEYED else {}
     headers |= {"Link": False, "Next-Cursor": False} if key in PAGED else {}
     headers |= {"WWW-Authenticate": True} if status == "401" else {}
     headers |= {"Retry-After": status != "409"} if status in {"409", "429", "503"} else {}

@@ -31,6 +31,7 @@ from orders.api.viewsets import LimitedViewSet
 from orders.models import reads
 from orders.models.database import Document
 from orders.models.reads import Position, Selection
+from orders.models.states import Status
 from orders.services import placement, transitions
 from orders.services.access import Actor, OrderNotFound
 from orders.services.acts import Act
@@ -60,9 +61,10 @@ USER_ID_OF_PATH = OpenApiParameter(
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    {"type": "string", "format": "etag", "pattern": anchored(parameters.ETAG_OR_ANY)},
+    {"type": "string", "format": "etags", "pattern": anchored(parameters.TAGS_OR_ANY)},
     OpenApiParameter.HEADER,
-    description="Refuse (412) if the order has another ETag.",
+    description="Refuse (412) if the order has none of these ETags: a list as RFC 9110 section 13.1.1 has it, or `*`. "
+    'What an intermediary that compresses makes of an ETag (`W/"3"`) is as good as the ETag itself.',
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
@@ -77,6 +79,15 @@ KEY = OpenApiParameter(
     pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
+)
+CHANGE_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
+    description="1 to 255 visible ASCII characters. The same change of the same order with the same key is made once; "
+    "a replay is answered as the first request was, with the order as it is now and `Idempotency-Replayed: true`, "
+    "whatever `If-Match` says and whatever has become of the order since. A refused change leaves its key free.",
 )
 TOO_MANY = problems(e429="Too many writes of the caller, or refused tokens from the address; see `Retry-After`.")
 NOT_LET_IN = (
@@ -121,9 +132,7 @@ class OrderViewSet(LimitedViewSet):
         )
         response = order_response(placed.order, status=http.HTTP_201_CREATED)
         response["Location"] = f"{settings.API_PREFIX}/orders/{placed.order['_id']}"
-        if placed.replayed:
-            response["Idempotency-Replayed"] = "true"
-        return response
+        return marked(response, replayed=placed.replayed)
 
     @extend_schema(
         operation_id="list_orders",
@@ -171,7 +180,7 @@ class OrderViewSet(LimitedViewSet):
     @extend_schema(
         operation_id="change_order_status",
         request=StatusSerializer,
-        parameters=[ORDER_ID, IF_MATCH],
+        parameters=[ORDER_ID, IF_MATCH, CHANGE_KEY],
         responses={
             200: OrderSerializer,
             **ONE,
@@ -180,27 +189,30 @@ class OrderViewSet(LimitedViewSet):
                 e403="The caller may not make this change.",
                 e409="The order cannot change to this status; `allowed` says to which it can.",
                 e412="The order has changed; `changes` says how and by whom.",
+                e422="The key made another change of this order before.",
             ),
         },
     )
     def status(self, request: Request, order_id: str) -> HttpResponse:
         """Change the status. Cancelling and refunding release what is still reserved."""
         deadline = parameters.deadline(request)
-        identity, version = parameters.order_id(order_id), parameters.expected_version(request)
+        identity, versions = parameters.order_id(order_id), parameters.expected_versions(request)
+        key = parameters.idempotency_key(request)
         serializer = StatusSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         changed = transitions.change_status_to(
             order_id=identity,
             status=serializer.validated_data["status"],
             act=act_of(request, serializer.validated_data["reason"]),
-            expected_version=version,
+            expected_versions=versions,
+            idempotency_key=key,
             deadline=deadline,
         )
-        return order_response(changed)
+        return marked(order_response(changed.order), replayed=changed.replayed)
 
     @extend_schema(
         operation_id="cancel_order",
-        parameters=[ORDER_ID, IF_MATCH],
+        parameters=[ORDER_ID, IF_MATCH, CHANGE_KEY],
         responses={
             204: None,
             **ONE,
@@ -208,19 +220,21 @@ class OrderViewSet(LimitedViewSet):
                 e403="The caller may not cancel this order.",
                 e409="The order cannot be cancelled any more.",
                 e412="The order has changed; `changes` says how and by whom.",
+                e422="The key made another change of this order before.",
             ),
         },
     )
-    def destroy(self, request: Request, order_id: str) -> Response:
+    def destroy(self, request: Request, order_id: str) -> HttpResponse:
         """Cancel the order; it stays readable. What it reserved is released."""
-        transitions.change_status(
+        cancelled = transitions.change_status_to(
             order_id=parameters.order_id(order_id),
-            transition="cancel",
+            status=Status.CANCELLED,
             act=act_of(request),
-            expected_version=parameters.expected_version(request),
+            expected_versions=parameters.expected_versions(request),
+            idempotency_key=parameters.idempotency_key(request),
             deadline=parameters.deadline(request),
         )
-        return Response(status=http.HTTP_204_NO_CONTENT)
+        return marked(Response(status=http.HTTP_204_NO_CONTENT), replayed=cancelled.replayed)
 
     @extend_schema(
         operation_id="get_order_history",
@@ -279,6 +293,13 @@ def visible(order: Document | None, order_id: str | ObjectId, actor: Actor) -> D
     if order is None or not actor.sees(order["user_id"]):
         raise OrderNotFound(f"There is no order {order_id}.")
     return order
+
+
+def marked(response: HttpResponse, *, replayed: bool) -> HttpResponse:
+    """The response, which says so if it is the answer to an earlier request with the same key."""
+    if replayed:
+        response["Idempotency-Replayed"] = "true"
+    return response
 
 
 def order_response(order: Document, status: int = http.HTTP_200_OK) -> HttpResponse:

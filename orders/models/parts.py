@@ -90,6 +90,10 @@ class HistoryEntry(Part):
     request_id = models.CharField(max_length=64, blank=True, default="")
     detail = models.CharField(max_length=1000, blank=True, default="")
     """What changed, where the statuses do not say it, e.g. the address before."""
+    key = models.CharField(max_length=64, blank=True, default="")
+    """SHA-256 of (caller, idempotency key), in hex: the request with this key made the change. Never shown."""
+    fingerprint = models.CharField(max_length=64, blank=True, default="")
+    """What that request asked for."""
     write_id = models.CharField(max_length=32)
 
     def __str__(self) -> str:

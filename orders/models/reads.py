@@ -12,7 +12,7 @@ from pymongo.read_concern import ReadConcern
 
 from orders.models.database import Document, database, time_limit
 from orders.models.order import Order
-from orders.models.parts import Address
+from orders.models.parts import Address, HistoryEntry
 from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
 from orders.models.writes import orders
 
@@ -114,12 +114,17 @@ def get_history(order_id: ObjectId) -> Document | None:
 
 
 @wrap_database_errors
-def get_machine(order_id: ObjectId) -> Order | None:
-    """A public order with just what its machine needs: id, user_id, status and version."""
-    found = _public(order_id, {"user_id": 1, "status": 1, "version": 1})
+def get_machine(order_id: ObjectId, *, key: str | None = None) -> Order | None:
+    """A public order with just what its machine needs: id, user_id, status and version.
+
+    :param key: have its history, too, as far as it was written under this key.
+    """
+    fields: Document = {"user_id": 1, "status": 1, "version": 1}
+    found = _public(order_id, fields | ({"history": {"$elemMatch": {"key": key}}} if key else {}))
     if found is None:
         return None
-    return Order(id=found["_id"], user_id=found["user_id"], status=found["status"], version=found["version"])
+    marks = [HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in found.pop("history", [])]
+    return Order(id=found.pop("_id"), history=marks, **found)
 
 
 @wrap_database_errors

@@ -55,6 +55,8 @@ def history_entry(
     reason: str = "",
     request_id: str = "",
     detail: str = "",
+    key: str = "",
+    fingerprint: str = "",
 ) -> Document:
     """One entry of an order's history as it is stored; `write_id` is added by the write itself."""
     entry: Document = {"at": at, "act": act, "from": source, "to": target, "actor": actor, "via": via}
@@ -62,6 +64,8 @@ def history_entry(
         entry["line"] = line
     if detail:
         entry["detail"] = detail[:1000]
+    if key:
+        entry |= {"key": key, "fingerprint": fingerprint}
     return entry | {"reason": reason[:500], "request_id": request_id}
 
 

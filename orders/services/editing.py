@@ -64,7 +64,7 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
     act.actor.require(CHANGE_ADDRESS)
     for _ in range(TRIES):
         order = visible(reads.get_addressed(order_id), order_id, act)
-        require_version(order, expected_version, act)
+        require_version(order, [expected_version], act)
         if not may_change_address(order.status):
             raise AddressFixed(f"This order is {order.status}: its address cannot be changed any more.")
         if (written := _write_address(order, _valid(address), act)) is not None:

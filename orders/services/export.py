@@ -126,8 +126,13 @@ def _order_object(order: Document) -> Document:
         "total_price": text_of(order["total_price"]),
         "shipping_address": order["shipping_address"],
         "items": [_line_object(item) for item in order["items"]],
-        "history": [entry | {"at": iso(entry["at"])} for entry in order["history"]],
+        "history": [_entry_object(entry) for entry in order["history"]],
     }
+
+
+def _entry_object(entry: Document) -> Document:
+    shown = {name: value for name, value in entry.items() if name not in ("key", "fingerprint")}
+    return shown | {"at": iso(entry["at"])}
 
 
 def _line_object(item: Document) -> Document:

@@ -1,7 +1,10 @@
-"""Idempotency keys: a client that got no answer may send the same placement again, and it is placed once.
+"""Idempotency keys: a client that got no answer may send the same request again, and it is carried out once.
 
-A key is scoped to its caller. It is taken by one atomic write before any peer is called, together with the id that
-the order will have. While an attempt may be under way the key is *live*; when its lease has lapsed without an order,
+A key is scoped to its caller. That of a change is kept by the very write that makes the change, in its entry of the
+order's history: it is there if and only if the change was made (:class:`Mark`).
+
+That of a placement is taken by one atomic write before any peer is called, together with the id that the order will
+have. While an attempt may be under way the key is *live*; when its lease has lapsed without an order,
 the next request takes the attempt over **with the same order id**, so that of two late attempts only one can insert;
 when the order was rejected, with a new id; a key that is
 given back keeps its order id too (docs/adr/0003-idempotency-keys.md).
@@ -21,6 +24,7 @@ from pymongo.collection import Collection
 from orders.models import reads
 from orders.models.database import Document, collection
 from orders.models.idempotency import IdempotencyKey
+from orders.models.order import Order
 from orders.models.states import PUBLIC_STATUSES, Status
 from orders.models.writes import from_now, literal, new_id
 from orders.services.errors import OrderError
@@ -57,6 +61,32 @@ class Ticket:
     attempt: str = ""
 
 
+@dataclass(frozen=True)
+class Mark:
+    """What the history of an order keeps of a request with a key, in the entry of the change that it made.
+
+    :ivar key: the key, scoped to its caller.
+    :ivar fingerprint: what was asked for.
+    """
+
+    key: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, *, caller: str, key: str, request: Any) -> "Mark":
+        """:param caller: the actor's label. :param request: see :func:`fingerprint`."""
+        return cls(_scoped(caller, key), fingerprint(request))
+
+    def is_in(self, order: Order) -> bool:
+        """Tell whether the request was carried out. :param order: as `reads.get_machine` finds it by this key.
+
+        :raises KeyReused: the key came with another request, which was.
+        """
+        if any(entry.fingerprint != self.fingerprint for entry in order.history):
+            raise _reused()
+        return bool(order.history)
+
+
 def fingerprint(request: Any) -> str:
     """What tells one request from another under the same key. :param request: JSON-ready, Decimals as strings."""
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -70,11 +100,11 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     :raises KeyReused: the key came with another request before.
     :raises KeyInUse: an attempt is under way; `retry_after` says when to ask again, in seconds.
     """
-    key_id = hashlib.sha256(f"{caller}\0{key}".encode()).hexdigest()
+    key_id = _scoped(caller, key)
     fresh, attempt = ObjectId(), new_id()
     found = _insert_or_find(key_id, fingerprint, fresh, attempt)
     if found["fingerprint"] != fingerprint:
-        raise KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
+        raise _reused()
     is_mine = found["attempt"] == attempt
     # A key that was freed keeps its order id, and the draft may have been written after all.
     order = None if is_mine and found["order_id"] == fresh else reads.get_whole(found["order_id"])
@@ -100,6 +130,14 @@ def free(ticket: Ticket) -> None:
     """
     if ticket.key:
         _keys().update_one({"_id": ticket.key, "attempt": ticket.attempt}, {"$unset": {"fingerprint": ""}})
+
+
+def _scoped(caller: str, key: str) -> str:
+    return hashlib.sha256(f"{caller}\0{key}".encode()).hexdigest()
+
+
+def _reused() -> KeyReused:
+    return KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
 
 
 def _insert_or_find(key_id: str, fingerprint: str, order_id: ObjectId, attempt: str) -> Document:

@@ -1,6 +1,8 @@
 """Changing an order's status: one guarded write, and the talk with inventory that it owes."""
 
 import logging
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 
 from bson import ObjectId
 from django.conf import settings
@@ -19,6 +21,7 @@ from orders.services.access import Kind
 from orders.services.acts import Act
 from orders.services.claims import claim_of, claiming, new_lease
 from orders.services.errors import OrderError
+from orders.services.idempotency import Mark
 from orders.services.stock import settle, talk
 from orders.services.versions import TRIES, busy, require_version, visible
 
@@ -26,6 +29,18 @@ logger = logging.getLogger(__name__)
 
 REASON_NEEDED = frozenset({"cancel", "refund"})
 """What staff do only with a reason: it ends the order, and the customer will ask."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that was asked for.
+
+    :ivar order: the whole document of the order, as it is now.
+    :ivar replayed: an earlier request with the same key made it.
+    """
+
+    order: Document
+    replayed: bool = False
 
 
 class TransitionRefused(OrderError):
@@ -55,20 +70,8 @@ def change_status(
     :raises OrderBusy: others were always faster.
     :raises DatabaseError: it may or may not have happened; inventory was not called.
     """
-    deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
-    for _ in range(TRIES):
-        order = visible(reads.get_machine(order_id), order_id, act)
-        act.actor.require_transition(transition, order.user_id)
-        require_reason(transition, act)
-        if expected_version is not None:
-            require_version(order, expected_version, act)
-        edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
-        if edge is None:
-            allowed = [edge.target for edge in edges_from(order.status)]
-            raise TransitionRefused(refusal(transition, order.status), current_status=order.status, allowed=allowed)
-        if (written := _write(order, edge, act, deadline)) is not None:
-            return written
-    raise busy()
+    expected = None if expected_version is None else [expected_version]
+    return _change(order_id, transition, act, expected, None, deadline).order
 
 
 def change_status_to(
@@ -76,17 +79,63 @@ def change_status_to(
     order_id: ObjectId,
     status: str,
     act: Act,
-    expected_version: int | None = None,
+    expected_versions: Collection[int] | None = None,
+    idempotency_key: str | None = None,
     deadline: Deadline | None = None,
-) -> Document:
-    """Make the transition that leads to a public status; see :func:`change_status`."""
+) -> Change:
+    """Make the transition that leads to a public status; see :func:`change_status`.
+
+    :param expected_versions: refuse if the order is at none of them by now.
+    :param idempotency_key: the same request (order, actor, status and reason) with the same key is carried out once,
+        and told so again whatever has become of the order since: the key is looked for before the version is, and
+        before the machine is asked. A request that is refused leaves its key free.
+    :raises KeyReused: this actor changed the order otherwise with the same key.
+    """
+    request = {"status": status, "reason": act.reason}
+    mark = Mark.of(caller=act.actor.label, key=idempotency_key, request=request) if idempotency_key else None
     transition = transition_towards(status)
-    if transition is None:
-        order = visible(reads.get_machine(order_id), order_id, act)
-        raise _refused(order, f"An order that is {order.status} cannot become {status}.")
-    return change_status(
-        order_id=order_id, transition=transition, act=act, expected_version=expected_version, deadline=deadline
-    )
+    if transition is not None:
+        return _change(order_id, transition, act, expected_versions, mark, deadline)
+    order = _machine(order_id, act, mark)
+    if mark:
+        mark.is_in(order)
+    raise _refused(order, f"An order that is {order.status} cannot become {status}.")
+
+
+def _change(
+    order_id: ObjectId,
+    transition: str,
+    act: Act,
+    expected: Collection[int] | None,
+    mark: Mark | None,
+    deadline: Deadline | None,
+) -> Change:
+    deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
+    for _ in range(TRIES):
+        order = _machine(order_id, act, mark)
+        act.actor.require_transition(transition, order.user_id)
+        require_reason(transition, act)
+        if mark and mark.is_in(order):
+            return Change(_whole(order), replayed=True)
+        if expected is not None:
+            require_version(order, expected, act)
+        edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
+        if edge is None:
+            allowed = [edge.target for edge in edges_from(order.status)]
+            raise TransitionRefused(refusal(transition, order.status), current_status=order.status, allowed=allowed)
+        if (written := _write(order, edge, act, mark, deadline)) is not None:
+            return Change(written)
+    raise busy()
+
+
+def _machine(order_id: ObjectId, act: Act, mark: Mark | None) -> Order:
+    return visible(reads.get_machine(order_id, key=mark.key if mark else None), order_id, act)
+
+
+def _whole(order: Order) -> Document:
+    found = reads.get_whole(order.pk)
+    assert found is not None  # noqa: S101 - no public order is ever deleted
+    return found
 
 
 def require_reason(transition: str, act: Act) -> None:
@@ -111,7 +160,7 @@ def _way_out(status: str) -> str:
     return f"It can become: {', '.join(allowed)}." if allowed else "It is final."
 
 
-def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document | None:
+def _write(order: Order, edge: Edge, act: Act, mark: Mark | None, deadline: Deadline) -> Document | None:
     """Run the machine on the order as read, and write the result if the order is still as read."""
     source, version, method = order.status, order.version, getattr(order, edge.name)
     if not can_proceed(method):
@@ -122,7 +171,7 @@ def _write(order: Order, edge: Edge, act: Act, deadline: Deadline) -> Document |
         written = guarded_write(
             order.pk,
             guard={"status": source, "version": version},
-            entries=[act.entry(edge.name, source=source, target=order.status)],
+            entries=[act.entry(edge.name, source=source, target=order.status, **(asdict(mark) if mark else {}))],
             fields={"status": order.status, **moments(order.status, act.at)},
             items=_items(order.stock_effect, attempt),
             seen_at=act.at,

@@ -1,5 +1,6 @@
 """What everybody needs who changes an order that somebody else may have changed meanwhile."""
 
+from collections.abc import Collection
 from typing import Any
 
 from bson import ObjectId
@@ -37,17 +38,27 @@ def visible(order: Order | None, order_id: ObjectId, act: Act) -> Order:
     return order
 
 
-def require_version(order: Order, expected: int, act: Act) -> None:
-    """:raises StaleOrder: with `version` and `changes` since the expected one, as far as the actor may know of them."""
-    if order.version == expected:
+def require_version(order: Order, expected: Collection[int], act: Act) -> None:
+    """Refuse an order that is at none of the expected versions; at none at all, if none is expected.
+
+    :raises StaleOrder: with `version`, and with `changes` since the newest expected one as far as the actor may know.
+    """
+    if order.version in expected:
         return
+    if not expected:
+        raise StaleOrder(
+            f"This order is at version {order.version}, and you named none of its versions.",
+            version=order.version,
+            changes=[],
+        )
+    seen = max(expected)
     changes = [
         _change(entry, act.actor)
-        for entry in reads.changes_since(order.pk, expected)
+        for entry in reads.changes_since(order.pk, seen)
         if act.actor.knows_of(entry["act"], entry["to"])
     ]
     raise StaleOrder(
-        f"This order has changed: it is at version {order.version}, you saw version {expected}.",
+        f"This order has changed: it is at version {order.version}, you saw version {seen}.",
         version=order.version,
         changes=changes,
     )

@@ -139,6 +139,19 @@ def test_a_change_that_owes_nothing_is_one_read_and_one_write(
     assert most <= 1
 
 
+def test_a_key_makes_a_change_no_dearer_and_its_replay_is_two_reads(
+    database: Database[Document], visitor: Api, many: str
+) -> None:
+    client, keyed = visitor(admin=True), {"Idempotency-Key": "k"}
+    body = {"status": "processing"}
+    kinds, most = cost(database, lambda: client.put(f"orders/{many}/status", json=body, headers=keyed))
+    assert kinds == LIMITED | {"query orders": 1, "command orders": 1}
+    assert most <= 1
+    kinds, most = cost(database, lambda: client.put(f"orders/{many}/status", json=body, headers=keyed))
+    assert kinds == LIMITED | {"query orders": 2}
+    assert most <= 1
+
+
 def test_a_cancellation_calls_inventory_once_a_line(database: Database[Document], api: Api, sandbox: Sandbox) -> None:
     client = api()
     order_id = client.place(*LINES).json()["_id"]

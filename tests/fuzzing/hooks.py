@@ -27,7 +27,10 @@ FACTS = {
 """Code → status of the refusals of well-formed requests that the state of the world decides, not their form."""
 PLENTY = [product for product in PRODUCTS if product.available > 1000]
 
-schemathesis.openapi.format("etag", st.just("*") | st.integers(0, 999_999_999).map('"{}"'.format))
+tag = st.builds(
+    '{}"{}"'.format, st.sampled_from(["", "W/"]), st.integers(0, 3) | st.sampled_from(["3-gzip", "x,y", ""])
+)
+schemathesis.openapi.format("etags", st.just("*") | st.lists(tag, min_size=1, max_size=3).map(", ".join))
 
 
 @schemathesis.hook

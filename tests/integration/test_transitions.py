@@ -76,7 +76,7 @@ def test_every_arrow_of_the_machine_can_be_taken(sandbox: Sandbox, edge: Any, by
     if by == "name":
         written = change_status(order_id=order_id, transition=edge.name, act=act(reason="because"))
     else:
-        written = change_status_to(order_id=order_id, status=edge.target, act=act(reason="because"))
+        written = change_status_to(order_id=order_id, status=edge.target, act=act(reason="because")).order
     assert written == read(order_id)
     assert (written["status"], written["version"]) == (edge.target, before["version"] + 1)
     assert written["updated_at"] > before["updated_at"]
@@ -306,8 +306,8 @@ def overtake(monkeypatch: pytest.MonkeyPatch, order_id: ObjectId, *, times: int)
     """Let somebody change the order between our reading and our writing, so often."""
     real, left = reads.get_machine, [times]
 
-    def overtaken(wanted: ObjectId) -> Any:
-        found = real(wanted)
+    def overtaken(wanted: ObjectId, **options: Any) -> Any:
+        found = real(wanted, **options)
         if left[0] > 0:
             left[0] -= 1
             orders().update_one({"_id": order_id}, {"$inc": {"version": 1}})
