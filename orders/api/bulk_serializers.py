@@ -15,7 +15,7 @@ from orders.api.fields import (
     TextField,
     UserIdField,
 )
-from orders.api.serializers import StrictSerializer
+from orders.api.serializers import ExactSerializer
 from orders.models.bulk import BulkState, OrderOutcome
 from orders.models.machine import transition_names
 from orders.models.selection import OrderKeys, OrderSelection
@@ -26,20 +26,6 @@ from orders.services.user_ids import canonical
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
 NUMBER = f"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}"
-
-
-class ExactSerializer(StrictSerializer):
-    """A body in which nothing is overlooked: a misspelt criterion would mean more orders than intended."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such field here. Known: {known}."] for name in unknown}
-            )
-        value: dict[str, Any] = super().to_internal_value(data)
-        return value
 
 
 class KeyField(PatternField):

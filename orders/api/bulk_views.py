@@ -19,7 +19,7 @@ from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsPa
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
 from orders.api.fields import OBJECT_ID, anchored
 from orders.api.presentation import present_plan, present_result, present_run
-from orders.api.views import ALWAYS, act_of, caller, problems
+from orders.api.views import ALWAYS, act_of, caller, expect_nothing, problems
 from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.models.database import time_limit
@@ -133,7 +133,9 @@ def _visible(request: Request, text: str) -> BulkRun:
 
 
 def _steer(request: Request, text: str, step: Callable[..., BulkRun]) -> Response:
-    return _accepted(step(run_id=_visible(request, text).pk, actor=caller(request)))
+    run = _visible(request, text)
+    expect_nothing(request)
+    return _accepted(step(run_id=run.pk, actor=caller(request)))
 
 
 def _accepted(run: BulkRun) -> Response:

@@ -109,8 +109,7 @@ def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     """Turn nested errors into `items.0.quantity` → its problems."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            name = "" if name == "non_field_errors" else str(name)
-            yield from _flatten(inner, ".".join(part for part in (path, name) if part))
+            yield from _flatten(inner, ".".join(part for part in (path, str(name)) if part))
     elif all(isinstance(inner, str) for inner in detail):
         yield path, [str(inner) for inner in detail]
     else:

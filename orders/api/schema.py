@@ -16,8 +16,6 @@ from orders.services.texts import DROPPED, REFUSED
 Schema = dict[str, Any]
 
 EMPTY = {"type": "string", "maxLength": 0}
-EXACT = ("BulkTransitionRequest", "FilterRequest")
-"""Requests in which an unknown field is refused; others pass over it."""
 BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is not sent as application/json."}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
@@ -160,7 +158,7 @@ def _is_alias(path: str, paths: set[str]) -> bool:
 
 
 def complete(result: Schema, **_generator: Any) -> Schema:
-    """A postprocessing hook: headers, links, refusals that all operations share, examples, and no room for more."""
+    """A postprocessing hook: headers, links, refusals that all operations share, examples, and exact requests."""
     _close(result["components"]["schemas"])
     for operation in _operations(result):
         _add_refusals(operation)
@@ -176,9 +174,9 @@ def _operations(document: Schema) -> Iterator[Schema]:
 
 
 def _close(schemas: Schema) -> None:
-    """Say of each object whether it may have members that are not described."""
+    """Say that requests are exact. Answers stay open: members may be added to them."""
     for name, schema in schemas.items():
-        if schema.get("type") == "object" and (name in EXACT or not name.endswith("Request")):
+        if schema.get("type") == "object" and name.endswith("Request"):
             schema["additionalProperties"] = False
         for prop in schema.get("properties", {}).values():
             if prop.get("oneOf", [])[1:] == [EMPTY]:  # what the pattern lets through already

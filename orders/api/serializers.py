@@ -1,8 +1,10 @@
 """The shapes of requests, which are checked by these, and of answers, which are documented by these."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
 from orders.api.fields import CodeField, CountField, ObjectIdField, PriceField, TextField, UserIdField
 from orders.models.machine import transition_names
@@ -13,11 +15,17 @@ STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
 
 
+LONGEST_NAME = 100
+"""Characters of a member's name that are told: a name may be as long as the body."""
+
 _bound: dict[type, Any] = {}
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """A request body; a body that is not a JSON object gets a plain answer."""
+class ExactSerializer(serializers.Serializer[Any]):
+    """A request body in which nothing is overlooked: it is obeyed whole, or refused whole.
+
+    A member that is passed over may be what the caller meant: an amount, a currency, a criterion, `dry_run`.
+    """
 
     default_error_messages = {"invalid": "A JSON object is expected here."}
 
@@ -26,11 +34,36 @@ class StrictSerializer(serializers.Serializer[Any]):
         """Bound once for each class: a copy of each field for every request would take longer than what they check."""
         kind = type(self)
         if kind not in _bound:
-            _bound[kind] = super(StrictSerializer, kind()).fields
+            _bound[kind] = super(ExactSerializer, kind()).fields
         return _bound[kind]
 
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        unknown = _unknown_members(data, self.fields) if isinstance(data, Mapping) else {}
+        try:
+            value: dict[str, Any] = super().to_internal_value(data)
+        except ValidationError as error:
+            found: Any = error.detail
+            raise ValidationError({**unknown, **found}) from error
+        if unknown:
+            raise ValidationError(unknown)
+        return value
 
-class AddressSerializer(StrictSerializer):
+
+def _unknown_members(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, list[str]]:
+    names = ", ".join(known)
+    problem = f"There is no such field here. Known: {names}." if names else "No field is expected here."
+    return {_shown(name): [problem] for name in data if name not in known}
+
+
+def _shown(name: str) -> str:
+    return f"{name[:LONGEST_NAME]}…" if len(name) > LONGEST_NAME else name or '""'
+
+
+class NothingSerializer(ExactSerializer):
+    """The body of a write that needs none: nothing at all, or an object without members."""
+
+
+class AddressSerializer(ExactSerializer):
     line1 = TextField(max_length=200)
     line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     city = TextField(max_length=100)
@@ -39,7 +72,7 @@ class AddressSerializer(StrictSerializer):
     country = TextField(max_length=100)
 
 
-class ItemSerializer(StrictSerializer):
+class ItemSerializer(ExactSerializer):
     product_id = ObjectIdField(help_text="ObjectId of the product.")
     quantity = CountField(min_value=1, max_value=2**31 - 1)
     price = PriceField(
@@ -47,7 +80,7 @@ class ItemSerializer(StrictSerializer):
     )
 
 
-class PlaceOrderSerializer(StrictSerializer):
+class PlaceOrderSerializer(ExactSerializer):
     """The body of POST /orders/."""
 
     user_id = UserIdField(help_text="An integer, an ObjectId or a UUID, as text.")
@@ -65,7 +98,7 @@ class PlaceOrderSerializer(StrictSerializer):
         }
 
 
-class StatusSerializer(StrictSerializer):
+class StatusSerializer(ExactSerializer):
     """The body of PUT /orders/{id}/status."""
 
     status = serializers.ChoiceField(choices=STATUSES)

@@ -21,6 +21,7 @@ from orders.api.presentation import present_history, present_order, present_tran
 from orders.api.rendering import answer
 from orders.api.serializers import (
     HistoryEntrySerializer,
+    NothingSerializer,
     OrderSerializer,
     PlaceOrderSerializer,
     ProblemSerializer,
@@ -208,6 +209,7 @@ class OrderViewSet(LimitedViewSet):
     )
     def destroy(self, request: Request, order_id: str) -> Response:
         """Cancel the order; it stays readable. What it reserved is released."""
+        expect_nothing(request)
         transitions.change_status(
             order_id=parameters.order_id(order_id),
             transition="cancel",
@@ -267,6 +269,11 @@ def caller(request: Request) -> Actor:
 
 def act_of(request: Request, reason: str = "") -> Act:
     return Act(caller(request), timezone.now(), reason)
+
+
+def expect_nothing(request: Request) -> None:
+    """:raises ValidationError: if there is something in the body of a write that needs none."""
+    NothingSerializer(data=request.data).is_valid(raise_exception=True)
 
 
 def visible(order: Document | None, order_id: str | ObjectId, actor: Actor) -> Document:
