@@ -135,11 +135,12 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "server_error")
 
 
-def refused(request: HttpRequest, status: HTTPStatus, detail: str) -> HttpResponse:
+def refused(request: HttpRequest, status: HTTPStatus, detail: str, *, code: str = "") -> HttpResponse:
     """A refusal before any view: a problem document in the API, a line of text elsewhere."""
     if request.path.startswith(settings.API_PREFIX):
-        return _plain_problem(status, detail, status.name.lower())
-    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+        return _plain_problem(status, detail, code or status.name.lower())
+    headers = {"Content-Length": str(len(detail.encode()))}
+    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -162,4 +163,4 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
 
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:
     body = OrjsonRenderer().render(_document(status, detail, code))
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE)
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Content-Length": str(len(body))})

@@ -6,17 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.http import HttpResponse
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
-
-
-class BodyTooLarge(APIException):
-    status_code = 413
-    default_code = "body_too_large"
-    default_detail = "The request body is too large."
 
 
 class ExactJSONParser(BaseParser):
@@ -25,10 +18,7 @@ class ExactJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+        body = stream.read()
         try:
             # orjson is the stricter (no NaN, no half surrogates, no bottomless nesting), but knows floats only.
             orjson.loads(body)

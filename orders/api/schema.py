@@ -16,7 +16,7 @@ from orders.services.texts import DROPPED, REFUSED
 Schema = dict[str, Any]
 
 EMPTY = {"type": "string", "maxLength": 0}
-BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is not sent as application/json."}
+BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is not sent as application/json, or not as it is but compressed."}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
     "ETag": "The order's version, for `If-Match` and `If-None-Match`.",
@@ -160,17 +160,18 @@ def _is_alias(path: str, paths: set[str]) -> bool:
 def complete(result: Schema, **_generator: Any) -> Schema:
     """A postprocessing hook: headers, links, refusals that all operations share, examples, and exact requests."""
     _close(result["components"]["schemas"])
-    for operation in _operations(result):
-        _add_refusals(operation)
+    for method, operation in _operations(result):
+        if method != "get":
+            _add_refusals(operation)
         for status, response in operation["responses"].items():
             _describe(operation["operationId"], status, response)
     add_examples(result)
     return result
 
 
-def _operations(document: Schema) -> Iterator[Schema]:
+def _operations(document: Schema) -> Iterator[tuple[str, Schema]]:
     for methods in document["paths"].values():
-        yield from methods.values()
+        yield from methods.items()
 
 
 def _close(schemas: Schema) -> None:
@@ -190,7 +191,7 @@ def _close(schemas: Schema) -> None:
 
 def _add_refusals(operation: Schema) -> None:
     problem = operation["responses"]["401"]["content"]
-    for status, text in BODY_REFUSALS.items() if "requestBody" in operation else ():
+    for status, text in BODY_REFUSALS.items():
         operation["responses"].setdefault(status, {"content": problem, "description": text})
 
 
