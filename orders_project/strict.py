@@ -41,7 +41,9 @@ class StrictMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return _refusal_of_head(request) or _refusal_of_body(request) or self.get_response(request)
+        response = _refusal_of_head(request) or _refusal_of_body(request) or self.get_response(request)
+        request._body = b""  # which would wait with the request for the collector
+        return response
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         """In the backoffice Django takes every unknown method for a GET, and looks for pages that a site may have."""
@@ -71,7 +73,10 @@ def _refusal_of_head(request: HttpRequest) -> HttpResponse | None:
 
 def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
     """Read the whole body, unless it is too large: what follows finds it in memory, and whole."""
-    length, most = _length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    length = _length(request)
+    most = (
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE if request.path.startswith(settings.API_PREFIX) else settings.LARGEST_FORM
+    )
     if length == 0:
         return None
     if length > most:

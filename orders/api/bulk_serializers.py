@@ -8,6 +8,7 @@ from rest_framework import serializers
 from orders.api.fields import (
     OBJECT_ID,
     CountField,
+    ManyField,
     MomentField,
     ObjectIdField,
     PatternField,
@@ -40,10 +41,13 @@ class KeyField(PatternField):
         return ObjectId(text) if "-" not in text else text
 
 
-class StatusesField(serializers.ListField):
+class StatusesField(ManyField):
     """A list of statuses, or just one."""
 
     child = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=len(PUBLIC_STATUSES), **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
         return super().to_internal_value([data] if isinstance(data, str) else data)
@@ -72,7 +76,7 @@ class BulkTransitionSerializer(ExactSerializer):
     """The body of POST /orders/bulk-transitions: `ids` or `filter`, one of them."""
 
     transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
-    ids = serializers.ListField(
+    ids = ManyField(
         child=KeyField(),
         required=False,
         allow_empty=False,

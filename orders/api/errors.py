@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.response import Response
 
 from integrations.errors import PeerError
+from orders.api.fields import MOST_ERRORS
 from orders.api.rendering import OrjsonRenderer
 from orders.models.database import is_outage
 from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 DEFAULT_RETRY_AFTER = 5
 """Seconds, for outages of which nobody knows the length."""
+
+LONGEST_ERROR = 500
+"""Characters of one error: it may quote a value, which may be as long as the body."""
 
 AWAY = "The database cannot be reached right now. Try again."
 
@@ -75,11 +80,10 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
             members = {"retry_after": DEFAULT_RETRY_AFTER}
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, "database_unavailable", members)
         case ValidationError():
-            errors = dict(_flatten(error.detail))
-            detail = "; ".join(
-                f"{field}: {' '.join(problems)}" if field else " ".join(problems) for field, problems in errors.items()
-            )
-            return _problem(HTTPStatus.BAD_REQUEST, detail, "invalid", {"errors": errors})
+            errors, more = _told(error.detail)
+            said = [f"{field}: {' '.join(told)}" if field else " ".join(told) for field, told in errors.items()]
+            said += ["and more"] if more else []
+            return _problem(HTTPStatus.BAD_REQUEST, "; ".join(said), "invalid", {"errors": errors})
         case Http404():
             return problem_details(NotFound(), context)
         case PermissionDenied():
@@ -103,6 +107,17 @@ def _problem(status: HTTPStatus, detail: str, code: str, members: dict[str, Any]
 
 def _document(status: HTTPStatus, detail: str, code: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, "code": code}
+
+
+def _told(detail: Any) -> tuple[dict[str, list[str]], bool]:
+    """The first of the errors, each cut short where it quotes at length what was sent; whether there are more."""
+    found = list(islice(_flatten(detail), MOST_ERRORS + 1))
+    errors = {field: [_short(problem) for problem in problems] for field, problems in found[:MOST_ERRORS]}
+    return errors, len(found) > MOST_ERRORS
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}…"
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -14,7 +15,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from integrations.deadline import Deadline
-from orders.api.fields import OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
+from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
 
@@ -65,8 +66,7 @@ def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dic
     known = reader.fields.keys()
     errors = _repeated(request) | {
         name: [f"There is no such parameter here. Known: {', '.join(known)}."]
-        for name in request.query_params
-        if name not in known
+        for name in islice((name for name in request.query_params if name not in known), MOST_ERRORS + 1)
     }
     try:
         data: dict[str, Any] = reader.run_validation(request.query_params.dict())

@@ -16,7 +16,7 @@ from orders.services.texts import DROPPED, REFUSED
 Schema = dict[str, Any]
 
 EMPTY = {"type": "string", "maxLength": 0}
-BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is not sent as application/json, or not as it is but compressed."}
+BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is no application/json, or is compressed."}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
     "ETag": "The order's version, for `If-Match` and `If-None-Match`.",
@@ -134,7 +134,7 @@ class StatusesScheme(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         one = {"type": "string", "enum": list(PUBLIC_STATUSES)}
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": len(PUBLIC_STATUSES)}]}
 
 
 class PatternScheme(OpenApiSerializerFieldExtension):

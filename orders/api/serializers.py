@@ -1,15 +1,26 @@
 """The shapes of requests, which are checked by these, and of answers, which are documented by these."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from orders.api.fields import CodeField, CountField, ObjectIdField, PriceField, TextField, UserIdField
+from orders.api.fields import (
+    MOST_ERRORS,
+    CodeField,
+    CountField,
+    ObjectIdField,
+    PriceField,
+    TextField,
+    UserIdField,
+    each_validated,
+)
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
+from orders.services import placement
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
@@ -52,7 +63,8 @@ class ExactSerializer(serializers.Serializer[Any]):
 def _unknown_members(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, list[str]]:
     names = ", ".join(known)
     problem = f"There is no such field here. Known: {names}." if names else "No field is expected here."
-    return {_shown(name): [problem] for name in data if name not in known}
+    unknown = islice((name for name in data if name not in known), MOST_ERRORS + 1)
+    return {_shown(name): [problem] for name in unknown}
 
 
 def _shown(name: str) -> str:
@@ -72,12 +84,25 @@ class AddressSerializer(ExactSerializer):
     country = TextField(max_length=100)
 
 
+class LinesSerializer(serializers.ListSerializer[Any]):
+    """The lines of an order, of which none is looked at before their number is known to be allowed."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list) or not data:
+            return super().to_internal_value(data)  # which says what is wrong with it
+        placement.require_number_of_lines(len(data))
+        return each_validated(data, self.run_child_validation)
+
+
 class ItemSerializer(ExactSerializer):
     product_id = ObjectIdField(help_text="ObjectId of the product.")
     quantity = CountField(min_value=1, max_value=2**31 - 1)
     price = PriceField(
         help_text="The price that the customer was shown; refused with 409 if it is not the current one."
     )
+
+    class Meta:
+        list_serializer_class = LinesSerializer
 
 
 class PlaceOrderSerializer(ExactSerializer):

@@ -181,12 +181,17 @@ def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datet
     return order
 
 
-def _check_limits(items: list[Item]) -> None:
-    if not 1 <= len(items) <= settings.MAX_ORDER_LINES:
+def require_number_of_lines(count: int) -> None:
+    """:raises InvalidOrder: no order may have so many lines. Asked before anything is done for each of them."""
+    if not 1 <= count <= settings.MAX_ORDER_LINES:
         raise InvalidOrder(
-            f"An order has 1 to {settings.MAX_ORDER_LINES} lines; this one has {len(items)}.",
+            f"An order has 1 to {settings.MAX_ORDER_LINES} lines; this one has {count}.",
             errors={"items": [f"1 to {settings.MAX_ORDER_LINES} lines are allowed."]},
         )
+
+
+def _check_limits(items: list[Item]) -> None:
+    require_number_of_lines(len(items))
     errors = {
         f"items.{index}.quantity": [f"At most {settings.MAX_LINE_QUANTITY} are allowed on one line."]
         for index, item in enumerate(items)

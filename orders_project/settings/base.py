@@ -219,6 +219,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+LARGEST_FORM = 256 * 1024  # bytes, of whatever is sent to other addresses than the API's
 FILE_UPLOAD_HANDLERS = ["orders_project.strict.NoUploads"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"

@@ -100,3 +100,66 @@ def test_the_document_says_that_requests_are_exact_and_that_answers_are_open(cli
         name for name in objects if name.endswith("Request")
     }
     assert {"PlaceOrderRequest", "ItemRequest", "AddressRequest", "StatusRequest"} <= objects.keys()
+
+
+# --- what is wrong a thousand times over ---
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=title)
+def test_of_many_unknown_members_fifty_are_told(stage: Stage, clients: dict[str, Client], operation: Operation) -> None:
+    for count in (60, 10_000):
+        document = refused(send(stage, clients["admin"], operation, json.dumps({str(n): n for n in range(count)})))
+        assert len(document["errors"]) == 50
+        assert document["detail"].endswith("; and more")
+
+
+def test_of_many_unknown_parameters_fifty_are_told(stage: Stage, clients: dict[str, Client]) -> None:
+    query = "&".join(f"{number}=1" for number in range(500))
+    document = refused(clients["admin"].get(f"/api/v1/orders/?{query}"))
+    assert len(document["errors"]) == 50
+    assert document["detail"].endswith("; and more")
+
+
+def test_of_many_lines_none_is_looked_at_where_there_may_not_be_so_many(
+    stage: Stage, clients: dict[str, Client]
+) -> None:
+    [place] = [operation for operation in WRITES if operation.name == "place_order"]
+    for count in (101, 5000):
+        response = send(stage, clients["admin"], place, place.body_with(("items",), Json("", json.dumps([{}] * count))))
+        assert response.status_code == 400
+        document = json.loads(response.content)
+        assert document["code"] == "invalid_order"
+        assert document["errors"] == {"items": ["1 to 100 lines are allowed."]}
+    body = place.body_with(("items",), Json("", json.dumps([{}] * 100)))
+    assert len(refused(send(stage, clients["admin"], place, body))["errors"]) == 50
+
+
+@pytest.mark.parametrize("element", ["", "x", {}, [], None, 1], ids=str)
+def test_of_many_wrong_ids_fifty_are_told_and_of_too_many_none(
+    stage: Stage, clients: dict[str, Client], element: Any
+) -> None:
+    [bulk] = [operation for operation in WRITES if operation.name == "start_bulk_transition"]
+    for count, told in ((60, 50), (10_000, 50), (10_001, 1)):
+        body = json.dumps({"transition": "pay", "ids": [element] * count})
+        document = refused(send(stage, clients["admin"], bulk, body))
+        assert len(document["errors"]) == told
+        assert (count == 10_001) is ("no more than" in document["detail"])
+
+
+def test_what_is_quoted_of_a_request_is_cut_short(stage: Stage, clients: dict[str, Client]) -> None:
+    for operation in WRITES:
+        for path in operation.fields:
+            body = operation.body_with(path, Json("", f'"{"x" * 900_000}"'))
+            response = send(stage, clients["admin"], operation, body)
+            assert response.status_code == 400
+            assert len(response.content) < 3000, path
+
+
+def test_a_body_of_more_parts_than_any_request_has_is_refused_before_it_is_read(
+    stage: Stage, clients: dict[str, Client]
+) -> None:
+    for body in ('{"items": [' + "{}," * 30_000, "[" * 30_000, '{"a": "' + "," * 30_000 + '"}'):
+        for operation in WRITES:
+            response = send(stage, clients["admin"], operation, body)
+            assert response.status_code == 400
+            assert "more members and elements" in json.loads(response.content)["detail"]
