@@ -74,9 +74,8 @@ def _refusal_of_head(request: HttpRequest) -> HttpResponse | None:
 def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
     """Read the whole body, unless it is too large: what follows finds it in memory, and whole."""
     length = _length(request)
-    most = (
-        settings.DATA_UPLOAD_MAX_MEMORY_SIZE if request.path.startswith(settings.API_PREFIX) else settings.LARGEST_FORM
-    )
+    is_api = request.path.startswith(settings.API_PREFIX)
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if is_api else settings.LARGEST_FORM
     if length == 0:
         return None
     if length > most:
@@ -89,7 +88,7 @@ def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
     if came < length:
         detail = f"The body ended after {came} of {length} bytes. Nothing was done; send the request again."
         return refused(request, HTTPStatus.BAD_REQUEST, detail, code="body_cut_off")
-    if request.content_type == "multipart/form-data":
+    if request.content_type == "multipart/form-data" and not is_api:  # which takes no form at all
         try:
             _ = request.POST
         except UploadRefused as error:

@@ -45,7 +45,6 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     verification.UnknownProduct: HTTPStatus.BAD_REQUEST,
     verification.PriceChanged: HTTPStatus.CONFLICT,
     verification.InsufficientStock: HTTPStatus.CONFLICT,
-    placement.ReservationRefused: HTTPStatus.CONFLICT,
     placement.PlacementInterrupted: HTTPStatus.SERVICE_UNAVAILABLE,
     access.NotPermitted: HTTPStatus.FORBIDDEN,
     access.OrderNotFound: HTTPStatus.NOT_FOUND,

@@ -216,6 +216,11 @@ class ProblemSerializer(serializers.Serializer[Any]):
     current_prices = serializers.DictField(
         child=serializers.CharField(), required=False, help_text="Line to its product's price, where that has changed."
     )
+    available = serializers.DictField(
+        child=serializers.IntegerField(allow_null=True),
+        required=False,
+        help_text="Line to how many units of its product there are; null where inventory does not tell.",
+    )
     version = serializers.IntegerField(required=False, help_text="At which an order is that has changed meanwhile.")
     changes = ChangeSerializer(many=True, required=False, help_text="What was changed meanwhile, and by whom.")
     state = serializers.CharField(required=False, help_text="Of a bulk run that is over.")

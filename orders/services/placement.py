@@ -40,7 +40,7 @@ from orders.services.idempotency import Ticket
 from orders.services.numbers import new_number
 from orders.services.stock import Outcome, Result, persistently, settle, talk, turn_away
 from orders.services.user_ids import canonical
-from orders.services.verification import verify
+from orders.services.verification import refused_stock, verify
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +49,6 @@ class InvalidOrder(OrderError):
     """What was ordered breaks a rule that needs nobody else; `errors` maps each wrong field to its problems."""
 
     code = "invalid_order"
-
-
-class ReservationRefused(OrderError):
-    """Inventory said no to a line; `errors` names the lines. The draft was rejected."""
-
-    code = "insufficient_stock"
 
 
 class PlacementInterrupted(OrderError):
@@ -89,7 +83,7 @@ def place_order(
     :raises KeyReused, KeyInUse: see :mod:`orders.services.idempotency`.
     :raises VerificationFailed: its subclasses say what is wrong with user, products, prices or stock.
     :raises PeerUnavailable: products or inventory could not be asked; nothing is kept.
-    :raises ReservationRefused, PlacementInterrupted: the draft was, or will be, rejected.
+    :raises InsufficientStock, PlacementInterrupted: the draft, if there was one, was or will be rejected.
     :raises DatabaseError: it is not known how far it came; asking again with the same key finds out.
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
@@ -230,7 +224,7 @@ def _reserve_and_place(order: Order, claim: Claim, act: Act, deadline: Deadline)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
         return _place(order, claim, act, deadline)
     _turn_away(claim, outcomes, act, deadline)
-    raise _failure(order, outcomes)
+    raise _failure(order, outcomes, deadline)
 
 
 def _claim_of_draft(order: Order, attempt: str, lease: Deadline) -> Claim:
@@ -274,13 +268,9 @@ def _turn_away(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: D
         logger.warning("order %s: its rejection could not be recorded; a worker takes over", claim.order_id)
 
 
-def _failure(order: Order, outcomes: dict[int, Outcome]) -> OrderError:
-    refused = {index: outcome for index, outcome in outcomes.items() if outcome.result is Result.REFUSED}
+def _failure(order: Order, outcomes: dict[int, Outcome], deadline: Deadline) -> OrderError:
+    refused = [order.items[index].product_id for index, found in outcomes.items() if found.result is Result.REFUSED]
     certain = all(outcome.result in (Result.DONE, Result.REFUSED) for outcome in outcomes.values())
     if not (refused and certain):
         return PlacementInterrupted("Inventory could not be reached to reserve the stock. Try again.", retry_after=5)
-    errors = {
-        f"items.{index}": [f"Product {order.items[index].product_id}: {outcome.detail}"]
-        for index, outcome in refused.items()
-    }
-    return ReservationRefused("There is not enough stock for this order.", errors=errors)
+    return refused_stock(order, refused, deadline=deadline)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -463,11 +464,42 @@ def test_a_refused_line_gives_back_what_the_others_reserved(
     before = sandbox.control.stocks()
     sandbox.control.fault("reserve", "status", status=status, product_id=SKILLET.product_id)
     document = problem(api().place(TWO_TOWELS, ONE_SKILLET), 409, "insufficient_stock")
-    assert list(document["errors"]) == ["items.1"]
+    assert list(document["errors"]) == ["items.1.quantity"]
+    assert document["available"] == {"items.1": None}  # inventory says that there is enough
+    assert "status" not in str(document["errors"])  # what it said is for staff
     assert sandbox.control.stocks() == before
     assert [call["product_id"] for call in sandbox.control.calls("release")] == [TOWEL.product_id]
     _is_rejected(api, database, "released", "none")
     assert "stock_due_at" not in only_order(database)
+
+
+def _sold_meanwhile(api: Api, sandbox: Sandbox, left: int, *lines: tuple[str, int, str], key: str) -> Any:
+    """Place an order while somebody else buys all but so many of SCARCE, between our check and our reserve."""
+    sandbox.control.fault("reserve", "latency", seconds=0.5, product_id=SCARCE.product_id, times=1)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(api().place, *lines, key=key)
+        until = time.monotonic() + 20
+        while not sandbox.control.calls("check") and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        sandbox.control.room.stock.update_one({"_id": ObjectId(SCARCE.product_id)}, {"$set": {"available": left}})
+        return answer.result()
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_stock_that_runs_out_is_told_alike_by_check_and_by_reserve(
+    api: Api, sandbox: Sandbox, settings: Settings, left: int
+) -> None:
+    settings.PEER_READ_TIMEOUT, settings.REQUEST_DEADLINE = 5.0, 20.0
+    lines = TWO_TOWELS, (SCARCE.product_id, 3, SCARCE.price)
+    by_reserve = problem(_sold_meanwhile(api, sandbox, left, *lines, key="by-reserve"), 409, "insufficient_stock")
+    assert len(sandbox.control.calls("reserve")) == 2
+    by_check = problem(api().place(*lines, key="by-check"), 409, "insufficient_stock")
+    assert len(sandbox.control.calls("reserve")) == 2
+    assert by_reserve == by_check
+    assert by_check["available"] == {"items.1": left}
+    assert by_check["errors"] == {"items.1.quantity": [by_check["detail"]]}
+    assert by_check["detail"] == f"Product {SCARCE.product_id}: 3 wanted, {left} in stock."
 
 
 @pytest.mark.parametrize("status", [429, 503])
