@@ -2,6 +2,7 @@
 
 import shlex
 import time
+import uuid
 from typing import Any
 
 import jwt
@@ -63,7 +64,8 @@ def _curl(url: str, bearer: str, user_id: str) -> str:
             "country": "Portugal",
         },
     }
-    headers = (f"Authorization: Bearer {bearer}", "Content-Type: application/json")
+    key = f"Idempotency-Key: {uuid.uuid4()}"
+    headers = (f"Authorization: Bearer {bearer}", "Content-Type: application/json", key)
     parts = [
         "curl",
         "-i",

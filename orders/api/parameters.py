@@ -11,7 +11,7 @@ from typing import Any
 from bson import ObjectId
 from django.conf import settings
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from integrations.deadline import Deadline
@@ -123,6 +123,26 @@ def none_match(request: Request, version: int) -> bool:
     """Tell whether `If-None-Match` names this version: the caller has it already (weak comparison, RFC 9110)."""
     given: Collection[str] = request.META.get("HTTP_IF_NONE_MATCH", "").split(",")
     return any(tag.strip().removeprefix("W/") in {"*", etag(version)} for tag in given)
+
+
+class KeyMissing(APIException):
+    """The shop places nothing that could not be repeated safely (REQUIRE_IDEMPOTENCY_KEY)."""
+
+    status_code = 400
+    default_code = "idempotency_key_required"
+    default_detail = "An order needs an Idempotency-Key: one for each basket, the same when it is sent again."
+
+
+def placement_key(request: Request) -> str | None:
+    """The `Idempotency-Key` of a placement.
+
+    :raises KeyMissing: if there is none, and must be.
+    :raises ValidationError:
+    """
+    key = idempotency_key(request)
+    if key is None and settings.REQUIRE_IDEMPOTENCY_KEY:
+        raise KeyMissing
+    return key
 
 
 def idempotency_key(request: Request) -> str | None:

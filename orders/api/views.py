@@ -75,6 +75,7 @@ KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    required=settings.REQUIRE_IDEMPOTENCY_KEY,
     pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
@@ -109,7 +110,7 @@ class OrderViewSet(LimitedViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Place an order: verified with the user, product and inventory services, its stock reserved."""
         deadline = parameters.deadline(request)
-        key = parameters.idempotency_key(request)
+        key = parameters.placement_key(request)
         serializer = PlaceOrderSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         placed = placement.place_order(

@@ -13,6 +13,7 @@ from integrations.errors import PeerError
 from integrations.inventory import Availability
 from integrations.parallel import gather
 from integrations.products import Product
+from orders.models.money import to_cents
 from orders.models.order import Order
 from orders.services.errors import OrderError
 
@@ -114,7 +115,7 @@ def _check_products(order: Order, found: dict[str, Product | None]) -> None:
     }
     if unknown:
         raise UnknownProduct("; ".join(problem for [problem] in unknown.values()), errors=unknown)
-    prices = {product_id: product.price for product_id, product in found.items() if product}
+    prices = {product_id: to_cents(product.price) for product_id, product in found.items() if product}
     changed = {
         f"items.{index}.price": [f"The price of {item.product_id} is {prices[item.product_id]}, not {item.price}."]
         for index, item in enumerate(order.items)

@@ -65,6 +65,7 @@ FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
 
 # --- placement -----------------------------------------------------------------------------------------------------
 ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
+REQUIRE_IDEMPOTENCY_KEY = env.flag("REQUIRE_IDEMPOTENCY_KEY", default=False)
 IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)
 MAX_ORDER_LINES = env.integer("MAX_ORDER_LINES", 100, least=1, most=1000)
 MAX_LINE_QUANTITY = env.integer("MAX_LINE_QUANTITY", 10_000, least=1, most=2**31 - 1)

@@ -204,3 +204,14 @@ def test_a_key_whose_request_is_under_way_is_refused_until_its_lease_has_lapsed(
     again = api().place(TWO_TOWELS, key="k")
     assert again.status_code == 201, again.text
     assert again.json()["id"] == placed["id"]
+
+
+def test_where_a_key_is_required_an_order_without_one_is_refused(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    settings.REQUIRE_IDEMPOTENCY_KEY = True
+    document = problem(api().place(TWO_TOWELS), 400, "idempotency_key_required")
+    assert "Idempotency-Key" in document["detail"]
+    assert sandbox.control.calls("verify") == []
+    assert database["orders"].count_documents({}) == 0
+    assert api().place(TWO_TOWELS, key="k").status_code == 201

@@ -226,6 +226,28 @@ def test_a_wrong_price_is_refused_with_the_current_one(api: Api, sandbox: Sandbo
     _nothing_happened(sandbox, database)
 
 
+@pytest.mark.parametrize(
+    ("listed", "shown"),
+    [
+        ("0.30000000000000004", "0.30"),
+        ("0.305", "0.31"),
+        ("0.3049999999999999", "0.30"),
+        ("14.9", "14.90"),
+        ("1.0049999999999998934", "1.00"),
+        ("2.675", "2.68"),
+    ],
+)
+def test_a_price_that_is_no_whole_number_of_cents_is_rounded_half_up(
+    api: Api, sandbox: Sandbox, database: Documents, listed: str, shown: str
+) -> None:
+    sandbox.control.put_product(TOWEL.product_id, name="Towel", price=listed, category="", available=10)
+    wrong = problem(api().place((TOWEL.product_id, 2, "99.00")), 409, "price_changed")
+    assert wrong["current_prices"] == {"items.0": shown}
+    placed = api().place((TOWEL.product_id, 2, shown))
+    assert placed.status_code == 201, placed.text
+    assert stored(database, placed.json()["id"])["items"][0]["price"] == Decimal128(shown)
+
+
 def test_too_little_stock_is_refused_and_names_the_line(api: Api, sandbox: Sandbox, database: Documents) -> None:
     document = problem(api().place(TWO_TOWELS, (SCARCE.product_id, 5, SCARCE.price)), 409, "insufficient_stock")
     assert list(document["errors"]) == ["items.1.quantity"]
