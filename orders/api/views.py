@@ -160,7 +160,8 @@ class OrderViewSet(LimitedViewSet):
     )
     def retrieve(self, request: Request, order_id: str) -> HttpResponse:
         """Get one order, with its ETag."""
-        order = visible(reads.get_order(parameters.order_id(order_id)), order_id, caller(request))
+        actor = caller(request)
+        order = visible(reads.get_order(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         if parameters.none_match(request, order["version"]):
             return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
         return order_response(order)
@@ -227,7 +228,8 @@ class OrderViewSet(LimitedViewSet):
     )
     def history(self, request: Request, order_id: str) -> Response:
         """Who did what to the order, oldest first, as far as the caller may know."""
-        order = visible(reads.get_history(parameters.order_id(order_id)), order_id, caller(request))
+        actor = caller(request)
+        order = visible(reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_history(order, caller(request)))
 
     @extend_schema(
@@ -237,7 +239,8 @@ class OrderViewSet(LimitedViewSet):
     )
     def transitions(self, request: Request, order_id: str) -> Response:
         """What this caller may do with the order now."""
-        order = visible(reads.get_history(parameters.order_id(order_id)), order_id, caller(request))
+        actor = caller(request)
+        order = visible(reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_transitions(order, caller(request)))
 
     def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:

@@ -57,7 +57,7 @@ def change_status(
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
     for _ in range(TRIES):
-        order = visible(reads.get_machine(order_id), order_id, act)
+        order = visible(reads.get_machine(order_id, sees=act.actor.sees), order_id, act)
         act.actor.require_transition(transition, order.user_id)
         require_reason(transition, act)
         if expected_version is not None:
@@ -82,7 +82,7 @@ def change_status_to(
     """Make the transition that leads to a public status; see :func:`change_status`."""
     transition = transition_towards(status)
     if transition is None:
-        order = visible(reads.get_machine(order_id), order_id, act)
+        order = visible(reads.get_machine(order_id, sees=act.actor.sees), order_id, act)
         raise _refused(order, f"An order that is {order.status} cannot become {status}.")
     return change_status(
         order_id=order_id, transition=transition, act=act, expected_version=expected_version, deadline=deadline

@@ -292,8 +292,8 @@ def overtake(monkeypatch: pytest.MonkeyPatch, order_id: ObjectId, *, times: int)
     """Let somebody change the order between our reading and our writing, so often."""
     real, left = reads.get_machine, [times]
 
-    def overtaken(wanted: ObjectId) -> Any:
-        found = real(wanted)
+    def overtaken(wanted: ObjectId, **options: Any) -> Any:
+        found = real(wanted, **options)
         if left[0] > 0:
             left[0] -= 1
             orders().update_one({"_id": order_id}, {"$inc": {"version": 1}})
