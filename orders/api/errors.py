@@ -20,6 +20,7 @@ from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.response import Response
 
 from integrations.errors import PeerError
+from observability import context as observed
 from orders.api.fields import MOST_ERRORS
 from orders.api.rendering import OrjsonRenderer
 from orders.models.database import is_outage
@@ -35,7 +36,11 @@ DEFAULT_RETRY_AFTER = 5
 LONGEST_ERROR = 500
 """Characters of one error: it may quote a value, which may be as long as the body."""
 
-AWAY = "The database cannot be reached right now. Try again."
+AWAY = "The database cannot be reached right now. Nothing was changed; try again."
+UNKNOWN = (
+    "The database did not answer, and it is not known whether this was done. Send the same request again, with the "
+    "same Idempotency-Key if it had one; without one look first at what became of it."
+)
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
     acts.InvalidReason: HTTPStatus.BAD_REQUEST,
@@ -77,7 +82,11 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
             else:
                 logger.exception("the database failed a request")
             members = {"retry_after": DEFAULT_RETRY_AFTER}
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, "database_unavailable", members)
+            scope = observed.current()
+            detail, code = (AWAY, "database_unavailable")
+            if scope and scope.may_have_written:
+                detail, code = UNKNOWN, "outcome_unknown"
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, code, members)
         case ValidationError():
             errors, more = _told(error.detail)
             said = [f"{field}: {' '.join(told)}" if field else " ".join(told) for field, told in errors.items()]

@@ -81,7 +81,11 @@ KEY = OpenApiParameter(
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
 )
 TOO_MANY = problems(e429="Too many writes of the caller, or refused tokens from the address; see `Retry-After`.")
-ALWAYS = problems(e401="No valid token.", e503="The database cannot be reached.") | TOO_MANY
+ALWAYS = problems(e401="No valid token.", e503="`database_unavailable`: nothing was changed; try again.") | TOO_MANY
+UNSURE = problems(
+    e503="`database_unavailable`: nothing was changed; try again. `outcome_unknown`: the database did not answer, and "
+    "it is not known whether this was done; send the same again, which finds out."
+)
 ONE = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
 
 
@@ -102,7 +106,9 @@ class OrderViewSet(LimitedViewSet):
                 e409="A price has changed, stock is too low, or a request with this key is under way.",
                 e413="The body is too large.",
                 e422="The key was used for another request.",
-                e503="A service that is needed cannot be reached; nothing is kept.",
+                e503="`peer_unavailable`, `database_unavailable`, `placement_interrupted`: no order was placed. "
+                "`outcome_unknown`: the database did not answer, and the order may have been placed; send the same "
+                "again with the same key, which finds out.",
             ),
             **TOO_MANY,
         },
@@ -173,6 +179,7 @@ class OrderViewSet(LimitedViewSet):
         responses={
             200: OrderSerializer,
             **ONE,
+            **UNSURE,
             **problems(
                 e400="Not an ObjectId, or an unknown status.",
                 e403="The caller may not make this change.",
@@ -202,6 +209,7 @@ class OrderViewSet(LimitedViewSet):
         responses={
             204: None,
             **ONE,
+            **UNSURE,
             **problems(
                 e403="The caller may not cancel this order.",
                 e409="The order cannot be cancelled any more.",
