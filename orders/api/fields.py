@@ -12,14 +12,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from orders.services.texts import one_line, problem_of, several_lines
+from orders.services.user_ids import EXPECTED, LONGEST_USER_ID
 
 T = TypeVar("T")
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 OBJECT_ID = "[0-9a-fA-F]{24}"
-UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-USER_ID = f"[0-9]{{1,19}}|{OBJECT_ID}|[0-9a-fA-F]{{32}}|{UUID}"
-"""As `services.user_ids` reads it; an integer, an ObjectId or a UUID with or without hyphens."""
 DIGITS = "[1-9][0-9]{0,9}"
 PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
 """More than nothing, below a hundred million, no more than two decimal places."""
@@ -156,9 +154,9 @@ class UserIdField(serializers.Field[str, Any, str, Any]):
         text = str(data) if isinstance(data, int) and not isinstance(data, bool) else data
         if isinstance(data, Decimal) and data == data.to_integral_value():
             text = str(int(data))  # 17.0 is an integer in JSON
-        if not isinstance(text, str) or not 1 <= len(text) <= 36:
-            raise ValidationError("A user id is an integer, an ObjectId (24 hex digits) or a UUID.")
-        return text  # which of the three it is, the services find out
+        if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_USER_ID:
+            raise ValidationError(EXPECTED)
+        return text  # what it is, the services find out
 
     def to_representation(self, value: str) -> str:
         return value

@@ -58,7 +58,7 @@ class OrdersParameters(UserOrdersParameters):
 
 
 def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Read the query string.
+    """Read the query string. A parameter with an empty value asks for nothing, as if it were not there.
 
     :raises ValidationError: for a parameter that is unknown, given twice, or has a value that is not understood.
     """
@@ -69,7 +69,9 @@ def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dic
         for name in islice((name for name in request.query_params if name not in known), MOST_ERRORS + 1)
     }
     try:
-        data: dict[str, Any] = reader.run_validation(request.query_params.dict())
+        data: dict[str, Any] = reader.run_validation(
+            {name: value for name, value in request.query_params.items() if value}
+        )
     except ValidationError as error:
         found: Any = error.detail
         raise ValidationError({**found, **errors}) from error

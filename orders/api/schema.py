@@ -12,6 +12,7 @@ from orders.api.bulk_serializers import StatusesField
 from orders.api.examples import add_examples
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.texts import DROPPED, REFUSED
+from orders.services.user_ids import LONGEST_USER_ID
 
 Schema = dict[str, Any]
 
@@ -65,7 +66,7 @@ class UserIdScheme(OpenApiSerializerFieldExtension):
     target_class = fields.UserIdField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        text = {"type": "string", "pattern": fields.anchored(fields.USER_ID), "maxLength": 36}
+        text = {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID}
         return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**19 - 1}]}
 
 

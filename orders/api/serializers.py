@@ -21,6 +21,7 @@ from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
 from orders.services import placement
+from orders.services.user_ids import EXPECTED
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
@@ -80,7 +81,7 @@ class AddressSerializer(ExactSerializer):
     line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     city = TextField(max_length=100)
     state = TextField(max_length=100, required=False, allow_blank=True, allow_null=True)
-    postal_code = CodeField(max_length=20)
+    postal_code = CodeField(max_length=20, required=False, allow_blank=True, allow_null=True)
     country = TextField(max_length=100)
 
 
@@ -108,7 +109,7 @@ class ItemSerializer(ExactSerializer):
 class PlaceOrderSerializer(ExactSerializer):
     """The body of POST /orders/."""
 
-    user_id = UserIdField(help_text="An integer, an ObjectId or a UUID, as text.")
+    user_id = UserIdField(help_text=EXPECTED)
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
 

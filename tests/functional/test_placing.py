@@ -8,6 +8,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -123,6 +124,14 @@ def test_a_postal_code_may_come_as_a_number(api: Api, number: float, kept: str) 
     assert placed.json()["shipping_address"]["postal_code"] == kept
 
 
+@pytest.mark.parametrize("given", [{}, {"postal_code": ""}, {"postal_code": None}, {"postal_code": " "}])
+def test_there_are_addresses_without_a_postal_code(api: Api, given: dict[str, Any]) -> None:
+    address = {"line1": "1 Queen's Road", "city": "Hong Kong", "country": "Hong Kong"}
+    placed = api().place(TWO_TOWELS, shipping_address=address | given)
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["shipping_address"] == address | {"line2": "", "state": "", "postal_code": ""}
+
+
 def test_the_address_may_leave_out_what_not_every_address_has(api: Api) -> None:
     body = order_body("1", TWO_TOWELS)
     del body["shipping_address"]["line2"]
@@ -187,6 +196,9 @@ def test_a_user_id_may_be_a_json_integer_and_has_one_spelling(api: Api, sandbox:
         ("665F1C0A9B1E8A0012A4FFFF", "665f1c0a9b1e8a0012a4ffff"),
         ("7D9F3A521F0E4A539A530C8F0B5F7A11", "7d9f3a52-1f0e-4a53-9a53-0c8f0b5f7a11"),
         ("7D9F3A52-1F0E-4A53-9A53-0C8F0B5F7A11", "7d9f3a52-1f0e-4a53-9a53-0c8f0b5f7a11"),
+        ("auth0|5f7c8ec7c33c6c004bbafe82", "auth0|5f7c8ec7c33c6c004bbafe82"),
+        ("Alice+shop@Example.com", "Alice+shop@Example.com"),
+        ("a/b?c=田#", "a/b?c=田#"),
     ],
 )
 def test_other_user_ids_have_one_spelling_too(
@@ -198,7 +210,7 @@ def test_other_user_ids_have_one_spelling_too(
         assert placed.status_code == 201, placed.text
         assert placed.json()["user_id"] == canonical
         assert placed.json()["user_verified"] is True
-        assert f"/users/{canonical}/verify" in users.sent()[0]
+        assert f"/users/{quote(canonical, safe='')}/verify" in users.sent()[0]
     assert [order["user_id"] for order in api(given).get("orders/").json()] == [canonical]
 
 
@@ -302,7 +314,7 @@ def _bad(path: str, *values: object) -> list[Any]:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        *_bad("user_id", MISSING, None, "", " ", "amara", "-1", -1, 1.5, True, [], {}, "9" * 20, "a" * 37, "1\0"),
+        *_bad("user_id", MISSING, None, "", " ", " a", "-1", -1, 1.5, True, [], {}, "9" * 20, "a" * 129, "1\0"),
         *_bad("items", MISSING, None, "x", 1, {}, [], [None], ["x"], [[]], [{}]),
         *_bad("items.0.product_id", MISSING, None, "", True, [], {}, "a" * 25, "\ud800"),
         *_bad(
@@ -316,7 +328,7 @@ def _bad(path: str, *values: object) -> list[Any]:
         *_bad("shipping_address.line2", True, [], "a" * 201),
         *_bad("shipping_address.city", MISSING, None, "", "a" * 101, 17, "\x0c", "a\x1f"),
         *_bad("shipping_address.state", [], "a" * 101),
-        *_bad("shipping_address.postal_code", MISSING, None, "", "a" * 21, -1, 1.5, 10**20, 1e300, True, "\u200b"),
+        *_bad("shipping_address.postal_code", "a" * 21, -1, 1.5, 10**20, 1e300, True),
         *_bad("shipping_address.country", MISSING, None, "", "a" * 101),
     ],
 )

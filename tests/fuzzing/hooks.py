@@ -18,6 +18,7 @@ from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 
 FACTS = {
     "unknown_user": 400,  # the user service has no such customer
+    "malformed_user_id": 400,  # printable, composed and so on: more than a schema can say
     "unknown_product": 400,  # the product service has no such product
     "invalid_order": 400,  # prices times quantities come to more than MAX_ORDER_TOTAL
     "stale_order": 412,  # RFC 9110: the order is at another version than If-Match asks for
