@@ -164,6 +164,9 @@ def complete(result: Schema, **_generator: Any) -> Schema:
     for method, operation in _operations(result):
         if method != "get":
             _add_refusals(operation)
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query":
+                parameter["allowEmptyValue"] = True  # which is as if it were not there
         for status, response in operation["responses"].items():
             _describe(operation["operationId"], status, response)
     add_examples(result)

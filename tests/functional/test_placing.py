@@ -507,8 +507,13 @@ def test_a_refused_line_gives_back_what_the_others_reserved(
     assert "stock_due_at" not in only_order(database)
 
 
-def _sold_meanwhile(api: Api, sandbox: Sandbox, left: int, *lines: tuple[str, int, str], key: str) -> Any:
-    """Place an order while somebody else buys all but so many of SCARCE, between our check and our reserve."""
+def _sold_meanwhile(
+    api: Api, sandbox: Sandbox, left: int, *lines: tuple[str, int, str], key: str, silent: bool = False
+) -> Any:
+    """Place an order while somebody else buys all but so many of SCARCE, between our check and our reserve.
+
+    :param silent: inventory answers no further check.
+    """
     sandbox.control.fault("reserve", "latency", seconds=0.5, product_id=SCARCE.product_id, times=1)
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(api().place, *lines, key=key)
@@ -517,7 +522,20 @@ def _sold_meanwhile(api: Api, sandbox: Sandbox, left: int, *lines: tuple[str, in
             time.sleep(0.01)
         time.sleep(0.2)
         sandbox.control.room.stock.update_one({"_id": ObjectId(SCARCE.product_id)}, {"$set": {"available": left}})
+        if silent:
+            sandbox.control.fault("check", "stall_before", seconds=30)
         return answer.result()
+
+
+def test_an_inventory_that_no_longer_says_what_there_is_keeps_nobody_waiting_for_long(
+    api: Api, sandbox: Sandbox, settings: Settings, database: Documents
+) -> None:
+    settings.PEER_READ_TIMEOUT, settings.REQUEST_DEADLINE = 2.0, 8.0
+    line, began = (SCARCE.product_id, 3, SCARCE.price), time.monotonic()
+    document = problem(_sold_meanwhile(api, sandbox, 1, line, key="k", silent=True), 409, "insufficient_stock")
+    assert time.monotonic() - began < 8
+    assert document["available"] == {"items.0": None}
+    _is_rejected(api, database, "none")
 
 
 @pytest.mark.parametrize("left", [0, 2])
