@@ -16,12 +16,13 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class Scope:
-    """One piece of work: what its log lines say, and what it has asked of peers."""
+    """One piece of work: what its log lines say, what it has asked of peers, whether it may have written."""
 
-    __slots__ = ("_lock", "fields", "peer_calls", "peer_seconds")
+    __slots__ = ("_lock", "fields", "may_have_written", "peer_calls", "peer_seconds")
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields
+        self.may_have_written = False
         self.peer_calls = 0
         self.peer_seconds = 0.0
         self._lock = threading.Lock()

@@ -3,6 +3,7 @@
 import shlex
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,8 @@ def _curl(url: str, bearer: str, user_id: str) -> str:
             "country": "Portugal",
         },
     }
-    headers = (f"Authorization: Bearer {bearer}", "Content-Type: application/json")
+    key = f"Idempotency-Key: {uuid.uuid4()}"
+    headers = (f"Authorization: Bearer {bearer}", "Content-Type: application/json", key)
     parts = [
         "curl",
         "-i",

@@ -12,7 +12,7 @@ from unfold.widgets import INPUT_CLASSES
 from orders.admin.searching import meanings_of
 from orders.models.criteria import Criteria, Flag
 from orders.models.states import Status
-from orders.services.user_ids import MalformedUserId, canonical
+from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
 
 LAST_DAY = date(9998, 12, 31)
 NEWEST, OLDEST = "newest", "oldest"
@@ -69,7 +69,7 @@ class ListForm(forms.Form):
     user = forms.CharField(
         label="Customer (user id)",
         required=False,
-        max_length=36,
+        max_length=LONGEST_USER_ID,
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     sort = forms.ChoiceField(

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from orders.api.fields import (
     OBJECT_ID,
     CountField,
+    ManyField,
     MomentField,
     ObjectIdField,
     PatternField,
@@ -15,7 +16,7 @@ from orders.api.fields import (
     TextField,
     UserIdField,
 )
-from orders.api.serializers import StrictSerializer
+from orders.api.serializers import ExactSerializer
 from orders.models.bulk import BulkState, OrderOutcome
 from orders.models.machine import transition_names
 from orders.models.selection import OrderKeys, OrderSelection
@@ -26,20 +27,6 @@ from orders.services.user_ids import canonical
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
 NUMBER = f"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}"
-
-
-class ExactSerializer(StrictSerializer):
-    """A body in which nothing is overlooked: a misspelt criterion would mean more orders than intended."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such field here. Known: {known}."] for name in unknown}
-            )
-        value: dict[str, Any] = super().to_internal_value(data)
-        return value
 
 
 class KeyField(PatternField):
@@ -54,10 +41,13 @@ class KeyField(PatternField):
         return ObjectId(text) if "-" not in text else text
 
 
-class StatusesField(serializers.ListField):
+class StatusesField(ManyField):
     """A list of statuses, or just one."""
 
     child = serializers.ChoiceField(choices=[(status, status) for status in PUBLIC_STATUSES])
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=len(PUBLIC_STATUSES), **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
         return super().to_internal_value([data] if isinstance(data, str) else data)
@@ -86,7 +76,7 @@ class BulkTransitionSerializer(ExactSerializer):
     """The body of POST /orders/bulk-transitions: `ids` or `filter`, one of them."""
 
     transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
-    ids = serializers.ListField(
+    ids = ManyField(
         child=KeyField(),
         required=False,
         allow_empty=False,

@@ -19,7 +19,7 @@ from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsPa
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
 from orders.api.fields import OBJECT_ID, anchored
 from orders.api.presentation import present_plan, present_result, present_run
-from orders.api.views import ALWAYS, act_of, caller, problems
+from orders.api.views import ALWAYS, UNSURE, act_of, caller, expect_nothing, problems
 from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.models.database import time_limit
@@ -42,7 +42,7 @@ KEY = OpenApiParameter(
     "answers with that run as it is now.",
 )
 ONE = problems(e400="Not an ObjectId.", e403="The caller is no admin.", e404="There is no such run.") | ALWAYS
-STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **problems(e409="The run is over.")}
+STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **UNSURE, **problems(e409="The run is over.")}
 
 
 @extend_schema(tags=["bulk transitions"])
@@ -63,6 +63,7 @@ class BulkTransitionViewSet(LimitedViewSet):
                 e422="The key was used for another run.",
             ),
             **ALWAYS,
+            **UNSURE,
         },
     )
     def create(self, request: Request) -> Response:
@@ -133,7 +134,9 @@ def _visible(request: Request, text: str) -> BulkRun:
 
 
 def _steer(request: Request, text: str, step: Callable[..., BulkRun]) -> Response:
-    return _accepted(step(run_id=_visible(request, text).pk, actor=caller(request)))
+    run = _visible(request, text)
+    expect_nothing(request)
+    return _accepted(step(run_id=run.pk, actor=caller(request)))
 
 
 def _accepted(run: BulkRun) -> Response:

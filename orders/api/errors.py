@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,8 @@ from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.response import Response
 
 from integrations.errors import PeerError
+from observability import context as observed
+from orders.api.fields import MOST_ERRORS
 from orders.api.rendering import OrjsonRenderer
 from orders.models.database import is_outage
 from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
@@ -30,7 +33,14 @@ CONTENT_TYPE = "application/problem+json"
 DEFAULT_RETRY_AFTER = 5
 """Seconds, for outages of which nobody knows the length."""
 
-AWAY = "The database cannot be reached right now. Try again."
+LONGEST_ERROR = 500
+"""Characters of one error: it may quote a value, which may be as long as the body."""
+
+AWAY = "The database cannot be reached right now. Nothing was changed; try again."
+UNKNOWN = (
+    "The database did not answer, and it is not known whether this was done. Send the same request again, with the "
+    "same Idempotency-Key if it had one; without one look first at what became of it."
+)
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
     acts.InvalidReason: HTTPStatus.BAD_REQUEST,
@@ -41,7 +51,6 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     verification.PriceChanged: HTTPStatus.CONFLICT,
     verification.InsufficientStock: HTTPStatus.CONFLICT,
     placement.TooManyOpenOrders: HTTPStatus.CONFLICT,
-    placement.ReservationRefused: HTTPStatus.CONFLICT,
     placement.PlacementInterrupted: HTTPStatus.SERVICE_UNAVAILABLE,
     access.NotPermitted: HTTPStatus.FORBIDDEN,
     access.OrderNotFound: HTTPStatus.NOT_FOUND,
@@ -73,14 +82,14 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
                 logger.warning("the database does not answer: %s", error.__cause__ or error)
             else:
                 logger.exception("the database failed a request")
+            detail, code = _by_the_database()
             members = {"retry_after": DEFAULT_RETRY_AFTER}
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, "database_unavailable", members)
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, code, members)
         case ValidationError():
-            errors = dict(_flatten(error.detail))
-            detail = "; ".join(
-                f"{field}: {' '.join(problems)}" if field else " ".join(problems) for field, problems in errors.items()
-            )
-            return _problem(HTTPStatus.BAD_REQUEST, detail, "invalid", {"errors": errors})
+            errors, more = _told(error.detail)
+            said = [f"{field}: {' '.join(told)}" if field else " ".join(told) for field, told in errors.items()]
+            said += ["and more"] if more else []
+            return _problem(HTTPStatus.BAD_REQUEST, "; ".join(said), "invalid", {"errors": errors})
         case Http404():
             return problem_details(NotFound(), context)
         case PermissionDenied():
@@ -89,10 +98,18 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
             pause = {"retry_after": getattr(error, "wait", None)}
             response = _problem(HTTPStatus(error.status_code), str(error.detail), str(error.default_code), pause)
             if header := getattr(error, "auth_header", None):
-                said = getattr(error, "challenge", {})
-                response["WWW-Authenticate"] = ", ".join([header, *(f'{name}="{said[name]}"' for name in said)])
+                challenge = getattr(error, "challenge", {})
+                response["WWW-Authenticate"] = ", ".join(
+                    [header, *(f'{key}="{told}"' for key, told in challenge.items())]
+                )
             return response
     return None
+
+
+def _by_the_database() -> tuple[str, str]:
+    """What to say, and its code, where the database does not answer: whether this request may have written anything."""
+    scope = observed.current()
+    return (UNKNOWN, "outcome_unknown") if scope and scope.may_have_written else (AWAY, "database_unavailable")
 
 
 def _problem(status: HTTPStatus, detail: str, code: str, members: dict[str, Any]) -> Response:
@@ -107,12 +124,22 @@ def _document(status: HTTPStatus, detail: str, code: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, "code": code}
 
 
+def _told(detail: Any) -> tuple[dict[str, list[str]], bool]:
+    """The first of the errors, each cut short where it quotes at length what was sent; whether there are more."""
+    found = list(islice(_flatten(detail), MOST_ERRORS + 1))
+    errors = {field: [_short(problem) for problem in problems] for field, problems in found[:MOST_ERRORS]}
+    return errors, len(found) > MOST_ERRORS
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}…"
+
+
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     """Turn nested errors into `items.0.quantity` → its problems."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            name = "" if name == "non_field_errors" else str(name)
-            yield from _flatten(inner, ".".join(part for part in (path, name) if part))
+            yield from _flatten(inner, ".".join(part for part in (path, str(name)) if part))
     elif all(isinstance(inner, str) for inner in detail):
         yield path, [str(inner) for inner in detail]
     else:
@@ -138,11 +165,12 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     return _plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, "server_error")
 
 
-def refused(request: HttpRequest, status: HTTPStatus, detail: str) -> HttpResponse:
+def refused(request: HttpRequest, status: HTTPStatus, detail: str, *, code: str = "") -> HttpResponse:
     """A refusal before any view: a problem document in the API, a line of text elsewhere."""
     if request.path.startswith(settings.API_PREFIX):
-        return _plain_problem(status, detail, status.name.lower())
-    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+        return _plain_problem(status, detail, code or status.name.lower())
+    headers = {"Content-Length": str(len(detail.encode()))}
+    return HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -154,7 +182,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def _unavailable(request: HttpRequest) -> HttpResponse:
     if request.path.startswith(settings.API_PREFIX):
-        response = _plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, "database_unavailable")
+        response = _plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, *_by_the_database())
     else:
         # Without the request: who looks at the page, the database would have to say.
         page = render_to_string("orders/unavailable.html")
@@ -165,4 +193,5 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
 
 def _plain_problem(status: HTTPStatus, detail: str, code: str) -> HttpResponse:
     body = OrjsonRenderer().render(_document(status, detail, code))
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "Content-Length": str(len(body))}
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)

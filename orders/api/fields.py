@@ -1,9 +1,10 @@
 """Fields as strict as the OpenAPI document says: what they take, and the pattern by which it describes them."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
@@ -11,15 +12,17 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from orders.services.texts import one_line, problem_of, several_lines
+from orders.services.user_ids import EXPECTED, LONGEST_USER_ID
+
+T = TypeVar("T")
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 OBJECT_ID = "[0-9a-fA-F]{24}"
-UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-USER_ID = f"[0-9]{{1,19}}|{OBJECT_ID}|[0-9a-fA-F]{{32}}|{UUID}"
-"""As `services.user_ids` reads it; an integer, an ObjectId or a UUID with or without hyphens."""
 DIGITS = "[1-9][0-9]{0,9}"
 PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
 """More than nothing, below a hundred million, no more than two decimal places."""
+MOST_ERRORS = 50
+"""So many errors of a request are told; nothing further is looked for."""
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -97,6 +100,37 @@ class CodeField(TextField):
         return super().run_validation(data)
 
 
+def each_validated(values: list[Any], validate: Callable[[Any], T]) -> list[T]:
+    """Validate the elements of a list, until so many are wrong that nobody is told of more.
+
+    :raises ValidationError: with the errors by index.
+    """
+    found: list[T] = []
+    errors: dict[str, Any] = {}
+    for index, value in enumerate(values):
+        try:
+            found.append(validate(value))
+        except ValidationError as error:
+            errors[str(index)] = error.detail
+            if len(errors) > MOST_ERRORS:
+                break
+    if errors:
+        raise ValidationError(errors)
+    return found
+
+
+class ManyField(serializers.ListField):
+    """A list of which no element is looked at before it is known to have no more than it may."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+    def run_child_validation(self, data: Any) -> list[Any]:
+        return each_validated(list(data), self.child.run_validation)
+
+
 class PatternField(serializers.CharField):
     """Text that has to match as it is, surrounding blanks included."""
 
@@ -120,9 +154,9 @@ class UserIdField(serializers.Field[str, Any, str, Any]):
         text = str(data) if isinstance(data, int) and not isinstance(data, bool) else data
         if isinstance(data, Decimal) and data == data.to_integral_value():
             text = str(int(data))  # 17.0 is an integer in JSON
-        if not isinstance(text, str) or not 1 <= len(text) <= 36:
-            raise ValidationError("A user id is an integer, an ObjectId (24 hex digits) or a UUID.")
-        return text  # which of the three it is, the services find out
+        if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_USER_ID:
+            raise ValidationError(EXPECTED)
+        return text  # what it is, the services find out
 
     def to_representation(self, value: str) -> str:
         return value

@@ -5,16 +5,17 @@ import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from bson import ObjectId
 from django.conf import settings
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from integrations.deadline import Deadline
-from orders.api.fields import OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
+from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
 
@@ -63,7 +64,7 @@ class OrdersParameters(UserOrdersParameters):
 
 
 def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Read the query string.
+    """Read the query string. A parameter with an empty value asks for nothing, as if it were not there.
 
     :raises ValidationError: for a parameter that is unknown, given twice, or has a value that is not understood.
     """
@@ -71,11 +72,12 @@ def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dic
     known = reader.fields.keys()
     errors = _repeated(request) | {
         name: [f"There is no such parameter here. Known: {', '.join(known)}."]
-        for name in request.query_params
-        if name not in known
+        for name in islice((name for name in request.query_params if name not in known), MOST_ERRORS + 1)
     }
     try:
-        data: dict[str, Any] = reader.run_validation(request.query_params.dict())
+        data: dict[str, Any] = reader.run_validation(
+            {name: value for name, value in request.query_params.items() if value}
+        )
     except ValidationError as error:
         found: Any = error.detail
         raise ValidationError({**found, **errors}) from error
@@ -141,6 +143,26 @@ def _versions(tags: str) -> frozenset[int] | None:
         return None
     ours = (re.fullmatch(OUR_TAG, tag) for tag in re.findall(ENTITY_TAG, tags))
     return frozenset(int(tag[1]) for tag in ours if tag)
+
+
+class KeyMissing(APIException):
+    """The shop places nothing that could not be repeated safely (REQUIRE_IDEMPOTENCY_KEY)."""
+
+    status_code = 400
+    default_code = "idempotency_key_required"
+    default_detail = "An order needs an Idempotency-Key: one for each basket, the same when it is sent again."
+
+
+def placement_key(request: Request) -> str | None:
+    """The `Idempotency-Key` of a placement.
+
+    :raises KeyMissing: if there is none, and must be.
+    :raises ValidationError:
+    """
+    key = idempotency_key(request)
+    if key is None and settings.REQUIRE_IDEMPOTENCY_KEY:
+        raise KeyMissing
+    return key
 
 
 def idempotency_key(request: Request) -> str | None:

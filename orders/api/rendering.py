@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.http import HttpResponse
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-
-class BodyTooLarge(APIException):
-    status_code = 413
-    default_code = "body_too_large"
-    default_detail = "The request body is too large."
+SIGNS = (b",", b"[", b"{")
+MOST_SIGNS = 25_000
+"""Commas and opening brackets of a body, which has no more values than these: twice what the largest request needs."""
+LONGEST_NUMBER = 100
+"""Characters of a number, and the most zeros that its exponent may stand for."""
 
 
 class ExactJSONParser(BaseParser):
@@ -25,14 +24,13 @@ class ExactJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise BodyTooLarge(f"The request body is larger than {limit} bytes.")
+        body = stream.read()
+        if sum(map(body.count, SIGNS)) > MOST_SIGNS:  # before anything is made of each
+            raise ParseError("The body has more members and elements than any request needs.")
         try:
             # orjson is the stricter (no NaN, no half surrogates, no bottomless nesting), but knows floats only.
             orjson.loads(body)
-            return json.loads(body, parse_float=Decimal, object_pairs_hook=_unique)
+            return json.loads(body, parse_float=_number, parse_int=_whole, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is not JSON: {error}.") from error
 
@@ -43,6 +41,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a name is there twice in an object")
     return found
+
+
+def _number(text: str) -> Decimal:
+    """:raises ValueError: it is too long, too large or too small to be worked with."""
+    try:
+        number = Decimal(_plain(text))
+        if abs(number.adjusted()) <= LONGEST_NUMBER:
+            return number
+    except InvalidOperation:
+        pass
+    raise ValueError(f"the exponent of {text[:20]} is out of range")
+
+
+def _whole(text: str) -> int:
+    return int(_plain(text))
+
+
+def _plain(text: str) -> str:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number has more than {LONGEST_NUMBER} digits")
+    return text
 
 
 class OrjsonRenderer(BaseRenderer):

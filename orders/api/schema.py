@@ -12,13 +12,12 @@ from orders.api.bulk_serializers import StatusesField
 from orders.api.examples import add_examples
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.texts import DROPPED, REFUSED
+from orders.services.user_ids import LONGEST_USER_ID
 
 Schema = dict[str, Any]
 
 EMPTY = {"type": "string", "maxLength": 0}
-EXACT = ("BulkTransitionRequest", "FilterRequest")
-"""Requests in which an unknown field is refused; others pass over it."""
-BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is not sent as application/json."}
+BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is no application/json, or is compressed."}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
     "Cache-Control": "`private, no-cache`: may be kept to ask with `If-None-Match`; of problems `no-store`.",
@@ -70,7 +69,7 @@ class UserIdScheme(OpenApiSerializerFieldExtension):
     target_class = fields.UserIdField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        text = {"type": "string", "pattern": fields.anchored(fields.USER_ID), "maxLength": 36}
+        text = {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID}
         return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**19 - 1}]}
 
 
@@ -139,7 +138,7 @@ class StatusesScheme(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         one = {"type": "string", "enum": list(PUBLIC_STATUSES)}
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": len(PUBLIC_STATUSES)}]}
 
 
 class PatternScheme(OpenApiSerializerFieldExtension):
@@ -163,25 +162,29 @@ def _is_alias(path: str, paths: set[str]) -> bool:
 
 
 def complete(result: Schema, **_generator: Any) -> Schema:
-    """A postprocessing hook: headers, links, refusals that all operations share, examples, and no room for more."""
+    """A postprocessing hook: headers, links, refusals that all operations share, examples, and exact requests."""
     _close(result["components"]["schemas"])
-    for operation in _operations(result):
-        _add_refusals(operation)
+    for method, operation in _operations(result):
+        if method != "get":
+            _add_refusals(operation)
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "query":
+                parameter["allowEmptyValue"] = True  # which is as if it were not there
         for status, response in operation["responses"].items():
             _describe(operation["operationId"], status, response)
     add_examples(result)
     return result
 
 
-def _operations(document: Schema) -> Iterator[Schema]:
+def _operations(document: Schema) -> Iterator[tuple[str, Schema]]:
     for methods in document["paths"].values():
-        yield from methods.values()
+        yield from methods.items()
 
 
 def _close(schemas: Schema) -> None:
-    """Say of each object whether it may have members that are not described."""
+    """Say that requests are exact. Answers stay open: members may be added to them."""
     for name, schema in schemas.items():
-        if schema.get("type") == "object" and (name in EXACT or not name.endswith("Request")):
+        if schema.get("type") == "object" and name.endswith("Request"):
             schema["additionalProperties"] = False
         for prop in schema.get("properties", {}).values():
             if prop.get("oneOf", [])[1:] == [EMPTY]:  # what the pattern lets through already
@@ -195,7 +198,7 @@ def _close(schemas: Schema) -> None:
 
 def _add_refusals(operation: Schema) -> None:
     problem = operation["responses"]["401"]["content"]
-    for status, text in BODY_REFUSALS.items() if "requestBody" in operation else ():
+    for status, text in BODY_REFUSALS.items():
         operation["responses"].setdefault(status, {"content": problem, "description": text})
 
 

@@ -1,23 +1,43 @@
 """The shapes of requests, which are checked by these, and of answers, which are documented by these."""
 
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
-from orders.api.fields import CodeField, CountField, ObjectIdField, PriceField, TextField, UserIdField
+from orders.api.fields import (
+    MOST_ERRORS,
+    CodeField,
+    CountField,
+    ObjectIdField,
+    PriceField,
+    TextField,
+    UserIdField,
+    each_validated,
+)
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
+from orders.services import placement
+from orders.services.user_ids import EXPECTED
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
 
 
+LONGEST_NAME = 100
+"""Characters of a member's name that are told: a name may be as long as the body."""
+
 _bound: dict[type, Any] = {}
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """A request body; a body that is not a JSON object gets a plain answer."""
+class ExactSerializer(serializers.Serializer[Any]):
+    """A request body in which nothing is overlooked: it is obeyed whole, or refused whole.
+
+    A member that is passed over may be what the caller meant: an amount, a currency, a criterion, `dry_run`.
+    """
 
     default_error_messages = {"invalid": "A JSON object is expected here."}
 
@@ -26,31 +46,70 @@ class StrictSerializer(serializers.Serializer[Any]):
         """Bound once for each class: a copy of each field for every request would take longer than what they check."""
         kind = type(self)
         if kind not in _bound:
-            _bound[kind] = super(StrictSerializer, kind()).fields
+            _bound[kind] = super(ExactSerializer, kind()).fields
         return _bound[kind]
 
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        unknown = _unknown_members(data, self.fields) if isinstance(data, Mapping) else {}
+        try:
+            value: dict[str, Any] = super().to_internal_value(data)
+        except ValidationError as error:
+            found: Any = error.detail
+            raise ValidationError({**unknown, **found}) from error
+        if unknown:
+            raise ValidationError(unknown)
+        return value
 
-class AddressSerializer(StrictSerializer):
+
+def _unknown_members(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, list[str]]:
+    names = ", ".join(known)
+    problem = f"There is no such field here. Known: {names}." if names else "No field is expected here."
+    unknown = islice((name for name in data if name not in known), MOST_ERRORS + 1)
+    return {_shown(name): [problem] for name in unknown}
+
+
+def _shown(name: str) -> str:
+    return f"{name[:LONGEST_NAME]}…" if len(name) > LONGEST_NAME else name or '""'
+
+
+class NothingSerializer(ExactSerializer):
+    """The body of a write that needs none: nothing at all, or an object without members."""
+
+
+class AddressSerializer(ExactSerializer):
     line1 = TextField(max_length=200)
     line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     city = TextField(max_length=100)
     state = TextField(max_length=100, required=False, allow_blank=True, allow_null=True)
-    postal_code = CodeField(max_length=20)
+    postal_code = CodeField(max_length=20, required=False, allow_blank=True, allow_null=True)
     country = TextField(max_length=100)
 
 
-class ItemSerializer(StrictSerializer):
+class LinesSerializer(serializers.ListSerializer[Any]):
+    """The lines of an order, of which none is looked at before their number is known to be allowed."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list) or not data:
+            return super().to_internal_value(data)  # which says what is wrong with it
+        placement.require_number_of_lines(len(data))
+        return each_validated(data, self.run_child_validation)
+
+
+class ItemSerializer(ExactSerializer):
     product_id = ObjectIdField(help_text="ObjectId of the product.")
     quantity = CountField(min_value=1, max_value=2**31 - 1)
     price = PriceField(
         help_text="The price that the customer was shown; refused with 409 if it is not the current one."
     )
 
+    class Meta:
+        list_serializer_class = LinesSerializer
 
-class PlaceOrderSerializer(StrictSerializer):
+
+class PlaceOrderSerializer(ExactSerializer):
     """The body of POST /orders/."""
 
-    user_id = UserIdField(help_text="An integer, an ObjectId or a UUID, as text.")
+    user_id = UserIdField(help_text=EXPECTED)
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
 
@@ -65,7 +124,7 @@ class PlaceOrderSerializer(StrictSerializer):
         }
 
 
-class StatusSerializer(StrictSerializer):
+class StatusSerializer(ExactSerializer):
     """The body of PUT /orders/{id}/status."""
 
     status = serializers.ChoiceField(choices=STATUSES)
@@ -158,6 +217,11 @@ class ProblemSerializer(serializers.Serializer[Any]):
     )
     current_prices = serializers.DictField(
         child=serializers.CharField(), required=False, help_text="Line to its product's price, where that has changed."
+    )
+    available = serializers.DictField(
+        child=serializers.IntegerField(allow_null=True),
+        required=False,
+        help_text="Line to how many units of its product there are; null where inventory does not tell.",
     )
     version = serializers.IntegerField(required=False, help_text="At which an order is that has changed meanwhile.")
     changes = ChangeSerializer(many=True, required=False, help_text="What was changed meanwhile, and by whom.")

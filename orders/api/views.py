@@ -15,12 +15,13 @@ from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
 from orders.api.errors import CONTENT_TYPE
-from orders.api.fields import OBJECT_ID, USER_ID, anchored
+from orders.api.fields import OBJECT_ID, anchored
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_order, present_transitions
 from orders.api.rendering import answer
 from orders.api.serializers import (
     HistoryEntrySerializer,
+    NothingSerializer,
     OrderSerializer,
     PlaceOrderSerializer,
     ProblemSerializer,
@@ -35,7 +36,7 @@ from orders.models.states import Status
 from orders.services import placement, transitions
 from orders.services.access import Actor, OrderNotFound
 from orders.services.acts import Act
-from orders.services.user_ids import canonical
+from orders.services.user_ids import EXPECTED, LONGEST_USER_ID, canonical
 
 
 def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
@@ -54,10 +55,9 @@ ORDER_ID = OpenApiParameter(
 )
 USER_ID_OF_PATH = OpenApiParameter(
     "user_id",
-    OpenApiTypes.STR,
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID},
     OpenApiParameter.PATH,
-    pattern=anchored(USER_ID),
-    description="An integer, an ObjectId or a UUID.",
+    description=f"{EXPECTED} Of one with a slash in it, ask `GET /orders/?user_id=…`.",
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -76,6 +76,7 @@ KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    required=settings.REQUIRE_IDEMPOTENCY_KEY,
     pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
     "answers with the order as it is now and `Idempotency-Replayed: true`.",
@@ -94,7 +95,11 @@ NOT_LET_IN = (
     "No token (`not_authenticated`), one whose time is over (`token_expired`: get another), or one that is not valid "
     "(`token_invalid`)."
 )
-ALWAYS = problems(e401=NOT_LET_IN, e503="The database cannot be reached.") | TOO_MANY
+ALWAYS = problems(e401=NOT_LET_IN, e503="`database_unavailable`: nothing was changed; try again.") | TOO_MANY
+UNSURE = problems(
+    e503="`database_unavailable`: nothing was changed; try again. `outcome_unknown`: the database did not answer, and "
+    "it is not known whether this was done; send the same again, which finds out."
+)
 ONE = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
 
 
@@ -116,7 +121,9 @@ class OrderViewSet(LimitedViewSet):
                 "with this key is under way.",
                 e413="The body is too large.",
                 e422="The key was used for another request.",
-                e503="A service that is needed cannot be reached; nothing is kept.",
+                e503="`peer_unavailable`, `database_unavailable`, `placement_interrupted`: no order was placed. "
+                "`outcome_unknown`: the database did not answer, and the order may have been placed; send the same "
+                "again with the same key, which finds out.",
             ),
             **TOO_MANY,
         },
@@ -124,7 +131,7 @@ class OrderViewSet(LimitedViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Place an order: verified with the user, product and inventory services, its stock reserved."""
         deadline = parameters.deadline(request)
-        key = parameters.idempotency_key(request)
+        key = parameters.placement_key(request)
         serializer = PlaceOrderSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         placed = placement.place_order(
@@ -172,7 +179,8 @@ class OrderViewSet(LimitedViewSet):
     )
     def retrieve(self, request: Request, order_id: str) -> HttpResponse:
         """Get one order, with its ETag."""
-        order = visible(reads.get_order(parameters.order_id(order_id)), order_id, caller(request))
+        actor = caller(request)
+        order = visible(reads.get_order(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         if parameters.none_match(request, order["version"]):
             return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
         return order_response(order)
@@ -184,6 +192,7 @@ class OrderViewSet(LimitedViewSet):
         responses={
             200: OrderSerializer,
             **ONE,
+            **UNSURE,
             **problems(
                 e400="Not an ObjectId, or an unknown status.",
                 e403="The caller may not make this change.",
@@ -216,6 +225,7 @@ class OrderViewSet(LimitedViewSet):
         responses={
             204: None,
             **ONE,
+            **UNSURE,
             **problems(
                 e403="The caller may not cancel this order.",
                 e409="The order cannot be cancelled any more.",
@@ -226,6 +236,7 @@ class OrderViewSet(LimitedViewSet):
     )
     def destroy(self, request: Request, order_id: str) -> HttpResponse:
         """Cancel the order; it stays readable. What it reserved is released."""
+        expect_nothing(request)
         cancelled = transitions.change_status_to(
             order_id=parameters.order_id(order_id),
             status=Status.CANCELLED,
@@ -243,7 +254,8 @@ class OrderViewSet(LimitedViewSet):
     )
     def history(self, request: Request, order_id: str) -> Response:
         """Who did what to the order, oldest first, as far as the caller may know."""
-        order = visible(reads.get_history(parameters.order_id(order_id)), order_id, caller(request))
+        actor = caller(request)
+        order = visible(reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_history(order, caller(request)))
 
     @extend_schema(
@@ -253,7 +265,8 @@ class OrderViewSet(LimitedViewSet):
     )
     def transitions(self, request: Request, order_id: str) -> Response:
         """What this caller may do with the order now."""
-        order = visible(reads.get_history(parameters.order_id(order_id)), order_id, caller(request))
+        actor = caller(request)
+        order = visible(reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_transitions(order, caller(request)))
 
     def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:
@@ -286,6 +299,11 @@ def caller(request: Request) -> Actor:
 
 def act_of(request: Request, reason: str = "") -> Act:
     return Act(caller(request), timezone.now(), reason)
+
+
+def expect_nothing(request: Request) -> None:
+    """:raises ValidationError: if there is something in the body of a write that needs none."""
+    NothingSerializer(data=request.data).is_valid(raise_exception=True)
 
 
 def visible(order: Document | None, order_id: str | ObjectId, actor: Actor) -> Document:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
@@ -33,6 +33,17 @@ class LimitedViewSet(ViewSet):
         if (found := _HEADERS.get(methods)) is None:
             found = _HEADERS[methods] = super().default_response_headers
         return dict(found)  # DRF takes from it what it has used
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """As DRF's; then take apart what refers to itself, or what was read of a body waits for the collector."""
+        response = super().dispatch(request, *args, **kwargs)
+        self.request.parser_context = {}
+        del self.request, self.response
+        return response
+
+    def get_renderer_context(self) -> dict[str, Any]:
+        """Nothing: JSON is written alike for every view, and the answer would hold on to the view and its request."""
+        return {}
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
         allowance: Allowance | None = getattr(request, "allowance", None)

@@ -27,7 +27,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from orders.models.bulk import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
-from orders.models.database import Document, collection
+from orders.models.database import Document, collection, writing
 from orders.models.reads import Position
 from orders.models.selection import Key
 from orders.models.writes import from_now, literal, milliseconds
@@ -123,7 +123,8 @@ def change_run(
     """
     found = {"_id": run_id, "state": {"$in": [str(state) for state in states]}, **(guard or {})}
     values = {name: literal(value) for name, value in fields.items()}
-    return runs().update_one(found, [{"$set": values | (computed or {})}]).matched_count == 1
+    with writing():
+        return runs().update_one(found, [{"$set": values | (computed or {})}]).matched_count == 1
 
 
 @wrap_database_errors

@@ -7,7 +7,15 @@ import pymongo
 from django.db import DatabaseError, connection
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, PyMongoError, WriteConcernError
+from pymongo.errors import (
+    ConnectionFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+)
+
+from observability import context
 
 Document = dict[str, Any]
 
@@ -38,6 +46,25 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
     What takes longer fails with a DatabaseError, where the function that asks wraps its errors.
     """
     return pymongo.timeout(max(seconds, 0.000_001))  # 0 would be no limit
+
+
+NEVER_SENT = ServerSelectionTimeoutError, WaitQueueTimeoutError
+"""Of a write that pymongo sent, and tried again, it raises what came of the first try."""
+
+
+class writing:  # noqa: N801 - used as a verb
+    """What is written in here may be there afterwards, whatever comes of it: told to the scope of this piece of work.
+
+    Not so where no server was found to send it to.
+    """
+
+    def __enter__(self) -> None:
+        """Nothing is known yet."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        cause = error.__cause__ if isinstance(error, DatabaseError) else error
+        if (scope := context.current()) and not isinstance(cause, NEVER_SENT):
+            scope.may_have_written = True
 
 
 def is_outage(error: BaseException | None) -> bool:

@@ -28,7 +28,7 @@ class Order(models.Model):
     """
 
     number = models.CharField(max_length=14, editable=False)
-    user_id = models.CharField(max_length=36)
+    user_id = models.CharField(max_length=128)
     status = FSMField(max_length=10, choices=Status.choices, default=Status.PLACING, protected=True)
     version = models.PositiveIntegerField(default=0, editable=False)
     user_verified = models.BooleanField(default=True)

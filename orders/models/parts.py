@@ -25,11 +25,12 @@ class Address(Part):
     line2 = models.CharField(max_length=200, blank=True, default="")
     city = models.CharField(max_length=100)
     state = models.CharField(max_length=100, blank=True, default="")
-    postal_code = models.CharField(max_length=20)
+    postal_code = models.CharField(max_length=20, blank=True, default="")
+    """Empty where there are none, as in Hong Kong or the Emirates."""
     country = models.CharField(max_length=100)
 
     def __str__(self) -> str:
-        parts = (self.line1, self.line2, f"{self.postal_code} {self.city}", self.state, self.country)
+        parts = (self.line1, self.line2, f"{self.postal_code} {self.city}".strip(), self.state, self.country)
         return ", ".join(part for part in parts if part.strip())
 
 

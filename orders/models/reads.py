@@ -1,9 +1,9 @@
 """The raw reads of the hot paths: projections and filters, straight from the collection, no model instances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
@@ -70,23 +70,44 @@ def list_orders(selection: Selection, *, skip: int, limit: int) -> list[Document
     return cursor.skip(skip).limit(limit).to_list()
 
 
+Sees = Callable[[str], bool]
+"""Whether who asks may know of the orders of a user."""
+
+
+def _anybodys(_user_id: str) -> bool:
+    return True
+
+
 @wrap_database_errors
-def get_order(order_id: ObjectId) -> Document | None:
-    """One order as the storefront sees it; None for drafts and rejected ones too."""
-    return _public(order_id, PUBLIC_FIELDS)
+def get_order(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | None:
+    """One order as the storefront sees it; None for drafts and rejected ones too.
+
+    :param sees: of an order that is not to be seen it takes as long as of none; it is returned all the same.
+    """
+    return _public(order_id, PUBLIC_FIELDS, sees)
 
 
-def _public(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
-    """A public order, `status` being among the fields; asked for by its id alone, which mongod has a short way for.
+def _public(order_id: ObjectId, fields: Mapping[str, Any], sees: Sees) -> Document | None:
+    """A public order, `status` and `user_id` being among the fields; asked for by its id alone, which mongod has a
+    short way for.
 
-    Right after a failover, what a majority is known to have is behind what was acknowledged; nobody is told of his
-    order that there is none before it is certain.
+    Right after a failover, what a majority is known to have is behind what was acknowledged. So who would be told that
+    there is no such order is looked for a second time, in what the primary itself has: it was elected because it lacks
+    nothing that was acknowledged. That takes no write, as a linearizable read does; only an order that is there, and
+    that a majority may not have yet, is worth one.
     """
     found = _by_id(order_id, fields)
-    if not _is_public(found):
-        with time_limit(CERTAIN_WITHIN):
-            found = orders().with_options(read_concern=ReadConcern("linearizable")).find_one({"_id": order_id}, fields)
+    if _is_public(found) and sees(found["user_id"]):
+        return found
+    with time_limit(CERTAIN_WITHIN):
+        there = _read_with("local", order_id, fields)
+        if _is_public(there) and not _is_public(found) and sees(there["user_id"]):
+            found = _read_with("linearizable", order_id, fields)
     return found if _is_public(found) else None
+
+
+def _read_with(concern: str, order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
+    return orders().with_options(read_concern=ReadConcern(concern)).find_one({"_id": order_id}, fields)
 
 
 def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
@@ -103,24 +124,25 @@ def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
     return next(iter(answer["cursor"]["firstBatch"]), None)
 
 
-def _is_public(found: Document | None) -> bool:
+def _is_public(found: Document | None) -> TypeGuard[Document]:
     return found is not None and found["status"] in PUBLIC_STATUSES
 
 
 @wrap_database_errors
-def get_history(order_id: ObjectId) -> Document | None:
-    """One public order's owner, status and history."""
-    return _public(order_id, {"user_id": 1, "status": 1, "history": 1})
+def get_history(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | None:
+    """One public order's owner, status and history. :param sees: as of :func:`get_order`."""
+    return _public(order_id, {"user_id": 1, "status": 1, "history": 1}, sees)
 
 
 @wrap_database_errors
-def get_machine(order_id: ObjectId, *, key: str | None = None) -> Order | None:
+def get_machine(order_id: ObjectId, *, sees: Sees = _anybodys, key: str | None = None) -> Order | None:
     """A public order with just what its machine needs: id, user_id, status and version.
 
+    :param sees: as of :func:`get_order`.
     :param key: have its history, too, as far as it was written under this key.
     """
     fields: Document = {"user_id": 1, "status": 1, "version": 1}
-    found = _public(order_id, fields | ({"history": {"$elemMatch": {"key": key}}} if key else {}))
+    found = _public(order_id, fields | ({"history": {"$elemMatch": {"key": key}}} if key else {}), sees)
     if found is None:
         return None
     marks = [HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in found.pop("history", [])]

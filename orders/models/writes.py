@@ -20,7 +20,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from orders.models.database import Document, collection
+from orders.models.database import Document, collection, writing
 from orders.models.order import Order
 from orders.models.states import EPOCH, OWED_STATES, Call, LineState, Status
 
@@ -172,7 +172,8 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     draft = {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": from_now(lease)}]}
     # Asked for by its id alone, which mongod has a short way for; an order that is there already stays what it is.
     pipeline = [{"$replaceWith": {"$cond": [{"$ifNull": ["$status", False]}, "$$ROOT", draft]}}]
-    inserted = orders().update_one({"_id": document["_id"]}, pipeline, upsert=True).upserted_id is not None
+    with writing():
+        inserted = orders().update_one({"_id": document["_id"]}, pipeline, upsert=True).upserted_id is not None
     return inserted or _landed({"_id": document["_id"], "history.write_id": write_id}) is not None
 
 
@@ -202,7 +203,9 @@ def guarded_write(
     """
     write_id = write_id or new_id()
     pipeline = _change(entries, fields or {}, items, retry_after, seen_at, write_id)
-    written = orders().find_one_and_update({"_id": order_id, **guard}, pipeline, return_document=ReturnDocument.AFTER)
+    guarded = {"_id": order_id, **guard}
+    with writing():
+        written = orders().find_one_and_update(guarded, pipeline, return_document=ReturnDocument.AFTER)
     if written is not None:
         return written
     # After a failover a repeated write can find its own first try in the way: its marks tell.

@@ -6,8 +6,8 @@ order's history: it is there if and only if the change was made (:class:`Mark`).
 That of a placement is taken by one atomic write before any peer is called, together with the id that the order will
 have. While an attempt may be under way the key is *live*; when its lease has lapsed without an order,
 the next request takes the attempt over **with the same order id**, so that of two late attempts only one can insert;
-when the order was rejected, with a new id; a key that is
-given back keeps its order id too (docs/adr/0003-idempotency-keys.md).
+when the order was rejected, with a new id, and for a
+corrected request too; a key that is given back keeps its order id (docs/adr/0003-idempotency-keys.md).
 """
 
 import hashlib
@@ -97,14 +97,14 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     """Take a key, or find what became of it.
 
     :param caller: the actor's label.
-    :raises KeyReused: the key came with another request before.
+    :raises KeyReused: the key came with another request before, and that left an order, or may leave one.
     :raises KeyInUse: an attempt is under way; `retry_after` says when to ask again, in seconds.
     """
     key_id = _scoped(caller, key)
     fresh, attempt = ObjectId(), new_id()
     found = _insert_or_find(key_id, fingerprint, fresh, attempt)
     if found["fingerprint"] != fingerprint:
-        raise _reused()
+        return _take_after_rejection(found, fingerprint, fresh, attempt)
     is_mine = found["attempt"] == attempt
     # A key that was freed keeps its order id, and the draft may have been written after all.
     order = None if is_mine and found["order_id"] == fresh else reads.get_whole(found["order_id"])
@@ -114,12 +114,27 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
         return Ticket(order["_id"], placed=order)
     taken: Document | None = None
     if order is None:
-        taken = _take_over(found, found["order_id"], attempt, lapsed=True)
+        taken = _take_over(found, fingerprint, found["order_id"], attempt, lapsed=True)
     elif order["status"] == Status.REJECTED:
-        taken = _take_over(found, fresh, attempt, lapsed=False)
+        taken = _take_over(found, fingerprint, fresh, attempt, lapsed=False)
+    return _ticket(taken, attempt)
+
+
+def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, attempt: str) -> Ticket:
+    """Take a key for a corrected request: only once the order that it stood for is rejected, which is final.
+
+    :raises KeyReused, KeyInUse:
+    """
+    order = reads.get_whole(found["order_id"])
+    if order is None or order["status"] != Status.REJECTED:
+        raise _reused()
+    return _ticket(_take_over(found, fingerprint, fresh, attempt, lapsed=False), attempt)
+
+
+def _ticket(taken: Document | None, attempt: str) -> Ticket:
     if taken is None:
         raise KeyInUse("A request with this Idempotency-Key is still under way.", retry_after=RETRY_AFTER)
-    return Ticket(taken["order_id"], key=key_id, attempt=attempt)
+    return Ticket(taken["order_id"], key=taken["_id"], attempt=attempt)
 
 
 @wrap_database_errors
@@ -155,12 +170,12 @@ def _insert_or_find(key_id: str, fingerprint: str, order_id: ObjectId, attempt: 
     return found
 
 
-def _take_over(found: Document, order_id: ObjectId, attempt: str, *, lapsed: bool) -> Document | None:
+def _take_over(found: Document, fingerprint: str, order_id: ObjectId, attempt: str, *, lapsed: bool) -> Document | None:
     """Compare and set: succeeds for one request only, and where asked only once the lease has lapsed."""
     guard = {name: found[name] for name in ("_id", "order_id", "attempt")}
     if lapsed:
         guard["$expr"] = {"$lte": ["$until", "$$NOW"]}
-    hold = {"order_id": literal(order_id), "attempt": attempt, **_times()}
+    hold = {"order_id": literal(order_id), "attempt": attempt, "fingerprint": literal(fingerprint), **_times()}
     taken: Document | None = _keys().find_one_and_update(guard, [{"$set": hold}], return_document=ReturnDocument.AFTER)
     # After a failover a repeated write can find its own first try in the way.
     return taken or _keys().find_one({"_id": found["_id"], "attempt": attempt})

@@ -13,7 +13,7 @@ from orders.services.order_files import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COL
 KEYS = ("id", "reference", "number")
 """What tells an order from others, the best first; one of them is needed."""
 NEEDED_COLUMNS = (
-    *("status", "user_id", "created_at", "total_price", "line1", "city", "postal_code", "country"),
+    *("status", "user_id", "created_at", "total_price", "line1", "city", "country"),
     *("product_id", "quantity", "price"),
 )
 COLUMNS = (*ORDER_COLUMNS, *LINE_COLUMNS, "reference")

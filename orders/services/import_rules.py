@@ -16,7 +16,7 @@ from orders.services.acts import Act
 from orders.services.import_fields import Fields
 from orders.services.import_files import KEYS, Problem, Record
 from orders.services.numbers import NUMBER_ALPHABET, as_number, grouped
-from orders.services.user_ids import MalformedUserId, canonical
+from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
 
 ADDRESS = [
     (field.name, field.max_length or 0, not field.blank) for field in Address._meta.fields if not field.primary_key
@@ -116,7 +116,7 @@ def _order(fields: Fields, act: Act) -> Document:
 
 
 def _user(fields: Fields) -> str:
-    user_id = fields.text("user_id", most=36, needed=True)
+    user_id = fields.text("user_id", most=LONGEST_USER_ID, needed=True)
     try:
         return canonical(user_id) if user_id else ""
     except MalformedUserId as error:

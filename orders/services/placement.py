@@ -42,7 +42,7 @@ from orders.services.idempotency import Ticket
 from orders.services.numbers import new_number
 from orders.services.stock import Outcome, Result, persistently, settle, talk, turn_away
 from orders.services.user_ids import canonical
-from orders.services.verification import verify
+from orders.services.verification import refused_stock, verify
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,6 @@ class TooManyOpenOrders(OrderError):
     """The customer has as many unpaid orders as one may have; `limit` says how many."""
 
     code = "too_many_open_orders"
-
-
-class ReservationRefused(OrderError):
-    """Inventory said no to a line; `errors` names the lines. The draft was rejected."""
-
-    code = "insufficient_stock"
 
 
 class PlacementInterrupted(OrderError):
@@ -98,7 +92,7 @@ def place_order(
     :raises TooManyOpenOrders: of customers only; nothing was asked of anybody.
     :raises VerificationFailed: its subclasses say what is wrong with user, products, prices or stock.
     :raises PeerUnavailable: products or inventory could not be asked; nothing is kept.
-    :raises ReservationRefused, PlacementInterrupted: the draft was, or will be, rejected.
+    :raises InsufficientStock, PlacementInterrupted: the draft, if there was one, was or will be rejected.
     :raises DatabaseError: it is not known how far it came; asking again with the same key finds out.
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
@@ -205,12 +199,17 @@ def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datet
     return order
 
 
-def _check_limits(items: list[Item]) -> None:
-    if not 1 <= len(items) <= settings.MAX_ORDER_LINES:
+def require_number_of_lines(count: int) -> None:
+    """:raises InvalidOrder: no order may have so many lines. Asked before anything is done for each of them."""
+    if not 1 <= count <= settings.MAX_ORDER_LINES:
         raise InvalidOrder(
-            f"An order has 1 to {settings.MAX_ORDER_LINES} lines; this one has {len(items)}.",
+            f"An order has 1 to {settings.MAX_ORDER_LINES} lines; this one has {count}.",
             errors={"items": [f"1 to {settings.MAX_ORDER_LINES} lines are allowed."]},
         )
+
+
+def _check_limits(items: list[Item]) -> None:
+    require_number_of_lines(len(items))
     errors = {
         f"items.{index}.quantity": [f"At most {settings.MAX_LINE_QUANTITY} are allowed on one line."]
         for index, item in enumerate(items)
@@ -249,7 +248,7 @@ def _reserve_and_place(order: Order, claim: Claim, act: Act, deadline: Deadline)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
         return _place(order, claim, act, deadline)
     _turn_away(claim, outcomes, act, deadline)
-    raise _failure(order, outcomes)
+    raise _failure(order, outcomes, deadline)
 
 
 def _claim_of_draft(order: Order, attempt: str, lease: Deadline) -> Claim:
@@ -293,13 +292,11 @@ def _turn_away(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: D
         logger.warning("order %s: its rejection could not be recorded; a worker takes over", claim.order_id)
 
 
-def _failure(order: Order, outcomes: dict[int, Outcome]) -> OrderError:
-    refused = {index: outcome for index, outcome in outcomes.items() if outcome.result is Result.REFUSED}
-    certain = all(outcome.result in (Result.DONE, Result.REFUSED) for outcome in outcomes.values())
-    if not (refused and certain):
-        return PlacementInterrupted("Inventory could not be reached to reserve the stock. Try again.", retry_after=5)
-    errors = {
-        f"items.{index}": [f"Product {order.items[index].product_id}: {outcome.detail}"]
-        for index, outcome in refused.items()
-    }
-    return ReservationRefused("There is not enough stock for this order.", errors=errors)
+def _failure(order: Order, outcomes: dict[int, Outcome], deadline: Deadline) -> OrderError:
+    refused = [order.items[index].product_id for index, found in outcomes.items() if found.result is Result.REFUSED]
+    failed = [outcome for outcome in outcomes.values() if outcome.result not in (Result.DONE, Result.REFUSED)]
+    if refused and not failed:
+        return refused_stock(order, refused, deadline=deadline)
+    if all(outcome.had_no_turn for outcome in failed):
+        return PlacementInterrupted("Others are ordering the same product right now. Try again.", retry_after=2)
+    return PlacementInterrupted("Inventory could not be reached to reserve the stock. Try again.", retry_after=5)

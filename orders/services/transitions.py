@@ -129,7 +129,8 @@ def _change(
 
 
 def _machine(order_id: ObjectId, act: Act, mark: Mark | None) -> Order:
-    return visible(reads.get_machine(order_id, key=mark.key if mark else None), order_id, act)
+    found = reads.get_machine(order_id, sees=act.actor.sees, key=mark.key if mark else None)
+    return visible(found, order_id, act)
 
 
 def _whole(order: Order) -> Document:

@@ -1,7 +1,7 @@
 """Asking the peers, side by side, whether an order can be placed at all."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import cast
 
@@ -13,6 +13,7 @@ from integrations.errors import PeerError
 from integrations.inventory import Availability
 from integrations.parallel import gather
 from integrations.products import Product
+from orders.models.money import to_cents
 from orders.models.order import Order
 from orders.services.errors import OrderError
 
@@ -40,7 +41,11 @@ class PriceChanged(VerificationFailed):
 
 
 class InsufficientStock(VerificationFailed):
-    """`errors` names each line whose product is short; lines of one product are counted together."""
+    """Inventory has too little, or said no. The same whether its check or its reserve said so.
+
+    `errors` names each line whose product is short, lines of one product being counted together; `available` says how
+    many units there are for each of them, None where inventory does not tell.
+    """
 
     code = "insufficient_stock"
 
@@ -52,9 +57,7 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     :raises VerificationFailed: the first rule broken, in this order: user, products, prices, stock.
     :raises PeerUnavailable: a peer that is needed gave no usable answer.
     """
-    wanted: Counter[str] = Counter()
-    for item in order.items:
-        wanted[item.product_id] += item.quantity
+    wanted = _wanted(order)
     ids = list(wanted)
     user, *answers = gather(
         partial(users.verify, order.user_id, deadline=deadline),
@@ -67,8 +70,34 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     found = dict(zip(ids, cast("list[Product | None]", answers[: len(ids)]), strict=True))
     stock = dict(zip(ids, cast("list[Availability]", answers[len(ids) :]), strict=True))
     _check_products(order, found)
-    _check_stock(order, wanted, stock)
+    short = {product_id: answer.current_quantity for product_id, answer in stock.items() if not answer.available}
+    if short:
+        raise _insufficient(order, short)
     return user is True
+
+
+def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadline) -> InsufficientStock:
+    """What to answer where inventory refused to reserve some products, whatever it said: it is asked what there is.
+
+    One try. Where it does not answer, or says that there is enough after
+    all, the number is not known.
+    """
+    wanted, short = _wanted(order), dict.fromkeys(product_ids)
+    asked = (partial(inventory.check, name, wanted[name], deadline=deadline, retries=False) for name in short)
+    answers = dict(zip(short, gather(*asked), strict=True))
+    return _insufficient(order, {product_id: _too_few(answers[product_id]) for product_id in short})
+
+
+def _too_few(answer: Availability | PeerError) -> int | None:
+    return answer.current_quantity if isinstance(answer, Availability) and not answer.available else None
+
+
+def _wanted(order: Order) -> Counter[str]:
+    """Units by product, over all lines."""
+    wanted: Counter[str] = Counter()
+    for item in order.items:
+        wanted[item.product_id] += item.quantity
+    return wanted
 
 
 def _raise_first(answers: Iterable[object]) -> None:
@@ -85,7 +114,7 @@ def _check_products(order: Order, found: dict[str, Product | None]) -> None:
     }
     if unknown:
         raise UnknownProduct("; ".join(problem for [problem] in unknown.values()), errors=unknown)
-    prices = {product_id: product.price for product_id, product in found.items() if product}
+    prices = {product_id: to_cents(product.price) for product_id, product in found.items() if product}
     changed = {
         f"items.{index}.price": [f"The price of {item.product_id} is {prices[item.product_id]}, not {item.price}."]
         for index, item in enumerate(order.items)
@@ -100,16 +129,18 @@ def _check_products(order: Order, found: dict[str, Product | None]) -> None:
         )
 
 
-def _check_stock(order: Order, wanted: Counter[str], found: dict[str, Availability]) -> None:
-    short = {
-        f"items.{index}.quantity": [_shortage(item.product_id, wanted[item.product_id], found[item.product_id])]
-        for index, item in enumerate(order.items)
-        if not found[item.product_id].available
-    }
-    if short:
-        raise InsufficientStock("; ".join(dict.fromkeys(problem for [problem] in short.values())), errors=short)
+def _insufficient(order: Order, short: Mapping[str, int | None]) -> InsufficientStock:
+    """:param short: by product, how many units there are."""
+    wanted = _wanted(order)
+    lines = {index: item.product_id for index, item in enumerate(order.items) if item.product_id in short}
+    problems = {name: _shortage(name, wanted[name], available) for name, available in short.items()}
+    return InsufficientStock(
+        "; ".join(problems.values()),
+        errors={f"items.{index}.quantity": [problems[product_id]] for index, product_id in lines.items()},
+        available={f"items.{index}": short[product_id] for index, product_id in lines.items()},
+    )
 
 
-def _shortage(product_id: str, wanted: int, answer: Availability) -> str:
-    there = f"{answer.current_quantity} in stock" if answer.current_quantity is not None else answer.message
-    return f"Product {product_id}: {wanted} wanted, {there or 'not available'}."
+def _shortage(product_id: str, wanted: int, available: int | None) -> str:
+    there = f"{available} in stock" if available is not None else "more than can be had"
+    return f"Product {product_id}: {wanted} wanted, {there}."

@@ -67,6 +67,7 @@ FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
 
 # --- placement -----------------------------------------------------------------------------------------------------
 ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)
+REQUIRE_IDEMPOTENCY_KEY = env.flag("REQUIRE_IDEMPOTENCY_KEY", default=False)
 IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)
 MAX_ORDER_LINES = env.integer("MAX_ORDER_LINES", 100, least=1, most=1000)
 MAX_LINE_QUANTITY = env.integer("MAX_LINE_QUANTITY", 10_000, least=1, most=2**31 - 1)
@@ -225,6 +226,8 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+LARGEST_FORM = 256 * 1024  # bytes, of whatever is sent to other addresses than the API's
+FILE_UPLOAD_HANDLERS = ["orders_project.strict.NoUploads"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -242,6 +245,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["orders.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["orders.api.rendering.ExactJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "NON_FIELD_ERRORS_KEY": "",
     "EXCEPTION_HANDLER": "orders.api.errors.problem_details",
     "UNAUTHENTICATED_USER": None,
 }

@@ -14,12 +14,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from orders_project.embedded_mongo import EmbeddedMongo
-from tests.bench import growth, many, rates, report
+from tests.bench import bodies, growth, many, rates, report
 from tests.bench.load import LoadError, require_wrk
 from tests.bench.report import Rule
 from tests.bench.stage import SERVERS, Stage
 
-PARTS = ("http", "growth", "bulk")
+PARTS = ("http", "growth", "bulk", "bodies")
+LOADED = {"http", "growth"}
+"""What needs wrk."""
 MOST_RESIDENT = 150
 """MB of a web worker."""
 
@@ -29,9 +31,10 @@ def main() -> int:
     given = _arguments()
     rules: list[Rule] = []
     try:
-        require_wrk()
+        if LOADED & set(given.only or PARTS):
+            require_wrk()
         with tempfile.TemporaryDirectory() as name, EmbeddedMongo(Path(name) / "mongo", cache_gb=2) as mongo:
-            parts = {"http": _http, "growth": _growth, "bulk": _bulk}
+            parts = {"http": _http, "growth": _growth, "bulk": _bulk, "bodies": _bodies}
             for part in given.only or PARTS:
                 rules += parts[part](given, Path(name), mongo.uri)
     except LoadError as error:
@@ -92,6 +95,18 @@ def _bulk(given: argparse.Namespace, _directory: Path, uri: str) -> list[Rule]:
         for name, found in rows
     )
     _tell(given, "bulk", f"{report.table(['', 'orders', 'a second', 'MB'], told)}\n{report.rules_table(rules)}")
+    return rules
+
+
+def _bodies(given: argparse.Namespace, directory: Path, uri: str) -> list[Rule]:
+    with Stage(directory, uri=uri, database="bench_bodies") as stage:
+        stage.environment["WEB_CONCURRENCY"] = "1"
+        stage.serve("service")
+        found, memory = bodies.measure(stage.servers["service"], stage.tokens[0])
+    rules = bodies.rules(found, memory)
+    dearest = sorted(found.items(), key=lambda row: -row[1])[:8]
+    told = report.table(["the dearest bodies", "CPU ms"], ([name, f"{cost:.0f}"] for name, cost in dearest))
+    _tell(given, "bodies", f"{told}\n{report.rules_table(rules)}")
     return rules
 
 

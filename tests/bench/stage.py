@@ -1,6 +1,7 @@
 """What is measured: this service and its three twins, two processes each, over one mongod and one sandbox."""
 
 import os
+import re
 import secrets
 import sys
 import time
@@ -67,22 +68,32 @@ class Server:
                 raise self.child.failure()
             time.sleep(0.1)
 
-    def _processes(self) -> list[list[str]]:
-        """The fields of `/proc/<pid>/stat` after the name, of each of its processes."""
-        found = []
+    def _processes(self) -> dict[Path, list[str]]:
+        """The fields of `/proc/<pid>/stat` after the name, of each of its processes, by `/proc/<pid>`."""
+        found = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
                 fields = stat.read_text().rpartition(")")[2].split()
                 if int(fields[3]) == self.child.pid:  # the session
-                    found.append(fields)
+                    found[stat.parent] = fields
         return found
 
     def cpu_seconds(self) -> float:
-        return sum(int(fields[11]) + int(fields[12]) for fields in self._processes()) / TICKS
+        return sum(int(fields[11]) + int(fields[12]) for fields in self._processes().values()) / TICKS
 
     def most_resident(self) -> float:
         """MB of its largest process."""
-        return max(int(fields[21]) for fields in self._processes()) * PAGE / 2**20
+        return max(int(fields[21]) for fields in self._processes().values()) * PAGE / 2**20
+
+    def forget_peaks(self) -> None:
+        """Have :meth:`peak_resident` tell of what follows."""
+        for process in self._processes():
+            (process / "clear_refs").write_text("5")
+
+    def peak_resident(self) -> float:
+        """MB that its largest process has had at any time."""
+        said = [(process / "status").read_text() for process in self._processes()]
+        return max(int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) for status in said) / 1024
 
 
 class Stage:

@@ -78,6 +78,13 @@ def test_a_new_address_is_on_the_page_and_the_old_one_in_the_timeline(
     assert f"Address changed {TYPED} Before: 1 Long Street, 12345 Springfield, Freedonia staff Manager" in text
 
 
+def test_an_address_may_be_without_a_postal_code(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    response = move(manager, order, postal_code="")
+    assert said(response) == [f"Order {order['number']} goes to 2 Short Street, c/o Rufus, Sylvania, Freedonia now."]
+    assert find(database, order)["shipping_address"]["postal_code"] == ""
+
+
 @pytest.mark.parametrize("status", EDGES)
 def test_the_address_can_be_edited_until_shipping(database: Database[Document], manager: Client, status: str) -> None:
     order = insert(database, stored(status=status))

@@ -286,17 +286,16 @@ def test_nonsense_finds_nothing_and_is_called_by_its_name(database: Database[Doc
     insert(database, stored(1) | {"number": "10KQ-2M9D-XW3H"}, stored(2, user_id="17"))
     for text in (  # as long as a number, as it may have been elsewhere
         "Springfield", "10KQ-2M9D", "10KQ-2M9D-XW3U", "-17", "1.5", ".*", "$ne", '{"$gt": ""}', "%", "' OR 1=1",
-        "<script>alert", "ü", "\u0661\u0667",
+        "<script>alert", "ü", "\u0661\u0667", "Springfield, Freedonia", "<script>alert(1)", "10KQ-2M9D-XW3H extra",
     ):  # fmt: skip
         response = support.get(LIST, {"q": text})
         assert rows(response) == [], text
         assert f"Nothing was found for “{text}”" in text_of(response)
         assert "<script>alert" not in response.content.decode()
-    for text in ("Springfield, Freedonia", "<script>alert(1)", "9" * 20, "10KQ-2M9D-XW3H extra"):
+    for text in ("9" * 20, "9" * 10 + ".5" * 10, "=" * 20 + "<>", "x" * 129):
         response = support.get(LIST, {"q": text})
         assert rows(response) == [], text
         assert "Search: Nothing can be found by that. Search for an order number" in text_of(response)
-        assert "<script>alert" not in response.content.decode()
     too_long = support.get(LIST, {"q": "x" * 5000})
     assert "Ensure this value has at most 200 characters" in text_of(too_long)
 

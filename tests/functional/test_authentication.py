@@ -135,9 +135,9 @@ def test_the_scheme_may_be_written_in_any_case(visitor: Api, scheme: str) -> Non
         {"sub": ""},
         {"sub": 1},
         {"sub": ["1"]},
-        {"sub": "amara"},
+        {"sub": "amara "},
         {"sub": "-1"},
-        {"sub": "admin"},
+        {"sub": "a" * 129},
     ],
     ids=str,
 )
@@ -359,7 +359,7 @@ def test_the_stub_takes_the_token_for_the_user(visitor: Api, settings: Settings)
     assert visitor(token="7").get(f"orders/{order.pk}").status_code == 200
     assert visitor(token="admin").get(f"orders/{order.pk}").status_code == 200
     problem(visitor(token="8").get(f"orders/{order.pk}"), 404)
-    kept_out(visitor(token="amara").get("orders/"))
+    kept_out(visitor(token="-7").get("orders/"))
     kept_out(visitor().get("orders/", headers={"Authorization": None}), "not_authenticated")
 
 

@@ -317,7 +317,7 @@ def test_nobody_but_an_admin_gets_in(visitor: Api, database: Documents, who: str
         ({"transition": "pay", "filter": {"status": "paid", "limit": 10**9}}, "filter.limit"),
         ({"transition": "pay", "filter": {"status": "paid", "limit": "1_0"}}, "filter.limit"),
         ({"transition": "pay", "filter": {"user_id": True}}, "filter.user_id"),
-        ({"transition": "pay", "filter": {"user_id": "x" * 37}}, "filter.user_id"),
+        ({"transition": "pay", "filter": {"user_id": "x" * 129}}, "filter.user_id"),
     ],
 )
 def test_a_body_that_is_not_understood_is_refused_and_starts_nothing(
@@ -344,7 +344,7 @@ def test_a_filter_that_means_every_order_is_refused(
 
 
 def test_a_user_id_of_no_kind_is_refused(admin: ApiClient, database: Documents) -> None:
-    problem(admin.post(RUNS, json={"transition": "pay", "filter": {"user_id": "x y"}}), 400)
+    problem(admin.post(RUNS, json={"transition": "pay", "filter": {"user_id": "7.0"}}), 400)
     assert not BulkRun.objects.exists()
 
 

@@ -113,6 +113,7 @@ def test_the_line_to_paste_places_an_order(
 ) -> None:
     command = curl_of(card)
     assert command[0] == "curl"
+    assert sum(part.startswith("Idempotency-Key: ") for part in command) == 1
     status, body = run(command, web)
     assert status == 201, body
     order = database["orders"].find_one()
@@ -123,9 +124,11 @@ def test_the_line_to_paste_places_an_order(
     assert sandbox.control.stock(PRODUCTS[0].product_id).reserved == 1
 
 
-def test_the_line_can_be_pasted_again(card: str, web: requests.Session, database: Database[Document]) -> None:
+def test_the_line_can_be_pasted_again_and_has_placed_one_order(
+    card: str, web: requests.Session, database: Database[Document]
+) -> None:
     assert [run(curl_of(card), web)[0] for _ in range(2)] == [201, 201]
-    assert database["orders"].count_documents({}) == 2
+    assert database["orders"].count_documents({}) == 1
 
 
 def test_the_logins_open_the_admin(card: str, sandbox: Sandbox, live_server_url: str, settings: Settings) -> None:

@@ -196,7 +196,7 @@ def test_the_arguments_select() -> None:
         (["--to", "2026-02-30"], "is not a date"),
         (["--from", "0001-01-01T00:00:00+10:00"], "is not a date"),
         (["--to", "9999-12-31"], "too late a date"),
-        (["--user", "x"], "'x' is no user id"),
+        (["--user", "7.0"], "'7.0' is no user id"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--format", "jsonl", "--lines"], "--lines is for CSV"),
         (["--out", "/nowhere/orders.csv"], "/nowhere/orders.csv cannot be written: No such file or directory"),

@@ -1,23 +1,15 @@
 """Bodies, headers and encodings that nobody means well by: refused at once, by every address that takes a body."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
 from django.test import Client
 
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, operations
+from tests.functional.served import Address, exchange, gunicorn_fixture  # noqa: F401
 
 TEN_MEGABYTES = 10 * 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -106,50 +98,8 @@ HEADERS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def gunicorn(stage: Stage) -> Iterator[tuple[str, int]]:
-    """The service as it is served, on a port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
-        "MONGODB_URI": connection.settings_dict["HOST"],
-        "MONGODB_DB": connection.settings_dict["NAME"],
-        "JWT_SHARED_KEY": settings.JWT_SHARED_KEY,
-    }
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4", "orders_project.wsgi"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield "127.0.0.1", port
-        finally:
-            process.terminate()
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the server did not start")
-
-
-def exchange(server: tuple[str, int], head: bytes, body: bytes = b"") -> int:
-    """Send bytes as they are. :returns: the status of the answer."""
-    with socket.create_connection(server, timeout=20) as connected:
-        connected.sendall(head)
-        with suppress(OSError):  # it may answer before it has read everything
-            connected.sendall(body)
-        return int(connected.recv(4096).split(b" ", 2)[1])
-
-
 def test_over_a_real_connection_hostile_bytes_are_refused_and_nothing_is_stored(
-    stage: Stage, gunicorn: tuple[str, int], clients: dict[str, Client]
+    stage: Stage, gunicorn: Address, clients: dict[str, Client]
 ) -> None:
     marks = stage.marks()
     token = clients["owner"].defaults["HTTP_AUTHORIZATION"].encode()
@@ -168,7 +118,7 @@ def test_over_a_real_connection_hostile_bytes_are_refused_and_nothing_is_stored(
 
 
 def test_over_a_real_connection_ten_megabytes_are_refused_in_pieces_too(
-    stage: Stage, gunicorn: tuple[str, int], clients: dict[str, Client]
+    stage: Stage, gunicorn: Address, clients: dict[str, Client]
 ) -> None:
     marks = stage.marks()
     token = clients["owner"].defaults["HTTP_AUTHORIZATION"].encode()

@@ -106,7 +106,7 @@ def test_hostile_members_that_nobody_asked_for_reach_no_database(
     for body in operation.bodies():
         extra = {"$where": "sleep(10000)", "$set": {"status": "paid"}, "a.b": 1, "_id": "x", "__proto__": {"a": 1}}
         response = send(admin, operation, address(stage, operation), json.dumps(body | extra))
-        assert response.status_code in (200, 201, 202, 400)
+        refused(response, 400)
         stored = repr(stage.snapshot())
         assert not any(text in stored for text in ("$where", "$set", "a.b", "__proto__", "sleep("))
         stage.restore(before)

@@ -158,6 +158,23 @@ def test_a_key_is_free_again_after_an_outage(api: Api, sandbox: Sandbox) -> None
 
 
 @pytest.mark.parametrize("kind", ["status", "drop_before"], ids=["refused", "unknown"])
+def test_a_corrected_basket_may_use_the_key_of_one_that_was_rejected(
+    api: Api, sandbox: Sandbox, database: Documents, kind: str
+) -> None:
+    options = {"status": 400} if kind == "status" else {}
+    sandbox.control.fault("reserve", kind, product_id=SKILLET.product_id, times=1, **options)
+    assert api().place(TWO_TOWELS, ONE_SKILLET, key="k").status_code in (409, 503)
+    rejected = only_order(database)
+    placed = api().place(TWO_TOWELS, key="k")
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["id"] != str(rejected["_id"])
+    assert api().place(TWO_TOWELS, key="k").json() == placed.json()
+    problem(api().place(TWO_TOWELS, ONE_SKILLET, key="k"), 422, "idempotency_key_reused")
+    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
+    assert database["orders"].count_documents({}) == 2
+
+
+@pytest.mark.parametrize("kind", ["status", "drop_before"], ids=["refused", "unknown"])
 def test_a_key_is_free_again_after_a_rejection_and_gives_a_new_order(
     api: Api, sandbox: Sandbox, database: Documents, kind: str
 ) -> None:
@@ -188,3 +205,14 @@ def test_a_key_whose_request_is_under_way_is_refused_until_its_lease_has_lapsed(
     again = api().place(TWO_TOWELS, key="k")
     assert again.status_code == 201, again.text
     assert again.json()["id"] == placed["id"]
+
+
+def test_where_a_key_is_required_an_order_without_one_is_refused(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
+) -> None:
+    settings.REQUIRE_IDEMPOTENCY_KEY = True
+    document = problem(api().place(TWO_TOWELS), 400, "idempotency_key_required")
+    assert "Idempotency-Key" in document["detail"]
+    assert sandbox.control.calls("verify") == []
+    assert database["orders"].count_documents({}) == 0
+    assert api().place(TWO_TOWELS, key="k").status_code == 201

@@ -68,6 +68,8 @@ def schema_of(document: dict[str, Any], name: str) -> dict[str, Any]:
         if not isinstance(node, dict):
             return node
         plain = {key: translated(inner) for key, inner in node.items() if key != "nullable"}
+        if "properties" in node:  # what is answered now is described, though more may be added one day
+            plain["additionalProperties"] = False
         if node.get("nullable") is True and isinstance(node.get("type"), str):
             plain["type"] = [node["type"], "null"]
         return plain

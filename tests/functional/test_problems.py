@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+import requests
+from bson import ObjectId
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
@@ -23,6 +25,7 @@ from tests.functional.helpers import (
     problem,
     visitor_fixture,  # noqa: F401
 )
+from tests.integration.builders import answer_lost
 from tests.raw_server import RawServer, answer
 
 ID = NOBODYS_ID
@@ -82,6 +85,43 @@ def test_a_representation_that_there_is_not_is_refused(visitor: Api) -> None:
 def test_json_is_sent_to_whoever_takes_it(visitor: Api, accept: str) -> None:
     answer = visitor().get("orders/", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+
+
+WRITES = {
+    "find_one_and_update": ("cancel", "change"),
+    "update_one": ("place", "place with a key", "pause a run", "cancel a run"),
+    "insert_many": ("start a run",),
+}
+
+
+def _write(client: ApiClient, what: str, order: ObjectId, run: ObjectId) -> requests.Response:
+    match what.split():
+        case ["cancel"]:
+            return client.delete(f"orders/{order}")
+        case ["change"]:
+            return client.put(f"orders/{order}/status", json={"status": "cancelled"})
+        case ["place", *key]:
+            return client.place(TWO_TOWELS, user_id="1", key="k" if key else None)
+        case ["start", *_]:
+            return client.post("orders/bulk-transitions", json={"transition": "pay", "ids": [str(order)]})
+        case [verb, *_]:
+            return client.post(f"orders/bulk-transitions/{run}/{verb}")
+    raise AssertionError(what)
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize(("method", "what"), [(method, what) for method, acts in WRITES.items() for what in acts])
+def test_of_a_write_whose_answer_is_lost_nobody_is_told_that_nothing_happened(
+    api: Api, sandbox: Sandbox, database: Documents, monkeypatch: pytest.MonkeyPatch, settings: Settings,
+    method: str, what: str, written: bool,
+) -> None:  # fmt: skip
+    order, client = OrderFactory().pk, api(admin=True)
+    run = client.post("orders/bulk-transitions", json={"transition": "pay", "ids": [NOBODYS_ID]}).json()["id"]
+    settings.RATE_LIMIT_ADMIN_WRITES = 0  # which would be counted by a write of its own
+    answer_lost(monkeypatch, method, written=written)
+    document = outage(_write(client, what, order, run), "outcome_unknown")
+    assert "not known" in document["detail"]
+    assert "Idempotency-Key" in document["detail"]
 
 
 def test_a_database_that_is_down_is_an_outage_and_no_peer_hears_of_the_order(

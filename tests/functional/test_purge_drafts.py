@@ -20,8 +20,8 @@ from orders.models.writes import orders
 from orders.services import purging
 from orders.services.access import NotPermitted, system
 from orders.services.acts import Act
-from orders.services.placement import ReservationRefused
 from orders.services.purging import TooYoung, purge_drafts
+from orders.services.verification import InsufficientStock
 from tests.integration.builders import ADMIN, A, Document, line, now, place, shelve, store
 
 OLD = timedelta(days=31)
@@ -120,7 +120,7 @@ def test_one_for_which_an_idempotency_key_stands_goes_when_the_key_has_gone(
 ) -> None:
     shelve(sandbox, A, available=5)
     sandbox.control.fault("reserve", "status", status=409)
-    with pytest.raises(ReservationRefused):
+    with pytest.raises(InsufficientStock):
         place((A, 2), actor=ADMIN, idempotency_key="k")
     (rejected,) = left()
     orders().update_one({"_id": rejected}, {"$set": {"created_at": now() - OLD}})

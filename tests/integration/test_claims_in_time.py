@@ -14,8 +14,8 @@ from integrations.sandbox import Sandbox
 from orders.models.database import time_limit
 from orders.models.writes import orders
 from orders.services import placement, stock, transitions
-from orders.services.placement import ReservationRefused
 from orders.services.transitions import change_status
+from orders.services.verification import InsufficientStock
 from tests.integration.builders import ADMIN, A, B, act, asked, line, place, read, shelve, stock_of, store
 
 Write = Callable[..., Any]
@@ -73,7 +73,7 @@ def test_the_release_of_a_rejected_draft_is_disowned(
         return (late if "status" in kwargs.get("fields", {}) else write)(*args, **kwargs)
 
     monkeypatch.setattr(stock, "guarded_write", reject_late)
-    with time_limit(settings.DATABASE_DEADLINE), pytest.raises(ReservationRefused):
+    with time_limit(settings.DATABASE_DEADLINE), pytest.raises(InsufficientStock):
         place((A, 2), (B, 1), deadline=Deadline.after(settings.REQUEST_DEADLINE))
     [rejected] = orders().find()
     held = rejected["items"][0]["stock"]

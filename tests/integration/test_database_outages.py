@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -92,15 +93,42 @@ def test_no_time_at_all_is_not_taken_for_all_the_time_there_is(database: Databas
     assert raised.value.timeout
 
 
-def test_nobody_is_told_that_there_is_no_order_before_it_is_certain(database: Database[dict[str, Any]]) -> None:
+READS = (reads.get_order, reads.get_machine, reads.get_history)
+
+
+def levels_of(operations: list[dict[str, Any]]) -> list[str]:
+    return [operation["command"]["readConcern"]["level"] for operation in operations]
+
+
+@pytest.mark.parametrize("read", READS)
+def test_of_no_order_and_of_anothers_the_same_is_asked_and_nothing_is_written(
+    database: Database[dict[str, Any]], read: Callable[..., Any]
+) -> None:
+    others = store("pending", line(LineState.RESERVED), user_id="2")
+    draft = store("placing", line(LineState.RESERVING), user_id="1")
+    oplog = database.client["local"]["oplog.rs"]
+    for asked in (ObjectId(), others, draft):
+        before = oplog.count_documents({"op": "n", "o.msg": {"$ne": "periodic noop"}})
+        with profiled(database) as operations:
+            found = read(asked, sees=lambda user_id: user_id == "1")
+        assert levels_of(operations) == ["majority", "local"]
+        assert (found is None) is (asked != others)
+        assert oplog.count_documents({"op": "n", "o.msg": {"$ne": "periodic noop"}}) == before
+        assert 0 < operations[1]["command"]["maxTimeMS"] <= reads.CERTAIN_WITHIN * 1000
+
+
+@pytest.mark.parametrize("read", READS)
+def test_an_order_that_a_majority_is_not_known_to_have_yet_is_made_certain(
+    database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, read: Callable[..., Any]
+) -> None:
+    """As right after a failover: the majority's read is behind."""
+    order_id = store("pending", line(LineState.RESERVED), user_id="1")
+    by_id: Callable[..., Any] = reads._by_id
+    monkeypatch.setattr(reads, "_by_id", lambda asked, fields: by_id(ObjectId(), fields))
     with profiled(database) as operations:
-        assert reads.get_order(ObjectId()) is None
-        assert reads.get_machine(ObjectId()) is None
-        assert reads.get_history(ObjectId()) is None
-    levels = [operation["command"]["readConcern"]["level"] for operation in operations]
-    assert levels == ["majority", "linearizable"] * 3
-    for certain in operations[1::2]:
-        assert 0 < certain["command"]["maxTimeMS"] <= reads.CERTAIN_WITHIN * 1000
+        assert read(order_id, sees=lambda user_id: user_id == "1")
+        assert not read(order_id, sees=lambda user_id: user_id == "2")
+    assert levels_of(operations) == ["majority", "local", "linearizable", "majority", "local"]
 
 
 def test_an_order_is_read_all_the_same_where_its_connection_has_just_been_lost(

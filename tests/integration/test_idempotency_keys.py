@@ -76,6 +76,40 @@ def test_another_request_under_the_same_key_is_refused_whatever_became_of_the_fi
         assert kept() == before
 
 
+def test_another_request_takes_over_the_key_of_a_rejected_order_with_a_new_id() -> None:
+    first = taken(request="f")
+    order_of(first, "rejected")
+    second = taken(request="g")
+    assert second.order_id != first.order_id
+    assert (kept()["fingerprint"], kept()["order_id"], kept()["attempt"]) == ("g", second.order_id, second.attempt)
+    with pytest.raises(KeyReused):
+        taken(request="f")
+
+
+def test_of_many_corrected_requests_at_once_one_takes_the_key() -> None:
+    order_of(taken(request="f"), "rejected")
+
+    def correct(number: int) -> ObjectId | None:
+        try:
+            return taken(request=f"corrected {number}").order_id
+        except (KeyInUse, KeyReused):
+            return None
+
+    with ThreadPoolExecutor(8) as threads:
+        won = [found for found in threads.map(correct, range(8)) if found]
+    assert won == [kept()["order_id"]]
+
+
+@pytest.mark.parametrize("status", ["placing", "pending", "cancelled"])
+def test_a_corrected_request_does_not_get_the_key_of_an_order_that_is_or_may_be_placed(status: str) -> None:
+    order_of(taken(request="f"), status)
+    lapse()
+    before = kept()
+    with pytest.raises(KeyReused):
+        taken(request="g")
+    assert kept() == before
+
+
 def test_while_an_attempt_may_be_under_way_others_wait() -> None:
     taken()
     before = kept()

@@ -20,7 +20,7 @@ from orders.models.database import collection
 from orders.models.writes import orders
 from orders.services import inventory_turns
 from orders.services.inventory_turns import turn
-from orders.services.placement import PlacementInterrupted, ReservationRefused
+from orders.services.placement import PlacementInterrupted
 from orders.services.settlement import settle_due
 from orders.services.transitions import change_status
 from orders.services.verification import InsufficientStock
@@ -77,7 +77,7 @@ def outcomes_of_placing(count: int, clients: int) -> list[str]:
     def one(_: int) -> str:
         try:
             return str(place((A, 1)).order["status"])
-        except (ReservationRefused, InsufficientStock):
+        except InsufficientStock:
             return "short"
 
     with ThreadPoolExecutor(clients) as crowd:
@@ -169,6 +169,7 @@ def test_a_call_of_unknown_outcome_keeps_its_turn_until_the_lease_ends(sandbox: 
     with pytest.raises(PlacementInterrupted) as refused:
         place((A, 3))
     assert refused.value.members["retry_after"] > 0
+    assert "same product" in refused.value.detail
     assert len(asked(sandbox, "reserve")) == 1, "nothing was sent for the second"
     assert orders().find_one({"items.quantity": 3}, {"status": 1})["status"] == "rejected"  # type: ignore[index]
     until = Deadline.after(20)

@@ -27,7 +27,7 @@ CSV has a row for each line of an order, the rows of one order together; JSON li
 each. Files that export_orders wrote with --lines or --format jsonl can be read.
 
 Needed: an id or a reference (not both) or a number; status (a public one), user_id, created_at (with its zone),
-total_price (the sum of the lines), line1, city, postal_code, country, product_id, quantity, price.
+total_price (the sum of the lines), line1, city, country, product_id, quantity, price.
 Not needed: user_verified, placed_at, paid_at, shipped_at, status_since, line2, state.
 Money has exactly two decimals. More in docs/import-export.md.
 

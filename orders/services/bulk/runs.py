@@ -10,7 +10,7 @@ from django.utils import timezone
 from orders.models import bulk_reads
 from orders.models import bulk_store as store
 from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
-from orders.models.database import Document
+from orders.models.database import Document, writing
 from orders.models.machine import edges_named, stock_effect, transition_names
 from orders.models.parts import Attempt
 from orders.models.selection import OrderSelection
@@ -99,7 +99,8 @@ def start_run(
     if selection.keys is not None:  # held from the beginning; a moment later, by mongod's clock
         run.attempt = Attempt(id=new_id(), until=timezone.now() + timedelta(seconds=settings.STOCK_LEASE))
     try:
-        run.save(force_insert=True)
+        with writing():
+            run.save(force_insert=True)
     except IntegrityError:
         return _started_before(run, selection)
     if run.attempt is not None:
