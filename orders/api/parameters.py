@@ -63,6 +63,10 @@ class OrdersParameters(UserOrdersParameters):
     end_date = MomentField(required=False, whole_day=True, help_text="Up to this; a date means the whole of that day.")
 
 
+class NoParameters(serializers.Serializer[Any]):
+    """What a write understands: all that it is told stands in its body and headers."""
+
+
 def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Read the query string. A parameter with an empty value asks for nothing, as if it were not there.
 
@@ -71,7 +75,7 @@ def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dic
     reader = _reader(parameters)
     known = reader.fields.keys()
     errors = _repeated(request) | {
-        name: [f"There is no such parameter here. Known: {', '.join(known)}."]
+        name: [f"There is no such parameter here. Known: {', '.join(known) or 'none'}."]
         for name in islice((name for name in request.query_params if name not in known), MOST_ERRORS + 1)
     }
     try:

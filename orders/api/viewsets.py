@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from orders.api import parameters
 from orders.api.rendering import OrjsonRenderer
 from orders.api.throttling import headers_of
 from orders.models.rate_limits import Allowance
@@ -33,6 +35,12 @@ class LimitedViewSet(ViewSet):
         if (found := _HEADERS.get(methods)) is None:
             found = _HEADERS[methods] = super().default_response_headers
         return dict(found)  # DRF takes from it what it has used
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """As DRF's; then refuse what a write's address asks for: it would go unheard."""
+        super().initial(request, *args, **kwargs)
+        if request.method not in SAFE_METHODS and request.META.get("QUERY_STRING"):
+            parameters.read(parameters.NoParameters, request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """As DRF's; then take apart what refers to itself, or what was read of a body waits for the collector."""

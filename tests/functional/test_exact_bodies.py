@@ -92,6 +92,18 @@ def test_a_write_without_a_body_may_be_sent_an_empty_object(
     stage.restore(before)
 
 
+@pytest.mark.parametrize("operation", WRITES, ids=title)
+def test_what_the_address_of_a_write_asks_for_is_refused_too(
+    stage: Stage, clients: dict[str, Client], operation: Operation
+) -> None:
+    marks = stage.marks()
+    target = operation.address.format(order_id=stage.ids["pending"], run_id=stage.ids["run"], user_id=OWNER)
+    body = "{}" if operation in BODILESS else json.dumps(next(iter(operation.bodies())))
+    response = clients["admin"].generic(operation.method, f"{target}?dry_run=true", body, "application/json")
+    assert refused(response)["errors"] == {"dry_run": ["There is no such parameter here. Known: none."]}
+    assert changed(marks, stage.marks()) == []
+
+
 def test_the_document_says_that_requests_are_exact_and_that_answers_are_open(client: Client) -> None:
     document = client.get("/api/v1/openapi.json").json()
     schemas = document["components"]["schemas"]
