@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -71,19 +71,39 @@ def answered() -> dict[str, set[int]]:
 
 
 def written_in(path: Path) -> Iterator[tuple[str, int]]:
-    """The codes that stand in calls which make a problem document, or that follow from the status."""
-    for call in ast.walk(ast.parse(path.read_text())):
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+    """The codes of calls that make a problem document: written there, given to `code` before, or the status's name."""
+    tree = ast.parse(path.read_text())
+    given = [
+        code
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and "code" in names_in(node.targets)
+        for code in codes_in([node.value])
+    ]
+    for call in ast.walk(tree):
+        if not (isinstance(call, ast.Call) and names_in([call.func]) & {"_problem", "_plain_problem", "refused"}):
             continue
-        inner = [node for argument in [*call.args, *call.keywords] for node in ast.walk(argument)]
-        names = [node.attr for node in inner if isinstance(node, ast.Attribute) and hasattr(HTTPStatus, node.attr)]
-        if not names or call.func.id not in {"_problem", "_plain_problem", "refused"}:
+        arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+        statuses = [HTTPStatus[name] for name in names_in(arguments) if name in HTTPStatus.__members__]
+        if not statuses:
             continue
-        codes = [str(node.value) for node in inner if isinstance(node, ast.Constant)]
-        codes = [code for code in codes if re.fullmatch("[a-z]+(_[a-z]+)+", code) and code != "retry_after"]
-        if call.func.id == "refused" and not codes:
-            codes = [names[0].lower()]
-        yield from ((code, HTTPStatus[names[0]]) for code in codes)
+        codes = codes_in(arguments) or (given if "code" in names_in(arguments) else [])
+        if not codes and "refused" in names_in([call.func]):
+            codes = [statuses[0].name.lower()]
+        yield from ((code, statuses[0]) for code in codes)
+
+
+def names_in(nodes: Sequence[ast.AST]) -> set[str]:
+    """Names and attributes."""
+    inner = [each for node in nodes for each in ast.walk(node)]
+    return {each.id for each in inner if isinstance(each, ast.Name)} | {
+        each.attr for each in inner if isinstance(each, ast.Attribute)
+    }
+
+
+def codes_in(nodes: Sequence[ast.AST]) -> list[str]:
+    """What stands there and looks like a code."""
+    texts = [str(each.value) for node in nodes for each in ast.walk(node) if isinstance(each, ast.Constant)]
+    return [text for text in texts if re.fullmatch("[a-z]+(_[a-z]+)+", text) and text != "retry_after"]
 
 
 def test_every_code_that_a_storefront_can_meet_is_listed_once_with_its_statuses() -> None:
