@@ -251,7 +251,12 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": PROJECT_NAME,
-    "DESCRIPTION": "Place and follow orders. Their stock is reserved by placing and released by cancelling them.",
+    "DESCRIPTION": (
+        "Place and follow orders. Their stock is reserved by placing and released by cancelling them.\n\n"
+        "For those who build a storefront, `docs/storefront.md` in the service's repository says what no list of "
+        "fields can: how to place safely, what to do about each `code`, what never changes. **Send an "
+        "`Idempotency-Key` with each placement**, one for each basket, and the same again where there was no answer."
+    ),
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
