@@ -19,6 +19,7 @@ from tests.proof.chaos import tell
 from tests.proof.failover import run as run_failover
 from tests.proof.failover_figures import rows as failover_rows
 from tests.proof.interleave import tell as tell_story
+from tests.proof.model.report import run_model
 from tests.proof.worker_kill import run_worker_kill
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ OPERATIONS = 10_000
 SEARCHES = 2
 """Processes that search among the interleavings, beside the crash test."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
+MODEL_BEGIN, MODEL_END = "<!-- figures of the model -->\n", "<!-- end of figures of the model -->"
 LOST_BEGIN, LOST_END = "<!-- figures of lost nodes -->\n", "<!-- end of figures of lost nodes -->"
 
 
@@ -180,14 +182,17 @@ def main() -> int:
         chaos = [run_chaos(mongo.uri, directory / f"chaos-{keys}", keys=keys) for keys in (False, True)]
         kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
         lost = [run_failover(directory / f"lost-{keys}", keys=keys) for keys in (False, True)]
+        model = run_model(directory / "model")
         problems = [str(problem) for report in (crash, *kills) for problem in report["violations"]]
         problems += [tell(report) for report in (*chaos, *lost) if report["violations"]]
         problems += [tell_story(violation) for report in interleave for violation in report["violations"]]
+        problems += model.problems
     figures = table([*crash_rows(crash), *interleave_rows(interleave), *chaos_rows(chaos), *kill_rows(kills)])
     of_lost_nodes = table(failover_rows(lost))
     write_figures(PAGE, BEGIN, figures, END)
+    write_figures(PAGE, MODEL_BEGIN, model.figures, MODEL_END)
     write_figures(RELIABILITY, LOST_BEGIN, of_lost_nodes, LOST_END)
-    sys.stdout.write(f"{figures}{of_lost_nodes}{time.monotonic() - began:.0f} s\n")
+    sys.stdout.write(f"{figures}{model.figures}{of_lost_nodes}{time.monotonic() - began:.0f} s\n")
     for problem in problems[:20]:
         sys.stdout.write(f"{problem}\n")
     return 1 if problems else 0
