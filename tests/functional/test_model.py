@@ -4,22 +4,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.model.configurations import NO_TURNS, PAUSED, REACHED, SMALLEST, Configuration
+from tests.proof.model.configurations import (
+    LOST_UPDATE,
+    NO_TURNS,
+    PAUSED,
+    REACHED,
+    REACHED_IT,
+    SMALLEST,
+    Configuration,
+)
 from tests.proof.model.search import SearchError, counterexample, search
 
 
 def test_whatever_the_order_of_steps_no_unit_is_lost_or_sold_twice(tmp_path: Path) -> None:
     verdict = search(SMALLEST, tmp_path)
-    assert verdict.failed is None
+    assert verdict.found is None
     assert verdict.states > 10_000
 
 
 def test_the_search_comes_through_an_order_that_was_cancelled_and_released_after_a_crash(tmp_path: Path) -> None:
-    assert search(next(one for one in REACHED if one.numbers["PROBE"] == 4), tmp_path).failed
+    after_a_crash = next(one for one in REACHED if one.numbers["PROBE"] == 4)
+    assert search(after_a_crash, tmp_path).found == REACHED_IT
 
 
 def test_without_turns_an_inventory_that_is_not_atomic_loses_an_update(tmp_path: Path) -> None:
-    assert "held[" in (search(NO_TURNS, tmp_path).failed or "")
+    assert search(NO_TURNS, tmp_path).found == LOST_UPDATE
 
 
 def test_a_paused_process_does_harm_and_the_model_says_how(tmp_path: Path) -> None:

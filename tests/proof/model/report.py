@@ -44,14 +44,10 @@ PAUSED_TITLE = "The shortest way in which a paused process does harm, as the mod
 
 
 def _part(name: str, verdicts: Sequence[Verdict]) -> str:
-    rows = (f"| {v.configuration.name} | {v.states:,} | {v.transitions:,} | {_found(v)} |\n" for v in verdicts)
+    rows = (
+        f"| {v.configuration.name} | {v.states:,} | {v.transitions:,} | {v.found or '0 errors'} |\n" for v in verdicts
+    )
     return f"| **{name}** | | | |\n{''.join(rows)}"
-
-
-def _found(verdict: Verdict) -> str:
-    if verdict.failed is None:
-        return "0 errors"
-    return "reached" if "PROBE" in verdict.configuration.numbers else "an error"
 
 
 def run_model(directory: Path) -> Report:

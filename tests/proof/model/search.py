@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.model.configurations import Configuration
+from tests.proof.model.configurations import HARMS, REACHED_IT, Configuration
 
 MODEL = Path(__file__).with_name("stock.pml")
 MEMORY = 4_000
@@ -22,23 +22,21 @@ class SearchError(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a search found: the assertion that failed, if one did."""
+    """What a search found, by the words of `configurations`; None where everything held."""
 
     configuration: Configuration
     states: int
     transitions: int
-    failed: str | None
+    found: str | None
 
     @property
     def as_it_must(self) -> bool:
-        return self.configuration.holds == (self.failed is None)
+        return self.found == self.configuration.finds
 
     @property
     def problem(self) -> str:
         """What is wrong with it, in words."""
-        if self.configuration.holds:
-            return f"model, {self.configuration.name}: {self.failed}"
-        return f"model, {self.configuration.name}: nothing was found that breaks"
+        return f"model, {self.configuration.name}: found: {self.found}; must be: {self.configuration.finds}"
 
 
 def require_tools() -> None:
@@ -68,7 +66,7 @@ def search(configuration: Configuration, directory: Path, *, shortest: bool = Fa
 def counterexample(configuration: Configuration, directory: Path) -> list[str]:
     """The shortest way to what breaks, a sentence a step."""
     verdict = search(configuration, directory, shortest=True)
-    if verdict.failed is None:
+    if verdict.found is None:
         raise SearchError(verdict.problem)
     played = _run(directory, "spin", "-t", *_numbers(configuration), MODEL.name)
     return [_sentence(configuration, int(who), what) for who, what in re.findall(r"\|(\d+)\|(.+)", played)]
@@ -96,7 +94,11 @@ def _verdict(configuration: Configuration, told: str) -> Verdict:
     failed = re.search(r"pan:\d+: (.+?) \(at depth", told)
     if bool(int(errors[1])) != bool(failed) or (cut_off and not failed):
         raise SearchError(told[-2000:])
-    return Verdict(configuration, int(states[1]), int(transitions[1]), failed[1] if failed else None)
+    return Verdict(configuration, int(states[1]), int(transitions[1]), _in_words(failed[1]) if failed else None)
+
+
+def _in_words(failed: str) -> str:
+    return next((harm for pattern, harm in HARMS.items() if re.search(pattern, failed)), REACHED_IT)
 
 
 def _sentence(configuration: Configuration, who: int, what: str) -> str:

@@ -234,6 +234,8 @@ inline probe() {
     for (i : 0 .. CALLS - 1) { assert(call[i].answer != refused) }              /* the stock does not suffice */
 #elif PROBE == 8
     assert(busy || k == 0 || failed_claims == FAILED_CLAIMS)    /* after a failed claim all is at rest, a line released */
+#elif PROBE == 9
+    for (i : 0 .. CALLS - 1) { assert(call[i].answer != not_sent) }             /* with FENCING: a call is too old */
 #endif
 }
 #else
@@ -372,7 +374,7 @@ inline take_token() {
     :: rank == 0 -> break
     :: else ->
         busy = 0;
-        for (i : 1 .. PEOPLE) { busy = busy || token[i] == rank }
+        for (i : 1 .. PEOPLE) { busy = busy || (i != me && token[i] == rank) }
         for (i : 0 .. CALLS - 1) { busy = busy || call[i].token == rank }
         for (i : 0 .. PRODUCTS - 1) { busy = busy || seen[i] == rank }
         if
