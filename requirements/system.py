@@ -91,7 +91,7 @@ LISTS = {
     "venv": VENV,
     "run": MONGOD,
     "pictures": [*MONGOD, BROWSER],
-    "test": [*MONGOD, BROWSER, NGINX],
+    "test": [*MONGOD, BROWSER, NGINX, *MODEL],
     "proof": [*MONGOD, *MODEL],
 }
 

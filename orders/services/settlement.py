@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
+from integrations.deadline import Deadline
 from observability import context
 from observability.metrics import WORKER_ORDERS
 from orders.models import reads
@@ -90,7 +91,8 @@ def settle_order(*, order_id: ObjectId, act: Act) -> bool:
 
 
 def _talk_and_settle(claim: Claim, act: Act) -> Document | None:
-    outcomes = talk(claim, deadline=claim.lease, background=True)
+    # Nothing is sent late in a lease: what is at work when it ends could meet a repetition, or another's call.
+    outcomes = talk(claim, deadline=Deadline.after(settings.REQUEST_DEADLINE), background=True)
     return settle(claim, outcomes, act, deadline=claim.lease)
 
 

@@ -19,6 +19,7 @@ from tests.proof.failover import run as run_failover
 from tests.proof.failover_figures import rows as failover_rows
 from tests.proof.interleave import tell as tell_story
 from tests.proof.inventories import Inventory
+from tests.proof.model.report import run_model
 from tests.proof.worker_kill import run_worker_kill
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,7 @@ FOR_LONG = {"operations": 3000, "seconds": 75.0}
 FOR_SHORT = {"operations": 400, "seconds": 8.0}
 """Operations of clients over HTTP: where units must be lost, they soon are."""
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
+MODEL_BEGIN, MODEL_END = "<!-- figures of the model -->\n", "<!-- end of figures of the model -->"
 LOST_BEGIN, LOST_END = "<!-- figures of lost nodes -->\n", "<!-- end of figures of lost nodes -->"
 
 
@@ -225,12 +227,15 @@ def main() -> int:
             problems += [tell(report) for report in chaos[kind] if violated(report)]
         problems += [str(problem) for report in kills for problem in report["violations"]]
         problems += [tell(report) for report in lost if violated(report)]
+        model = run_model(directory / "model")
+        problems += model.problems
     rows = [*crash_rows(crash), *interleave_rows(interleave), *chaos_rows(chaos), *kill_rows(kills)]
     figures = table(rows, list(Inventory))
     of_lost_nodes = table([(title, [figure]) for title, figure in failover_rows(lost)], [""])
     write_figures(PAGE, BEGIN, figures, END)
+    write_figures(PAGE, MODEL_BEGIN, model.figures, MODEL_END)
     write_figures(RELIABILITY, LOST_BEGIN, of_lost_nodes, LOST_END)
-    sys.stdout.write(f"{figures}{of_lost_nodes}{time.monotonic() - began:.0f} s\n")
+    sys.stdout.write(f"{figures}{model.figures}{of_lost_nodes}{time.monotonic() - began:.0f} s\n")
     for problem in problems[:20]:
         sys.stdout.write(f"{problem}\n")
     return 1 if problems else 0
