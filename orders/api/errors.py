@@ -19,6 +19,7 @@ from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.response import Response
 
 from integrations.errors import PeerError
+from orders.api.problems import type_of
 from orders.api.rendering import OrjsonRenderer
 from orders.models.database import is_outage
 from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
@@ -104,7 +105,7 @@ def _problem(status: HTTPStatus, detail: str, code: str, members: dict[str, Any]
 
 
 def _document(status: HTTPStatus, detail: str, code: str) -> dict[str, Any]:
-    return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, "code": code}
+    return {"type": type_of(code), "title": status.phrase, "status": int(status), "detail": detail, "code": code}
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:

@@ -52,7 +52,7 @@ class OrdersParameters(UserOrdersParameters):
     """What GET /orders/ understands."""
 
     user_id = UserIdField(required=False, help_text="Whose orders; customers see their own only.")
-    start_date = MomentField(required=False, help_text="Orders placed at or after this.")
+    start_date = MomentField(required=False, help_text="Placed at or after this: a date, or a datetime.")
     end_date = MomentField(required=False, whole_day=True, help_text="Up to this; a date means the whole of that day.")
 
 

@@ -205,7 +205,6 @@ class OrderViewSet(LimitedViewSet):
             204: None,
             **ONE,
             **problems(
-                e403="The caller may not cancel this order.",
                 e409="The order cannot be cancelled any more.",
                 e412="The order has changed; `changes` says how and by whom.",
             ),
