@@ -1,7 +1,7 @@
 """What schemathesis has to know of this API beyond its document.
 
 A document says which requests are well formed. It cannot say which products, prices and customers there are at other
-services, nor that one moment is to be later than another: so half of the well-formed placements are made to speak of
+services, nor that one moment is to be later than another: so two in three well-formed placements are made to speak of
 what the sandbox has, and a refusal of the others is accepted where its `code` names such a fact, and only then.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
-from schemathesis.core.failures import Failure
-from schemathesis.openapi.checks import AcceptedNegativeData, RejectedPositiveData, UseAfterFree
+from schemathesis.core.failures import AcceptedNegativeData, Failure
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 
@@ -33,7 +33,7 @@ PLENTY = [product for product in PRODUCTS if product.available > 1000]
 schemathesis.openapi.format(
     "date-or-date-time",
     st.dates(date(1900, 1, 1)).map(date.isoformat)
-    | st.datetimes(datetime(1900, 1, 1), timezones=st.just(UTC)).map(datetime.isoformat),
+    | st.datetimes(datetime(1900, 1, 1), timezones=st.just(UTC)).map(datetime.isoformat),  # noqa: DTZ001
 )
 schemathesis.openapi.format("etag", st.just("*") | st.integers(0, 999_999_999).map('"{}"'.format))
 
@@ -51,7 +51,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 def _order_what_there_is(body: dict[str, Any]) -> None:
     choice = sum(map(ord, str(body["shipping_address"]))) + len(body["items"])
-    if choice % 2:
+    if choice % 3 == 0:
         return
     body["user_id"] = str(CUSTOMERS[0].user_id)
     for index, item in enumerate(body["items"]):
