@@ -47,6 +47,8 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         _order_what_there_is(case.body)
     if case.operation.definition.raw["operationId"] == "start_bulk_transition":
         _make_criteria(case.body.get("filter"))
+        if sum(map(ord, str(case.body))) % 3:  # most are to start a run, not to ask what it would do
+            case.body.pop("dry_run", None)
 
 
 def _order_what_there_is(body: dict[str, Any]) -> None:
