@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 RUNNABLE := $(VENV)/.runnable
 TESTABLE := $(VENV)/.testable
 BENCHABLE := $(VENV)/.benchable
+# npm's packages for the tests of generated clients.
+CLIENTS := .data/clients
 # Gets what this machine lacks beside Python's packages: run, test, proof and pictures are its lists.
 GET := $(PY) requirements/system.py
 # More arguments for pytest: make test ARGS="-k placement -x"
@@ -22,6 +24,7 @@ run: $(RUNNABLE) ## Start everything on this machine: PORT=8001 make run; Ctrl-C
 
 test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(GET) test
+	@$(MAKE) --no-print-directory $(CLIENTS)/.installed
 	@$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 	@$(PY) -m coverage report --include='orders/services/*,orders/models/*' --fail-under=100 >/dev/null || \
 	  { $(PY) -m coverage report --include='orders/services/*,orders/models/*'; exit 1; }
@@ -60,6 +63,13 @@ clean: ## Remove the virtual environment and what tools have left; the data in .
 	rm -rf $(VENV) staticfiles htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +
+
+# npm is there only once the system's packages are.
+$(CLIENTS)/.installed: tests/clients/package.json tests/clients/package-lock.json
+	@echo "Installing what tests/clients/package-lock.json lists into $(CLIENTS) ..."
+	@mkdir -p $(CLIENTS) && cp $^ $(CLIENTS)/
+	@cd $(CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
 
 $(BENCHABLE): $(TESTABLE) requirements/bench.txt
 	@echo "Installing what requirements/bench.txt lists into $(VENV) ..."

@@ -23,7 +23,10 @@ SWAGGER = f"{_PAGE}; script-src 'self'"
 REDOC = f"{_PAGE}; script-src 'self'; worker-src blob:"
 """ReDoc's search runs in a worker that it makes itself."""
 
-OF_PAGES = {"docs": SWAGGER, "redoc": REDOC}
+PROBLEM = f"{NOTHING}; style-src 'self'"
+"""The pages on the API's problems have a style sheet and nothing else."""
+
+OF_PAGES = {"docs": SWAGGER, "redoc": REDOC, "problems": PROBLEM, "problem": PROBLEM}
 
 PERMISSIONS = ", ".join(
     f"{feature}=()"

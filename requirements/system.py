@@ -82,6 +82,12 @@ VENV = [Need("python3-venv", can_make_venvs)]
 MONGOD = [Need("libcurl4", loads("libcurl.so.4")), Need("libssl3", loads("libssl.so.3"))]
 BROWSER = Need("chromium", browser_is_there, (sys.executable, "-m", "playwright", "install", "chromium"))
 NGINX = Need("nginx-light", runs("nginx"))
+GENERATED = [  # what compiles and runs clients that are generated from the OpenAPI document
+    Need("nodejs", runs("node")),
+    Need("npm", runs("npm")),
+    Need("default-jdk-headless", runs("javac")),
+    Need("libjakarta-annotation-api-java", Path("/usr/share/java/jakarta-annotation-api.jar").exists),
+]
 MODEL = [
     Need("spin", runs("spin")),
     Need("gcc", runs("gcc")),
@@ -91,7 +97,7 @@ LISTS = {
     "venv": VENV,
     "run": MONGOD,
     "pictures": [*MONGOD, BROWSER],
-    "test": [*MONGOD, BROWSER, NGINX, *MODEL],
+    "test": [*MONGOD, BROWSER, NGINX, *MODEL, *GENERATED],
     "proof": [*MONGOD, *MODEL],
 }
 

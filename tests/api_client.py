@@ -1,11 +1,38 @@
-"""A storefront's HTTP client for the tests."""
+"""A storefront's HTTP client for the tests, which holds every refusal to what the OpenAPI document says of it."""
 
+import re
 import time
 from typing import Any
 
 import jwt
 import requests
 from django.conf import settings
+
+from orders.api.operations import codes_of
+from orders.api.problems import PROBLEMS, type_of
+
+ADDRESSES = {
+    "place_order": ("POST", "orders/"),
+    "list_orders": ("GET", "orders/"),
+    "list_user_orders": ("GET", "orders/user/{user_id}"),
+    "get_order": ("GET", "orders/{order_id}"),
+    "change_order_status": ("PUT", "orders/{order_id}/status"),
+    "cancel_order": ("DELETE", "orders/{order_id}"),
+    "get_order_history": ("GET", "orders/{order_id}/history"),
+    "list_order_transitions": ("GET", "orders/{order_id}/transitions"),
+    "start_bulk_transition": ("POST", "orders/bulk-transitions"),
+    "get_bulk_transition": ("GET", "orders/bulk-transitions/{run_id}"),
+    "cancel_bulk_transition": ("POST", "orders/bulk-transitions/{run_id}/cancel"),
+    "pause_bulk_transition": ("POST", "orders/bulk-transitions/{run_id}/pause"),
+    "resume_bulk_transition": ("POST", "orders/bulk-transitions/{run_id}/resume"),
+}
+"""operationId → method and path."""
+ANYWHERE = {"not_found", "method_not_allowed", "bad_request", "server_error"}
+"""The codes that any address may answer with; the document names them at its beginning."""
+PATTERNS = [
+    (name, method, re.compile(re.sub(r"{\w+}", "[^/]+", path.rstrip("/")) + "/?"))
+    for name, (method, path) in ADDRESSES.items()
+]
 
 
 def token(subject: str, *, key: str | None = None, **claims: Any) -> str:
@@ -33,6 +60,8 @@ class ApiClient(requests.Session):
         answer = super().request(method, address, *args, timeout=115, **kwargs)
         # On a kept connection Django's test server and the kernel wait 40 ms for each other (Nagle's algorithm).
         self.close()
+        if answer.headers.get("Content-Type") == "application/problem+json" and answer.content:
+            check_problem(answer, str(method), address.removeprefix(self.base).partition("?")[0])
         return answer
 
     def place(self, *lines: tuple[str, int, str], key: str | None = None, **changes: Any) -> requests.Response:
@@ -42,6 +71,17 @@ class ApiClient(requests.Session):
 
 
 _token = token
+
+
+def check_problem(answer: requests.Response, method: str, path: str) -> None:
+    """Assert that a refusal has a code that has a page, and that the document has it for this operation and status."""
+    said = answer.json()
+    code, status = said["code"], answer.status_code
+    assert status in PROBLEMS[code].statuses, said
+    assert said["type"] == type_of(code), said
+    asked = (name for name, of, pattern in PATTERNS if of == method.upper() and pattern.fullmatch(path))
+    if code not in ANYWHERE and (operation := next(asked, None)):
+        assert code in codes_of(operation).get(str(status), ()), (operation, status, code)
 
 
 def order_body(user_id: str, *lines: tuple[str, int, str]) -> dict[str, Any]:

@@ -174,4 +174,9 @@ class BearerScheme(OpenApiAuthenticationExtension):
     name = "bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        text = (
+            "An access token (JWT) of the shop's user service: HS256, or RS256 and ES256 where it publishes its keys. "
+            "Its `sub` is the user id, its `type` is `access`, and its `exp` has not passed. Customers see and cancel "
+            "their own orders; whoever the token names an admin sees and changes all."
+        )
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}

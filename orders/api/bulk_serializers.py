@@ -26,6 +26,8 @@ from orders.services.user_ids import canonical
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
+RUN_STATES = [(name, name) for name in BulkState.values]
+OUTCOMES = [(name, name) for name in OrderOutcome.values]
 NUMBER = f"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}"
 
 
@@ -56,10 +58,12 @@ class StatusesField(ManyField):
 class FilterSerializer(ExactSerializer):
     """Which orders: all criteria hold together, and at least one beside `limit` must be given."""
 
-    status = StatusesField(required=False, allow_empty=False, help_text="One status or several.")
-    created_from = MomentField(required=False)
-    created_before = MomentField(required=False)
-    user_id = UserIdField(required=False)
+    status = StatusesField(
+        required=False, allow_empty=False, help_text="One of these; a single one may stand without a list."
+    )
+    created_from = MomentField(required=False, help_text="A date (2026-01-31), or a datetime; UTC if it names no zone.")
+    created_before = MomentField(required=False, help_text="A date, or a datetime.")
+    user_id = UserIdField(required=False, help_text="Whose orders.")
     product_id = ObjectIdField(required=False, help_text="ObjectId of the product.")
     limit = CountField(
         min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most so many, the oldest first."
@@ -73,7 +77,7 @@ class FilterSerializer(ExactSerializer):
 
 
 class BulkTransitionSerializer(ExactSerializer):
-    """The body of POST /orders/bulk-transitions: `ids` or `filter`, one of them."""
+    """Which orders, by `ids` or by `filter`, and which transition."""
 
     transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
     ids = ManyField(
@@ -131,7 +135,7 @@ class PlanSerializer(serializers.Serializer[Any]):
 class OrderResultSerializer(serializers.Serializer[Any]):
     order_id = serializers.CharField(help_text="Its id; where there is no such order, what was asked for.")
     number = serializers.CharField(allow_blank=True)
-    result = serializers.ChoiceField(choices=[(name, name) for name in OrderOutcome.values])
+    result = serializers.ChoiceField(choices=OUTCOMES)
     reason = serializers.CharField(allow_blank=True)
 
 
@@ -140,7 +144,7 @@ class RunSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField()
     transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
-    state = serializers.ChoiceField(choices=[(name, name) for name in BulkState.values])
+    state = serializers.ChoiceField(choices=RUN_STATES)
     selection = serializers.DictField(help_text="Which orders, as it was asked.")
     actor = serializers.CharField()
     via = serializers.CharField()

@@ -7,11 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response
-from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.request import Request
+
+from orders.api.rendering import written
 
 KEPT = "public, max-age=300"
 """For how long browsers and proxies need not ask; then they are told that it is the same (304)."""
@@ -37,5 +38,5 @@ class OpenApiView(SpectacularJSONAPIView):
 def document() -> tuple[bytes, str]:
     """The document and its entity tag."""
     generator = spectacular_settings.DEFAULT_GENERATOR_CLASS()
-    content = OpenApiJsonRenderer().render(generator.get_schema(request=None, public=True), renderer_context={})
+    content = written(generator.get_schema(request=None, public=True))
     return content, f'"{sha256(content).hexdigest()[:32]}"'

@@ -49,7 +49,9 @@ class CursorField(PatternField):
 class UserOrdersParameters(serializers.Serializer[Any]):
     """What GET /orders/user/{user_id} understands."""
 
-    status = serializers.ChoiceField(choices=[(s, s) for s in PUBLIC_STATUSES], required=False)
+    status = serializers.ChoiceField(
+        choices=[(s, s) for s in PUBLIC_STATUSES], required=False, help_text="Only orders in this status."
+    )
     skip = WholeNumberField(min_value=0, max_value=LARGEST_SKIP, default=0, help_text="Orders to pass over.")
     limit = WholeNumberField(min_value=1, max_value=100, default=10, help_text="Orders of one page.")
     cursor = CursorField(required=False, help_text="Where the last page ended: its `Next-Cursor`.")
@@ -59,7 +61,7 @@ class OrdersParameters(UserOrdersParameters):
     """What GET /orders/ understands."""
 
     user_id = UserIdField(required=False, help_text="Whose orders; customers see their own only.")
-    start_date = MomentField(required=False, help_text="Orders placed at or after this.")
+    start_date = MomentField(required=False, help_text="Placed at or after this: a date, or a datetime.")
     end_date = MomentField(required=False, whole_day=True, help_text="Up to this; a date means the whole of that day.")
 
 

@@ -9,7 +9,10 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
 from orders.api import fields
 from orders.api.bulk_serializers import StatusesField
+from orders.api.errors import CONTENT_TYPE
 from orders.api.examples import add_examples
+from orders.api.operations import OPERATIONS, codes_of
+from orders.api.problems import PROBLEMS, type_of
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.texts import DROPPED, REFUSED
 from orders.services.user_ids import LONGEST_USER_ID
@@ -17,7 +20,6 @@ from orders.services.user_ids import LONGEST_USER_ID
 Schema = dict[str, Any]
 
 EMPTY = {"type": "string", "maxLength": 0}
-BODY_REFUSALS = {"413": "The body is too large.", "415": "The body is no application/json, or is compressed."}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
     "Cache-Control": "`private, no-cache`: may be kept to ask with `If-None-Match`; of problems `no-store`.",
@@ -28,6 +30,10 @@ HEADERS: Schema = {
     "Idempotency-Replayed": "`true`: an earlier request with the same key did it.",
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "How to authenticate; of a token that was refused also why (RFC 6750 section 3).",
+    "RateLimit-Limit": "How many changes the caller may make in a period.",
+    "RateLimit-Remaining": "How many of them are left.",
+    "RateLimit-Reset": "Seconds until all of them are there again.",
+    "RateLimit-Policy": "The limit, and the seconds of a period: `600;w=60`.",
 }
 PATTERNS = {
     "X-Request-ID": "^[A-Za-z0-9._:/+=-]{1,64}$",
@@ -38,7 +44,16 @@ PATTERNS = {
     "Idempotency-Replayed": "^true$",
     "Retry-After": "^[1-9][0-9]*$",
     "WWW-Authenticate": "^Bearer ",
+    "RateLimit-Limit": "^[0-9]+$",
+    "RateLimit-Remaining": "^[0-9]+$",
+    "RateLimit-Reset": "^[0-9]+$",
+    "RateLimit-Policy": "^[0-9]+;w=[0-9]+$",
 }
+RATE_LIMIT = [name for name in HEADERS if name.startswith("RateLimit-")]
+UNCOUNTED = {"401", "406", "411"}
+"""The statuses of what is refused before it is counted as a write of the caller's."""
+MONEY = "^[0-9]{1,12}\\.[0-9]{2}$"
+BULK_BY_IDS, BULK_BY_FILTER = "BulkTransitionByIdsRequest", "BulkTransitionByFilterRequest"
 ORDER_ANSWERS = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"))
 KEYED = (("place_order", "201"), ("change_order_status", "200"), ("cancel_order", "204"))
 STEERING = ("start", "cancel", "pause", "resume")
@@ -61,40 +76,36 @@ class PriceScheme(OpenApiSerializerFieldExtension):
     target_class = fields.PriceField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        text = {"type": "string", "pattern": fields.anchored(fields.PRICE), "maxLength": 11}
-        return {"anyOf": [text, {"type": "number", "minimum": 0.01, "maximum": 99_999_999.99, "multipleOf": 0.01}]}
+        return {"type": "string", "pattern": fields.anchored(fields.PRICE), "maxLength": 11}
 
 
 class UserIdScheme(OpenApiSerializerFieldExtension):
     target_class = fields.UserIdField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        text = {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID}
-        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**19 - 1}]}
+        return {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID}
 
 
 class MomentScheme(OpenApiSerializerFieldExtension):
     target_class = fields.MomentField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        return {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+        return {"type": "string", "format": "date-or-date-time"}
 
 
 class CountScheme(OpenApiSerializerFieldExtension):
-    """A number, or its digits: as many as are surely within the limit, or just those of the limit."""
-
     target_class = fields.CountField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         most = self.target.max_value
         if self.target.field_name == "quantity":
             most = settings.MAX_LINE_QUANTITY
-        digits = fields.anchored(f"[1-9][0-9]{{0,{len(str(most)) - 2}}}|{most}" if most > 9 else f"[1-{most}]")
-        return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": most}, {"type": "string", "pattern": digits}]}
+        return {"type": "integer", "minimum": 1, "maximum": most}
 
 
 class TextScheme(OpenApiSerializerFieldExtension):
     target_class = fields.TextField
+    match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         allowed = f"[^{_class(_refused)}]*"
@@ -102,14 +113,6 @@ class TextScheme(OpenApiSerializerFieldExtension):
         if not self.target.allow_blank:  # something in it must be there to read
             pattern = f"^{allowed}[^{_class(_unseen)}]{allowed}$"
         return {"type": "string", "pattern": pattern, "maxLength": self.target.max_length}
-
-
-class CodeScheme(TextScheme):
-    target_class = fields.CodeField
-
-    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        number = {"type": "integer", "minimum": 0, "maximum": 10**self.target.max_length - 1}
-        return {"anyOf": [super().map_serializer_field(auto_schema, direction), number]}
 
 
 def _refused(char: str) -> bool:
@@ -137,8 +140,7 @@ class StatusesScheme(OpenApiSerializerFieldExtension):
     target_class = StatusesField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        one = {"type": "string", "enum": list(PUBLIC_STATUSES)}
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": len(PUBLIC_STATUSES)}]}
+        return {"type": "array", "items": {"type": "string", "enum": list(PUBLIC_STATUSES)}, "minItems": 1}
 
 
 class PatternScheme(OpenApiSerializerFieldExtension):
@@ -162,47 +164,88 @@ def _is_alias(path: str, paths: set[str]) -> bool:
 
 
 def complete(result: Schema, **_generator: Any) -> Schema:
-    """A postprocessing hook: headers, links, refusals that all operations share, examples, and exact requests."""
-    _close(result["components"]["schemas"])
-    for method, operation in _operations(result):
-        if method != "get":
-            _add_refusals(operation)
+    """A postprocessing hook: what no annotation of a view can say."""
+    schemas = result["components"]["schemas"]
+    for name, schema in schemas.items():
+        _spell_out(schema)
+        if name.endswith("Request"):
+            _ask_exactly(schema)
+    _limit(schemas)
+    # Generated clients would make one name of the two.
+    for part in (schemas["Order"]["properties"].pop, schemas["Order"]["required"].remove):
+        part("_id")
+    for operation_id, operation in _operations(result).items():
+        operation["summary"] = OPERATIONS[operation_id].summary
+        _name_statuses(operation)
+        _enumerate_codes(operation_id, operation)
+    for method, operation in _methods(result):
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "query":
                 parameter["allowEmptyValue"] = True  # which is as if it were not there
         for status, response in operation["responses"].items():
-            _describe(operation["operationId"], status, response)
+            _describe(operation["operationId"], status, response, counted=method != "get" and status not in UNCOUNTED)
     add_examples(result)
     return result
 
 
-def _operations(document: Schema) -> Iterator[tuple[str, Schema]]:
+def _methods(document: Schema) -> Iterator[tuple[str, Schema]]:
     for methods in document["paths"].values():
         yield from methods.items()
 
 
-def _close(schemas: Schema) -> None:
-    """Say that requests are exact. Answers stay open: members may be added to them."""
-    for name, schema in schemas.items():
-        if schema.get("type") == "object" and name.endswith("Request"):
-            schema["additionalProperties"] = False
-        for prop in schema.get("properties", {}).values():
-            if prop.get("oneOf", [])[1:] == [EMPTY]:  # what the pattern lets through already
-                prop |= prop.pop("oneOf")[0]
+def _operations(document: Schema) -> dict[str, Schema]:
+    return {operation["operationId"]: operation for _, operation in _methods(document)}
+
+
+def _spell_out(schema: Schema) -> None:
+    """Describe properties in the few words that all generators of clients know."""
+    for prop in schema.get("properties", {}).values():
+        if prop.get("oneOf", [])[1:] == [EMPTY]:  # what the pattern lets through already
+            prop |= prop.pop("oneOf")[0]
+        if prop.get("format") == "decimal":
+            del prop["format"]
+            prop["pattern"] = MONEY
+
+
+def _ask_exactly(schema: Schema) -> None:
+    """Requests have no other members. What has a default may be left out: a default in words, since generators take a
+    property that has one for always there."""
+    schema["additionalProperties"] = False
+    for prop in schema["properties"].values():
+        if "default" in prop:
+            said = {"": "empty", False: "false"}[prop.pop("default")]
+            prop["description"] = f"{prop.get('description', '')} Left out: {said}.".strip()
+
+
+def _limit(schemas: Schema) -> None:
+    """How many there may be of something, and which of two."""
     schemas["PlaceOrderRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": settings.MAX_ORDER_LINES}
-    schemas["BulkTransitionRequest"]["properties"]["ids"]["minItems"] = 1
-    schemas["BulkTransitionRequest"]["oneOf"] = [{"required": ["ids"]}, {"required": ["filter"]}]
-    criteria = [name for name in schemas["FilterRequest"]["properties"] if name != "limit"]
-    schemas["FilterRequest"]["anyOf"] = [{"required": [name]} for name in criteria]
+    both = schemas["BulkTransitionRequest"]
+    both["properties"]["ids"]["minItems"] = 1
+    for name, other, kind in (("ids", "filter", BULK_BY_IDS), ("filter", "ids", BULK_BY_FILTER)):
+        properties = {key: value for key, value in both["properties"].items() if key != other}
+        schemas[kind] = both | {"properties": properties, "required": [*both["required"], name]}
+    references = [{"$ref": f"#/components/schemas/{kind}"} for kind in (BULK_BY_IDS, BULK_BY_FILTER)]
+    schemas["BulkTransitionRequest"] = {"oneOf": references, "description": both["description"]}
 
 
-def _add_refusals(operation: Schema) -> None:
-    problem = operation["responses"]["401"]["content"]
-    for status, text in BODY_REFUSALS.items():
-        operation["responses"].setdefault(status, {"content": problem, "description": text})
+def _name_statuses(operation: Schema) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["schema"].get("enum") == list(PUBLIC_STATUSES):
+            parameter["schema"] = {"$ref": "#/components/schemas/OrderStatus"}
 
 
-def _describe(operation_id: str, status: str, response: Schema) -> None:
+def _enumerate_codes(operation_id: str, operation: Schema) -> None:
+    """Say with which codes each refusal comes. No `enum`: some generated clients fail on a code that it has not."""
+    for status, codes in codes_of(operation_id).items():
+        response = operation["responses"].setdefault(status, {"description": ""})
+        listed = "\n".join(f"- [`{code}`]({type_of(code)}): {PROBLEMS[code].title}" for code in codes)
+        response["description"] = f"{response['description']}\n\n{listed}".strip()
+        response["content"] = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        response["x-codes"] = codes
+
+
+def _describe(operation_id: str, status: str, response: Schema, *, counted: bool) -> None:
     """Add the headers of a response, and the links that lead on from it."""
     key = (operation_id, status)
     headers = {"X-Request-ID": True, "Cache-Control": True}
@@ -211,6 +254,7 @@ def _describe(operation_id: str, status: str, response: Schema) -> None:
     headers |= {"Idempotency-Replayed": False} if key in KEYED else {}
     headers |= {"Link": False, "Next-Cursor": False} if key in PAGED else {}
     headers |= {"WWW-Authenticate": True} if status == "401" else {}
+    headers |= dict.fromkeys(RATE_LIMIT, False) if counted else {}
     headers |= {"Retry-After": status != "409"} if status in {"409", "429", "503"} else {}
     response["headers"] = {name: _header(name, required=required) for name, required in headers.items()}
     if key in LINKS:

@@ -77,11 +77,19 @@ class NothingSerializer(ExactSerializer):
 
 
 class AddressSerializer(ExactSerializer):
+    """Where an order is sent."""
+
     line1 = TextField(max_length=200)
     line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     city = TextField(max_length=100)
     state = TextField(max_length=100, required=False, allow_blank=True, allow_null=True)
-    postal_code = CodeField(max_length=20, required=False, allow_blank=True, allow_null=True)
+    postal_code = CodeField(
+        max_length=20,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        help_text="A JSON integer is taken for its digits.",
+    )
     country = TextField(max_length=100)
 
 
@@ -96,10 +104,13 @@ class LinesSerializer(serializers.ListSerializer[Any]):
 
 
 class ItemSerializer(ExactSerializer):
+    """A line of an order."""
+
     product_id = ObjectIdField(help_text="ObjectId of the product.")
-    quantity = CountField(min_value=1, max_value=2**31 - 1)
+    quantity = CountField(min_value=1, max_value=2**31 - 1, help_text="Digits in a string are read as well.")
     price = PriceField(
-        help_text="The price that the customer was shown; refused with 409 if it is not the current one."
+        help_text="The price of one that the customer was shown, as text: `14.90`. A JSON number is read as well. "
+        "Refused with 409 if it is not the current one."
     )
 
     class Meta:
@@ -109,7 +120,7 @@ class ItemSerializer(ExactSerializer):
 class PlaceOrderSerializer(ExactSerializer):
     """The body of POST /orders/."""
 
-    user_id = UserIdField(help_text=EXPECTED)
+    user_id = UserIdField(help_text=f"{EXPECTED} A JSON integer is read as well.")
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
 
@@ -134,7 +145,9 @@ class StatusSerializer(ExactSerializer):
 class OrderItemSerializer(serializers.Serializer[Any]):
     product_id = serializers.CharField()
     quantity = serializers.IntegerField()
-    price = serializers.DecimalField(max_digits=10, decimal_places=2)
+    price = serializers.DecimalField(
+        max_digits=10, decimal_places=2, help_text="Of one, as it was placed: a decimal with two places."
+    )
 
 
 class OrderAddressSerializer(serializers.Serializer[Any]):
@@ -147,16 +160,22 @@ class OrderAddressSerializer(serializers.Serializer[Any]):
 
 
 class OrderSerializer(serializers.Serializer[Any]):
-    """An order; decimals are strings, moments are ISO 8601 in UTC."""
+    """An order; decimals are strings, moments are ISO 8601 in UTC.
 
-    id = serializers.CharField()
+    Beside `id` each order has the same value as `_id`, which clients of the former order service read. It is not among
+    the properties here, since generated clients cannot tell the two names apart. Other members may be added.
+    """
+
+    id = serializers.CharField(help_text="ObjectId of the order; on the wire also as `_id`.")
     number = serializers.CharField(help_text="What people read out on the phone.")
     user_id = serializers.CharField()
     user_verified = serializers.BooleanField(help_text="False: the user service could not be asked.")
     status = serializers.ChoiceField(choices=STATUSES)
     version = serializers.IntegerField(help_text="Counts the changes of the order; also its ETag.")
     items = OrderItemSerializer(many=True)
-    total_price = serializers.DecimalField(max_digits=14, decimal_places=2)
+    total_price = serializers.DecimalField(
+        max_digits=14, decimal_places=2, help_text="Of all lines: a decimal with two places."
+    )
     shipping_address = OrderAddressSerializer()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -204,16 +223,21 @@ class ChangeSerializer(serializers.Serializer[Any]):
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """RFC 9457; `detail` reads alone, `code` and `errors` are for machines."""
+    """A problem document (RFC 9457): `detail` reads alone, `code` and `errors` are for machines.
 
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    current_status = serializers.CharField(required=False, help_text="Of an order that cannot change as asked.")
+    Other codes and members may be added: go by the status where a code is not known.
+    """
+
+    type = serializers.CharField(help_text="The address of a page on this `code`, relative to the service.")
+    title = serializers.CharField(help_text="The HTTP status in words.")
+    status = serializers.IntegerField(help_text="The HTTP status.")
+    detail = serializers.CharField(help_text="What is wrong, for people.")
+    code = serializers.CharField(help_text="What is wrong, for machines.")
+    current_status = serializers.ChoiceField(
+        choices=STATUSES, required=False, help_text="Of an order that cannot change as asked."
+    )
     allowed = serializers.ListField(
-        child=serializers.CharField(), required=False, help_text="The statuses that it can change to."
+        child=serializers.ChoiceField(choices=STATUSES), required=False, help_text="The statuses that it can change to."
     )
     current_prices = serializers.DictField(
         child=serializers.CharField(), required=False, help_text="Line to its product's price, where that has changed."
@@ -231,4 +255,6 @@ class ProblemSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # Not declared: a serializer has an attribute by this name.
         problems = serializers.ListField(child=serializers.CharField())
-        return {**super().get_fields(), "errors": serializers.DictField(child=problems, required=False)}
+        said = "Field, parameter, header or line to what is wrong with it."
+        errors = serializers.DictField(child=problems, required=False, help_text=said)
+        return {**super().get_fields(), "errors": errors}

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.viewsets import ViewSet
 
+from orders.api import problem_pages
 from orders.api.bulk_views import BulkTransitionViewSet
 from orders.api.document import OpenApiView
 from orders.api.views import OrderViewSet
@@ -34,6 +35,8 @@ urlpatterns = [
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
+    path("problems", problem_pages.index, name="problems"),
+    path("problems/<str:code>", problem_pages.page, name="problem"),
     path("openapi.json", OpenApiView.as_view(http_method_names=READ), name="openapi"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="openapi", http_method_names=READ), name="docs"),
     path("redoc", SpectacularRedocView.as_view(url_name="openapi", http_method_names=READ), name="redoc"),

@@ -227,7 +227,6 @@ class OrderViewSet(LimitedViewSet):
             **ONE,
             **UNSURE,
             **problems(
-                e403="The caller may not cancel this order.",
                 e409="The order cannot be cancelled any more.",
                 e412="The order has changed; `changes` says how and by whom.",
                 e422="The key made another change of this order before.",

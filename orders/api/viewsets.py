@@ -12,8 +12,15 @@ from orders.api.rendering import OrjsonRenderer
 from orders.api.throttling import headers_of
 from orders.models.rate_limits import Allowance
 
-ANY = frozenset({"", "*/*", "application/json", "application/json, */*", "application/json, text/plain, */*"})
-"""What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch and axios)."""
+ANY = frozenset(
+    {
+        *("", "*/*", "application/json", "application/json, */*", "application/json, text/plain, */*"),
+        *("application/json, application/problem+json", "application/problem+json"),
+    }
+)
+"""What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch and axios); and what the
+clients of openapi-generator do, which name what the document has for an operation: for a cancellation, which answers
+nothing where it succeeds, problem documents alone."""
 JSON = OrjsonRenderer()
 _HEADERS: dict[frozenset[str], dict[str, str]] = {}
 

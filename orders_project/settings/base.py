@@ -255,9 +255,19 @@ SPECTACULAR_SETTINGS = {
         "Place and follow orders. Their stock is reserved by placing and released by cancelling them.\n\n"
         "For those who build a storefront, `docs/storefront.md` in the service's repository says what no list of "
         "fields can: how to place safely, what to do about each `code`, what never changes. **Send an "
-        "`Idempotency-Key` with each placement**, one for each basket, and the same again where there was no answer."
+        "`Idempotency-Key` with each placement**: one for each basket, the same again where no answer came.\n\n"
+        "What is refused is answered with a problem document (RFC 9457) whose `code` says why. Its `type` leads to a "
+        f"page that says what was kept and whether to try again; [all codes]({API_PREFIX}/problems). Beside those of "
+        "each operation there are `not_found`, `method_not_allowed`, `bad_request` and `server_error`, which any "
+        "address may answer, and those of the proxy in front.\n\n"
+        "A request is obeyed whole or refused whole. Answers may get further members, and problems further codes."
     ),
     "VERSION": "1.0.0",
+    "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
+    "TAGS": [
+        {"name": "orders", "description": "Orders: customers their own, admins all."},
+        {"name": "bulk transitions", "description": "One transition of many orders, for admins."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -266,9 +276,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "StatusEnum": "orders.api.serializers.STATUSES",
-        "TransitionEnum": "orders.api.serializers.TRANSITIONS",
+        "OrderStatus": "orders.api.serializers.STATUSES",
+        "TransitionName": "orders.api.serializers.TRANSITIONS",
+        "RunState": "orders.api.bulk_serializers.RUN_STATES",
+        "OrderOutcome": "orders.api.bulk_serializers.OUTCOMES",
     },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "orders.api.schema.complete"],
 }

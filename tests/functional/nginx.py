@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from django.conf import settings
 
 from orders_project.children import ROOT, Child
 from orders_project.loopback import free_port, listens
@@ -21,6 +22,7 @@ START = 30.0
 def written(template: str, *, listen: str, upstream: str, **times: str) -> str:
     """The file as the image's entrypoint writes it, with other values for directives that stand in it once."""
     text = template.replace("${LISTEN}", listen).replace("${UPSTREAM}", upstream)
+    text = text.replace("${API_PREFIX}", settings.API_PREFIX)
     for directive, value in times.items():
         text, found = re.subn(rf"(?m)^( *{directive}) [^;]+;", rf"\1 {value};", text)
         assert found == 1, directive

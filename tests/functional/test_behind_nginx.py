@@ -89,7 +89,7 @@ def problem(found: requests.Response, status: int, code: str) -> Any:
     assert found.status_code == status, found.text
     assert found.headers["Content-Type"] == "application/problem+json"
     document = found.json()
-    assert (document["status"], document["code"], document["type"]) == (status, code, "about:blank")
+    assert (document["status"], document["code"], document["type"]) == (status, code, f"/api/v1/problems/{code}")
     assert document["title"]
     return document["detail"]
 

@@ -81,6 +81,13 @@ def test_a_representation_that_there_is_not_is_refused(visitor: Api) -> None:
     problem(visitor().get("orders/", headers={"Accept": "text/html"}), 406)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_client_that_names_problem_documents_alone_is_answered(visitor: Api, method: str) -> None:
+    """As clients of openapi-generator do where an operation answers nothing else with a body."""
+    accept = {"Accept": "application/problem+json"}
+    problem(visitor().request(method, f"orders/{ID}", headers=accept), 404, "order_not_found")
+
+
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html,application/xhtml+xml,*/*;q=0.8"])
 def test_json_is_sent_to_whoever_takes_it(visitor: Api, accept: str) -> None:
     answer = visitor().get("orders/", headers={"Accept": accept})

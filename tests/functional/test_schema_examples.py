@@ -1,28 +1,38 @@
-"""The examples of the OpenAPI document: each is sent as it stands, and answered as it says."""
+"""The examples of the OpenAPI document: each was answered by the service, and is so again, whole."""
 
+import json
+import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 import requests
+from pytest_django import Settings
 
-from orders.api.examples import ANSWERS, REQUESTS
-from orders.services import bulk
-from tests.functional.helpers import TWO_TOWELS, Api, placed_in
+from integrations.sandbox import Sandbox
+from orders.api.examples import ANSWERS, REQUESTS, answers
+from orders.api.operations import OPERATIONS, SHARED, codes_of
+from orders.api.problems import PROBLEMS
+from orders.api.schema import PATTERNS
+from orders.services import rate_limits
+from tests.api_client import ADDRESSES
+from tests.functional.example_ways import WAYS, WELL, Stage, settled
+from tests.functional.helpers import Api, Documents, problem
 from tests.functional.test_openapi import document_fixture, schema_of  # noqa: F401
 
 Json = dict[str, Any]
 
-SENT = [
-    (operation, status, name)
-    for operation, answers in ANSWERS.items()
-    for status, examples in answers.items()
-    for name in examples
-    if operation in REQUESTS
+REFUSED = [
+    (operation, status, code)
+    for operation in OPERATIONS
+    for status, codes in codes_of(operation).items()
+    for code in codes
 ]
-READ = [(operation, status, name) for operation, answers in ANSWERS.items() if operation not in REQUESTS
-        for status, examples in answers.items() for name in examples]  # fmt: skip
+TOLD = PATTERNS.keys()
+"""The headers that the document describes, each with a pattern."""
+WRITING = bool(os.environ.get("WRITE_EXAMPLES"))
 
 
 def operations(found: Json) -> Iterator[tuple[str, str, Json]]:
@@ -36,28 +46,6 @@ def named(found: Json, operation_id: str) -> tuple[str, str, Json]:
     return next(each for each in operations(found) if each[2]["operationId"] == operation_id)
 
 
-def shape(value: Any) -> Any:
-    """What is compared of an answer: names and kinds, not the values; of lists the first entry."""
-    if isinstance(value, dict):
-        return {name: shape(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [shape(inner) for inner in value[:1]]
-    return None if value is None else type(value).__name__
-
-
-def check(answer: requests.Response, found: Json, operation: Json, status: str, name: str) -> None:
-    """Assert that the answer is the documented one, and that the example itself is as the schema says."""
-    assert answer.status_code == int(status), answer.text
-    [(content_type, content)] = operation["responses"][status]["content"].items()
-    assert answer.headers["Content-Type"] == content_type
-    example = content["examples"][name]["value"]
-    assert shape(answer.json()) == shape(example)
-    for value in (answer.json(), example):
-        for entry in value if isinstance(value, list) else [value]:
-            schema = content["schema"].get("items", content["schema"])
-            jsonschema.validate(entry, schema_of(found, schema["$ref"].rpartition("/")[2]))
-
-
 def test_no_operation_is_without_examples(document: Json) -> None:
     for _, path, operation in operations(document):
         if "requestBody" in operation:
@@ -68,49 +56,87 @@ def test_no_operation_is_without_examples(document: Json) -> None:
 
 
 def test_every_example_of_a_request_has_one_of_its_answer() -> None:
-    for operation, requests_ in REQUESTS.items():
-        answered = [name for examples in ANSWERS[operation].values() for name in examples]
-        assert sorted(answered) == sorted(requests_), operation
+    for operation, bodies in REQUESTS.items():
+        answered = {name for known, _, name in WELL if known == operation} | set(OPERATIONS[operation].codes)
+        assert bodies.keys() <= answered, operation
 
 
-@pytest.mark.parametrize(("operation_id", "status", "name"), SENT)
-def test_an_example_of_a_request_gets_its_answer(
-    api: Api,
-    document: Json,
+@pytest.fixture(name="stage")
+def stage_fixture(
+    api: Api, sandbox: Sandbox, database: Documents, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     operation_id: str,
-    status: str,
-    name: str,
-) -> None:
-    method, path, operation = named(document, operation_id)
-    order = placed_in(api, "pending", TWO_TOWELS, ("665f1c0a9b1e8a0012a40007", 1, "12.50"))
-    body = operation["requestBody"]["content"]["application/json"]["examples"][name]["value"]
-    for client in [api(admin=True)] if "admins" in name or "bulk" in operation_id else [api(), api(admin=True)]:
-        if "{order_id}" in path:
-            order = client.place(TWO_TOWELS, user_id="1").json()
-        answer = client.request(method, path.format(order_id=order["id"]), json=body)
-        check(answer, document, operation, status, name)
+) -> Stage:  # fmt: skip
+    return Stage(operation_id, api, sandbox, database, settings, monkeypatch)
 
 
-@pytest.mark.parametrize(("operation_id", "status", "name"), READ)
-def test_an_answer_without_a_request_is_as_its_example(
-    api: Api,
-    document: Json,
-    operation_id: str,
-    status: str,
-    name: str,
+@pytest.fixture(autouse=True)
+def uncounted() -> Iterator[None]:
+    yield
+    rate_limits.forget()  # what a low limit has granted
+
+
+def test_every_operation_has_a_way_to_every_code() -> None:
+    assert ADDRESSES.keys() == OPERATIONS.keys()
+    assert WAYS.keys() == {code for _, _, code in REFUSED}
+
+
+@pytest.mark.parametrize(("operation_id", "status", "name"), WELL)
+def test_an_operation_answers_as_its_example_says(
+    stage: Stage, document: Json, operation_id: str, status: str, name: str
 ) -> None:
-    method, path, operation = named(document, operation_id)
-    order = placed_in(api, "pending")
-    client = api(admin=True) if "bulk" in operation_id else api()
-    run_id = ""
-    if "{run_id}" in path:
-        wanted = {"transition": "start_processing", "reason": "Back from the holidays"}
-        by_id = operation_id == "get_bulk_transition"
-        chosen = {"ids": [order["id"]]} if by_id else {"filter": {"status": ["paid"], "limit": 100}}
-        run_id = client.post("orders/bulk-transitions", json=wanted | chosen).json()["id"]
-        while by_id and bulk.carry_on_any(seconds=5):
-            pass
-        if operation_id == "resume_bulk_transition":
-            assert client.post(f"orders/bulk-transitions/{run_id}/pause").status_code == 202
-    answer = client.request(method, path.format(order_id=order["id"], user_id="1", run_id=run_id))
-    check(answer, document, operation, status, name)
+    stage.prepare()
+    answer = WELL[operation_id, status, name](stage)
+    assert answer.status_code == int(status), answer.text
+    said = settled(answer.json(), stage.ids)
+    if WRITING:
+        return _write(said, "succeeded", operation_id, status, name)
+    [(content_type, content)] = named(document, operation_id)[2]["responses"][status]["content"].items()
+    assert answer.headers["Content-Type"] == content_type
+    assert said == content["examples"][name]["value"]
+    schema = content["schema"].get("items", content["schema"])
+    for entry in said if isinstance(said, list) else [said]:
+        jsonschema.validate(entry, schema_of(document, schema["$ref"].rpartition("/")[2]))
+    return _carries_its_headers(answer, document, operation_id)
+
+
+@pytest.mark.parametrize(("operation_id", "status", "code"), REFUSED)
+def test_every_code_of_an_operation_is_answered_as_its_example_says(
+    stage: Stage, document: Json, operation_id: str, status: str, code: str
+) -> None:
+    if code not in SHARED:  # these are answered before anything is looked for
+        stage.prepare()
+    answer = WAYS[code](stage)
+    said = settled(problem(answer, int(status), code), stage.ids)
+    place = "*" if code in SHARED else operation_id
+    if WRITING:
+        return _write(said, "refused", code, place)
+    jsonschema.validate(answer.json(), schema_of(document, "Problem"))
+    assert said == answers()["refused"][code][place]
+    assert ("Retry-After" in answer.headers) is (PROBLEMS[code].repeatable or code == "too_many_refused_tokens")
+    return _carries_its_headers(answer, document, operation_id)
+
+
+def _carries_its_headers(answer: requests.Response, document: Json, operation_id: str) -> None:
+    headers = named(document, operation_id)[2]["responses"][str(answer.status_code)]["headers"]
+    assert {name for name, header in headers.items() if header["required"]} <= answer.headers.keys()
+    told = {name for name in TOLD if name in answer.headers}
+    assert told <= headers.keys()
+    for name in told:
+        assert re.search(headers[name]["schema"]["pattern"], answer.headers[name]), name
+
+
+def _write(said: Any, *place: str) -> None:
+    found = inner = answers()
+    for name in place[:-1]:
+        inner = inner.setdefault(name, {})
+    inner[place[-1]] = said
+    ANSWERS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_there_are_examples_of_no_other_answers() -> None:
+    wanted: dict[str, set[str]] = {}
+    for operation, _, code in REFUSED:
+        wanted.setdefault(code, set()).add("*" if code in SHARED else operation)
+    assert {code: set(given) for code, given in answers()["refused"].items()} == wanted
+    given = answers()["succeeded"].items()
+    assert {(op, status, name) for op, by in given for status, names in by.items() for name in names} == WELL.keys()

@@ -1,0 +1,336 @@
+"""How each operation is brought to answer as its examples say, over real HTTP: well, and with each of its codes."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import requests
+from bson import ObjectId
+from pytest_django import Settings
+
+from integrations.sandbox import Sandbox
+from orders.api.examples import MOMENT, NUMBER, ORDER_ID, REQUEST_ID, REQUESTS, RUN_ID
+from orders.models import reads
+from orders.services import access, bulk, rate_limits
+from tests.api_client import ADDRESSES, ApiClient, token
+from tests.functional.helpers import (
+    NOBODYS_ID,
+    SCARCE,
+    Api,
+    Documents,
+    database_down,
+    dead_url,
+)
+from tests.functional.test_authentication import RSA, signed
+
+Json = Any
+BODIES = {
+    "place_order": REQUESTS["place_order"]["Two lines"],
+    "change_order_status": REQUESTS["change_order_status"]["Cancel"],
+    "start_bulk_transition": REQUESTS["start_bulk_transition"]["Of a filter"],
+}
+
+
+class Stage:
+    """An operation, and a world that can be put as it refuses: `stage.ask()` is a request that is good in all else."""
+
+    def __init__(
+        self, operation: str, api: Api, sandbox: Sandbox, database: Documents, settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        self.operation, self.api, self.sandbox, self.database = operation, api, sandbox, database
+        self.settings, self.monkeypatch = settings, monkeypatch
+        self.is_bulk = "bulk" in operation
+        self.ids = {"user_id": "1", "order_id": NOBODYS_ID, "run_id": NOBODYS_ID}
+
+    def caller(self, *, admin: bool | None = None, user_id: str = "1") -> ApiClient:
+        client: ApiClient = self.api(user_id, admin=self.is_bulk if admin is None else admin)
+        return client
+
+    def prepare(self) -> None:
+        """Let there be what the address names."""
+        address = ADDRESSES[self.operation][1]
+        if "{order_id}" in address:
+            self.place()
+        if "{run_id}" in address:
+            started = self.caller().post("orders/bulk-transitions", json=BODIES["start_bulk_transition"])
+            self.ids["run_id"] = started.json()["id"]
+
+    def place(self) -> None:
+        placed = self.caller(admin=False).post("orders/", json=BODIES["place_order"])
+        self.ids["order_id"] = placed.json()["id"]
+
+    def bring_to(self, *statuses: str) -> None:
+        """Place an order, and have an admin change it."""
+        self.place()
+        for status in statuses:
+            address = f"orders/{self.ids['order_id']}/status"
+            assert self.caller(admin=True).put(address, json={"status": status}).status_code == 200
+
+    def ask(
+        self, client: ApiClient | None = None, *, body: Any = ..., query: str = "", headers: Any = None,
+        data: Any = None, **ids: str,
+    ) -> requests.Response:  # fmt: skip
+        method, address = ADDRESSES[self.operation]
+        body = BODIES.get(self.operation) if body is ... else body
+        content: dict[str, Any] = {"json": body} if data is None else {"data": data}
+        return (client or self.caller()).request(
+            method, address.format(**self.ids | ids) + query, headers=headers, **content
+        )
+
+    def with_token(self, made: str | None) -> requests.Response:
+        client = self.caller()
+        client.headers["Authorization"] = f"Bearer {made}"
+        if made is None:
+            del client.headers["Authorization"]
+        return self.ask(client)
+
+
+Way = Callable[[Stage], requests.Response]
+JSON = {"Content-Type": "application/json"}
+
+
+def _refused_too_often(stage: Stage) -> requests.Response:
+    stage.settings.RATE_LIMIT_REFUSED_TOKENS = 1
+    rate_limits.forget()
+    stage.with_token("not.a.token")
+    return stage.with_token("not.a.token")
+
+
+def _written_too_often(stage: Stage) -> requests.Response:
+    stage.settings.RATE_LIMIT_WRITES = stage.settings.RATE_LIMIT_ADMIN_WRITES = 1
+    rate_limits.forget()
+    stage.ask()
+    return stage.ask()
+
+
+def _without_keys(stage: Stage) -> requests.Response:
+    stage.settings.JWT_JWKS_URL = dead_url()
+    return stage.with_token(signed("RS256", RSA, "r"))
+
+
+def _without_database(stage: Stage) -> requests.Response:
+    with database_down():
+        return stage.ask()
+
+
+def _chunks() -> Iterator[bytes]:
+    yield b"{}"
+
+
+def _among_others(stage: Stage) -> requests.Response:
+    """Somebody else is always faster, between the look at the order and the write."""
+    machine = reads.get_machine
+
+    def looked_at(order_id: ObjectId) -> Any:
+        found = machine(order_id)
+        stage.database["orders"].update_one({"_id": order_id}, {"$inc": {"version": 1}})
+        return found
+
+    stage.monkeypatch.setattr(reads, "get_machine", looked_at)
+    return stage.ask()
+
+
+def _stale(stage: Stage) -> requests.Response:
+    stage.bring_to("paid")
+    return stage.ask(headers={"If-Match": '"1"'})
+
+
+def _too_early(stage: Stage) -> requests.Response:
+    if stage.operation == "cancel_order":
+        assert stage.ask().status_code == 204
+        return stage.ask()
+    return stage.ask(stage.caller(admin=True), body=REQUESTS["change_order_status"]["transition_not_allowed"])
+
+
+def _key_again(stage: Stage) -> requests.Response:
+    stage.ask(headers={"Idempotency-Key": "k"})
+    first = BODIES[stage.operation]
+    other = {"items": first["items"][:1]} if stage.operation == "place_order" else {"transition": "cancel"}
+    return stage.ask(headers={"Idempotency-Key": "k"}, body=first | other)
+
+
+def _key_in_use(stage: Stage) -> requests.Response:
+    stage.ask(headers={"Idempotency-Key": "k"})
+    stage.database["orders"].delete_many({})  # as while the first request has not inserted it
+    return stage.ask(headers={"Idempotency-Key": "k"})
+
+
+def _one_open_order(stage: Stage) -> requests.Response:
+    stage.settings.MAX_OPEN_ORDERS_PER_USER = 1
+    stage.ask()
+    return stage.ask()
+
+
+def _over_the_total(stage: Stage) -> requests.Response:
+    stage.settings.MAX_ORDER_TOTAL = Decimal("40.00")
+    return stage.ask()
+
+
+def _without_products(stage: Stage) -> requests.Response:
+    stage.settings.PRODUCT_SERVICE_URL = dead_url()
+    return stage.ask()
+
+
+def _without_an_answer(stage: Stage) -> requests.Response:
+    stage.sandbox.control.fault("reserve", "drop_before", times=1)
+    return stage.ask()
+
+
+def _line(**changes: Any) -> dict[str, Any]:
+    body = BODIES["place_order"]
+    return body | {"items": [body["items"][0] | changes]}
+
+
+def _invalid(stage: Stage) -> requests.Response:
+    match stage.operation:
+        case "place_order":
+            return stage.ask(body=_line(quantity=0))
+        case "list_orders" | "list_user_orders":
+            return stage.ask(query="?limit=0")
+        case "start_bulk_transition":
+            return stage.ask(body={"transition": "ship"})
+        case "change_order_status":
+            return stage.ask(body={"status": "lost"})
+    return stage.ask(order_id="x", run_id="x")
+
+
+def _malformed_user(stage: Stage) -> requests.Response:
+    if stage.operation == "place_order":
+        return stage.ask(body=BODIES["place_order"] | {"user_id": "x"})
+    if stage.operation == "start_bulk_transition":
+        return stage.ask(body={"transition": "ship", "filter": {"user_id": "x"}})
+    return stage.ask(query="?user_id=x" if stage.operation == "list_orders" else "", user_id="x")
+
+
+def _not_permitted(stage: Stage) -> requests.Response:
+    if stage.operation == "change_order_status":
+        return stage.ask(body={"status": "paid"})
+    query = "?user_id=1" if stage.operation == "list_orders" else ""
+    return stage.ask(stage.caller(admin=False, user_id="2"), query=query)
+
+
+def _over(stage: Stage) -> requests.Response:
+    bulk.cancel_run(run_id=ObjectId(stage.ids["run_id"]), actor=access.admin("staff"))
+    return stage.ask()
+
+
+WAYS: dict[str, Way] = {
+    "not_authenticated": lambda stage: stage.with_token(None),
+    "token_expired": lambda stage: stage.with_token(token("1", exp=int(time.time()) - 3600)),
+    "token_invalid": lambda stage: stage.with_token("not.a.token"),
+    "keys_unavailable": _without_keys,
+    "too_many_refused_tokens": _refused_too_often,
+    "not_acceptable": lambda stage: stage.ask(headers={"Accept": "text/html"}),
+    "database_unavailable": _without_database,
+    "length_required": lambda stage: stage.ask(data=_chunks(), headers=JSON),
+    "too_many_writes": _written_too_often,
+    "parse_error": lambda stage: stage.ask(data="{", headers=JSON),
+    "body_too_large": lambda stage: stage.ask(data=" " * (1024 * 1024 + 1), headers=JSON),
+    "unsupported_media_type": lambda stage: stage.ask(data="<order/>", headers={"Content-Type": "text/xml"}),
+    "invalid": _invalid,
+    "malformed_user_id": _malformed_user,
+    "invalid_order": _over_the_total,
+    "unknown_user": lambda stage: stage.ask(
+        stage.caller(user_id="999"), body=BODIES["place_order"] | {"user_id": "999"}
+    ),
+    "unknown_product": lambda stage: stage.ask(body=REQUESTS["place_order"]["unknown_product"]),
+    "price_changed": lambda stage: stage.ask(body=REQUESTS["place_order"]["price_changed"]),
+    "insufficient_stock": lambda stage: stage.ask(
+        body=_line(product_id=SCARCE.product_id, price=SCARCE.price, quantity=9)
+    ),
+    "too_many_open_orders": _one_open_order,
+    "idempotency_key_in_use": _key_in_use,
+    "idempotency_key_reused": _key_again,
+    "run_exists": _key_again,
+    "peer_unavailable": _without_products,
+    "placement_interrupted": _without_an_answer,
+    "not_permitted": _not_permitted,
+    "order_not_found": lambda stage: stage.ask(order_id=NOBODYS_ID),
+    "run_not_found": lambda stage: stage.ask(run_id=NOBODYS_ID),
+    "transition_not_allowed": _too_early,
+    "order_busy": _among_others,
+    "stale_order": _stale,
+    "run_is_over": _over,
+}
+"""Code → how it comes about."""
+
+
+def _placed(stage: Stage) -> requests.Response:
+    """The order that is placed is the one that the example is about."""
+    answer = stage.ask()
+    stage.ids["order_id"] = answer.json()["id"]
+    return answer
+
+
+def _listed(stage: Stage) -> requests.Response:
+    stage.place()
+    return stage.ask()
+
+
+def _planned(stage: Stage) -> requests.Response:
+    stage.bring_to("paid", "processing")
+    return stage.ask(body=REQUESTS["start_bulk_transition"]["What would happen"])
+
+
+def _started(stage: Stage) -> requests.Response:
+    answer = stage.ask()
+    stage.ids["run_id"] = answer.json()["id"]
+    return answer
+
+
+def _with_a_refusal(stage: Stage) -> requests.Response:
+    stage.place()
+    body = {"transition": "start_processing", "reason": "Back from the holidays", "ids": [stage.ids["order_id"]]}
+    stage.ids["run_id"] = stage.caller().post("orders/bulk-transitions", json=body).json()["id"]
+    while bulk.carry_on_any(seconds=5):
+        pass
+    return stage.ask()
+
+
+def _resumed(stage: Stage) -> requests.Response:
+    bulk.pause_run(run_id=ObjectId(stage.ids["run_id"]), actor=access.admin("staff"))
+    return stage.ask()
+
+
+WELL: dict[tuple[str, str, str], Way] = {
+    ("place_order", "201", "Two lines"): _placed,
+    ("list_orders", "200", "The newest orders"): _listed,
+    ("list_user_orders", "200", "The user's newest orders"): _listed,
+    ("get_order", "200", "An order"): Stage.ask,
+    ("change_order_status", "200", "Cancel"): Stage.ask,
+    ("change_order_status", "200", "Paid (admins)"): lambda stage: stage.ask(
+        stage.caller(admin=True), body=REQUESTS["change_order_status"]["Paid (admins)"]
+    ),
+    ("get_order_history", "200", "A new order"): Stage.ask,
+    ("list_order_transitions", "200", "A customer"): Stage.ask,
+    ("start_bulk_transition", "200", "What would happen"): _planned,
+    ("start_bulk_transition", "202", "Of a filter"): _started,
+    ("get_bulk_transition", "200", "A run with a refusal"): _with_a_refusal,
+    ("cancel_bulk_transition", "202", "Called off"): Stage.ask,
+    ("pause_bulk_transition", "202", "Paused"): Stage.ask,
+    ("resume_bulk_transition", "202", "Resumed"): _resumed,
+}
+"""Operation, status and name of an example → how it comes about."""
+VOLATILE = [
+    (r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", MOMENT),
+    (r"\b[0-9a-f]{32}\b", REQUEST_ID),
+    (r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", NUMBER),
+    (r"again in [0-9]+ s\b", "again in 5 s"),
+    (r"No more than 1 changes\b", "No more than 600 changes"),
+]
+"""What differs from run to run, or is set lower here, and what the examples have in its place."""
+
+
+def settled(answer: Json, ids: dict[str, str]) -> Json:
+    """An answer with the examples' ids, number, moments and figures in the place of its own."""
+    text = json.dumps(answer)
+    for name, example in (("order_id", ORDER_ID), ("run_id", RUN_ID)):
+        text = text.replace(ids[name], example) if ids.get(name, NOBODYS_ID) != NOBODYS_ID else text
+    for pattern, put in VOLATILE:
+        text = re.sub(pattern, put, text)
+    return json.loads(text)
