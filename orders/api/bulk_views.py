@@ -134,8 +134,8 @@ def _visible(request: Request, text: str) -> BulkRun:
 
 
 def _steer(request: Request, text: str, step: Callable[..., BulkRun]) -> Response:
-    run = _visible(request, text)
     expect_nothing(request)
+    run = _visible(request, text)
     return _accepted(step(run_id=run.pk, actor=caller(request)))
 
 

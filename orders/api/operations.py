@@ -20,12 +20,10 @@ EVERYWHERE = (
     *("not_acceptable", "database_unavailable"),
 )
 """What each operation may answer with."""
-_WRITE = (
-    *("parse_error", "body_cut_off", "length_required", "body_too_large", "unsupported_media_type"),
-    *("too_many_writes", "outcome_unknown"),
-)
-SHARED = (*EVERYWHERE, *_WRITE)
+_BODY = ("parse_error", "body_cut_off", "length_required", "body_too_large", "unsupported_media_type")
+SHARED = (*EVERYWHERE, *_BODY, "too_many_writes")
 """What is answered alike whatever was asked."""
+_WRITE = (*_BODY, "too_many_writes", "outcome_unknown")
 _ORDER = ("invalid", "order_not_found")
 _CHANGE = (*_WRITE, *_ORDER, "transition_not_allowed", "order_busy", "stale_order", "idempotency_key_reused")
 _LIST = ("invalid", "malformed_user_id", "not_permitted")
@@ -46,7 +44,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_user_orders": Operation("List one user's orders", _LIST),
     "get_order": Operation("Get an order", _ORDER),
     "change_order_status": Operation("Change an order's status", (*_CHANGE, "not_permitted")),
-    "cancel_order": Operation("Cancel an order", (*_CHANGE, "not_permitted")),
+    "cancel_order": Operation("Cancel an order", _CHANGE),
     "get_order_history": Operation("Get an order's history", _ORDER),
     "list_order_transitions": Operation("List the transitions that the caller may make", _ORDER),
     "start_bulk_transition": Operation(

@@ -2,18 +2,24 @@
 
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from http.client import HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from bson import ObjectId
+from pymongo.collection import Collection
+from pymongo.errors import NetworkTimeout
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.api.examples import MOMENT, NUMBER, ORDER_ID, REQUEST_ID, REQUESTS, RUN_ID
+from orders.models import rate_limits as rate_limit_counters
 from orders.models import reads
 from orders.services import access, bulk, rate_limits
 from tests.api_client import ADDRESSES, ApiClient, token
@@ -126,8 +132,8 @@ def _among_others(stage: Stage) -> requests.Response:
     """Somebody else is always faster, between the look at the order and the write."""
     machine = reads.get_machine
 
-    def looked_at(order_id: ObjectId) -> Any:
-        found = machine(order_id)
+    def looked_at(order_id: ObjectId, **how: Any) -> Any:
+        found = machine(order_id, **how)
         stage.database["orders"].update_one({"_id": order_id}, {"$inc": {"version": 1}})
         return found
 
@@ -148,6 +154,10 @@ def _too_early(stage: Stage) -> requests.Response:
 
 
 def _key_again(stage: Stage) -> requests.Response:
+    if stage.operation in ("change_order_status", "cancel_order"):
+        address, body = f"orders/{stage.ids['order_id']}/status", {"status": "cancelled", "reason": "Too late"}
+        stage.caller().put(address, json=body, headers={"Idempotency-Key": "k"})
+        return stage.ask(headers={"Idempotency-Key": "k"})
     stage.ask(headers={"Idempotency-Key": "k"})
     first = BODIES[stage.operation]
     other = {"items": first["items"][:1]} if stage.operation == "place_order" else {"transition": "cancel"}
@@ -201,10 +211,10 @@ def _invalid(stage: Stage) -> requests.Response:
 
 def _malformed_user(stage: Stage) -> requests.Response:
     if stage.operation == "place_order":
-        return stage.ask(body=BODIES["place_order"] | {"user_id": "x"})
+        return stage.ask(body=BODIES["place_order"] | {"user_id": "+17"})
     if stage.operation == "start_bulk_transition":
-        return stage.ask(body={"transition": "ship", "filter": {"user_id": "x"}})
-    return stage.ask(query="?user_id=x" if stage.operation == "list_orders" else "", user_id="x")
+        return stage.ask(body={"transition": "ship", "filter": {"user_id": "+17"}})
+    return stage.ask(query="?user_id=%2B17" if stage.operation == "list_orders" else "", user_id="+17")
 
 
 def _not_permitted(stage: Stage) -> requests.Response:
@@ -212,6 +222,43 @@ def _not_permitted(stage: Stage) -> requests.Response:
         return stage.ask(body={"status": "paid"})
     query = "?user_id=1" if stage.operation == "list_orders" else ""
     return stage.ask(stage.caller(admin=False, user_id="2"), query=query)
+
+
+def _cut_off(stage: Stage) -> requests.Response:
+    """A body that ends before its Content-Length: no client library sends one."""
+    client, (method, address) = stage.caller(), ADDRESSES[stage.operation]
+    url = urlsplit(client.base + address.format(**stage.ids))
+    head = [f"{method} {url.path} HTTP/1.1", f"Host: {url.netloc}", "Content-Type: application/json"]
+    head += [f"Authorization: {client.headers['Authorization']}", "Content-Length: 100", "Connection: close", "", "{"]
+    with socket.create_connection((url.hostname or "", url.port or 80), timeout=10) as connection:
+        connection.sendall("\r\n".join(head).encode())
+        connection.shutdown(socket.SHUT_WR)
+        came = HTTPResponse(connection)
+        came.begin()
+        answer = requests.Response()
+        answer.status_code, answer._content = came.status, came.read()
+        answer.headers.update(came.getheaders())
+    return answer
+
+
+def _answers_lost(stage: Stage) -> requests.Response:
+    """The database does not acknowledge what is written for the request, though it may have written it."""
+    for name in ("update_one", "find_one_and_update", "insert_many"):
+        method = getattr(Collection, name)
+
+        def lost(collection: Any, *args: Any, method: Any = method, **how: Any) -> Any:
+            done = method(collection, *args, **how)
+            if collection.name == rate_limit_counters.COLLECTION or collection.database.name.endswith("_sandbox"):
+                return done
+            raise NetworkTimeout("the primary went away")
+
+        stage.monkeypatch.setattr(Collection, name, lost)
+    return stage.ask()
+
+
+def _key_required(stage: Stage) -> requests.Response:
+    stage.settings.REQUIRE_IDEMPOTENCY_KEY = True
+    return stage.ask()
 
 
 def _over(stage: Stage) -> requests.Response:
@@ -227,6 +274,9 @@ WAYS: dict[str, Way] = {
     "too_many_refused_tokens": _refused_too_often,
     "not_acceptable": lambda stage: stage.ask(headers={"Accept": "text/html"}),
     "database_unavailable": _without_database,
+    "body_cut_off": _cut_off,
+    "outcome_unknown": _answers_lost,
+    "idempotency_key_required": _key_required,
     "length_required": lambda stage: stage.ask(data=_chunks(), headers=JSON),
     "too_many_writes": _written_too_often,
     "parse_error": lambda stage: stage.ask(data="{", headers=JSON),

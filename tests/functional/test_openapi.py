@@ -25,7 +25,7 @@ OPERATIONS = {
     ("/api/v1/orders/", "get"): {"200", "400", "401", "403", "429", "503"},
     ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "429", "503"},
     ("/api/v1/orders/{order_id}", "get"): {"200", "400", "401", "404", "429", "503"},
-    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "403", "404", "409", "412", "422", "429", "503"},
+    ("/api/v1/orders/{order_id}", "delete"): {"204", "400", "401", "404", "409", "412", "422", "429", "503"},
     ("/api/v1/orders/{order_id}/status", "put"): {"200", "400", "401", "403", "404", "409", "412", "422", "429", "503"},
     ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "429", "503"},
     ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "429", "503"},
@@ -70,6 +70,7 @@ def schema_of(document: dict[str, Any], name: str) -> dict[str, Any]:
         plain = {key: translated(inner) for key, inner in node.items() if key != "nullable"}
         if "properties" in node:  # what is answered now is described, though more may be added one day
             plain["additionalProperties"] = False
+            plain["patternProperties"] = {"^_id$": {"type": "string"}} if "number" in node["properties"] else {}
         if node.get("nullable") is True and isinstance(node.get("type"), str):
             plain["type"] = [node["type"], "null"]
         return plain
