@@ -48,7 +48,8 @@ OPERATIONS: dict[str, Operation] = {
     "get_order_history": Operation("Get an order's history", _ORDER),
     "list_order_transitions": Operation("List the transitions that the caller may make", _ORDER),
     "start_bulk_transition": Operation(
-        "Make a transition of many orders", (*_WRITE, "invalid", "malformed_user_id", "not_permitted", "run_exists")
+        "Make a transition of many orders",
+        (*_WRITE, "invalid", "malformed_user_id", "nothing_selected", "not_permitted", "run_exists"),
     ),
     "get_bulk_transition": Operation("Get a bulk run and its results", _RUN),
     "cancel_bulk_transition": Operation("Cancel a bulk run", _STEERED),

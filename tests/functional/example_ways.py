@@ -284,6 +284,7 @@ WAYS: dict[str, Way] = {
     "unsupported_media_type": lambda stage: stage.ask(data="<order/>", headers={"Content-Type": "text/xml"}),
     "invalid": _invalid,
     "malformed_user_id": _malformed_user,
+    "nothing_selected": lambda stage: stage.ask(body={"transition": "ship", "filter": {"limit": 5}}),
     "invalid_order": _over_the_total,
     "unknown_user": lambda stage: stage.ask(
         stage.caller(user_id="999"), body=BODIES["place_order"] | {"user_id": "999"}
