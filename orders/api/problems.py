@@ -220,8 +220,13 @@ PROBLEMS: dict[str, Problem] = {
     "keys_unavailable": _passing(
         503, "Keys unavailable", "The keys by which tokens are verified cannot be fetched, so nobody can be let in."
     ),
-    "service_unavailable": _passing(
-        502, "Service unavailable", "The order service cannot be reached; the request was not passed on to it."
+    "service_unavailable": Problem(
+        (502, 504),
+        "Service unavailable",
+        "The order service cannot be reached; the request was not passed on to it.",
+        "Nothing was changed.",
+        "Yes, after the seconds that `Retry-After` names.",
+        repeatable=True,
     ),
     "no_answer": Problem(
         (502, 504),
