@@ -30,7 +30,7 @@ def arena(running_sandbox: Sandbox, database: Database[dict[str, Any]]) -> Itera
 
 @pytest.mark.timeout(600)  # for hypothesis to shorten what fails
 def test_whoever_goes_next_and_whoever_dies_every_invariant_holds(arena: Arena) -> None:
-    found = hunt(arena, seed=1, runs=20)
+    found = hunt(arena, seed=1, runs=30)
     assert found is None, found
     assert arena.count["operations"] > 200
     assert arena.count["faults"] > 20

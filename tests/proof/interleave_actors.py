@@ -173,11 +173,11 @@ def _earlier(user_id: str, product: str, quantity: int, acts: list[str], *, owed
 
 
 TIMES = {
-    "STOCK_LEASE": 300.0,
-    "REQUEST_DEADLINE": 120.0,
+    "STOCK_LEASE": 1500.0,
+    "REQUEST_DEADLINE": 600.0,
     "PEER_CONNECT_TIMEOUT": 5.0,
     "PEER_READ_TIMEOUT": 10.0,
-    "INVENTORY_WRITE_TIMEOUT": 10.0,
+    "INVENTORY_WRITE_TIMEOUT": 120.0,
     "MAX_RETRIES": 1,
     "RETRY_DELAY": 0.001,
     "STOCK_RETRY_DELAY": 1000.0,
