@@ -46,7 +46,9 @@ class LimitedViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """As DRF's; then refuse what a write's address asks for: it would go unheard."""
         super().initial(request, *args, **kwargs)
-        if request.method not in SAFE_METHODS and request.META.get("QUERY_STRING"):
+        method = request.method or ""
+        is_write = method not in SAFE_METHODS and method.lower() in self.action_map  # others are not allowed at all
+        if is_write and request.META.get("QUERY_STRING"):
             parameters.read(parameters.NoParameters, request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

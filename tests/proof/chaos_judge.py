@@ -17,6 +17,7 @@ import django
 if __name__ == "__main__":
     django.setup()
 
+from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 from pymongo import MongoClient
@@ -57,6 +58,9 @@ def judge(claims: Document) -> Document:
     act = Act(access.system("proof", via="command"), timezone.now(), "looked into the warehouse")
     settled, rounds = 0, 0
     while unknown and rounds < ROUNDS:
+        time.sleep(
+            settings.STOCK_LEASE
+        )  # until then a call may still act that nobody waits for; no person looks sooner
         settled += settle_by_truth(unknown, Ledger(sandbox), act)
         drained += _drain(claims["patience"])
         unknown, rounds = _unknown(), rounds + 1

@@ -65,7 +65,7 @@ def operations() -> tuple[Operation, ...]:
             method.upper(),
             address,
             tuple((parameter["name"], parameter["in"]) for parameter in about.get("parameters", [])),
-            tuple(_fields_of(about, description)),
+            tuple(dict.fromkeys(_fields_of(about, description))),  # those of a choice stand in each of its parts
         )
         for address, methods in description["paths"].items()
         for method, about in methods.items()
@@ -81,7 +81,7 @@ def _fields_of(about: dict[str, Any], description: dict[str, Any]) -> Iterator[P
 
 
 def _below(schema: dict[str, Any], path: Path, description: dict[str, Any]) -> Iterator[Path]:
-    for part in schema.get("allOf", []):
+    for part in (*schema.get("allOf", []), *schema.get("oneOf", [])):
         yield from _below(part, path, description)
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
