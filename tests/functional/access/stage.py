@@ -63,7 +63,7 @@ class Stage:
     def _values(self, ask: Ask) -> dict[str, str]:
         usual = {
             "order_id": "pending", "object_id": "pending", "run_id": "run", "user_id": OWNER, "id": "user",
-            "app_label": "orders", "url": "nothing", "content_type_id": "1",
+            "app_label": "orders", "url": "nothing", "content_type_id": "1", "code": "invalid",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 
