@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -29,7 +28,7 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT, SOON = 3.0, 0.5
 """Seconds to wait for a turn, for those who are patient and for the others."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
-"""Seconds between two looks whose turn it is."""
+"""Seconds between two looks whose turn it is: longer and longer."""
 RETRY_AFTER = 2.0
 """Seconds after which asking again makes sense."""
 
@@ -84,8 +83,8 @@ def _taken(product_id: str, holder: str, wait: float) -> Deadline:
     """
     if wait < 0:
         raise NoTurn("less than one timeout is left")
-    until = Deadline.after(wait)
-    for pause in _pauses():
+    until, pause = Deadline.after(wait), FIRST_PAUSE
+    while True:
         lease = Deadline.after(settings.STOCK_LEASE)
         try:
             others = product_leases.take(product_id, holder, settings.STOCK_LEASE)
@@ -95,15 +94,9 @@ def _taken(product_id: str, holder: str, wait: float) -> Deadline:
         if others is None:
             return lease
         if pause >= until.remaining() or _will_not_be_given_back(others):
-            break
-        time.sleep(pause)
-    raise NoTurn("other calls for this product are under way")
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between two looks: longer and longer, and never the same for two who wait."""
-    for number in count():
-        yield min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(number, 10)) * random.uniform(0.5, 1)  # noqa: S311
+            raise NoTurn("other calls for this product are under way")
+        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not all who wait at the same moment
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _will_not_be_given_back(ends: datetime) -> bool:

@@ -132,8 +132,8 @@ def test_a_draft_that_may_be_placed_after_its_rejection_is_placed_without_its_st
 
 def test_a_seed_tells_the_same_story_again(arena: Arena) -> None:
     with mutated(mutations.no_idempotency_key):
-        first, again = (hunt(arena, seed=1, runs=30, shorten=False) for _ in range(2))
-    assert first is not None
+        seed, first = _hunted(arena, 1, "", inventory=Inventory.ATOMIC)
+        again = hunt(arena, seed=seed, runs=30, shorten=False, inventory=Inventory.ATOMIC)
     assert str(first) == str(again)
 
 

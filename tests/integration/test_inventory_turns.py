@@ -228,6 +228,12 @@ def test_a_repetition_that_was_not_sent_gives_its_turn_back(sandbox: Sandbox) ->
     assert lease_of() is None
 
 
+def test_no_turn_is_taken_that_leaves_no_time_for_a_call(sandbox: Sandbox, settings: Settings) -> None:
+    with pytest.raises(PeerUnavailable), turn(A, Deadline.after(settings.INVENTORY_WRITE_TIMEOUT)):
+        pytest.fail("there is no time to call in")
+    assert lease_of() is None
+
+
 def test_a_turn_is_ended_by_its_holder_alone(sandbox: Sandbox) -> None:
     with turn(A, Deadline.after(20)):
         product_leases.give_back(A, "who had it before")

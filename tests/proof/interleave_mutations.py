@@ -61,13 +61,13 @@ def call_then_write() -> Patches:
     """Stock is released first, and then the order is written as cancelled or refunded."""
     write = transitions._write
 
-    def called_first(order: Order, edge: Edge, act: Any, deadline: Any) -> Any:
+    def called_first(order: Order, edge: Edge, act: Any, mark: Any, deadline: Any) -> Any:
         source, document = order.status, reads.get_whole(order.pk)
         assert document is not None
         meant = Order(status=source)
         getattr(meant, edge.name)()
         if meant.stock_effect is not StockEffect.RELEASE:
-            return write(order, edge, act, deadline)
+            return write(order, edge, act, mark, deadline)
         released = {}
         for index, item in enumerate(document["items"]):
             key = f"{order.pk}:{index}:release"
