@@ -60,8 +60,13 @@ class Call:
     @property
     def full_timeout(self) -> float:
         """Return the seconds that one attempt may take, connecting included."""
-        total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, self.patience)
-        return total
+        return full_timeout(self.patience)
+
+
+def full_timeout(patience: str) -> float:
+    """Return the seconds that one attempt may take: to connect, and the setting of this name for the answer."""
+    total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, patience)
+    return total
 
 
 def segment(value: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from integrations import breaker, transport
-from integrations.calls import Call, Peer, exchange, observed, segment
+from integrations.calls import Call, Peer, exchange, full_timeout, observed, segment
 from integrations.deadline import Deadline
 from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.retry import parse_retry_after, repeat
@@ -27,6 +27,7 @@ __all__ = [
     "PeerUnavailable",
     "Reply",
     "Unexpected",
+    "full_timeout",
     "read",
     "request_id",
     "reset",

@@ -57,8 +57,7 @@ class StockLevel:
 
 def full_timeout() -> float:
     """Return the seconds that one reserve or release may take: PEER_CONNECT_TIMEOUT + INVENTORY_WRITE_TIMEOUT."""
-    total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, PATIENCE)
-    return total
+    return http.full_timeout(PATIENCE)
 
 
 def check(product_id: str, quantity: int, *, deadline: Deadline, retries: bool = True) -> Availability:

@@ -103,10 +103,7 @@ class StockRoom:
         :raises UnknownProductError: if there is no such product.
         :raises InsufficientStockError: if fewer units are available; a repetition asks anew, with any key.
         """
-        if not self.atomic:
-            return self._overwrite(change, "reserve", honour_key=honour_key, pause=pause)
-        time.sleep(pause)
-        return self._once(change, "reserve", self._reserve, honour_key=honour_key)
+        return self._change(change, "reserve", self._reserve, honour_key=honour_key, pause=pause)
 
     def release(self, change: Change, *, honour_key: bool, pause: float = 0.0) -> Document:
         """Release at most what is reserved (by whomever) and return the answer's body, with what really was.
@@ -114,10 +111,21 @@ class StockRoom:
         :param pause: as for `reserve`.
         :raises UnknownProductError: if there is no such product.
         """
+        return self._change(change, "release", self._release, honour_key=honour_key, pause=pause)
+
+    def _change(
+        self,
+        change: Change,
+        action: str,
+        move: Callable[[Change, ClientSession], Document],
+        *,
+        honour_key: bool,
+        pause: float,
+    ) -> Document:
         if not self.atomic:
-            return self._overwrite(change, "release", honour_key=honour_key, pause=pause)
+            return self._overwrite(change, action, honour_key=honour_key, pause=pause)
         time.sleep(pause)
-        return self._once(change, "release", self._release, honour_key=honour_key)
+        return self._once(change, action, move, honour_key=honour_key)
 
     def _overwrite(self, change: Change, action: str, *, honour_key: bool, pause: float) -> Document:
         """Look, pause, and then write what follows from what was there at the look, whatever is there by then."""

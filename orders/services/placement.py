@@ -39,6 +39,7 @@ from orders.services.addresses import problems_of
 from orders.services.claims import Claim, Line, claiming, new_lease
 from orders.services.errors import OrderError
 from orders.services.idempotency import Ticket
+from orders.services.inventory_turns import RETRY_AFTER
 from orders.services.numbers import new_number
 from orders.services.stock import Outcome, Result, persistently, settle, talk, turn_away
 from orders.services.user_ids import canonical
@@ -298,5 +299,7 @@ def _failure(order: Order, outcomes: dict[int, Outcome], deadline: Deadline) -> 
     if refused and not failed:
         return refused_stock(order, refused, deadline=deadline)
     if all(outcome.had_no_turn for outcome in failed):
-        return PlacementInterrupted("Others are ordering the same product right now. Try again.", retry_after=2)
+        return PlacementInterrupted(
+            "Others are ordering the same product right now. Try again.", retry_after=RETRY_AFTER
+        )
     return PlacementInterrupted("Inventory could not be reached to reserve the stock. Try again.", retry_after=5)
