@@ -26,8 +26,8 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(GET) test
 	@$(MAKE) --no-print-directory $(CLIENTS)/.installed
 	@$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(ARGS)
-	@$(PY) -m coverage report --include='orders/services/*,orders/models/*' --fail-under=100 >/dev/null || \
-	  { $(PY) -m coverage report --include='orders/services/*,orders/models/*'; exit 1; }
+	@$(PY) -m coverage report --include='orders/services/*,orders/storage/*,orders/models/*' --fail-under=100 >/dev/null || \
+	  { $(PY) -m coverage report --include='orders/services/*,orders/storage/*,orders/models/*'; exit 1; }
 
 proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(GET) proof

@@ -1,8 +1,8 @@
 """Bench data: a million orders in a few minutes, to measure with. For development; no peer is told of them.
 
 They are written in bulk, past the services, and each is none the less one that the services could have made: its
-history is a way through the machine, and `orders.services.invariants` finds nothing wrong with it. Inventory holds
-nothing for their lines.
+history is a way through the machine, and `orders.services.stock.invariants` finds nothing wrong with it. Inventory
+holds nothing for their lines.
 """
 
 import random
@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import islice
 
-from orders.models.database import Document
-from orders.models.writes import orders
+from orders.storage.database import Document
+from orders.storage.order_writes import orders
 from orders_project.bench_orders import MARK, Maker
 
 DAYS = 730

@@ -11,12 +11,12 @@ from itertools import accumulate
 
 from bson import Int64, ObjectId
 
-from orders.models.database import Document
 from orders.models.machine import moments, public_edges
 from orders.models.money import from_cents
 from orders.models.states import LineState, Status
-from orders.models.writes import history_entry
 from orders.services.numbers import NUMBER_ALPHABET, grouped
+from orders.storage.database import Document
+from orders.storage.order_writes import history_entry
 
 MARK = "bench"
 """How the write ids of what is made here begin: so it is known again later."""

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders.models.database import Document, database, time_limit
+from orders.storage.database import Document, database, time_limit
 from orders_project.settings.env import what_is_unfit
 
 TO_WRITE_DOWN = 3.0

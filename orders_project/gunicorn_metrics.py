@@ -52,7 +52,7 @@ def post_worker_init(_worker: Any) -> None:
     from django.conf import settings  # the worker has loaded the service by now
 
     from observability.exposition import Server
-    from orders.services.vitals import exposed
+    from orders.services.reporting.readiness import exposed
 
     Server(_listening, settings.METRICS_TOKEN, exposed).start()
 

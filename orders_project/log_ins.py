@@ -27,8 +27,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models import rate_limits
-from orders.models.database import collection
+from orders.storage import rate_counters
+from orders.storage.database import collection
 
 COUNTERS = "log-in:"
 SITE, SHARE = 48, 4
@@ -48,7 +48,7 @@ class LogInHandler(AxesDatabaseHandler):
         if not super().is_allowed(request, credentials):
             return False
         for key, limit in _counters(request, credentials):
-            if wait := rate_limits.spend(key, limit=limit, period=settings.LOG_IN_COOL_OFF).wait:
+            if wait := rate_counters.spend(key, limit=limit, period=settings.LOG_IN_COOL_OFF).wait:
                 request.axes_locked_out = True  # type: ignore[attr-defined] # has axes answer so, and count no more
                 request.log_in_wait = wait  # type: ignore[attr-defined]
                 return False
@@ -58,13 +58,13 @@ class LogInHandler(AxesDatabaseHandler):
         """Forget the failures of who has got in, not the others from that address: he may be the guesser himself."""
         failures = _failures(self.get_user_attempts(request, credentials)[0])
         for key, limit in _counters(request, credentials):
-            rate_limits.give_back(key, 1 + failures, limit=limit, period=settings.LOG_IN_COOL_OFF)
+            rate_counters.give_back(key, 1 + failures, limit=limit, period=settings.LOG_IN_COOL_OFF)
         pair, _ = self.filter_user_attempts(request, credentials)
         return int(pair.delete()[0])
 
     def reset_attempts(self, **which: Any) -> int:
         """What operators forget. What is under way may then begin anew for everybody: the failures are what locks."""
-        rate_limits.forget(COUNTERS)
+        rate_counters.forget(COUNTERS)
         return int(super().reset_attempts(**which))
 
     @wrap_database_errors

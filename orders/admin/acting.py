@@ -9,7 +9,7 @@ from django.utils import timezone
 from observability import context
 from orders.services import access
 from orders.services.access import Actor
-from orders.services.acts import Act
+from orders.services.audit import Act
 
 
 def actor_of(request: HttpRequest) -> Actor:

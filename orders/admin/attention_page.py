@@ -18,12 +18,14 @@ from orders.admin.acting import act_of, actor_of
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
 from orders.models.machine import transition_names
-from orders.services import access, attention, transitions
+from orders.services import access
 from orders.services.access import Actor, NotPermitted
-from orders.services.acts import Act
-from orders.services.attention import Kind
+from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.resolution import resolve_line
+from orders.services.lifecycle import transitions
+from orders.services.reporting import attention
+from orders.services.reporting.attention import Kind
+from orders.services.stock.resolution import resolve_line
 
 ORDER = re.compile(r"[0-9a-f]{24}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")

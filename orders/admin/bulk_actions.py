@@ -24,14 +24,14 @@ from orders.admin import bulk_selection, bulk_words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
 from orders.models import BulkRun
-from orders.models.bulk import BulkState
-from orders.models.database import time_limit
+from orders.models.bulk_run import BulkState
 from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
+from orders.services.lifecycle.transitions import REASON_NEEDED
 from orders.services.texts import problem_of, several_lines
-from orders.services.transitions import REASON_NEEDED
+from orders.storage.database import time_limit
 
 logger = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
-from orders.services.order_files import safe_cell
+from orders.services.transfer.file_format import safe_cell
 
 RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
 POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")

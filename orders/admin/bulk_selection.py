@@ -14,12 +14,12 @@ from django.utils.dateparse import parse_datetime
 from orders.admin import bulk_words
 from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
-from orders.models import listing
-from orders.models.criteria import Criteria
-from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
-from orders.services import waiting
 from orders.services.errors import OrderError
+from orders.services.reporting import thresholds
+from orders.storage import order_pages
+from orders.storage.criteria import Criteria
+from orders.storage.order_selection import OrderKeys, OrderSelection
 
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""
@@ -110,7 +110,7 @@ def _is_the_lists_own(criteria: Criteria) -> bool:
 
 
 def _first_of(criteria: Criteria, at: datetime) -> Chosen:
-    ids = listing.first_ids(criteria, waiting.limits(at), MOST_NAMED + 1)
+    ids = order_pages.first_ids(criteria, thresholds.limits(at), MOST_NAMED + 1)
     if not ids:
         raise OrderError("No order matches the list's filter.")
     note = ""

@@ -15,9 +15,9 @@ from django.utils.safestring import SafeString
 from orders.admin.acting import actor_of
 from orders.admin.attention_page import KINDS
 from orders.models.states import Status
-from orders.services import attention
 from orders.services.access import Actor
-from orders.services.dashboard import Dashboard, Day, InvalidPeriod, Period, dashboard, period
+from orders.services.reporting import attention
+from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
 
 PERIODS = {"today": ("Today", 1), "7": ("7 days", 7), "30": ("30 days", 30), "90": ("90 days", 90),
            "year": ("Year", 365)}  # fmt: skip

@@ -8,8 +8,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from orders.models import Order
-from orders.models.criteria import Flag
 from orders.models.states import LineState, Status
+from orders.storage.criteria import Flag
 
 TONES = {
     Status.PENDING: "warning",

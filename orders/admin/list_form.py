@@ -10,9 +10,9 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.searching import meanings_of
-from orders.models.criteria import Criteria, Flag
 from orders.models.states import Status
 from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
+from orders.storage.criteria import Criteria, Flag
 
 LAST_DAY = date(9998, 12, 31)
 NEWEST, OLDEST = "newest", "oldest"

@@ -21,12 +21,13 @@ from unfold.views import ChangeList
 from orders.admin import list_rows
 from orders.admin.list_form import ListForm
 from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
-from orders.models import Order, listing
-from orders.models.criteria import Criteria
-from orders.models.database import time_limit
-from orders.models.listing import Page
-from orders.models.reads import Position
-from orders.services import waiting
+from orders.models import Order
+from orders.services.reporting import thresholds
+from orders.storage import order_pages
+from orders.storage.criteria import Criteria
+from orders.storage.database import time_limit
+from orders.storage.order_pages import Page
+from orders.storage.order_reads import Position
 
 AFTER, BEFORE = "after", "before"
 TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
@@ -44,7 +45,7 @@ class OrderChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.now = timezone.now()
-        self.limits = waiting.limits(self.now)
+        self.limits = thresholds.limits(self.now)
         super().__init__(request, *args, **kwargs)
         self.title = "Orders"
 
@@ -82,11 +83,11 @@ class OrderChangeList(ChangeList):
         """The page and the number of its first row, as far as it is known: orders that came since shift it."""
         size, place = self.list_per_page, self._place(request)
         if place is None:
-            return listing.page_after(criteria, self.limits, size), 1
+            return order_pages.page_after(criteria, self.limits, size), 1
         row, position = place
         if AFTER in self.places:
-            return listing.page_after(criteria, self.limits, size, position), row + 1
-        page = listing.page_before(criteria, self.limits, size, position)
+            return order_pages.page_after(criteria, self.limits, size, position), row + 1
+        page = order_pages.page_before(criteria, self.limits, size, position)
         return page, max(row - size, 1) if page.earlier else 1
 
     def _place(self, request: HttpRequest) -> tuple[int, Position] | None:
@@ -188,7 +189,7 @@ class OrderChangeList(ChangeList):
             return ""
         form = ListForm(query_of(view.parameters))
         form.full_clean()
-        size = self._in_time(lambda: listing.count(form.criteria(), self.limits, MOST_COUNTED + 1))
+        size = self._in_time(lambda: order_pages.count(form.criteria(), self.limits, MOST_COUNTED + 1))
         if size is None:
             return ""
         return f"{MOST_COUNTED}+" if size > MOST_COUNTED else str(size)

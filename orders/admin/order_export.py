@@ -14,10 +14,10 @@ from unfold.admin import ModelAdmin
 
 from orders.admin.acting import actor_of
 from orders.admin.list_form import ListForm
-from orders.models.database import time_limit
-from orders.services import waiting
 from orders.services.access import NotPermitted
-from orders.services.export import export_orders
+from orders.services.reporting import thresholds
+from orders.services.transfer.exporting import export_orders
+from orders.storage.database import time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class OrderExport(ModelAdmin):
         actor = actor_of(request)
         try:
             with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
-                asked = form.criteria().as_one(waiting.limits(now))
+                asked = form.criteria().as_one(thresholds.limits(now))
         except DatabaseError:
             self.message_user(request, "Nothing was exported: the database did not answer in time.", messages.ERROR)
             return _back_to_the_list(request)

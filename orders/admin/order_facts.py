@@ -16,8 +16,8 @@ from orders.models.money import to_cents
 from orders.models.parts import HistoryEntry, Item
 from orders.models.states import LineState, Status
 from orders.services.access import ADDRESS_CHANGED, Actor
-from orders.services.editing import NOTE
-from orders.services.transitions import REASON_NEEDED
+from orders.services.lifecycle.editing import NOTE
+from orders.services.lifecycle.transitions import REASON_NEEDED
 
 LINE_TONES = {
     LineState.NONE: "muted", LineState.RESERVING: "wait", LineState.RESERVED: "good", LineState.USED: "good",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from orders.models import Address, Order
 from orders.models.machine import transition_names
-from orders.services import access, editing, transitions
-from orders.services.acts import Act, InvalidReason, ReasonMissing
+from orders.services import access
 from orders.services.addresses import ADDRESS_FIELDS
+from orders.services.audit import Act, InvalidReason, ReasonMissing
 from orders.services.errors import OrderError
-from orders.services.resolution import resolve_line
+from orders.services.lifecycle import editing, transitions
+from orders.services.stock.resolution import resolve_line
 
 if TYPE_CHECKING:
     from django.http import QueryDict

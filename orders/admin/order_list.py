@@ -13,9 +13,9 @@ from unfold.admin import ModelAdmin
 from orders.admin import list_columns
 from orders.admin.order_changelist import OrderChangeList
 from orders.models import Order
-from orders.models.criteria import flags_of
 from orders.models.states import LineState, Status
-from orders.services import waiting
+from orders.services.reporting import thresholds
+from orders.storage.criteria import flags_of
 
 
 class OrderList(ModelAdmin):
@@ -75,4 +75,4 @@ class OrderList(ModelAdmin):
 
     @admin.display(description="needs a look", empty_value="")
     def flags(self, order: Order) -> SafeString:
-        return list_columns.badges(flags_of(order, waiting.limits(timezone.now())))
+        return list_columns.badges(flags_of(order, thresholds.limits(timezone.now())))

@@ -18,10 +18,12 @@ from orders.admin import order_facts, order_forms, printing, words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.order_forms import Change, Kept
 from orders.admin.read_only import ReadOnly
-from orders.models import Order, reads
-from orders.services import access, editing
+from orders.models import Order
+from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.errors import OrderError
+from orders.services.lifecycle import editing
+from orders.storage import order_reads
 
 FORMS: dict[str, Change] = {
     "transition": order_forms.change_status,
@@ -71,7 +73,7 @@ class OrderPage(ReadOnly):
         """GET, as JSON: the order's version, and who changed what last; open pages ask for it now and then."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = reads.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
+        found = order_reads.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
         if found is None:
             raise Http404
         version, entry = found

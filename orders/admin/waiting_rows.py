@@ -56,7 +56,7 @@ class Row:
 def row_of(kind: str, order: Document, actor: Actor, now: datetime) -> Row:
     """What the page shows of an order in a section.
 
-    :param order: as :data:`orders.models.waiting.FIELDS` says, its moments naive UTC.
+    :param order: as :data:`orders.storage.attention_queries.FIELDS` says, its moments naive UTC.
     :param now: the reader's moment; whether a line is being tried is only shown by it, never decided.
     """
     edges = [edge for edge in edges_from(order["status"]) if actor.may(edge.name, order["user_id"])]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from django.utils.timesince import timesince
 
-from orders.models.machine import Edge, edges_from, stock_effect_of
+from orders.models.machine import Edge, edges_from, stock_effect
 from orders.models.parts import Item, Stock
 from orders.models.states import Call, LineState, StockEffect
 
@@ -103,7 +103,7 @@ def consequence(edge: Edge, items: Sequence[Item]) -> str:
     doing = DOING.get(edge.name, edge.label)
     held = [item for item in items if item.stock.state == LineState.RESERVED]
     units = count(sum(item.quantity for item in held), "unit")
-    match stock_effect_of(edge.name):
+    match stock_effect(edge.name):
         case StockEffect.RELEASE if held:
             told = f"{doing} releases {units} of {count(len({item.product_id for item in held}), 'product')}."
         case StockEffect.RELEASE if any(item.stock.state == LineState.USED for item in items):

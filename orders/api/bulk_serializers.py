@@ -17,12 +17,12 @@ from orders.api.fields import (
     UserIdField,
 )
 from orders.api.serializers import ExactSerializer
-from orders.models.bulk import BulkState, OrderOutcome
+from orders.models.bulk_run import BulkState, OrderOutcome
 from orders.models.machine import transition_names
-from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.numbers import NUMBER_ALPHABET
 from orders.services.user_ids import canonical
+from orders.storage.order_selection import OrderKeys, OrderSelection
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000

@@ -22,9 +22,9 @@ from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, UNSURE, act_of, caller, expect_nothing, problems
 from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
-from orders.models.database import time_limit
 from orders.services import bulk
 from orders.services.access import Actor
+from orders.storage.database import time_limit
 
 RUN_ID = OpenApiParameter(
     "run_id",

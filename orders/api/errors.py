@@ -24,9 +24,10 @@ from observability import context as observed
 from orders.api.fields import MOST_ERRORS
 from orders.api.problems import type_of
 from orders.api.rendering import OrjsonRenderer
-from orders.models.database import is_outage
-from orders.services import access, acts, bulk, idempotency, placement, transitions, user_ids, verification, versions
+from orders.services import access, audit, bulk, user_ids
 from orders.services.errors import OrderError
+from orders.services.lifecycle import idempotency_keys, placement, transitions, verification, versions
+from orders.storage.database import is_outage
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ UNKNOWN = (
 )
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
-    acts.InvalidReason: HTTPStatus.BAD_REQUEST,
+    audit.InvalidReason: HTTPStatus.BAD_REQUEST,
     user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
     placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
     verification.UnknownUser: HTTPStatus.BAD_REQUEST,
@@ -58,8 +59,8 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     transitions.TransitionRefused: HTTPStatus.CONFLICT,
     versions.OrderBusy: HTTPStatus.CONFLICT,
     versions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
-    idempotency.KeyInUse: HTTPStatus.CONFLICT,
-    idempotency.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    idempotency_keys.KeyInUse: HTTPStatus.CONFLICT,
+    idempotency_keys.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     bulk.UnknownTransition: HTTPStatus.BAD_REQUEST,
     bulk.NothingSelected: HTTPStatus.BAD_REQUEST,
     bulk.RunExists: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -4,7 +4,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from orders.services import vitals
+from orders.services.reporting import readiness
 
 NAME = "order-service"
 
@@ -23,7 +23,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     can be read and changed without them, and taking every instance out for what none of them can help would end that
     too.
     """
-    found = vitals.readiness()
+    found = readiness.readiness()
     at_work = found.worker_is_at_work(timezone.now())
     well = at_work and "open" not in found.breakers.values()
     body = {

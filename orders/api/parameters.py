@@ -16,8 +16,8 @@ from rest_framework.request import Request
 
 from integrations.deadline import Deadline
 from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
-from orders.models.reads import Position
 from orders.models.states import PUBLIC_STATUSES
+from orders.storage.order_reads import Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 """RFC 9110 section 8.8.3."""

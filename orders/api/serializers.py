@@ -20,7 +20,7 @@ from orders.api.fields import (
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
-from orders.services import placement
+from orders.services.lifecycle import placement
 from orders.services.user_ids import EXPECTED
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]

@@ -10,9 +10,9 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from orders.models.rate_limits import Allowance
 from orders.services import rate_limits
 from orders.services.access import Actor
+from orders.storage.rate_counters import Allowance
 from orders_project.client_address import client_address
 
 if TYPE_CHECKING:

@@ -29,14 +29,14 @@ from orders.api.serializers import (
     TransitionSerializer,
 )
 from orders.api.viewsets import LimitedViewSet
-from orders.models import reads
-from orders.models.database import Document
-from orders.models.reads import Position, Selection
 from orders.models.states import Status
-from orders.services import placement, transitions
 from orders.services.access import Actor, OrderNotFound
-from orders.services.acts import Act
+from orders.services.audit import Act
+from orders.services.lifecycle import placement, transitions
 from orders.services.user_ids import EXPECTED, LONGEST_USER_ID, canonical
+from orders.storage import order_reads
+from orders.storage.database import Document
+from orders.storage.order_reads import Position, Selection
 
 
 def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
@@ -180,7 +180,7 @@ class OrderViewSet(LimitedViewSet):
     def retrieve(self, request: Request, order_id: str) -> HttpResponse:
         """Get one order, with its ETag."""
         actor = caller(request)
-        order = visible(reads.get_order(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
+        order = visible(order_reads.get_order(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         if parameters.none_match(request, order["version"]):
             return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
         return order_response(order)
@@ -254,7 +254,7 @@ class OrderViewSet(LimitedViewSet):
     def history(self, request: Request, order_id: str) -> Response:
         """Who did what to the order, oldest first, as far as the caller may know."""
         actor = caller(request)
-        order = visible(reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
+        order = visible(order_reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_history(order, caller(request)))
 
     @extend_schema(
@@ -265,7 +265,7 @@ class OrderViewSet(LimitedViewSet):
     def transitions(self, request: Request, order_id: str) -> Response:
         """What this caller may do with the order now."""
         actor = caller(request)
-        order = visible(reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
+        order = visible(order_reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_transitions(order, caller(request)))
 
     def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:
@@ -280,7 +280,7 @@ class OrderViewSet(LimitedViewSet):
             after=given.get("cursor"),
         )
         limit: int = given["limit"]
-        found = reads.list_orders(selection, skip=given["skip"], limit=limit + 1)
+        found = order_reads.list_orders(selection, skip=given["skip"], limit=limit + 1)
         response = answer([present_order(order) for order in found[:limit]])
         if len(found) > limit:
             last = found[limit - 1]

@@ -12,7 +12,7 @@ from orders.management.counting import Counting
 from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, age, confirmed
 from orders.services.access import system
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.errors import OrderError
 
 

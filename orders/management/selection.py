@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from bson import ObjectId
 from bson.errors import InvalidId
 
-from orders.models.selection import OrderKeys
 from orders.services.numbers import as_number
 from orders.services.texts import problem_of, several_lines
 from orders.services.user_ids import MalformedUserId, canonical
+from orders.storage.order_selection import OrderKeys
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 LONGEST_AGE = 36_500 * 86_400

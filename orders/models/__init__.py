@@ -1,7 +1,7 @@
 """The order document, its embedded parts, its state machine, and how it is read and written."""
 
-from orders.models.bulk import BulkRun, BulkState, OrderOutcome
-from orders.models.idempotency import IdempotencyKey
+from orders.models.bulk_run import BulkRun, BulkState, OrderOutcome
+from orders.models.idempotency_key import IdempotencyKey
 from orders.models.order import Order
 from orders.models.parts import Address, Attempt, HistoryEntry, Item, Stock
 from orders.models.states import LineState, Status

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from orders.models.database import Document
-from orders.models.order import Order, every_line_reserved
-from orders.models.states import PUBLIC_STATUSES, LineState, Status, StockEffect
+from orders.models.order import Order
+from orders.models.states import PUBLIC_STATUSES, Status, StockEffect
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def statuses_before(name: str) -> frozenset[str]:
 
 
 @cache
-def stock_effect_of(name: str) -> StockEffect:
+def stock_effect(name: str) -> StockEffect:
     """What a transition by this name owes inventory for the lines that are reserved."""
     order = Order(status=next(edge.source for edge in edges() if edge.name == name))
     getattr(order, name)()
@@ -109,27 +108,3 @@ def permission_of(name: str) -> str:
 def edges_named(name: str) -> tuple[Edge, ...]:
     """The arrows of one transition between public statuses; they all lead to one status."""
     return tuple(edge for edge in public_edges() if edge.name == name)
-
-
-@cache
-def stock_effect(name: str) -> StockEffect:
-    """What a transition owes inventory for the reserved lines, as its method says."""
-    order = Order(status=edges_named(name)[0].source)
-    getattr(order, name)()
-    return order.stock_effect
-
-
-CONDITIONS: dict[Callable[[Order], bool], Document] = {
-    every_line_reserved: {
-        "items": {"$ne": [], "$not": {"$elemMatch": {"stock.state": {"$ne": LineState.RESERVED.value}}}}
-    },
-}
-"""What each condition of the machine asks, as a query: for those who change orders without making instances of them."""
-
-
-def guard_of(edge: Edge) -> Document:
-    """The query for the orders that may take an arrow: its source, and every condition.
-
-    :raises KeyError: a condition has no query in CONDITIONS.
-    """
-    return {"$and": [{"status": edge.source}, *(CONDITIONS[condition] for condition in edge.conditions)]}

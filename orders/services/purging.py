@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 from django.conf import settings
 
-from orders.models.drafts import kept_by_keys, purgeable_drafts, remove_drafts
-from orders.models.reads import Position
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.storage.order_reads import Position
+from orders.storage.rejected_drafts import kept_by_keys, purgeable_drafts, remove_drafts
 
 BATCH = 1000
 

@@ -18,9 +18,9 @@ from typing import Any
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders.models import rate_limits
-from orders.models.database import is_outage, time_limit
-from orders.models.rate_limits import Allowance
+from orders.storage import rate_counters
+from orders.storage.database import is_outage, time_limit
+from orders.storage.rate_counters import Allowance
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
     try:
         number = filled.wanted(now, _most(limit)) if filled else 1
         with time_limit(PATIENCE):
-            allowance = rate_limits.spend(key, limit=limit, period=PERIOD, number=number)
+            allowance = rate_counters.spend(key, limit=limit, period=PERIOD, number=number)
         if filled and allowance.granted:
             filled.fill(allowance, number, time.monotonic())
     except (DatabaseError, PyMongoError) as error:

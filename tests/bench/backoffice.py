@@ -39,7 +39,7 @@ class Samples:
     """Orders taken at random from the database, and the questions that they give rise to."""
 
     def __init__(self, chance: random.Random) -> None:
-        from orders.models.writes import orders
+        from orders.storage.order_writes import orders
 
         self.chance = chance
         fields = {"number": 1, "user_id": 1, "items.product_id": 1, "total_price": 1, "created_at": 1}
@@ -55,7 +55,7 @@ class Samples:
 
     def place(self) -> str:
         from orders.admin.order_changelist import token_of
-        from orders.models.reads import Position
+        from orders.storage.order_reads import Position
 
         order = self.one()
         return token_of(1, Position(order["created_at"], order["_id"]))

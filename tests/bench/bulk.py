@@ -45,10 +45,10 @@ def order(number: int) -> Document:
 
 def fill(count: int) -> None:
     """Leave just so many paid orders in the database; the indexes are made afterwards, which is faster."""
-    from orders.models import bulk_store
-    from orders.models.writes import orders
+    from orders.storage import bulk_batches
+    from orders.storage.order_writes import orders
 
-    bulk_store.batches().delete_many({})
+    bulk_batches.batches().delete_many({})
     orders().delete_many({})
     indexes = {name: kept for name, kept in orders().index_information().items() if name != "_id_"}
     orders().drop_indexes()
@@ -61,7 +61,7 @@ def fill(count: int) -> None:
 
 def bare(count: int) -> float:
     """Make the change by `update_many`, with nothing around it. :returns: seconds."""
-    from orders.models.writes import orders
+    from orders.storage.order_writes import orders
 
     found = (document["_id"] for document in orders().find({"status": "paid"}, {"_id": 1}, batch_size=BATCH))
     began = time.monotonic()
@@ -83,10 +83,10 @@ def engine(count: int) -> float:
     """Make the change by a run. :returns: seconds."""
     from django.utils import timezone
 
-    from orders.models.selection import OrderSelection
     from orders.services import bulk
     from orders.services.access import system
-    from orders.services.acts import Act
+    from orders.services.audit import Act
+    from orders.storage.order_selection import OrderSelection
 
     began = time.monotonic()
     run = bulk.start_run(
@@ -105,7 +105,7 @@ def engine(count: int) -> float:
 
 def named(count: int) -> float:
     """Make the change by the command, of orders that a file names. :returns: seconds."""
-    from orders.models.writes import orders
+    from orders.storage.order_writes import orders
 
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.writelines(f"{order['_id']}\n" for order in orders().find({}, {"_id": 1}, batch_size=BATCH))
@@ -125,7 +125,7 @@ def export(count: int) -> float:
 
 def import_(count: int) -> float:
     """Import every order from such a file. :returns: seconds."""
-    from orders.models.writes import orders
+    from orders.storage.order_writes import orders
 
     with tempfile.TemporaryDirectory() as directory:
         file = f"{directory}/orders.jsonl"

@@ -59,7 +59,7 @@ def measure(observed: bool) -> dict[str, float]:
     django.setup()
     from django.core.handlers.wsgi import WSGIHandler
 
-    from orders.models.writes import orders
+    from orders.storage.order_writes import orders
     from tests.functional.admin_helpers import stored
 
     order = stored()

@@ -20,8 +20,9 @@ from pymongo.database import Database
 
 from integrations.sandbox.catalogue import PRODUCTS
 from orders.models import Address, Item
-from orders.services import access, placement, transitions
-from orders.services.acts import Act
+from orders.services import access
+from orders.services.audit import Act
+from orders.services.lifecycle import placement, transitions
 
 Document = dict[str, Any]
 LIST = "/admin/orders/order/"

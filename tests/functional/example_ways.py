@@ -19,9 +19,9 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.api.examples import MOMENT, NUMBER, ORDER_ID, REQUEST_ID, REQUESTS, RUN_ID
-from orders.models import rate_limits as rate_limit_counters
-from orders.models import reads
 from orders.services import access, bulk, rate_limits
+from orders.storage import order_reads
+from orders.storage import rate_counters as rate_limit_counters
 from tests.api_client import ADDRESSES, ApiClient, token
 from tests.functional.helpers import (
     NOBODYS_ID,
@@ -130,14 +130,14 @@ def _chunks() -> Iterator[bytes]:
 
 def _among_others(stage: Stage) -> requests.Response:
     """Somebody else is always faster, between the look at the order and the write."""
-    machine = reads.get_machine
+    machine = order_reads.get_machine
 
     def looked_at(order_id: ObjectId, **how: Any) -> Any:
         found = machine(order_id, **how)
         stage.database["orders"].update_one({"_id": order_id}, {"$inc": {"version": 1}})
         return found
 
-    stage.monkeypatch.setattr(reads, "get_machine", looked_at)
+    stage.monkeypatch.setattr(order_reads, "get_machine", looked_at)
     return stage.ask()
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.admin.list_columns import in_words
-from orders.models import listing
+from orders.storage import order_pages
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -352,7 +352,7 @@ def test_a_list_that_takes_too_long_stops_and_says_what_to_do(
     insert(database, *(stored(number) for number in range(300)))
     settings.BACKOFFICE_QUERY_MS = 300
     slow = {"$expr": {"$function": {"body": "function() { sleep(50); return true }", "args": [], "lang": "js"}}}
-    monkeypatch.setattr("orders.models.criteria.Criteria.of_time", slow)
+    monkeypatch.setattr("orders.storage.criteria.Criteria.of_time", slow)
     response = support.get(LIST)
     assert rows(response) == []
     assert "This takes too long" in text_of(response)
@@ -391,7 +391,7 @@ def test_a_page_whose_orders_are_deleted_while_it_is_read_is_empty(
     database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(database, *(stored(number) for number in range(120)))
-    monkeypatch.setattr(listing, "_orders", lambda ids: [])
+    monkeypatch.setattr(order_pages, "_orders", lambda ids: [])
     place = "60.1.0123456789abcdef01234567"
     for query in ("", f"?after={place}&sort=oldest", f"?before={place}"):
         assert rows(support.get(LIST + query)) == [], query

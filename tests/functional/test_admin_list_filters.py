@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models import criteria
 from orders.models.states import Status
+from orders.storage import criteria
 from tests.functional.admin_helpers import (
     LIST,
     Document,

@@ -12,10 +12,10 @@ from django.test import Client
 from pymongo.database import Database
 
 from orders.admin.order_changelist import token_of
-from orders.models import criteria
-from orders.models.reads import Position
 from orders.models.states import Status
-from orders.services import waiting
+from orders.services.reporting import thresholds
+from orders.storage import criteria
+from orders.storage.order_reads import Position
 from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, rows, stored
 
 MANY = 2_600
@@ -200,5 +200,5 @@ def test_of_several_filters_the_one_with_the_fewest_orders_leads(
     look: Any, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], few: int, index: str
 ) -> None:
     monkeypatch.setattr(criteria, "FEW", few)
-    [branch] = criteria.Criteria(**asked).branches(waiting.limits(NOW))
+    [branch] = criteria.Criteria(**asked).branches(thresholds.limits(NOW))
     assert branch.index == index

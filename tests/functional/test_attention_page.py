@@ -11,9 +11,9 @@ from django.test import Client
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from orders.models import reads
 from orders.models.machine import transition_names
-from orders.services import attention
+from orders.services.reporting import attention
+from orders.storage import order_reads
 from tests.functional.admin_helpers import (
     LIST,
     Document,
@@ -171,7 +171,7 @@ def test_each_way_out_comes_back_to_its_section_and_says_what_it_did(
     assert find(database, orders["unverified"])["status"] == "cancelled"
     assert find(database, orders["unshipped"])["status"] == "shipped"
     assert find(database, orders["unknown"])["items"][1]["stock"]["state"] == "released"
-    assert reads.due_orders(reads.server_time(), 9)[:1] == [orders["owed"]["_id"]]
+    assert order_reads.due_orders(order_reads.server_time(), 9)[:1] == [orders["owed"]["_id"]]
     database["orders"].delete_many({})
     assert "Nothing waits for you" in text_of(manager.get(PAGE))
 

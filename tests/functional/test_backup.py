@@ -13,7 +13,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from orders.services.invariants import violations_of
+from orders.services.stock.invariants import violations_of
 from orders_project.children import ROOT
 from orders_project.embedded_mongo import EmbeddedMongo
 from tests.functional.serving_stage import PRODUCT, Clients, ServingStage

@@ -15,8 +15,8 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.models.states import Status
-from orders.services import transitions
-from orders.services.invariants import violations_of
+from orders.services.lifecycle import transitions
+from orders.services.stock.invariants import violations_of
 from orders_project import bench_data
 from orders_project.bench_orders import Maker
 from tests.factories import OrderFactory

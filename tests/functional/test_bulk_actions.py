@@ -15,8 +15,8 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.admin import bulk_actions, bulk_selection
 from orders.models import BulkRun
-from orders.models.selection import OrderSelection
 from orders.services import bulk
+from orders.storage.order_selection import OrderSelection
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -371,7 +371,7 @@ def test_a_fault_while_it_waits_is_told_on_the_page_of_the_run(
 
     asked = choose(manager, "pay", stored_many(database, 2))
     with monkeypatch.context() as patched:
-        patched.setattr("orders.services.bulk.carrying._Carrier._run", fault)
+        patched.setattr("orders.services.bulk.executor._Carrier._run", fault)
         response = confirm(manager, asked)
     assert response.url == page_of(only_run())
     assert "it failed here: ZeroDivisionError()" in text_of(manager.get(response.url))

@@ -8,8 +8,8 @@ from bson import ObjectId
 
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
-from orders.models.selection import OrderKeys, OrderSelection
 from orders.services import bulk
+from orders.storage.order_selection import OrderKeys, OrderSelection
 from tests.api_client import ApiClient
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import profiled

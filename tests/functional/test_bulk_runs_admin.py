@@ -13,10 +13,10 @@ from pymongo.database import Database
 
 from orders.admin import BulkRunAdmin, bulk_run_page
 from orders.models import BulkRun
-from orders.models.bulk_store import runs
-from orders.models.selection import OrderKeys, OrderSelection
 from orders.services import access, bulk
-from orders.services.acts import Act
+from orders.services.audit import Act
+from orders.storage.bulk_batches import runs
+from orders.storage.order_selection import OrderKeys, OrderSelection
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import (
     ROLES,

@@ -10,8 +10,8 @@ from django.http import HttpResponse
 from django.test import Client
 from pymongo.database import Database
 
-from orders.services import dashboard as dashboards
-from orders.services.figures import refresh
+from orders.services.reporting import dashboard_figures as dashboards
+from orders.services.reporting.figures_refresh import refresh
 from tests.functional.admin_helpers import Document, client_of, insert, line, profiled, stored, text_of
 
 START = "/admin/"

@@ -20,7 +20,7 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from orders.models.states import PUBLIC_STATUSES
-from orders.services import placement
+from orders.services.lifecycle import placement
 from orders_project import demo
 from tests.functional.admin_helpers import EDGES, ROLES, WORK, Document
 from tests.functional.helpers import dead_url, settle

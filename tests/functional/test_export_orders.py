@@ -22,14 +22,14 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from orders.management import counting
-from orders.models import walk
 from orders.models.parts import Address, Item, Stock
 from orders.models.states import Status
-from orders.models.writes import orders
 from orders.services.access import Actor, Kind, NotPermitted, system
-from orders.services.export import count_orders, export_orders
-from orders.services.import_files import KEYS, NEEDED_COLUMNS
-from orders.services.order_files import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
+from orders.services.transfer.exporting import count_orders, export_orders
+from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
+from orders.services.transfer.import_files import KEYS, NEEDED_COLUMNS
+from orders.storage import scan
+from orders.storage.order_writes import orders
 from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
@@ -215,16 +215,16 @@ def test_batches_meet_without_gaps_and_doubles_even_within_one_millisecond() -> 
     made = {OrderFactory(created_at=START).pk for _ in range(7)}
     made |= {OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(5)}
     for size in (1, 2, 3, 5, 12, 13):
-        found = [order["_id"] for batch in walk.batches({}, size=size) for order in batch]
+        found = [order["_id"] for batch in scan.batches({}, size=size) for order in batch]
         assert len(found) == 12
         assert set(found) == made
-    assert list(walk.batches({"$or": [{"status": "paid"}]}, size=2)) == []
+    assert list(scan.batches({"$or": [{"status": "paid"}]}, size=2)) == []
 
 
 def test_an_order_that_is_placed_or_changed_meanwhile_disturbs_nothing() -> None:
     made = [OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(6)]
     found = []
-    for batch in walk.batches({}, {"created_at": 1}, size=2):
+    for batch in scan.batches({}, {"created_at": 1}, size=2):
         OrderFactory(created_at=START + timedelta(hours=1))
         orders().update_one({"_id": made[0]}, {"$set": {"status": "paid"}})
         found += [order["_id"] for order in batch]
@@ -236,8 +236,8 @@ def test_each_batch_is_read_by_the_index(database: Database[Document]) -> None:
         OrderFactory(created_at=START + timedelta(seconds=second), status="paid" if second % 2 else "pending")
     database.command("profile", 2)
     try:
-        list(walk.batches({}, size=10))
-        list(walk.batches({"status": "paid"}, size=10, hint="status_newest"))
+        list(scan.batches({}, size=10))
+        list(scan.batches({"status": "paid"}, size=10, hint="status_newest"))
     finally:
         database.command("profile", 0)
     found = list(database["system.profile"].find({"op": "query", "ns": f"{database.name}.orders"}))
@@ -272,9 +272,9 @@ def test_counting_is_given_up_when_it_takes_too_long(monkeypatch: pytest.MonkeyP
     OrderFactory()
     assert count_orders({}) == count_orders({"status": "pending"}) == 1
     assert count_orders({"status": "pending"}, hint="status_newest") == 1
-    monkeypatch.setattr(walk, "COUNT_TIMEOUT", 0.000_001)
+    monkeypatch.setattr(scan, "COUNT_TIMEOUT", 0.000_001)
     assert count_orders({"status": "pending"}) is None
-    monkeypatch.setattr(walk, "COUNT_TIMEOUT", 5)
+    monkeypatch.setattr(scan, "COUNT_TIMEOUT", 5)
     with pytest.raises(DatabaseError) as failed:
         count_orders({"$nonsense": 1})
     assert isinstance(failed.value.__cause__, OperationFailure)
@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_completed_is_not_written(
     def fail(*_: Any) -> list[Document]:
         raise failure
 
-    monkeypatch.setattr(walk, "_batch", fail)
+    monkeypatch.setattr(scan, "_batch", fail)
     with pytest.raises(CommandError, match=r"no primary|stopped"):
         run("--out", str(out))
     assert out.read_text() == "the last one"
@@ -314,16 +314,16 @@ def test_a_batch_that_fails_is_a_database_error(monkeypatch: pytest.MonkeyPatch)
     def fail() -> None:
         raise AutoReconnect("no primary")
 
-    monkeypatch.setattr(walk, "orders", fail)
+    monkeypatch.setattr(scan, "orders", fail)
     with pytest.raises(DatabaseError):
-        list(walk.batches({}))
+        list(scan.batches({}))
 
 
 def test_it_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "REPORT_EVERY", 0)
     OrderFactory()
     assert re.fullmatch(r"1 of 1 orders exported, \d+ a second\n1 orders exported\n", run()[1])
-    monkeypatch.setattr(walk, "COUNT_TIMEOUT", 0.000_001)
+    monkeypatch.setattr(scan, "COUNT_TIMEOUT", 0.000_001)
     assert re.match(r"1 orders exported, \d+ a second\n", run("--status", "pending")[1])
 
 

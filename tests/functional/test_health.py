@@ -9,8 +9,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.services import vitals
-from orders.services.vitals import Heartbeat
+from orders.services.reporting import readiness
+from orders.services.reporting.readiness import Heartbeat
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import TWO_TOWELS, Api, Documents, database_down, outage
 
@@ -24,14 +24,14 @@ def get(url: str) -> requests.Response:
 
 @pytest.fixture(autouse=True)
 def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vitals, "PROBED_EVERY", 0.0)
+    monkeypatch.setattr(readiness, "PROBED_EVERY", 0.0)
 
 
 def test_many_who_ask_at_once_cost_one_write(
     live_server_url: str, database: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     get(f"{live_server_url}/health/ready")
-    monkeypatch.setattr(vitals, "PROBED_EVERY", 60.0)
+    monkeypatch.setattr(readiness, "PROBED_EVERY", 60.0)
     with profiled(database) as done:
         for _ in range(10):
             assert get(f"{live_server_url}/health/ready").status_code == 200
@@ -41,7 +41,7 @@ def test_many_who_ask_at_once_cost_one_write(
 @pytest.fixture
 def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has not looked for migrations yet."""
-    monkeypatch.setattr(vitals, "_migrations", vitals._Migrations())
+    monkeypatch.setattr(readiness, "_migrations", readiness._Migrations())
 
 
 def test_the_process_says_that_it_is_alive_and_asks_nobody(

@@ -23,14 +23,14 @@ from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import imports
-from orders.models.imports import insert_orders
 from orders.models.states import PUBLIC_STATUSES
-from orders.services import import_files, import_orders
 from orders.services.access import NotPermitted, admin, system
-from orders.services.acts import Act
-from orders.services.invariants import violations_of
-from orders.services.order_files import Format
+from orders.services.audit import Act
+from orders.services.stock.invariants import violations_of
+from orders.services.transfer import import_files, importing
+from orders.services.transfer.file_format import Format
+from orders.storage import imported_orders
+from orders.storage.imported_orders import insert_orders
 from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
@@ -106,7 +106,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 
 
 def stored() -> list[Document]:
-    return list(imports.orders().find().sort("created_at"))
+    return list(imported_orders.orders().find().sort("created_at"))
 
 
 def one() -> Document:
@@ -225,14 +225,16 @@ def test_what_was_exported_comes_back_as_it_was(tmp_path: Path, form: tuple[str,
     for number, status in enumerate(PUBLIC_STATUSES):
         OrderFactory(status=status, user_id=str(number + 1), lines=number % 3 + 1, user_verified=number > 2)
     first = stored()
-    imports.orders().update_one({"_id": first[0]["_id"]}, {"$set": {"shipping_address.line1": '\'=1+1, "Łódź"'}})
+    imported_orders.orders().update_one(
+        {"_id": first[0]["_id"]}, {"$set": {"shipping_address.line1": '\'=1+1, "Łódź"'}}
+    )
     first = stored()
     path = tmp_path / "all.export"
     call_command("export_orders", *form, "--out", str(path), stderr=io.StringIO())
     format = "jsonl" if "jsonl" in form else "csv"
     assert run(path, "--format", format) == (0, "7 orders read: 0 imported, 7 there already, 0 bad\n", "")
     assert stored() == first
-    imports.orders().delete_many({})
+    imported_orders.orders().delete_many({})
     assert run(path, "--format", format) == (0, "7 orders read: 7 imported, 0 there already, 0 bad\n", "")
     for before, after in zip(first, stored(), strict=True):
         for changed in ("history", "version", "write_id", "updated_at"):
@@ -315,8 +317,8 @@ def test_however_long_an_import_takes_an_order_is_updated_when_it_is_written(
         monkeypatch.setattr(timezone, "now", lambda: began + timedelta(hours=1))
         return examine(documents, line)
 
-    examine = import_orders.examine
-    monkeypatch.setattr(import_orders, "examine", slow)
+    examine = importing.examine
+    monkeypatch.setattr(importing, "examine", slow)
     assert run(csv_file({}))[0] == 0
     assert one()["updated_at"] - one()["history"][0]["at"] == timedelta(hours=1)
 
@@ -328,11 +330,11 @@ def test_two_imports_at_once_import_each_order_once(
     other = csv_file(*({"reference": str(number)} for number in range(0, 20, 2)), name="other.csv")
 
     def overtaken(documents: list[Document]) -> int:
-        monkeypatch.setattr(import_orders, "insert_orders", insert_orders)
+        monkeypatch.setattr(importing, "insert_orders", insert_orders)
         assert "10 imported" in run(other)[1]
         return insert_orders(documents)
 
-    monkeypatch.setattr(import_orders, "insert_orders", overtaken)
+    monkeypatch.setattr(importing, "insert_orders", overtaken)
     assert run(path) == (0, "20 orders read: 10 imported, 0 there already, 0 bad\n", "")
     assert len(stored()) == 20
 
@@ -564,8 +566,8 @@ def test_what_can_be_read_only_once_is_refused(csv_file: Callable[..., Path], tm
     code, _, err = run(pipe)
     assert (code, err) == (2, f"{pipe} is no regular file: it is read twice; write it to one first\n")
     records = import_files.read_records(io.StringIO(text), Format.CSV)
-    with pytest.raises(import_orders.FileChanged, match=r"1 orders were read first, and then 0: .* 0 were imported"):
-        import_orders.import_orders(lambda: records, act=Act(system("me", via="command"), datetime.now(UTC)))
+    with pytest.raises(importing.FileChanged, match=r"1 orders were read first, and then 0: .* 0 were imported"):
+        importing.import_orders(lambda: records, act=Act(system("me", via="command"), datetime.now(UTC)))
     assert stored() == []
 
 
@@ -589,7 +591,7 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(csv_file: Callable[...,
 
 def test_only_operators_import() -> None:
     with pytest.raises(NotPermitted, match="You may not import orders"):
-        import_orders.import_orders(list, act=Act(admin("boss"), datetime.now(UTC)))
+        importing.import_orders(list, act=Act(admin("boss"), datetime.now(UTC)))
 
 
 @pytest.mark.parametrize("failure", [DatabaseError("no primary"), KeyboardInterrupt()])
@@ -597,7 +599,7 @@ def test_an_import_that_is_cut_off_says_how_to_go_on(
     csv_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
     path = csv_file(*({"reference": str(number)} for number in range(5)))
-    monkeypatch.setattr(import_orders, "BATCH", 2)
+    monkeypatch.setattr(importing, "BATCH", 2)
 
     def fail(documents: list[Document]) -> int:
         if len(stored()) >= 4:
@@ -605,7 +607,7 @@ def test_an_import_that_is_cut_off_says_how_to_go_on(
         return insert_orders(documents)
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_orders, "insert_orders", fail)
+        patch.setattr(importing, "insert_orders", fail)
         code, out, err = run(path)
     assert (code, out) == (1, "")
     assert err.endswith("the same command goes on from here\n")
@@ -630,6 +632,6 @@ def test_a_lost_connection_is_a_database_error(monkeypatch: pytest.MonkeyPatch) 
     def fail() -> None:
         raise AutoReconnect("no primary")
 
-    monkeypatch.setattr(imports, "orders", fail)
+    monkeypatch.setattr(imported_orders, "orders", fail)
     with pytest.raises(DatabaseError):
-        imports.known_orders([ObjectId()], [])
+        imported_orders.known_orders([ObjectId()], [])

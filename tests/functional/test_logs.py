@@ -21,11 +21,11 @@ from django.utils import timezone
 from integrations.sandbox import Sandbox
 from observability import context
 from observability.logs import JsonFormatter, TextFormatter, configuration
-from orders.models.selection import OrderSelection
 from orders.services import bulk
 from orders.services.access import customer, system
-from orders.services.acts import Act
-from orders.services.settlement import settle_due
+from orders.services.audit import Act
+from orders.services.stock.worker import settle_due
+from orders.storage.order_selection import OrderSelection
 from orders_project.children import ROOT
 from tests.api_client import order_body, token
 from tests.functional.admin_helpers import placed

@@ -21,9 +21,10 @@ from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from observability import metrics, processes
 from observability.exposition import Server, listen
-from orders.models import vitals as reads
-from orders.services import placement, vitals
-from orders.services.vitals import DatabaseFigures, Heartbeat
+from orders.services.lifecycle import placement
+from orders.services.reporting import readiness
+from orders.services.reporting.readiness import DatabaseFigures, Heartbeat
+from orders.storage import service_state as reads
 from orders_project.loopback import free_port
 from tests.api_client import ApiClient
 from tests.functional.admin_helpers import insert, line, profiled
@@ -320,7 +321,7 @@ def test_without_mongodb_a_scrape_has_the_rest_in_bounded_time(database: Documen
     figures = DatabaseFigures()
 
     def produce() -> bytes:
-        return vitals.exposition.render(figures)
+        return readiness.exposition.render(figures)
 
     server = Server(listen("127.0.0.1", 0, shared=False), "", produce).start()
     with database_down():

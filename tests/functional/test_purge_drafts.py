@@ -14,14 +14,14 @@ from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import drafts
 from orders.models.states import LineState, Status
-from orders.models.writes import orders
 from orders.services import purging
 from orders.services.access import NotPermitted, system
-from orders.services.acts import Act
+from orders.services.audit import Act
+from orders.services.lifecycle.verification import InsufficientStock
 from orders.services.purging import TooYoung, purge_drafts
-from orders.services.verification import InsufficientStock
+from orders.storage import rejected_drafts
+from orders.storage.order_writes import orders
 from tests.integration.builders import ADMIN, A, Document, line, now, place, shelve, store
 
 OLD = timedelta(days=31)
@@ -82,7 +82,7 @@ def test_no_draft_with_a_line_in_another_state_goes(state: str) -> None:
     kept = {draft(line(state)), draft(line("none"), line(state)), draft(line(state), line("released"))}
     assert run("--yes") == (0, "0 drafts deleted\n", "")
     assert left() == kept
-    assert drafts.remove_drafts(list(kept), now()) == 0
+    assert rejected_drafts.remove_drafts(list(kept), now()) == 0
     assert left() == kept
 
 
@@ -107,7 +107,7 @@ def test_a_draft_that_changes_after_it_was_found_stays(monkeypatch: pytest.Monke
 
     def changed(ids: list[ObjectId], before: Any) -> int:
         orders().update_one({"_id": kept}, {"$set": {"items.0.stock.state": "unknown"}})
-        return drafts.remove_drafts(ids, before)
+        return rejected_drafts.remove_drafts(ids, before)
 
     monkeypatch.setattr(purging, "remove_drafts", changed)
     assert run("--yes") == (0, "1 drafts deleted\n", "")

@@ -10,10 +10,11 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.management.commands import purge_runs as command
-from orders.models import BulkRun, bulk_store
+from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import NotPermitted, admin
-from orders.services.acts import Act
+from orders.services.audit import Act
+from orders.storage import bulk_batches
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import carried, entries, started, stored
 
@@ -25,7 +26,7 @@ def nobody_there(monkeypatch: pytest.MonkeyPatch, database: Database[Document]) 
 
 def aged(run: BulkRun, days: float) -> BulkRun:
     at = timezone.now() - timedelta(days=days)
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"created_at": at}})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"created_at": at}})
     return run
 
 
@@ -40,7 +41,7 @@ def purge(*arguments: str) -> tuple[int, str]:
 
 
 def kept() -> set[object]:
-    batches = {batch["run"] for batch in bulk_store.batches().find()}
+    batches = {batch["run"] for batch in bulk_batches.batches().find()}
     assert batches == {run.pk for run in BulkRun.objects.all()}
     return batches
 

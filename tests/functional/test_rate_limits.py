@@ -12,9 +12,9 @@ from pymongo.read_concern import ReadConcern
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import rate_limits as rate_limits_model
-from orders.models.rate_limits import Allowance
 from orders.services import rate_limits
+from orders.storage import rate_counters as rate_limits_model
+from orders.storage.rate_counters import Allowance
 from tests.api_client import ApiClient, token
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import profiled

@@ -12,8 +12,9 @@ from integrations.sandbox import Sandbox
 from orders.api.serializers import OrderSerializer
 from orders.models import Address
 from orders.models.order import Order
-from orders.services import access, editing
-from orders.services.acts import Act
+from orders.services import access
+from orders.services.audit import Act
+from orders.services.lifecycle import editing
 from tests.api_client import order_body
 from tests.factories import ROUTES, OrderFactory
 from tests.functional.helpers import (

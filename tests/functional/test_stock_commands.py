@@ -21,9 +21,9 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.management import selection
 from orders.management.commands import expire_unpaid_orders
-from orders.models.writes import orders
-from orders.services import expiry
-from orders.services.resolution import resolve_line
+from orders.services.lifecycle import expiry
+from orders.services.stock.resolution import resolve_line
+from orders.storage.order_writes import orders
 from orders_project import demo
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
@@ -502,13 +502,13 @@ def test_a_bad_pass_never_ends_the_loop(
 ) -> None:
     settings.EXPIRE_UNPAID_EVERY = 0.05
     order_id = unpaid()
-    real = expiry.reads.pending_before
+    real = expiry.order_reads.pending_before
 
     def fail(*_: object) -> list[tuple[ObjectId, int]]:
-        monkeypatch.setattr(expiry.reads, "pending_before", real)
+        monkeypatch.setattr(expiry.order_reads, "pending_before", real)
         raise fault
 
-    monkeypatch.setattr(expiry.reads, "pending_before", fail)
+    monkeypatch.setattr(expiry.order_reads, "pending_before", fail)
     stopper = stop_when(lambda: pending() == 0)
     code, _, err = run("settle_stock", "--loop")
     stopper.join()

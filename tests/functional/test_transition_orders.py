@@ -23,8 +23,8 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.management import progress
 from orders.models import BulkRun
-from orders.models.writes import orders
 from orders.services import bulk
+from orders.storage.order_writes import orders
 from tests.functional.helpers import dead_url
 from tests.integration.builders import A, B, answer_lost, place, read, shelve, small_sandbox  # noqa: F401
 from tests.integration.bulk_helpers import entries, sound, stored

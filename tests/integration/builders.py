@@ -16,10 +16,10 @@ from integrations import http
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
 from orders.models import Address, Item
-from orders.models.writes import new_id, orders
 from orders.services import access
-from orders.services.acts import Act
-from orders.services.placement import Placement, place_order
+from orders.services.audit import Act
+from orders.services.lifecycle.placement import Placement, place_order
+from orders.storage.order_writes import new_id, orders
 
 Document = dict[str, Any]
 ADMIN = access.admin("boss")

@@ -6,10 +6,10 @@ from typing import Any
 from bson import ObjectId
 
 from orders.models import BulkRun
-from orders.models.selection import OrderKeys, OrderSelection
-from orders.models.writes import orders
 from orders.services import access, bulk
-from orders.services.invariants import violations_of
+from orders.services.stock.invariants import violations_of
+from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_writes import orders
 from tests.factories import OrderFactory
 from tests.integration.builders import Document, act
 

@@ -9,13 +9,14 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from orders.models import reads
-from orders.services import access, attention
+from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.acts import Act, ReasonMissing
-from orders.services.attention import NothingOwed, NothingShort, StillUnverified
-from orders.services.invariants import violations_of
-from orders.services.settlement import settle_due
+from orders.services.audit import Act, ReasonMissing
+from orders.services.reporting import attention
+from orders.services.reporting.attention import NothingOwed, NothingShort, StillUnverified
+from orders.services.stock.invariants import violations_of
+from orders.services.stock.worker import settle_due
+from orders.storage import order_reads
 from tests.functional.admin_helpers import Document, find, insert, line, placed, profiled, stored
 from tests.integration.builders import WORKER
 
@@ -106,7 +107,7 @@ def test_a_retry_makes_the_stock_due_at_once_and_is_in_the_history_of_each_line(
     order = owed(database, line("released"), line("releasing", call="release"), line("releasing", call="release"))
     changed = attention.retry_now(order_id=order["_id"], act=act(reason=""))
     assert changed == find(database, order)
-    assert reads.due_orders(reads.server_time(), 5) == [order["_id"]]
+    assert order_reads.due_orders(order_reads.server_time(), 5) == [order["_id"]]
     entries = [(entry["act"], entry["line"], entry["actor"]) for entry in changed["history"][2:]]
     assert entries == [("retry", 1, "admin:boss"), ("retry", 2, "admin:boss")]
     assert changed["items"] == order["items"]
@@ -158,7 +159,7 @@ def test_a_worker_that_was_faster_is_not_disturbed(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = owed(database)
-    time = reads.server_time
+    time = order_reads.server_time
 
     def claimed_meanwhile() -> datetime:
         until = (datetime.now(UTC) + HOUR).replace(microsecond=0)
@@ -166,7 +167,7 @@ def test_a_worker_that_was_faster_is_not_disturbed(
         database["orders"].update_one({"_id": order["_id"]}, {"$set": stock | {"stock_due_at": until}})
         return time()
 
-    monkeypatch.setattr(reads, "server_time", claimed_meanwhile)
+    monkeypatch.setattr(order_reads, "server_time", claimed_meanwhile)
     with pytest.raises(NothingOwed):
         attention.retry_now(order_id=order["_id"], act=act())
     assert len(find(database, order)["history"]) == 2
@@ -229,9 +230,9 @@ def test_of_two_that_note_a_shortage_the_second_is_told(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = short(database)
-    old = reads.get_whole(order["_id"])
+    old = order_reads.get_whole(order["_id"])
     attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
-    monkeypatch.setattr(reads, "get_whole", lambda _: old)
+    monkeypatch.setattr(order_reads, "get_whole", lambda _: old)
     between = find(database, order)
     with pytest.raises(NothingShort):
         attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
@@ -275,10 +276,10 @@ def test_a_user_is_verified_once_by_two_at_once(
     database: Database[Document], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = unverified(database)
-    stale = [reads.get_whole(order["_id"])]
+    stale = [order_reads.get_whole(order["_id"])]
     first = attention.verify_user(order_id=order["_id"], act=act())
-    read = reads.get_whole
-    monkeypatch.setattr(reads, "get_whole", lambda order_id: stale.pop() if stale else read(order_id))
+    read = order_reads.get_whole
+    monkeypatch.setattr(order_reads, "get_whole", lambda order_id: stale.pop() if stale else read(order_id))
     assert attention.verify_user(order_id=order["_id"], act=act()) == first
 
 

@@ -8,11 +8,12 @@ from bson import ObjectId
 from django.db import DatabaseError
 
 from integrations.deadline import Deadline
-from orders.models import BulkRun, bulk_store
-from orders.models.writes import orders
+from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.bulk import carrying, selecting
-from orders.services.bulk.carrying import ASKED_AGAIN, CUT_OFF
+from orders.services.bulk import executor, selecting
+from orders.services.bulk.executor import ASKED_AGAIN, CUT_OFF
+from orders.storage import bulk_batches
+from orders.storage.order_writes import orders
 from tests.integration.builders import FUTURE, Document, answer_lost, now, read
 from tests.integration.bulk_helpers import STAFF, figures, started, stored
 
@@ -36,7 +37,7 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, ids: list[ObjectId], **options: Any
 
 
 def hold(run: BulkRun, ends: Any) -> None:
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"attempt": {"id": "another", "until": ends}}})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"attempt": {"id": "another", "until": ends}}})
 
 
 def test_a_run_cut_off_while_its_orders_were_taken_down_fails_and_changes_nothing(
@@ -63,11 +64,11 @@ def test_whoever_asks_for_a_cut_off_run_again_gets_it_whole(monkeypatch: pytest.
 def test_while_the_orders_are_being_taken_down_nobody_ends_the_run_or_begins_it_anew() -> None:
     ids, run_id = stored("paid", 3), ObjectId()
     run = started("start_processing", keys=ids, run_id=run_id)
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"state": "selecting", "selected": False}})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"state": "selecting", "selected": False}})
     hold(run, now() + FUTURE)
     assert bulk.carry_on(run.pk, until=Deadline.after(5)).state == "selecting"
     assert started("start_processing", keys=ids, run_id=run_id).state == "selecting"
-    assert bulk_store.batches().count_documents({"run": run_id}) == 1
+    assert bulk_batches.batches().count_documents({"run": run_id}) == 1
 
 
 def test_workers_end_a_cut_off_run_once_nobody_asks_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,7 @@ def test_whoever_lost_a_run_leaves_off_taking_its_orders_down(monkeypatch: pytes
 @pytest.mark.parametrize("named", [False, True])
 def test_a_run_of_too_many_batches_fails_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
     ids = stored("paid", 5)
-    monkeypatch.setattr(bulk_store, "MOST_BATCHES", 4)
+    monkeypatch.setattr(bulk_batches, "MOST_BATCHES", 4)
     if named:
         with pytest.raises(selecting.TooManyBatches):
             started("start_processing", keys=ids, batch_size=1)
@@ -143,7 +144,7 @@ def test_a_fault_of_ours_pauses_the_run_and_says_so(monkeypatch: pytest.MonkeyPa
     ids = stored("paid", 1)
     run = started("start_processing", keys=ids)
     with monkeypatch.context() as patch:
-        patch.setattr(carrying, "job_of", lambda _: 1 / 0)
+        patch.setattr(executor, "job_of", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             bulk.carry_on(run.pk)
     run = bulk.get_run(run.pk)
@@ -167,7 +168,7 @@ def test_a_run_goes_on_when_nobody_reads_how_far_it_is() -> None:
 def test_what_a_newer_version_asks_for_is_left_to_it(unknown: Document) -> None:
     ids = stored("paid", 1)
     run = started("start_processing", keys=ids, for_worker=True)
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": unknown})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": unknown})
     assert bulk.carry_on_any(seconds=5) is False
     run = bulk.carry_on(run.pk)
     assert (run.state, run.last_error) == ("queued", "")

@@ -10,9 +10,9 @@ from pymongo.errors import OperationFailure, WriteConcernError
 from pytest_django import Settings
 
 from orders.models import BulkRun
-from orders.models.writes import orders
 from orders.services import access, bulk
 from orders.services.bulk.batches import BELIEVED_AFTER
+from orders.storage.order_writes import orders
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import STAFF, carried, figures, started, stored
 

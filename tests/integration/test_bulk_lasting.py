@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pymongo.collection import Collection
 
-from orders.models import bulk_store
 from orders.services import bulk
-from orders.services.bulk import batches, carrying
+from orders.services.bulk import batches, executor
+from orders.storage import bulk_batches
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import STAFF, carried, figures, started, stored, told
 
@@ -21,24 +21,24 @@ def test_a_run_that_lost_a_batch_is_never_called_done(named: bool) -> None:
     stops = iter([False] * (1 if named else 2))
     bulk.carry_on(run.pk, stopping=lambda: next(stops, True))
     assert bulk.get_run(run.pk).total == 4
-    bulk_store.batches().delete_one({"run": run.pk, "n": 1})
+    bulk_batches.batches().delete_one({"run": run.pk, "n": 1})
     run = bulk.carry_on(run.pk)
-    assert (run.state, run.paused_until, run.last_error) == ("paused", None, carrying.INCOMPLETE)
+    assert (run.state, run.paused_until, run.last_error) == ("paused", None, executor.INCOMPLETE)
     assert (run.finished_at, figures(run)) == (None, (2, 0, 0, 0))
     assert [read(order_id)["status"] for order_id in ids] == ["processing"] * 2 + ["paid"] * 2
 
 
 def test_a_run_whose_counts_do_not_add_up_is_never_called_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = bulk_store.finish_batch
+    real = bulk_batches.finish_batch
 
-    def miscounted(batch: bulk_store.Batch, others: Any) -> bool:
+    def miscounted(batch: bulk_batches.Batch, others: Any) -> bool:
         finished = real(batch, others)
-        bulk_store.batches().update_one({"run": batch.run_id, "n": batch.n}, {"$inc": {"done": -1}})
+        bulk_batches.batches().update_one({"run": batch.run_id, "n": batch.n}, {"$inc": {"done": -1}})
         return finished
 
-    monkeypatch.setattr(bulk_store, "finish_batch", miscounted)
+    monkeypatch.setattr(bulk_batches, "finish_batch", miscounted)
     run = carried("start_processing", keys=stored("paid", 2))
-    assert (run.state, run.last_error) == ("paused", carrying.INCOMPLETE)
+    assert (run.state, run.last_error) == ("paused", executor.INCOMPLETE)
 
 
 def test_which_orders_a_run_is_about_is_written_to_a_majority(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,12 +61,12 @@ def test_a_cancelled_run_tells_what_a_killed_process_had_changed() -> None:
     run = started("start_processing", keys=ids, batch_size=3)
     stops = iter([False])
     bulk.carry_on(run.pk, stopping=lambda: next(stops, True))
-    batch = bulk_store.claim_batch(run.pk, "killed", 60)
+    batch = bulk_batches.claim_batch(run.pk, "killed", 60)
     assert batch is not None
     batches.carry_out_together(batches.job_of(run), batch)
     run = bulk.cancel_run(run_id=run.pk, actor=STAFF)
     assert (run.state, figures(run)) == ("cancelled", (3, 0, 0, 0))
     assert told(run) == {("done", ""): 3, ("waiting", ""): 2}
-    assert bulk_store.finish_batch(batch, []) is True, "who still lived may say so itself"
+    assert bulk_batches.finish_batch(batch, []) is True, "who still lived may say so itself"
     assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
     assert told(run) == {("done", ""): 3, ("waiting", ""): 2}

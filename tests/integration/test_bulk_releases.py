@@ -13,12 +13,13 @@ from pytest_django import Settings
 
 from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
-from orders.models import BulkRun, bulk_store
-from orders.models.writes import orders
+from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.bulk import batches, carrying
-from orders.services.transitions import change_status
-from orders.services.versions import OrderBusy
+from orders.services.bulk import batches, executor
+from orders.services.lifecycle.transitions import change_status
+from orders.services.lifecycle.versions import OrderBusy
+from orders.storage import bulk_batches
+from orders.storage.order_writes import orders
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
     A,
@@ -267,17 +268,17 @@ def test_cancelling_a_run_stops_it_between_two_orders(sandbox: Sandbox, held: He
 def test_whoever_lost_a_batch_leaves_it_to_its_new_holder(
     sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(carrying, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(executor, "LOOK_EVERY", 0.0)
     run = started("cancel", keys=held)
-    real, stolen = bulk_store.keep_batch, []
+    real, stolen = bulk_batches.keep_batch, []
 
     def steal(batch: Any, seconds: float) -> bool:
         if not stolen:
             stolen.append(batch.n)
-            bulk_store.give_all_back(batch.run_id)
+            bulk_batches.give_all_back(batch.run_id)
         return real(batch, seconds)
 
-    monkeypatch.setattr(bulk_store, "keep_batch", steal)
+    monkeypatch.setattr(bulk_batches, "keep_batch", steal)
     run = bulk.carry_on(run.pk)
     assert stolen == [0]
     assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))

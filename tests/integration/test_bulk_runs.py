@@ -11,12 +11,13 @@ from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.deadline import Deadline
-from orders.models import BulkRun, bulk_store
-from orders.models.selection import OrderKeys, OrderSelection
-from orders.models.writes import orders
+from orders.models import BulkRun
 from orders.services import access, bulk
-from orders.services.bulk import carrying, planning, runs, selecting
-from orders.services.transitions import change_status
+from orders.services.bulk import executor, planning, runs, selecting
+from orders.services.lifecycle.transitions import change_status
+from orders.storage import bulk_batches
+from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_writes import orders
 from tests.integration.builders import FUTURE, PAST, Document, act, answer_lost, now, read
 from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
 
@@ -244,7 +245,7 @@ def test_of_two_who_look_for_the_orders_one_leaves_it_to_the_other(monkeypatch: 
     def while_the_lease_lapses(run_id: ObjectId, n: int, *given: Any) -> bool:
         if not other:
             other.append(True)
-            bulk_store.runs().update_one({"_id": run_id}, {"$unset": {"attempt": ""}})
+            bulk_batches.runs().update_one({"_id": run_id}, {"$unset": {"attempt": ""}})
             other.append(bulk.carry_on(run_id))
         return real(run_id, n, *given)
 
@@ -257,9 +258,9 @@ def test_who_finds_the_orders_being_looked_for_waits(monkeypatch: pytest.MonkeyP
     stored("paid", 2)
     run = started("start_processing", statuses=("paid",))
     held = {"id": "another", "until": now() + FUTURE}
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"attempt": held}})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"attempt": held}})
     assert bulk.carry_on(run.pk, until=Deadline.after(5)).state == "selecting"
-    timer = threading.Timer(0.7, lambda: bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"attempt": None}}))
+    timer = threading.Timer(0.7, lambda: bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"attempt": None}}))
     timer.start()
     assert figures(bulk.carry_on(run.pk)) == (2, 0, 0, 0)
     timer.join()
@@ -270,22 +271,22 @@ def test_told_to_stop_it_leaves_off_looking_and_goes_on_later() -> None:
     run = started("start_processing", statuses=("paid",), batch_size=2)
     stops = iter([False])
     assert bulk.carry_on(run.pk, stopping=lambda: next(stops, True)).state == "selecting"
-    assert bulk_store.batches().count_documents({}) == 2
+    assert bulk_batches.batches().count_documents({}) == 2
     assert figures(bulk.carry_on(run.pk)) == (6, 0, 0, 0)
 
 
 def test_a_batch_that_another_holds_is_waited_for_and_taken_over_when_its_claim_lapses() -> None:
     ids = stored("paid", 2)
     run = started("start_processing", keys=ids, batch_size=1)
-    held = bulk_store.claim_batch(run.pk, "another", 60)
+    held = bulk_batches.claim_batch(run.pk, "another", 60)
     assert held is not None
     run = bulk.carry_on(run.pk, until=Deadline.after(5))
     assert (run.state, figures(run)) == ("running", (1, 0, 0, 0))
-    timer = threading.Timer(0.3, lambda: bulk_store.keep_batch(held, 0))
+    timer = threading.Timer(0.3, lambda: bulk_batches.keep_batch(held, 0))
     timer.start()
     assert figures(bulk.carry_on(run.pk)) == (2, 0, 0, 0)
     timer.join()
-    assert bulk_store.finish_batch(held, []) is False, "too late"
+    assert bulk_batches.finish_batch(held, []) is False, "too late"
     assert {entries(order, run) for order in sound()} == {1}
 
 
@@ -400,8 +401,8 @@ def test_workers_carry_on_what_is_left_to_them_and_nothing_else() -> None:
 def test_a_bad_run_does_not_keep_workers_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = started("start_processing", keys=stored("paid", 1), for_worker=True)
     good = started("pay", keys=stored("pending", 1), for_worker=True)
-    real = carrying.job_of
-    monkeypatch.setattr(carrying, "job_of", lambda run: real(run) if run.pk == good.pk else 1 / 0)
+    real = executor.job_of
+    monkeypatch.setattr(executor, "job_of", lambda run: real(run) if run.pk == good.pk else 1 / 0)
     assert bulk.carry_on_any(seconds=20) is True
     assert (bulk.get_run(bad.pk).state, bulk.get_run(good.pk).state) == ("paused", "done")
 
@@ -416,9 +417,9 @@ def test_workers_leave_off_when_their_time_is_up() -> None:
 def test_workers_take_a_run_up_again_when_its_pause_is_over() -> None:
     run = started("start_processing", keys=stored("paid", 1), for_worker=True)
     paused = {"state": "paused", "paused_until": now() + FUTURE, "pauses": 3, "last_error": "gone"}
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": paused})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": paused})
     assert bulk.carry_on_any(seconds=20) is False
-    bulk_store.runs().update_one({"_id": run.pk}, {"$set": {"paused_until": now() + PAST}})
+    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"paused_until": now() + PAST}})
     assert bulk.carry_on_any(seconds=20) is True
     run = bulk.get_run(run.pk)
     assert (run.state, run.pauses, run.last_error, run.paused_until) == ("done", 0, "", None)

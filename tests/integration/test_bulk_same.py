@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from orders.models.machine import CONDITIONS, edges, edges_named, guard_of, transition_names
-from orders.models.writes import orders
+from orders.models.machine import edges, edges_named, transition_names
 from orders.services import bulk
-from orders.services.acts import Act
-from orders.services.transitions import change_status
+from orders.services.audit import Act
+from orders.services.lifecycle.transitions import change_status
+from orders.storage.order_writes import orders
+from orders.storage.transition_guards import CONDITIONS, guard_of
 from tests.integration.builders import A, B, Document, line, read, store
 from tests.integration.bulk_helpers import STAFF, carried, entries, stored
 

@@ -11,11 +11,12 @@ from pytest_django import Settings
 
 from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
-from orders.models.database import time_limit
-from orders.models.writes import orders
-from orders.services import placement, stock, transitions
-from orders.services.transitions import change_status
-from orders.services.verification import InsufficientStock
+from orders.services.lifecycle import placement, transitions
+from orders.services.lifecycle.transitions import change_status
+from orders.services.lifecycle.verification import InsufficientStock
+from orders.services.stock import inventory_calls
+from orders.storage.database import time_limit
+from orders.storage.order_writes import orders
 from tests.integration.builders import ADMIN, A, B, act, asked, line, place, read, shelve, stock_of, store
 
 Write = Callable[..., Any]
@@ -66,13 +67,13 @@ def test_the_release_of_a_rejected_draft_is_disowned(
     shelve(sandbox, B)
     sandbox.control.fault("reserve", "status", status=400, product_id=B)
     settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 2.0, 3.0
-    write = stock.guarded_write
+    write = inventory_calls.guarded_write
     late = confirmed_late(write, 1.6)
 
     def reject_late(*args: Any, **kwargs: Any) -> Any:
         return (late if "status" in kwargs.get("fields", {}) else write)(*args, **kwargs)
 
-    monkeypatch.setattr(stock, "guarded_write", reject_late)
+    monkeypatch.setattr(inventory_calls, "guarded_write", reject_late)
     with time_limit(settings.DATABASE_DEADLINE), pytest.raises(InsufficientStock):
         place((A, 2), (B, 1), deadline=Deadline.after(settings.REQUEST_DEADLINE))
     [rejected] = orders().find()

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connections
 
-from orders.models.database import collection
+from orders.storage.database import collection
 
 
 @pytest.mark.usefixtures("database")

@@ -31,10 +31,11 @@ from pymongo.errors import (
 from pytest_django import Settings
 
 from orders.api.errors import problem_details, server_error
-from orders.models import reads
-from orders.models.database import is_outage, time_limit
 from orders.models.states import LineState
-from orders.services import access, settlement
+from orders.services import access
+from orders.services.stock import worker
+from orders.storage import order_reads
+from orders.storage.database import is_outage, time_limit
 from orders_project.database_deadline import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
@@ -93,7 +94,7 @@ def test_no_time_at_all_is_not_taken_for_all_the_time_there_is(database: Databas
     assert raised.value.timeout
 
 
-READS = (reads.get_order, reads.get_machine, reads.get_history)
+READS = (order_reads.get_order, order_reads.get_machine, order_reads.get_history)
 
 
 def levels_of(operations: list[dict[str, Any]]) -> list[str]:
@@ -114,7 +115,7 @@ def test_of_no_order_and_of_anothers_the_same_is_asked_and_nothing_is_written(
         assert levels_of(operations) == ["majority", "local"]
         assert (found is None) is (asked != others)
         assert oplog.count_documents({"op": "n", "o.msg": {"$ne": "periodic noop"}}) == before
-        assert 0 < operations[1]["command"]["maxTimeMS"] <= reads.CERTAIN_WITHIN * 1000
+        assert 0 < operations[1]["command"]["maxTimeMS"] <= order_reads.CERTAIN_WITHIN * 1000
 
 
 @pytest.mark.parametrize("read", READS)
@@ -123,8 +124,8 @@ def test_an_order_that_a_majority_is_not_known_to_have_yet_is_made_certain(
 ) -> None:
     """As right after a failover: the majority's read is behind."""
     order_id = store("pending", line(LineState.RESERVED), user_id="1")
-    by_id: Callable[..., Any] = reads._by_id
-    monkeypatch.setattr(reads, "_by_id", lambda asked, fields: by_id(ObjectId(), fields))
+    by_id: Callable[..., Any] = order_reads._by_id
+    monkeypatch.setattr(order_reads, "_by_id", lambda asked, fields: by_id(ObjectId(), fields))
     with profiled(database) as operations:
         assert read(order_id, sees=lambda user_id: user_id == "1")
         assert not read(order_id, sees=lambda user_id: user_id == "2")
@@ -135,14 +136,14 @@ def test_an_order_is_read_all_the_same_where_its_connection_has_just_been_lost(
     database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_id = store("pending", line(LineState.RESERVED))
-    assert reads.get_order(order_id)
+    assert order_reads.get_order(order_id)
     (server,) = database.client._topology._servers.values()  # not that of the one that watches the server
     for connection in server.pool.conns:
         connection.conn.sock.shutdown(socket.SHUT_RDWR)
     asked_again: list[Any] = []
     find_one = Collection.find_one
     monkeypatch.setattr(Collection, "find_one", lambda *given: asked_again.append(given) or find_one(*given))
-    found = reads.get_order(order_id)
+    found = order_reads.get_order(order_id)
     assert found is not None
     assert found["_id"] == order_id
     assert len(asked_again) == 1
@@ -158,7 +159,7 @@ def test_an_order_is_not_asked_for_again_where_the_time_is_up(
     monkeypatch.setattr(Database, "command", too_late)
     monkeypatch.setattr(Collection, "find_one", lambda *given: asked_again.append(given))
     with pytest.raises(DatabaseError) as raised:
-        reads.get_order(ObjectId())
+        order_reads.get_order(ObjectId())
     assert is_outage(raised.value)
     assert not asked_again
 
@@ -205,11 +206,11 @@ def test_an_order_that_alone_is_not_answered_waits_behind_the_others(
 ) -> None:
     first, second = due(2), due(1)
     asked = not_answered(monkeypatch)
-    assert settle() == settlement.Pass(orders=0, failed=2)
+    assert settle() == worker.Pass(orders=0, failed=2)
     assert asked == [first, second]
     waiting = database["orders"].find_one({"_id": first})
     assert waiting
-    assert timedelta() < waiting.pop("stock_due_at") - reads.server_time() < timedelta(seconds=2)
+    assert timedelta() < waiting.pop("stock_due_at") - order_reads.server_time() < timedelta(seconds=2)
     assert waiting["items"][0]["stock"]["state"] == "releasing"
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -218,18 +219,18 @@ def test_an_order_that_alone_is_not_answered_waits_behind_the_others(
 def test_a_pass_ends_where_the_database_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = due(2), due(1)
     asked = not_answered(monkeypatch)
-    monkeypatch.setattr(settlement, "postpone", no_answer)
-    assert settle() == settlement.Pass(orders=0, failed=1)
+    monkeypatch.setattr(worker, "postpone", no_answer)
+    assert settle() == worker.Pass(orders=0, failed=1)
     assert asked == [first]
-    assert {first, second} <= set(reads.due_orders(reads.server_time(), 10))
+    assert {first, second} <= set(order_reads.due_orders(order_reads.server_time(), 10))
 
 
 def due(seconds: int) -> ObjectId:
     return store("cancelled", line("releasing"), due=-timedelta(seconds=seconds))
 
 
-def settle() -> settlement.Pass:
-    return settlement.settle_due(actor=access.system("settle_stock", via="worker"))
+def settle() -> worker.Pass:
+    return worker.settle_due(actor=access.system("settle_stock", via="worker"))
 
 
 def no_answer(*_arguments: Any, **_named: Any) -> NoReturn:
@@ -244,5 +245,5 @@ def not_answered(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
         asked.append(order_id)
         no_answer()
 
-    monkeypatch.setattr(settlement, "settle_order", settle_order)
+    monkeypatch.setattr(worker, "settle_order", settle_order)
     return asked

@@ -8,12 +8,12 @@ from bson import ObjectId
 from django.db import DatabaseError
 
 from integrations.sandbox import Sandbox
-from orders.models import Address, Order, reads
+from orders.models import Address, Order
 from orders.models.states import PUBLIC_STATUSES, Status
-from orders.models.writes import orders
-from orders.services import access, editing
+from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.editing import (
+from orders.services.lifecycle import editing
+from orders.services.lifecycle.editing import (
     AddressFixed,
     InvalidAddress,
     InvalidNote,
@@ -22,9 +22,11 @@ from orders.services.editing import (
     may_change_address,
     write_note,
 )
-from orders.services.invariants import violations_of
-from orders.services.transitions import change_status
-from orders.services.versions import OrderBusy, StaleOrder
+from orders.services.lifecycle.transitions import change_status
+from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.services.stock.invariants import violations_of
+from orders.storage import order_reads
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     Document,
     act,
@@ -289,14 +291,14 @@ def test_a_write_without_an_answer_is_told_as_such(
 
 def overtake(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     """Let somebody change the order between our reading and our writing, each time."""
-    real = reads.get_addressed
+    real = order_reads.get_addressed
 
     def overtaken(order_id: ObjectId) -> Order | None:
         found = real(order_id)
         orders().update_one({"_id": order_id}, {"$inc": {"version": 1}} if field == "version" else {"$set": {field: 1}})
         return found
 
-    monkeypatch.setattr(reads, "get_addressed", overtaken)
+    monkeypatch.setattr(order_reads, "get_addressed", overtaken)
 
 
 def test_who_is_overtaken_with_an_address_is_told(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,16 +324,16 @@ def test_who_is_always_overtaken_is_told_to_come_back(
 @pytest.mark.parametrize("status", PUBLIC_STATUSES)
 def test_the_last_change_is_what_a_person_saw_last(database: object, status: str) -> None:
     order_id = store(status, line("none"), due=None)
-    assert reads.last_change(ObjectId()) is None
+    assert order_reads.last_change(ObjectId()) is None
     noted(order_id, actor=access.admin("maria"))
     outcome = read(order_id)["history"][-1] | {"act": "stock", "line": 0, "to": "released"}
     orders().update_one({"_id": order_id}, {"$push": {"history": outcome}})
-    version, entry = reads.last_change(order_id) or (0, None)
+    version, entry = order_reads.last_change(order_id) or (0, None)
     assert version == 2
     assert entry
     assert (entry["act"], entry["actor"]) == ("note", "admin:maria")
-    orders().update_one({"_id": order_id}, {"$push": {"history": {"$each": [outcome] * reads.LATEST}}})
-    assert reads.last_change(order_id) == (2, None)
+    orders().update_one({"_id": order_id}, {"$push": {"history": {"$each": [outcome] * order_reads.LATEST}}})
+    assert order_reads.last_change(order_id) == (2, None)
 
 
 def test_a_customer_who_is_late_learns_of_the_address_and_not_of_the_note(database: object) -> None:

@@ -12,15 +12,15 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import reads
 from orders.models.states import Status
-from orders.models.writes import orders
-from orders.services import expiry
-from orders.services.acts import Act
-from orders.services.expiry import Expiry, expire_unpaid
-from orders.services.invariants import violations_of
-from orders.services.transitions import TransitionRefused, change_status
-from orders.services.versions import StaleOrder
+from orders.services.audit import Act
+from orders.services.lifecycle import expiry
+from orders.services.lifecycle.expiry import Expiry, expire_unpaid
+from orders.services.lifecycle.transitions import TransitionRefused, change_status
+from orders.services.lifecycle.versions import StaleOrder
+from orders.services.stock.invariants import violations_of
+from orders.storage import order_reads
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     WORKER,
     act,
@@ -99,7 +99,7 @@ def test_an_order_that_is_not_pending_never_expires(sandbox: Sandbox, status: st
 
 def test_the_oldest_come_first_and_no_more_than_asked_for(sandbox: Sandbox) -> None:
     new, old, older = unpaid(TTL + 10), unpaid(TTL + 20), unpaid(TTL + 30)
-    assert [order_id for order_id, _ in reads.pending_before(timezone.now(), 10)] == [older, old, new]
+    assert [order_id for order_id, _ in order_reads.pending_before(timezone.now(), 10)] == [older, old, new]
     assert expire(limit=2) == Expiry(cancelled=2)
     assert [read(order_id)["status"] for order_id in (new, old, older)] == ["pending", "cancelled", "cancelled"]
     assert expire(limit=2) == Expiry(cancelled=1)

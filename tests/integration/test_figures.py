@@ -16,15 +16,16 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models import figures
 from orders.models.states import PUBLIC_STATUSES
-from orders.services import access, transitions
-from orders.services import dashboard as dashboards
-from orders.services import figures as refreshing
+from orders.services import access
 from orders.services.access import NotPermitted
-from orders.services.acts import Act
-from orders.services.dashboard import Dashboard, Day, InvalidPeriod, Period, dashboard, period
-from orders.services.figures import Refresh, refresh
+from orders.services.audit import Act
+from orders.services.lifecycle import transitions
+from orders.services.reporting import dashboard_figures as dashboards
+from orders.services.reporting import figures_refresh as refreshing
+from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
+from orders.services.reporting.figures_refresh import Refresh, refresh
+from orders.storage import daily_figures
 from tests.functional.admin_helpers import Document, profiled, stored
 
 BOSS = access.admin("boss")
@@ -167,7 +168,7 @@ def test_days_are_shown_as_missing_until_they_are_counted_and_as_stale_until_the
     refreshed()
     whole = dashboard(actor=BOSS, period=ALL)
     assert (whole.missing, whole.stale) == (0, 0)
-    figures.mark([datetime.combine(day.date, datetime.min.time()) for day in whole.days[:3]])
+    daily_figures.mark([datetime.combine(day.date, datetime.min.time()) for day in whole.days[:3]])
     marked = dashboard(actor=BOSS, period=ALL)
     assert (marked.missing, marked.stale, marked.orders) == (0, 3, whole.orders)
     assert len(made) == 200
@@ -220,19 +221,19 @@ def test_a_count_that_began_before_a_change_was_noticed_is_thrown_away(
 ) -> None:
     database["orders"].insert_one(order(NOW, status="paid"))
     refreshed()
-    day = figures.midnight(NOW)
-    straight_count = figures._placed
+    day = daily_figures.midnight(NOW)
+    straight_count = daily_figures._placed
 
     def slow(which: datetime) -> Document:
         counted = straight_count(which)
-        monkeypatch.setattr(figures, "_placed", straight_count)
+        monkeypatch.setattr(daily_figures, "_placed", straight_count)
         database["orders"].insert_one(order(NOW, status="paid"))
-        figures.mark([day])
+        daily_figures.mark([day])
         return counted
 
-    monkeypatch.setattr(figures, "_placed", slow)
-    assert not figures.count(day)
-    [kept] = figures.days_kept(day, day)
+    monkeypatch.setattr(daily_figures, "_placed", slow)
+    assert not daily_figures.count(day)
+    [kept] = daily_figures.days_kept(day, day)
     assert kept["stale"]
     refreshed()
     assert dashboard(actor=BOSS, period=Period(TODAY, TODAY)).sold == 2
@@ -240,20 +241,20 @@ def test_a_count_that_began_before_a_change_was_noticed_is_thrown_away(
 
 def test_of_several_that_count_at_once_one_does_it(database: Database[Document]) -> None:
     fill(database, 50)
-    assert figures.take_lease(30)
-    assert figures.take_lease(30) is None
+    assert daily_figures.take_lease(30)
+    assert daily_figures.take_lease(30) is None
     assert refresh(seconds=5) == Refresh()
     assert dashboard(actor=BOSS, period=ALL).as_of is None
-    figures.give_lease_back("somebody else")
+    daily_figures.give_lease_back("somebody else")
     assert refresh(seconds=5) == Refresh()
 
 
 def test_a_lease_lapses_and_is_given_back(database: Database[Document]) -> None:
     fill(database, 5)
-    assert figures.take_lease(0)
+    assert daily_figures.take_lease(0)
     time.sleep(0.01)  # mongod's clock counts milliseconds
     assert refresh(seconds=5).counted > 0
-    assert figures.take_lease(30)
+    assert daily_figures.take_lease(30)
 
 
 def test_all_who_look_at_the_same_moment_get_an_answer_and_the_figures_are_right(
@@ -293,14 +294,14 @@ def test_a_day_that_cannot_be_counted_does_not_hold_up_the_others(
 ) -> None:
     fill(database, 20, days=3)
     database["orders"].insert_one(order(NOW - timedelta(days=4)))
-    count, bad = figures.count, figures.midnight(NOW)
+    count, bad = daily_figures.count, daily_figures.midnight(NOW)
 
     def failing(day: datetime) -> bool:
         if day == bad:
             raise DatabaseError("too slow")
         return count(day)
 
-    monkeypatch.setattr(figures, "count", failing)
+    monkeypatch.setattr(daily_figures, "count", failing)
     assert refresh(seconds=30) == Refresh(4)
     assert refresh(seconds=30) == Refresh(0)
     found = dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=4), TODAY))
@@ -311,7 +312,7 @@ def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Documen
     database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid"))
     refreshed()
     past = {"$set": {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}}
-    database["daily_figures"].update_one({"_id": figures.midnight(NOW - timedelta(days=2))}, past)
+    database["daily_figures"].update_one({"_id": daily_figures.midnight(NOW - timedelta(days=2))}, past)
     assert dashboard(actor=BOSS, period=ALL).orders == 0
     refreshed()
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
@@ -326,7 +327,7 @@ def test_in_a_shop_where_orders_change_all_the_time_old_days_are_counted_again_t
     dashboard(actor=BOSS, period=long_ago)
     refreshed()
     past = {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}
-    database["daily_figures"].update_one({"_id": figures.midnight(old["created_at"])}, {"$set": past})
+    database["daily_figures"].update_one({"_id": daily_figures.midnight(old["created_at"])}, {"$set": past})
     database["orders"].update_one({"_id": busy["_id"]}, {"$set": {"updated_at": datetime.now(UTC)}})
     assert dashboard(actor=BOSS, period=long_ago).orders == 0
     refreshed()
@@ -339,7 +340,7 @@ def test_a_day_that_could_not_be_counted_again_is_left_alone_for_a_while(
     database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid", updated_at=NOW - timedelta(days=1)))
     refreshed()
     old = [NOW - timedelta(days=1, minutes=minutes) for minutes in (9, 5)]
-    days = [figures.midnight(NOW - timedelta(days=number)) for number in (2, 1)]
+    days = [daily_figures.midnight(NOW - timedelta(days=number)) for number in (2, 1)]
     for day, at in zip(days, old, strict=True):
         database["daily_figures"].update_one({"_id": day}, {"$set": {"computed_at": at}})
     asked: list[datetime] = []
@@ -348,7 +349,7 @@ def test_a_day_that_could_not_be_counted_again_is_left_alone_for_a_while(
         asked.append(day)
         raise DatabaseError("too slow")
 
-    monkeypatch.setattr(figures, "count", failing)
+    monkeypatch.setattr(daily_figures, "count", failing)
     for _ in range(3):
         assert refresh(seconds=30) == Refresh(0)
     assert asked == days
@@ -360,11 +361,11 @@ def test_where_looking_for_changes_takes_too_long_every_day_is_counted_anew(
     made = order(NOW - timedelta(days=3), status="pending")
     database["orders"].insert_one(made)
     refreshed()
-    before = figures.state()["until"]
+    before = daily_figures.state()["until"]
     database["orders"].update_one({"_id": made["_id"]}, {"$set": {"status": "paid", "updated_at": datetime.now(UTC)}})
     monkeypatch.setattr(refreshing, "LOOKING", 0.000_001)
     assert refresh(seconds=30) == Refresh(4)
-    assert figures.state()["until"] > before
+    assert daily_figures.state()["until"] > before
     assert dashboard(actor=BOSS, period=ALL).sold == 1
 
 
@@ -373,15 +374,15 @@ def test_another_failure_to_look_for_changes_marks_nothing(
 ) -> None:
     database["orders"].insert_one(order(NOW, status="paid"))
     refreshed()
-    before = figures.state()["until"]
+    before = daily_figures.state()["until"]
 
     def failing(since: datetime) -> list[datetime]:
         raise DatabaseError("no primary")
 
-    monkeypatch.setattr(figures, "touched_days", failing)
+    monkeypatch.setattr(daily_figures, "touched_days", failing)
     with pytest.raises(DatabaseError, match="no primary"):
         refresh(seconds=30)
-    assert (figures.state()["until"], database["daily_figures"].count_documents({"stale": True})) == (before, 0)
+    assert (daily_figures.state()["until"], database["daily_figures"].count_documents({"stale": True})) == (before, 0)
 
 
 def test_any_product_id_is_shown_as_it_is(database: Database[Document]) -> None:
@@ -396,19 +397,19 @@ def test_any_product_id_is_shown_as_it_is(database: Database[Document]) -> None:
 def test_keeping_days_that_others_keep_already_is_no_error(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = figures.midnight(NOW)
-    figures.keep(day, day)
-    blind = figures.figures().with_options()
+    day = daily_figures.midnight(NOW)
+    daily_figures.keep(day, day)
+    blind = daily_figures.figures().with_options()
     monkeypatch.setattr(type(blind), "find", lambda *_: [])
-    figures.keep(day, day)
+    daily_figures.keep(day, day)
     monkeypatch.undo()
-    assert figures.figures().count_documents({}) == 1
+    assert daily_figures.figures().count_documents({}) == 1
 
 
 def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "BEST_SELLERS", 5)
+    monkeypatch.setattr(daily_figures, "BEST_SELLERS", 5)
     fill(database, 100, days=1)
     refreshed()
     found, wanted = dashboard(actor=BOSS, period=Period(TODAY, TODAY)), straight(database, Period(TODAY, TODAY))
@@ -442,12 +443,12 @@ def test_no_query_of_the_figures_reads_orders_that_it_does_not_need(
     touched = made[0]
     database["orders"].update_many({}, {"$set": {"updated_at": NOW - timedelta(days=1)}})
     database["orders"].update_one({"_id": touched["_id"]}, {"$set": {"updated_at": NOW}})
-    today = figures.midnight(touched["created_at"])
+    today = daily_figures.midnight(touched["created_at"])
     with profiled(database) as looking:
-        figures.touched_days(NOW - timedelta(minutes=1))
-        figures.first_day()
+        daily_figures.touched_days(NOW - timedelta(minutes=1))
+        daily_figures.first_day()
     with profiled(database) as counting:
-        figures.count(today)
+        daily_figures.count(today)
     of_orders = [operation for operation in [*looking, *counting] if operation["ns"].endswith(".orders")]
     assert len(of_orders) == 4
     for operation in of_orders:

@@ -10,9 +10,9 @@ from bson import ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from orders.models.database import collection
-from orders.services import idempotency
-from orders.services.idempotency import KeyInUse, KeyReused, Ticket, fingerprint, free, take
+from orders.services.lifecycle import idempotency_keys
+from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, fingerprint, free, take
+from orders.storage.database import collection
 from tests.integration.builders import PAST, answer_lost, line, now, read, sent_twice, store
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -23,12 +23,12 @@ def taken(key: str = "k", caller: str = "customer:1", request: str = "f") -> Tic
 
 
 def kept() -> dict[str, Any]:
-    [found] = idempotency._keys().find({})
+    [found] = idempotency_keys._keys().find({})
     return found
 
 
 def lapse() -> None:
-    idempotency._keys().update_one({}, {"$set": {"until": now() + PAST}})
+    idempotency_keys._keys().update_one({}, {"$set": {"until": now() + PAST}})
 
 
 def order_of(ticket: Ticket, status: str) -> ObjectId:
@@ -63,7 +63,7 @@ def test_strange_texts_are_keys_like_others(text: str) -> None:
 def test_a_key_means_something_only_together_with_its_caller() -> None:
     assert taken(caller="customer:1").order_id != taken(caller="customer:2").order_id
     assert taken(caller="customer:1", key="2k").order_id != taken(caller="customer:12", key="k").order_id
-    assert idempotency._keys().count_documents({}) == 4
+    assert idempotency_keys._keys().count_documents({}) == 4
 
 
 def test_another_request_under_the_same_key_is_refused_whatever_became_of_the_first() -> None:
@@ -220,13 +220,13 @@ def test_a_taking_over_that_was_repeated_after_a_failover_is_ones_own(
         lapse()
     else:
         order_of(first, "rejected")
-    real = idempotency._take_over
+    real = idempotency_keys._take_over
 
     def repeated(*args: Any, **kwargs: Any) -> Any:
         sent_twice(monkeypatch)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(idempotency, "_take_over", repeated)
+    monkeypatch.setattr(idempotency_keys, "_take_over", repeated)
     assert taken().attempt == kept()["attempt"]
 
 
@@ -234,12 +234,12 @@ def test_a_database_that_fails_is_a_database_error_and_no_key_in_use(monkeypatch
     answer_lost(monkeypatch, written=False)
     with pytest.raises(DatabaseError):
         taken()
-    assert idempotency._keys().count_documents({}) == 0
+    assert idempotency_keys._keys().count_documents({}) == 0
 
 
 def test_the_key_reads_for_people() -> None:
     ticket = taken()
-    assert str(idempotency.IdempotencyKey.objects.get(order_id=ticket.order_id)).endswith(str(ticket.order_id))
+    assert str(idempotency_keys.IdempotencyKey.objects.get(order_id=ticket.order_id)).endswith(str(ticket.order_id))
 
 
 def test_a_fingerprint_tells_requests_apart_by_content_and_not_by_spelling() -> None:

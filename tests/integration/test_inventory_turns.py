@@ -15,15 +15,15 @@ from pytest_django import Settings
 from integrations.deadline import Deadline
 from integrations.errors import OutcomeUnknown, PeerRefused, PeerUnavailable
 from integrations.sandbox import Sandbox
-from orders.models import product_leases
-from orders.models.database import collection
-from orders.models.writes import orders
-from orders.services import inventory_turns
-from orders.services.inventory_turns import turn
-from orders.services.placement import PlacementInterrupted
-from orders.services.settlement import settle_due
-from orders.services.transitions import change_status
-from orders.services.verification import InsufficientStock
+from orders.services.lifecycle.placement import PlacementInterrupted
+from orders.services.lifecycle.transitions import change_status
+from orders.services.lifecycle.verification import InsufficientStock
+from orders.services.stock import inventory_turns
+from orders.services.stock.inventory_turns import turn
+from orders.services.stock.worker import settle_due
+from orders.storage import product_leases
+from orders.storage.database import collection
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     WORKER,
     A,

@@ -11,14 +11,14 @@ from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import reads
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.idempotency import KeyReused
-from orders.services.invariants import violations_of
-from orders.services.settlement import settle_due
-from orders.services.transitions import Change, TransitionRefused, change_status, change_status_to
-from orders.services.versions import StaleOrder
+from orders.services.lifecycle.idempotency_keys import KeyReused
+from orders.services.lifecycle.transitions import Change, TransitionRefused, change_status, change_status_to
+from orders.services.lifecycle.versions import StaleOrder
+from orders.services.stock.invariants import violations_of
+from orders.services.stock.worker import settle_due
+from orders.storage import order_reads
 from tests.integration.builders import (
     ADMIN,
     WORKER,
@@ -197,15 +197,15 @@ def test_of_eight_requests_at_once_with_one_key_one_makes_the_change_and_the_oth
 
 
 def test_who_is_overtaken_by_the_same_request_is_told_so(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    order_id, real = pending(), reads.get_machine
+    order_id, real = pending(), order_reads.get_machine
 
     def overtaken(*args: Any, **options: Any) -> Any:
         found = real(*args, **options)
-        monkeypatch.setattr(reads, "get_machine", real)
+        monkeypatch.setattr(order_reads, "get_machine", real)
         change(order_id, versions=[1])
         return found
 
-    monkeypatch.setattr(reads, "get_machine", overtaken)
+    monkeypatch.setattr(order_reads, "get_machine", overtaken)
     assert change(order_id, versions=[1]).replayed
     assert read(order_id)["version"] == 2
 
@@ -268,9 +268,9 @@ def test_only_the_entry_of_the_key_is_read(database: object) -> None:
     order_id = pending()
     for status in ("paid", "processing"):
         change(order_id, status, key=status)
-    marks = [reads.get_machine(order_id), reads.get_machine(order_id, key="none")]
+    marks = [order_reads.get_machine(order_id), order_reads.get_machine(order_id, key="none")]
     assert [order and order.history for order in marks] == [[], []]
     key = read(order_id)["history"][-1]["key"]
-    found = reads.get_machine(order_id, key=key)
+    found = order_reads.get_machine(order_id, key=key)
     assert found is not None
     assert [entry.key for entry in found.history] == [key]

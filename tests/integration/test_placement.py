@@ -17,13 +17,14 @@ from integrations.deadline import Deadline
 from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
-from orders.models.writes import orders
-from orders.services import access, idempotency, placement, transitions
-from orders.services.idempotency import KeyInUse
+from orders.services import access
+from orders.services.lifecycle import idempotency_keys, placement, transitions
+from orders.services.lifecycle.idempotency_keys import KeyInUse
+from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
+from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from orders.services.numbers import new_number
-from orders.services.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
-from orders.services.settlement import settle_due
-from orders.services.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
+from orders.services.stock.worker import settle_due
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     ADMIN,
     WORKER,
@@ -59,7 +60,7 @@ def only_order() -> dict[str, Any]:
 def nothing_kept(sandbox: Sandbox) -> None:
     assert orders().count_documents({}) == 0
     assert asked(sandbox) == []
-    assert idempotency._keys().count_documents({"fingerprint": {"$exists": True}}) == 0
+    assert idempotency_keys._keys().count_documents({"fingerprint": {"$exists": True}}) == 0
 
 
 # --- placed ----------------------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def test_a_customer_with_too_many_unpaid_orders_places_no_more_and_asks_nobody(
     assert refused.value.members == {"limit": limit}
     assert sandbox.control.calls() == []
     assert list(orders().find()) == before
-    assert idempotency._keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
+    assert idempotency_keys._keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
 
 
 def test_orders_that_are_paid_or_over_and_those_of_others_do_not_count(sandbox: Sandbox, limit: int) -> None:
@@ -675,7 +676,7 @@ def test_a_key_that_cannot_be_freed_frees_itself_with_its_lease(
         place(user_id="99", idempotency_key="k")
     with pytest.raises(KeyInUse):
         place(user_id="99", idempotency_key="k")
-    idempotency._keys().update_one({}, {"$set": {"until": now()}})
+    idempotency_keys._keys().update_one({}, {"$set": {"until": now()}})
     with pytest.raises(UnknownUser):
         place(user_id="99", idempotency_key="k")
 
@@ -693,5 +694,5 @@ def _wait_until_asked(sandbox: Sandbox, operation: str) -> None:
 
 
 def test_a_ticket_without_a_key_has_nothing_to_free(database: object) -> None:
-    idempotency.free(idempotency.Ticket(ObjectId()))
-    assert idempotency._keys().count_documents({}) == 0
+    idempotency_keys.free(idempotency_keys.Ticket(ObjectId()))
+    assert idempotency_keys._keys().count_documents({}) == 0

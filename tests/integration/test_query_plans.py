@@ -17,12 +17,13 @@ from django.contrib.sessions.models import Session
 from django_mongodb_backend.query import MongoQuery
 from pymongo.database import Database
 
-from orders.models import Order, reads
-from orders.models.reads import Position, Selection
+from orders.models import Order
 from orders.models.states import Status
-from orders.models.writes import orders
-from orders.services import idempotency
-from orders.services.settlement import settle_order
+from orders.services.lifecycle import idempotency_keys
+from orders.services.stock.worker import settle_order
+from orders.storage import order_reads
+from orders.storage.order_reads import Position, Selection
+from orders.storage.order_writes import orders
 from tests.integration.builders import WORKER, A, Document, act, line
 
 MANY = 2400
@@ -116,7 +117,7 @@ SELECTIONS: dict[str, Selection] = {
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_list_reads_about_a_page(plans: Plans, name: str) -> None:
     found: list[Any] = []
-    by_index(plans(lambda: found.extend(reads.list_orders(SELECTIONS[name], skip=0, limit=11))), most=11 * 8)
+    by_index(plans(lambda: found.extend(order_reads.list_orders(SELECTIONS[name], skip=0, limit=11))), most=11 * 8)
     assert found
     assert [(order["created_at"], order["_id"]) for order in found] == sorted(
         ((order["created_at"], order["_id"]) for order in found), reverse=True
@@ -124,27 +125,27 @@ def test_a_list_reads_about_a_page(plans: Plans, name: str) -> None:
 
 
 def test_a_list_further_down_reads_what_it_skips_and_no_more(plans: Plans) -> None:
-    by_index(plans(lambda: reads.list_orders(Selection(user_id="7"), skip=20, limit=10)), most=60)
+    by_index(plans(lambda: order_reads.list_orders(Selection(user_id="7"), skip=20, limit=10)), most=60)
 
 
 def test_a_customers_unpaid_orders_are_counted_in_the_index(plans: Plans) -> None:
     counted: list[int] = []
-    by_index(plans(lambda: counted.append(reads.count_open("7", most=5))), most=0)
+    by_index(plans(lambda: counted.append(order_reads.count_open("7", most=5))), most=0)
     assert counted == [5], "there are more"
 
 
 def test_one_order_is_read_by_its_id(plans: Plans, many: list[Document]) -> None:
     order_id = many[1]["_id"]
     for read in (
-        reads.get_order,
-        reads.get_history,
-        reads.get_machine,
-        reads.get_addressed,
-        reads.get_whole,
-        reads.last_change,
+        order_reads.get_order,
+        order_reads.get_history,
+        order_reads.get_machine,
+        order_reads.get_addressed,
+        order_reads.get_whole,
+        order_reads.last_change,
     ):
         by_index(plans(lambda read=read: read(order_id)), most=1)
-    by_index(plans(lambda: reads.changes_since(order_id, 0)), most=1)
+    by_index(plans(lambda: order_reads.changes_since(order_id, 0)), most=1)
 
 
 # --- the worker, placement -------------------------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def test_one_order_is_read_by_its_id(plans: Plans, many: list[Document]) -> None
 
 def test_what_is_due_is_found_without_reading_what_is_not(plans: Plans, many: list[Document]) -> None:
     found: list[ObjectId] = []
-    by_index(plans(lambda: found.extend(reads.due_orders(START + MANY * UNIT, 10))), most=10)
+    by_index(plans(lambda: found.extend(order_reads.due_orders(START + MANY * UNIT, 10))), most=10)
     assert found == [order["_id"] for order in many if "stock_due_at" in order][:10]
 
 
@@ -186,7 +187,7 @@ LINES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", LINES)
 def test_unknown_lines_are_read_by_that_index_the_oldest_first(plans: Plans, name: str) -> None:
     found: list[Document] = []
-    [plan] = recorded = plans(lambda: found.extend(reads.unknown_lines(**LINES[name])))
+    [plan] = recorded = plans(lambda: found.extend(order_reads.unknown_lines(**LINES[name])))
     by_index(recorded, most=MANY // 300)
     assert "items.stock.state" in plan["planSummary"]
     assert len(found) == LINES[name].get("limit", MANY // 300)
@@ -195,7 +196,7 @@ def test_unknown_lines_are_read_by_that_index_the_oldest_first(plans: Plans, nam
 
 def test_the_unknown_lines_of_one_order_are_read_by_an_index(plans: Plans, many: list[Document]) -> None:
     found: list[Document] = []
-    [plan] = plans(lambda: found.extend(reads.unknown_lines(order_id=many[300]["_id"])))
+    [plan] = plans(lambda: found.extend(order_reads.unknown_lines(order_id=many[300]["_id"])))
     # By its id or by the lines' index, whichever the planner finds shorter.
     assert "IXSCAN" in plan["planSummary"]
     assert plan["docsExamined"] <= MANY // 300
@@ -204,7 +205,7 @@ def test_the_unknown_lines_of_one_order_are_read_by_an_index(plans: Plans, many:
 
 def test_unpaid_orders_are_read_oldest_first_without_reading_others(plans: Plans, many: list[Document]) -> None:
     found: list[tuple[ObjectId, int]] = []
-    by_index(plans(lambda: found.extend(reads.pending_before(MIDDLE, 10))), most=10)
+    by_index(plans(lambda: found.extend(order_reads.pending_before(MIDDLE, 10))), most=10)
     pending = [order["_id"] for order in many if order["status"] == "pending" and order["created_at"] < MIDDLE]
     assert len(found) == 10
     assert {order_id for order_id, _ in found} <= set(pending[:11])
@@ -212,7 +213,7 @@ def test_unpaid_orders_are_read_oldest_first_without_reading_others(plans: Plans
 
 def test_an_idempotency_key_is_taken_by_its_id(plans: Plans) -> None:
     taken = {"caller": "customer:1", "key": "k", "fingerprint": "f"}
-    by_index(plans(lambda: idempotency.free(idempotency.take(**taken))), most=1)
+    by_index(plans(lambda: idempotency_keys.free(idempotency_keys.take(**taken))), most=1)
 
 
 # --- the backoffice --------------------------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ ORM: dict[str, Callable[[], Any]] = {
     "newest, a few fields": lambda: Order.objects.order_by("-created_at", "-id").values("id", "number", "created_at")[
         :20
     ],
-    "of a span": lambda: Order.objects.filter(created_at__lt=MIDDLE.replace(tzinfo=reads.EPOCH.tzinfo)).order_by(
+    "of a span": lambda: Order.objects.filter(created_at__lt=MIDDLE.replace(tzinfo=order_reads.EPOCH.tzinfo)).order_by(
         "-created_at", "-id"
     )[:20],
     "by number": lambda: Order.objects.filter(number="N00000000077"),

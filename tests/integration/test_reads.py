@@ -6,9 +6,9 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from orders.models import reads
-from orders.models.reads import Position, Selection
 from orders.models.states import PUBLIC_STATUSES
+from orders.storage import order_reads
+from orders.storage.order_reads import Position, Selection
 from tests.integration.builders import FUTURE, PAST, answer_lost, line, now, read, store
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -27,7 +27,7 @@ def made(count: int = 9, **fields: object) -> list[ObjectId]:
 
 
 def listed(selection: Selection, *, skip: int = 0, limit: int = 100) -> list[ObjectId]:
-    return [order["_id"] for order in reads.list_orders(selection, skip=skip, limit=limit)]
+    return [order["_id"] for order in order_reads.list_orders(selection, skip=skip, limit=limit)]
 
 
 def test_orders_come_newest_first_and_of_one_moment_by_id() -> None:
@@ -39,7 +39,7 @@ def test_orders_come_newest_first_and_of_one_moment_by_id() -> None:
 @pytest.mark.parametrize("size", [1, 2, 4, 9, 20])
 def test_page_after_page_shows_every_order_once_even_if_new_ones_arrive(size: int) -> None:
     ids, seen, after = made(), [], None
-    while page := reads.list_orders(Selection(after=after), skip=0, limit=size):
+    while page := order_reads.list_orders(Selection(after=after), skip=0, limit=size):
         seen += [order["_id"] for order in page]
         after = Position(page[-1]["created_at"], page[-1]["_id"])
         store("pending", line("reserved"), due=None, created_at=START + timedelta(days=1))
@@ -50,29 +50,29 @@ def test_page_after_page_shows_every_order_once_even_if_new_ones_arrive(size: in
 def test_what_is_not_public_is_never_read(status: str) -> None:
     order_id = store(status, line("reserved"), due=None)
     assert listed(Selection()) == listed(Selection(user_id="1")) == []
-    assert reads.get_order(order_id) is None
-    assert reads.get_history(order_id) is None
-    assert reads.get_machine(order_id) is None
-    assert reads.get_whole(order_id) == read(order_id), "services read it all the same"
+    assert order_reads.get_order(order_id) is None
+    assert order_reads.get_history(order_id) is None
+    assert order_reads.get_machine(order_id) is None
+    assert order_reads.get_whole(order_id) == read(order_id), "services read it all the same"
 
 
 @pytest.mark.parametrize("status", PUBLIC_STATUSES)
 def test_a_public_order_shows_its_public_fields_only(status: str) -> None:
     order_id = store(status, line("reserved"), due=PAST)
-    order = reads.get_order(order_id)
+    order = order_reads.get_order(order_id)
     assert order is not None
     assert set(order) == {
         "_id", "number", "user_id", "status", "version", "user_verified", "total_price", "shipping_address",
         "created_at", "updated_at", "items",
     }  # fmt: skip
     assert set(order["items"][0]) == {"product_id", "quantity", "price"}
-    assert reads.list_orders(Selection(status=status), skip=0, limit=1) == [order]
-    assert set(reads.get_history(order_id) or {}) == {"_id", "user_id", "status", "history"}
+    assert order_reads.list_orders(Selection(status=status), skip=0, limit=1) == [order]
+    assert set(order_reads.get_history(order_id) or {}) == {"_id", "user_id", "status", "history"}
 
 
 def test_a_machine_is_read_with_what_it_needs() -> None:
     order_id = store("paid", line("reserved"), due=None, version=7)
-    machine = reads.get_machine(order_id)
+    machine = order_reads.get_machine(order_id)
     assert machine is not None
     assert (machine.pk, machine.user_id, machine.status, machine.version) == (order_id, "1", "paid", 7)
 
@@ -106,27 +106,27 @@ def test_a_position_within_a_span_goes_on_within_it() -> None:
 
 
 def test_mongods_clock_is_the_one_that_counts() -> None:
-    assert abs(reads.server_time() - now()) < timedelta(seconds=5)
-    assert reads.server_time().tzinfo is None
+    assert abs(order_reads.server_time() - now()) < timedelta(seconds=5)
+    assert order_reads.server_time().tzinfo is None
 
 
 def test_due_orders_come_longest_waiting_first() -> None:
     late, first = store("cancelled", line("releasing"), due=PAST), store("cancelled", line("releasing"), due=PAST * 9)
     store("cancelled", line("releasing"), due=FUTURE)
     store("pending", line("reserved"), due=None)
-    assert reads.due_orders(reads.server_time(), 10) == [first, late]
-    assert reads.due_orders(reads.server_time(), 1) == [first]
+    assert order_reads.due_orders(order_reads.server_time(), 10) == [first, late]
+    assert order_reads.due_orders(order_reads.server_time(), 1) == [first]
 
 
 def test_a_database_that_does_not_answer_is_a_database_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for read_it in (
-        lambda: reads.list_orders(Selection(), skip=0, limit=1),
-        lambda: reads.due_orders(START, 1),
+        lambda: order_reads.list_orders(Selection(), skip=0, limit=1),
+        lambda: order_reads.due_orders(START, 1),
     ):
         answer_lost(monkeypatch, "find")
         with pytest.raises(DatabaseError):
             read_it()
-    for read_one in (reads.get_order, reads.get_history, reads.get_machine, reads.get_whole):
+    for read_one in (order_reads.get_order, order_reads.get_history, order_reads.get_machine, order_reads.get_whole):
         answer_lost(monkeypatch, "find_one")
         with pytest.raises(DatabaseError):
             read_one(ObjectId())

@@ -12,15 +12,16 @@ from pytest_django import Settings
 
 from integrations.errors import PeerError
 from integrations.sandbox import Sandbox
-from orders.models import reads
-from orders.models.reads import Holding
 from orders.models.states import LineState
-from orders.models.writes import orders
-from orders.services import access, reconciliation
+from orders.services import access
 from orders.services.access import NotPermitted
-from orders.services.reconciliation import Difference, Report, plan_repairs, reconcile, repair
-from orders.services.resolution import resolve_line
-from orders.services.settlement import settle_due
+from orders.services.stock import reconciliation
+from orders.services.stock.reconciliation import Difference, Report, plan_repairs, reconcile, repair
+from orders.services.stock.resolution import resolve_line
+from orders.services.stock.worker import settle_due
+from orders.storage import order_reads
+from orders.storage.order_reads import Holding
+from orders.storage.order_writes import orders
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
     WORKER,
@@ -57,12 +58,12 @@ def test_each_state_of_a_line_counts_where_it_belongs(sandbox: Sandbox) -> None:
     for state in LineState.values:
         store("pending", line(state, quantity=3, call="release" if state == "unknown" else None))
     store("shipped", line("used", quantity=5), line("reserved", B, 7), line("released", B), line("none", C))
-    assert reads.holdings() == {
+    assert order_reads.holdings() == {
         A: Holding(reserved=3, used=8, in_flight=6, unknown=3),
         B: Holding(reserved=7),
     }
-    assert reads.holdings([B, C]) == {B: Holding(reserved=7)}
-    assert reads.holdings([]) == {}
+    assert order_reads.holdings([B, C]) == {B: Holding(reserved=7)}
+    assert order_reads.holdings([]) == {}
 
 
 def test_the_sums_are_those_that_a_child_would_find(sandbox: Sandbox) -> None:
@@ -79,8 +80,8 @@ def test_the_sums_are_those_that_a_child_would_find(sandbox: Sandbox) -> None:
             if state in column:
                 expected.setdefault(product, [0, 0, 0, 0])[column[state]] += quantity
         store("pending", *lines)
-    assert {product: list(astuple(held)) for product, held in reads.holdings().items()} == expected
-    assert reads.holdings([B]) == {B: Holding(*expected[B])}
+    assert {product: list(astuple(held)) for product, held in order_reads.holdings().items()} == expected
+    assert order_reads.holdings([B]) == {B: Holding(*expected[B])}
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -170,14 +171,14 @@ def test_a_product_with_something_in_flight_is_left_out(sandbox: Sandbox, state:
 
 def between_the_reads(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen after both sides were read once, and before our orders are read again."""
-    real = reads.holdings
+    real = order_reads.holdings
 
     def again(product_ids: Any = None) -> dict[str, Holding]:
         if product_ids is not None:
             happens()
         return real(product_ids)
 
-    monkeypatch.setattr(reads, "holdings", again)
+    monkeypatch.setattr(order_reads, "holdings", again)
 
 
 CHANGES: dict[str, Callable[[Sandbox], object]] = {

@@ -10,13 +10,13 @@ from bson import ObjectId
 from django.db import DatabaseError
 
 from integrations.sandbox import Sandbox
-from orders.models import reads
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.acts import ReasonMissing
-from orders.services.resolution import NothingUnknown, resolve_line
-from orders.services.settlement import settle_due
-from orders.services.stock import turn_away
+from orders.services.audit import ReasonMissing
+from orders.services.stock.inventory_calls import turn_away
+from orders.services.stock.resolution import NothingUnknown, resolve_line
+from orders.services.stock.worker import settle_due
+from orders.storage import order_reads
 from tests.integration.builders import (
     WORKER,
     A,
@@ -160,16 +160,16 @@ def test_what_was_seen_of_an_earlier_attempt_says_nothing_of_a_later_one(sandbox
 
 def between_read_and_write(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Document], object]) -> None:
     """Let something happen right after the next read of a whole order."""
-    real = reads.get_whole
+    real = order_reads.get_whole
 
     def read_then(order_id: ObjectId) -> Document | None:
-        monkeypatch.setattr(reads, "get_whole", real)
+        monkeypatch.setattr(order_reads, "get_whole", real)
         found = real(order_id)
         assert found is not None
         happens(found)
         return found
 
-    monkeypatch.setattr(reads, "get_whole", read_then)
+    monkeypatch.setattr(order_reads, "get_whole", read_then)
 
 
 def test_a_draft_that_is_turned_away_meanwhile_owes_the_release(
@@ -243,7 +243,7 @@ def test_unknown_lines_are_listed_by_order_call_and_product(sandbox: Sandbox) ->
     store("cancelled", line("releasing"))
 
     def ids(**chosen: Any) -> list[ObjectId]:
-        return [order["_id"] for order in reads.unknown_lines(**chosen)]
+        return [order["_id"] for order in order_reads.unknown_lines(**chosen)]
 
     assert set(ids()) == {old, new}
     assert ids(call="release") == [old]

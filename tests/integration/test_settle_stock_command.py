@@ -16,9 +16,9 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.management.commands import settle_stock
-from orders.models import figures
-from orders.models.writes import orders
 from orders.services import bulk
+from orders.storage import daily_figures
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     PAST,
     answer_lost,
@@ -185,7 +185,7 @@ def test_a_fault_in_bulk_runs_does_not_end_the_loop(
 
 
 def counted() -> int:
-    return figures.figures().count_documents({"stale": False})
+    return daily_figures.figures().count_documents({"stale": False})
 
 
 def test_in_its_loop_it_counts_the_dashboards_figures_slice_by_slice(
@@ -232,4 +232,4 @@ def test_figures_that_cannot_be_counted_do_not_end_the_loop(
 def test_once_it_counts_nothing(sandbox: Sandbox) -> None:
     store("cancelled", line("released"))
     run()
-    assert figures.figures().count_documents({}) == 0
+    assert daily_figures.figures().count_documents({}) == 0

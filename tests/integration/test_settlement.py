@@ -17,11 +17,11 @@ from pytest_django import Settings
 from integrations import http, inventory
 from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
-from orders.models import reads
-from orders.models.writes import orders
-from orders.services import settlement
-from orders.services.settlement import claim_due, settle_due, settle_order
-from orders.services.transitions import change_status
+from orders.services.lifecycle.transitions import change_status
+from orders.services.stock import worker
+from orders.services.stock.worker import claim_due, settle_due, settle_order
+from orders.storage import order_reads
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     FUTURE,
     PAST,
@@ -56,7 +56,7 @@ def keys(settings: Settings, sandbox: Sandbox) -> None:
     sandbox.control.honour_keys(True)
 
 
-def work() -> settlement.Pass:
+def work() -> worker.Pass:
     return settle_due(actor=WORKER)
 
 
@@ -87,7 +87,7 @@ def test_an_unexpired_attempt_is_touched_by_nobody(
 def test_an_order_that_is_not_due_is_left_alone(sandbox: Sandbox, due: timedelta | None) -> None:
     order_id = store("cancelled", line("releasing"), due=due)
     before = read(order_id)
-    assert work() == settlement.Pass(0, 0)
+    assert work() == worker.Pass(0, 0)
     assert settle_order(order_id=order_id, act=act(WORKER)) is False
     assert read(order_id) == before
     assert sandbox.control.calls() == []
@@ -100,7 +100,7 @@ def test_an_order_that_is_gone_is_nobodys_business(sandbox: Sandbox) -> None:
 def test_a_line_that_was_never_sent_is_sent_now(sandbox: Sandbox) -> None:
     shelve(sandbox, available=8, reserved=2)
     order_id = store("cancelled", line("releasing"))
-    assert work() == settlement.Pass(1, 0)
+    assert work() == worker.Pass(1, 0)
     document = read(order_id)
     assert states(document) == ["released"]
     assert outcomes(document) == [(0, "released")]
@@ -117,7 +117,7 @@ def test_without_keys_an_expired_attempt_is_for_a_person(sandbox: Sandbox, statu
     work()
     document = read(order_id)
     stock = document["items"][0]["stock"]
-    assert (stock["state"], stock["call"], stock["error"]) == ("unknown", call, settlement.LAPSED)
+    assert (stock["state"], stock["call"], stock["error"]) == ("unknown", call, worker.LAPSED)
     assert "attempt" not in stock
     assert "stock_due_at" not in document
     assert outcomes(document) == [(0, "unknown")]
@@ -296,7 +296,7 @@ def test_a_refused_release_is_final_and_a_discrepancy(sandbox: Sandbox, status: 
     assert (stock["state"], stock["discrepancy"]) == ("released", 2)
     assert str(status) in stock["error"]
     assert "stock_due_at" not in read(order_id)
-    assert work() == settlement.Pass(0, 0)
+    assert work() == worker.Pass(0, 0)
     assert len(asked(sandbox)) == 1
 
 
@@ -313,13 +313,13 @@ def test_while_inventory_is_down_nothing_is_sent_and_the_pauses_grow_until_it_is
     pauses = []
     for attempts in (2, 3, 4):
         began = now()
-        assert work() == settlement.Pass(1, 0)
+        assert work() == worker.Pass(1, 0)
         document = read(order_id)
         stock = document["items"][0]["stock"]
         assert (stock["state"], stock["attempts"], "attempt" in stock) == ("releasing", attempts, False)
         assert stock["error"]
         pauses.append((document["stock_due_at"] - began).total_seconds())
-        assert work() == settlement.Pass(0, 0), "not due yet"
+        assert work() == worker.Pass(0, 0), "not due yet"
         due_now(order_id)
     assert pauses == sorted(pauses)
     assert 8 <= pauses[0] <= 17
@@ -375,7 +375,7 @@ def test_two_workers_at_once_call_for_each_line_once(sandbox: Sandbox) -> None:
     drafts = [store("placing", line("reserved", A), line("none", B)) for _ in range(10)]
     start = threading.Barrier(3)
 
-    def worker(_: int) -> settlement.Pass:
+    def worker(_: int) -> worker.Pass:
         start.wait()
         return work()
 
@@ -392,7 +392,7 @@ def test_two_workers_at_once_call_for_each_line_once(sandbox: Sandbox) -> None:
 
 def test_of_two_who_read_the_same_due_order_one_claims_it(sandbox: Sandbox) -> None:
     order_id = store("cancelled", line("releasing"))
-    document, moment = read(order_id), reads.server_time()
+    document, moment = read(order_id), order_reads.server_time()
     first = claim_due(document, moment, act(WORKER))
     assert first is not None
     assert claim_due(document, moment, act(WORKER)) is None
@@ -403,14 +403,14 @@ def test_who_finds_an_order_claimed_between_reading_and_claiming_leaves_it_alone
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_id = store("cancelled", line("releasing"))
-    real = reads.server_time
+    real = order_reads.server_time
 
     def overtaken() -> Any:
-        monkeypatch.setattr(reads, "server_time", real)
+        monkeypatch.setattr(order_reads, "server_time", real)
         claim_due(read(order_id), real(), act(WORKER))
         return real()
 
-    monkeypatch.setattr(reads, "server_time", overtaken)
+    monkeypatch.setattr(order_reads, "server_time", overtaken)
     assert settle_order(order_id=order_id, act=act(WORKER)) is False
     assert sandbox.control.calls() == []
 
@@ -434,7 +434,7 @@ def test_a_claim_that_was_repeated_after_a_failover_sees_its_own_success(
 ) -> None:
     order_id = store("cancelled", *items)
     sent_twice(monkeypatch)
-    claimed = claim_due(read(order_id), reads.server_time(), act(WORKER))
+    claimed = claim_due(read(order_id), order_reads.server_time(), act(WORKER))
     assert claimed is not None
     assert claimed[0] == read(order_id)
     assert bool(claimed[1]) == (items[0]["stock"].get("attempt") is None)
@@ -449,16 +449,16 @@ def test_a_worker_whose_lease_was_taken_writes_nothing_over_it(
     """Inventory acts, the answer takes so long that the lease (by mongod) lapses and another worker looks at it."""
     shelve(sandbox, available=8, reserved=2)
     order_id = store("cancelled", line("releasing"))
-    real = settlement.talk
+    real = worker.talk
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         answers = real(*args, **kwargs)
         due_now(order_id)
-        monkeypatch.setattr(settlement, "talk", real)
+        monkeypatch.setattr(worker, "talk", real)
         work()
         return answers
 
-    monkeypatch.setattr(settlement, "talk", slow)
+    monkeypatch.setattr(worker, "talk", slow)
     assert settle_order(order_id=order_id, act=act(WORKER)) is True
     assert states(read(order_id)) == ["unknown"], "what the other wrote stands"
     assert len(asked(sandbox)) == 1
@@ -467,7 +467,7 @@ def test_a_worker_whose_lease_was_taken_writes_nothing_over_it(
 def test_a_claim_of_unknown_end_calls_nobody(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = store("cancelled", line("releasing"))
     answer_lost(monkeypatch)
-    assert work() == settlement.Pass(0, 1)
+    assert work() == worker.Pass(0, 1)
     assert sandbox.control.calls() == []
     document = read(order_id)
     assert states(document) == ["releasing"]
@@ -483,7 +483,7 @@ def test_a_repeat_whose_claim_failed_is_still_thought_of_as_perhaps_sent(
     shelve(sandbox, available=8, reserved=2)
     order_id = store("placing" if call == "reserve" else "cancelled", line(state, until=PAST))
     answer_lost(monkeypatch)
-    assert work() == settlement.Pass(0, 1)
+    assert work() == worker.Pass(0, 1)
     document = read(order_id)
     assert states(document) == [state]
     assert document["items"][0]["stock"].get("attempt"), "a line without an attempt counts as never sent"
@@ -511,13 +511,13 @@ def test_one_bad_order_is_put_off_and_the_rest_settled(sandbox: Sandbox, broken:
     good = store("cancelled", line("releasing"))
     orders().update_one({"_id": bad}, {"$set": broken})
     before = read(bad)
-    assert work() == settlement.Pass(1, 1)
+    assert work() == worker.Pass(1, 1)
     assert states(read(good)) == ["released"]
     after = read(bad)
     due = after.pop("stock_due_at")
-    assert due > now() + timedelta(seconds=settlement.PUT_OFF - 10)
+    assert due > now() + timedelta(seconds=worker.PUT_OFF - 10)
     assert after == {name: value for name, value in before.items() if name != "stock_due_at"}
-    assert work() == settlement.Pass(0, 0)
+    assert work() == worker.Pass(0, 0)
 
 
 def test_an_order_that_cannot_even_be_put_off_does_not_stop_the_rest(
@@ -527,7 +527,7 @@ def test_an_order_that_cannot_even_be_put_off_does_not_stop_the_rest(
     store("cancelled", line("releasing"), due=PAST * 2, items=None)
     good = store("cancelled", line("releasing"))
     answer_lost(monkeypatch, "update_one", written=False)
-    assert work() == settlement.Pass(1, 1)
+    assert work() == worker.Pass(1, 1)
     assert states(read(good)) == ["released"]
 
 
@@ -540,7 +540,7 @@ def test_a_worker_that_cannot_read_what_is_due_says_so(database: object, monkeyp
 def test_the_longest_waiting_are_settled_first_and_no_more_than_asked_for(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=10)
     late, first = store("cancelled", line("releasing"), due=PAST), store("cancelled", line("releasing"), due=PAST * 10)
-    assert settle_due(actor=WORKER, limit=1) == settlement.Pass(1, 0)
+    assert settle_due(actor=WORKER, limit=1) == worker.Pass(1, 0)
     assert states(read(first)) == ["released"]
     assert states(read(late)) == ["releasing"]
 

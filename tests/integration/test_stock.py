@@ -13,10 +13,10 @@ from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
 from orders.models.states import Call, LineState
-from orders.models.writes import lines_by_index, orders
-from orders.services import stock
-from orders.services.claims import Claim, claim_of, new_lease
-from orders.services.stock import Outcome, Result, settle, talk, turn_away
+from orders.services.stock import inventory_calls
+from orders.services.stock.claims import Claim, claim_of, new_lease
+from orders.services.stock.inventory_calls import Outcome, Result, settle, talk, turn_away
+from orders.storage.order_writes import lines_by_index, orders
 from tests.integration.builders import (
     FUTURE,
     A,
@@ -380,7 +380,9 @@ def test_a_lease_ends_here_before_it_does_on_mongods_clock(settings: Settings) -
     lease = new_lease()
     time.sleep(0.05)
     order_id = store("pending", line("reserved"), due=None)
-    document = stock.guarded_write(order_id, guard={}, items=stock.lines_released("mine", settings.STOCK_LEASE))
+    document = inventory_calls.guarded_write(
+        order_id, guard={}, items=inventory_calls.lines_released("mine", settings.STOCK_LEASE)
+    )
     assert document is not None
     left = (document["items"][0]["stock"]["attempt"]["until"] - now()).total_seconds()
     assert lease.remaining() < left <= 5
@@ -393,11 +395,11 @@ def test_pauses_grow_with_the_attempts_up_to_a_bound(
     settings: Settings, attempts: int, least: float, most: float
 ) -> None:
     settings.STOCK_RETRY_DELAY, settings.STOCK_RETRY_MAX_DELAY = 2, 300
-    pauses = [stock.backoff(attempts) for _ in range(50)]
+    pauses = [inventory_calls.backoff(attempts) for _ in range(50)]
     assert min(pauses) >= least
     assert max(pauses) <= most
     assert len(set(pauses)) > 1, "with jitter"
-    assert stock.backoff(10**6) <= 300
+    assert inventory_calls.backoff(10**6) <= 300
 
 
 # --- turning a draft away --------------------------------------------------------------------------------------------
@@ -453,7 +455,7 @@ def test_a_rejection_that_was_repeated_after_a_failover_still_holds_its_claim(mo
 
 def test_a_line_that_was_taken_back_from_is_no_longer_due() -> None:
     order_id, _ = claimed("release")
-    stock.write_lines(order_id, {0: stock.LineStock(LineState.RELEASED)}, act(), guard={})
+    inventory_calls.write_lines(order_id, {0: inventory_calls.LineStock(LineState.RELEASED)}, act(), guard={})
     assert "stock_due_at" not in read(order_id)
-    stock.guarded_write(order_id, guard={}, items=lines_by_index({}))
+    inventory_calls.guarded_write(order_id, guard={}, items=lines_by_index({}))
     assert "stock_due_at" not in read(order_id)

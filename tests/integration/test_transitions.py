@@ -12,16 +12,17 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import reads
 from orders.models.machine import allowed_transitions, edges_from, public_edges, transition_names
 from orders.models.states import PUBLIC_STATUSES
-from orders.models.writes import orders
-from orders.services import access, transitions
+from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.acts import ReasonMissing
-from orders.services.settlement import settle_due
-from orders.services.transitions import TransitionRefused, change_status, change_status_to
-from orders.services.versions import OrderBusy, StaleOrder
+from orders.services.audit import ReasonMissing
+from orders.services.lifecycle import transitions
+from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
+from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.services.stock.worker import settle_due
+from orders.storage import order_reads
+from orders.storage.order_writes import orders
 from tests.integration.builders import (
     ADMIN,
     WORKER,
@@ -235,9 +236,9 @@ def test_each_version_has_one_entry_in_the_history_and_its_place_there_is_the_ve
     assert [entry["to"] for entry in changes] == ["placing", "pending", "paid", "processing", "refunded"]
     assert len(document["history"]) == len(changes) + 2
     for version in range(document["version"] + 1):
-        since = reads.changes_since(order_id, version)
+        since = order_reads.changes_since(order_id, version)
         assert [entry["to"] for entry in since] == [entry["to"] for entry in changes[version + 1 :]]
-    assert reads.changes_since(ObjectId(), 0) == []
+    assert order_reads.changes_since(ObjectId(), 0) == []
 
 
 @pytest.mark.parametrize("round_", range(4))
@@ -304,7 +305,7 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_back(
 
 def overtake(monkeypatch: pytest.MonkeyPatch, order_id: ObjectId, *, times: int) -> None:
     """Let somebody change the order between our reading and our writing, so often."""
-    real, left = reads.get_machine, [times]
+    real, left = order_reads.get_machine, [times]
 
     def overtaken(wanted: ObjectId, **options: Any) -> Any:
         found = real(wanted, **options)
@@ -313,7 +314,7 @@ def overtake(monkeypatch: pytest.MonkeyPatch, order_id: ObjectId, *, times: int)
             orders().update_one({"_id": order_id}, {"$inc": {"version": 1}})
         return found
 
-    monkeypatch.setattr(reads, "get_machine", overtaken)
+    monkeypatch.setattr(order_reads, "get_machine", overtaken)
 
 
 def test_a_machine_that_says_no_after_all_is_believed(database: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from bson import Decimal128, ObjectId
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.models import Order, reads
+from orders.models import Order
 from orders.models.states import Call, LineState
-from orders.models.writes import (
+from orders.storage import order_reads
+from orders.storage.order_writes import (
     LineStock,
     disown,
     guarded_write,
@@ -88,9 +89,9 @@ def insert(order: Order, *, attempt: str = "mine", lease: float = 60) -> bool:
 
 def test_a_draft_is_born_with_every_line_claimed_and_due_when_its_lease_ends() -> None:
     order = draft()
-    before = reads.server_time()
+    before = order_reads.server_time()
     assert insert(order, lease=60)
-    after = reads.server_time()
+    after = order_reads.server_time()
     document = read(order.id)
     assert (document["status"], document["version"]) == ("placing", 0)
     assert [entry["act"] for entry in document["history"]] == ["draft"]
@@ -363,11 +364,11 @@ def test_when_the_stock_is_due_follows_from_the_lines(case: str) -> None:
 )
 def test_what_nobody_is_at_is_due_after_the_pause(status: str, items: list[Document]) -> None:
     order_id = store(status, *items, due=None)
-    before = reads.server_time()
+    before = order_reads.server_time()
     document = guarded_write(order_id, guard={}, items=lines_by_index({}), retry_after=10)
     assert document is not None
     pause = timedelta(seconds=10)
-    assert before + pause <= document["stock_due_at"] <= reads.server_time() + pause
+    assert before + pause <= document["stock_due_at"] <= order_reads.server_time() + pause
 
 
 def test_a_write_that_leaves_the_lines_alone_leaves_their_due_moment_alone() -> None:
@@ -379,7 +380,7 @@ def test_a_write_that_leaves_the_lines_alone_leaves_their_due_moment_alone() -> 
 
 def test_a_negative_lease_ends_at_once_and_never_in_the_past() -> None:
     order_id = store("cancelled", line("reserved"), due=None)
-    before = reads.server_time()
+    before = order_reads.server_time()
     document = guarded_write(order_id, guard={}, items=lines_released("mine", -5))
     assert document is not None
     assert document["stock_due_at"] >= before
@@ -441,7 +442,7 @@ def test_disowning_takes_off_ones_own_attempt_and_no_other() -> None:
     document = read(order_id)
     assert document["items"][0]["stock"] == {"state": "releasing", "call": "release", "attempts": 1, "error": ""}
     assert document["items"][1:] == before["items"][1:]
-    assert document["stock_due_at"] <= reads.server_time()
+    assert document["stock_due_at"] <= order_reads.server_time()
     disown(order_id, mine)
     assert read(order_id) == document
 

@@ -23,11 +23,11 @@ from django.utils import timezone
 from pymongo import MongoClient
 
 from orders.models.states import PUBLIC_STATUSES, LineState
-from orders.models.writes import orders
 from orders.services import access
-from orders.services.acts import Act
-from orders.services.invariants import violations_of
-from orders.services.reconciliation import reconcile
+from orders.services.audit import Act
+from orders.services.stock.invariants import violations_of
+from orders.services.stock.reconciliation import reconcile
+from orders.storage.order_writes import orders
 from tests.proof.checks import Ledger, settle_by_truth
 
 Document = dict[str, Any]

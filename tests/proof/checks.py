@@ -6,9 +6,9 @@ from typing import Any
 from pymongo.database import Database
 
 from orders.models.states import LineState, Status
-from orders.services.acts import Act
-from orders.services.invariants import violations_of
-from orders.services.resolution import resolve_line
+from orders.services.audit import Act
+from orders.services.stock.invariants import violations_of
+from orders.services.stock.resolution import resolve_line
 from tests.proof.scenarios import STOCK, Case
 
 Document = dict[str, Any]

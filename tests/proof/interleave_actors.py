@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from orders.models import Address, Item
 from orders.models.machine import edges, edges_from
 from orders.models.states import PUBLIC_STATUSES, Call, LineState
-from orders.models.writes import history_entry, new_id, orders
-from orders.services import access, placement, transitions
-from orders.services.acts import Act
-from orders.services.resolution import resolve_line
-from orders.services.settlement import settle_due
+from orders.services import access
+from orders.services.audit import Act
+from orders.services.lifecycle import placement, transitions
+from orders.services.stock.resolution import resolve_line
+from orders.services.stock.worker import settle_due
+from orders.storage.order_writes import history_entry, new_id, orders
 from tests.proof.checks import Ledger
 
 Document = dict[str, Any]

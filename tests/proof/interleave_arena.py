@@ -17,9 +17,9 @@ from pymongo import MongoClient
 
 from integrations import http
 from integrations.sandbox import Sandbox
-from orders.models import product_leases
-from orders.models.writes import orders
-from orders.services import inventory_turns
+from orders.services.stock import inventory_turns
+from orders.storage import product_leases
+from orders.storage.order_writes import orders
 from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
 from tests.proof.interleave_gates import Actor, Listener, gates
 from tests.proof.interleave_machine import hunt

@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo.collection import Collection
 
 from integrations.transport import Lost
-from orders.models.writes import orders
+from orders.storage.order_writes import orders
 from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_gates import Step
 

@@ -8,13 +8,14 @@ from unittest.mock import patch
 from bson import ObjectId
 
 from integrations import inventory
-from orders.models import reads, writes
 from orders.models.machine import Edge
 from orders.models.order import Order
 from orders.models.states import LineState, StockEffect
-from orders.models.writes import LineStock, guarded_write, lines_by_index
-from orders.services import idempotency, placement, settlement, transitions
-from orders.services.idempotency import Ticket
+from orders.services.lifecycle import idempotency_keys, placement, transitions
+from orders.services.lifecycle.idempotency_keys import Ticket
+from orders.services.stock import worker
+from orders.storage import order_reads, order_writes
+from orders.storage.order_writes import LineStock, guarded_write, lines_by_index
 
 Patches = dict[tuple[object, str], object]
 
@@ -32,29 +33,29 @@ def no_lease() -> Patches:
     """A worker takes every attempt for expired, and every order that owes something for due."""
 
     def owing(_now: object, limit: int) -> list[ObjectId]:
-        found = writes.orders().find({"stock_due_at": {"$exists": True}}, {"_id": 1}).sort("_id", 1)
+        found = order_writes.orders().find({"stock_due_at": {"$exists": True}}, {"_id": 1}).sort("_id", 1)
         return [order["_id"] for order in found.limit(limit)]
 
     return {
-        (reads, "due_orders"): owing,
-        (settlement, "_is_due"): lambda document, _now: "stock_due_at" in document,
-        (settlement, "_is_live"): lambda _attempt, _now: False,
+        (order_reads, "due_orders"): owing,
+        (worker, "_is_due"): lambda document, _now: "stock_due_at" in document,
+        (worker, "_is_live"): lambda _attempt, _now: False,
     }
 
 
 def no_guard_on_claims() -> Patches:
     """A worker claims what was due when it looked, though another may have claimed it since."""
-    write_lines = settlement.write_lines
+    write_lines = worker.write_lines
 
     def unguarded(order_id: ObjectId, changes: Any, act: Any, *, guard: Any, **rest: Any) -> Any:
         return write_lines(order_id, changes, act, guard={}, **rest)
 
-    return {(settlement, "write_lines"): unguarded}
+    return {(worker, "write_lines"): unguarded}
 
 
 def no_idempotency_key() -> Patches:
     """Each placement is the first one by its key."""
-    return {(idempotency, "take"): lambda **_: Ticket(ObjectId())}
+    return {(idempotency_keys, "take"): lambda **_: Ticket(ObjectId())}
 
 
 def call_then_write() -> Patches:
@@ -62,7 +63,7 @@ def call_then_write() -> Patches:
     write = transitions._write
 
     def called_first(order: Order, edge: Edge, act: Any, mark: Any, deadline: Any) -> Any:
-        source, document = order.status, reads.get_whole(order.pk)
+        source, document = order.status, order_reads.get_whole(order.pk)
         assert document is not None
         meant = Order(status=source)
         getattr(meant, edge.name)()
@@ -99,7 +100,7 @@ def too_late_to_reject() -> Patches:
 
 def no_memory_of_calls() -> Patches:
     """A worker forgets that an attempt that has expired may have made its call."""
-    return {(settlement, "frozenset"): lambda _indexes: frozenset()}
+    return {(worker, "frozenset"): lambda _indexes: frozenset()}
 
 
 @contextmanager

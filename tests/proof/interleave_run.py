@@ -13,11 +13,11 @@ from django.test.utils import override_settings
 from integrations.errors import PeerError
 from integrations.sandbox.stock import Change
 from integrations.transport import Lost
-from orders.models.writes import orders
 from orders.services import access
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.settlement import settle_due
+from orders.services.stock.worker import settle_due
+from orders.storage.order_writes import orders
 from tests.proof import checks
 from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_end import problems_at_the_end, problems_of_orders

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from orders.models.writes import orders
 from orders.services import access
-from orders.services.acts import Act
-from orders.services.settlement import settle_due
+from orders.services.audit import Act
+from orders.services.stock.worker import settle_due
+from orders.storage.order_writes import orders
 from tests.proof import checks
 from tests.proof.scenarios import Case, place
 

@@ -13,12 +13,14 @@ from django.conf import settings
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from orders.models import Address, Item, product_leases
-from orders.models.database import collection
-from orders.models.writes import orders
-from orders.services import access, placement, transitions
-from orders.services.acts import Act
-from orders.services.settlement import settle_order
+from orders.models import Address, Item
+from orders.services import access
+from orders.services.audit import Act
+from orders.services.lifecycle import placement, transitions
+from orders.services.stock.worker import settle_order
+from orders.storage import product_leases
+from orders.storage.database import collection
+from orders.storage.order_writes import orders
 from tests.proof.steps import Steps
 
 PRICE = "12.50"

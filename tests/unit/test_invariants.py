@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orders.services import invariants
-from orders.services.invariants import RULES, violations_of
+from orders.services.stock import invariants
+from orders.services.stock.invariants import RULES, violations_of
 from tests.factories import LINE_STATES, ROUTES
 
 Document = dict[str, Any]

@@ -14,7 +14,7 @@ from orders.models.machine import (
     permission_of,
     public_edges,
     statuses_before,
-    stock_effect_of,
+    stock_effect,
     transition_names,
 )
 from orders.models.order import every_line_reserved
@@ -168,7 +168,7 @@ def test_what_comes_before_a_transition_follows_from_the_arrows() -> None:
 
 
 def test_what_a_transition_owes_inventory_is_what_its_method_says() -> None:
-    assert {name: stock_effect_of(name) for name in transition_names()} == {
+    assert {name: stock_effect(name) for name in transition_names()} == {
         "pay": StockEffect.NOTHING, "start_processing": StockEffect.NOTHING, "deliver": StockEffect.NOTHING,
         "ship": StockEffect.USE, "cancel": StockEffect.RELEASE, "refund": StockEffect.RELEASE,
     }  # fmt: skip

@@ -6,8 +6,8 @@ import pytest
 
 from orders.models import Address, BulkRun
 from orders.services.access import customer
-from orders.services.acts import Act, InvalidReason
 from orders.services.addresses import problems_of
+from orders.services.audit import Act, InvalidReason
 from orders.services.bulk.batches import job_of
 from orders.services.texts import DROPPED, REFUSED, cleaned, line_problem, one_line, problem_of, several_lines
 from tests.functional.hostile.values import UNREADABLE, UNSEEN

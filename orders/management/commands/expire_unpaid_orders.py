@@ -11,8 +11,8 @@ from django.utils import timezone
 from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
 from orders.services.access import system
-from orders.services.acts import Act
-from orders.services.expiry import Expiry, expire_unpaid, reason
+from orders.services.audit import Act
+from orders.services.lifecycle.expiry import Expiry, expire_unpaid, reason
 
 REPORT_EVERY = 5.0
 """Seconds between lines of progress."""

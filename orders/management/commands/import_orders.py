@@ -14,12 +14,12 @@ from orders.management.counting import Counting
 from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, positive, words
 from orders.services.access import system
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.import_files import Record, read_records
-from orders.services.import_orders import Import, import_orders
-from orders.services.order_files import Format
 from orders.services.texts import cleaned, one_line
+from orders.services.transfer.file_format import Format
+from orders.services.transfer.import_files import Record, read_records
+from orders.services.transfer.importing import Import, import_orders
 
 HELP = """Import historical orders. No stock is touched. If any row is bad, nothing is imported.
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from integrations.errors import PeerError
 from orders.management.selection import actor_name, confirmed
-from orders.services import reconciliation
 from orders.services.access import system
-from orders.services.acts import Act
-from orders.services.reconciliation import Repair, Report
+from orders.services.audit import Act
+from orders.services.stock import reconciliation
+from orders.services.stock.reconciliation import Repair, Report
 
 REASON = "The figures of inventory leave no other possibility (reconcile_stock --fix)."
 

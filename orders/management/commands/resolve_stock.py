@@ -8,13 +8,13 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.selection import actor_name, confirmed, object_id, positive, words
-from orders.models import reads
-from orders.models.database import Document
 from orders.models.states import Call, LineState
 from orders.services.access import system
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.resolution import resolve_line
+from orders.services.stock.resolution import resolve_line
+from orders.storage import order_reads
+from orders.storage.database import Document
 
 EXAMPLES = """
 Without --happened or --not-happened it lists the lines and changes nothing. Examples:
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
     def _lines(self, options: dict[str, Any]) -> list[tuple[Document, int]]:
         chosen = {"order_id": options["order"], "call": options["call"], "product_id": options["product"]}
-        found = reads.unknown_lines(**chosen, limit=options["limit"])
+        found = order_reads.unknown_lines(**chosen, limit=options["limit"])
         return [
             (order, index)
             for order in found

@@ -18,14 +18,14 @@ from observability.exposition import Server, listen
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
 from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
-from orders.models.database import is_outage
 from orders.services.access import Actor, system
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.bulk import carry_on_any
-from orders.services.expiry import expire_unpaid, reason
-from orders.services.figures import refresh
-from orders.services.settlement import Pass, settle_due
-from orders.services.vitals import Heartbeat, exposed
+from orders.services.lifecycle.expiry import expire_unpaid, reason
+from orders.services.reporting.figures_refresh import refresh
+from orders.services.reporting.readiness import Heartbeat, exposed
+from orders.services.stock.worker import Pass, settle_due
+from orders.storage.database import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -20,13 +20,13 @@ from orders.management.progress import Progress
 from orders.management.reports import write_report
 from orders.models import BulkRun
 from orders.models.machine import transition_names
-from orders.models.selection import OrderKeys, OrderSelection
 from orders.models.states import PUBLIC_STATUSES
 from orders.services import bulk
 from orders.services.access import Actor, system
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.texts import line_problem, problem_of
+from orders.storage.order_selection import OrderKeys, OrderSelection
 
 USAGE = 2
 MOST_JOBS = 32

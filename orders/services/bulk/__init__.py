@@ -4,7 +4,7 @@
 workers) carries it out; `results` tells what became of each order. See docs/architecture.md, Bulk runs.
 """
 
-from orders.services.bulk.carrying import carry_on, carry_on_any
+from orders.services.bulk.executor import carry_on, carry_on_any
 from orders.services.bulk.planning import Plan, plan
 from orders.services.bulk.purging import purge_runs
 from orders.services.bulk.results import PROBLEMS, OrderResult, results

@@ -17,22 +17,23 @@ from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
 from observability.metrics import TRANSITIONS
-from orders.models import bulk_reads
-from orders.models import bulk_store as store
-from orders.models.bulk import BulkRun, BulkState, OrderOutcome
-from orders.models.bulk_store import Batch, Other
-from orders.models.database import Document
-from orders.models.machine import edges_named, guard_of, moments, permission_of, stock_effect
-from orders.models.selection import Key
+from orders.models.bulk_run import BulkRun, BulkState, OrderOutcome
+from orders.models.machine import edges_named, moments, permission_of, stock_effect
 from orders.models.states import PUBLIC_STATUSES, LineState, StockEffect
-from orders.models.writes import guarded_write_many, lines_used
-from orders.services import transitions
 from orders.services.access import VIEW, Actor, Kind, OrderNotFound
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.bulk.runs import target_of
 from orders.services.errors import OrderError
+from orders.services.lifecycle import transitions
+from orders.services.lifecycle.transitions import TransitionRefused, refusal
 from orders.services.texts import cleaned
-from orders.services.transitions import TransitionRefused, refusal
+from orders.storage import bulk_batches as store
+from orders.storage import bulk_outcomes
+from orders.storage.bulk_batches import Batch, Other
+from orders.storage.database import Document
+from orders.storage.order_selection import Key
+from orders.storage.order_writes import guarded_write_many, lines_used
+from orders.storage.transition_guards import guard_of
 
 logger = logging.getLogger(__name__)
 
@@ -181,9 +182,9 @@ def carry_out_one_by_one(job: Job, batch: Batch, *, going_on: Callable[[], bool]
     :raises Outage: the database or inventory does not answer; the rest of the orders were left alone.
     """
     with told_of_outages():
-        marked = bulk_reads.marked(batch.keys, job.run)
+        marked = bulk_outcomes.marked(batch.keys, job.run)
         left = [key for key in batch.keys if key not in marked and isinstance(key, ObjectId)]
-        products = bulk_reads.products_to_release(left)
+        products = bulk_outcomes.products_to_release(left)
     require_inventory(products)
     faults: dict[Key, Fault] = {}
     for key in left:
@@ -248,7 +249,7 @@ def require_inventory(products: Sequence[str]) -> None:
 
 def _others(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Iterator[Other]:
     """What became of the orders that were not changed, read back from all of them."""
-    found = bulk_reads.outcomes(keys, job.run)
+    found = bulk_outcomes.outcomes(keys, job.run)
     for index, key in enumerate(keys):
         status, by_this_run = found.get(key, (None, False))
         if by_this_run:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 
 from orders.models.machine import edges_named
-from orders.models.selection import OrderSelection, count_by_status, named, reserved_units
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.access import Actor
 from orders.services.bulk.runs import check, is_together, target_of
 from orders.services.bulk.selecting import in_chunks
-from orders.services.transitions import refusal
+from orders.services.lifecycle.transitions import refusal
+from orders.storage.order_selection import OrderSelection, count_by_status, named, reserved_units
 
 ASKED_AT_ONCE = 1000
 MOST_COUNTED = 100_000

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from orders.models import bulk_store as store
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.purging import require_old_enough
+from orders.storage import bulk_batches as store
 
 
 def purge_runs(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 
-from orders.models import bulk_reads
-from orders.models import bulk_store as store
-from orders.models.bulk import BatchState, OrderOutcome
-from orders.models.database import Document
+from orders.models.bulk_run import BatchState, OrderOutcome
+from orders.storage import bulk_batches as store
+from orders.storage import bulk_outcomes
+from orders.storage.database import Document
 
 PROBLEMS = frozenset({OrderOutcome.REFUSED.value, OrderOutcome.FAILED.value})
 """The outcomes that somebody should look at."""
@@ -68,6 +68,6 @@ def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[O
         for index, key in enumerate(batch["ids"])
         if index >= start and others.get(index, (usual, ""))[0] in wanted
     ]
-    numbers = bulk_reads.numbers([key for _, key, _, _ in chosen])
+    numbers = bulk_outcomes.numbers([key for _, key, _, _ in chosen])
     for index, key, result, reason in chosen:
         yield OrderResult(str(key), numbers.get(key, ""), result, reason, (batch["n"], index))

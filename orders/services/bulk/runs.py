@@ -7,20 +7,20 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
-from orders.models import bulk_reads
-from orders.models import bulk_store as store
-from orders.models.bulk import OPEN_STATES, BulkRun, BulkState
-from orders.models.database import Document, writing
+from orders.models.bulk_run import OPEN_STATES, BulkRun, BulkState
 from orders.models.machine import edges_named, stock_effect, transition_names
 from orders.models.parts import Attempt
-from orders.models.selection import OrderSelection
 from orders.models.states import StockEffect
-from orders.models.writes import new_id
 from orders.services.access import Actor, Kind, staff_named
-from orders.services.acts import Act
+from orders.services.audit import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
-from orders.services.transitions import require_reason
+from orders.services.lifecycle.transitions import require_reason
+from orders.storage import bulk_batches as store
+from orders.storage import bulk_outcomes
+from orders.storage.database import Document, writing
+from orders.storage.order_selection import OrderSelection
+from orders.storage.order_writes import new_id
 
 BATCH = 1000
 """Orders that are changed together by one update."""
@@ -209,7 +209,7 @@ def settle(run: BulkRun) -> None:
     :raises DatabaseError: it may be done again.
     """
     for batch in store.begun_batches(run.pk):
-        changed = bulk_reads.marked(batch["ids"], run)
+        changed = bulk_outcomes.marked(batch["ids"], run)
         store.settle_batch(run.pk, batch["n"], [index for index, key in enumerate(batch["ids"]) if key in changed])
     store.save_tally(run.pk, store.tally(run.pk))
 

@@ -13,13 +13,13 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.models import bulk_store as store
-from orders.models.bulk import BulkRun, BulkState
-from orders.models.database import Document
-from orders.models.reads import Position
-from orders.models.selection import OrderSelection, named, select_page
-from orders.models.writes import new_id
+from orders.models.bulk_run import BulkRun, BulkState
 from orders.services.errors import OrderError
+from orders.storage import bulk_batches as store
+from orders.storage.database import Document
+from orders.storage.order_reads import Position
+from orders.storage.order_selection import OrderSelection, named, select_page
+from orders.storage.order_writes import new_id
 
 T = TypeVar("T")
 

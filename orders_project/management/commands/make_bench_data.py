@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from orders.management.selection import positive
-from orders.models.writes import orders
+from orders.storage.order_writes import orders
 from orders_project import bench_data, demo
 
 REPORT_EVERY = 5.0

@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models.selection import OrderSelection
 from orders.services import access, bulk
-from orders.services.acts import Act
+from orders.services.audit import Act
+from orders.storage.order_selection import OrderSelection
 from tests.functional.access.callers import OWNER
 from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask

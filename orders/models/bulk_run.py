@@ -1,0 +1,104 @@
+"""The record of a run over many orders."""
+
+from django.db import models
+from django.db.models import TextChoices
+from django_mongodb_backend.fields import EmbeddedModelField
+
+from orders.models.parts import Attempt
+
+
+class BulkState(TextChoices):
+    """What a run is at. `paused` goes on by itself where `paused_until` is set, otherwise when somebody resumes it."""
+
+    SELECTING = "selecting", "Selecting"
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+    FAILED = "failed", "Failed"
+
+
+OPEN_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING, BulkState.PAUSED)
+"""States of a run that is not over."""
+
+
+class OrderOutcome(TextChoices):
+    """What became of one order of a run."""
+
+    WAITING = "waiting", "Not yet"
+    DONE = "done", "Done"
+    ALREADY = "already", "Already so"
+    REFUSED = "refused", "Refused"
+    FAILED = "failed", "Failed"
+
+
+class BatchState(TextChoices):
+    """A batch waits, is claimed under a lease by one process, or is done."""
+
+    WAITING = "waiting", "Waiting"
+    CLAIMED = "claimed", "Claimed"
+    DONE = "done", "Done"
+
+
+class BulkRun(models.Model):
+    """One transition of many orders: who, what, of which orders, and how far it is.
+
+    Its orders stand in the collection `bulk_batches`, see `orders.storage.bulk_batches`. The id of a run is the
+    `request_id` of what it writes into the histories of orders.
+    """
+
+    transition = models.CharField(max_length=32)
+    selection = models.JSONField(default=dict)
+    """As it was given, for people; see `OrderSelection.as_given`."""
+    reason = models.CharField(max_length=500, blank=True, default="")
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=150)
+    via = models.CharField(max_length=20)
+    state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.SELECTING)
+    for_worker = models.BooleanField(default=False)
+    """Whether the workers carry it on; otherwise the command that started or resumed it does."""
+    batch_size = models.PositiveIntegerField(default=1)
+    selected = models.BooleanField(default=False)
+    """Whether all its orders are known, and `total` is how many there are."""
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    already = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    pauses = models.PositiveIntegerField(default=0)
+    """How many times it has paused in a row: each pause is longer than the one before."""
+    in_vain = models.PositiveIntegerField(default=0)
+    """How many of its releases in a row came to nothing."""
+    paused_until = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True, default="")
+    attempt = EmbeddedModelField(Attempt, null=True, blank=True)
+    """The lease of whoever is selecting its orders."""
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "bulk_runs"
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="bulk_newest"),
+            models.Index(fields=["for_worker", "state", "created_at"], name="bulk_for_worker"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transition} of {self.total} orders, {self.state}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in OPEN_STATES
+
+    @property
+    def actor(self) -> str:
+        """Who started it, as the histories name them, e.g. `staff:jane`."""
+        return f"{self.actor_kind}:{self.actor_id}"
+
+    @property
+    def finished(self) -> int:
+        """How many orders have been dealt with, whatever became of them."""
+        return self.done + self.already + self.refused + self.failed

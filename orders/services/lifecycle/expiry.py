@@ -1,0 +1,87 @@
+"""Orders that nobody pays do not keep their stock for ever."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from observability import context
+from orders.services.access import OrderNotFound
+from orders.services.audit import Act
+from orders.services.lifecycle import transitions
+from orders.services.lifecycle.transitions import TransitionRefused
+from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.storage import order_reads
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Expiry:
+    """What one run did: orders cancelled, paid or changed meanwhile by others, and failed."""
+
+    cancelled: int = 0
+    overtaken: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.cancelled + self.overtaken + self.failed
+
+    @property
+    def summary(self) -> str:
+        return f"{self.cancelled} cancelled, {self.overtaken} paid or changed meanwhile, {self.failed} failed"
+
+
+def reason() -> str:
+    """Why such an order was cancelled, for its history."""
+    return f"Not paid within {settings.UNPAID_ORDER_TTL} seconds."
+
+
+def expire_unpaid(
+    *,
+    act: Act,
+    limit: int,
+    stopping: Callable[[], bool] = lambda: False,
+    progress: Callable[[Expiry], None] = lambda _: None,
+) -> Expiry:
+    """Cancel pending orders that were created more than UNPAID_ORDER_TTL seconds before `act.at`, oldest first.
+
+    Each is cancelled by the same guarded transition as any other, and only in the version in which it was seen to be
+    unpaid, since a paid order could be cancelled too: a payment that arrives at the same moment wins or loses cleanly.
+    One bad order never stops the rest.
+
+    :param limit: the most orders to look at.
+    :param progress: told after each order.
+    :raises DatabaseError: if not even the list of orders can be read.
+    """
+    done = Expiry()
+    overdue = act.at - timedelta(seconds=settings.UNPAID_ORDER_TTL)
+    for order_id, version in order_reads.pending_before(overdue, limit):
+        if stopping():
+            break
+        with context.work(order_id=str(order_id)) as request_id:
+            # A long pass is neither one moment nor one piece of work.
+            one = Act(replace(act.actor, request_id=request_id), timezone.now(), act.reason)
+            _cancel(order_id, version, one, done)
+        progress(done)
+    return done
+
+
+def _cancel(order_id: ObjectId, version: int, act: Act, done: Expiry) -> None:
+    try:
+        transitions.change_status(order_id=order_id, transition="cancel", act=act, expected_version=version)
+        done.cancelled += 1
+    except (StaleOrder, TransitionRefused, OrderNotFound, OrderBusy):
+        done.overtaken += 1
+    except DatabaseError:
+        logger.warning("order %s: could not be cancelled, the database did not answer", order_id)
+        done.failed += 1
+    except Exception:
+        logger.exception("order %s: could not be cancelled", order_id)
+        done.failed += 1

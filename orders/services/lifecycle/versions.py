@@ -1,0 +1,79 @@
+"""What everybody needs who changes an order that somebody else may have changed meanwhile."""
+
+from collections.abc import Collection
+from typing import Any
+
+from bson import ObjectId
+
+from orders.models.order import Order
+from orders.services.access import Actor, OrderNotFound
+from orders.services.audit import Act
+from orders.services.errors import OrderError
+from orders.storage import order_reads
+from orders.storage.database import Document
+
+TRIES = 5
+"""How often a change is tried anew when somebody else changed the order meanwhile."""
+
+
+class StaleOrder(OrderError):
+    """The order is no longer as the caller saw it."""
+
+    code = "stale_order"
+
+
+class OrderBusy(OrderError):
+    """Others kept changing the order while this was tried."""
+
+    code = "order_busy"
+
+
+def visible(order: Order | None, order_id: ObjectId, act: Act) -> Order:
+    """The order, if there is one and the actor may know of it.
+
+    :raises OrderNotFound: for another's order just as for none.
+    """
+    if order is None or not act.actor.sees(order.user_id):
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order
+
+
+def require_version(order: Order, expected: Collection[int], act: Act) -> None:
+    """Refuse an order that is at none of the expected versions; at none at all, if none is expected.
+
+    :raises StaleOrder: with `version`, and with `changes` since the newest expected one as far as the actor may know.
+    """
+    if order.version in expected:
+        return
+    if not expected:
+        raise StaleOrder(
+            f"This order is at version {order.version}, and you named none of its versions.",
+            version=order.version,
+            changes=[],
+        )
+    seen = max(expected)
+    changes = [
+        _change(entry, act.actor)
+        for entry in order_reads.changes_since(order.pk, seen)
+        if act.actor.knows_of(entry["act"], entry["to"])
+    ]
+    raise StaleOrder(
+        f"This order has changed: it is at version {order.version}, you saw version {seen}.",
+        version=order.version,
+        changes=changes,
+    )
+
+
+def _change(entry: Document, actor: Actor) -> dict[str, Any]:
+    """The `request_id` lets a caller know a change of their own, of whose answer they never heard."""
+    return {
+        "at": entry["at"],
+        "act": entry["act"],
+        "actor": actor.name_of(entry["actor"]),
+        "to": entry["to"] or None,
+        "request_id": entry["request_id"] if actor.knows(entry["actor"]) else "",
+    }
+
+
+def busy() -> OrderBusy:
+    return OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)

@@ -1,0 +1,203 @@
+"""What waits for staff, and the ways out that are no transition and say nothing of an unknown line."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bson import ObjectId
+from django.conf import settings
+
+from integrations import users
+from integrations.deadline import Deadline
+from integrations.errors import PeerError
+from orders.models.states import OWED_STATES, LineState
+from orders.services.access import RESOLVE, Actor, NotPermitted, OrderNotFound
+from orders.services.audit import Act
+from orders.services.errors import OrderError
+from orders.storage import attention_queries, order_reads
+from orders.storage.attention_queries import Waiting
+from orders.storage.database import Document, time_limit
+from orders.storage.order_writes import LineStock, guarded_write, lines_by_index
+
+SHOWN, COUNTED = 25, 500
+"""So many of each kind are shown, those that have waited longest, and so many are counted."""
+READING = 2.0
+"""Seconds that reading all of it may take."""
+
+
+class NothingOwed(OrderError):
+    """No line of the order can be tried again: nothing is owed, or somebody is at it."""
+
+    code = "nothing_owed"
+
+
+class NothingShort(OrderError):
+    """The line does not lack what the caller saw it lack."""
+
+    code = "nothing_short"
+
+
+class StillUnverified(OrderError):
+    """The user could not be verified now either."""
+
+    code = "still_unverified"
+
+
+@dataclass
+class Kind:
+    """One kind of waiting.
+
+    :ivar count: how many orders wait, counted up to COUNTED.
+    :ivar orders: those that have waited longest, as :data:`orders.storage.attention_queries.FIELDS` says.
+    """
+
+    name: str
+    count: int
+    orders: list[Document] = field(default_factory=list)
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be more than are counted."""
+        return self.count >= COUNTED
+
+
+def counts(*, actor: Actor, at: datetime) -> list[Kind]:
+    """How many orders wait, by kind.
+
+    :raises NotPermitted: the actor does not see all orders.
+    :raises DatabaseError: also where it takes too long.
+    """
+    _require_seeing_all(actor)
+    with time_limit(READING):
+        return [Kind(name, attention_queries.count(kind, COUNTED)) for name, kind in _kinds(at)]
+
+
+def everything(*, actor: Actor, at: datetime) -> list[Kind]:
+    """What waits, by kind; raises as :func:`counts` does."""
+    _require_seeing_all(actor)
+    with time_limit(READING):
+        return [
+            Kind(name, attention_queries.count(kind, COUNTED), attention_queries.find(kind, SHOWN))
+            for name, kind in _kinds(at)
+        ]
+
+
+def _require_seeing_all(actor: Actor) -> None:
+    if not actor.sees_all:
+        raise NotPermitted("You may not see what waits for staff.")
+
+
+def _kinds(at: datetime) -> Iterator[tuple[str, Waiting]]:
+    yield "unknown", attention_queries.unknown()
+    yield "owed", attention_queries.owed(at - timedelta(seconds=settings.STOCK_OWED_TOO_LONG))
+    yield "short", attention_queries.short()
+    yield "unverified", attention_queries.unverified()
+    yield "unshipped", attention_queries.unshipped(at - timedelta(seconds=settings.SHIP_WITHIN))
+
+
+def retry_now(*, order_id: ObjectId, act: Act) -> Document:
+    """Make an order's stock due at once, for the lines that nobody is trying right now; a worker takes it from there.
+
+    :returns: the whole document after it; unchanged where the stock is due already.
+    :raises NotPermitted: the actor may not settle stock.
+    :raises OrderNotFound:
+    :raises NothingOwed: nothing is, or all of it is being tried.
+    :raises DatabaseError: it may or may not have been recorded.
+    """
+    act.actor.require(RESOLVE)
+    order, now = _whole(order_id), order_reads.server_time()
+    idle = [
+        index
+        for index, item in enumerate(order["items"])
+        if item["stock"]["state"] in OWED_STATES and not _is_tried(item["stock"], now)
+    ]
+    if idle and order.get("stock_due_at") and order["stock_due_at"] <= now:
+        return order  # the worker is about to come to it
+    written = None
+    if idle:
+        # A line counts its attempts up with each, so as long as these stand nobody has begun a new one.
+        seen = {f"items.{index}.stock.{name}": order["items"][index]["stock"][name]
+                for index in idle for name in ("state", "attempts")}  # fmt: skip
+        written = guarded_write(
+            order_id,
+            guard=seen | {"stock_due_at": order.get("stock_due_at")},
+            entries=[act.entry("retry", source=order["items"][index]["stock"]["state"], line=index) for index in idle],
+            fields={"stock_due_at": now},
+        )
+    if written is None:
+        raise NothingOwed(f"Order {order['number']} owes nothing, or its stock is being tried right now.")
+    return written
+
+
+def _is_tried(stock: Document, now: datetime) -> bool:
+    attempt = stock.get("attempt")
+    return bool(attempt and attempt["until"] > now)
+
+
+def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act) -> Document:
+    """Take note that inventory gave back less than asked: the line is released, and waits for nobody any more.
+
+    :param discrepancy: the units that are missing, as the person saw them.
+    :param act: its reason says what came of it.
+    :returns: the whole document after it.
+    :raises NotPermitted: the actor may not settle stock.
+    :raises ReasonMissing:
+    :raises OrderNotFound:
+    :raises NothingShort: there is no such line, or it does not lack so many.
+    :raises DatabaseError: it may or may not have been recorded.
+    """
+    act.actor.require(RESOLVE)
+    act.require_reason("A reason is needed: it says in the history what came of it.")
+    order = _whole(order_id)
+    stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
+    written = None
+    if stock.get("discrepancy") == discrepancy:
+        detail = f"{discrepancy} not released. {stock['error']}"
+        written = guarded_write(
+            order_id,
+            guard={f"items.{line}.stock.{name}": stock[name] for name in ("state", "discrepancy")},
+            entries=[act.entry("accept_shortage", line=line, detail=detail)],
+            items=lines_by_index({line: LineStock(LineState.RELEASED, attempts=stock["attempts"])}),
+        )
+    if written is None:
+        raise NothingShort(f"Line {line + 1} of order {order['number']} does not lack {discrepancy} units.")
+    return written
+
+
+def verify_user(*, order_id: ObjectId, act: Act) -> Document:
+    """Ask the user service again about the user of an order that was placed while it did not answer.
+
+    For whoever may call the order off: that is the other way out.
+
+    :returns: the whole document after it.
+    :raises NotPermitted: the actor may not cancel orders.
+    :raises OrderNotFound:
+    :raises StillUnverified: the service does not answer, or knows no such active user.
+    :raises DatabaseError: it may or may not have been recorded.
+    """
+    act.actor.require_transition("cancel", "")
+    order = _whole(order_id)
+    if order["user_verified"]:
+        return order
+    user_id = order["user_id"]
+    try:
+        known = users.verify(user_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
+    except PeerError as error:
+        raise StillUnverified("The user service does not answer. Try again later.") from error
+    if not known:
+        raise StillUnverified(f"The user service knows no active user {user_id}. Look into it, or cancel the order.")
+    written = guarded_write(
+        order_id,
+        guard={"user_verified": False},
+        entries=[act.entry("verify_user", detail=f"The user service knows {user_id} as an active user.")],
+        fields={"user_verified": True},
+        seen_at=act.at,
+    )
+    return written or _whole(order_id)
+
+
+def _whole(order_id: ObjectId) -> Document:
+    order = order_reads.get_whole(order_id)
+    if order is None:
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order

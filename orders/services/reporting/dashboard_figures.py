@@ -1,0 +1,219 @@
+"""The shop in figures, for a period: read off the figures by day, which `reporting.figures_refresh` keeps."""
+
+import heapq
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import accumulate
+from math import sqrt
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from orders.models.states import PUBLIC_STATUSES
+from orders.services.access import Actor, NotPermitted
+from orders.services.errors import OrderError
+from orders.services.reporting.figures_refresh import refresh
+from orders.storage import daily_figures
+from orders.storage.daily_figures import BUCKET, DAY, SOLD
+from orders.storage.database import Document, time_limit
+from orders.storage.order_reads import server_time
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PERIOD = 366
+"""Days."""
+TOP = 10
+UNITS = 40
+MASK = (1 << UNITS) - 1
+COUNTING, READING = 0.25, 2.0
+"""Seconds: how long whoever looks at the figures counts at most, and how long reading them may take."""
+
+
+class InvalidPeriod(OrderError):
+    """No figures are kept of such a period."""
+
+    code = "invalid_period"
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days (UTC), first and last included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+
+@dataclass(frozen=True)
+class Day:
+    """Orders placed on a day, and what those of them come to that count as sold; None where not counted yet."""
+
+    date: date
+    orders: int | None = None
+    revenue: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Product:
+    product_id: str
+    units: int
+    revenue: Decimal
+
+
+@dataclass
+class Dashboard:
+    """What the figures of a period say.
+
+    :ivar as_of: changes up to this moment are in, but for `stale` days; None where nothing has been counted yet.
+    :ivar statuses: orders placed in the period by the status they are in now, every public status.
+    :ivar to_ship: median time from paid to shipped of the orders shipped in the period, to one in a hundred.
+    :ivar missing: days that have not been counted yet.
+    :ivar stale: days that have changed since they were counted.
+    :ivar cut: whether only the best sellers of each day went into the products.
+    """
+
+    period: Period
+    as_of: datetime | None = None
+    days: list[Day] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    sold: int = 0
+    revenue: Decimal = Decimal(0)
+    shipped: int = 0
+    to_ship: timedelta | None = None
+    by_units: list[Product] = field(default_factory=list)
+    by_revenue: list[Product] = field(default_factory=list)
+    missing: int = 0
+    stale: int = 0
+    cut: bool = False
+
+    @property
+    def orders(self) -> int:
+        return sum(self.statuses.values())
+
+    @property
+    def average(self) -> Decimal | None:
+        """Revenue per order that counts as sold."""
+        return (self.revenue / self.sold).quantize(Decimal("0.01")) if self.sold else None
+
+
+def period(first: date, last: date, *, today: date) -> Period:
+    """A period that figures are kept of.
+
+    :raises InvalidPeriod: saying what is wrong with it.
+    """
+    if first > last:
+        raise InvalidPeriod("The first day lies after the last one.")
+    if last > today:
+        raise InvalidPeriod("The period ends in the future.")
+    if first < daily_figures.EARLIEST.date():
+        raise InvalidPeriod(f"Figures begin with {daily_figures.EARLIEST.date()}.")
+    if (chosen := Period(first, last)).days > LONGEST_PERIOD:
+        raise InvalidPeriod(f"A period has {LONGEST_PERIOD} days at most; this one has {chosen.days}.")
+    return chosen
+
+
+def dashboard(*, actor: Actor, period: Period) -> Dashboard:
+    """The figures of a period, as far as they are counted. Bounded in time: what is missing is said to be.
+
+    :raises NotPermitted: the actor does not see all orders.
+    :raises DatabaseError: the figures could not be read in time.
+    """
+    if not actor.sees_all:
+        raise NotPermitted("You may not see the figures of the shop.")
+    since, until = _midnight(period.first), _midnight(period.last)
+    with time_limit(READING):
+        _count_if_nobody_does(since, until)
+        first, state, kept = daily_figures.first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
+    found = Dashboard(period, as_of=_aware(state.get("until")))
+    _days(found, {day["_id"]: day for day in kept}, first)
+    counted = [day for day in kept if "computed_at" in day]
+    _statuses(found, counted)
+    _products(found, counted)
+    _shipping(found, counted)
+    return found
+
+
+def _count_if_nobody_does(since: datetime, until: datetime) -> None:
+    """Where the worker does not keep the figures fresh, whoever looks does a little of it."""
+    last = daily_figures.state().get("until")
+    fresh = last and server_time() - last < timedelta(seconds=settings.FIGURES_EVERY)
+    if fresh and not _lacking(since, until):
+        return
+    try:
+        with time_limit(COUNTING):
+            refresh(seconds=COUNTING / 2, lease=4 * COUNTING, since=since, until=until)
+    except DatabaseError as error:
+        logger.info("the figures are shown as they are: counting takes longer than %s s: %s", COUNTING, error)
+
+
+def _lacking(since: datetime, until: datetime) -> bool:
+    """Whether a day of the period is to be counted."""
+    first = daily_figures.first_day()
+    if first is None or first > until:
+        return False
+    since = max(first, since)
+    return daily_figures.number_counted(since, until) < (until - since).days + 1
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time())
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None
+
+
+def _money(cents: int) -> Decimal:
+    return Decimal(cents).scaleb(-2)
+
+
+def _days(found: Dashboard, kept: dict[datetime, Document], first: datetime | None) -> None:
+    for number in range(found.period.days):
+        midnight = _midnight(found.period.first) + number * DAY
+        day = kept.get(midnight, {})
+        if "computed_at" in day:
+            found.stale += bool(day["stale"])
+            orders = sum(row["orders"] for row in day["statuses"])
+            cents = sum(row["cents"] for row in day["statuses"] if row["status"] in SOLD)
+            found.days.append(Day(midnight.date(), orders, _money(cents)))
+        elif first is None or midnight < first:
+            found.days.append(Day(midnight.date(), 0, _money(0)))
+        else:
+            found.missing += 1
+            found.days.append(Day(midnight.date()))
+
+
+def _statuses(found: Dashboard, days: Iterable[Document]) -> None:
+    orders, cents = Counter[str](), 0
+    for row in (row for day in days for row in day["statuses"]):
+        orders[row["status"]] += row["orders"]
+        cents += row["cents"] if row["status"] in SOLD else 0
+    found.statuses = {status: orders[status] for status in PUBLIC_STATUSES}
+    found.sold, found.revenue = sum(orders[status] for status in SOLD), _money(cents)
+
+
+def _products(found: Dashboard, days: Iterable[Document]) -> None:
+    sums: defaultdict[str, int] = defaultdict(int)  # both measures in one number: a year has tens of thousands to add
+    for day in days:
+        found.cut |= day["products_cut"]
+        for product_id, units, cents in daily_figures.products_of(day):
+            sums[product_id] += (cents << UNITS) + units
+    products = [Product(product_id, both & MASK, _money(both >> UNITS)) for product_id, both in sums.items()]
+    found.by_units = heapq.nsmallest(TOP, products, key=lambda product: (-product.units, product.product_id))
+    found.by_revenue = heapq.nsmallest(TOP, products, key=lambda product: (-product.revenue, product.product_id))
+
+
+def _shipping(found: Dashboard, days: Iterable[Document]) -> None:
+    counts = daily_figures.shipping_of(days)
+    found.shipped = sum(counts)
+    for bucket, passed in enumerate(accumulate(counts)):
+        if 2 * passed >= found.shipped:
+            found.to_ship = timedelta(minutes=BUCKET**bucket * sqrt(BUCKET))
+            return

@@ -1,0 +1,108 @@
+"""What must be true of every order, at every moment, whatever failed before: used by the proof and by operators.
+
+:func:`violations_of` looks at one order alone; what inventory holds is compared by `reconciliation`.
+"""
+
+from collections.abc import Callable, Iterator
+
+from orders.models.machine import edges
+from orders.models.states import OWED_STATES, PUBLIC_STATUSES, LineState, Status
+from orders.storage.database import Document
+
+Rule = Callable[[Document], Iterator[str]]
+
+HELD = {LineState.NONE.value, LineState.RESERVED.value}
+GIVEN_BACK = {
+    *(LineState.NONE.value, LineState.RELEASING.value, LineState.RELEASED.value, LineState.UNKNOWN.value),
+}
+GONE = {LineState.NONE.value, LineState.USED.value}
+
+LINES_BY_STATUS = {
+    Status.PLACING: {
+        *(LineState.NONE.value, LineState.RESERVING.value, LineState.RESERVED.value, LineState.UNKNOWN.value),
+    },
+    Status.PENDING: HELD,
+    Status.PAID: HELD,
+    Status.PROCESSING: HELD,
+    Status.SHIPPED: GONE,
+    Status.DELIVERED: GONE,
+    Status.CANCELLED: GIVEN_BACK,
+    Status.REJECTED: GIVEN_BACK,
+    Status.REFUNDED: GIVEN_BACK,
+}
+"""Which states a line may be in, by its order's status; once shipped, only in GONE.
+
+`none` is also a historical order's line.
+"""
+
+
+def violations_of(order: Document) -> list[str]:
+    """What is wrong with one stored order, in plain words; empty where nothing is."""
+    return [problem for rule in RULES for problem in rule(order)]
+
+
+def history_is_a_path(order: Document) -> Iterator[str]:
+    """The history is a path through the machine, from the beginning to the order's status."""
+    arrows = {(edge.name, edge.source, edge.target) for edge in edges()} | {
+        ("draft", "", Status.PLACING.value),
+        *(("import", "", status) for status in PUBLIC_STATUSES),
+    }
+    status = ""
+    for entry in order["history"]:
+        if entry.get("line") is not None or not entry["to"]:
+            continue
+        if entry["from"] != status or (entry["act"], entry["from"], entry["to"]) not in arrows:
+            yield f"history: {entry['act']} from {entry['from']!r} to {entry['to']!r}, when the order was {status!r}"
+        status = entry["to"]
+    if status != order["status"]:
+        yield f"history ends at {status!r}, the order is {order['status']!r}"
+
+
+def every_change_has_its_version(order: Document) -> Iterator[str]:
+    """Versions never repeat: the version counts the changes that people see, and each of those is in the history."""
+    seen = sum(entry.get("line") is None for entry in order["history"])
+    if order["version"] != seen - 1:
+        yield f"version {order['version']}, but {seen} changes in the history"
+
+
+def nothing_is_owed_without_a_due_time(order: Document) -> Iterator[str]:
+    """A worker finds every order that owes a call, and no other."""
+    owed = any(item["stock"]["state"] in OWED_STATES for item in order["items"])
+    owed = owed or order["status"] == Status.PLACING
+    due = order.get("stock_due_at") is not None
+    if owed != due:
+        yield "something is owed, and no time is set" if owed else "a time is set, and nothing is owed"
+
+
+def lines_agree_with_the_status(order: Document) -> Iterator[str]:
+    """No line is released after shipping, none is held by an order that was called off."""
+    shipped = any(entry.get("line") is None and entry["to"] == Status.SHIPPED for entry in order["history"])
+    allowed = GONE if shipped else LINES_BY_STATUS[Status(order["status"])]
+    for index, item in enumerate(order["items"]):
+        if item["stock"]["state"] not in allowed:
+            yield f"line {index} is {item['stock']['state']} in an order that is {order['status']}"
+
+
+def attempts_are_only_on_owed_lines(order: Document) -> Iterator[str]:
+    """Only a line that is owed a call is under an attempt; an unknown one waits for a person."""
+    for index, item in enumerate(order["items"]):
+        if item["stock"].get("attempt") and item["stock"]["state"] not in OWED_STATES:
+            yield f"line {index} is {item['stock']['state']} and yet under an attempt"
+
+
+def no_line_was_released_twice(order: Document) -> Iterator[str]:
+    """Each line's history has one release at most."""
+    outcomes = [entry for entry in order["history"] if entry.get("line") is not None]
+    released = [entry["line"] for entry in outcomes if entry["to"] == LineState.RELEASED]
+    for line in sorted({line for line in released if released.count(line) > 1}):
+        yield f"line {line} was released {released.count(line)} times"
+
+
+RULES: tuple[Rule, ...] = (
+    history_is_a_path,
+    every_change_has_its_version,
+    nothing_is_owed_without_a_due_time,
+    lines_agree_with_the_status,
+    attempts_are_only_on_owed_lines,
+    no_line_was_released_twice,
+)

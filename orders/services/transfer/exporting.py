@@ -1,0 +1,147 @@
+"""Orders as CSV or JSON lines, streamed: however many there are, memory stays flat."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from orders.models.money import text_of
+from orders.services.access import EXPORT, Actor
+from orders.services.transfer.file_format import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS, Format, iso, safe_cell
+from orders.storage import scan
+from orders.storage.database import Document
+
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+"""Tells Excel that a file is UTF-8."""
+MOMENTS = ("created_at", "placed_at", "paid_at", "shipped_at", "status_since", "updated_at")
+CSV_FIELDS = dict.fromkeys(
+    (
+        *("number", "status", "user_id", "user_verified", "version", "total_price", "shipping_address", *MOMENTS),
+        *("items.product_id", "items.quantity", "items.price", "items.stock.state"),
+    ),
+    1,
+)
+
+
+def export_orders(
+    query: Document,
+    *,
+    actor: Actor,
+    format: Format = Format.CSV,
+    by_line: bool = False,
+    bom: bool = False,
+    hint: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Iterator[str]:
+    """The orders that match, newest first, as the text of a file, piece by piece.
+
+    What is placed while it runs is not in it, and nothing is in it twice; an order that changes meanwhile is in it as
+    it was when its turn came.
+
+    :param query: any filter on the collection of orders.
+    :param by_line: CSV with a row for each line instead of each order; it can be imported again, and so can JSONL.
+    :param bom: begin with a byte order mark, for Excel.
+    :param hint: the index to read by, where the planner should not choose.
+    :param progress: told how many more orders have been written, each time.
+    :raises NotPermitted: at once, before the first piece is asked for.
+    :raises DatabaseError: between two pieces.
+    """
+    actor.require(EXPORT)
+    pieces = _jsonl(query, hint, progress) if format is Format.JSONL else _csv(query, by_line, hint, progress)
+    return _after_bom(pieces) if bom else pieces
+
+
+def count_orders(query: Document, *, hint: str | None = None) -> int | None:
+    """How many orders match; None where counting takes too long.
+
+    :raises DatabaseError:
+    """
+    return scan.count(query, hint=hint)
+
+
+def _after_bom(pieces: Iterator[str]) -> Iterator[str]:
+    yield BOM
+    yield from pieces
+
+
+def _csv(query: Document, by_line: bool, hint: str | None, progress: Callable[[int], None]) -> Iterator[str]:
+    buffer = io.StringIO(newline="")
+    # All in quotes: else a spreadsheet that takes `;` for the end of a cell would find formulas behind one.
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
+    writer.writerow((*ORDER_COLUMNS, *LINE_COLUMNS) if by_line else ORDER_COLUMNS)
+    yield buffer.getvalue()
+    for batch in scan.batches(query, CSV_FIELDS, hint=hint):
+        buffer.seek(0)
+        buffer.truncate()
+        for order in batch:
+            writer.writerows(_line_rows(order) if by_line else [_order_row(order)])
+        yield buffer.getvalue()
+        progress(len(batch))
+
+
+def _order_row(order: Document) -> list[Any]:
+    """The cells of ORDER_COLUMNS; what comes from outside is made safe, the rest cannot begin with a sign."""
+    items, address = order["items"], order["shipping_address"]
+    return [
+        order["_id"],
+        safe_cell(order["number"]),
+        order["status"],
+        safe_cell(order["user_id"]),
+        "true" if order["user_verified"] else "false",
+        *(iso(order.get(name)) for name in MOMENTS),
+        order["version"],
+        len(items),
+        sum(item["quantity"] for item in items),
+        text_of(order["total_price"]),
+        " ".join(sorted({item["stock"]["state"] for item in items})),
+        *(safe_cell(address.get(name, "")) for name in ADDRESS_COLUMNS),
+    ]
+
+
+def _line_rows(order: Document) -> Iterator[list[Any]]:
+    row = _order_row(order)
+    for position, item in enumerate(order["items"], start=1):
+        product, quantity, price = safe_cell(item["product_id"]), item["quantity"], item["price"]
+        cost = text_of(price, times=quantity)
+        yield [*row, position, product, quantity, text_of(price), cost, item["stock"]["state"]]
+
+
+def _jsonl(query: Document, hint: str | None, progress: Callable[[int], None]) -> Iterator[str]:
+    for batch in scan.batches(query, hint=hint):
+        yield "".join(orjson.dumps(_order_object(order)).decode() + "\n" for order in batch)
+        progress(len(batch))
+
+
+def _order_object(order: Document) -> Document:
+    """The order as one JSON object, its history included; fields that are not set are left out."""
+    given = {name: order[name] for name in ("number", "status", "user_id", "user_verified")}
+    moments = {name: iso(order[name]) for name in MOMENTS if order.get(name)}
+    return {
+        "id": str(order["_id"]),
+        **given,
+        **moments,
+        "version": order["version"],
+        "total_price": text_of(order["total_price"]),
+        "shipping_address": order["shipping_address"],
+        "items": [_line_object(item) for item in order["items"]],
+        "history": [_entry_object(entry) for entry in order["history"]],
+    }
+
+
+def _entry_object(entry: Document) -> Document:
+    shown = {name: value for name, value in entry.items() if name not in ("key", "fingerprint")}
+    return shown | {"at": iso(entry["at"])}
+
+
+def _line_object(item: Document) -> Document:
+    stock = item["stock"]
+    short = {"discrepancy": stock["discrepancy"]} if stock.get("discrepancy") else {}
+    return {
+        "product_id": item["product_id"],
+        "quantity": item["quantity"],
+        "price": text_of(item["price"]),
+        "stock": stock["state"],
+        **short,
+    }

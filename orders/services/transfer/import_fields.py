@@ -1,0 +1,123 @@
+"""Reading the values of a record: each is understood exactly, or its problem is noted with its line and name."""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from orders.models.states import EPOCH
+from orders.services.texts import one_line, problem_of
+from orders.services.transfer.file_format import utc
+from orders.services.transfer.import_files import Problem
+
+MONEY = re.compile(r"[0-9]{1,12}\.[0-9]{2}\Z")
+WHOLE = re.compile(r"[0-9]{1,9}\Z")
+FLAGS = {"true": True, "false": False, True: True, False: False}
+
+
+class Fields:
+    """The fields of one order or line. A reader returns its value, or None where there is none or it is wrong.
+
+    :ivar problems: what was wrong.
+    """
+
+    def __init__(self, values: Mapping[str, Any], line: int, prefix: str = "") -> None:
+        self.problems: list[Problem] = []
+        self._values, self._line, self._prefix = values, line, prefix
+
+    def text(self, name: str, *, most: int, needed: bool = False) -> str:
+        """Text, kept as one line; a JSON number is taken for its digits. Empty where there is none or it is wrong."""
+        value = self._given(name, needed)
+        if value is None:
+            return ""
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or problem_of(value):
+            self.note(name, f"{value!r} is not a text in UTF-8 without control characters")
+        elif len(value) > most:
+            self.note(name, f"it has {len(value)} characters, {most} at most are allowed")
+        else:
+            return value
+        return ""
+
+    def choice(self, name: str, choices: Collection[str]) -> str:
+        value = self._given(name, needed=True)
+        if value is not None and value not in choices:
+            self.note(name, f"{value!r} is none of: {', '.join(choices)}")
+        return str(value)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self._given(name)
+        if value is None:
+            return default
+        if not isinstance(value, str | bool) or value not in FLAGS:
+            self.note(name, f"{value!r} is neither true nor false")
+            return default
+        return FLAGS[value]
+
+    def whole(self, name: str, *, most: int) -> int | None:
+        """A whole number from 1."""
+        value = self._given(name, needed=True)
+        if value is None:
+            return None
+        number = int(value) if isinstance(value, str) and WHOLE.match(value) else value
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
+            self.note(name, f"{value!r} is not a whole number from 1 to {most}")
+            return None
+        return number
+
+    def money(self, name: str, *, digits: int, least: int = 0) -> int | None:
+        """An amount with two decimals, in cents; `digits` counts those too, `least` is in cents."""
+        value = self._given(name, needed=True)
+        if value is None:
+            return None
+        text = _plain(value) if isinstance(value, Decimal) else value
+        if not isinstance(text, str) or not MONEY.match(text):
+            self.note(name, f"{str(value)!r} is not an amount with exactly two decimals, e.g. 12.50")
+            return None
+        cents = int(text.replace(".", ""))
+        if cents < least or len(text) - 1 > digits:
+            self.note(name, f"{text} is not from {least / 100:.2f} to {'9' * (digits - 2)}.99")
+            return None
+        return cents
+
+    def moment(
+        self, name: str, *, latest: datetime, earliest: datetime = EPOCH, needed: bool = False
+    ) -> datetime | None:
+        """A moment between two others (aware), as it is stored: naive UTC, to the millisecond."""
+        value = self._given(name, needed)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+            if moment is None or moment.tzinfo is None:
+                self.note(name, f"{value!r} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
+                return None
+            stored = utc(moment)
+        except (ValueError, OverflowError):
+            self.note(name, f"{value!r} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
+            return None
+        if not earliest <= moment <= latest:
+            self.note(name, f"{value} is not between {earliest.isoformat()} and {latest.isoformat()}")
+            return None
+        return stored
+
+    def note(self, name: str, text: str) -> None:
+        """Remember what is wrong with a field."""
+        self.problems.append(Problem(self._line, f"{self._prefix}{name}", text))
+
+    def _given(self, name: str, needed: bool = False) -> Any:
+        value = self._values.get(name)
+        if isinstance(value, str):
+            value = one_line(value)
+        if value is None or value == "":
+            if needed:
+                self.note(name, "it is missing")
+            return None
+        return value
+
+
+def _plain(number: Decimal) -> str:
+    """A JSON number with two decimals in digits; any other as it is, for `1e999999999` has too many of them."""
+    return f"{number:f}" if number.as_tuple().exponent == -2 else str(number)

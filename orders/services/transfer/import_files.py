@@ -1,0 +1,178 @@
+"""Files of historical orders: taken apart into records, one an order, whose values nobody has looked at yet."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NoReturn, TextIO
+
+from orders.services.errors import OrderError
+from orders.services.transfer.file_format import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell
+
+KEYS = ("id", "reference", "number")
+"""What tells an order from others, the best first; one of them is needed."""
+NEEDED_COLUMNS = (
+    *("status", "user_id", "created_at", "total_price", "line1", "city", "country"),
+    *("product_id", "quantity", "price"),
+)
+COLUMNS = (*ORDER_COLUMNS, *LINE_COLUMNS, "reference")
+LONGEST_LINE = 16 * 1024 * 1024
+"""Characters; no document of MongoDB is larger."""
+ROW_LIMIT = 1000
+"""So many rows of one order are kept; more are more than any order may have."""
+
+
+class UnreadableFile(OrderError):
+    """The file as a whole is not one of orders."""
+
+    code = "unreadable_file"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong in one place of a file. :ivar field: e.g. `items.0.price`; empty for the whole record."""
+
+    line: int
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}{f', {self.field}' if self.field else ''}: {self.text}"
+
+
+@dataclass
+class Record:
+    """One order as the file has it. :ivar lines: where each stands, how its fields are named, and the fields."""
+
+    line: int
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    lines: list[tuple[int, str, Any]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_records(file: TextIO, format: Format) -> Iterator[Record]:
+    """The orders of a file, in its order; memory holds one at a time.
+
+    :param file: text, with `errors="surrogateescape"`, so that what is not UTF-8 is found where it stands.
+    :raises UnreadableFile: the heading is not understood, or a line is endless.
+    """
+    return _read_csv(file) if format is Format.CSV else _read_jsonl(file)
+
+
+def _lines_of(file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise UnreadableFile(f"Line {number} has more than {LONGEST_LINE} characters.")
+        yield line
+
+
+def _read_csv(file: TextIO) -> Iterator[Record]:
+    reader = csv.reader(_lines_of(file), strict=True)
+    header = _header(reader)
+    record: Record | None = None
+    first: dict[str, str] = {}
+    for line, row, problem in _rows(reader):
+        cells = dict(zip(header, map(plain_cell, row), strict=False))
+        order = {name: cell for name, cell in cells.items() if name not in LINE_COLUMNS}
+        if problem is None and len(row) != len(header):
+            problem = Problem(line, "", f"it has {len(row)} cells, the heading {len(header)}")
+        same = record is not None and problem is None and _key(order) == _key(first) != ("", "", "")
+        if record is not None and not same:
+            yield record
+        if record is None or not same:
+            record, first = Record(line, order, problems=[problem] if problem else []), order
+        elif order != first:
+            names = ", ".join(name for name in order if order[name] != first.get(name))
+            record.problems.append(Problem(line, names, f"not as in line {record.line}, where the order begins"))
+        if len(record.lines) < ROW_LIMIT:
+            record.lines.append((line, "", cells))
+    if record is not None:
+        yield record
+
+
+def _key(order: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(order.get(name, "").strip() for name in KEYS)
+
+
+def _header(reader: Any) -> list[str]:
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise UnreadableFile(f"Line 1 is no CSV: {error}.") from error
+    unknown = [repr(name) for name in header if name not in COLUMNS]
+    if unknown:
+        raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(COLUMNS)}.")
+    if len(set(header)) < len(header):
+        raise UnreadableFile("A column is there twice.")
+    missing = [name for name in NEEDED_COLUMNS if name not in header]
+    if not set(KEYS) & set(header):
+        missing.append(" or ".join(KEYS))
+    if missing:
+        advice = " A row is needed for each line of an order (export_orders --lines)." if "lines" in header else ""
+        raise UnreadableFile(f"These columns are missing: {', '.join(missing)}.{advice}")
+    return header
+
+
+def _rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
+    """The rows that are not blank, each with the line at which it begins; one that is no CSV comes as a problem."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, [], Problem(line, "", f"no CSV: {error}")
+        else:
+            if any(cell.strip() for cell in row):
+                yield line, row, None
+
+
+def _read_jsonl(file: TextIO) -> Iterator[Record]:
+    decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number).decode
+    for number, line in enumerate(_lines_of(file), start=1):
+        if line.strip():
+            yield _record(number, line, decode)
+
+
+def _record(number: int, line: str, decode: Callable[[str], Any]) -> Record:
+    try:
+        found = decode(line)
+    except (ValueError, ArithmeticError, RecursionError) as error:  # ArithmeticError: `1e` and an endless exponent
+        return Record(number, problems=[Problem(number, "", f"no JSON: {error}")])
+    if not isinstance(found, dict):
+        return Record(number, problems=[Problem(number, "", "not a JSON object")])
+    items, address = found.pop("items", []), found.pop("shipping_address", {})
+    problems = []
+    if not isinstance(items, list):
+        problems, items = [Problem(number, "items", "not a list")], []
+    if not isinstance(address, dict):
+        problems, address = [*problems, Problem(number, "shipping_address", "not an object")], {}
+    problems += _unknown(number, found, address, items)
+    lines = [(number, f"items.{index}.", item) for index, item in enumerate(items[:ROW_LIMIT])]
+    return Record(number, {**found, **{name: address.get(name) for name in ADDRESS_COLUMNS}}, lines, problems)
+
+
+OBJECT_FIELDS = {*ORDER_COLUMNS, "reference", "history"} - {*ADDRESS_COLUMNS, "lines", "units", "stock"}
+ITEM_FIELDS = {"product_id", "quantity", "price", "stock", "discrepancy"}
+
+
+def _unknown(number: int, order: Mapping[str, Any], address: Mapping[str, Any], items: list[Any]) -> list[Problem]:
+    places: list[tuple[str, Iterable[str], Iterable[str]]] = [
+        ("", order, OBJECT_FIELDS),
+        ("shipping_address.", address, ADDRESS_COLUMNS),
+    ]
+    places += [(f"items.{index}.", item, ITEM_FIELDS) for index, item in enumerate(items) if isinstance(item, dict)]
+    return [
+        Problem(number, f"{place}{name}", "there is no such field")
+        for place, names, known in places
+        for name in names
+        if name not in known
+    ]
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")

@@ -1,0 +1,164 @@
+"""What a record must be like to become a historical order, and the order that it becomes."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC
+
+from bson import Int64, ObjectId
+from django.conf import settings
+
+from orders.models.money import from_cents
+from orders.models.parts import Address
+from orders.models.states import PUBLIC_STATUSES, LineState
+from orders.services.audit import Act
+from orders.services.numbers import NUMBER_ALPHABET, as_number, grouped
+from orders.services.transfer.import_fields import Fields
+from orders.services.transfer.import_files import KEYS, Problem, Record
+from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
+from orders.storage.database import Document
+from orders.storage.order_writes import new_id
+
+ADDRESS = [
+    (field.name, field.max_length or 0, not field.blank) for field in Address._meta.fields if not field.primary_key
+]
+UNSHIPPED = ("pending", "paid", "processing", "cancelled")
+LATER_MOMENTS = ("placed_at", "paid_at", "shipped_at", "status_since")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an order is known by, so that the same record always becomes the same order.
+
+    :ivar number: as given, or drawn from the reference.
+    :ivar given: which of KEYS the file names.
+    """
+
+    id: ObjectId
+    number: str
+    reference: str
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An order that could be imported, as far as its own record tells."""
+
+    line: int
+    identity: Identity
+    document: Document
+
+
+def examine(record: Record, act: Act) -> Candidate | list[Problem]:
+    """The order that a record stands for, or all that is wrong with the record."""
+    if any(not problem.field for problem in record.problems):
+        return record.problems
+    fields = Fields(record.fields, record.line)
+    identity = _identity(fields)
+    order = _order(fields, act)
+    items, cents, problems = _items(record)
+    problems = [*record.problems, *fields.problems, *problems]
+    if not problems and order["total_price"] != (cost := from_cents(cents)):
+        text = f"it is {order['total_price']}, but the lines come to {cost}"
+        problems = [Problem(record.line, "total_price", text)]
+    if problems or identity is None:
+        return problems
+    return Candidate(record.line, identity, _document(identity, order, items, act))
+
+
+def _identity(fields: Fields) -> Identity | None:
+    order_id, reference = fields.text("id", most=24), fields.text("reference", most=200)
+    number = fields.text("number", most=14)
+    number = as_number(number) or number
+    values = {"id": order_id, "reference": reference, "number": number}
+    given = tuple(name for name in KEYS if values[name])
+    if not given:
+        if not fields.problems:
+            fields.note("", "an id, a reference or a number is needed, to know the order again")
+        return None
+    digest = hashlib.sha256(f"imported order\0{given[0]}\0{values[given[0]]}".encode()).digest()
+    number = number or _number(digest)
+    if not order_id:
+        return Identity(ObjectId(digest[:12]), number, reference, given)
+    if not ObjectId.is_valid(order_id):
+        fields.note("id", f"{order_id!r} is not an order id (24 hex digits)")
+        return None
+    if reference:
+        fields.note("reference", "there is an id too, by which it would be known: give one of them")
+        return None
+    return Identity(ObjectId(order_id), number, reference, given)
+
+
+def _number(digest: bytes) -> str:
+    return grouped("".join(NUMBER_ALPHABET[byte % 32] for byte in digest[12:24]))
+
+
+def _order(fields: Fields, act: Act) -> Document:
+    """The order's own values; where `fields` has problems they mean nothing."""
+    order: Document = {
+        "user_id": _user(fields),
+        "status": fields.choice("status", PUBLIC_STATUSES),
+        "user_verified": fields.flag("user_verified", default=True),
+        "total_price": from_cents(fields.money("total_price", digits=14) or 0),
+        "shipping_address": {name: fields.text(name, most=most, needed=needed) for name, most, needed in ADDRESS},
+    }
+    created_at = fields.moment("created_at", latest=act.at, needed=True)
+    if created_at is None:
+        return order
+    order["created_at"], earliest = created_at, created_at.replace(tzinfo=UTC)
+    later = {name: fields.moment(name, latest=act.at, earliest=earliest) for name in LATER_MOMENTS}
+    moments = {name: at for name, at in later.items() if at is not None}
+    if shipped_at := moments.get("shipped_at"):
+        if order["status"] in UNSHIPPED:
+            fields.note("shipped_at", f"an order that is {order['status']} has not been shipped")
+        if moments.get("paid_at", shipped_at) > shipped_at:
+            fields.note("shipped_at", "it is before paid_at")
+    return order | {"placed_at": created_at, "status_since": max([created_at, *moments.values()])} | moments
+
+
+def _user(fields: Fields) -> str:
+    user_id = fields.text("user_id", most=LONGEST_USER_ID, needed=True)
+    try:
+        return canonical(user_id) if user_id else ""
+    except MalformedUserId as error:
+        fields.note("user_id", f"{user_id!r}: {error.detail}")
+        return ""
+
+
+def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
+    """The lines as they are stored, what they come to in cents, and what is wrong with them."""
+    most = settings.MAX_ORDER_LINES
+    if not 1 <= len(record.lines) <= most:
+        return [], 0, [Problem(record.line, "items", f"an order has 1 to {most} lines")]
+    items: list[Document] = []
+    problems: list[Problem] = []
+    cost = 0
+    for line, prefix, values in record.lines:
+        if not isinstance(values, dict):
+            problems.append(Problem(line, prefix.rstrip("."), "not an object"))
+            continue
+        fields = Fields(values, line, prefix)
+        product_id = fields.text("product_id", most=24, needed=True).lower()
+        quantity = fields.whole("quantity", most=settings.MAX_LINE_QUANTITY) or 0
+        cents = fields.money("price", digits=10, least=1) or 0
+        stock = {"state": LineState.NONE.value, "attempts": 0, "error": ""}
+        item = {"product_id": product_id, "quantity": Int64(quantity), "price": from_cents(cents), "stock": stock}
+        items.append(item)
+        cost += cents * quantity
+        problems += fields.problems
+    return items, cost, problems
+
+
+def _document(identity: Identity, order: Document, items: list[Document], act: Act) -> Document:
+    """The order as it is stored, with one entry in its history; it is `updated_at` when it is written."""
+    reference = f"reference {identity.reference}" if identity.reference else ""
+    write_id = new_id()
+    entry = act.entry("import", target=order["status"], detail=reference)
+    return {
+        "_id": identity.id,
+        "number": identity.number,
+        **order,
+        "version": Int64(0),
+        "items": items,
+        "history": [entry | {"write_id": write_id}],
+        "write_id": write_id,
+    }

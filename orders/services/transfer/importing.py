@@ -1,0 +1,183 @@
+"""Importing historical orders: all of a file or, where a row is bad, none of it; never one of them twice.
+
+No stock is touched: the lines are `none`, and inventory is not asked. A file is read twice. First every record is
+examined, and nothing is written. Then the good ones that are not there are inserted, batch by batch; each has its id
+from the file, or drawn from its reference or number, so that a run that was cut off at any point is finished by
+another one.
+"""
+
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+
+from django.utils import timezone
+
+from orders.services.audit import Act
+from orders.services.errors import OrderError
+from orders.services.transfer.file_format import utc
+from orders.services.transfer.import_files import Problem, Record
+from orders.services.transfer.import_rules import Candidate, examine
+from orders.storage.imported_orders import insert_orders, known_orders
+
+BATCH = 1000
+Judged = tuple[int, Candidate | None, list[Problem]]
+"""Where a record begins; the order, unless it is there already; what is wrong."""
+
+
+class FileChanged(OrderError):
+    """The second reading of the file did not give what the first one did."""
+
+    code = "file_changed"
+
+
+@dataclass
+class Import:
+    """What became of a file.
+
+    :ivar there: orders that were there before, by their id or number.
+    :ivar new: orders that were not, and were good; `imported` of them have been written.
+    :ivar bad: orders with a problem; the first problems are in `problems`, `problem_count` counts them all.
+    """
+
+    there: int = 0
+    new: int = 0
+    imported: int = 0
+    bad: int = 0
+    problem_count: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return self.there + self.new + self.bad
+
+
+def import_orders(
+    records: Callable[[], Iterable[Record]],
+    *,
+    act: Act,
+    skip_bad: bool = False,
+    dry_run: bool = False,
+    keep_problems: int = 50,
+    examined: Callable[[int], None] = lambda _: None,
+    written: Callable[[int], None] = lambda _: None,
+) -> Import:
+    """Import the orders that are not there.
+
+    :param records: gives the file's records from its beginning, each time it is called.
+    :param skip_bad: import the good ones even if there are bad ones; otherwise those keep everything out.
+    :param dry_run: examine only.
+    :param keep_problems: how many problems to list.
+    :param examined, written: told how many more records have been dealt with, in the first and the second reading.
+    :raises NotPermitted: it is for operators' commands alone.
+    :raises UnreadableFile: nothing was imported.
+    :raises FileChanged: what was written stays.
+    :raises DatabaseError: what has been written stays; the same call goes on from there.
+    """
+    act.actor.require_process("import orders")
+    result = Import()
+    bad = _examine_all(records(), act, result, keep_problems, examined)
+    if dry_run or (result.bad and not skip_bad):
+        return result
+    read = 0
+    for batch in _batches(records()):
+        good = [candidate for line, candidate, _ in _judge(batch, act) if candidate and not bad.has(line)]
+        # Who looks for what has changed lately goes by it, however long ago the import began.
+        stamp = {"updated_at": utc(timezone.now())}
+        result.imported += insert_orders([candidate.document | stamp for candidate in good])
+        read += len(batch)
+        written(len(batch))
+    if read != result.total:
+        text = f"{result.total} orders were read first, and then {read}: it changed meanwhile."
+        raise FileChanged(f"{text} {result.imported} were imported; import it again.")
+    return result
+
+
+class _BadLines:
+    """Where bad records begin: noted, and later asked for, in ascending order, eight bytes each."""
+
+    def __init__(self) -> None:
+        self._lines, self._position = array("Q"), 0
+
+    def add(self, line: int) -> None:
+        self._lines.append(line)
+
+    def has(self, line: int) -> bool:
+        while self._position < len(self._lines) and self._lines[self._position] < line:
+            self._position += 1
+        return self._position < len(self._lines) and self._lines[self._position] == line
+
+
+class _Seen:
+    """Where in the file each key came first; kept on disk, however many there are."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+
+    def first(self, key: str, line: int) -> int:
+        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, line)).rowcount:
+            return line
+        found: int = self._database.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()[0]
+        return found
+
+
+def _examine_all(
+    records: Iterable[Record], act: Act, result: Import, keep: int, examined: Callable[[int], None]
+) -> _BadLines:
+    bad = _BadLines()
+    with closing(sqlite3.connect("")) as database:
+        seen = _Seen(database)
+        for batch in _batches(records):
+            for line, candidate, problems in _judge(batch, act):
+                problems = problems or (_repetition(candidate, seen) if candidate else [])
+                if problems:
+                    bad.add(line)
+                    result.bad += 1
+                    result.problem_count += len(problems)
+                    result.problems += problems[: keep - len(result.problems)]
+                elif candidate:
+                    result.new += 1
+                else:
+                    result.there += 1
+            examined(len(batch))
+    return bad
+
+
+def _repetition(candidate: Candidate, seen: _Seen) -> list[Problem]:
+    identity = candidate.identity
+    keys = {"id": str(identity.id), "number": identity.number}
+    first = {name: seen.first(f"{name} {value}", candidate.line) for name, value in keys.items()}
+    return [
+        Problem(candidate.line, name, f"{keys[name]} is that of line {line} too")
+        for name, line in first.items()
+        if line != candidate.line
+    ]
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    rest = iter(records)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _judge(batch: list[Record], act: Act) -> Iterator[Judged]:
+    """Examine records, and compare them with the orders that are there."""
+    found = [(record.line, examine(record, act)) for record in batch]
+    candidates = [candidate for _, candidate in found if isinstance(candidate, Candidate)]
+    numbers = [candidate.identity.number for candidate in candidates if "number" in candidate.identity.given]
+    ids, holders = known_orders([candidate.identity.id for candidate in candidates], numbers)
+    for line, candidate in found:
+        if not isinstance(candidate, Candidate):
+            yield line, None, candidate
+            continue
+        identity = candidate.identity
+        holder = holders.get(identity.number) if "number" in identity.given else None
+        if identity.id in ids or (holder and identity.given == ("number",)):
+            yield line, None, []
+        elif holder:
+            yield line, None, [Problem(line, "number", f"{identity.number} is that of another order, {holder}")]
+        else:
+            yield line, candidate, []

@@ -1,0 +1,40 @@
+"""Writing historical orders in bulk, and knowing which are there."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+from django.db import DatabaseError
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo.errors import BulkWriteError
+
+from orders.storage.database import Document
+from orders.storage.order_writes import orders
+
+DUPLICATE_KEY = 11000
+
+
+@wrap_database_errors
+def known_orders(ids: Sequence[ObjectId], numbers: Sequence[str]) -> tuple[set[ObjectId], dict[str, ObjectId]]:
+    """Which of these ids there are, and which of these numbers, with the id of an order that has it."""
+    there = {order["_id"] for order in orders().find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+    found = orders().find({"number": {"$in": list(numbers)}}, {"number": 1}) if numbers else ()
+    return there, {order["number"]: order["_id"] for order in found}
+
+
+@wrap_database_errors
+def insert_orders(documents: Sequence[Document]) -> int:
+    """Insert orders; one whose id is there by now is left as it is.
+
+    :returns: how many were inserted.
+    :raises DatabaseError: some may have been inserted, some not.
+    """
+    if not documents:
+        return 0
+    try:
+        return len(orders().insert_many(documents, ordered=False).inserted_ids)
+    except BulkWriteError as error:
+        others = [problem for problem in error.details["writeErrors"] if problem["code"] != DUPLICATE_KEY]
+        if others or error.details["writeConcernErrors"]:
+            raise DatabaseError(f"{len(others)} orders could not be inserted") from error
+        inserted: int = error.details["nInserted"]
+        return inserted

@@ -1,0 +1,291 @@
+"""The raw reads of the hot paths: projections and filters, straight from the collection, no model instances."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeGuard
+
+from bson import ObjectId
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo.errors import ConnectionFailure
+from pymongo.read_concern import ReadConcern
+
+from orders.models.order import Order
+from orders.models.parts import Address, HistoryEntry
+from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
+from orders.storage.database import Document, database, time_limit
+from orders.storage.order_writes import orders
+
+PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
+    (
+        *("number", "user_id", "user_verified", "status", "version", "total_price", "shipping_address"),
+        *("items.product_id", "items.quantity", "items.price", "created_at", "updated_at"),
+    ),
+    1,
+)
+PUBLIC = {"$in": list(PUBLIC_STATUSES)}
+CERTAIN_WITHIN = 2.0
+"""Seconds for making certain that there is no such order: whoever names many that there are not holds up nobody."""
+LATEST = 20
+"""So many entries of a history are looked through for the last change."""
+STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
+"""What the index `unknown_newest` is about."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a page ended: the last order's creation (naive UTC, as stored) and id."""
+
+    created_at: datetime
+    id: ObjectId
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which orders a list shows; `since` is inclusive, `before` exclusive, both aware or naive UTC."""
+
+    status: str | None = None
+    user_id: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    after: Position | None = None
+
+    def filter(self) -> Document:
+        """The query; whatever is selected, drafts and rejected orders never match."""
+        query: Document = {"status": self.status or PUBLIC}
+        if self.user_id is not None:
+            query["user_id"] = self.user_id
+        span = {"$gte": self.since, "$lt": self.before, "$lte": self.after.created_at if self.after else None}
+        if span := {operator: moment for operator, moment in span.items() if moment is not None}:
+            query["created_at"] = span
+        if self.after:
+            query["$or"] = [{"created_at": {"$lt": self.after.created_at}}, {"_id": {"$lt": self.after.id}}]
+        return query
+
+
+@wrap_database_errors
+def list_orders(selection: Selection, *, skip: int, limit: int) -> list[Document]:
+    """The selected orders, newest first, at most `limit` of them."""
+    cursor = orders().find(selection.filter(), PUBLIC_FIELDS, sort=[("created_at", -1), ("_id", -1)])
+    return cursor.skip(skip).limit(limit).to_list()
+
+
+Sees = Callable[[str], bool]
+"""Whether who asks may know of the orders of a user."""
+
+
+def _anybodys(_user_id: str) -> bool:
+    return True
+
+
+@wrap_database_errors
+def get_order(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | None:
+    """One order as the storefront sees it; None for drafts and rejected ones too.
+
+    :param sees: of an order that is not to be seen it takes as long as of none; it is returned all the same.
+    """
+    return _public(order_id, PUBLIC_FIELDS, sees)
+
+
+def _public(order_id: ObjectId, fields: Mapping[str, Any], sees: Sees) -> Document | None:
+    """A public order, `status` and `user_id` being among the fields; asked for by its id alone, which mongod has a
+    short way for.
+
+    Right after a failover, what a majority is known to have is behind what was acknowledged. So who would be told that
+    there is no such order is looked for a second time, in what the primary itself has: it was elected because it lacks
+    nothing that was acknowledged. That takes no write, as a linearizable read does; only an order that is there, and
+    that a majority may not have yet, is worth one.
+    """
+    found = _by_id(order_id, fields)
+    if _is_public(found) and sees(found["user_id"]):
+        return found
+    with time_limit(CERTAIN_WITHIN):
+        there = _read_with("local", order_id, fields)
+        if _is_public(there) and not _is_public(found) and sees(there["user_id"]):
+            found = _read_with("linearizable", order_id, fields)
+    return found if _is_public(found) else None
+
+
+def _read_with(concern: str, order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
+    return orders().with_options(read_concern=ReadConcern(concern)).find_one({"_id": order_id}, fields)
+
+
+def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
+    """What `find_one` finds, without the cursor that pymongo makes for it: that is a seventh of the time it takes."""
+    source = orders()
+    asked: Document = {"find": source.name, "filter": {"_id": order_id}, "projection": fields}
+    asked |= {"limit": 1, "singleBatch": True, "readConcern": source.read_concern.document}
+    try:
+        answer = source.database.command(asked, codec_options=source.codec_options)
+    except ConnectionFailure as error:  # a cursor would ask once more
+        if error.timeout:
+            raise
+        return source.find_one({"_id": order_id}, fields)
+    return next(iter(answer["cursor"]["firstBatch"]), None)
+
+
+def _is_public(found: Document | None) -> TypeGuard[Document]:
+    return found is not None and found["status"] in PUBLIC_STATUSES
+
+
+@wrap_database_errors
+def get_history(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | None:
+    """One public order's owner, status and history. :param sees: as of :func:`get_order`."""
+    return _public(order_id, {"user_id": 1, "status": 1, "history": 1}, sees)
+
+
+@wrap_database_errors
+def get_machine(order_id: ObjectId, *, sees: Sees = _anybodys, key: str | None = None) -> Order | None:
+    """A public order with just what its machine needs: id, user_id, status and version.
+
+    :param sees: as of :func:`get_order`.
+    :param key: have its history, too, as far as it was written under this key.
+    """
+    fields: Document = {"user_id": 1, "status": 1, "version": 1}
+    found = _public(order_id, fields | ({"history": {"$elemMatch": {"key": key}}} if key else {}), sees)
+    if found is None:
+        return None
+    marks = [HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in found.pop("history", [])]
+    return Order(id=found.pop("_id"), history=marks, **found)
+
+
+@wrap_database_errors
+def get_addressed(order_id: ObjectId) -> Order | None:
+    """An order of any status with id, user_id, status, version and address: what its edits need."""
+    fields = {"user_id": 1, "status": 1, "version": 1, "shipping_address": 1}
+    found = orders().find_one({"_id": order_id}, fields)
+    if found is None:
+        return None
+    known = {field.name for field in Address._meta.concrete_fields}
+    address = Address(**{name: value for name, value in found.pop("shipping_address").items() if name in known})
+    return Order(id=found.pop("_id"), shipping_address=address, **found)
+
+
+@wrap_database_errors
+def last_change(order_id: ObjectId) -> tuple[int, Document | None] | None:
+    """An order's version, and the last thing that a person saw change, if it is among its latest entries."""
+    found = orders().find_one({"_id": order_id}, {"version": 1, "history": {"$slice": -LATEST}})
+    if found is None:
+        return None
+    seen = [entry for entry in found["history"] if entry.get("line") is None]
+    return found["version"], seen[-1] if seen else None
+
+
+@wrap_database_errors
+def changes_since(order_id: ObjectId, version: int) -> list[Document]:
+    """The history entries of the changes that people see, after a version: each such change has one."""
+    found = orders().find_one({"_id": order_id}, {"history": 1}) or {"history": []}
+    seen = [entry for entry in found["history"] if entry.get("line") is None]
+    return seen[version + 1 :]
+
+
+@wrap_database_errors
+def get_whole(order_id: ObjectId) -> Document | None:
+    """The whole document."""
+    return orders().find_one({"_id": order_id})
+
+
+@wrap_database_errors
+def server_time() -> datetime:
+    """What mongod's clock says (naive UTC): leases are compared with no other."""
+    now: datetime = database().command("hello")["localTime"]
+    return now
+
+
+@wrap_database_errors
+def due_orders(now: datetime, limit: int) -> list[ObjectId]:
+    """Ids of the orders whose stock is due, the longest waiting first."""
+    due = {"stock_due_at": {"$gt": EPOCH, "$lte": now}}
+    return [found["_id"] for found in orders().find(due, {"_id": 1}).sort("stock_due_at", 1).limit(limit)]
+
+
+@wrap_database_errors
+def count_open(user_id: str, *, most: int) -> int:
+    """How many unpaid orders a customer has, those being placed included, counted up to `most`. Reads keys alone."""
+    query = {"user_id": user_id, "status": {"$in": [Status.PLACING.value, Status.PENDING.value]}}
+    return orders().count_documents(query, limit=most, hint="user_status_newest")
+
+
+@wrap_database_errors
+def pending_before(moment: datetime, limit: int) -> list[tuple[ObjectId, int]]:
+    """Id and version of the unpaid orders that were created before a moment, the oldest first."""
+    query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}}
+    found = orders().find(query, {"version": 1}).sort([("created_at", 1), ("_id", 1)]).limit(limit)
+    return [(order["_id"], order["version"]) for order in found]
+
+
+@wrap_database_errors
+def unknown_lines(
+    *, order_id: ObjectId | None = None, call: str | None = None, product_id: str | None = None, limit: int = 0
+) -> list[Document]:
+    """The orders with a line whose outcome nobody knows, the oldest first: id, number, status, items and history.
+
+    :param limit: at most so many orders; 0 for all.
+    """
+    line: Document = {"stock.state": LineState.UNKNOWN.value}
+    line |= {"stock.call": call} if call else {}
+    line |= {"product_id": product_id} if product_id else {}
+    # The first condition is what the partial index is about; the second keeps the rest on one and the same line.
+    query = {**STOCK_UNKNOWN, "items": {"$elemMatch": line}} | ({"_id": order_id} if order_id else {})
+    fields = {"number": 1, "status": 1, "items": 1, "history": 1, "created_at": 1}
+    return orders().find(query, fields).sort("created_at", 1).limit(limit).to_list()
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What our orders say of one product, in units; `in_flight` are being reserved or released right now."""
+
+    reserved: int = 0
+    used: int = 0
+    in_flight: int = 0
+    unknown: int = 0
+
+
+@wrap_database_errors
+def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
+    """Units by product over all orders, from the lines that hold stock or may. Reads every order: for operators.
+
+    :param product_ids: only these products.
+    """
+    states = [*OWED_STATES, LineState.RESERVED.value, LineState.USED.value, LineState.UNKNOWN.value]
+    of_products = {"items.product_id": {"$in": list(product_ids)}} if product_ids is not None else {}
+
+    def units(*wanted: str) -> Document:
+        return {"$sum": {"$cond": [{"$in": ["$items.stock.state", list(wanted)]}, "$items.quantity", 0]}}
+
+    found = orders().aggregate(
+        [
+            {"$match": {"items.stock.state": {"$in": states}} | of_products},
+            {"$project": {"items.product_id": 1, "items.quantity": 1, "items.stock.state": 1}},
+            {"$unwind": "$items"},
+            {"$match": {"items.stock.state": {"$in": states}} | of_products},
+            {
+                "$group": {
+                    "_id": "$items.product_id",
+                    "reserved": units(LineState.RESERVED),
+                    "used": units(LineState.USED),
+                    "in_flight": units(*OWED_STATES),
+                    "unknown": units(LineState.UNKNOWN),
+                }
+            },
+        ]
+    )
+    return {row.pop("_id"): Holding(**row) for row in found}
+
+
+@wrap_database_errors
+def products_let_go(since: datetime) -> set[str]:
+    """Products that orders changed since then were to hold, and hold no more: released, or their reserve given up."""
+    let_go = [
+        {"items.stock.state": LineState.RELEASED.value},
+        {"items.stock.state": LineState.NONE.value, "items.stock.attempts": {"$gt": 0}},  # imported lines have none
+    ]
+    found = orders().aggregate(
+        [
+            {"$match": {"updated_at": {"$gte": since}, "$or": let_go}},
+            {"$unwind": "$items"},
+            {"$match": {"$or": let_go}},
+            {"$group": {"_id": "$items.product_id"}},
+        ]
+    )
+    return {row["_id"] for row in found}

@@ -1,0 +1,292 @@
+"""The guarded write: the only way in which an order changes.
+
+One order is one document, and each change of it is one `findAndModify` whose filter is the guard: it matches, and
+everything changes together, or it does not, and nothing does. The update is an aggregation pipeline, for two
+reasons that a plain update cannot serve: the end of a lease is set by mongod's own clock (`$$NOW`), and
+`stock_due_at` is derived from the lines in the same write, so that nothing can be owed without it
+(docs/adr/0002-guarded-writes-in-pipelines.md).
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from django.db import DEFAULT_DB_ALIAS, connections
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+
+from orders.models.order import Order
+from orders.models.states import EPOCH, OWED_STATES, Call, LineState, Status
+from orders.storage.database import Document, collection, writing
+
+Expression = Any
+"""A MongoDB aggregation expression."""
+
+
+def orders() -> Collection[Document]:
+    """The collection of orders."""
+    return collection(Order._meta.db_table)
+
+
+def new_id() -> str:
+    """A fresh id for one write or one attempt."""
+    return uuid.uuid4().hex
+
+
+def literal(value: Any) -> Expression:
+    """A value that MongoDB must not read as an expression: an address may well start with a dollar sign."""
+    return {"$literal": value}
+
+
+def history_entry(
+    *,
+    at: datetime,
+    act: str,
+    actor: str,
+    via: str,
+    source: str = "",
+    target: str = "",
+    line: int | None = None,
+    reason: str = "",
+    request_id: str = "",
+    detail: str = "",
+    key: str = "",
+    fingerprint: str = "",
+) -> Document:
+    """One entry of an order's history as it is stored; `write_id` is added by the write itself."""
+    entry: Document = {"at": at, "act": act, "from": source, "to": target, "actor": actor, "via": via}
+    if line is not None:
+        entry["line"] = line
+    if detail:
+        entry["detail"] = detail[:1000]
+    if key:
+        entry |= {"key": key, "fingerprint": fingerprint}
+    return entry | {"reason": reason[:500], "request_id": request_id}
+
+
+@dataclass(frozen=True)
+class LineStock:
+    """What a write says of one line's stock.
+
+    :ivar call: the call that is owed or whose outcome is unknown, see :class:`Call`.
+    :ivar attempt: id of the attempt that holds the line; it ends `lease` seconds from the write, by mongod's clock.
+    :ivar attempts: how many times the call has been tried.
+    :ivar discrepancy: units that inventory did not release although asked to.
+    """
+
+    state: str
+    call: str | None = None
+    attempt: str | None = None
+    lease: float = 0.0
+    attempts: int = 0
+    error: str = ""
+    discrepancy: int | None = None
+
+    def expression(self) -> Document:
+        """The stock subdocument, as an aggregation expression."""
+        value: Document = {"state": self.state, "attempts": self.attempts, "error": literal(self.error[:500])}
+        if self.call:
+            value["call"] = self.call
+        if self.attempt:
+            value["attempt"] = {"id": self.attempt, "until": from_now(self.lease)}
+        if self.discrepancy is not None:
+            value["discrepancy"] = self.discrepancy
+        return value
+
+
+def milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def from_now(seconds: float) -> Document:
+    """So many seconds after the write, by mongod's clock, as an aggregation expression."""
+    return {"$add": ["$$NOW", milliseconds(seconds)]}
+
+
+def lines_by_index(changed: Mapping[int, LineStock]) -> Expression:
+    """The items, with the stock of some of them, by index, replaced."""
+    if not changed:
+        return "$items"
+    # $switch keeps the expression as large as what changes, and the array as long as it is.
+    branches = [
+        {"case": {"$eq": ["$$index", index]}, "then": {"$mergeObjects": ["$$line", {"stock": stock.expression()}]}}
+        for index, stock in changed.items()
+    ]
+    line = {
+        "$let": {
+            "vars": {"line": {"$arrayElemAt": ["$items", "$$index"]}},
+            "in": {"$switch": {"branches": branches, "default": "$$line"}},
+        }
+    }
+    return {"$map": {"input": {"$range": [0, {"$size": "$items"}]}, "as": "index", "in": line}}
+
+
+def lines_released(attempt: str, lease: float) -> Expression:
+    """The items, with every reserved line on its way to being released under one attempt."""
+    return _reserved_lines(LineStock(LineState.RELEASING, Call.RELEASE, attempt, lease, attempts=1))
+
+
+def lines_used() -> Expression:
+    """The items, with every reserved line used: it has been shipped."""
+    return _reserved_lines(LineStock(LineState.USED))
+
+
+def _reserved_lines(becoming: LineStock) -> Expression:
+    reserved = {"$eq": ["$$line.stock.state", LineState.RESERVED.value]}
+    changed = {"$mergeObjects": ["$$line", {"stock": becoming.expression()}]}
+    return {"$map": {"input": "$items", "as": "line", "in": {"$cond": [reserved, changed, "$$line"]}}}
+
+
+def due_stage(retry_after: float) -> Document:
+    """Derive `stock_due_at` from the lines: the earliest moment at which one of them needs a worker.
+
+    A line under an attempt is due when its lease ends, one without after `retry_after` seconds. A draft is always
+    due: a worker turns it away. When nothing is owed the field is absent.
+    """
+    owed = {"$filter": {"input": "$items", "as": "line", "cond": {"$in": ["$$line.stock.state", list(OWED_STATES)]}}}
+    later = from_now(retry_after)
+    moments = {"$map": {"input": owed, "as": "line", "in": {"$ifNull": ["$$line.stock.attempt.until", later]}}}
+    draft = {"$eq": ["$status", Status.PLACING.value]}
+    return {"$set": {"stock_due_at": {"$ifNull": [{"$min": moments}, {"$cond": [draft, later, "$$REMOVE"]}]}}}
+
+
+@wrap_database_errors
+def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -> bool:
+    """Insert a new order with every line claimed for its reservation.
+
+    :param lease: seconds from now by mongod's clock.
+    :returns: False where an order by this id exists already; it is left as it is.
+    :raises DatabaseError: it may or may not have been inserted; nobody may be called for it.
+    """
+    write_id = new_id()
+    document = _document(order) | {"write_id": write_id, "history": [entry | {"write_id": write_id}]}
+    claimed = LineStock(LineState.RESERVING, Call.RESERVE, attempt, lease, attempts=1)
+    # Spelt out: `due_stage` would find the end of the lease, too, and take longer for it.
+    lines = document.pop("items")
+    items = [{"$mergeObjects": [literal(line), {"stock": claimed.expression()}]} for line in lines]
+    draft = {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": from_now(lease)}]}
+    # Asked for by its id alone, which mongod has a short way for; an order that is there already stays what it is.
+    pipeline = [{"$replaceWith": {"$cond": [{"$ifNull": ["$status", False]}, "$$ROOT", draft]}}]
+    with writing():
+        inserted = orders().update_one({"_id": document["_id"]}, pipeline, upsert=True).upserted_id is not None
+    return inserted or _landed({"_id": document["_id"], "history.write_id": write_id}) is not None
+
+
+@wrap_database_errors
+def guarded_write(
+    order_id: ObjectId,
+    *,
+    guard: Document,
+    entries: Sequence[Document] = (),
+    fields: Mapping[str, Any] | None = None,
+    items: Expression = None,
+    retry_after: float = 0.0,
+    seen_at: datetime | None = None,
+    write_id: str | None = None,
+) -> Document | None:
+    """Change one order if the guard still holds.
+
+    :param guard: what must be true of the document, beside its id.
+    :param entries: history to append; see :func:`history_entry`.
+    :param fields: fields to set, to these very values.
+    :param items: an expression for the items, e.g. :func:`lines_released`; `stock_due_at` follows from it.
+    :param retry_after: seconds until a line that is owed and under no attempt is due.
+    :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
+    :param write_id: marks the document and the entries; given where one and the same change is tried more than once.
+    :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
+    :raises DatabaseError: it may or may not have happened; nobody may be called for it.
+    """
+    write_id = write_id or new_id()
+    pipeline = _change(entries, fields or {}, items, retry_after, seen_at, write_id)
+    guarded = {"_id": order_id, **guard}
+    with writing():
+        written = orders().find_one_and_update(guarded, pipeline, return_document=ReturnDocument.AFTER)
+    if written is not None:
+        return written
+    # After a failover a repeated write can find its own first try in the way: its marks tell.
+    return _landed({"_id": order_id, "$or": [{"write_id": write_id}, {"history.write_id": write_id}]})
+
+
+@wrap_database_errors
+def guarded_write_many(
+    order_ids: Sequence[ObjectId],
+    *,
+    guard: Document,
+    entries: Sequence[Document],
+    fields: Mapping[str, Any],
+    items: Expression,
+    seen_at: datetime,
+    write_id: str,
+) -> int:
+    """Change many orders alike, each of them if the guard holds for it; see :func:`guarded_write`.
+
+    Each order is changed as by a write of its own: whole or not at all. Where this fails, some may have been changed,
+    and others not; `write_id` in their histories tells.
+
+    :param guard: must be false of every order that has been changed so, since the whole may be tried again.
+    :returns: how many were changed.
+    :raises DatabaseError: some may have been changed.
+    """
+    pipeline = _change(entries, fields, items, 0.0, seen_at, write_id)
+    return orders().update_many({"_id": {"$in": list(order_ids)}, **guard}, pipeline).modified_count
+
+
+def _change(
+    entries: Sequence[Document],
+    fields: Mapping[str, Any],
+    items: Expression,
+    retry_after: float,
+    seen_at: datetime | None,
+    write_id: str,
+) -> list[Document]:
+    """The update that makes one change, for one order or for many."""
+    stamped = [entry | {"write_id": write_id} for entry in entries]
+    changes: Document = {name: literal(value) for name, value in fields.items()} | {"write_id": write_id}
+    if seen_at:
+        changes |= {"version": {"$add": ["$version", 1]}, "updated_at": seen_at}
+    if stamped:
+        changes["history"] = {"$concatArrays": ["$history", literal(stamped)]}
+    if items is not None:
+        changes["items"] = items
+    return [{"$set": changes}, *([due_stage(retry_after)] if items is not None else [])]
+
+
+@wrap_database_errors
+def postpone(order_id: ObjectId, seconds: float) -> None:
+    """Have a worker look at an order's stock later, where it is due at all."""
+    later = from_now(seconds)
+    due = {"_id": order_id, "stock_due_at": {"$gt": EPOCH}}
+    orders().update_one(due, [{"$set": {"stock_due_at": later}}])
+
+
+def _landed(proof: Document) -> Document | None:
+    # Right after a failover a majority read could still miss the write that is looked for.
+    return orders().with_options(read_concern=ReadConcern("linearizable")).find_one(proof)
+
+
+@wrap_database_errors
+def disown(order_id: ObjectId, attempt: str) -> None:
+    """Take an attempt off its lines, after a claim that failed: nothing was sent under it, and nothing will be.
+
+    Without this the lines would be thought of as perhaps sent for when the lease lapses.
+    """
+    mine = {"$eq": ["$$line.stock.attempt.id", attempt]}
+    without = {"$mergeObjects": ["$$line", {"stock": {"$unsetField": {"field": "attempt", "input": "$$line.stock"}}}]}
+    items = {"$map": {"input": "$items", "as": "line", "in": {"$cond": [mine, without, "$$line"]}}}
+    held = {"_id": order_id, "items.stock.attempt.id": attempt}
+    orders().update_one(held, [{"$set": {"items": items}}, due_stage(0)])
+
+
+def _document(order: Order) -> Document:
+    """The order as it is stored, converted field by field as the ORM would; empty fields are left out."""
+    wrapper = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up for whatever a field asks it
+    document = {
+        str(field.column): field.get_db_prep_save(field.pre_save(order, add=True), wrapper)
+        for field in Order._meta.concrete_fields
+    }
+    return {name: value for name, value in document.items() if value is not None}
