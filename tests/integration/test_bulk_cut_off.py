@@ -7,7 +7,7 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from orders.models import BulkRun, bulk_store
 from orders.models.writes import orders
 from orders.services import bulk
