@@ -1,15 +1,20 @@
-"""What other services are asked: one module a peer, `users`, `products`, `inventory`; `sandbox/` stands in
-for them.
+"""The services that this one calls: one module each, `users`, `products`, `inventory`; `sandbox/` stands in for them.
 
-`http` says what may be repeated and what an answer means. Beneath it: `calls` (one attempt, behind its
-breaker, logged), `retry`, `breaker`, `transport` (what HTTP brought), `connections` (sockets). `parallel`
-asks side by side. Nothing here knows what an order is.
+Beneath them: `peer_requests` (what may be repeated, what an answer means), `attempts` (one attempt, with
+`circuit_breakers`, logged), `http_exchange` (urllib3) and `answer`. Nothing here knows what an order is. Callers import
+the three modules and the names below from here.
 
-The errors (`integrations.errors`)::
+The errors::
 
     PeerError               peer, detail, retry_after
-    ├── PeerUnavailable     surely nothing was done; for a read: no usable answer
+    ├── PeerUnavailable     certainly nothing was done; for a read: no usable answer
     │   └── BreakerOpen     not even asked, since the peer has just failed repeatedly
-    ├── PeerRefused         the peer's final no to a write; status
-    └── OutcomeUnknown      a write that may or may not have acted: never guessed, see docs/peers.md
+    ├── PeerRefused         the peer refused a write for good; status
+    └── OutcomeUnknown      a write that may or may not have been done: never guessed, see docs/peers.md
 """
+
+from integrations.concurrent_calls import gather
+from integrations.deadline import Deadline
+from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+
+__all__ = ["BreakerOpen", "Deadline", "OutcomeUnknown", "PeerError", "PeerRefused", "PeerUnavailable", "gather"]

@@ -1,4 +1,4 @@
-"""How long there is yet: one fixed moment, handed down through every call that a request makes."""
+"""How much time is left: one fixed moment, passed down through every call that a request makes."""
 
 import time
 from dataclasses import dataclass

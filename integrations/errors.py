@@ -1,12 +1,11 @@
-"""What can go wrong with a peer. The kinds differ in what the caller may conclude, not in their cause."""
+"""What can go wrong with a peer. The classes differ in what the caller may conclude, not in their cause."""
 
 
 class PeerError(Exception):
     """A call to a peer did not succeed.
 
-    `peer` is its name ("inventory"), `detail` one line that reads alone. `retry_after` says in how many
-    seconds asking again makes sense, if anybody knows. `repeatable` is false where asking again would change
-    nothing.
+    `peer` is its name ("inventory"), `detail` one line that can be read on its own. `retry_after` is the seconds after
+    which asking again makes sense, if known. `repeatable` is false where asking again would change nothing.
     """
 
     def __init__(self, peer: str, detail: str, *, retry_after: float | None = None, repeatable: bool = True) -> None:
@@ -18,21 +17,21 @@ class PeerError(Exception):
 
 
 class PeerUnavailable(PeerError):
-    """Surely nothing was done: not sent (no connection, no time left) or not acted (429, 503, 401, 403).
+    """Certainly nothing was done: not sent (no connection, no time left) or not acted upon (429, 503, 401, 403).
 
     For a read: there is no usable answer.
     """
 
 
 class BreakerOpen(PeerUnavailable):
-    """Not sent, since the peer's circuit breaker is open; for `retry_after` seconds yet."""
+    """Not sent, since a circuit breaker is open, for another `retry_after` seconds."""
 
     def __init__(self, peer: str, *, retry_after: float) -> None:
         super().__init__(peer, "not asked: its last calls failed", retry_after=retry_after, repeatable=False)
 
 
 class PeerRefused(PeerError):
-    """The peer's final no to a write: it has not acted and will not. `status` is that of the answer."""
+    """The peer refused a write for good: it has not acted and will not. `status` is that of the answer."""
 
     def __init__(self, peer: str, detail: str, *, status: int) -> None:
         super().__init__(peer, detail, repeatable=False)
@@ -40,4 +39,4 @@ class PeerRefused(PeerError):
 
 
 class OutcomeUnknown(PeerError):
-    """A write that was sent, or part of it, and whose effect nobody here knows."""
+    """A write that was sent, or part of it, and may or may not have been carried out."""

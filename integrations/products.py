@@ -1,13 +1,13 @@
-"""The product service: what a product is called, and what it costs now."""
+"""The product service: a product's name, and its current price."""
 
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from integrations import http
-from integrations.http import Deadline, Reply, Unexpected
+from integrations import peer_requests
+from integrations.peer_requests import Answer, Deadline, PeerRequest, Unexpected
 
-PEER = http.Peer("products", "PRODUCT_SERVICE_URL")
+PEER = peer_requests.Peer("products", "PRODUCT_SERVICE_URL")
 
 _UNKNOWN = frozenset({400, 404, 422})
 _PRICE_LIMIT = Decimal(10) ** 12  # no price is that high; 1E+999999 is valid JSON
@@ -24,28 +24,27 @@ class Product:
 
 
 def fetch(product_id: str, *, deadline: Deadline, retries: bool = True) -> Product | None:
-    """Return the product, or None if the peer knows none of that id.
+    """Return the product, or None if the peer has none with that id.
 
-    An id that the peer refuses (400, 422) is unknown as well. The published service answers 500 to an id that
-    is no ObjectId (docs/peers.md): that is taken for "unknown", or a customer could open the breaker by asking for
-    nonsense.
+    An id that the peer refuses (400, 422) is unknown as well. The published service answers 500 to an id that is not
+    an ObjectId (docs/peers.md): that is taken for "unknown", or a customer could open the breaker with invalid ids.
 
-    :raises PeerUnavailable: if the peer does not say, or says no price that is one.
+    :raises PeerUnavailable: if the peer does not say, or gives no valid price.
     """
-    segment = http.segment(product_id)
+    segment = peer_requests.path_segment(product_id)
     if segment is None:
         return None
-    known = _UNKNOWN if re.fullmatch("[0-9a-fA-F]{24}", product_id) else _UNKNOWN | {500}
-    call = http.Call(PEER, "product", "GET", f"/products/{segment}", known=known)
+    accepted = _UNKNOWN if re.fullmatch("[0-9a-fA-F]{24}", product_id) else _UNKNOWN | {500}
+    request = PeerRequest(PEER, "product", "GET", f"/products/{segment}", accepted=accepted)
 
-    def interpret(reply: Reply) -> Product | None:
-        return _product(product_id, reply) if reply.succeeded else None
+    def interpret(answer: Answer) -> Product | None:
+        return _product(product_id, answer) if answer.succeeded else None
 
-    return http.read(call, interpret, deadline=deadline, retries=retries)
+    return peer_requests.read(request, interpret, deadline=deadline, retries=retries)
 
 
-def _product(product_id: str, reply: Reply) -> Product:
-    body = reply.json_object()
+def _product(product_id: str, answer: Answer) -> Product:
+    body = answer.json_object()
     answered_id = body.get("_id", product_id)
     if not isinstance(answered_id, str | int) or str(answered_id).lower() != product_id.lower():
         raise Unexpected("answered with another product than was asked for")

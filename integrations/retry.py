@@ -1,4 +1,4 @@
-"""When to ask again, and when to give up: tenacity, bounded by a deadline."""
+"""When to repeat an attempt, and when to give up: tenacity, bounded by a deadline."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from observability.metrics import PEER_RETRIES
 T = TypeVar("T")
 
 MAX_WAIT = 60.0  # s; of the exponential alone, a peer's Retry-After may be longer
-LONGEST_RETRY_AFTER = 3600.0  # s; nobody is left alone for longer, nor told to wait longer, because a peer said so
+LONGEST_RETRY_AFTER = 3600.0  # s; a peer that asks for more is not believed
 
 
 def repeat(
@@ -30,26 +30,14 @@ def repeat(
     """Call `attempt` until it succeeds, at most 1 + MAX_RETRIES times (once if not `retries`).
 
     Pauses are RETRY_DELAY (s) times 1, 2, 4, … plus jitter, or the error's `retry_after` if that is longer.
-    Never sleeps where afterwards less than `needs` seconds would be left: then, as for an error that is not
+    Never sleeps if less than `needs` seconds would be left afterwards: then, as for an error that is not
     `worth` it, the last error is raised at once.
     """
-    try:
-        return attempt()
-    except Exception as error:
-        if not retries or not worth(error):
-            raise
-        failed: list[Exception] = [error]
-
-    def again() -> T:
-        """The first time what has happened already: tenacity costs as much as a call, and is needed by few of them."""
-        if failed:
-            raise failed.pop()
-        return attempt()
+    enough = stop_after_attempt(1 + settings.MAX_RETRIES if retries else 1)
 
     def too_late(state: RetryCallState) -> bool:
         return state.upcoming_sleep + needs >= deadline.remaining()
 
-    enough = stop_after_attempt(1 + settings.MAX_RETRIES)
     retrying = Retrying(
         retry=retry_if_exception(worth),
         stop=lambda state: enough(state) or too_late(state),
@@ -57,7 +45,7 @@ def repeat(
         before_sleep=_count,
         reraise=True,
     )
-    return retrying(again)
+    return retrying(attempt)
 
 
 def _count(state: RetryCallState) -> None:

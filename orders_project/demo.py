@@ -21,7 +21,7 @@ from django.contrib.auth.models import Group, User
 from pymongo.database import Database
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 from integrations.sandbox.control import Control
 from orders.models import Address, Item

@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pytest_django.live_server_helper import LiveServer
 from pytest_django.plugin import DjangoDbBlocker
 
-from integrations import http, parallel
+from integrations import concurrent_calls, peer_requests
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from orders.services import rate_limits
@@ -60,8 +60,8 @@ def running_sandbox(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
             for peer in ("USER", "PRODUCT", "INVENTORY"):
                 setattr(django_settings, f"{peer}_SERVICE_URL", sandbox.url)
             yield sandbox
-        http.reset()
-        parallel.reset()
+        peer_requests.reset()
+        concurrent_calls.stop_threads()
         client.drop_database(name)
 
 
@@ -104,7 +104,7 @@ def sandbox(
     database: Database[dict[str, Any]],
 ) -> Iterator[Sandbox]:
     """The peers, with the demo catalogue in stock, no faults, and no idempotency keys honoured."""
-    http.reset()
+    peer_requests.reset()
     running_sandbox.control.reset()
     for collection, documents in demo_catalogue:
         collection.insert_many(documents)

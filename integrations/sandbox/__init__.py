@@ -15,7 +15,7 @@ raises::
 from integrations.sandbox.app import Sandbox
 from integrations.sandbox.control import Control
 from integrations.sandbox.faults import Fault
+from integrations.sandbox.http_messages import BadControlError
 from integrations.sandbox.stock import Stock, UnknownProductError
-from integrations.sandbox.wire import BadControlError
 
 __all__ = ["BadControlError", "Control", "Fault", "Sandbox", "Stock", "UnknownProductError"]

@@ -6,15 +6,15 @@ from typing import Any, Self
 from pymongo.database import Database
 
 from integrations.sandbox.control import Control
-from integrations.sandbox.control_http import ControlRoutes
-from integrations.sandbox.peers import Peers
-from integrations.sandbox.server import PeerServer
-from integrations.sandbox.wire import Answer, Request, failure
+from integrations.sandbox.control_routes import ControlRoutes
+from integrations.sandbox.http_messages import Request, Response, failure
+from integrations.sandbox.http_server import PeerServer
+from integrations.sandbox.peer_routes import PeerRoutes
 
 BASE_PATH = ("api", "v1")
-# Seconds: how often the listening thread looks whether it is to stop, how long connections may take to end.
+# Seconds: how often the listening thread checks whether it is to stop, how long connections may take to end.
 _POLL = 0.05
-_PATIENCE = 0.3
+_END_TIMEOUT = 0.3
 
 
 class Sandbox:
@@ -69,7 +69,7 @@ class Sandbox:
         if self._server is None or self._thread is None:
             return
         self._stopping.set()
-        self._server.end(patience=_PATIENCE)
+        self._server.end(within=_END_TIMEOUT)
         self._thread.join()
         self._server = self._thread = None
 
@@ -86,17 +86,17 @@ class Sandbox:
 
 
 class Application:
-    """Shares requests out: `/api/v1/…` to the peers, `/control/…` to the control, `/health` here."""
+    """Routes requests: `/api/v1/…` to the peers, `/control/…` to the control, `/health` here."""
 
     def __init__(self, control: Control, stopping: threading.Event) -> None:
-        self._peers = Peers(control, stopping)
+        self._peers = PeerRoutes(control, stopping)
         self._control = ControlRoutes(control)
 
-    def __call__(self, request: Request) -> Answer | None:
+    def __call__(self, request: Request) -> Response | None:
         """Answer one request; None closes the connection without an answer."""
         match request.segments:
             case ("health",) | ("api", "v1", "health") if request.method == "GET":
-                return Answer(200, {"status": "healthy"})
+                return Response(200, {"status": "healthy"})
             case ("api", "v1", *path):
                 return self._peers.answer(request, tuple(path))
             case ("control", *path):

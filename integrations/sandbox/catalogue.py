@@ -1,12 +1,12 @@
-"""The demo catalogue: plain data, and `seed`, which puts it where it is missing."""
+"""The demo catalogue: plain data, and `seed`, which adds what is missing of it."""
 
 from typing import NamedTuple
 
 from integrations.sandbox.control import Control
 
 
-class Product(NamedTuple):
-    """A product of the demo: id, name, price (decimal, in the shop's currency), category, units at first."""
+class DemoProduct(NamedTuple):
+    """A product of the demo: id, name, price (decimal, in the shop's currency), category, initial stock (units)."""
 
     product_id: str
     name: str
@@ -15,7 +15,7 @@ class Product(NamedTuple):
     available: int
 
 
-class Customer(NamedTuple):
+class DemoCustomer(NamedTuple):
     """A customer of the demo."""
 
     user_id: int
@@ -25,50 +25,50 @@ class Customer(NamedTuple):
 
 
 PRODUCTS = (
-    Product("665f1c0a9b1e8a0012a40001", "Linen tea towel, set of 2", "14.90", "Kitchen", 1800),
-    Product("665f1c0a9b1e8a0012a40002", "Cast iron skillet, 26 cm", "49.00", "Kitchen", 420),
-    Product("665f1c0a9b1e8a0012a40003", "Pour-over coffee dripper", "24.50", "Kitchen", 960),
-    Product("665f1c0a9b1e8a0012a40004", "Burr coffee grinder, hand-cranked", "79.95", "Kitchen", 350),
-    Product("665f1c0a9b1e8a0012a40005", "Chef's knife, 20 cm", "89.00", "Kitchen", 280),
-    Product("665f1c0a9b1e8a0012a40006", "Beech chopping board", "34.99", "Kitchen", 640),
-    Product("665f1c0a9b1e8a0012a40007", "Stoneware mug, 350 ml", "12.50", "Tableware", 3200),
-    Product("665f1c0a9b1e8a0012a40008", "Dinner plate, speckled", "16.75", "Tableware", 2400),
-    Product("665f1c0a9b1e8a0012a40009", "Carafe with cork stopper, 1 l", "27.40", "Tableware", 510),
-    Product("665f1c0a9b1e8a0012a4000a", "Wool blanket, 130 x 180 cm", "119.00", "Home", 300),
-    Product("665f1c0a9b1e8a0012a4000b", "Down pillow, 50 x 70 cm", "64.90", "Home", 450),
-    Product("665f1c0a9b1e8a0012a4000c", "Beeswax candle, 20 cm", "8.20", "Home", 4000),
-    Product("665f1c0a9b1e8a0012a4000d", "Table lamp, brass", "139.50", "Home", 4),
-    Product("665f1c0a9b1e8a0012a4000e", "Wall clock, oak, 30 cm", "72.00", "Home", 330),
-    Product("665f1c0a9b1e8a0012a4000f", "Dotted notebook, A5", "11.95", "Stationery", 2800),
-    Product("665f1c0a9b1e8a0012a40010", "Fountain pen, fine nib", "42.00", "Stationery", 520),
-    Product("665f1c0a9b1e8a0012a40011", "Ink bottle, blue-black, 50 ml", "13.80", "Stationery", 1100),
-    Product("665f1c0a9b1e8a0012a40012", "Desk calendar", "9.99", "Stationery", 1500),
-    Product("665f1c0a9b1e8a0012a40013", "Canvas tote bag", "19.00", "Bags", 2200),
-    Product("665f1c0a9b1e8a0012a40014", "Roll-top backpack, 22 l", "98.75", "Bags", 380),
-    Product("665f1c0a9b1e8a0012a40015", "Leather key ring", "15.30", "Bags", 1300),
-    Product("665f1c0a9b1e8a0012a40016", "Steel water bottle, 750 ml", "29.90", "Outdoor", 1700),
-    Product("665f1c0a9b1e8a0012a40017", "Folding saw", "37.60", "Outdoor", 7),
-    Product("665f1c0a9b1e8a0012a40018", "Head torch, rechargeable", "44.45", "Outdoor", 600),
+    DemoProduct("665f1c0a9b1e8a0012a40001", "Linen tea towel, set of 2", "14.90", "Kitchen", 1800),
+    DemoProduct("665f1c0a9b1e8a0012a40002", "Cast iron skillet, 26 cm", "49.00", "Kitchen", 420),
+    DemoProduct("665f1c0a9b1e8a0012a40003", "Pour-over coffee dripper", "24.50", "Kitchen", 960),
+    DemoProduct("665f1c0a9b1e8a0012a40004", "Burr coffee grinder, hand-cranked", "79.95", "Kitchen", 350),
+    DemoProduct("665f1c0a9b1e8a0012a40005", "Chef's knife, 20 cm", "89.00", "Kitchen", 280),
+    DemoProduct("665f1c0a9b1e8a0012a40006", "Beech chopping board", "34.99", "Kitchen", 640),
+    DemoProduct("665f1c0a9b1e8a0012a40007", "Stoneware mug, 350 ml", "12.50", "Tableware", 3200),
+    DemoProduct("665f1c0a9b1e8a0012a40008", "Dinner plate, speckled", "16.75", "Tableware", 2400),
+    DemoProduct("665f1c0a9b1e8a0012a40009", "Carafe with cork stopper, 1 l", "27.40", "Tableware", 510),
+    DemoProduct("665f1c0a9b1e8a0012a4000a", "Wool blanket, 130 x 180 cm", "119.00", "Home", 300),
+    DemoProduct("665f1c0a9b1e8a0012a4000b", "Down pillow, 50 x 70 cm", "64.90", "Home", 450),
+    DemoProduct("665f1c0a9b1e8a0012a4000c", "Beeswax candle, 20 cm", "8.20", "Home", 4000),
+    DemoProduct("665f1c0a9b1e8a0012a4000d", "Table lamp, brass", "139.50", "Home", 4),
+    DemoProduct("665f1c0a9b1e8a0012a4000e", "Wall clock, oak, 30 cm", "72.00", "Home", 330),
+    DemoProduct("665f1c0a9b1e8a0012a4000f", "Dotted notebook, A5", "11.95", "Stationery", 2800),
+    DemoProduct("665f1c0a9b1e8a0012a40010", "Fountain pen, fine nib", "42.00", "Stationery", 520),
+    DemoProduct("665f1c0a9b1e8a0012a40011", "Ink bottle, blue-black, 50 ml", "13.80", "Stationery", 1100),
+    DemoProduct("665f1c0a9b1e8a0012a40012", "Desk calendar", "9.99", "Stationery", 1500),
+    DemoProduct("665f1c0a9b1e8a0012a40013", "Canvas tote bag", "19.00", "Bags", 2200),
+    DemoProduct("665f1c0a9b1e8a0012a40014", "Roll-top backpack, 22 l", "98.75", "Bags", 380),
+    DemoProduct("665f1c0a9b1e8a0012a40015", "Leather key ring", "15.30", "Bags", 1300),
+    DemoProduct("665f1c0a9b1e8a0012a40016", "Steel water bottle, 750 ml", "29.90", "Outdoor", 1700),
+    DemoProduct("665f1c0a9b1e8a0012a40017", "Folding saw", "37.60", "Outdoor", 7),
+    DemoProduct("665f1c0a9b1e8a0012a40018", "Head torch, rechargeable", "44.45", "Outdoor", 600),
 )
 
 CUSTOMERS = (
-    Customer(1, "amara.okafor@example.com", "Amara Okafor"),
-    Customer(2, "jonas.lindqvist@example.com", "Jonas Lindqvist"),
-    Customer(3, "mei.tanaka@example.com", "Mei Tanaka"),
-    Customer(4, "rafael.moreno@example.com", "Rafael Moreno"),
-    Customer(5, "ines.carvalho@example.com", "Inês Carvalho"),
-    Customer(6, "priya.raman@example.com", "Priya Raman"),
-    Customer(7, "tomasz.wisniewski@example.com", "Tomasz Wiśniewski"),
-    Customer(8, "claire.dubois@example.com", "Claire Dubois"),
-    Customer(9, "hannah.weiss@example.com", "Hannah Weiß"),
-    Customer(10, "yusuf.demir@example.com", "Yusuf Demir"),
-    Customer(11, "sofia.rossi@example.com", "Sofia Rossi"),
-    Customer(12, "liam.murphy@example.com", "Liam Murphy", active=False),
+    DemoCustomer(1, "amara.okafor@example.com", "Amara Okafor"),
+    DemoCustomer(2, "jonas.lindqvist@example.com", "Jonas Lindqvist"),
+    DemoCustomer(3, "mei.tanaka@example.com", "Mei Tanaka"),
+    DemoCustomer(4, "rafael.moreno@example.com", "Rafael Moreno"),
+    DemoCustomer(5, "ines.carvalho@example.com", "Inês Carvalho"),
+    DemoCustomer(6, "priya.raman@example.com", "Priya Raman"),
+    DemoCustomer(7, "tomasz.wisniewski@example.com", "Tomasz Wiśniewski"),
+    DemoCustomer(8, "claire.dubois@example.com", "Claire Dubois"),
+    DemoCustomer(9, "hannah.weiss@example.com", "Hannah Weiß"),
+    DemoCustomer(10, "yusuf.demir@example.com", "Yusuf Demir"),
+    DemoCustomer(11, "sofia.rossi@example.com", "Sofia Rossi"),
+    DemoCustomer(12, "liam.murphy@example.com", "Liam Murphy", active=False),
 )
 
 
 def seed(control: Control) -> None:
-    """Put the demo's products and customers where they are missing; what exists stays as it is, stock too."""
+    """Add the demo's products and customers that are missing; those that exist stay as they are, stock included."""
     for product in PRODUCTS:
         control.put_product(
             product.product_id,

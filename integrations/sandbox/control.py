@@ -1,19 +1,68 @@
-"""The control: what tests and demonstrations tell the peers, and ask of them, beside their contracts."""
+"""The control: what tests and demonstrations tell the peers and ask of them, outside their contracts."""
 
+import threading
+from collections import Counter, deque
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from bson import Decimal128, ObjectId
 from pymongo.database import Database
 
-from integrations.sandbox.calls import Calls
 from integrations.sandbox.faults import Fault, Faults
+from integrations.sandbox.http_messages import BadControlError
 from integrations.sandbox.stock import Document, Stock, StockRoom, durable
-from integrations.sandbox.wire import BadControlError
 
 REORDER_THRESHOLD = 10
 _LARGEST = 2**53
 _LONGEST_PAUSE = 60
+KEPT_CALLS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedCall:
+    """One request as it was received, whether or not it was answered; what it did not carry is None."""
+
+    operation: str
+    product_id: str | None
+    quantity: int | None
+    order_id: str | None
+    key: str | None
+    request_id: str | None
+    at: datetime
+
+
+class CallLog:
+    """Counts every call and keeps the last `KEPT_CALLS`; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._last: deque[ReceivedCall] = deque(maxlen=KEPT_CALLS)
+
+    def record(self, call: ReceivedCall) -> None:
+        """Record one call."""
+        with self._lock:
+            self._counts[call.operation] += 1
+            self._last.append(call)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests each operation has received; an operation never asked for is missing."""
+        with self._lock:
+            return dict(self._counts)
+
+    def last(self, operation: str | None = None) -> list[dict[str, Any]]:
+        """Return the calls that are kept, oldest first, of one operation or of all."""
+        with self._lock:
+            kept = list(self._last)
+        return [asdict(call) for call in kept if operation in (None, call.operation)]
+
+    def clear(self) -> None:
+        """Forget counts and calls."""
+        with self._lock:
+            self._counts.clear()
+            self._last.clear()
 
 
 class Control:
@@ -31,7 +80,7 @@ class Control:
         self.room = StockRoom(database)
         self.faults = Faults()
         self.honours_keys = False
-        self._calls = Calls()
+        self._calls = CallLog()
         self.record = self._calls.record
         self.counts = self._calls.counts
 
@@ -136,7 +185,7 @@ class Control:
         return [movement | {"product_id": str(movement["product_id"])} for movement in found]
 
     def calls(self, operation: str | None = None) -> list[dict[str, Any]]:
-        """Return the last 1000 calls received (fields of `Call`), oldest first, of one operation or all."""
+        """Return the last 1000 calls received (fields of `ReceivedCall`), oldest first, of one operation or all."""
         return self._calls.last(operation)
 
     def reset(self) -> None:

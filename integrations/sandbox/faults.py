@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from integrations.sandbox.wire import Answer, BadControlError
+from integrations.sandbox.http_messages import BadControlError, Response
 
 OPERATIONS = ("verify", "product", "check", "reserve", "release", "stock")
 
@@ -121,7 +121,7 @@ class Faults:
         return struck
 
 
-def suffer(faults: list[Fault], act: Callable[[float], Answer], stopping: threading.Event) -> Answer | None:
+def suffer(faults: list[Fault], act: Callable[[float], Response], stopping: threading.Event) -> Response | None:
     """Answer a call that `faults` strike; None means: close the connection without an answer.
 
     `act` does what was asked, pausing so many seconds amid it, and is called at most once. Once `stopping` is set,
@@ -134,7 +134,7 @@ def suffer(faults: list[Fault], act: Callable[[float], Answer], stopping: thread
     return act(0.0) if decisive is None else _decide(decisive, act, stopping)
 
 
-def _decide(fault: Fault, act: Callable[[float], Answer], stopping: threading.Event) -> Answer | None:
+def _decide(fault: Fault, act: Callable[[float], Response], stopping: threading.Event) -> Response | None:
     if fault.kind == "status":
         return _refusal(fault)
     if fault.kind == "stall_inside":
@@ -144,16 +144,16 @@ def _decide(fault: Fault, act: Callable[[float], Answer], stopping: threading.Ev
     if fault.kind.startswith("stall"):
         stopping.wait(fault.seconds)
     if fault.kind == "garbage":
-        return Answer(200, b"<html>upstream \xff said {no")
+        return Response(200, b"<html>upstream \xff said {no")
     if fault.kind == "wrong":
-        return Answer(200, {"status": "success", "data": [{"item": None}]})
+        return Response(200, {"status": "success", "data": [{"item": None}]})
     return None
 
 
-def _refusal(fault: Fault) -> Answer:
+def _refusal(fault: Fault) -> Response:
     status = fault.status or 500
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    return Answer(status, {"detail": f"The sandbox was told to answer {status}"}, headers)
+    return Response(status, {"detail": f"The sandbox was told to answer {status}"}, headers)
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:

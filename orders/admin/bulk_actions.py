@@ -19,7 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from orders.admin import bulk_selection, bulk_words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen

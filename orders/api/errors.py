@@ -19,7 +19,7 @@ from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.response import Response
 
-from integrations.errors import PeerError
+from integrations import PeerError
 from observability import context as observed
 from orders.api.fields import MOST_ERRORS
 from orders.api.problems import type_of

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models.states import PUBLIC_STATUSES
 from orders.storage.order_reads import Position

@@ -139,7 +139,7 @@ def test_a_trace_stands_in_every_line_if_it_is_one(shop: Any, service: Service, 
     headers = {"X-Request-ID": known, "traceparent": trace}
     outage(shop().post("orders/", json=order_body("1", TWO_TOWELS), headers=headers))
     lines = [line for line in service.lines() if line.get("request_id") == known]
-    assert {line["logger"] for line in lines} >= {"integrations.calls", "orders.requests"}
+    assert {line["logger"] for line in lines} >= {"integrations.attempts", "orders.requests"}
     assert {line.get("traceparent") for line in lines} == {trace if flags == "01" else None}
 
 

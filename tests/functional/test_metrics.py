@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from prometheus_client import Counter, Gauge, Histogram
 from pytest_django import Settings
 
-from integrations.errors import PeerUnavailable
+from integrations import PeerUnavailable
 from integrations.sandbox import Sandbox
 from observability import metrics, processes
 from observability.exposition import Server, listen

@@ -12,7 +12,7 @@ import pytest
 import requests
 from pytest_django import Settings
 
-from integrations import http
+from integrations import peer_requests
 from integrations.retry import LONGEST_RETRY_AFTER
 from tests.functional.helpers import Api, Documents, problem
 from tests.functional.helpers import visitor_fixture as _visitor  # noqa: F401
@@ -80,7 +80,7 @@ def _peer_settings(settings: Settings, peers: Peers, patience: None) -> Iterator
     settings.BREAKER_THRESHOLD = 10**6
     settings.MAX_RETRIES = 0
     yield
-    http.reset()
+    peer_requests.reset()
 
 
 def answer_to(operation: str, number: int) -> Said:
@@ -102,7 +102,7 @@ def test_it_is_placed_refused_or_put_off(
             continue
         came = client.place(*LINES)
         about = f"example {number}: {said.content[:300]!r} gave {came.status_code} {came.text[:300]}"
-        http.reset()
+        peer_requests.reset()
         assert is_told_well(came), about
         assert_lines_agree(database, operation, said, came, about)
         database["orders"].delete_many({})

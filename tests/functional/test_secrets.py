@@ -13,7 +13,7 @@ from django.test import RequestFactory
 from django.views.debug import technical_500_response
 from pytest_django import Settings
 
-from integrations import http
+from integrations import peer_requests
 from integrations.sandbox import Sandbox
 from orders_project.error_reports import SecretsFilter
 from tests.api_client import token
@@ -64,7 +64,7 @@ def test_requests_of_storefronts_leave_no_token_and_no_key(api: Api, sandbox: Sa
             answers += [client.place(TWO_TOWELS, key="a-key").text, client.get("orders/").text]
         settings.USER_SERVICE_URL = f"http://orders:{PEER_PASSWORD}@127.0.0.1:1/api/v1"
         settings.INVENTORY_SERVICE_URL = settings.USER_SERVICE_URL
-        http.reset()
+        peer_requests.reset()
         refused = api(token=good).place(TWO_TOWELS)
         assert refused.status_code == 503
     assert any("127.0.0.1" in line for line in said), "the failing peer was logged"

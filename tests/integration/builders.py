@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import NetworkTimeout
 
-from integrations import http
+from integrations import peer_requests
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
 from orders.models import Address, Item
@@ -192,7 +192,7 @@ def _is_the_peers(collection: Collection[Document]) -> bool:
 @pytest.fixture(name="sandbox")
 def small_sandbox(running_sandbox: Sandbox, database: Database[Document]) -> Iterator[Sandbox]:
     """The peers with three products and two customers only: the whole catalogue takes ten times as long to set up."""
-    http.reset()
+    peer_requests.reset()
     running_sandbox.control.reset()
     for product in PRODUCTS[:3]:
         running_sandbox.control.put_product(

@@ -7,7 +7,7 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.bulk import executor, selecting

@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import NetworkTimeout
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
 from orders.services import bulk

@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo.database import Database
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.bulk import executor, planning, runs, selecting

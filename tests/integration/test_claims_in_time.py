@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django_mongodb_backend.query import wrap_database_errors
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from integrations.sandbox import Sandbox
 from orders.services.lifecycle import placement, transitions
 from orders.services.lifecycle.transitions import change_status

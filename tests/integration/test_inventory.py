@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from integrations import http, inventory
-from integrations.http import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable, inventory, peer_requests
 from integrations.inventory import Availability, Release, Reservation, StockLevel
 from integrations.sandbox import Sandbox, Stock
 from tests.raw_server import RawServer, answer
@@ -25,7 +24,7 @@ def _peer_settings(settings: Settings) -> Iterator[None]:
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = False
     settings.INVENTORY_NOT_ACTED_STATUSES = (429, 503)
     yield
-    http.reset()
+    peer_requests.reset()
 
 
 @pytest.fixture
@@ -198,7 +197,7 @@ def test_a_repeated_change_that_is_not_sent_leaves_the_outcome_unknown(honouring
     honouring.stop()
     try:
         with pytest.raises(OutcomeUnknown, match="may have acted; the last one: not sent"):
-            inventory.release(LAMP, 2, order_id="o1", key="k", deadline=deadline(), repeated=True)
+            inventory.release(LAMP, 2, order_id="o1", key="k", deadline=deadline(), sent_before=True)
     finally:
         honouring.start()
 
@@ -275,18 +274,18 @@ def test_stock_without_numbers_is_no_answer(settings: Settings, body: dict[str, 
 
 @pytest.mark.parametrize("product_id", [LAMP, UNKNOWN])
 def test_a_peer_that_answers_a_read_answers(stocked: Sandbox, product_id: str) -> None:
-    inventory.answers(product_id=product_id, deadline=deadline())
+    inventory.probe(product_id=product_id, deadline=deadline())
     assert stocked.control.counts() == {"stock": 1}
 
 
 def test_a_peer_that_does_not_answer_is_asked_only_once(stocked: Sandbox) -> None:
     stocked.control.fault("stock", "status", status=503)
     with pytest.raises(PeerUnavailable):
-        inventory.answers(product_id=LAMP, deadline=deadline())
+        inventory.probe(product_id=LAMP, deadline=deadline())
     assert stocked.control.counts() == {"stock": 1}
 
 
 def test_nothing_can_be_asked_about_what_is_no_id(stocked: Sandbox) -> None:
     with pytest.raises(PeerUnavailable, match="no such product"):
-        inventory.answers(product_id="..", deadline=deadline())
+        inventory.probe(product_id="..", deadline=deadline())
     assert stocked.control.counts() == {}

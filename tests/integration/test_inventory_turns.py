@@ -12,8 +12,7 @@ from bson import ObjectId
 from pymongo.read_concern import ReadConcern
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
-from integrations.errors import OutcomeUnknown, PeerRefused, PeerUnavailable
+from integrations import Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.services.lifecycle.placement import PlacementInterrupted
 from orders.services.lifecycle.transitions import change_status

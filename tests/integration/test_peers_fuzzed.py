@@ -14,8 +14,17 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from integrations import http, inventory, products, transport, users
-from integrations.http import Deadline, PeerError, PeerRefused, PeerUnavailable
+from integrations import (
+    Deadline,
+    PeerError,
+    PeerRefused,
+    PeerUnavailable,
+    http_exchange,
+    inventory,
+    peer_requests,
+    products,
+    users,
+)
 from integrations.inventory import Availability, Release, Reservation, StockLevel
 from integrations.products import Product
 from integrations.retry import LONGEST_RETRY_AFTER
@@ -52,7 +61,7 @@ def _peer_settings(settings: Settings, peer: Peer) -> Iterator[None]:
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = False
     settings.INVENTORY_NOT_ACTED_STATUSES = (429, 503)
     yield
-    http.reset()
+    peer_requests.reset()
 
 
 def answer_to(operation: str, number: int) -> Said:
@@ -82,7 +91,7 @@ def asked(peer: Peer, said: Said, ask: Callable[..., object]) -> object:
     finally:
         assert time.monotonic() - began < PATIENCE
         assert len(peer.requests) == 1
-        transport.sessions.close()
+        http_exchange.close_connections()
 
 
 def reserve(**how: Any) -> Reservation:

@@ -13,8 +13,7 @@ from bson import Decimal128, ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
-from integrations.errors import PeerUnavailable
+from integrations import Deadline, PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from integrations import http, products
-from integrations.http import Deadline, PeerUnavailable
+from integrations import Deadline, PeerUnavailable, peer_requests, products
 from integrations.products import Product
 from integrations.sandbox import Sandbox
 from tests.raw_server import RawServer, answer
@@ -21,7 +20,7 @@ def _peer_settings(settings: Settings) -> Iterator[None]:
     settings.MAX_RETRIES = 1
     settings.RETRY_DELAY = 0.001
     yield
-    http.reset()
+    peer_requests.reset()
 
 
 def fetch(product_id: str) -> Product | None:

@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 from pytest_django import Settings
 
-from integrations.errors import PeerError
+from integrations import PeerError
 from integrations.sandbox import Sandbox
 from orders.models.states import LineState
 from orders.services import access

@@ -14,8 +14,7 @@ from bson import ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from integrations import http, inventory
-from integrations.deadline import Deadline
+from integrations import Deadline, inventory, peer_requests
 from integrations.sandbox import Sandbox
 from orders.services.lifecycle.transitions import change_status
 from orders.services.stock import worker
@@ -326,7 +325,7 @@ def test_while_inventory_is_down_nothing_is_sent_and_the_pauses_grow_until_it_is
     assert 32 <= pauses[2] <= 65
     assert sandbox.control.calls() == []
     settings.INVENTORY_SERVICE_URL = alive
-    http.reset()
+    peer_requests.reset()
     work()
     assert states(read(order_id)) == ["released"]
     assert stock_of(sandbox) == (10, 0)
@@ -560,7 +559,7 @@ def test_a_cancellation_whose_release_found_inventory_down_is_finished_later(
     cancelled = change_status(order_id=order_id, transition="cancel", act=act())
     assert (cancelled["status"], states(cancelled)) == ("cancelled", ["releasing"])
     settings.INVENTORY_SERVICE_URL = alive
-    http.reset()
+    peer_requests.reset()
     due_now(order_id)
     work()
     assert states(read(order_id)) == ["released"]

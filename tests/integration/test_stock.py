@@ -9,8 +9,7 @@ from bson import ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from integrations import inventory
-from integrations.deadline import Deadline
+from integrations import Deadline, inventory
 from integrations.sandbox import Sandbox
 from orders.models.states import Call, LineState
 from orders.services.stock import inventory_calls

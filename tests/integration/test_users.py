@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from integrations import http, users
-from integrations.http import Deadline, PeerUnavailable
+from integrations import Deadline, PeerUnavailable, peer_requests, users
 from integrations.sandbox import Sandbox
+from observability.context import request_id
 from tests.raw_server import RawServer, answer
 
 
@@ -17,7 +17,7 @@ def _peer_settings(settings: Settings) -> Iterator[None]:
     settings.MAX_RETRIES = 1
     settings.RETRY_DELAY = 0.001
     yield
-    http.reset()
+    peer_requests.reset()
 
 
 def verify(user_id: str) -> bool:
@@ -109,9 +109,9 @@ def test_an_answer_of_another_shape_is_no_answer(settings: Settings, body: objec
 
 
 def test_the_request_id_arrives(sandbox: Sandbox) -> None:
-    token = http.request_id.set("req-9")
+    token = request_id.set("req-9")
     try:
         verify("17")
     finally:
-        http.request_id.reset(token)
+        request_id.reset(token)
     assert [call["request_id"] for call in sandbox.control.calls("verify")] == ["req-9"]

@@ -45,7 +45,7 @@ if __name__ == "__main__":
     for _name, _value in TIMES.items():
         setattr(settings, _name, _value)
 
-from integrations.errors import PeerError  # noqa: E402
+from integrations import PeerError  # noqa: E402
 from orders.services.errors import OrderError  # noqa: E402
 from tests.proof.children import in_children  # noqa: E402
 from tests.proof.inventories import Inventory  # noqa: E402

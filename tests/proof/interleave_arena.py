@@ -15,7 +15,7 @@ from django.db import connection
 from django.test.utils import override_settings
 from pymongo import MongoClient
 
-from integrations import http
+from integrations import peer_requests
 from integrations.sandbox import Sandbox
 from orders.services.stock import inventory_turns
 from orders.storage import product_leases
@@ -52,7 +52,7 @@ class Arena:
         ]  # in vain: time stands still
         for wait in self._waits:
             wait.start()
-        http.reset()
+        peer_requests.reset()
         for user_id in (1, 2):
             self.control.put_user(user_id, email="a@example.com", full_name="Somebody")
         logging.disable(logging.CRITICAL)
@@ -64,7 +64,7 @@ class Arena:
             wait.stop()
         self._settings.disable()
         self.client.close()
-        http.reset()
+        peer_requests.reset()
 
     def prepare(self, *, keys: bool, atomic: bool) -> None:
         """Put everything back as it was before the first run."""

@@ -19,7 +19,7 @@ from pymongo import MongoClient, monitoring
 from pymongo.collection import Collection
 from pymongo.errors import NetworkTimeout
 
-from integrations import transport
+from integrations import http_exchange
 from tests.proof.interleave_actors import Operation
 from tests.proof.steps import QUIET
 
@@ -157,30 +157,30 @@ def gates(strike: Callable[[Actor, Step, str, Callable[[], Any]], Any]) -> Itera
 
     :param strike: carries out a call, given what is to become of it and how it is made.
     """
-    exchange = transport.exchange
+    exchange = http_exchange.exchange
 
-    def gated(line: transport.Line, request: transport.Request, limits: transport.Limits) -> Any:
+    def gated(method: str, url: str, target: str, **sent: Any) -> Any:
         actor = acting.get()
-        if actor is None or request.method == "GET":
-            return exchange(line, request, limits)
-        step = _call(request)
+        if actor is None or method == "GET":
+            return exchange(method, url, target, **sent)
+        step = _call(target, sent["headers"], sent["body"])
         verdict = actor.reach(step)
         try:
-            return strike(actor, step, verdict, lambda: exchange(line, request, limits))
+            return strike(actor, step, verdict, lambda: exchange(method, url, target, **sent))
         finally:
             actor.reach(Step(step.name, step.kind, after=True, order_id=step.order_id, key=step.key))
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(transport, "exchange", gated))
+        stack.enter_context(patch.object(http_exchange, "exchange", gated))
         for method in ("find_one_and_update", "update_one"):
             stack.enter_context(patch.object(Collection, method, _severable(getattr(Collection, method))))
         yield
 
 
-def _call(request: transport.Request) -> Step:
-    body = json.loads(request.body or b"{}")
-    operation = request.target.rpartition("/")[2]
-    key = request.headers["Idempotency-Key"]
+def _call(target: str, headers: Mapping[str, str], body_sent: bytes) -> Step:
+    body = json.loads(body_sent)
+    operation = target.rpartition("/")[2]
+    key = headers["Idempotency-Key"]
     return Step(operation, "call", order_id=ObjectId(body["order_id"]), key=key, product_id=body["product_id"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from integrations.transport import Lost
+from integrations.http_exchange import Lost
 from orders.storage.order_writes import orders
 from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_gates import Step

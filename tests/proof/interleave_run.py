@@ -10,9 +10,9 @@ from bson import ObjectId
 from django.db import DatabaseError
 from django.test.utils import override_settings
 
-from integrations.errors import PeerError
+from integrations import PeerError
+from integrations.http_exchange import Lost
 from integrations.sandbox.stock import Change
-from integrations.transport import Lost
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.errors import OrderError

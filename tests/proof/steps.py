@@ -7,10 +7,12 @@ A step is the moment before or after one command to MongoDB, or one exchange wit
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from pymongo import monitoring
 
-from integrations import transport
+from integrations import http_exchange
+from integrations.answer import Answer
 
 KILLED = 137
 QUIET = {"endSessions", "ping"}
@@ -33,16 +35,16 @@ class Steps(monitoring.CommandListener):
     def install(self) -> "Steps":
         """Start listening: before this process makes its first MongoDB client."""
         monitoring.register(self)
-        exchange = transport.exchange
+        exchange = http_exchange.exchange
 
-        def listened(line: transport.Line, request: transport.Request, limits: transport.Limits) -> transport.Reply:
-            what = f"{request.method} {request.target.partition('?')[0].rpartition('/')[2]}"
+        def listened(method: str, url: str, target: str, **sent: Any) -> Answer:
+            what = f"{method} {target.partition('?')[0].rpartition('/')[2]}"
             self._step(f"before {what}")
-            reply = exchange(line, request, limits)
+            answer = exchange(method, url, target, **sent)
             self._step(f"after {what}")
-            return reply
+            return answer
 
-        transport.exchange = listened
+        http_exchange.exchange = listened
         return self
 
     def arm(self, end: Callable[[int, str], bool], then: Callable[[], None] = die) -> None:

@@ -1,6 +1,6 @@
 """A deadline is one fixed moment."""
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 
 
 def test_a_deadline_ahead_has_time_left() -> None:

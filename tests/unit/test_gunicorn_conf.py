@@ -24,13 +24,13 @@ import orders_project.wsgi
 from django.urls import get_resolver
 get_resolver().url_patterns
 from django.db import connection
-from integrations import parallel, transport
+from integrations import concurrent_calls, http_exchange
 links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
 print(json.dumps({
     "threads": [thread.name for thread in threading.enumerate()],
     "sockets": sum(os.path.exists(link) and os.readlink(link).startswith("socket:") for link in links),
     "database": connection.connection is not None,
-    "pool": parallel._threads._executor is not None,
+    "pool": concurrent_calls._threads._executor is not None,
     "seeded": random.getstate() != before,
 }))
 """

@@ -7,8 +7,7 @@ from email.utils import format_datetime
 import pytest
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
-from integrations.errors import PeerUnavailable
+from integrations import Deadline, PeerUnavailable
 from integrations.retry import parse_retry_after, repeat
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError
 from django.utils import timezone
 
-from integrations.errors import PeerError
+from integrations import PeerError
 from orders.management.selection import actor_name, confirmed
 from orders.services.access import system
 from orders.services.audit import Act

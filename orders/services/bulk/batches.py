@@ -13,9 +13,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pymongo.errors import OperationFailure, WriteConcernError
 
-from integrations import inventory
-from integrations.deadline import Deadline
-from integrations.errors import PeerError
+from integrations import Deadline, PeerError, inventory
 from observability.metrics import TRANSITIONS
 from orders.models.bulk_run import BulkRun, BulkState, OrderOutcome
 from orders.models.machine import edges_named, moments, permission_of, stock_effect
@@ -238,7 +236,7 @@ def require_inventory(products: Sequence[str]) -> None:
     failed: PeerError | None = None
     for product_id in list(dict.fromkeys(products))[:2]:
         try:
-            inventory.answers(product_id=product_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
+            inventory.probe(product_id=product_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
         except PeerError as error:
             failed = error
         else:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from observability import context
 from orders.models.bulk_run import BulkRun, BulkState
 from orders.models.machine import transition_names

@@ -19,9 +19,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError
 
-from integrations.deadline import Deadline
-from integrations.errors import PeerError
-from integrations.inventory import full_timeout
+from integrations import Deadline, PeerError, inventory
 from observability import context
 from observability.metrics import PLACEMENTS, TRANSITIONS
 from orders.models.machine import moments
@@ -132,7 +130,7 @@ def _place_order(
     try:
         _require_room(act.actor, user_id)
         order.user_verified = verify(order, deadline=_time_to_verify(deadline))
-        if deadline.remaining() < full_timeout():
+        if deadline.remaining() < inventory.full_timeout():
             raise PlacementInterrupted("Verifying the order took too long. Try again.", retry_after=5)
     except Exception:
         _free_key(ticket)
@@ -164,7 +162,7 @@ def _require_room(actor: Actor, user_id: str) -> None:
 
 def _time_to_verify(deadline: Deadline) -> Deadline:
     """Leave enough time to reserve in: a peer that hangs must not cost an order that could do without it."""
-    return deadline.sooner(deadline.remaining() - 1.25 * full_timeout())
+    return deadline.sooner(deadline.remaining() - 1.25 * inventory.full_timeout())
 
 
 def _draft(user_id: str, items: list[Item], shipping_address: Address, at: datetime) -> Order:

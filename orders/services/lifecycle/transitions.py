@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django_fsm import can_proceed
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models.machine import Edge, edges_from, moments, transition_towards
 from orders.models.order import Order

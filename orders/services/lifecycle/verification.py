@@ -7,12 +7,7 @@ from typing import cast
 
 from django.conf import settings
 
-from integrations import inventory, products, users
-from integrations.deadline import Deadline
-from integrations.errors import PeerError
-from integrations.inventory import Availability
-from integrations.parallel import gather
-from integrations.products import Product
+from integrations import Deadline, PeerError, gather, inventory, products, users
 from orders.models.money import to_cents
 from orders.models.order import Order
 from orders.services.errors import OrderError
@@ -67,8 +62,8 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     if user is False:
         raise UnknownUser(f"There is no active user {order.user_id}.", errors={"user_id": ["Unknown or inactive."]})
     _raise_first(answers if settings.ALLOW_UNVERIFIED_USERS else [user, *answers])
-    found = dict(zip(ids, cast("list[Product | None]", answers[: len(ids)]), strict=True))
-    stock = dict(zip(ids, cast("list[Availability]", answers[len(ids) :]), strict=True))
+    found = dict(zip(ids, cast("list[products.Product | None]", answers[: len(ids)]), strict=True))
+    stock = dict(zip(ids, cast("list[inventory.Availability]", answers[len(ids) :]), strict=True))
     _check_products(order, found)
     short = {product_id: answer.current_quantity for product_id, answer in stock.items() if not answer.available}
     if short:
@@ -88,8 +83,8 @@ def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadlin
     return _insufficient(order, {product_id: _too_few(answers[product_id]) for product_id in short})
 
 
-def _too_few(answer: Availability | PeerError) -> int | None:
-    return answer.current_quantity if isinstance(answer, Availability) and not answer.available else None
+def _too_few(answer: inventory.Availability | PeerError) -> int | None:
+    return answer.current_quantity if isinstance(answer, inventory.Availability) and not answer.available else None
 
 
 def _wanted(order: Order) -> Counter[str]:
@@ -106,7 +101,7 @@ def _raise_first(answers: Iterable[object]) -> None:
             raise answer
 
 
-def _check_products(order: Order, found: dict[str, Product | None]) -> None:
+def _check_products(order: Order, found: dict[str, products.Product | None]) -> None:
     unknown = {
         f"items.{index}.product_id": [f"There is no product {item.product_id}."]
         for index, item in enumerate(order.items)

@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 from django.conf import settings
 
-from integrations import users
-from integrations.deadline import Deadline
-from integrations.errors import PeerError
+from integrations import Deadline, PeerError, users
 from orders.models.states import OWED_STATES, LineState
 from orders.services.access import RESOLVE, Actor, NotPermitted, OrderNotFound
 from orders.services.audit import Act

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from pymongo.errors import PyMongoError
 
-from integrations.breaker import breakers
+from integrations.circuit_breakers import breakers
 from observability import exposition
 from orders.storage import service_state
 from orders.storage.database import time_limit

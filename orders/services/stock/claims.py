@@ -8,7 +8,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from orders.models.states import Call
 from orders.storage.database import Document, time_limit
 from orders.storage.order_writes import disown

@@ -18,10 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from integrations import inventory
-from integrations.deadline import Deadline
-from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
-from integrations.parallel import gather
+from integrations import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable, gather, inventory
 from observability.metrics import TRANSITIONS
 from orders.models.machine import moments
 from orders.models.order import Order
@@ -107,7 +104,7 @@ def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, back
     ask = inventory.reserve if line.call is Call.RESERVE else inventory.release
     try:
         if background and not settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY:
-            inventory.answers(product_id=line.product_id, deadline=deadline)
+            inventory.probe(product_id=line.product_id, deadline=deadline)
         with turn(line.product_id, deadline, patient=line.call is Call.RESERVE and not background) as until:
             return ask(
                 line.product_id,
@@ -116,7 +113,7 @@ def _ask(order_id: ObjectId, line: Line, deadline: Deadline, retries: bool, back
                 key=f"{order_id}:{line.index}:{line.call.value}",
                 deadline=until,
                 retries=retries,
-                repeated=line.repeat,
+                sent_before=line.repeat,
             ).quantity
     except PeerError:
         raise

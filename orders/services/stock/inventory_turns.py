@@ -16,9 +16,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError
 
-from integrations import inventory
-from integrations.deadline import Deadline
-from integrations.errors import OutcomeUnknown, PeerError, PeerUnavailable
+from integrations import Deadline, OutcomeUnknown, PeerError, PeerUnavailable, inventory
 from observability.metrics import INVENTORY_TURNS
 from orders.storage import product_leases
 from orders.storage.order_writes import new_id

@@ -14,11 +14,7 @@ from itertools import product as choices
 from bson import ObjectId
 from django.conf import settings
 
-from integrations import inventory
-from integrations.deadline import Deadline
-from integrations.errors import PeerError
-from integrations.inventory import StockLevel
-from integrations.parallel import gather
+from integrations import Deadline, PeerError, gather, inventory
 from orders.models.states import Call, LineState
 from orders.services.audit import Act
 from orders.services.stock import resolution
@@ -152,7 +148,7 @@ def repair(repairs: Iterable[Repair], *, act: Act) -> int:
     return settled
 
 
-def _difference(product: str, holding: Holding, level: StockLevel | None) -> Difference:
+def _difference(product: str, holding: Holding, level: inventory.StockLevel | None) -> Difference:
     return Difference(product, _expected(holding), level.reserved if level else None, holding.unknown)
 
 
@@ -189,12 +185,12 @@ def _is_fresh(order: Document, line: int, settled_by: datetime) -> bool:
     return any(entry.get("line") == line and entry["at"] > settled_by for entry in order["history"])
 
 
-def _is_suspect(holding: Holding, level: StockLevel | None) -> bool:
+def _is_suspect(holding: Holding, level: inventory.StockLevel | None) -> bool:
     return holding.unknown > 0 or _expected(holding) != (level.reserved if level else 0)
 
 
-def _levels(product_ids: Sequence[str]) -> dict[str, StockLevel | None]:
-    found: dict[str, StockLevel | None] = {}
+def _levels(product_ids: Sequence[str]) -> dict[str, inventory.StockLevel | None]:
+    found: dict[str, inventory.StockLevel | None] = {}
     for start in range(0, len(product_ids), AT_ONCE):
         some = product_ids[start : start + AT_ONCE]
         deadline = Deadline.after(PATIENCE)

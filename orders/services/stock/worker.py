@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from integrations.deadline import Deadline
+from integrations import Deadline
 from observability import context
 from observability.metrics import WORKER_ORDERS
 from orders.models.states import OWED_STATES, Call, LineState

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from integrations.errors import PeerError
+from integrations import PeerError
 from orders.services.errors import OrderError
 from orders_project import demo
 

@@ -12,14 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-from integrations.sandbox.wire import Answer, Request, failure
+from integrations.sandbox.http_messages import Request, Response, failure
 
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
-Application = Callable[[Request], Answer | None]
+Application = Callable[[Request], Response | None]
 
 
 class RefusedError(Exception):
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = serve  # noqa: N815 - the names that the standard library looks for
 
-    def _answer(self, request: Request) -> Answer | None:
+    def _answer(self, request: Request) -> Response | None:
         try:
             return self.server.application(request)
         except Exception:
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(413, f"The body may have {LARGEST_BODY} bytes at most")
         return self.rfile.read(int(given)) if given != "0" else b""
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         payload = answer.payload()
         lines = [
             f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}",
@@ -142,14 +142,14 @@ class PeerServer(ThreadingHTTPServer):
         level = logging.DEBUG if gone else logging.ERROR
         log.log(level, "Connection from %s broke", client_address, exc_info=True)
 
-    def end(self, *, patience: float) -> None:
-        """Stop listening, end every connection; answers under way get half of `patience` (seconds)."""
+    def end(self, *, within: float) -> None:
+        """Stop listening, end every connection; answers in progress get half of `within` (seconds)."""
         self.shutdown()
         self.server_close()
         for how in (socket.SHUT_RD, socket.SHUT_RDWR):
             self._hang_up(how)
             with self._changed:
-                if self._changed.wait_for(lambda: not self._open, patience / 2):
+                if self._changed.wait_for(lambda: not self._open, within / 2):
                     return
 
     def _hang_up(self, how: int) -> None:

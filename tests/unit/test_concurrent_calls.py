@@ -10,18 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pytest_django import Settings
 
-from integrations import parallel
-from integrations.errors import PeerUnavailable
+from integrations import PeerUnavailable, concurrent_calls, gather
 
 where: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="nowhere")
 
 
 @pytest.fixture(autouse=True)
 def _two_threads(settings: Settings) -> Iterator[None]:
-    parallel.reset()
+    concurrent_calls.stop_threads()
     settings.PEER_THREADS = 2
     yield
-    parallel.reset()
+    concurrent_calls.stop_threads()
 
 
 def after(seconds: float, result: object) -> Callable[[], object]:
@@ -40,20 +39,20 @@ def failing(error: BaseException) -> Callable[[], object]:
 
 
 def test_nothing_to_do_gives_nothing() -> None:
-    assert parallel.gather() == []
+    assert gather() == []
 
 
 def test_results_come_in_the_order_of_the_thunks() -> None:
-    assert parallel.gather(after(0.05, 1), after(0, 2), after(0.02, 3)) == [1, 2, 3]
+    assert gather(after(0.05, 1), after(0, 2), after(0.02, 3)) == [1, 2, 3]
 
 
 def test_a_single_call_runs_in_the_calling_thread() -> None:
-    assert parallel.gather(threading.get_ident) == [threading.get_ident()]
+    assert gather(threading.get_ident) == [threading.get_ident()]
 
 
 def test_calls_run_at_the_same_time() -> None:
     meeting = threading.Barrier(3, timeout=5)
-    assert sorted(parallel.gather(*[meeting.wait] * 3)) == [0, 1, 2]
+    assert sorted(gather(*[meeting.wait] * 3)) == [0, 1, 2]
 
 
 def test_the_caller_takes_over_what_no_thread_has_begun() -> None:
@@ -64,14 +63,14 @@ def test_the_caller_takes_over_what_no_thread_has_begun() -> None:
         time.sleep(0.01)
         ran.append(threading.get_ident())
 
-    parallel.gather(*[thunk] * 12)
+    gather(*[thunk] * 12)
     assert len(ran) == 12
     assert ran.count(here) > 1
 
 
 def test_an_error_of_a_peer_is_a_result() -> None:
     down = PeerUnavailable("peer", "down")
-    assert parallel.gather(after(0, 1), failing(down), after(0, 3)) == [1, down, 3]
+    assert gather(after(0, 1), failing(down), after(0, 3)) == [1, down, 3]
 
 
 def test_any_other_error_is_raised_when_all_have_finished() -> None:
@@ -82,7 +81,7 @@ def test_any_other_error_is_raised_when_all_have_finished() -> None:
         finished.append(1)
 
     with pytest.raises(ZeroDivisionError, match="first"):
-        parallel.gather(failing(ZeroDivisionError("first")), late, failing(KeyError("second")), late, late)
+        gather(failing(ZeroDivisionError("first")), late, failing(KeyError("second")), late, late)
     assert len(finished) == 3
 
 
@@ -94,7 +93,7 @@ def test_each_call_sees_the_context_of_the_caller_and_keeps_its_changes_to_itsel
 
     token = where.set("here")
     try:
-        assert parallel.gather(*[thunk] * 5) == ["here"] * 5
+        assert gather(*[thunk] * 5) == ["here"] * 5
         assert where.get() == "here"
     finally:
         where.reset(token)
@@ -102,7 +101,7 @@ def test_each_call_sees_the_context_of_the_caller_and_keeps_its_changes_to_itsel
 
 def test_many_callers_at_once_do_not_wait_for_each_other_for_ever() -> None:
     def caller(number: int) -> list[object]:
-        return list(parallel.gather(*[after(0.001, number)] * 8))
+        return list(gather(*[after(0.001, number)] * 8))
 
     with ThreadPoolExecutor(20) as callers:
         assert list(callers.map(caller, range(20), timeout=30)) == [[n] * 8 for n in range(20)]
@@ -110,24 +109,24 @@ def test_many_callers_at_once_do_not_wait_for_each_other_for_ever() -> None:
 
 def test_a_call_may_itself_gather() -> None:
     def nested() -> list[object]:
-        return list(parallel.gather(*[after(0.001, 1)] * 4))
+        return list(gather(*[after(0.001, 1)] * 4))
 
-    assert parallel.gather(*[nested] * 6) == [[1] * 4] * 6
+    assert gather(*[nested] * 6) == [[1] * 4] * 6
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # Python 3.12
 def test_a_forked_process_starts_threads_of_its_own() -> None:
-    parallel.gather(*[after(0, 1)] * 4)
+    gather(*[after(0, 1)] * 4)
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
         meeting = threading.Barrier(3, timeout=5)
-        os._exit(0 if sorted(parallel.gather(*[meeting.wait] * 3)) == [0, 1, 2] else 1)
+        os._exit(0 if sorted(gather(*[meeting.wait] * 3)) == [0, 1, 2] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert parallel.gather(*[after(0, 2)] * 4) == [2] * 4
+    assert gather(*[after(0, 2)] * 4) == [2] * 4
 
 
 def test_the_threads_can_be_ended_twice() -> None:
-    parallel.gather(after(0, 1), after(0, 2))
-    parallel.reset()
-    parallel.reset()
+    gather(after(0, 1), after(0, 2))
+    concurrent_calls.stop_threads()
+    concurrent_calls.stop_threads()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("peers")]

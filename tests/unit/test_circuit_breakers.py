@@ -5,7 +5,7 @@ import time
 import pytest
 from pytest_django import Settings
 
-from integrations.breaker import PROBE_WAIT, Breaker, Breakers
+from integrations.circuit_breakers import PROBE_WAIT, Breaker, Breakers
 
 RECOVERY = 0.2
 
@@ -18,7 +18,7 @@ def breaker() -> Breaker:
 def open_it(breaker: Breaker) -> None:
     for _ in range(2):
         assert breaker.admit() is None
-        breaker.settle(True)
+        breaker.record(True)
 
 
 def recover() -> None:
@@ -26,7 +26,7 @@ def recover() -> None:
 
 
 def test_it_is_closed_below_the_threshold(breaker: Breaker) -> None:
-    breaker.settle(True)
+    breaker.record(True)
     assert breaker.admit() is None
 
 
@@ -38,17 +38,17 @@ def test_it_opens_at_the_threshold_and_says_for_how_long(breaker: Breaker) -> No
 
 
 def test_an_answer_in_between_starts_the_count_again(breaker: Breaker) -> None:
-    breaker.settle(True)
-    breaker.settle(False)
-    breaker.settle(True)
+    breaker.record(True)
+    breaker.record(False)
+    breaker.record(True)
     assert breaker.admit() is None
 
 
 def test_a_call_that_says_nothing_of_the_peer_does_not_count(breaker: Breaker) -> None:
-    breaker.settle(True)
-    breaker.settle(None)
+    breaker.record(True)
+    breaker.record(None)
     assert breaker.admit() is None
-    breaker.settle(True)
+    breaker.record(True)
     assert breaker.admit() is not None
 
 
@@ -63,7 +63,7 @@ def test_an_answer_to_the_probe_closes_it(breaker: Breaker) -> None:
     open_it(breaker)
     recover()
     breaker.admit()
-    breaker.settle(False)
+    breaker.record(False)
     assert [breaker.admit(), breaker.admit()] == [None, None]
 
 
@@ -71,7 +71,7 @@ def test_a_failed_probe_opens_it_again_at_once(breaker: Breaker) -> None:
     open_it(breaker)
     recover()
     breaker.admit()
-    breaker.settle(True)
+    breaker.record(True)
     assert breaker.admit() is not None
 
 
@@ -79,7 +79,7 @@ def test_a_probe_that_says_nothing_makes_room_for_the_next(breaker: Breaker) -> 
     open_it(breaker)
     recover()
     breaker.admit()
-    breaker.settle(None)
+    breaker.record(None)
     assert breaker.admit() is None
 
 
@@ -99,7 +99,7 @@ def test_states_are_told_by_peer_and_call_under_the_present_settings(settings: S
     breakers = Breakers()
     settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 10.0
     breakers.of("peer", "look", "http://one")
-    breakers.of("peer", "change", "http://one").settle(True)
+    breakers.of("peer", "change", "http://one").record(True)
     assert breakers.states() == {"peer.look": "closed", "peer.change": "open"}
     settings.BREAKER_THRESHOLD = 2
     assert breakers.states() == {}
@@ -108,7 +108,7 @@ def test_states_are_told_by_peer_and_call_under_the_present_settings(settings: S
 def test_a_forgotten_breaker_is_closed(settings: Settings) -> None:
     settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 10.0
     breakers = Breakers()
-    breakers.of("peer", "call", "http://one").settle(True)
+    breakers.of("peer", "call", "http://one").record(True)
     assert breakers.of("peer", "call", "http://one").admit() is not None
     breakers.forget()
     assert breakers.of("peer", "call", "http://one").admit() is None

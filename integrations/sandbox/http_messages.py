@@ -1,4 +1,4 @@
-"""What goes over the wire: requests and answers as plain values, JSON that keeps decimals exact."""
+"""HTTP requests and responses as plain values, and JSON that keeps decimals exact."""
 
 import json
 from collections.abc import Mapping
@@ -41,8 +41,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer. `body` is anything `render` takes, or bytes, which are sent as they are."""
+class Response:
+    """One HTTP response. `body` is anything `render` takes, or bytes, which are sent as they are."""
 
     status: int
     body: object
@@ -55,9 +55,9 @@ class Answer:
         return self.body if isinstance(self.body, bytes) else render(self.body).encode()
 
 
-def failure(status: int, detail: object) -> Answer:
-    """Return an answer in the peers' one error shape, `{"detail": …}`."""
-    return Answer(status, {"detail": detail})
+def failure(status: int, detail: object) -> Response:
+    """Return a response in the peers' one error shape, `{"detail": …}`."""
+    return Response(status, {"detail": detail})
 
 
 def render(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Ask several things side by side."""
+"""Make several calls at once, on the threads of this process."""
 
 import contextvars
 import os
@@ -21,7 +21,7 @@ class _Threads:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Forget all, after a fork: it copies no threads."""
+        """Forget all, after a fork: threads are not copied."""
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 
@@ -42,17 +42,17 @@ _threads = _Threads()
 os.register_at_fork(after_in_child=_threads.start_afresh)
 
 
-def reset() -> None:
-    """End the threads, once they are done with what they do; the next `gather` starts new ones. For tests."""
+def stop_threads() -> None:
+    """End the threads once they have finished what they are doing; the next `gather` starts new ones. For tests."""
     _threads.stop()
 
 
 def gather(*thunks: Callable[[], T]) -> list[T | PeerError]:
-    """Call all `thunks` side by side and return their results in order; a PeerError is returned, not raised.
+    """Call all `thunks` at once and return their results in order; a PeerError is returned, not raised.
 
-    The calling thread runs one of them, and then every other that no thread has begun yet: a single call
-    costs no change of threads, and no number of callers can wait for each other, not even from within a
-    thunk. Each thunk runs in a copy of the caller's context variables.
+    The calling thread runs one of them, and then every other that no thread has started yet: a single call needs no
+    change of threads, and callers never wait for each other in a circle, not even from within a thunk. Each thunk runs
+    in a copy of the caller's context variables.
 
     :raises Exception: any other exception of a thunk (the first in order), after all have finished.
     """
@@ -79,7 +79,7 @@ class _Raised:
 def _outcome(thunk: Callable[[], T]) -> T | _Raised:
     try:
         return thunk()
-    except BaseException as error:  # gather raises it again
+    except BaseException as error:  # raised again by gather
         return _Raised(error)
 
 

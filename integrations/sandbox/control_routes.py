@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.sandbox.control import Control
-from integrations.sandbox.wire import Answer, BadControlError, Request, failure, parse_object
+from integrations.sandbox.http_messages import BadControlError, Request, Response, failure, parse_object
 
 
 class ControlRoutes:
@@ -14,7 +14,7 @@ class ControlRoutes:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._routes: dict[tuple[str, ...], Callable[[Request], Answer]] = {
+        self._routes: dict[tuple[str, ...], Callable[[Request], Response]] = {
             ("GET",): self._state,
             ("PUT", "keys"): self._keys,
             ("PUT", "atomicity"): self._atomicity,
@@ -29,7 +29,7 @@ class ControlRoutes:
             ("PUT", "users", "{id}"): self._user,
         }
 
-    def answer(self, request: Request, path: tuple[str, ...]) -> Answer:
+    def answer(self, request: Request, path: tuple[str, ...]) -> Response:
         """Answer a request for `path` (below `/control`)."""
         pattern = (*path[:1], "{id}") if len(path) == 2 else path
         route = self._routes.get((request.method, *pattern))
@@ -40,13 +40,13 @@ class ControlRoutes:
         except BadControlError as error:
             return failure(400, str(error))
 
-    def _no_route(self, pattern: tuple[str, ...]) -> Answer:
+    def _no_route(self, pattern: tuple[str, ...]) -> Response:
         allowed = sorted(known[0] for known in self._routes if known[1:] == pattern)
         if not allowed:
             return failure(404, "Not Found")
-        return Answer(405, {"detail": "Method Not Allowed"}, {"Allow": ", ".join(allowed)})
+        return Response(405, {"detail": "Method Not Allowed"}, {"Allow": ", ".join(allowed)})
 
-    def _state(self, _request: Request) -> Answer:
+    def _state(self, _request: Request) -> Response:
         control = self._control
         state = {
             "honour": control.honours_keys,
@@ -54,62 +54,62 @@ class ControlRoutes:
             "faults": control.faults.listed(),
             "counts": control.counts(),
         }
-        return Answer(200, state)
+        return Response(200, state)
 
-    def _keys(self, request: Request) -> Answer:
+    def _keys(self, request: Request) -> Response:
         honour = _fields(request, required={"honour"})["honour"]
         if not isinstance(honour, bool):
             raise BadControlError(f"honour must be true or false, not {honour!r}")
         self._control.honour_keys(honour)
-        return Answer(200, {"honour": honour})
+        return Response(200, {"honour": honour})
 
-    def _atomicity(self, request: Request) -> Answer:
+    def _atomicity(self, request: Request) -> Response:
         fields = _fields(request, required={"atomic"}, optional={"pause"})
         pause = fields.get("pause", 0)
         self._control.be_atomic(fields["atomic"], float(pause) if isinstance(pause, Decimal) else pause)
-        return Answer(200, {"atomic": self._control.room.atomic, "pause": self._control.room.pause})
+        return Response(200, {"atomic": self._control.room.atomic, "pause": self._control.room.pause})
 
-    def _fault(self, request: Request) -> Answer:
+    def _fault(self, request: Request) -> Response:
         optional = {"seconds", "status", "retry_after", "times", "probability", "product_id"}
         fields = _fields(request, required={"operation", "kind"}, optional=optional)
         plain: dict[str, Any] = {
             name: float(given) if isinstance(given, Decimal) else given for name, given in fields.items()
         }
-        return Answer(201, asdict(self._control.fault(**plain)))
+        return Response(201, asdict(self._control.fault(**plain)))
 
-    def _clear_faults(self, _request: Request) -> Answer:
+    def _clear_faults(self, _request: Request) -> Response:
         self._control.clear_faults()
-        return Answer(204, None)
+        return Response(204, None)
 
-    def _seed(self, request: Request) -> Answer:
+    def _seed(self, request: Request) -> Response:
         seed = _fields(request, required={"seed"})["seed"]
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise BadControlError(f"seed must be a whole number, not {seed!r}")
         self._control.seed(seed)
-        return Answer(200, {"seed": seed})
+        return Response(200, {"seed": seed})
 
-    def _reset(self, _request: Request) -> Answer:
+    def _reset(self, _request: Request) -> Response:
         self._control.reset()
-        return Answer(204, None)
+        return Response(204, None)
 
-    def _calls(self, request: Request) -> Answer:
+    def _calls(self, request: Request) -> Response:
         calls = self._control.calls(request.query.get("operation"))
-        return Answer(200, {"counts": self._control.counts(), "calls": calls})
+        return Response(200, {"counts": self._control.counts(), "calls": calls})
 
-    def _movements(self, request: Request) -> Answer:
+    def _movements(self, request: Request) -> Response:
         query = request.query
-        return Answer(200, self._control.movements(query.get("order_id"), query.get("product_id")))
+        return Response(200, self._control.movements(query.get("order_id"), query.get("product_id")))
 
-    def _stock(self, _request: Request) -> Answer:
-        return Answer(200, self._control.stocks())
+    def _stock(self, _request: Request) -> Response:
+        return Response(200, self._control.stocks())
 
-    def _product(self, request: Request) -> Answer:
+    def _product(self, request: Request) -> Response:
         required = {"name", "price", "available"}
         fields = _fields(request, required=required, optional={"category", "reserved", "reorder_threshold"})
         self._control.put_product(request.segments[-1], **fields)
-        return Answer(204, None)
+        return Response(204, None)
 
-    def _user(self, request: Request) -> Answer:
+    def _user(self, request: Request) -> Response:
         fields = _fields(request, required={"email", "full_name"}, optional={"active"})
         given = request.segments[-1]
         try:
@@ -117,7 +117,7 @@ class ControlRoutes:
         except ValueError as error:
             raise BadControlError(f"a user id must be an integer, not {given!r}") from error
         self._control.put_user(user_id, **fields)
-        return Answer(204, None)
+        return Response(204, None)
 
 
 def _fields(request: Request, *, required: set[str], optional: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]

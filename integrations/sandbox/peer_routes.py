@@ -12,11 +12,10 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from integrations.sandbox.calls import Call
-from integrations.sandbox.control import Control
+from integrations.sandbox.control import Control, ReceivedCall
 from integrations.sandbox.faults import suffer
+from integrations.sandbox.http_messages import Request, Response, failure, parse_object
 from integrations.sandbox.stock import Change, InsufficientStockError, UnknownProductError
-from integrations.sandbox.wire import Answer, Request, failure, parse_object
 
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _INT64 = 2**63
@@ -48,13 +47,13 @@ class InvalidFieldError(Exception):
         self.detail = [{"type": "value_error", "loc": [where, name], "msg": message, "input": repr(value)[:200]}]
 
 
-class Peers:
+class PeerRoutes:
     """Answers for all three peers; every call is recorded and suffers the faults that are set."""
 
     def __init__(self, control: Control, stopping: threading.Event) -> None:
         self._control = control
         self._stopping = stopping
-        self._operations: dict[str, Callable[[Asked], Answer]] = {
+        self._operations: dict[str, Callable[[Asked], Response]] = {
             "verify": self._verify,
             "product": self._product,
             "check": self._check,
@@ -63,7 +62,7 @@ class Peers:
             "stock": self._stock,
         }
 
-    def answer(self, request: Request, path: tuple[str, ...]) -> Answer | None:
+    def answer(self, request: Request, path: tuple[str, ...]) -> Response | None:
         """Answer a request for `path` (below the base path); None closes the connection without an answer."""
         asked = _asked(request, path)
         if asked is None:
@@ -74,7 +73,7 @@ class Peers:
             return suffer(struck, lambda pause: self._act(replace(asked, pause=pause)), self._stopping)
         return self._act(asked)
 
-    def _act(self, asked: Asked) -> Answer:
+    def _act(self, asked: Asked) -> Response:
         try:
             return self._operations[asked.operation](asked)
         except InvalidFieldError as error:
@@ -84,15 +83,15 @@ class Peers:
         except InsufficientStockError as error:
             return failure(400, str(error))
 
-    def _verify(self, asked: Asked) -> Answer:
+    def _verify(self, asked: Asked) -> Response:
         user_id = _integer(asked.fields, "path", "user_id")
         user = self._control.users.find_one({"_id": user_id}) if -_INT64 <= user_id < _INT64 else None
         if user is None or not user["active"]:
-            return Answer(200, {"valid": False})
+            return Response(200, {"valid": False})
         names = {"email": user["email"], "full_name": user["full_name"]}
-        return Answer(200, {"valid": True, "user_id": user_id} | names)
+        return Response(200, {"valid": True, "user_id": user_id} | names)
 
-    def _product(self, asked: Asked) -> Answer:
+    def _product(self, asked: Asked) -> Response:
         given = str(asked.product_id)
         if not ObjectId.is_valid(given):
             return failure(500, "Internal Server Error")
@@ -106,30 +105,30 @@ class Peers:
         price: Decimal128 = product["price"]
         shown = {"_id": product["_id"], "name": product["name"], "price": price.to_decimal()}
         quantity = sum(level["available"] for level in product["stock"])
-        return Answer(200, shown | {"category": product["category"], "quantity": quantity})
+        return Response(200, shown | {"category": product["category"], "quantity": quantity})
 
-    def _check(self, asked: Asked) -> Answer:
+    def _check(self, asked: Asked) -> Response:
         given, quantity = _required(asked, "query"), _positive(asked.fields, "query")
         try:
             current = self._control.room.level(_known(given)).available
         except UnknownProductError as error:
-            return Answer(200, {"available": False, "message": str(error)})
+            return Response(200, {"available": False, "message": str(error)})
         quantities = {"current_quantity": current, "requested_quantity": quantity}
-        return Answer(200, {"available": current >= quantity} | quantities | {"product_id": given})
+        return Response(200, {"available": current >= quantity} | quantities | {"product_id": given})
 
-    def _reserve(self, asked: Asked) -> Answer:
+    def _reserve(self, asked: Asked) -> Response:
         honour = self._control.honours_keys
-        return Answer(200, self._control.room.reserve(_change(asked), honour_key=honour, pause=asked.pause))
+        return Response(200, self._control.room.reserve(_change(asked), honour_key=honour, pause=asked.pause))
 
-    def _release(self, asked: Asked) -> Answer:
+    def _release(self, asked: Asked) -> Response:
         honour = self._control.honours_keys
-        return Answer(200, self._control.room.release(_change(asked), honour_key=honour, pause=asked.pause))
+        return Response(200, self._control.room.release(_change(asked), honour_key=honour, pause=asked.pause))
 
-    def _stock(self, asked: Asked) -> Answer:
+    def _stock(self, asked: Asked) -> Response:
         level = self._control.room.level(_known(str(asked.product_id)))
         amounts = {"available_quantity": level.available, "reserved_quantity": level.reserved}
         threshold = {"reorder_threshold": level.reorder_threshold}
-        return Answer(200, {"product_id": asked.product_id} | amounts | threshold)
+        return Response(200, {"product_id": asked.product_id} | amounts | threshold)
 
 
 def _asked(request: Request, path: tuple[str, ...]) -> Asked | None:
@@ -157,12 +156,12 @@ def _body(body: bytes) -> dict[str, Any]:
         return {}
 
 
-def _call(asked: Asked, request: Request) -> Call:
+def _call(asked: Asked, request: Request) -> ReceivedCall:
     try:
         quantity: int | None = _integer(asked.fields, "", "quantity")
     except InvalidFieldError:
         quantity = None
-    return Call(
+    return ReceivedCall(
         operation=asked.operation,
         product_id=asked.product_id,
         quantity=quantity,

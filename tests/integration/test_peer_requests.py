@@ -1,5 +1,6 @@
 """What is certain after an exchange over HTTP, for every way in which one can go wrong."""
 
+import gzip
 import json
 import logging
 import os
@@ -22,9 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
-from integrations import answers, http, transport
-from integrations.breaker import breakers
-from integrations.http import Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable, Reply, Unexpected
+from integrations import BreakerOpen, Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable
+from integrations.answer import Answer, Unexpected
+from integrations.circuit_breakers import breakers
+from integrations.http_exchange import MAX_BODY
+from integrations.peer_requests import Peer, PeerRequest, reset
+from integrations.peer_requests import read as send_read
+from integrations.peer_requests import write as send_write
+from observability.context import request_id
 from tests.raw_server import (
     Act,
     RawServer,
@@ -40,7 +46,7 @@ from tests.raw_server import (
     stall,
 )
 
-PEER = http.Peer("raw", "RAW_URL")
+PEER = Peer("raw", "RAW_URL")
 DONE = answer(200, {"done": True})
 SLOW = 0.6  # s; longer than the read timeout below
 
@@ -55,7 +61,7 @@ def _peer_settings(settings: Settings) -> Iterator[None]:
     settings.BREAKER_THRESHOLD = 1000
     settings.BREAKER_RECOVERY = 10.0
     yield
-    http.reset()
+    reset()
 
 
 @pytest.fixture
@@ -101,33 +107,33 @@ def server_side(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-def done(reply: Reply) -> dict[str, Any]:
-    body = reply.json_object()
+def done(answered: Answer) -> dict[str, Any]:
+    body = answered.json_object()
     if body.get("done") is not True:
         raise Unexpected("answered something else")
     return body
 
 
-def read(*, left: float = 5, known: tuple[int, ...] = (), retries: bool = True) -> object:
-    call = http.Call(PEER, "look", "GET", "/thing", params={"q": "a b"}, known=known)
-    return http.read(
-        call,
-        lambda reply: done(reply) if reply.succeeded else reply.status,
+def read(*, left: float = 5, accepted: tuple[int, ...] = (), retries: bool = True) -> object:
+    request = PeerRequest(PEER, "look", "GET", "/thing", params={"q": "a b"}, accepted=accepted)
+    return send_read(
+        request,
+        lambda answered: done(answered) if answered.succeeded else answered.status,
         deadline=Deadline.after(left),
         retries=retries,
     )
 
 
-def write(*, left: float = 5, honours_keys: bool = False, retries: bool = True, repeated: bool = False) -> object:
-    call = http.Call(PEER, "do", "POST", "/thing", body={"n": 1}, headers={"Idempotency-Key": "k"})
-    return http.write(
-        call,
+def write(*, left: float = 5, honours_keys: bool = False, retries: bool = True, sent_before: bool = False) -> object:
+    request = PeerRequest(PEER, "do", "POST", "/thing", body={"n": 1}, headers={"Idempotency-Key": "k"})
+    return send_write(
+        request,
         done,
         deadline=Deadline.after(left),
         not_acted=(429, 503),
         honours_keys=honours_keys,
         retries=retries,
-        repeated=repeated,
+        sent_before=sent_before,
     )
 
 
@@ -158,11 +164,11 @@ def test_the_request_id_is_sent_along_if_a_header_can_hold_it(
     serve: Callable[..., RawServer], current: str, sent: str | None
 ) -> None:
     server = serve(DONE)
-    token = http.request_id.set(current)
+    token = request_id.set(current)
     try:
         read()
     finally:
-        http.request_id.reset(token)
+        request_id.reset(token)
     assert server.sent()[1].get("x-request-id") == sent
 
 
@@ -272,11 +278,11 @@ def test_not_sent_is_tried_again_and_may_succeed(
             settings.RAW_URL = open_url
 
     handler = OpenAtLast()
-    logging.getLogger("integrations.calls").addHandler(handler)
+    logging.getLogger("integrations.attempts").addHandler(handler)
     try:
         assert write() == {"done": True}
     finally:
-        logging.getLogger("integrations.calls").removeHandler(handler)
+        logging.getLogger("integrations.attempts").removeHandler(handler)
     assert len(server.requests) == 1
 
 
@@ -362,7 +368,8 @@ def test_a_status_that_says_not_done_is_believed_whatever_becomes_of_its_words(
 
 # A write whose outcome nobody knows
 
-LARGE = head(200) + b'{"done": true, "padding": "' + b"x" * (2 * answers.MAX_BODY) + b'"}'
+SAID = b'{"done": true}'
+LARGE_BODY = b'{"done": true, "padding": "' + b"x" * (2 * MAX_BODY) + b'"}'
 
 UNKNOWN: dict[str, Act] = {
     "silence": stall(SLOW),
@@ -376,6 +383,12 @@ UNKNOWN: dict[str, Act] = {
     "half the body": cut(head(200, **{"Content-Length": "50"}) + b'{"done": true}'),
     "half the body and silence": lambda c: c.sendall(head(200, **{"Content-Length": "50"})) or stall(SLOW)(c),
     "broken chunks": cut(head(200, **{"Transfer-Encoding": "chunked"}) + b"zz\r\nno chunk\r\n"),
+    "a length and chunks": cut(
+        head(200, **{"Content-Length": "14", "Transfer-Encoding": "chunked"}) + b"e\r\n" + SAID + b"\r\n0\r\n\r\n"
+    ),
+    "no length that is a number": cut(head(200, **{"Content-Length": "+14"}) + SAID),
+    "a header without a colon": cut(b"HTTP/1.1 200 OK\r\nContent-Length\r\n\r\n" + SAID),
+    "a body that unpacks to too much": answer(200, gzip.compress(LARGE_BODY), Content_Encoding="gzip"),
     "no gzip": answer(200, b"not gzip", Content_Encoding="gzip"),
     "two lengths": raw(head(200, **{"Content-Length": "3, 4"}) + b"{}"),
     "endless header": cut(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000),
@@ -383,7 +396,7 @@ UNKNOWN: dict[str, Act] = {
     "dribbled body": lambda c: c.sendall(head(200)) or dribble(b'{"done": true}      ', every=0.05)(c),
     "continue for ever": dribble(b"HTTP/1.1 100 Continue\r\n\r\n" * 10, every=0.03),
     "continue without a pause": flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
-    "a body too large": cut(LARGE),
+    "a body too large": cut(head(200) + LARGE_BODY),
     "no body": answer(204, b""),
     "no JSON": answer(200, b"<html>"),
     "no UTF-8": answer(200, b'{"done": "\xff"}'),
@@ -473,7 +486,7 @@ def test_a_refusal_right_after_an_unknown_attempt_stays_unknown_since_that_one_m
 def test_a_refusal_of_what_was_sent_a_lease_ago_says_that_neither_acted(serve: Callable[..., RawServer]) -> None:
     server = serve(answer(400, {"detail": "Too few"}))
     with pytest.raises(PeerRefused, match="Too few"):
-        write(honours_keys=True, repeated=True)
+        write(honours_keys=True, sent_before=True)
     assert len(server.requests) == 1
 
 
@@ -524,7 +537,7 @@ def test_what_may_have_been_sent_before_the_call_counts_as_an_unknown_attempt(
 ) -> None:
     server = serve(answer(status))
     with pytest.raises(OutcomeUnknown, match=f"may have acted.*{status}"):
-        write(honours_keys=True, retries=False, repeated=True)
+        write(honours_keys=True, retries=False, sent_before=True)
     assert len(server.requests) == 1
 
 
@@ -550,7 +563,7 @@ def test_a_read_that_would_get_the_same_answer_again_is_not_repeated(
 
 def test_a_known_status_is_an_answer(serve: Callable[..., RawServer]) -> None:
     serve(answer(404))
-    assert read(known=(404,)) == 404
+    assert read(accepted=(404,)) == 404
 
 
 def test_a_read_without_time_is_not_begun(serve: Callable[..., RawServer]) -> None:
@@ -623,6 +636,49 @@ def test_after_an_error_the_next_call_gets_a_connection_of_its_own(serve: Callab
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("late", [b"", b'{"done": true}'], ids=["at once", "later as well"])
+def test_what_a_peer_sends_after_its_answer_is_not_taken_for_the_next(
+    serve: Callable[..., RawServer], late: bytes
+) -> None:
+    more = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n"
+    server = serve(
+        lambda c: c.sendall(head(409, **{"Content-Length": "2"}) + b"{}" + more) or time.sleep(0.05) or raw(late)(c),
+        DONE,
+    )
+    with pytest.raises(PeerRefused):
+        write()
+    assert write() == {"done": True}
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_a_body_ends_with_its_headers(serve: Callable[..., RawServer], status: int) -> None:
+    server = serve(raw(head(status, **{"Content-Length": "5"})), DONE)
+    with pytest.raises(PeerUnavailable):
+        read(retries=False)
+    assert read() == {"done": True}
+    assert server.connections == 1
+
+
+def test_interim_answers_are_passed_over(serve: Callable[..., RawServer]) -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
+    serve(raw(interim + head(503, **{"Content-Length": "0"})))
+    with pytest.raises(PeerUnavailable, match="answered 503") as caught:
+        write(retries=False)
+    assert caught.value.retry_after is None
+
+
+def test_an_answer_without_end_is_given_up_long_before_its_time(
+    serve: Callable[..., RawServer], settings: Settings
+) -> None:
+    settings.PEER_READ_TIMEOUT = 30
+    serve(flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100))
+    began = time.monotonic()
+    with pytest.raises(OutcomeUnknown, match="larger than"):
+        write(left=60)
+    assert time.monotonic() - began < 10
+
+
 def test_threads_share_connections(serve: Callable[..., RawServer]) -> None:
     server = serve(DONE)
     with ThreadPoolExecutor(8) as threads:
@@ -635,7 +691,7 @@ def test_resetting_closes_the_connections_and_the_next_call_opens_one(
 ) -> None:
     server = serve(DONE)
     read()
-    http.reset()
+    reset()
     read()
     assert server.connections == 2
 
@@ -655,12 +711,14 @@ def test_a_forked_process_does_not_use_the_connections_of_its_parent(
     assert server.connections == 2
 
 
-def test_tls_connections_are_kept_and_bounded_too(settings: Settings, certificate: Path) -> None:
+def test_tls_connections_are_kept_and_bounded_too(
+    settings: Settings, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     settings.PEER_CONNECT_TIMEOUT = 5
     dribbled = dribble(head(200) + b'{"done": true}', every=0.05)
     with RawServer(DONE, DONE, dribbled, tls=server_side(certificate)) as server:
         settings.RAW_URL = server.url
-        transport.sessions.of("raw").verify = str(certificate)
         assert [write(left=9), read()] == [{"done": True}] * 2
         assert server.connections == 1
         with pytest.raises(OutcomeUnknown):
@@ -678,7 +736,7 @@ def test_repeated_faults_open_the_breaker_and_the_peer_is_left_alone(
     for _ in range(2):
         with pytest.raises(PeerUnavailable):
             read(retries=False)
-    with pytest.raises(http.BreakerOpen, match="not asked") as caught:
+    with pytest.raises(BreakerOpen, match="not asked") as caught:
         read()
     assert caught.value.retry_after == 10
     assert len(server.requests) == 2
@@ -693,7 +751,7 @@ def test_a_call_that_fails_beside_others_that_are_well_is_the_only_one_left_alon
         with pytest.raises(OutcomeUnknown):
             write()
         read()
-    with pytest.raises(http.BreakerOpen):
+    with pytest.raises(BreakerOpen):
         write()
     assert read() == {"done": True}
     assert len(server.requests) == 7
@@ -718,7 +776,7 @@ def test_who_cannot_be_connected_to_is_left_alone_by_every_call(settings: Settin
         with pytest.raises(PeerUnavailable, match="not sent"):
             call(retries=False)
     for call in (read, write):
-        with pytest.raises(http.BreakerOpen):
+        with pytest.raises(BreakerOpen):
             call(retries=False)
     assert breakers.states() == {"raw.connect": "open", "raw.do": "closed", "raw.look": "closed"}
 
@@ -730,10 +788,10 @@ def test_a_call_that_is_left_alone_does_not_use_up_the_attempt_to_connect(
     server = serve(answer(500), DONE)
     url = server.url
     settings.RAW_URL = url
-    breakers.of("raw", "connect", url).settle(True)
+    breakers.of("raw", "connect", url).record(True)
     time.sleep(0.3)
-    breakers.of("raw", "do", url).settle(True)
-    with pytest.raises(http.BreakerOpen):
+    breakers.of("raw", "do", url).record(True)
+    with pytest.raises(BreakerOpen):
         write(retries=False)
     with pytest.raises(PeerUnavailable, match="answered 500"):
         read(retries=False)
@@ -772,7 +830,7 @@ def test_a_peer_that_refuses_is_no_fault(serve: Callable[..., RawServer], settin
 def test_a_known_server_error_is_no_fault(serve: Callable[..., RawServer], settings: Settings) -> None:
     settings.BREAKER_THRESHOLD = 1
     serve(answer(500))
-    assert [read(known=(500,)), read(known=(500,))] == [500, 500]
+    assert [read(accepted=(500,)), read(accepted=(500,))] == [500, 500]
 
 
 def test_our_own_haste_is_no_fault_of_the_peer(serve: Callable[..., RawServer], settings: Settings) -> None:
@@ -788,7 +846,7 @@ def test_a_timeout_in_full_length_is_a_fault(serve: Callable[..., RawServer], se
     serve(stall(SLOW), DONE)
     with pytest.raises(PeerUnavailable):
         read(retries=False)
-    with pytest.raises(http.BreakerOpen):
+    with pytest.raises(BreakerOpen):
         read()
 
 
@@ -801,7 +859,7 @@ def test_a_failure_is_logged_with_what_an_operator_asks_for(
     serve(answer(500, {"detail": "boom\nforged line " + "x" * 5000}))
     with pytest.raises(OutcomeUnknown):
         write()
-    (record,) = [record for record in caplog.records if record.name == "integrations.calls"]
+    (record,) = [record for record in caplog.records if record.name == "integrations.attempts"]
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("raw do: OutcomeUnknown after ")
     assert "\n" not in record.getMessage()
@@ -812,7 +870,7 @@ def test_a_failure_is_logged_with_what_an_operator_asks_for(
 def test_a_refusal_is_not_logged_as_a_failure(
     serve: Callable[..., RawServer], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "integrations.calls")
+    caplog.set_level(logging.INFO, "integrations.attempts")
     serve(answer(400))
     with pytest.raises(PeerRefused):
         write()
@@ -821,6 +879,6 @@ def test_a_refusal_is_not_logged_as_a_failure(
 
 def test_json_of_the_largest_size_is_read(serve: Callable[..., RawServer]) -> None:
     body = json.dumps({"done": True, "padding": ""})
-    padding = "x" * (answers.MAX_BODY - len(body))
+    padding = "x" * (MAX_BODY - len(body))
     serve(answer(200, {"done": True, "padding": padding}))
     assert len(read()["padding"]) == len(padding)  # type: ignore[index]

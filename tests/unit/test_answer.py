@@ -2,8 +2,8 @@
 
 import pytest
 
-from integrations.calls import segment
-from integrations.transport import MAX_DEPTH, MAX_DETAIL, Reply, Unexpected, one_line
+from integrations.answer import MAX_DEPTH, MAX_DETAIL, Answer, Unexpected, one_line
+from integrations.peer_requests import path_segment
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from integrations.transport import MAX_DEPTH, MAX_DETAIL, Reply, Unexpected, one
     ],
 )
 def test_an_id_is_quoted_as_one_segment(value: str, quoted: str) -> None:
-    assert segment(value) == quoted
+    assert path_segment(value) == quoted
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", "x" * 201, "\ud800"])
 def test_what_cannot_be_a_segment_is_none(value: str) -> None:
-    assert segment(value) is None
+    assert path_segment(value) is None
 
 
 def test_foreign_text_is_cut_to_one_printable_line() -> None:
@@ -44,21 +44,21 @@ def test_foreign_text_is_cut_to_one_printable_line() -> None:
     ],
 )
 def test_the_words_of_a_refusal_are_found(body: bytes, detail: str) -> None:
-    assert Reply(400, {}, body).detail() == detail
+    assert Answer(400, {}, body).detail() == detail
 
 
 @pytest.mark.parametrize("depth", [49, 50, 900, 950, 990, 100_000])
 def test_words_that_are_nested_are_found_at_any_depth(depth: int) -> None:
     body = b'{"detail": ' + b"[" * depth + b"]" * depth + b"}"
-    assert Reply(400, {}, body).detail().startswith('{"detail": [[[')
+    assert Answer(400, {}, body).detail().startswith('{"detail": [[[')
 
 
 def test_nesting_is_bounded_wherever_it_is_read_from() -> None:
     def nested(depth: int) -> bytes:
         return b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
-    assert Reply(200, {}, nested(MAX_DEPTH)).json_object()
+    assert Answer(200, {}, nested(MAX_DEPTH)).json_object()
     with pytest.raises(Unexpected, match="nested too deeply"):
-        Reply(200, {}, nested(MAX_DEPTH + 1)).json_object()
+        Answer(200, {}, nested(MAX_DEPTH + 1)).json_object()
     many = b'{"a": [' + b", ".join([nested(3)] * 1000) + b"]}"
-    assert len(Reply(200, {}, many).json_object()["a"]) == 1000
+    assert len(Answer(200, {}, many).json_object()["a"]) == 1000

@@ -1,12 +1,11 @@
 """Circuit breakers, so that a peer which is down costs nobody a timeout.
 
-A peer has one for each call, since one may fail beside others that are well: reserves that answer 500 while reads are
-fine. It has another for connecting: whether there is anybody at all is the same for all calls, and what one has found
-out the others need not pay for.
+A peer has one for each operation, since one may fail while others work: reserves that answer 500 while reads are fine.
+It has another for connecting: whether the peer can be reached is the same for all operations, so one of them finds out
+for the rest.
 
-`circuitbreaker` counts and keeps the time. It has no lock, and once its time is up lets everybody through
-until the first outcome; so here stand a lock, and the rule that a half-open breaker lets one call through at
-a time.
+`circuitbreaker` counts and keeps the time. It has no lock, and once its time is up lets everybody through until the
+first outcome; so this module adds a lock, and the rule that a half-open breaker lets one attempt through at a time.
 """
 
 import contextlib
@@ -18,30 +17,30 @@ from django.conf import settings
 
 from observability.metrics import BREAKERS_OPEN
 
-PROBE_WAIT = 1.0  # s; what others are told while one call finds out whether the peer is back
+PROBE_WAIT = 1.0  # s; what others are told while one attempt finds out whether the peer is back
 
 
 class _Fault(Exception):
-    """Something that speaks against the peer: no connection, no answer, a 5xx."""
+    """Something that counts against the peer: no connection, no answer, a 5xx."""
 
 
 CONNECT = "connect"
-"""What the breaker of a peer's connections is called among those of its calls."""
+"""The name of the breaker for connecting, among those of the peer's operations."""
 
 
 class Breaker:
     """Opens after `threshold` faults in a row, for `recovery` seconds; safe to use from any thread."""
 
-    def __init__(self, peer: str, call: str, *, threshold: int, recovery: float) -> None:
-        self.name = f"{peer}.{call}"
+    def __init__(self, peer: str, operation: str, *, threshold: int, recovery: float) -> None:
+        self.name = f"{peer}.{operation}"
         self._circuit = CircuitBreaker(threshold, recovery, expected_exception=_Fault, name=self.name)
         self._lock = threading.Lock()
         self._probing = False
         self._shown = False
-        self._gauge = BREAKERS_OPEN.labels(peer, call)
+        self._gauge = BREAKERS_OPEN.labels(peer, operation)
 
     def admit(self) -> float | None:
-        """Return None if the peer may be asked, else the seconds to wait. Who may ask must `settle`."""
+        """Return None if the peer may be asked, else the seconds to wait. Whoever may ask must `record` the outcome."""
         with self._lock:
             if self._circuit.opened:
                 return float(self._circuit.open_remaining)
@@ -51,8 +50,8 @@ class Breaker:
                 self._probing = True
             return None
 
-    def settle(self, fault: bool | None) -> None:
-        """Count a call as a fault of the peer (True) or as an answer (False); None speaks neither way."""
+    def record(self, fault: bool | None) -> None:
+        """Count an attempt as a fault of the peer (True) or as an answer (False); None counts as neither."""
         with self._lock:
             self._probing = False
             if fault is None:
@@ -64,12 +63,12 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """`closed`, `open` (the peer is left alone) or `half_open` (the next call finds out)."""
+        """`closed`, `open` (the peer is left alone) or `half_open` (the next attempt finds out)."""
         with self._lock:
             return str(self._circuit.state)
 
     def _show(self) -> None:
-        """Tell the metrics when it opens or closes: until a call has succeeded it counts as open."""
+        """Tell the metrics when it opens or closes: until an attempt has succeeded it counts as open."""
         shown = self._circuit.state != STATE_CLOSED
         if shown != self._shown:
             self._shown = shown
@@ -77,7 +76,7 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of this process. A call to another address, or under other settings, is another call."""
+    """The breakers of this process; each address, and each pair of settings, has its own."""
 
     def __init__(self) -> None:
         self.start_afresh()
@@ -87,18 +86,18 @@ class Breakers:
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str, str, int, float], Breaker] = {}
 
-    def of(self, peer: str, call: str, url: str) -> Breaker:
-        """Return the breaker of that call to that address, by BREAKER_THRESHOLD and BREAKER_RECOVERY (s)."""
+    def of(self, peer: str, operation: str, url: str) -> Breaker:
+        """Return the breaker of that operation at that address, by BREAKER_THRESHOLD and BREAKER_RECOVERY (s)."""
         threshold, recovery = settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY
         with self._lock:
-            made = self._made.get((peer, call, url, threshold, recovery))
+            made = self._made.get((peer, operation, url, threshold, recovery))
             if made is None:
-                made = Breaker(peer, call, threshold=threshold, recovery=recovery)
-                self._made[peer, call, url, threshold, recovery] = made
+                made = Breaker(peer, operation, threshold=threshold, recovery=recovery)
+                self._made[peer, operation, url, threshold, recovery] = made
             return made
 
     def states(self) -> dict[str, str]:
-        """Each breaker that was needed under the present settings, `<peer>.<call>`, and its state."""
+        """Return the state of each breaker used under the present settings, by `<peer>.<operation>`."""
         present = (settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY)
         with self._lock:
             made = dict(self._made)
@@ -112,7 +111,7 @@ class Breakers:
         """Close every breaker."""
         with self._lock:
             for breaker in self._made.values():
-                breaker.settle(False)
+                breaker.record(False)
             self._made.clear()
 
 

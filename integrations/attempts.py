@@ -1,0 +1,189 @@
+"""A request to a peer, and one attempt to have it answered: with circuit breakers, within a deadline, logged."""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from urllib3 import Timeout
+
+from integrations import http_exchange
+from integrations.answer import Answer
+from integrations.circuit_breakers import CONNECT, Breaker, breakers
+from integrations.deadline import Deadline
+from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from observability import context
+from observability.metrics import PEER_CALLS, PEER_SECONDS
+
+logger = logging.getLogger(__name__)
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One of the services: its name in messages, and the setting that holds its URL (read for every request)."""
+
+    name: str
+    setting: str
+
+    @property
+    def url(self) -> str:
+        """Return the base URL, without a slash at its end."""
+        return (getattr(settings, self.setting) or "").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRequest:
+    """One request to one peer; `operation` names it in the logs, `path` begins with a slash and is quoted.
+
+    `accepted` are the statuses that answer it besides 2xx (404: "there is none"). `timeout_setting` is the setting that
+    says how long one attempt waits for the answer (s).
+    """
+
+    peer: Peer
+    operation: str
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    accepted: Collection[int] = ()
+    timeout_setting: str = "PEER_READ_TIMEOUT"
+
+    @property
+    def full_timeout(self) -> float:
+        """Return the seconds that one attempt may take, connecting included."""
+        return full_timeout(self.timeout_setting)
+
+
+def full_timeout(timeout_setting: str) -> float:
+    """Return the seconds that one attempt may take: to connect, and the setting of this name for the answer."""
+    total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, timeout_setting)
+    return total
+
+
+def attempt(request: PeerRequest, deadline: Deadline) -> Answer:
+    """Send the request once and return whatever is answered; tell the breakers how it went.
+
+    :raises PeerUnavailable: if it was not even tried: no time left, no usable address, breaker open.
+    :raises NotSent: if no connection was made.
+    :raises Lost: if there was no complete answer.
+    """
+    peer, remaining = request.peer, deadline.remaining()
+    if remaining <= 0:
+        raise PeerUnavailable(peer.name, "not asked: no time is left", repeatable=False)
+    with _admitted(request, deadline, cut_short=remaining < request.full_timeout) as verdict:
+        try:
+            answer = _exchange(request, remaining)
+        except http_exchange.UnusableURL as error:
+            detail = f"not asked: {peer.setting} holds no usable URL"
+            raise PeerUnavailable(peer.name, detail, repeatable=False) from error
+        verdict.of_peer, verdict.of_operation = False, answer.status >= 500 and answer.status not in request.accepted
+        return answer
+
+
+def _exchange(request: PeerRequest, seconds: float) -> Answer:
+    headers = dict(request.headers)
+    if (current := context.request_id.get()) and _PRINTABLE.fullmatch(current):
+        headers["X-Request-ID"] = current
+    if trace := context.traceparent():
+        headers["traceparent"] = trace
+    body = None
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+        body = _encode(request.body).encode()
+    target = f"{request.path}?{urlencode(request.params)}" if request.params else request.path
+    connect, read = settings.PEER_CONNECT_TIMEOUT, getattr(settings, request.timeout_setting)
+    timeout = Timeout(connect=connect, read=read, total=seconds)
+    return http_exchange.exchange(request.method, request.peer.url, target, headers=headers, body=body, timeout=timeout)
+
+
+class _Verdict:
+    """Whether an attempt speaks against the peer (no connection) or this operation of it; None: neither way."""
+
+    of_peer: bool | None = None
+    of_operation: bool | None = None
+
+
+@contextmanager
+def _admitted(request: PeerRequest, deadline: Deadline, *, cut_short: bool) -> Iterator[_Verdict]:
+    """Ask the breakers, and tell them the verdict; None where the time was cut so short that it says nothing.
+
+    :raises BreakerOpen:
+    """
+    of_peer = breakers.of(request.peer.name, CONNECT, request.peer.url)
+    of_operation = breakers.of(request.peer.name, request.operation, request.peer.url)
+    verdict = _Verdict()
+    _require(of_peer, request)
+    try:
+        _require(of_operation, request)
+        try:
+            yield verdict
+        except http_exchange.NotSent:
+            verdict.of_peer = None if cut_short and deadline.expired else True
+            raise
+        except http_exchange.Lost:
+            verdict.of_peer, verdict.of_operation = False, None if cut_short and deadline.expired else True
+            raise
+        finally:
+            of_operation.record(verdict.of_operation)
+    finally:
+        of_peer.record(verdict.of_peer)
+
+
+def _require(breaker: Breaker, request: PeerRequest) -> None:
+    if (wait := breaker.admit()) is not None:
+        raise BreakerOpen(request.peer.name, retry_after=wait)
+
+
+OUTCOMES = (
+    (BreakerOpen, "breaker_open"),
+    (PeerUnavailable, "unavailable"),
+    (PeerRefused, "refused"),
+    (OutcomeUnknown, "unknown"),
+)
+"""The names of outcomes in the metrics, subclasses before their bases; any other attempt was `answered`."""
+
+
+@contextmanager
+def observed(request: PeerRequest) -> Iterator[None]:
+    """Count an attempt and its time, and log how it failed: peer, operation, milliseconds, outcome.
+
+    A refusal is no failure: info.
+    """
+    began = time.monotonic()
+    outcome = "failed_here"
+    try:
+        yield
+        outcome = "answered"
+    except PeerError as error:
+        outcome = next(name for kind, name in OUTCOMES if isinstance(error, kind))
+        level = logging.INFO if isinstance(error, PeerRefused) else logging.WARNING
+        took = round((time.monotonic() - began) * 1000)
+        kind = type(error).__name__
+        logger.log(
+            level,
+            "%s %s: %s after %d ms: %s",
+            request.peer.name, request.operation, kind, took, error.detail,
+            extra={"peer": request.peer.name, "operation": request.operation, "ms": took, "outcome": kind},
+        )  # fmt: skip
+        raise
+    finally:
+        _count(request, outcome, time.monotonic() - began)
+
+
+def _count(request: PeerRequest, outcome: str, seconds: float) -> None:
+    PEER_CALLS.labels(request.peer.name, request.operation, outcome).inc()
+    if outcome == "breaker_open":
+        return  # nobody was asked
+    PEER_SECONDS.labels(request.peer.name, request.operation).observe(seconds)
+    if scope := context.current():
+        scope.count_peer_call(seconds)
