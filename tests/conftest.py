@@ -17,11 +17,11 @@ from pymongo.database import Database
 from pytest_django.live_server_helper import LiveServer
 from pytest_django.plugin import DjangoDbBlocker
 
+from devtools.embedded_mongo import EmbeddedMongo
 from integrations import http, parallel
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from orders.services import rate_limits
-from orders_project.embedded_mongo import EmbeddedMongo
 from tests.api_client import ApiClient
 
 # What fails within a helper is told as it is in a test.

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from integrations.sandbox.app import Sandbox
 from integrations.sandbox.catalogue import seed
-from integrations.sandbox.orphans import abort_orphans
+from integrations.sandbox.open_transactions import abort_open_transactions
 
 _PATIENCE = "serverSelectionTimeoutMS"
 
@@ -82,7 +82,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _start(sandbox: Sandbox, client: MongoClient[dict[str, Any]], app_name: str, *, demo: bool) -> None:
     try:
-        abort_orphans(client, app_name)
+        abort_open_transactions(client, app_name)
         if demo:
             seed(sandbox.control)
         sandbox.start()

@@ -21,6 +21,7 @@ from django.db import DatabaseError
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, OperationFailure
 
+from devtools.localhost import ROOT
 from orders.management import counting
 from orders.models import walk
 from orders.models.parts import Address, Item, Stock
@@ -30,7 +31,6 @@ from orders.services.access import Actor, Kind, NotPermitted, system
 from orders.services.export import count_orders, export_orders
 from orders.services.import_files import KEYS, NEEDED_COLUMNS
 from orders.services.order_files import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
-from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
 Document = dict[str, Any]

@@ -22,6 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.models import imports
 from orders.models.imports import insert_orders
@@ -31,7 +32,6 @@ from orders.services.access import NotPermitted, admin, system
 from orders.services.acts import Act
 from orders.services.invariants import violations_of
 from orders.services.order_files import Format
-from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
 Document = dict[str, Any]

@@ -17,6 +17,7 @@ from django.db import DatabaseError
 from prometheus_client import Counter, Gauge, Histogram
 from pytest_django import Settings
 
+from devtools.localhost import free_port
 from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from observability import metrics, processes
@@ -24,7 +25,6 @@ from observability.exposition import Server, listen
 from orders.models import vitals as reads
 from orders.services import placement, vitals
 from orders.services.vitals import DatabaseFigures, Heartbeat
-from orders_project.loopback import free_port
 from tests.api_client import ApiClient
 from tests.functional.admin_helpers import insert, line, profiled
 from tests.functional.admin_helpers import stored as document

@@ -17,12 +17,12 @@ from django.conf import settings as django_settings
 from django.db import connection
 from pytest_django import Settings
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.models import bulk_store, vitals
 from orders.models.writes import orders
 from orders.services import bulk
 from orders.services.settlement import settle_due
-from orders_project.children import ROOT
 from tests.integration.builders import (
     WORKER,
     A,

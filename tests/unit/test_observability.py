@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from devtools.localhost import ROOT
 from observability import logs, processes
 from observability.exposition import listen
 from orders_project import gunicorn_metrics
-from orders_project.children import ROOT
 from orders_project.middleware import _template
 from orders_project.settings.env import Environment
 from orders_project.settings.observability import observability

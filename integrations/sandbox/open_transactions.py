@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 log = logging.getLogger(__name__)
 
 
-def abort_orphans(client: MongoClient[dict[str, Any]], app_name: str) -> int:
+def abort_open_transactions(client: MongoClient[dict[str, Any]], app_name: str) -> int:
     """Abort the open idle transactions of clients with this application name and return how many there were.
 
     A server that does not let us look costs no more than the wait: it is logged.

@@ -5,6 +5,7 @@ sandbox exactly as their lines say, and `reconcile` finds no difference. Loading
 Only where the database and the peers are stand-ins: `refuse_real_systems` is the first thing that a loader calls.
 """
 
+import os
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from django.contrib.auth.models import Group, User
 from pymongo.database import Database
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from devtools.real_systems import real_systems
 from integrations.deadline import Deadline
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 from integrations.sandbox.control import Control
@@ -83,12 +85,9 @@ class NoSandboxError(Exception):
 def refuse_real_systems() -> None:
     """Make sure that the database is the embedded one, and that no setting names a peer.
 
-    :raises RealSystemError: they are not, or nobody can tell: these settings are not those of development.
+    :raises RealSystemError: they are not.
     """
-    real: list[str] | None = getattr(settings, "REAL_SYSTEMS", None)
-    if real is None:
-        raise RealSystemError("this is for development, on the embedded database and the sandbox peers of `make run`")
-    if real:
+    if real := real_systems(os.environ):
         raise RealSystemError(
             f"this is for the embedded database and the sandbox peers alone, and what {' and '.join(real)} "
             f"{'name' if len(real) > 1 else 'names'} may be real; nothing was written"

@@ -22,8 +22,8 @@ from typing import IO, Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from orders_project.loopback import HOST, free_port, is_free, listens, lock
-from orders_project.mongod import (
+from devtools.localhost import HOST, free_port, is_free, listens, lock
+from devtools.mongod import (
     REPLICA_SET,
     WAYS_OUT,
     EmbeddedMongoError,
