@@ -33,7 +33,7 @@ def token(subject: str, **claims: Any) -> str:
 
 
 def welcome_text(base_url: str, *, real: Sequence[str] = (), keys: Sequence[str] = ()) -> str:
-    """Return it.
+    """Return the text.
 
     :param base_url: without a slash at its end.
     :param real: the settings that name a real database or peer: nothing was loaded then, and no token is printed.
@@ -45,8 +45,9 @@ def welcome_text(base_url: str, *, real: Sequence[str] = (), keys: Sequence[str]
   Admin    {base_url}{reverse("admin:index")}"""
     if real:
         return _beside_real_systems(addresses, real)
+    logins = f"  Logins   {', '.join(LOGINS)} (each one's password is its name)"
     parts = [
-        f"{settings.PROJECT_NAME} is up.\n{addresses}\n  Logins   {', '.join(LOGINS)} (each one's password is its name)",
+        f"{settings.PROJECT_NAME} is up.\n{addresses}\n{logins}",
         _where_tokens_come_from() if keys else _tokens_to_paste(f"{base_url}{settings.API_PREFIX}/orders/"),
     ]
     return _paragraphs(parts)

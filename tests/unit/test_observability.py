@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from devtools.localhost import ROOT
 from observability import logs, processes
@@ -38,8 +39,9 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv(name, given)
     env = Environment()
     found = observability(env)
-    assert [name in problem for problem in env.problems] == [True]
     assert found["LOGGING"]["root"]["level"] == "INFO"
+    with pytest.raises(ImproperlyConfigured, match=rf": {name}[^;]*$"):
+        env.refuse_problems()
 
 
 def test_a_worker_takes_the_lowest_place_that_is_free() -> None:
