@@ -82,7 +82,7 @@ def module_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def emptied() -> Database[dict[str, Any]]:
     database: Database[dict[str, Any]] = connection.database
     assert database.name.startswith("test_")
-    rate_limits.forget()  # what this process was granted is counted in the database
+    rate_limits.forget()  # whom this process has refused
     for name in set(database.list_collection_names()) - KEPT:
         database[name].delete_many({})
     return database

@@ -126,8 +126,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     left_out = [line for line in lines if line and not line.startswith(("!", "#", "*"))]
-    for source in instructions("COPY")[1:]:
-        name = source.split()[0]
+    for name in (name for line in instructions("COPY")[1:] for name in line.split()[:-1]):
         if (ROOT / name).is_file():
             shutil.copy(ROOT / name, folder / name)
         else:
@@ -139,7 +138,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> None:
     assert {path.name for path in image.iterdir()} == {
-        "manage.py", "integrations", "observability", "orders", "orders_project", "templates",
+        "manage.py", "pyproject.toml", "integrations", "observability", "orders", "orders_project", "templates",
     }  # fmt: skip
     assert {path.stem for path in (image / "orders_project" / "settings").glob("*.py")}.isdisjoint(
         {"development", "test"}
@@ -158,6 +157,9 @@ def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> 
     assert "settle_stock" in done.stdout.split()
     assert not {"quickstart", "load_demo_data"} & set(done.stdout.split())
     assert in_image(image, "manage.py", "check").returncode == 0
+    (image / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
+    told = in_image(image, "manage.py", "spectacular")
+    assert "version: 7.8.9" in told.stdout, "that is the only place of the number"
 
 
 def in_image(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
