@@ -38,7 +38,7 @@ from orders_project.demo_logins import STAFF, SUPERUSER
 ORDERS = 300
 DAYS = 60
 MARKER = {"_id": "demo orders"}
-PATIENCE = 60.0
+PLACEMENT_TIMEOUT = 60.0
 """Seconds for each demo order: nobody waits for a single one."""
 
 PATHS = {
@@ -208,7 +208,7 @@ def _place(story: Story) -> Document:
         shipping_address=story.address,
         act=Act(access.customer(story.user_id), story.placed_at),
         idempotency_key=story.key,
-        deadline=Deadline.after(PATIENCE),
+        deadline=Deadline.after(PLACEMENT_TIMEOUT),
     ).order
 
 

@@ -26,13 +26,13 @@ from devtools.real_systems import DATABASE, HANDED_ON, PEERS, mongo_directory, n
 SANDBOX_PORT = 8010
 """Where development settings look for the sandbox; another one is chosen while that is taken."""
 MANAGE = str(localhost.ROOT / "manage.py")
-_READY_PATIENCE = 60.0
+_READY_TIMEOUT = 60.0
 _RESTART_PAUSE = 1.0
 """Seconds before a worker that has ended is started again."""
 
 
 class CannotRunError(Exception):
-    """The quickstart cannot go on; the message is one line with a way out."""
+    """The quickstart cannot go on; the message is one line with what can be done."""
 
 
 def main() -> int:
@@ -127,7 +127,7 @@ class Quickstart:
         port = self._sandbox_port if localhost.is_free(self._sandbox_port) else 0
         where = ["--port", str(port), "--mongodb-uri", stock]
         sandbox = self._start("sandbox", "-m", "integrations.sandbox", "--seed", *where)
-        url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_PATIENCE)
+        url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_TIMEOUT)
         self._environment |= dict.fromkeys(missing, url[0])
         note = self._data / "sandbox.port"
         note.write_text(url[1])
@@ -153,7 +153,7 @@ class Quickstart:
         # Whether a real database takes writes would be seen by writing.
         path = "/health" if DATABASE in self._real else "/health/ready"
         url = f"http://{localhost.reachable(self._host)}:{self._port}{path}"
-        deadline = time.monotonic() + _READY_PATIENCE
+        deadline = time.monotonic() + _READY_TIMEOUT
         while (answer := _ask(url)) != "200":
             if not web.running:
                 raise web.failure()

@@ -159,20 +159,6 @@ def test_an_interrupted_load_is_finished_without_doubles(
     assert shop.control.counts()["reserve"] == sum(len(order["items"]) for order in after)
 
 
-def test_an_order_interrupted_on_its_way_goes_on(database: Database[Document], shop: Sandbox, small: int) -> None:
-    demo_data.prepare()
-    now = timezone.now()
-    story = next(story for story in demo_data._stories(now) if len(story.path) == 4)
-    half = demo_data.Story(story.key, story.user_id, story.items, story.address, story.placed_at, story.path[:2])
-    demo_data._live(half, now)
-    assert all_orders(database)[0]["status"] == "processing"
-    load()
-    orders = all_orders(database)
-    assert len(orders) == small
-    check_histories(orders)
-    check_stock(database, shop)
-
-
 def test_a_load_that_was_killed_while_placing_can_be_finished(
     database: Database[Document], shop: Sandbox, small: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,15 +225,6 @@ def test_where_something_is_real_nothing_is_loaded(
     assert shop.control.stocks() == []
 
 
-def test_a_sandbox_that_fails_on_the_way_is_told_in_a_line(
-    database: Database[Document], shop: Sandbox, small: int
-) -> None:
-    shop.control.fault("reserve", "status", status=503, times=30)
-    with pytest.raises(CommandError):
-        load()
-    assert not demo_data.is_loaded()
-
-
 def test_each_login_works_and_may_do_what_its_role_may(database: Database[Document], shop: Sandbox) -> None:
     demo_data.prepare()
     demo_data.prepare()
@@ -275,15 +252,3 @@ def test_what_somebody_changed_of_a_login_is_kept(database: Database[Document], 
     user = User.objects.get(username="support")
     assert user.check_password("another")
     assert not user.groups.exists()
-
-
-def test_the_same_stories_are_told_each_time() -> None:
-    now = timezone.now()
-    first, second = list(demo_data._stories(now)), list(demo_data._stories(now))
-    assert [(story.key, story.user_id, story.placed_at, story.path) for story in first] == [
-        (story.key, story.user_id, story.placed_at, story.path) for story in second
-    ]
-    assert [[(item.product_id, item.quantity) for item in story.items] for story in first] == [
-        [(item.product_id, item.quantity) for item in story.items] for story in second
-    ]
-    assert len({story.key for story in first}) == demo_data.ORDERS
