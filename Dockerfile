@@ -14,7 +14,7 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin
 COPY requirements/base.txt requirements/constraints.txt requirements/production.txt requirements/
 RUN pip install -r requirements/production.txt
 
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY integrations integrations
 COPY observability observability
 COPY orders orders

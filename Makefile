@@ -53,7 +53,7 @@ check: $(TESTABLE) ## Run every check of the code that is no test
 
 bench-data: $(RUNNABLE) ## Make ORDERS=1000000 orders to measure with, in the database MONGODB_DB=order_bench
 	@$(GET) run
-	@MONGODB_DB=$${MONGODB_DB:-order_bench} $(PY) manage.py make_bench_data --orders $(ORDERS)
+	@MONGODB_DB=$${MONGODB_DB:-order_bench} $(PY) -m tests.bench.data --orders $(ORDERS)
 
 bench-admin: $(TESTABLE) ## Measure the backoffice on MONGODB_DB=order_bench; fails where a page's p95 is over its limit
 	@$(GET) run

@@ -17,11 +17,11 @@ from pymongo.database import Database
 from pytest_django.live_server_helper import LiveServer
 from pytest_django.plugin import DjangoDbBlocker
 
+from devtools.embedded_mongo import EmbeddedMongo
 from integrations import concurrent_calls, peer_requests
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from orders.services import rate_limits
-from orders_project.embedded_mongo import EmbeddedMongo
 from tests.api_client import ApiClient
 
 # What fails within a helper is told as it is in a test.
@@ -82,7 +82,7 @@ def module_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def emptied() -> Database[dict[str, Any]]:
     database: Database[dict[str, Any]] = connection.database
     assert database.name.startswith("test_")
-    rate_limits.forget()  # what this process was granted is counted in the database
+    rate_limits.forget()  # whom this process has refused
     for name in set(database.list_collection_names()) - KEPT:
         database[name].delete_many({})
     return database

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 
 PAGE = (ROOT / "docs" / "storefront.md").read_text()
 CODE = re.compile(r"`([a-z_]+)`")

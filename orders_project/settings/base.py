@@ -4,6 +4,7 @@ Names and defaults of the first block are those of the service's specification; 
 and are explained in docs/settings.md.
 """
 
+import tomllib
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from orders_project.settings.env import Environment
 from orders_project.settings.observability import observability
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 env = Environment()
 
 # --- the specification's own settings -----------------------------------------------------------------------------
@@ -262,7 +264,7 @@ SPECTACULAR_SETTINGS = {
         "address may answer, and those of the proxy in front.\n\n"
         "A request is obeyed whole or refused whole. Answers may get further members, and problems further codes."
     ),
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "orders", "description": "Orders: customers their own, admins all."},

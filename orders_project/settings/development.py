@@ -1,11 +1,9 @@
 """Development: the embedded database and the sandbox peers stand in for what is not set."""
 
-import os
-
-from orders_project.real_systems import SIGNING, named, real_systems
 from orders_project.settings.base import *  # noqa: F403
 from orders_project.settings.base import (
     ALLOWED_HOSTS,
+    INSTALLED_APPS,
     INVENTORY_SERVICE_URL,
     MONGODB_DB,
     PRODUCT_SERVICE_URL,
@@ -24,7 +22,6 @@ USER_SERVICE_URL = USER_SERVICE_URL or _sandbox
 PRODUCT_SERVICE_URL = PRODUCT_SERVICE_URL or _sandbox
 INVENTORY_SERVICE_URL = INVENTORY_SERVICE_URL or _sandbox
 WHITENOISE_USE_FINDERS = True
-REAL_SYSTEMS = real_systems(os.environ)
-REAL_KEYS = named(os.environ, SIGNING)
+INSTALLED_APPS = [*INSTALLED_APPS, "devtools"]
 
 env.refuse_problems()

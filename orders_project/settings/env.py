@@ -1,14 +1,13 @@
 """Reading the environment: every problem is collected, so that a start names all that is wrong at once."""
 
-import math
 import os
 import re
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from decimal import Decimal
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvValidationError, validate
 from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
 
@@ -29,45 +28,43 @@ def what_is_unfit(secret: str) -> str:
     return f"is shorter than {SHORTEST_SECRET} characters" if len(secret) < SHORTEST_SECRET else ""
 
 
+class _Environs(Env):
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        """A blank variable counts as not set."""
+        return os.environ.get(env_key, "").strip() or default
+
+
 class Environment:
     """Typed readers of environment variables that remember what they could not accept.
 
-    Each reader returns a value of its type; where the variable is malformed it notes a problem and returns
-    the default, so that reading goes on. :meth:`refuse_problems` then raises them together.
+    Each reader returns a value of its type; where the variable is malformed that is the default, so that reading goes
+    on. :meth:`refuse_problems` then raises all problems together.
+
+    :ivar problems: those that are ours to find, not those of types and ranges, which environs remembers.
     """
 
     def __init__(self) -> None:
+        self._environs = _Environs(eager=False)
         self.problems: list[str] = []
 
     def text(self, name: str, default: str = "") -> str:
-        return os.environ.get(name, "").strip() or default
+        return self._read("str", name, default)
 
     def flag(self, name: str, default: bool) -> bool:
-        known = {
-            "true": True,
-            "1": True,
-            "yes": True,
-            "on": True,
-            "false": False,
-            "0": False,
-            "no": False,
-            "off": False,
-        }
-        given = self.text(name)
-        if not given:
-            return default
-        if given.lower() not in known:
-            self.problems.append(f"{name}={given!r} is neither true nor false")
-        return known.get(given.lower(), default)
+        return self._read("bool", name, default)
 
     def number(self, name: str, default: float, *, least: float = 0, most: float | None = None) -> float:
-        return self._parsed(name, float, default, least, most)
+        return self._read("float", name, default, validate=validate.Range(least, most))
 
     def integer(self, name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
-        return self._parsed(name, int, default, least, most)
+        return self._read("int", name, default, validate=validate.Range(least, most))
 
     def money(self, name: str, default: Decimal) -> Decimal:
-        return self._parsed(name, Decimal, default, Decimal(0), None)
+        return self._read("decimal", name, default, validate=validate.Range(0))
+
+    def _read(self, kind: str, name: str, default: T, **options: Any) -> T:
+        value: T | None = getattr(self._environs, kind)(name, default, **options)
+        return default if value is None else value
 
     def items(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
         """A comma-separated list; empty parts are dropped."""
@@ -86,10 +83,11 @@ class Environment:
         return found
 
     def integers(self, name: str, default: tuple[int, ...]) -> list[int]:
+        """A comma-separated list of whole numbers."""
         try:
             return [int(part) for part in self.items(name)] or list(default)
         except ValueError:
-            self.problems.append(f"{name}={self.text(name)!r} is not a comma-separated list of whole numbers")
+            self.problems.append(f"{name} is not a comma-separated list of whole numbers")
             return list(default)
 
     def path(self, name: str, default: str) -> str:
@@ -157,28 +155,19 @@ class Environment:
 
     def require(self, *names: str) -> None:
         """Note every variable of these that is not set."""
-        self.problems.extend(f"{name} is not set" for name in names if not os.environ.get(name, "").strip())
+        self.problems.extend(f"{name} is not set" for name in names if not self.text(name))
 
     def refuse_problems(self) -> None:
         """Stop the start if anything was wrong.
 
         :raises ImproperlyConfigured: naming each setting and what is wrong with it.
         """
-        if self.problems:
-            raise ImproperlyConfigured("These settings keep the service from starting: " + "; ".join(self.problems))
-
-    def _parsed(self, name: str, kind: Callable[[str], T], default: T, least: T, most: T | None) -> T:
-        given = self.text(name)
-        if not given:
-            return default
+        read, self._environs = self._environs, _Environs(eager=False)  # settings may be loaded again after a refusal
         try:
-            value = kind(given)
-            in_range = math.isfinite(value) and bool(least <= value and (most is None or value <= most))  # type: ignore[operator,arg-type]
-        except (ValueError, InvalidOperation):
-            self.problems.append(f"{name}={given!r} is not a number")
-            return default
-        if not in_range:
-            bound = f"at least {least}" if most is None else f"between {least} and {most}"
-            self.problems.append(f"{name}={given!r} must be {bound}")
-            return default
-        return value
+            read.seal()
+        except EnvValidationError as refused:
+            found: Any = refused.error_messages
+            self.problems += [f"{name}: {texts[0]}" for name, texts in found.items()]
+        if self.problems:
+            problems = "; ".join(dict.fromkeys(self.problems))
+            raise ImproperlyConfigured(f"These settings keep the service from starting: {problems}")

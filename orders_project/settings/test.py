@@ -1,9 +1,11 @@
 """Tests: short time limits; the address of the real mongod and of the peers is filled in by tests/conftest.py."""
 
 from orders_project.settings.base import *  # noqa: F403
+from orders_project.settings.base import INSTALLED_APPS
 
 SECRET_KEY = "test-only-0123456789-0123456789-0123456789-0123"  # noqa: S105
 ALLOWED_HOSTS = ["*"]
+INSTALLED_APPS = [*INSTALLED_APPS, "devtools"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True

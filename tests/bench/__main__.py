@@ -13,7 +13,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from orders_project.embedded_mongo import EmbeddedMongo
+from devtools.embedded_mongo import EmbeddedMongo
 from tests.bench import bodies, growth, many, rates, report
 from tests.bench.load import LoadError, require_wrk
 from tests.bench.report import Rule

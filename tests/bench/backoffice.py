@@ -21,8 +21,8 @@ from urllib.parse import urlencode
 
 import django
 
-from orders_project.embedded_mongo import EmbeddedMongo
-from orders_project.loopback import data_dir
+from devtools.embedded_mongo import EmbeddedMongo
+from devtools.localhost import data_dir
 
 LIST = "/admin/orders/order/"
 STATUSES = ("pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded", "rejected")

@@ -19,7 +19,7 @@ DEEP = {FIRST: 1, "page 400 by cursor": 400, DEEPEST: 10_000}
 MOST_GROWTH = 1.3
 CONNECTIONS = 4
 LOGIN = "admin"
-"""Whom `make_bench_data` makes, with that password."""
+"""Whom `tests.bench.data` makes, with that password."""
 WRITES = ("create, 3 lines", "status change", "cancel")
 Costs = dict[str, dict[int, float]]
 """By kind of work, by size: milliseconds of a request."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 from tests.bench.report import Rule
 
 NAMES = {

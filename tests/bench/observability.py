@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orders_project.embedded_mongo import EmbeddedMongo
+from devtools.embedded_mongo import EmbeddedMongo
 
 ROOT = Path(__file__).parents[2]
 ROUNDS, REQUESTS = 3, 1500

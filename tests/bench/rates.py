@@ -10,7 +10,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 from tests.bench import load, report
 from tests.bench.load import LoadError
 from tests.bench.report import Rule

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 from tests.bench.stage import NAMES
 
 PAGE = ROOT / "docs" / "performance.md"

@@ -14,11 +14,11 @@ import requests
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from devtools.child_processes import Child
+from devtools.embedded_mongo import EmbeddedMongo
+from devtools.localhost import ROOT, free_port
+from devtools.real_systems import HANDED_ON
 from orders_project import gunicorn_conf
-from orders_project.children import ROOT, Child
-from orders_project.embedded_mongo import EmbeddedMongo
-from orders_project.loopback import free_port
-from orders_project.real_systems import HANDED_ON
 
 PROCESSES, THREADS = 2, 8
 CALLERS = 16
@@ -138,14 +138,16 @@ class Stage:
         self.manage("migrate", "-v0")
 
     def manage(self, *arguments: str) -> None:
-        command = Child("manage.py", [sys.executable, str(ROOT / "manage.py"), *arguments],
-                        log=self._directory / "manage.log")  # fmt: skip
+        self.run("manage.py", *arguments)
+
+    def run(self, *arguments: str) -> None:
+        command = Child(arguments[0], [sys.executable, *arguments], log=self._directory / "manage.log")
         self._stack.callback(command.stop)
         command.start(self.environment).finish()
 
     def fill(self, orders: int) -> None:
         """Have so many orders in the database, at least."""
-        self.manage("make_bench_data", "--orders", str(orders), "--among-others")
+        self.run("-m", "tests.bench.data", "--orders", str(orders), "--among-others")
 
     def stock_up(self) -> None:
         """Have inventory hold more of every product than will be asked for."""

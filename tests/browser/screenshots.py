@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 from tests.functional.quickstart_run import QuickstartRun
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -86,7 +86,7 @@ def _await_figures(page: Page) -> None:
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name, QuickstartRun(Path(name) / "data") as run:
-        run.await_card()
+        run.await_welcome()
         names = take(f"http://127.0.0.1:{run.port}")
     sys.stdout.write(f"{', '.join(names)}: in {PICTURES}\n")
     return 0

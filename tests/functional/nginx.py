@@ -10,8 +10,8 @@ from typing import Any, Self
 import pytest
 from django.conf import settings
 
-from orders_project.children import ROOT, Child
-from orders_project.loopback import free_port, listens
+from devtools.child_processes import Child
+from devtools.localhost import ROOT, free_port, listens
 
 TEMPLATE = ROOT / "orders_project" / "nginx.conf.template"
 MISSING = "nginx is not installed, which these tests run: apt-get install nginx-light"

@@ -17,9 +17,8 @@ from django.conf import settings
 from django.db import connection
 from prometheus_client.parser import text_string_to_metric_families
 
+from devtools.localhost import ROOT, free_port
 from integrations.sandbox import Sandbox
-from orders_project.children import ROOT
-from orders_project.loopback import free_port
 from tests.api_client import ApiClient
 
 Line = dict[str, Any]

@@ -1,6 +1,5 @@
 """A `manage.py quickstart` as people run it: a process of its own, with a directory and ports of its own."""
 
-import json
 import os
 import re
 import shlex
@@ -13,9 +12,10 @@ from typing import Self
 
 import requests
 
-from orders_project import loopback
-from orders_project.children import ROOT, command_line
-from orders_project.real_systems import DATABASE, HANDED_ON, PEERS, SIGNING
+from devtools import localhost
+from devtools.localhost import ROOT
+from devtools.real_systems import DATABASE, HANDED_ON, PEERS, SIGNING
+from tests.system_processes import children_of, command_line
 
 OURS = ("DJANGO_SETTINGS_MODULE", "MONGODB_DB", "PORT", "BIND_HOST", DATABASE, *PEERS, *SIGNING, HANDED_ON)
 PATIENCE = 100.0
@@ -38,8 +38,8 @@ class QuickstartRun:
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
-        self.port = loopback.free_port()
-        self.environment = environment(data, self.port, SANDBOX_PORT=str(loopback.free_port()), **settings)
+        self.port = localhost.free_port()
+        self.environment = environment(data, self.port, SANDBOX_PORT=str(localhost.free_port()), **settings)
         self._output = data.parent / f"output-{self.port}.txt"
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
@@ -74,16 +74,17 @@ class QuickstartRun:
             time.sleep(0.05)
         return found
 
-    def await_card(self) -> Self:
+    def await_welcome(self) -> Self:
         self.await_output("Ctrl-C ends everything")
         return self
 
     def children(self) -> dict[str, int]:
-        """Process ids by what they are, those that have ended included."""
+        """Process ids by what they are, of those that live and of the mongod that was started last."""
         pids = {}
-        register = self.data / "children.json"
-        for pid, arguments in json.loads(register.read_text() if register.exists() else "{}").items():
-            pids[next(name for name in ("gunicorn", "sandbox", "settle_stock") if name in arguments)] = int(pid)
+        for pid, command in children_of(self.process.pid).items():
+            for name in ("gunicorn", "integrations.sandbox", "settle_stock"):
+                if name in command:
+                    pids[name.removeprefix("integrations.")] = pid
         for lock in self.data.glob("mongo*/db/mongod.lock"):
             if pid := lock.read_text().strip():
                 pids["mongod"] = int(pid)
@@ -110,13 +111,5 @@ class QuickstartRun:
         return requests.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10)
 
     def tokens(self) -> list[str]:
-        """The tokens on the card: a customer's, an admin's."""
+        """The tokens that were printed: a customer's, an admin's."""
         return re.findall(r"(?m)^\s*(ey[\w-]+\.[\w-]+\.[\w-]+)$", self.output)
-
-
-def await_end(pids: dict[str, int]) -> None:
-    """Wait until none of these processes is there any more."""
-    deadline = time.monotonic() + 15
-    while left := {name: pid for name, pid in pids.items() if command_line(pid)}:
-        assert time.monotonic() < deadline, f"still there: {left}"
-        time.sleep(0.05)

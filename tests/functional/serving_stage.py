@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from orders_project.children import Child
+from devtools.child_processes import Child
 from tests.api_client import order_body, token
 from tests.proof.chaos_stage import SECRET, Stage
 

@@ -17,9 +17,9 @@ import pytest
 import requests
 from django.conf import settings
 
+from devtools.child_processes import Child
+from devtools.localhost import ROOT, free_port
 from integrations.sandbox import Sandbox
-from orders_project.children import ROOT, Child
-from orders_project.loopback import free_port
 from tests.api_client import token
 from tests.functional.helpers import Documents
 

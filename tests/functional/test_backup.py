@@ -13,9 +13,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from devtools.embedded_mongo import EmbeddedMongo
+from devtools.localhost import ROOT
 from orders.services.stock.invariants import violations_of
-from orders_project.children import ROOT
-from orders_project.embedded_mongo import EmbeddedMongo
 from tests.functional.serving_stage import PRODUCT, Clients, ServingStage
 
 pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do

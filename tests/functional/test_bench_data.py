@@ -1,24 +1,22 @@
-"""`manage.py make_bench_data`: orders to measure with, each of them as the services would have made it."""
+"""`make bench-data`: orders to measure with, each of them as the services would have made it."""
 
-import io
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
 from pymongo.database import Database
-from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.models.states import Status
 from orders.services.lifecycle import transitions
 from orders.services.stock.invariants import violations_of
-from orders_project import bench_data
-from orders_project.bench_orders import Maker
+from tests.bench import data, order_writer
+from tests.bench.order_maker import Maker
 from tests.factories import OrderFactory
 from tests.integration.builders import ADMIN, A, B, act, place, read
 
@@ -26,24 +24,25 @@ Document = dict[str, Any]
 NOW = datetime(2026, 11, 20, 15, 30)  # noqa: DTZ001 - naive UTC, as stored
 DAYS = 60
 MANY = 6000
+Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
 def made() -> list[Document]:
     chance = random.Random(5)
     maker = Maker(NOW, chance)
-    return [maker.order(moment) for moment in bench_data.moments_of_placement(MANY, NOW, DAYS, chance)]
+    return [maker.order(moment) for moment in order_writer.moments_of_placement(MANY, NOW, DAYS, chance)]
 
 
 @pytest.fixture
-def development(settings: Settings) -> None:
-    settings.REAL_SYSTEMS = []
+def run(database: Database[Document], capsys: pytest.CaptureFixture[str]) -> Run:
+    """Has that many orders made, and returns what is printed."""
 
+    def fill(count: int, days: int = DAYS, **how: bool) -> str:
+        data.fill(count, days, **how)
+        return capsys.readouterr().out
 
-def run(*arguments: str) -> str:
-    out = io.StringIO()
-    call_command("make_bench_data", *arguments, stdout=out)
-    return out.getvalue()
+    return fill
 
 
 def seen(order: Document) -> list[Document]:
@@ -91,7 +90,7 @@ def test_they_are_as_varied_as_those_of_a_shop(made: list[Document]) -> None:
 
 
 def test_they_are_placed_over_the_whole_time_and_by_day_and_growing_in_number() -> None:
-    placed = list(bench_data.moments_of_placement(20_000, NOW, 700, random.Random(1)))
+    placed = list(order_writer.moments_of_placement(20_000, NOW, 700, random.Random(1)))
     assert len(placed) == 20_000
     assert placed == sorted(placed)
     assert NOW - timedelta(days=700) <= placed[0] < NOW - timedelta(days=690)
@@ -119,7 +118,7 @@ def test_they_are_stored_as_the_services_store_theirs(database: Database[Documen
             transitions.change_status(order_id=order["_id"], transition=transition, act=act(ADMIN))
         stored = read(order["_id"])
         real[stored["status"]] = stored
-    bench_data.add_orders(4000, now=NOW, days=DAYS, chance=random.Random(2))
+    order_writer.add_orders(4000, now=NOW, days=DAYS, chance=random.Random(2))
     for status, order in real.items():
         path = [entry["act"] for entry in seen(order)]
         other = next(
@@ -130,57 +129,49 @@ def test_they_are_stored_as_the_services_store_theirs(database: Database[Documen
         assert shape(other) == shape(order)
 
 
-def test_it_tops_up_to_as_many_as_are_asked_for(
-    database: Database[Document], sandbox: Sandbox, development: None
-) -> None:
-    assert run("--orders", "1500").endswith(f"1500 orders in {database.name}\n")
+def test_it_tops_up_to_as_many_as_are_asked_for(database: Database[Document], sandbox: Sandbox, run: Run) -> None:
+    assert run(1500).endswith(f"1500 orders in {database.name}\n")
     first = {order["_id"] for order in database["orders"].find({}, {"_id": 1})}
     assert len(first) == 1500
-    assert run("--orders", "1400") == f"1500 orders in {database.name}\n"
+    assert run(1400) == f"1500 orders in {database.name}\n"
     assert database["orders"].count_documents({}) == 1500
-    assert "201 written in" in run("--orders", "1701", "--days", "20")
+    assert "201 written in" in run(1701, 20)
     assert database["orders"].count_documents({"_id": {"$in": list(first)}}) == 1500
     assert database["orders"].count_documents({}) == 1701
     assert sandbox.control.counts() == {}
     assert User.objects.get(username="admin").is_superuser
 
 
-def test_it_reports_how_far_it_is(
-    database: Database[Document], development: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orders_project.management.commands.make_bench_data.REPORT_EVERY", 0)
-    assert re.search(r"^1000 of 1200 written, \d+ a second$", run("--orders", "1200"), re.MULTILINE)
+def test_it_reports_how_far_it_is(database: Database[Document], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "REPORT_EVERY", 0)
+    assert re.search(r"^1000 of 1200 written, \d+ a second$", run(1200), re.MULTILINE)
 
 
-def test_it_refuses_a_database_with_orders_of_others(database: Database[Document], development: None) -> None:
-    run("--orders", "10")
+def test_it_refuses_a_database_with_orders_of_others(database: Database[Document], run: Run) -> None:
+    run(10)
     OrderFactory()
-    with pytest.raises(CommandError, match=f"the database {database.name} holds orders that were not made here"):
-        run("--orders", "100")
+    with pytest.raises(SystemExit, match=f"the database {database.name} holds orders that were not made here"):
+        run(100)
     assert database["orders"].count_documents({}) == 11
-    run("--orders", "100", "--among-others")
+    run(100, among_others=True)
     assert database["orders"].count_documents({}) == 100
 
 
 def test_it_knows_its_own_orders_even_after_staff_have_changed_them(
-    database: Database[Document], sandbox: Sandbox, development: None
+    database: Database[Document], sandbox: Sandbox, run: Run
 ) -> None:
-    run("--orders", "50", "--days", "1")
+    run(50, 1)
     order = database["orders"].find_one({"status": {"$in": ["pending", "paid"]}}) or {}
     name = "pay" if order["status"] == "pending" else "start_processing"
     transitions.change_status(order_id=order["_id"], transition=name, act=act(ADMIN))
-    assert not bench_data.has_strangers()
+    assert not order_writer.has_strangers()
 
 
-def test_where_something_is_real_it_writes_nothing(database: Database[Document], settings: Settings) -> None:
-    settings.REAL_SYSTEMS = ["MONGODB_URI"]
-    with pytest.raises(CommandError, match="what MONGODB_URI names may be real; nothing was written"):
-        run("--orders", "10")
+def test_where_something_is_real_it_writes_nothing(
+    database: Database[Document], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REAL_SYSTEMS", "MONGODB_URI")
+    with pytest.raises(SystemExit, match="what MONGODB_URI names may be real; nothing was written"):
+        run(10)
     assert database["orders"].count_documents({}) == 0
     assert not User.objects.exists()
-
-
-def test_it_is_for_development_only(database: Database[Document]) -> None:
-    with pytest.raises(CommandError, match="for development"):
-        run("--orders", "10")
-    assert database["orders"].count_documents({}) == 0

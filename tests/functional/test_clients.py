@@ -18,8 +18,8 @@ import pytest
 import requests
 from pymongo.collection import Collection
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
-from orders_project.children import ROOT
 from tests.api_client import token
 from tests.functional.helpers import TOWEL, Documents
 

@@ -39,7 +39,7 @@ def many(database: Database[Document]) -> str:
 
 def cost(database: Database[Document], act: Callable[[], Any]) -> tuple[Counter[str], int]:
     """What mongod did: how many commands of each kind, by collection, and the most documents that one looked at."""
-    rate_limits.forget()  # what was granted in advance is no cost
+    rate_limits.forget()  # who was refused would cost nothing
     with profiled(database) as done:
         answer = act()
         assert answer.ok, answer.text

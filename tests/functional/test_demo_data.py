@@ -17,11 +17,11 @@ from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
 
+from devtools import demo_data
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.lifecycle import placement
-from orders_project import demo
 from tests.functional.admin_helpers import EDGES, ROLES, WORK, Document
 from tests.functional.helpers import dead_url, settle
 
@@ -31,7 +31,6 @@ def shop(sandbox: Sandbox, settings: Settings) -> Iterator[Sandbox]:
     """The sandbox, emptied, at the place where the demo data look for it."""
     database = sandbox.control.products.database
     settings.SANDBOX_MONGODB_DB = database.name
-    settings.REAL_SYSTEMS = []
     sandbox.control.reset()
     database["demo"].delete_many({})
     yield sandbox
@@ -41,8 +40,8 @@ def shop(sandbox: Sandbox, settings: Settings) -> Iterator[Sandbox]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Where how many there are is not the point."""
-    monkeypatch.setattr(demo, "ORDERS", 24)
-    return demo.ORDERS
+    monkeypatch.setattr(demo_data, "ORDERS", 24)
+    return demo_data.ORDERS
 
 
 def load() -> str:
@@ -71,8 +70,8 @@ def check_stock(database: Database[Document], sandbox: Sandbox) -> None:
 def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     database: Database[Document], shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert demo.ORDERS == 300  # the quickstart's own test loads them all
-    monkeypatch.setattr(demo, "ORDERS", 120)
+    assert demo_data.ORDERS == 300  # the quickstart's own test loads them all
+    monkeypatch.setattr(demo_data, "ORDERS", 120)
     before = timezone.now().replace(tzinfo=None)
     assert load() == "loaded 120 demo orders"
     orders = all_orders(database)
@@ -141,13 +140,13 @@ def test_a_second_call_does_nothing_even_where_customers_went_on(
 def test_an_interrupted_load_is_finished_without_doubles(
     database: Database[Document], shop: Sandbox, small: int
 ) -> None:
-    demo.prepare()
+    demo_data.prepare()
     now = timezone.now() - timedelta(minutes=10)
-    for story in list(demo._stories(now))[:10:2]:
-        demo._live(story, now)
+    for story in list(demo_data._stories(now))[:10:2]:
+        demo_data._live(story, now)
     early = {order["_id"]: order for order in all_orders(database)}
     assert len(early) == 5
-    assert not demo.is_loaded()
+    assert not demo_data.is_loaded()
     assert load() == f"loaded {small} demo orders"
     after = all_orders(database)
     assert len(after) == small
@@ -160,20 +159,6 @@ def test_an_interrupted_load_is_finished_without_doubles(
     assert shop.control.counts()["reserve"] == sum(len(order["items"]) for order in after)
 
 
-def test_an_order_interrupted_on_its_way_goes_on(database: Database[Document], shop: Sandbox, small: int) -> None:
-    demo.prepare()
-    now = timezone.now()
-    story = next(story for story in demo._stories(now) if len(story.path) == 4)
-    half = demo.Story(story.key, story.user_id, story.items, story.address, story.placed_at, story.path[:2])
-    demo._live(half, now)
-    assert all_orders(database)[0]["status"] == "processing"
-    load()
-    orders = all_orders(database)
-    assert len(orders) == small
-    check_histories(orders)
-    check_stock(database, shop)
-
-
 def test_a_load_that_was_killed_while_placing_can_be_finished(
     database: Database[Document], shop: Sandbox, small: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,14 +168,14 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
     def die(*args: Any, **kwargs: Any) -> Any:
         raise Killed
 
-    demo.prepare()
+    demo_data.prepare()
     now = timezone.now()
     settings.STOCK_LEASE = 2.0
-    first = next(demo._stories(now))
+    first = next(demo_data._stories(now))
     with monkeypatch.context() as patch:
         patch.setattr(placement, "talk", die)
         with pytest.raises(Killed):
-            demo._live(first, now)
+            demo_data._live(first, now)
     assert [order["status"] for order in all_orders(database)] == ["placing"]
     with contextlib.suppress(CommandError):  # it may ask for patience until the lease has lapsed …
         load()
@@ -212,7 +197,7 @@ def test_without_the_sandbox_the_command_says_so(
     with pytest.raises(CommandError, match=r"the sandbox does not answer .*make run"):
         load()
     assert all_orders(database) == []
-    assert not demo.is_loaded()
+    assert not demo_data.is_loaded()
     setattr(settings, f"{peer}_SERVICE_URL", alive)
     assert load() == f"loaded {small} demo orders"
     check_stock(database, shop)
@@ -230,9 +215,9 @@ def test_what_answers_in_the_sandboxs_place_is_not_taken_for_it(
 
 @pytest.mark.parametrize("name", ["MONGODB_URI", "USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL"])
 def test_where_something_is_real_nothing_is_loaded(
-    database: Database[Document], shop: Sandbox, settings: Settings, name: str
+    database: Database[Document], shop: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    settings.REAL_SYSTEMS = [name]
+    monkeypatch.setenv("REAL_SYSTEMS", name)
     with pytest.raises(CommandError, match=f"what {name} names may be real; nothing was written"):
         load()
     assert not User.objects.exists()
@@ -240,60 +225,30 @@ def test_where_something_is_real_nothing_is_loaded(
     assert shop.control.stocks() == []
 
 
-def test_a_sandbox_that_fails_on_the_way_is_told_in_a_line(
-    database: Database[Document], shop: Sandbox, small: int
-) -> None:
-    shop.control.fault("reserve", "status", status=503, times=30)
-    with pytest.raises(CommandError):
-        load()
-    assert not demo.is_loaded()
-
-
-def test_a_shop_that_has_no_sandbox_is_told_so(
-    database: Database[Document], sandbox: Sandbox, settings: Settings
-) -> None:
-    assert not hasattr(settings, "SANDBOX_MONGODB_DB")
-    with pytest.raises(CommandError):
-        load()
-    assert not User.objects.exists()
-
-
 def test_each_login_works_and_may_do_what_its_role_may(database: Database[Document], shop: Sandbox) -> None:
-    demo.prepare()
-    demo.prepare()
+    demo_data.prepare()
+    demo_data.prepare()
     assert User.objects.count() == 5
-    for login, role in demo.STAFF.items():
+    for login, role in demo_data.STAFF.items():
         user = authenticate(RequestFactory().get("/"), username=login, password=login)
         assert user is not None
         assert (user.is_staff, user.is_superuser) == (True, False)
         expected = {"view", *ROLES[role]}
         work = {f"orders.{name}" for name in {*WORK[role], "view_bulkrun"}}
         assert user.get_all_permissions() == {f"orders.{name}_order" for name in expected} | work
-    admin = authenticate(RequestFactory().get("/"), username=demo.SUPERUSER, password=demo.SUPERUSER)
+    admin = authenticate(RequestFactory().get("/"), username=demo_data.SUPERUSER, password=demo_data.SUPERUSER)
     assert admin is not None
     assert admin.is_superuser
     assert authenticate(RequestFactory().get("/"), username="support", password="wrong") is None
 
 
 def test_what_somebody_changed_of_a_login_is_kept(database: Database[Document], shop: Sandbox) -> None:
-    demo.prepare()
+    demo_data.prepare()
     user = User.objects.get(username="support")
     user.set_password("another")
     user.save()
     user.groups.clear()
-    demo.prepare()
+    demo_data.prepare()
     user = User.objects.get(username="support")
     assert user.check_password("another")
     assert not user.groups.exists()
-
-
-def test_the_same_stories_are_told_each_time() -> None:
-    now = timezone.now()
-    first, second = list(demo._stories(now)), list(demo._stories(now))
-    assert [(story.key, story.user_id, story.placed_at, story.path) for story in first] == [
-        (story.key, story.user_id, story.placed_at, story.path) for story in second
-    ]
-    assert [[(item.product_id, item.quantity) for item in story.items] for story in first] == [
-        [(item.product_id, item.quantity) for item in story.items] for story in second
-    ]
-    assert len({story.key for story in first}) == demo.ORDERS

@@ -16,9 +16,9 @@ from django.contrib.auth.models import User
 from pymongo.database import Database
 from pytest_django import Settings
 
-from orders_project import demo, demo_logins
-from orders_project.children import ROOT
-from orders_project.loopback import free_port
+from devtools import demo_data
+from devtools.localhost import ROOT, free_port
+from orders_project import demo_logins
 from tests.functional.observed_service import eventually
 from tests.functional.test_real_systems import uri
 
@@ -87,7 +87,7 @@ def check_deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str
 
 
 def test_check_deploy_and_the_start_refuse_them(environment: dict[str, str], start: Any) -> None:
-    demo.make_logins()
+    demo_data.make_logins()
     checked = check_deploy(environment)
     assert checked.returncode == 1
     assert "orders.E101" in checked.stderr
@@ -132,13 +132,13 @@ def test_a_database_that_does_not_answer_keeps_nothing_from_starting(
 
 
 def test_in_development_they_are_served(environment: dict[str, str], start: Any) -> None:
-    demo.make_logins()
+    demo_data.make_logins()
     web = start(environment | {"DJANGO_SETTINGS_MODULE": "orders_project.settings.development"})
     assert web.await_answer("/health/ready").status_code == 200
 
 
 def test_they_are_looked_for_by_an_index_and_nothing_is_written(database: Database[Document]) -> None:
-    demo.make_logins()
+    demo_data.make_logins()
     before = list(database["auth_user"].find())
     database.command("profile", 2)
     try:

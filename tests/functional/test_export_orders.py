@@ -21,6 +21,7 @@ from django.db import DatabaseError
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, OperationFailure
 
+from devtools.localhost import ROOT
 from orders.management import counting
 from orders.models.parts import Address, Item, Stock
 from orders.models.states import Status
@@ -30,7 +31,6 @@ from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Fo
 from orders.services.transfer.import_files import KEYS, NEEDED_COLUMNS
 from orders.storage import scan
 from orders.storage.order_writes import orders
-from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
 Document = dict[str, Any]

@@ -21,9 +21,9 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
 
-from orders_project.children import Child
+from devtools.child_processes import Child
+from devtools.localhost import free_port, listens
 from orders_project.gunicorn_worker import COURTESY, Worker
-from orders_project.loopback import free_port, listens
 from tests.functional.waiting_app import application
 
 THREADS = 3

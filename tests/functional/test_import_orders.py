@@ -22,6 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.access import NotPermitted, admin, system
@@ -31,7 +32,6 @@ from orders.services.transfer import import_files, importing
 from orders.services.transfer.file_format import Format
 from orders.storage import imported_orders
 from orders.storage.imported_orders import insert_orders
-from orders_project.children import ROOT
 from tests.factories import OrderFactory
 
 Document = dict[str, Any]

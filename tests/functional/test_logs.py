@@ -18,6 +18,7 @@ import pytest
 import requests
 from django.utils import timezone
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from observability import context
 from observability.logs import JsonFormatter, TextFormatter, configuration
@@ -26,7 +27,6 @@ from orders.services.access import customer, system
 from orders.services.audit import Act
 from orders.services.stock.worker import settle_due
 from orders.storage.order_selection import OrderSelection
-from orders_project.children import ROOT
 from tests.api_client import order_body, token
 from tests.functional.admin_helpers import placed
 from tests.functional.helpers import (

@@ -5,6 +5,7 @@ import re
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,19 @@ import requests
 import yaml
 from django.core.management import call_command
 from django.db import DatabaseError
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from pytest_django import Settings
 
+from devtools.localhost import free_port
 from integrations import PeerUnavailable
 from integrations.sandbox import Sandbox
 from observability import metrics, processes
-from observability.exposition import Server, listen
+from observability.exposition import Server
 from orders.services.lifecycle import placement
-from orders.services.reporting import readiness
 from orders.services.reporting.readiness import DatabaseFigures, Heartbeat
 from orders.storage import service_state as reads
-from orders_project.loopback import free_port
 from tests.api_client import ApiClient
 from tests.functional.admin_helpers import insert, line, profiled
 from tests.functional.admin_helpers import stored as document
@@ -50,7 +52,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "observability.md").read_text()
 def files_of(service: Service) -> list[Path]:
     """The directory into which its workers count."""
     parents = (Path(parent) for parent in ("/dev/shm", tempfile.gettempdir()))  # noqa: S108 - where gunicorn_conf says
-    return [found for parent in parents for found in parent.glob(f"{processes.PREFIX}{service.process.pid}-*")]
+    return [found for parent in parents for found in parent.glob(f"{processes.PREFIX}{service.process.pid}")]
 
 
 def counted(service: Service, name: str, **labels: str) -> float:
@@ -76,7 +78,7 @@ def test_each_request_is_counted_once_whichever_worker_answers_it_and_the_scrape
 
 def test_a_worker_that_is_killed_loses_no_count_and_leaves_no_file_behind(shop: Any, service: Service) -> None:
     def slots() -> set[str]:
-        """Whose files there are: each worker counts into files named by its slot, however often it was replaced."""
+        """Whose files there are: each worker counts into those of its slot, however many had it before."""
         [directory] = files_of(service)
         return {file.stem.rpartition("_")[2] for file in directory.iterdir()}
 
@@ -201,7 +203,7 @@ def test_figures_are_for_who_has_the_token_and_nowhere_else(service: Service) ->
         assert (answer.status_code, "order_service" in answer.text) == (401, False)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert requests.get(f"{root}/", timeout=30).status_code == 404
-    assert requests.post(f"{root}/metrics", timeout=30).status_code == 501
+    assert requests.post(f"{root}/metrics", timeout=30).status_code == 401
     answer = requests.get(f"{service.root}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
     assert answer.status_code == 404
 
@@ -318,12 +320,7 @@ def test_many_scrapes_read_the_database_once(database: Documents) -> None:
 
 def test_without_mongodb_a_scrape_has_the_rest_in_bounded_time(database: Documents, settings: Settings) -> None:
     metrics.PLACEMENTS.labels("placed").inc()
-    figures = DatabaseFigures()
-
-    def produce() -> bytes:
-        return readiness.exposition.render(figures)
-
-    server = Server(listen("127.0.0.1", 0, shared=False), "", produce).start()
+    server = Server("127.0.0.1", 0).start("", DatabaseFigures())
     with database_down():
         began = time.monotonic()
         found = samples(requests.get(f"http://127.0.0.1:{server.server_address[1]}/metrics", timeout=30).text)
@@ -335,18 +332,21 @@ def test_without_mongodb_a_scrape_has_the_rest_in_bounded_time(database: Documen
     assert "order_service_stock_owed_orders" not in found
 
 
-def test_a_scrape_that_fails_says_so_and_the_next_one_succeeds() -> None:
-    answers: list[Exception | bytes] = [LookupError("once"), b"x 1\n"]
+def test_a_scrape_that_fails_says_so_and_the_next_one_succeeds(caplog: pytest.LogCaptureFixture) -> None:
+    class FailsOnce(Collector):
+        failed = False
 
-    def produce() -> bytes:
-        if isinstance(answer := answers.pop(0), Exception):
-            raise answer
-        return answer
+        def collect(self) -> Iterator[Metric]:
+            if not self.failed:
+                self.failed = True
+                raise LookupError("once")
+            yield GaugeMetricFamily("x", "Made up.", value=1)
 
-    server = Server(listen("127.0.0.1", 0, shared=False), "", produce).start()
+    server = Server("127.0.0.1", 0).start("", FailsOnce())
     url = f"http://127.0.0.1:{server.server_address[1]}/metrics"
     assert requests.get(url, timeout=30).status_code == 500
-    assert requests.get(url, timeout=30).text == "x 1\n"
+    assert "LookupError: once" in caplog.text
+    assert "\nx 1.0\n" in requests.get(url, timeout=30).text
     server.shutdown()
     server.server_close()
 

@@ -10,8 +10,8 @@ import requests
 from bson import ObjectId
 from pytest_django import Settings
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
-from orders_project.children import ROOT
 from tests.api_client import ApiClient, order_body
 from tests.factories import OrderFactory
 from tests.functional.helpers import (

@@ -18,14 +18,16 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pytest_django import Settings
 
+from devtools.child_processes import Child
+from devtools.embedded_mongo import EmbeddedMongo
+from devtools.localhost import ROOT
+from devtools.real_systems import DATABASE, PEERS
+from devtools.welcome import STAND_INS, welcome_text
 from integrations.sandbox.catalogue import PRODUCTS
-from orders_project.card import STAND_INS, quickstart_card
-from orders_project.children import ROOT, Child
-from orders_project.embedded_mongo import EmbeddedMongo
-from orders_project.real_systems import DATABASE, PEERS
 from tests.conftest import KEPT
 from tests.functional.admin_helpers import Browser
-from tests.functional.quickstart_run import QuickstartRun, await_end, environment, manage
+from tests.functional.quickstart_run import QuickstartRun, environment, manage
+from tests.system_processes import await_end
 
 Contents = dict[str, dict[str, list[dict[str, Any]]]]
 INVENTORY, USERS = "INVENTORY_SERVICE_URL", "USER_SERVICE_URL"
@@ -97,7 +99,7 @@ def settings_of(mix: tuple[str, ...], database: MongoClient[dict[str, Any]], pee
 
 
 def log_in(run: QuickstartRun) -> None:
-    """Make a superuser with the line on the card, and go in."""
+    """Make a superuser with the line that is printed, and go in."""
     line = run.await_output(r"(?m)^    (.*manage\.py createsuperuser)$")[1]
     said = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD, "DJANGO_SUPERUSER_USERNAME": "first"}
     subprocess.run(  # noqa: S602 - as it is pasted
@@ -114,18 +116,19 @@ def test_each_mix_comes_up_and_leaves_the_real_ones_as_they_were(
     mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
 ) -> None:
     with QuickstartRun(tmp_path / "data", **settings_of(mix, somebodys, their_peers)) as run:
-        run.await_card()
+        run.await_welcome()
         for path in ("/health", "/api/v1/docs", "/admin/login/"):
             assert run.get(path).status_code == 200, path
         assert set(run.children()) == expected_children(mix)
         assert run.tokens() == []
         assert "is its name" not in run.output
-        named = re.search(r"is up, beside what (.+) names?\. Nothing was loaded\.", run.output)
+        named = re.search(r"is up, with real systems: (.+)\. Nothing was loaded\.", run.output)
         assert named
         assert set(re.findall(r"[A-Z_]+", named[1])) == set(mix)
-        started = re.search(r"(?m)^  Started +(.+) and the web server$", run.output)
+        started = re.search(r"(?m)^  Started +(?:(.+), )?the web server$", run.output)
         left = {word for name, word in STAND_INS.items() if name not in mix}
-        assert set(started[1].split(", ") if started else ()) == left
+        assert started
+        assert set(started[1].split(", ") if started[1] else ()) == left
         ours_is_empty(run, mix)
         if DATABASE in mix:
             assert is_only_migrated(contents(somebodys))
@@ -136,7 +139,7 @@ def test_each_mix_comes_up_and_leaves_the_real_ones_as_they_were(
         log_in(run)
         children = run.children()
         assert run.end(2) == 0
-        await_end(children)
+        await_end(*children.values())
     assert calls(their_peers) == {}
     assert "Traceback" not in run.output
 
@@ -177,7 +180,7 @@ def test_orders_and_logins_in_a_real_database_stay_as_they_are(
     somebodys["order_db"]["auth_user"].insert_one({"_id": ObjectId(), "username": "support", "password": "!"})
     before = contents(somebodys)
     with QuickstartRun(tmp_path / "data", **given) as run:
-        run.await_card()
+        run.await_welcome()
         assert "No worker was started" in run.output
         assert contents(somebodys) == before
         assert run.end(2) == 0
@@ -186,12 +189,11 @@ def test_orders_and_logins_in_a_real_database_stay_as_they_are(
 
 
 @pytest.mark.parametrize("mix", [(DATABASE,), (USERS,), (DATABASE, *PEERS)], ids=["a database", "a peer", "all"])
-@pytest.mark.parametrize("command", ["load_demo_data", "make_bench_data"])
 def test_by_hand_nothing_is_loaded_there_either(
-    command: str, mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
+    mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
 ) -> None:
     given = settings_of(mix, somebodys, their_peers)
-    tried = manage(command, environment=environment(tmp_path, **given))
+    tried = manage("load_demo_data", environment=environment(tmp_path, **given))
     assert tried.returncode == 1
     assert tried.stderr.startswith("CommandError: this is for the embedded database and the sandbox peers alone, ")
     assert tried.stderr.count("\n") == 1
@@ -203,15 +205,15 @@ def test_by_hand_nothing_is_loaded_there_either(
 def test_preparing_a_real_database_by_hand_only_migrates_it(
     somebodys: MongoClient[dict[str, Any]], tmp_path: Path
 ) -> None:
-    card = tmp_path / "card.txt"
-    done = manage("quickstart", "--prepare", str(card), environment=environment(tmp_path, MONGODB_URI=uri(somebodys)))
+    text = tmp_path / "welcome.txt"
+    done = manage("quickstart", "--prepare", str(text), environment=environment(tmp_path, MONGODB_URI=uri(somebodys)))
     assert done.returncode == 0, done.stderr
     assert is_only_migrated(contents(somebodys))
-    assert "Nothing was loaded" in card.read_text()
+    assert "Nothing was loaded" in text.read_text()
 
 
-def test_a_password_in_an_address_is_not_on_the_card(settings: Settings) -> None:
+def test_a_password_in_an_address_is_not_printed(settings: Settings) -> None:
     settings.MONGODB_URI = "mongodb://orders:s3cret@db.example.com/?replicaSet=rs0"
     for mix in MIXES.values():
-        card = quickstart_card("http://127.0.0.1:8001", real=mix)
-        assert ("s3cret" in card) == (DATABASE not in mix), "the embedded one has none"
+        text = welcome_text("http://127.0.0.1:8001", real=mix)
+        assert ("s3cret" in text) == (DATABASE not in mix), "the embedded one has none"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orders_project import loopback
+from devtools import localhost
 from tests.functional.serving_stage import Client, Clients, ServingStage
 
 pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
@@ -142,7 +142,7 @@ def test_a_worker_that_hangs_is_killed_and_costs_only_what_it_had_begun(mongo_ur
 def await_refusal(stage: ServingStage) -> None:
     """Wait until nobody listens any more: not even the kernel, for those who are to accept."""
     until = time.monotonic() + 10
-    while loopback.listens(int(stage.environment["PORT"])):
+    while localhost.listens(int(stage.environment["PORT"])):
         assert time.monotonic() < until
         time.sleep(0.02)
 

@@ -76,7 +76,7 @@ def stage_fixture(
 @pytest.fixture(autouse=True)
 def uncounted() -> Iterator[None]:
     yield
-    rate_limits.forget()  # what a low limit has granted
+    rate_limits.forget()  # whom a low limit has refused
 
 
 def test_every_operation_has_a_way_to_every_code() -> None:

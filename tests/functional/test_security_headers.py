@@ -14,10 +14,10 @@ from django.urls import reverse
 from pymongo import MongoClient
 from pytest_django import Settings
 
+from devtools.child_processes import Child
+from devtools.localhost import HOST, free_port
+from devtools.mongod import find_mongod, frugal_options
 from orders_project import checks, security_headers
-from orders_project.children import Child
-from orders_project.loopback import HOST, free_port
-from orders_project.mongod import find_mongod, frugal_options
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import client_of, page
 from tests.functional.helpers import Api, Documents, visitor_fixture  # noqa: F401

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 
 ASK = """
 import json, sys

@@ -18,13 +18,13 @@ from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
 
+from devtools import demo_data
 from integrations.sandbox import Sandbox
 from orders.management import selection
 from orders.management.commands import expire_unpaid_orders
 from orders.services.lifecycle import expiry
 from orders.services.stock.resolution import resolve_line
 from orders.storage.order_writes import orders
-from orders_project import demo
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
     A,
@@ -249,8 +249,8 @@ def test_demo_data_differ_in_nothing(
     sandbox: Sandbox, database: Database[Document], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = sandbox.control.products.database
-    settings.SANDBOX_MONGODB_DB, settings.REAL_SYSTEMS = kept.name, []
-    monkeypatch.setattr(demo, "ORDERS", 60)
+    settings.SANDBOX_MONGODB_DB = kept.name
+    monkeypatch.setattr(demo_data, "ORDERS", 60)
     sandbox.control.reset()
     kept["demo"].delete_many({})
     try:

@@ -17,12 +17,12 @@ from django.conf import settings as django_settings
 from django.db import connection
 from pytest_django import Settings
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.services import bulk
 from orders.services.stock.worker import settle_due
 from orders.storage import bulk_batches, service_state
 from orders.storage.order_writes import orders
-from orders_project.children import ROOT
 from tests.integration.builders import (
     WORKER,
     A,

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from orders_project.children import ROOT, command_line
-from orders_project.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+from devtools.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+from devtools.localhost import ROOT
+from tests.system_processes import await_end, command_line
 
 STARTER = """
 import sys, time
 from pathlib import Path
-from orders_project.embedded_mongo import EmbeddedMongo
+from devtools.embedded_mongo import EmbeddedMongo
 with EmbeddedMongo(Path(sys.argv[1])) as mongo:
     print(mongo.uri, mongo.pid, flush=True)
     sys.stdin.readline()
@@ -55,13 +56,6 @@ def write(uri: str, value: str) -> None:
 def read(uri: str) -> list[str]:
     with MongoClient[dict[str, Any]](uri) as client:
         return [note["value"] for note in client.shop.notes.find()]
-
-
-def await_end(pid: int | None) -> None:
-    deadline = time.monotonic() + 10
-    while pid and command_line(pid):
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.05)
 
 
 def test_a_start_gives_a_replica_set_that_takes_writes_and_transactions(folder: Path) -> None:

@@ -1,15 +1,14 @@
 """Finding a mongod, and saying in one line what keeps one from running."""
 
 import stat
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orders_project import mongod
-from orders_project.children import command_line
-from orders_project.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+from devtools import mongod
+from devtools.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+from tests.system_processes import await_end
 
 
 @pytest.fixture
@@ -32,13 +31,6 @@ def complaint(folder: Path, **options: Any) -> str:
     assert "\n" not in str(caught.value)
     assert not mongo.running
     return str(caught.value)
-
-
-def await_end(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while command_line(pid):
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.05)
 
 
 def test_without_any_mongod_the_message_says_how_to_get_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from orders_project.children import Child
-from orders_project.embedded_mongo import EmbeddedMongo
+from devtools.child_processes import Child
+from devtools.embedded_mongo import EmbeddedMongo
 from tests.proof.chaos import run as run_chaos
 from tests.proof.chaos import tell
 from tests.proof.failover import run as run_failover

@@ -15,8 +15,8 @@ import requests
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from orders_project.children import ROOT, Child, ChildError
-from orders_project.loopback import free_port, listens
+from devtools.child_processes import Child, ChildError
+from devtools.localhost import ROOT, free_port, listens
 from tests.proof.inventories import Inventory
 
 Document = dict[str, Any]

@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from orders_project.children import ChildError
-from orders_project.embedded_mongo import EmbeddedMongo
+from devtools.child_processes import ChildError
+from devtools.embedded_mongo import EmbeddedMongo
 from tests.proof.chaos import PRODUCTS, conclude
 from tests.proof.chaos_crowd import PRICE, USERS, Crowd, EventLog
 from tests.proof.chaos_stage import Stage

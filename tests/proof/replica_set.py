@@ -10,9 +10,9 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from orders_project.children import Child, ChildError
-from orders_project.loopback import HOST, free_port
-from orders_project.mongod import REPLICA_SET, find_mongod, frugal_options
+from devtools.child_processes import Child, ChildError
+from devtools.localhost import HOST, free_port
+from devtools.mongod import REPLICA_SET, find_mongod, frugal_options
 
 ELECTION = 2.0
 """Seconds for which the others hear nothing of a primary until they elect another; MongoDB's default is 10."""
@@ -33,7 +33,7 @@ class Node:
         command = [str(find_mongod()), "--dbpath", str(self.data), "--bind_ip", HOST, "--replSet", REPLICA_SET]
         command += ["--port", self.address.partition(":")[2], *frugal_options(CACHE_GB)]
         self._child = Child(
-            f"mongod-{number}", command, log=directory / f"mongod-{number}.log", orphaned=signal.SIGKILL
+            f"mongod-{number}", command, log=directory / f"mongod-{number}.log", end_signal=signal.SIGKILL
         )
 
     def start(self) -> None:

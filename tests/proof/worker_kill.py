@@ -18,7 +18,7 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from orders_project.children import Child, ChildError
+from devtools.child_processes import Child, ChildError
 from tests.proof.chaos_stage import Stage
 
 TIMES = {

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -81,7 +82,7 @@ def test_every_command_exists(where: str, command: list[str]) -> None:
 
 def test_the_image_serves_as_the_quickstart_does() -> None:
     gunicorn = ", ".join(f'"{word}"' for word in image_command()[1:])
-    assert gunicorn in (ROOT / "orders_project" / "quickstart.py").read_text()
+    assert gunicorn in (ROOT / "devtools" / "quickstart.py").read_text()
     settings = importlib.import_module(image_command()[-1].removeprefix("python:"))
     assert settings.wsgi_app == "orders_project.wsgi:application"
     assert settings.timeout == 30
@@ -116,7 +117,59 @@ def test_what_the_image_copies_exists_and_is_let_through() -> None:
         assert (ROOT / source).exists(), source
         assert any(fnmatch(source, pattern) or source.startswith(f"{pattern}/") for pattern in let_through), source
     assert "*" in ignored
-    assert not {"tests", ".data", ".env", ".git", ".venv"} & set(let_through)
+    assert not {"tests", "devtools", ".data", ".env", ".git", ".venv"} & set(let_through)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the image, as far as they come from here."""
+    folder = tmp_path_factory.mktemp("image")
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    left_out = [line for line in lines if line and not line.startswith(("!", "#", "*"))]
+    for name in (name for line in instructions("COPY")[1:] for name in line.split()[:-1]):
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, folder / name)
+        else:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in left_out:
+        (folder / name).unlink()
+    return folder
+
+
+def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> None:
+    assert {path.name for path in image.iterdir()} == {
+        "manage.py", "pyproject.toml", "integrations", "observability", "orders", "orders_project", "templates",
+    }  # fmt: skip
+    assert {path.stem for path in (image / "orders_project" / "settings").glob("*.py")}.isdisjoint(
+        {"development", "test"}
+    )
+    program = (
+        "import django, importlib, pkgutil; django.setup()\n"
+        "import integrations, observability, orders, orders_project\n"
+        "for room in (integrations, observability, orders, orders_project):\n"
+        "    for module in pkgutil.walk_packages(room.__path__, room.__name__ + '.'):\n"
+        "        if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+        "from django.core.management import get_commands\n"
+        "print(*get_commands())"
+    )
+    done = in_image(image, "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert "settle_stock" in done.stdout.split()
+    assert not {"quickstart", "load_demo_data"} & set(done.stdout.split())
+    assert in_image(image, "manage.py", "check").returncode == 0
+    (image / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
+    told = in_image(image, "manage.py", "spectacular")
+    assert "version: 7.8.9" in told.stdout, "that is the only place of the number"
+
+
+def in_image(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python among these files, with the settings of production."""
+    required = {name: "http://nowhere" for name in DOCUMENTED if name.endswith("_SERVICE_URL")}
+    required |= {"SECRET_KEY": SECRET, "MONGODB_URI": "mongodb://nowhere", "ALLOWED_HOSTS": "nowhere"}
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "orders_project.settings.production"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=image, env=environment | required, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_static_files_are_collected_with_what_the_build_sets() -> None:

@@ -14,7 +14,7 @@ from gunicorn.config import Config
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 from orders_project.cores import cores
 
 LOADED = """

@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from orders_project import healthcheck, loopback
+from devtools import localhost
+from orders_project import healthcheck
 
 
 class Health(BaseHTTPRequestHandler):
@@ -47,7 +48,7 @@ def test_it_asks_by_an_allowed_name(
 
 
 def test_no_answer_is_not_healthy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("PORT", str(loopback.free_port()))
+    monkeypatch.setenv("PORT", str(localhost.free_port()))
     assert healthcheck.main() == 1
     assert capsys.readouterr().out.startswith("no answer")
 

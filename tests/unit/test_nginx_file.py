@@ -6,7 +6,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 from tests.unit.test_gunicorn_conf import conf
 
 FILE = (ROOT / "orders_project" / "nginx.conf.template").read_text()

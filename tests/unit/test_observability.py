@@ -1,4 +1,4 @@
-"""The small parts: settings, places of processes, routes."""
+"""The small parts: settings, slots of processes, routes."""
 
 import os
 import signal
@@ -9,11 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from devtools.localhost import ROOT
 from observability import logs, processes
-from observability.exposition import listen
+from observability.exposition import Server
 from orders_project import gunicorn_metrics
-from orders_project.children import ROOT
 from orders_project.middleware import _template
 from orders_project.settings.env import Environment
 from orders_project.settings.observability import observability
@@ -38,26 +39,27 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv(name, given)
     env = Environment()
     found = observability(env)
-    assert [name in problem for problem in env.problems] == [True]
     assert found["LOGGING"]["root"]["level"] == "INFO"
+    with pytest.raises(ImproperlyConfigured, match=rf": {name}[^;]*$"):
+        env.refuse_problems()
 
 
-def test_a_worker_takes_the_lowest_place_that_is_free() -> None:
-    def worker(place: int | None = None) -> Any:
-        return SimpleNamespace(metrics_place=place)
+def test_a_worker_takes_the_lowest_slot_that_is_free() -> None:
+    def worker(slot: int | None = None) -> Any:
+        return SimpleNamespace(slot=slot)
 
     for taken, expected in (([], 0), ([0, 1], 2), ([1, 2], 0), ([0, 2], 1)):
-        server = SimpleNamespace(WORKERS={number: worker(place) for number, place in enumerate(taken)})
+        server = SimpleNamespace(WORKERS={number: worker(slot) for number, slot in enumerate(taken)})
         newcomer = worker()
         gunicorn_metrics.pre_fork(server, newcomer)
-        assert newcomer.metrics_place == expected
+        assert newcomer.slot == expected
 
 
 def test_what_was_true_of_a_living_worker_goes_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(processes.DIRECTORY, str(tmp_path))
     for name in ("gauge_livesum_0.db", "gauge_livemax_0.db", "gauge_livesum_1.db", "counter_0.db"):
         (tmp_path / name).touch()
-    gunicorn_metrics.child_exit(None, SimpleNamespace(metrics_place=0))
+    gunicorn_metrics.child_exit(None, SimpleNamespace(slot=0))
     assert {file.name for file in tmp_path.iterdir()} == {"gauge_livesum_1.db", "counter_0.db"}
 
 
@@ -67,7 +69,7 @@ def test_a_directory_ends_with_its_process_and_one_left_by_a_killed_one_with_the
     subprocess.run([*run, f"{code} import os; os.kill(os.getpid(), {signal.SIGKILL})"], cwd=ROOT, check=False)
     [left] = tmp_path.iterdir()
     (tmp_path / f"{processes.PREFIX}not-ours").mkdir()
-    mine = tmp_path / f"{processes.PREFIX}{os.getpid()}-alive"
+    mine = tmp_path / f"{processes.PREFIX}{os.getpid()}"
     mine.mkdir()
     forked = "import os; os.fork() or os._exit(0) ; os.wait(); "
     subprocess.run([*run, f"{code} {forked}"], cwd=ROOT, check=True)
@@ -76,14 +78,13 @@ def test_a_directory_ends_with_its_process_and_one_left_by_a_killed_one_with_the
 
 
 def test_a_port_is_shared_only_where_both_say_so() -> None:
-    with listen("127.0.0.1", 0, shared=True) as first:
-        port = first.getsockname()[1]
-        with listen("127.0.0.1", port, shared=True):
+    with Server("127.0.0.1", 0, shared=True) as first:
+        with Server("127.0.0.1", first.server_port, shared=True):
             pass
         with pytest.raises(OSError, match="in use"):
-            listen("127.0.0.1", port, shared=False)
-    with listen("127.0.0.1", 0, shared=False) as alone, pytest.raises(OSError, match="in use"):
-        listen("127.0.0.1", alone.getsockname()[1], shared=True)
+            Server("127.0.0.1", first.server_port)
+    with Server("127.0.0.1", 0) as alone, pytest.raises(OSError, match="in use"):
+        Server("127.0.0.1", alone.server_port, shared=True)
 
 
 @pytest.mark.parametrize(

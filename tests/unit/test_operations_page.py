@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.core.management import get_commands, load_command_class
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 NAMED = re.findall(r"manage\.py ([a-z]\w+)((?: [^`\n|#;]*)?)", PAGE)

@@ -5,8 +5,8 @@ import re
 import pytest
 from django.conf import settings
 
+from devtools.localhost import ROOT
 from orders.api.problems import PROBLEMS
-from orders_project.children import ROOT
 from orders_project.settings import base
 from tests.storefront_page import PAGE, recipe, rows
 

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from orders_project.children import ROOT
+from devtools.localhost import ROOT
 
 SYSTEM = ROOT / "requirements" / "system.py"
 APT_GET = """

@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from observability import processes
-from observability.exposition import Server, listen
+from observability.exposition import Server
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
 from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
@@ -23,7 +23,7 @@ from orders.services.audit import Act
 from orders.services.bulk import carry_on_any
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.reporting.figures_refresh import refresh
-from orders.services.reporting.readiness import Heartbeat, exposed
+from orders.services.reporting.readiness import Heartbeat, database_figures
 from orders.services.stock.worker import Pass, settle_due
 from orders.storage.database import is_outage
 
@@ -82,11 +82,11 @@ class Command(BaseCommand):
         if not settings.WORKER_METRICS_PORT:
             return
         try:
-            listening = listen(settings.METRICS_HOST, settings.WORKER_METRICS_PORT, shared=False)
+            server = Server(settings.METRICS_HOST, settings.WORKER_METRICS_PORT)
         except OSError as error:
             logger.warning("no metrics at port %s: %s", settings.WORKER_METRICS_PORT, error)
         else:
-            Server(listening, settings.METRICS_TOKEN, exposed).start()
+            server.start(settings.METRICS_TOKEN, database_figures)
             logger.info("Metrics at: http://%s:%s/metrics", settings.METRICS_HOST, settings.WORKER_METRICS_PORT)
 
     def _settle(self, actor: Actor, limit: int, stopping: Callable[[], bool]) -> Pass:

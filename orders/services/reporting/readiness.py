@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 from pymongo.errors import PyMongoError
 
 from integrations.circuit_breakers import breakers
-from observability import exposition
 from orders.storage import service_state
 from orders.storage.database import time_limit
 
@@ -168,12 +167,8 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(PREFIX + name, documentation, value=value)
 
 
-_figures = DatabaseFigures()
-
-
-def exposed() -> bytes:
-    """All figures, in Prometheus's text format."""
-    return exposition.render(_figures)
+database_figures = DatabaseFigures()
+"""Of this process; it reads the database once for however many scrapes there are in KEPT seconds."""
 
 
 class Heartbeat:

@@ -1,4 +1,4 @@
-"""The short card that `manage.py quickstart` prints when everything is up."""
+"""What `manage.py quickstart` prints when everything is up: addresses, how to log in, how to call the API."""
 
 import shlex
 import sys
@@ -13,13 +13,13 @@ import orjson
 from django.conf import settings
 from django.urls import reverse
 
+from devtools.localhost import ROOT
+from devtools.real_systems import DATABASE, PEERS
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
-from orders_project.children import ROOT
 from orders_project.demo_logins import LOGINS
-from orders_project.real_systems import DATABASE, PEERS
 
 TOKEN_LIFE = 30 * 24 * 3600
-"""Seconds; the tokens on the card are for development."""
+"""Seconds that the printed tokens are good for."""
 STAND_INS = {DATABASE: "MongoDB", **dict(zip(PEERS, ("users", "products", "inventory"), strict=True))}
 """What stands in for each where no setting names it."""
 
@@ -32,8 +32,8 @@ def token(subject: str, **claims: Any) -> str:
     return jwt.encode(payload, settings.JWT_SHARED_KEY or settings.SECRET_KEY, algorithm="HS256")
 
 
-def quickstart_card(base_url: str, *, real: Sequence[str] = (), keys: Sequence[str] = ()) -> str:
-    """Addresses, and how to log in and to call the API.
+def welcome_text(base_url: str, *, real: Sequence[str] = (), keys: Sequence[str] = ()) -> str:
+    """Return the text.
 
     :param base_url: without a slash at its end.
     :param real: the settings that name a real database or peer: nothing was loaded then, and no token is printed.
@@ -45,10 +45,12 @@ def quickstart_card(base_url: str, *, real: Sequence[str] = (), keys: Sequence[s
   Admin    {base_url}{reverse("admin:index")}"""
     if real:
         return _beside_real_systems(addresses, real)
-    logins = ", ".join(LOGINS)
-    parts = [f"{addresses}\n  Logins   {logins} (each one's password is its name)"]
-    parts.append(_where_tokens_come_from() if keys else _tokens_to_paste(f"{base_url}{settings.API_PREFIX}/orders/"))
-    return f"\n{settings.PROJECT_NAME} is up.\n" + "\n\n".join(parts) + "\n"
+    logins = f"  Logins   {', '.join(LOGINS)} (each one's password is its name)"
+    parts = [
+        f"{settings.PROJECT_NAME} is up.\n{addresses}\n{logins}",
+        _where_tokens_come_from() if keys else _tokens_to_paste(f"{base_url}{settings.API_PREFIX}/orders/"),
+    ]
+    return _paragraphs(parts)
 
 
 def _tokens_to_paste(url: str) -> str:
@@ -67,28 +69,27 @@ Place an order:
 
 
 def _beside_real_systems(addresses: str, real: Sequence[str]) -> str:
-    stand_ins = [word for name, word in STAND_INS.items() if name not in real]
+    started = [word for name, word in STAND_INS.items() if name not in real] + ["the web server"]
+    superuser = _manage("createsuperuser")
+    if DATABASE in real:  # its address may carry a password, and is not repeated
+        where = f"with {DATABASE} and MONGODB_DB as for this run"
+    else:
+        where = "while this runs"
+        database = f"{DATABASE}={shlex.quote(settings.MONGODB_URI)} MONGODB_DB={shlex.quote(settings.MONGODB_DB)}"
+        superuser = f"{database} {superuser}"
     parts = [
-        f"{settings.PROJECT_NAME} is up, beside what {_listed(real)} {'name' if len(real) > 1 else 'names'}. "
-        f"Nothing was loaded.\n{addresses}\n  Started  {_listed([*stand_ins, 'the web server'])}",
-        _first_superuser(real),
+        f"{settings.PROJECT_NAME} is up, with real systems: {', '.join(real)}. Nothing was loaded.\n"
+        f"{addresses}\n  Started  {', '.join(started)}",
+        f"  To log in, create a superuser, {where}:\n    {superuser}",
         _where_tokens_come_from(),
     ]
     if DATABASE in real:
-        inventory = "the sandbox" if PEERS[-1] not in real else "your inventory"
+        inventory = "your inventory" if PEERS[-1] in real else "the sandbox"
         parts.append(
-            f"  No worker was started: it would settle the orders of that database with {inventory}. Where they are\n"
-            f"  for trying out, start one, with the settings of this run:\n    {_manage('settle_stock', '--loop')}"
+            f"  No worker was started: it would settle the orders of that database with {inventory}. If that is what\n"
+            f"  you want, start one with the settings of this run:\n    {_manage('settle_stock', '--loop')}"
         )
-    return "\n" + "\n\n".join(parts) + "\n"
-
-
-def _first_superuser(real: Sequence[str]) -> str:
-    command = _manage("createsuperuser")
-    if DATABASE in real:  # its address may carry a password, and is not repeated
-        return f"  To log in, make a first superuser, with {DATABASE} and MONGODB_DB as for this run:\n    {command}"
-    where = f"{DATABASE}={shlex.quote(settings.MONGODB_URI)} MONGODB_DB={shlex.quote(settings.MONGODB_DB)}"
-    return f"  To log in, make a first superuser, while this runs:\n    {where} {command}"
+    return _paragraphs(parts)
 
 
 def _where_tokens_come_from() -> str:
@@ -101,6 +102,10 @@ def _where_tokens_come_from() -> str:
     )
 
 
+def _paragraphs(parts: Sequence[str]) -> str:
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
 def _manage(*arguments: str) -> str:
     program = Path(sys.executable)
     if program.is_relative_to(ROOT):
@@ -108,30 +113,10 @@ def _manage(*arguments: str) -> str:
     return shlex.join([str(program), "manage.py", *arguments])
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _curl(url: str, bearer: str, user_id: str) -> str:
     product = PRODUCTS[0]
-    body = {
-        "user_id": user_id,
-        "items": [{"product_id": product.product_id, "quantity": 1, "price": product.price}],
-        "shipping_address": {
-            "line1": "1 Harbour Lane",
-            "city": "Lisbon",
-            "postal_code": "1100-053",
-            "country": "Portugal",
-        },
-    }
-    key = f"Idempotency-Key: {uuid.uuid4()}"
-    headers = (f"Authorization: Bearer {bearer}", "Content-Type: application/json", key)
-    parts = [
-        "curl",
-        "-i",
-        url,
-        *(part for header in headers for part in ("-H", header)),
-        "-d",
-        orjson.dumps(body).decode(),
-    ]
-    return shlex.join(parts)
+    address = {"line1": "1 Harbour Lane", "city": "Lisbon", "postal_code": "1100-053", "country": "Portugal"}
+    item = {"product_id": product.product_id, "quantity": 1, "price": product.price}
+    body = orjson.dumps({"user_id": user_id, "items": [item], "shipping_address": address}).decode()
+    headers = [f"Authorization: Bearer {bearer}", "Content-Type: application/json", f"Idempotency-Key: {uuid.uuid4()}"]
+    return shlex.join(["curl", "-i", url, *(part for header in headers for part in ("-H", header)), "-d", body])

@@ -5,6 +5,7 @@ sandbox exactly as their lines say, and `reconcile` finds no difference. Loading
 Only where the database and the peers are stand-ins: `refuse_real_systems` is the first thing that a loader calls.
 """
 
+import os
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from django.contrib.auth.models import Group, User
 from pymongo.database import Database
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from devtools.real_systems import real_systems
 from integrations import Deadline
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 from integrations.sandbox.control import Control
@@ -37,7 +39,7 @@ from orders_project.demo_logins import STAFF, SUPERUSER
 ORDERS = 300
 DAYS = 60
 MARKER = {"_id": "demo orders"}
-PATIENCE = 60.0
+PLACEMENT_TIMEOUT = 60.0
 """Seconds for each demo order: nobody waits for a single one."""
 
 PATHS = {
@@ -84,12 +86,9 @@ class NoSandboxError(Exception):
 def refuse_real_systems() -> None:
     """Make sure that the database is the embedded one, and that no setting names a peer.
 
-    :raises RealSystemError: they are not, or nobody can tell: these settings are not those of development.
+    :raises RealSystemError: they are not.
     """
-    real: list[str] | None = getattr(settings, "REAL_SYSTEMS", None)
-    if real is None:
-        raise RealSystemError("this is for development, on the embedded database and the sandbox peers of `make run`")
-    if real:
+    if real := real_systems(os.environ):
         raise RealSystemError(
             f"this is for the embedded database and the sandbox peers alone, and what {' and '.join(real)} "
             f"{'name' if len(real) > 1 else 'names'} may be real; nothing was written"
@@ -210,7 +209,7 @@ def _place(story: Story) -> Document:
         shipping_address=story.address,
         act=Act(access.customer(story.user_id), story.placed_at),
         idempotency_key=story.key,
-        deadline=Deadline.after(PATIENCE),
+        deadline=Deadline.after(PLACEMENT_TIMEOUT),
     ).order
 
 

@@ -1,7 +1,6 @@
-"""Processes that a supervisor starts, watches and ends; none outlives it for long, not even a `kill -9` of it."""
+"""Processes that a supervisor starts, watches and ends; on Linux none outlives it, not even a `kill -9` of it."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -11,19 +10,14 @@ import time
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The project, where modules can be run by name."""
+from devtools.localhost import ROOT
+
 _POLL = 0.05
 _TIE = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, int(sys.argv[2])); "
     "os.getppid() == int(sys.argv[1]) or sys.exit('the supervisor is gone'); os.execv(sys.argv[3], sys.argv[3:])"
 )
 """Run before the program itself on Linux: asks for a signal on the parent's death (PR_SET_PDEATHSIG)."""
-
-
-_FIRST_PAUSE, _LAST_PAUSE = 1.0, 30.0
-"""Seconds before a child is started again: doubled each time that it ends within _STEADY seconds."""
-_STEADY = 60.0
 
 
 class ChildError(Exception):
@@ -36,27 +30,25 @@ class Child:
     :param command: the program by its full path, and its arguments.
     :param log: the file for what it prints; the output of the run before is dropped. None: our own output.
     :param patience: seconds from asking it to end until it is killed.
-    :param orphaned: the signal that it gets where its supervisor is gone; SIGTERM does not end a stopped process.
+    :param end_signal: what it is sent when its supervisor dies; SIGTERM does not end a stopped process.
     """
 
     def __init__(
         self, name: str, command: list[str], *, log: Path | None = None, patience: float = 10,
-        orphaned: signal.Signals = signal.SIGTERM,
+        end_signal: signal.Signals = signal.SIGTERM,
     ) -> None:  # fmt: skip
         self.name = name
         self.log = log
         self._command = command
         self._patience = patience
-        self._orphaned = orphaned
+        self._end_signal = end_signal
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: dict[str, str]) -> Self:
         """Start it, or start it again once it has ended; from the main thread, whose end would end it too."""
-        tie = (
-            [sys.executable, "-ISc", _TIE, str(os.getpid()), str(int(self._orphaned))]
-            if sys.platform == "linux"
-            else []
-        )
+        tie: list[str] = []
+        if sys.platform == "linux":
+            tie = [sys.executable, "-ISc", _TIE, str(os.getpid()), str(int(self._end_signal))]
         with contextlib.ExitStack() as stack:
             again = self._process is not None
             output = stack.enter_context(self.log.open("ab" if again else "wb")) if self.log else None
@@ -74,11 +66,6 @@ class Child:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
-
-    @property
-    def arguments(self) -> str:
-        """Return its command line without the program, whose path a system may rewrite."""
-        return " ".join(self._command[1:])
 
     @property
     def running(self) -> bool:
@@ -135,74 +122,3 @@ class Child:
 
     def _hint(self) -> str:
         return f"; its log: {self.log}" if self.log else "; it says above why"
-
-
-class Restarted(Child):
-    """A child that is started again whenever it ends, and later and later if it keeps ending."""
-
-    _pause = 0.0
-    _due: float | None = None
-    _started = 0.0
-
-    def start(self, environment: dict[str, str]) -> Self:
-        """Start it as any child is."""
-        self._started = time.monotonic()
-        self._due = None
-        return super().start(environment)
-
-    def look_after(self, environment: dict[str, str]) -> str | None:
-        """Start it again where that is due; return what is worth a line to a person, or None."""
-        now = time.monotonic()
-        if self.running:
-            return None
-        if self._due is None:
-            steady = now - self._started > _STEADY
-            self._pause = _FIRST_PAUSE if steady or not self._pause else min(self._pause * 2, _LAST_PAUSE)
-            self._due = now + self._pause
-            return f"{self.failure()}. It is started again in {self._pause:g} s."
-        if now < self._due:
-            return None
-        self.start(environment)
-        return f"{self.name} is started again."
-
-
-class Register:
-    """The children of a supervisor in a file, for the next one to end what a `kill -9` has left.
-
-    :param path: JSON, process id to its arguments; made where missing.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def note(self, children: list[Child]) -> None:
-        """Write down who runs now."""
-        running = {str(child.pid): child.arguments for child in children if child.running}
-        self._path.write_text(json.dumps(running))
-
-    def end_leftovers(self, patience: float = 10) -> None:
-        """End what is still running of an earlier supervisor's; a recycled process id is left alone."""
-        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
-            for pid in self._left():
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, number)
-            deadline = time.monotonic() + seconds
-            while self._left() and time.monotonic() < deadline:
-                time.sleep(_POLL)
-        self._path.unlink(missing_ok=True)
-
-    def _left(self) -> list[int]:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            noted = json.loads(self._path.read_text()).items()
-            return [int(pid) for pid, arguments in noted if command_line(int(pid)).endswith(arguments)]
-        return []
-
-
-def command_line(pid: int) -> str:
-    """Return the command line of a living process, empty for one that has ended."""
-    if Path("/proc/self/cmdline").exists():
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0").replace("\0", " ")
-        return ""
-    ps = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
-    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip()

@@ -12,8 +12,8 @@ from typing import Any
 from pymongo import MongoClient
 
 REPLICA_SET = "rs0"
-WAYS_OUT = (
-    "Ways out: install a mongod, or what the bundled one needs (apt-get install libcurl4 libssl3);"
+REMEDIES = (
+    "Either install a mongod, or what the bundled one needs (apt-get install libcurl4 libssl3);"
     " name one with MONGOD_BINARY; name a running server with MONGODB_URI; or run it all with docker compose up"
 )
 _WHEEL = "fiftyone"
@@ -28,7 +28,7 @@ _DATA_IN_USE = 100
 
 
 class EmbeddedMongoError(Exception):
-    """The embedded MongoDB cannot be used; the message is one line for people, ways out included."""
+    """The embedded MongoDB cannot be used; the message is one line for people, with what can be done."""
 
 
 def find_mongod() -> Path:
@@ -38,14 +38,14 @@ def find_mongod() -> Path:
     """
     if named := os.environ.get("MONGOD_BINARY", "").strip():
         if not (found := shutil.which(named)):
-            raise EmbeddedMongoError(f"MONGOD_BINARY={named} is not a program that can be run. {WAYS_OUT}")
+            raise EmbeddedMongoError(f"MONGOD_BINARY={named} is not a program that can be run. {REMEDIES}")
         return Path(found)
     if found := shutil.which("mongod"):
         return Path(found)
     for binary in _in_wheel():
         _make_runnable(binary)
         return binary
-    raise EmbeddedMongoError(f"No mongod was found, and MONGODB_URI is not set. {WAYS_OUT}")
+    raise EmbeddedMongoError(f"No mongod was found, and MONGODB_URI is not set. {REMEDIES}")
 
 
 def _in_wheel() -> list[Path]:
@@ -61,7 +61,7 @@ def _make_runnable(binary: Path) -> None:
     try:
         binary.chmod(binary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     except OSError as error:
-        raise EmbeddedMongoError(f"{binary} cannot be made runnable: {error.strerror}. {WAYS_OUT}") from error
+        raise EmbeddedMongoError(f"{binary} cannot be made runnable: {error.strerror}. {REMEDIES}") from error
 
 
 def frugal_options(cache_gb: float) -> list[str]:
@@ -89,9 +89,9 @@ def cause_of_death(code: int, log: Path, db: Path) -> EmbeddedMongoError:
     """Return what a mongod died of, from its exit code (negative: the signal) and its log."""
     words = log.read_text(errors="replace") if log.exists() else ""
     if missing := re.search(r"error while loading shared libraries: ([^:\s]+)", words):
-        return EmbeddedMongoError(f"mongod cannot start: the library {missing[1]} is missing. {WAYS_OUT}")
+        return EmbeddedMongoError(f"mongod cannot start: the library {missing[1]} is missing. {REMEDIES}")
     if missing := re.search(r"version `([^']+)' not found", words):
-        return EmbeddedMongoError(f"mongod cannot start: this system lacks {missing[1]}. {WAYS_OUT}")
+        return EmbeddedMongoError(f"mongod cannot start: this system lacks {missing[1]}. {REMEDIES}")
     if code == -signal.SIGILL:
         return EmbeddedMongoError(
             "mongod cannot start: this processor lacks AVX, which MongoDB needs since 5.0. Set MONGODB_URI."
@@ -107,4 +107,4 @@ def cause_of_death(code: int, log: Path, db: Path) -> EmbeddedMongoError:
             " Set DATA_DIR to another directory, or MONGODB_URI to a server of yours."
         )
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return EmbeddedMongoError(f"mongod ended at once ({how}); its log says why: {log}. {WAYS_OUT}")
+    return EmbeddedMongoError(f"mongod ended at once ({how}); its log says why: {log}. {REMEDIES}")

@@ -1,4 +1,4 @@
-"""The card that `make run` prints: whatever stands on it works."""
+"""The text that `make run` prints: whatever stands on it works."""
 
 import re
 import shlex
@@ -15,16 +15,16 @@ from django.conf import settings as django_settings
 from pymongo.database import Database
 from pytest_django import Settings
 
+from devtools import demo_data
+from devtools.welcome import welcome_text
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
-from orders_project import demo
-from orders_project.card import quickstart_card
 from tests.functional.admin_helpers import Browser, Document
 
 
 @pytest.fixture
-def card(live_server_url: str, sandbox: Sandbox) -> str:
-    return quickstart_card(live_server_url)
+def welcome(live_server_url: str, sandbox: Sandbox) -> str:
+    return welcome_text(live_server_url)
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ def web() -> Iterator[requests.Session]:
         yield session
 
 
-def address(card: str, name: str) -> str:
-    found = re.search(rf"^  {name} +(http\S+)$", card, re.M)
+def address(welcome: str, name: str) -> str:
+    found = re.search(rf"^  {name} +(http\S+)$", welcome, re.M)
     assert found
     return found[1]
 
 
-def tokens(card: str) -> tuple[str, str]:
+def tokens(welcome: str) -> tuple[str, str]:
     """The customer's token and the admin's."""
-    customer, admin = re.findall(r"^  (eyJ\S+)$", card, re.M)
+    customer, admin = re.findall(r"^  (eyJ\S+)$", welcome, re.M)
     return customer, admin
 
 
@@ -50,8 +50,8 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def curl_of(card: str) -> list[str]:
-    [line] = [line for line in card.splitlines() if line.startswith("curl ")]
+def curl_of(welcome: str) -> list[str]:
+    [line] = [line for line in welcome.splitlines() if line.startswith("curl ")]
     return shlex.split(line)
 
 
@@ -68,18 +68,18 @@ def run(command: list[str], web: requests.Session) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_every_address_on_it_answers(card: str, web: requests.Session) -> None:
-    addresses = set(re.findall(r"https?://[^\s'\"]+", card))
-    assert {address(card, name) for name in ("API", "Docs", "Admin")} <= addresses
+def test_every_address_on_it_answers(welcome: str, web: requests.Session) -> None:
+    addresses = set(re.findall(r"https?://[^\s'\"]+", welcome))
+    assert {address(welcome, name) for name in ("API", "Docs", "Admin")} <= addresses
     for found in addresses:
         answer = web.get(found, timeout=30)
         assert answer.status_code == (401 if found.endswith("/orders/") else 200), found
-    assert "swagger" in web.get(address(card, "Docs"), timeout=30).text.lower()
-    assert "Log in" in web.get(address(card, "Admin"), timeout=30).text
+    assert "swagger" in web.get(address(welcome, "Docs"), timeout=30).text.lower()
+    assert "Log in" in web.get(address(welcome, "Admin"), timeout=30).text
 
 
-def test_the_docs_load_nothing_from_elsewhere(card: str, web: requests.Session, live_server_url: str) -> None:
-    page = web.get(address(card, "Docs"), timeout=30).text
+def test_the_docs_load_nothing_from_elsewhere(welcome: str, web: requests.Session, live_server_url: str) -> None:
+    page = web.get(address(welcome, "Docs"), timeout=30).text
     assets = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert assets
     for asset in assets:
@@ -87,19 +87,19 @@ def test_the_docs_load_nothing_from_elsewhere(card: str, web: requests.Session, 
         assert web.get(live_server_url + asset, timeout=30).status_code == 200, asset
 
 
-def test_the_customers_token_is_that_of_the_named_customer(card: str, web: requests.Session) -> None:
-    customer, _ = tokens(card)
-    assert f"Token of customer {CUSTOMERS[0].user_id}, {CUSTOMERS[0].full_name}:" in card
-    api = address(card, "API")
+def test_the_customers_token_is_that_of_the_named_customer(welcome: str, web: requests.Session) -> None:
+    customer, _ = tokens(welcome)
+    assert f"Token of customer {CUSTOMERS[0].user_id}, {CUSTOMERS[0].full_name}:" in welcome
+    api = address(welcome, "API")
     assert web.get(f"{api}user/{CUSTOMERS[0].user_id}", headers=bearer(customer), timeout=30).json() == []
     assert web.get(f"{api}user/{CUSTOMERS[1].user_id}", headers=bearer(customer), timeout=30).status_code == 403
 
 
-def test_the_admins_token_sees_every_order_and_changes_its_status(card: str, web: requests.Session) -> None:
-    customer, admin = tokens(card)
-    status, _ = run(curl_of(card), web)
+def test_the_admins_token_sees_every_order_and_changes_its_status(welcome: str, web: requests.Session) -> None:
+    customer, admin = tokens(welcome)
+    status, _ = run(curl_of(welcome), web)
     assert status == 201
-    api = address(card, "API")
+    api = address(welcome, "API")
     [order] = web.get(api, headers=bearer(admin), timeout=30).json()
     target = f"{api}{order['id']}/status"
     refused = web.put(target, json={"status": "paid"}, headers=bearer(customer), timeout=30)
@@ -109,9 +109,9 @@ def test_the_admins_token_sees_every_order_and_changes_its_status(card: str, web
 
 
 def test_the_line_to_paste_places_an_order(
-    card: str, web: requests.Session, sandbox: Sandbox, database: Database[Document]
+    welcome: str, web: requests.Session, sandbox: Sandbox, database: Database[Document]
 ) -> None:
-    command = curl_of(card)
+    command = curl_of(welcome)
     assert command[0] == "curl"
     assert sum(part.startswith("Idempotency-Key: ") for part in command) == 1
     status, body = run(command, web)
@@ -125,15 +125,15 @@ def test_the_line_to_paste_places_an_order(
 
 
 def test_the_line_can_be_pasted_again_and_has_placed_one_order(
-    card: str, web: requests.Session, database: Database[Document]
+    welcome: str, web: requests.Session, database: Database[Document]
 ) -> None:
-    assert [run(curl_of(card), web)[0] for _ in range(2)] == [201, 201]
+    assert [run(curl_of(welcome), web)[0] for _ in range(2)] == [201, 201]
     assert database["orders"].count_documents({}) == 1
 
 
-def test_the_logins_open_the_admin(card: str, sandbox: Sandbox, live_server_url: str, settings: Settings) -> None:
-    demo.make_logins()
-    found = re.search(r"^  Logins +(.+) \(each one's password is its name\)$", card, re.M)
+def test_the_logins_open_the_admin(welcome: str, sandbox: Sandbox, live_server_url: str, settings: Settings) -> None:
+    demo_data.make_logins()
+    found = re.search(r"^  Logins +(.+) \(each one's password is its name\)$", welcome, re.M)
     assert found
     logins = found[1].split(", ")
     assert logins == ["admin", "support", "fulfilment", "finance", "manager"]
@@ -144,8 +144,8 @@ def test_the_logins_open_the_admin(card: str, sandbox: Sandbox, live_server_url:
             assert "There are no orders" in browser.get("/admin/orders/order/").text
 
 
-def test_the_tokens_last_a_month(card: str) -> None:
-    for token in tokens(card):
+def test_the_tokens_last_a_month(welcome: str) -> None:
+    for token in tokens(welcome):
         claims = jwt.decode(token, django_settings.SECRET_KEY, algorithms=["HS256"])
         assert claims["type"] == "access"
         assert 29 * 86400 < claims["exp"] - time.time() <= 30 * 86400
@@ -166,16 +166,16 @@ def test_the_tokens_fit_the_settings_they_are_verified_by(
 ) -> None:
     for name, value in changes.items():
         setattr(settings, name, value)
-    card = quickstart_card(live_server_url)
-    customer, admin = tokens(card)
-    api = address(card, "API")
+    welcome = welcome_text(live_server_url)
+    customer, admin = tokens(welcome)
+    api = address(welcome, "API")
     assert web.get(api, headers=bearer(customer), timeout=30).status_code == 200
     assert web.get(f"{api}user/2", headers=bearer(admin), timeout=30).status_code == 200
 
 
 def test_the_prefix_of_the_api_is_that_of_the_settings(settings: Settings) -> None:
     settings.API_PREFIX = "/shop/v9"
-    card = quickstart_card("http://192.0.2.1:80")
-    assert address(card, "API") == "http://192.0.2.1:80/shop/v9/orders/"
-    assert curl_of(card)[2] == "http://192.0.2.1:80/shop/v9/orders/"
-    assert address(card, "Admin") == "http://192.0.2.1:80/admin/"
+    welcome = welcome_text("http://192.0.2.1:80")
+    assert address(welcome, "API") == "http://192.0.2.1:80/shop/v9/orders/"
+    assert curl_of(welcome)[2] == "http://192.0.2.1:80/shop/v9/orders/"
+    assert address(welcome, "Admin") == "http://192.0.2.1:80/admin/"

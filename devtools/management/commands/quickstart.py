@@ -1,4 +1,4 @@
-"""`manage.py quickstart`: see orders_project/quickstart.py, and `make run`."""
+"""`manage.py quickstart`: see devtools/quickstart.py, and `make run`."""
 
 import os
 import sys
@@ -11,9 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders_project import quickstart
-from orders_project.card import quickstart_card
-from orders_project.loopback import HOST, reachable
+from devtools import quickstart
+from devtools.localhost import HOST, reachable
+from devtools.real_systems import SIGNING, named, real_systems
+from devtools.welcome import welcome_text
 
 
 class Command(BaseCommand):
@@ -31,16 +32,14 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, prepare: Path | None, **_options: Any) -> None:
         if prepare is None:
             sys.exit(quickstart.main())
-        real: list[str] | None = getattr(settings, "REAL_SYSTEMS", None)
-        if real is None:
-            raise CommandError("the quickstart is for development")
         try:
             call_command("migrate", interactive=False, verbosity=0, stdout=self.stdout)
         except (DatabaseError, PyMongoError) as error:
             raise CommandError(f"the database cannot be migrated: {str(error).split(', Timeout:')[0]}") from error
+        real = real_systems(os.environ)
         if not real:
             call_command("load_demo_data", stdout=self.stdout)
         host = reachable(os.environ.get("BIND_HOST") or HOST)
-        keys: list[str] = getattr(settings, "REAL_KEYS", [])
+        keys = named(os.environ, SIGNING)
         prepare.touch(mode=0o600)
-        prepare.write_text(quickstart_card(f"http://{host}:{settings.PORT}", real=real, keys=keys))
+        prepare.write_text(welcome_text(f"http://{host}:{settings.PORT}", real=real, keys=keys))

@@ -1,9 +1,9 @@
 """Everything that the service needs, on this machine, from one command: what `make run` calls.
 
-The database, the peers (stand-ins for what no setting names), migrations, demo data, the worker and the web server
-are processes of their own; this one starts them in that order, watches them, and ends them in the opposite order.
-What a setting names is real, and touched as little as can be: nothing is loaded then, and a real database gets its
-migrations and nothing else, so that neither a worker nor a question whether it takes writes leaves anything in it.
+The database, the peers (stand-ins where no setting names a real one), migrations, demo data, the worker and the web
+server are processes of their own; this one starts them in that order, watches them, and ends them in reverse order.
+Real systems are touched as little as possible: nothing is loaded, and a real database gets its migrations and nothing
+else; no worker is started on it, and it is not asked whether it takes writes.
 It knows nothing of Django: `manage.py quickstart --prepare` is the part that does, and runs as a child.
 """
 
@@ -16,22 +16,23 @@ import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, TypeVar
+from typing import IO
 
-from orders_project import loopback
-from orders_project.children import ROOT, Child, ChildError, Register, Restarted
-from orders_project.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
-from orders_project.real_systems import DATABASE, HANDED_ON, PEERS, mongo_directory, named
+from devtools import localhost
+from devtools.child_processes import Child, ChildError
+from devtools.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
+from devtools.real_systems import DATABASE, HANDED_ON, PEERS, mongo_directory, named
 
 SANDBOX_PORT = 8010
 """Where development settings look for the sandbox; another one is chosen while that is taken."""
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
-_READY_PATIENCE = 60.0
-C = TypeVar("C", bound=Child)
+MANAGE = str(localhost.ROOT / "manage.py")
+_READY_TIMEOUT = 60.0
+_RESTART_PAUSE = 1.0
+"""Seconds before a worker that has ended is started again."""
 
 
 class CannotRunError(Exception):
-    """The quickstart cannot go on; the message is one line with a way out."""
+    """The quickstart cannot go on; the message is one line with what can be done."""
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
-            Quickstart(stack, loopback.data_dir(), dict(os.environ)).run()
+            Quickstart(stack, localhost.data_dir(), dict(os.environ)).run()
     except KeyboardInterrupt as told:
         say(f"Everything has ended, on {told}. The data are kept; make run goes on with them.")
     except (CannotRunError, ChildError, EmbeddedMongoError) as error:
@@ -74,15 +75,14 @@ class Quickstart:
             "DATA_DIR": str(data),
         }
         self._environment.setdefault("WEB_CONCURRENCY", "2")  # for one person, however many processors there are
-        self._host = environment.get("BIND_HOST") or loopback.HOST
+        self._host = environment.get("BIND_HOST") or localhost.HOST
         self._port = _port(environment.get("PORT") or "8001")
         self._sandbox_port = _port(environment.get("SANDBOX_PORT") or str(SANDBOX_PORT), "SANDBOX_PORT")
-        self._register = Register(data / "children.json")
         self._children: list[Child] = []
         self._mongo: EmbeddedMongo | None = None
 
     def run(self) -> None:
-        """Bring everything up, print the card, and watch.
+        """Bring everything up, print how to use it, and watch.
 
         :raises CannotRunError: if the port is taken or a run is under way.
         :raises ChildError: if a child fails.
@@ -90,18 +90,17 @@ class Quickstart:
         :raises KeyboardInterrupt: when told to end.
         """
         self._stack.enter_context(_hold(self._data))
-        self._register.end_leftovers()
         _refuse_taken(self._host, self._port)
         self._provide_database()
         self._provide_peers()
         # It takes its time to load; nobody has its address before the data are there.
-        web = self._start(Child, "gunicorn", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf")
-        card = self._prepare()
+        web = self._start("gunicorn", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf")
+        welcome = self._prepare()
         self._await_ready(web)
         worker = None
         if DATABASE not in self._real:
-            worker = self._start(Restarted, "worker", MANAGE[1], "settle_stock", "--loop")
-        say(f"\n{card.read_text().rstrip()}\n\nCtrl-C ends everything. Logs: {self._data / 'logs'}")
+            worker = self._start("worker", MANAGE, "settle_stock", "--loop")
+        say(f"\n{welcome.read_text().rstrip()}\n\nCtrl-C ends everything. Logs: {self._data / 'logs'}")
         self._watch(worker)
 
     def _provide_database(self) -> None:
@@ -125,10 +124,10 @@ class Quickstart:
         say("Starting the sandbox: users, products and inventory …")
         database = f"{self._environment.get('MONGODB_DB') or 'order_db'}_sandbox"
         self._environment.setdefault("SANDBOX_MONGODB_DB", database)
-        port = self._sandbox_port if loopback.is_free(self._sandbox_port) else 0
+        port = self._sandbox_port if localhost.is_free(self._sandbox_port) else 0
         where = ["--port", str(port), "--mongodb-uri", stock]
-        sandbox = self._start(Child, "sandbox", "-m", "integrations.sandbox", "--seed", *where)
-        url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_PATIENCE)
+        sandbox = self._start("sandbox", "-m", "integrations.sandbox", "--seed", *where)
+        url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_TIMEOUT)
         self._environment |= dict.fromkeys(missing, url[0])
         note = self._data / "sandbox.port"
         note.write_text(url[1])
@@ -136,26 +135,25 @@ class Quickstart:
 
     def _prepare(self) -> Path:
         say("Preparing the database …")
-        card = self._data / "card.txt"
-        step = Child("preparing the database", [*MANAGE, "quickstart", "--prepare", str(card)])
+        welcome = self._data / "welcome.txt"
+        step = Child("preparing the database", [sys.executable, MANAGE, "quickstart", "--prepare", str(welcome)])
         self._stack.callback(step.stop)
         step.start(self._environment).finish()
-        return card
+        return welcome
 
-    def _start(self, kind: type[C], name: str, *arguments: str) -> C:
+    def _start(self, name: str, *arguments: str) -> Child:
         logs = self._data / "logs"
         logs.mkdir(exist_ok=True)
-        child = kind(name, [sys.executable, *arguments], log=logs / f"{name}.log")
+        child = Child(name, [sys.executable, *arguments], log=logs / f"{name}.log")
         self._stack.callback(child.stop)
         self._children.append(child.start(self._environment))
-        self._register.note(self._children)
         return child
 
     def _await_ready(self, web: Child) -> None:
         # Whether a real database takes writes would be seen by writing.
         path = "/health" if DATABASE in self._real else "/health/ready"
-        url = f"http://{loopback.reachable(self._host)}:{self._port}{path}"
-        deadline = time.monotonic() + _READY_PATIENCE
+        url = f"http://{localhost.reachable(self._host)}:{self._port}{path}"
+        deadline = time.monotonic() + _READY_TIMEOUT
         while (answer := _ask(url)) != "200":
             if not web.running:
                 raise web.failure()
@@ -163,7 +161,7 @@ class Quickstart:
                 raise ChildError(f"The service is not ready ({answer}); its log: {web.log}")
             time.sleep(0.05)
 
-    def _watch(self, worker: Restarted | None) -> None:
+    def _watch(self, worker: Child | None) -> None:
         while True:
             time.sleep(0.5)
             if self._mongo is not None and not self._mongo.running:
@@ -171,9 +169,11 @@ class Quickstart:
             for child in self._children:
                 if child is not worker and not child.running:
                     raise child.failure()
-            if worker is not None and (news := worker.look_after(self._environment)):
-                self._register.note(self._children)
-                say(news)
+            if worker is not None and not worker.running:
+                say(f"{worker.failure()}. It is started again in {_RESTART_PAUSE:g} s.")
+                time.sleep(_RESTART_PAUSE)
+                worker.start(self._environment)
+                say(f"{worker.name} is started again.")
 
 
 def _interrupt(given: int, _frame: FrameType | None) -> None:
@@ -198,7 +198,7 @@ def _hold(data: Path) -> IO[str]:
         file = (data / "quickstart.lock").open("a+")
     except OSError as error:
         raise CannotRunError(f"{data} cannot be used: {error.strerror}. Set DATA_DIR to another.") from error
-    if loopback.lock(file, exclusive=True):
+    if localhost.lock(file, exclusive=True):
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -213,13 +213,11 @@ def _hold(data: Path) -> IO[str]:
 
 def _refuse_taken(host: str, port: int) -> None:
     try:
-        if loopback.is_free(port, host):
+        if localhost.is_free(port, host):
             return
     except OSError as error:
         raise CannotRunError(f"Cannot listen on {host}:{port}: {error.strerror}. Set BIND_HOST or PORT.") from error
-    pid = loopback.listener(port)
-    whose = f" by process {pid}" if pid else ""
-    raise CannotRunError(f"Port {port} is taken{whose}: end it, or set another, as in PORT={port + 1} make run")
+    raise CannotRunError(f"Port {port} is taken: end what uses it, or set another, as in PORT={port + 1} make run")
 
 
 def _ask(url: str) -> str:

@@ -66,7 +66,7 @@ class Maker:
 
     def __init__(self, now: datetime, chance: random.Random) -> None:
         self._now, self._chance = now, chance
-        goods = random.Random(PRODUCTS)  # noqa: S311 - the catalogue is always the same
+        goods = random.Random(PRODUCTS)
         cents = [min(90_000, max(549, int(goods.lognormvariate(7.8, 1.1)))) for _ in range(PRODUCTS)]
         self._products = [(f"be{number:022x}", price, from_cents(price)) for number, price in enumerate(cents)]
         self._paths, self._path_weights = list(PATHS), list(accumulate(PATHS.values()))

@@ -1,6 +1,5 @@
-"""What programs on one machine need to get along: a directory, locks on its files, ports on loopback."""
+"""What programs of one machine share: the project's directory, that of its data, locks, ports."""
 
-import contextlib
 import errno
 import os
 import socket
@@ -12,14 +11,14 @@ if sys.platform != "win32":
     import fcntl
 
 HOST = "127.0.0.1"
-_LISTENING = "0A"
-"""The state TCP_LISTEN in /proc/net/tcp."""
+ROOT = Path(__file__).resolve().parent.parent
+"""The project, where modules can be run by name."""
 
 
 def data_dir() -> Path:
     """Return the directory of everything that a development run keeps: DATA_DIR, else `.data` in the project."""
     given = os.environ.get("DATA_DIR", "").strip()
-    return Path(given).resolve() if given else Path(__file__).resolve().parent.parent / ".data"
+    return Path(given).resolve() if given else ROOT / ".data"
 
 
 def lock(file: IO[str], *, exclusive: bool) -> bool:
@@ -64,24 +63,3 @@ def free_port() -> int:
 def reachable(host: str) -> str:
     """Return where a client on this machine reaches a server that was told to listen on `host`."""
     return HOST if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-
-
-def listener(port: int) -> int | None:
-    """Return the id of the process that listens on the port, where the system tells (Linux), or None."""
-    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    for folder in Path("/proc").glob("[0-9]*/fd") if wanted else ():
-        with contextlib.suppress(OSError):  # it ended, or is another user's
-            if any(os.readlink(entry) in wanted for entry in folder.iterdir()):
-                return int(folder.parent.name)
-    return None
-
-
-def _listening_inodes(port: int) -> list[str]:
-    inodes = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                _, local, _, state, *rest = line.split()
-                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
-                    inodes.append(rest[5])
-    return inodes

@@ -1,4 +1,4 @@
-"""Bench data: a million orders in a few minutes, to measure with. For development; no peer is told of them.
+"""Writes a million orders in a few minutes; no peer is told of them.
 
 They are written in bulk, past the services, and each is none the less one that the services could have made: its
 history is a way through the machine, and `orders.services.stock.invariants` finds nothing wrong with it. Inventory
@@ -15,7 +15,7 @@ from itertools import islice
 
 from orders.storage.database import Document
 from orders.storage.order_writes import orders
-from orders_project.bench_orders import MARK, Maker
+from tests.bench.order_maker import MARK, Maker
 
 DAYS = 730
 BATCH = 1000
@@ -47,7 +47,7 @@ def add_orders(
     :param now: naive UTC.
     :param progress: told how many more have been written, each time.
     """
-    chance = chance or random.Random()  # noqa: S311
+    chance = chance or random.Random()
     maker = Maker(now, chance)
     under_way: deque[Future[int]] = deque()
 

@@ -22,10 +22,10 @@ from typing import IO, Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from orders_project.loopback import HOST, free_port, is_free, listens, lock
-from orders_project.mongod import (
+from devtools.localhost import HOST, free_port, is_free, listens, lock
+from devtools.mongod import (
+    REMEDIES,
     REPLICA_SET,
-    WAYS_OUT,
     EmbeddedMongoError,
     cause_of_death,
     find_mongod,
@@ -37,7 +37,7 @@ PORT_TAKEN = 48
 """mongod's exit code; a port that was free a moment ago may be taken by the time that mongod binds it."""
 __all__ = ["EmbeddedMongo", "EmbeddedMongoError"]
 _POLL = 0.02
-_STOP_PATIENCE = 20.0
+_STOP_TIMEOUT = 20.0
 
 
 class EmbeddedMongo:
@@ -110,7 +110,7 @@ class EmbeddedMongo:
         """Leave the server; whoever leaves last ends it. Does nothing where it is not started."""
         if self._use is None:
             return
-        self._deadline = time.monotonic() + _STOP_PATIENCE
+        self._deadline = time.monotonic() + _STOP_TIMEOUT
         with self._alone():
             if lock(self._use, exclusive=True):
                 self._end()
@@ -178,7 +178,7 @@ class EmbeddedMongo:
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
             except OSError as error:
-                raise EmbeddedMongoError(f"{binary} cannot be run: {error.strerror}. {WAYS_OUT}") from error
+                raise EmbeddedMongoError(f"{binary} cannot be run: {error.strerror}. {REMEDIES}") from error
 
     def _await_primary(self) -> bool:
         """Wait until it takes writes; False if it ended instead."""
@@ -214,7 +214,7 @@ class EmbeddedMongo:
     def _end(self) -> None:
         """End the server, whoever started it: in order, and by force where that takes too long."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            self._deadline = time.monotonic() + _STOP_PATIENCE
+            self._deadline = time.monotonic() + _STOP_TIMEOUT
             if (pid := self.pid) and self._lives():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
@@ -245,5 +245,5 @@ class EmbeddedMongo:
 
     def _wait(self, complaint: str) -> None:
         if time.monotonic() > self._deadline:
-            raise EmbeddedMongoError(f"{complaint}; its log may say why: {self.log}. {WAYS_OUT}")
+            raise EmbeddedMongoError(f"{complaint}; its log may say why: {self.log}. {REMEDIES}")
         time.sleep(_POLL)

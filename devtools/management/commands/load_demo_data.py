@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from devtools import demo_data
 from integrations import PeerError
 from orders.services.errors import OrderError
-from orders_project import demo
 
 
 class Command(BaseCommand):
@@ -19,18 +19,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            demo.refuse_real_systems()
-            demo.find_sandbox()
-        except demo.RealSystemError as error:
+            demo_data.refuse_real_systems()
+            demo_data.find_sandbox()
+        except demo_data.RealSystemError as error:
             raise CommandError(str(error)) from error
-        except demo.NoSandboxError as error:
+        except demo_data.NoSandboxError as error:
             raise CommandError(f"the sandbox does not answer ({error}); start it with `make run`") from error
-        demo.prepare()
-        if demo.is_loaded():
+        demo_data.prepare()
+        if demo_data.is_loaded():
             self.stdout.write("demo data is there already")
             return
         try:
-            count = demo.load_orders(timezone.now())
+            count = demo_data.load_orders(timezone.now())
         except (PeerError, OrderError) as error:
             raise CommandError(f"the sandbox does not answer ({error}); start it with `make run`") from error
         self.stdout.write(f"loaded {count} demo orders")
