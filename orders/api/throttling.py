@@ -10,10 +10,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from orders.api.client_address import client_address
 from orders.models.rate_limits import Allowance
 from orders.services import rate_limits
 from orders.services.access import Actor
-from orders_project.client_address import client_address
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView

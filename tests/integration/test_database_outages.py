@@ -35,7 +35,7 @@ from orders.models import reads
 from orders.models.database import is_outage, time_limit
 from orders.models.states import LineState
 from orders.services import access, settlement
-from orders_project.database_deadline import DatabaseDeadlineMiddleware
+from orders_project.web.request_limits import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
 from tests.integration.builders import line, store
