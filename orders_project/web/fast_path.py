@@ -20,8 +20,8 @@ class ApiFastPathMiddleware:
     Sessions, cookies, CSRF tokens, flash messages and staff log-ins belong to the backoffice: the API has bearer
     tokens, and each of its addresses exists with and without a trailing slash. What the skipped middleware would have
     done for the API is done here: unknown hosts are refused, no page may frame the answer, and it has a Content-Length,
-    so that connections are kept. Answers are the caller's alone and may change at any time: only the caller may store them, and
-    must revalidate before using them again.
+    so that connections are kept. Answers are the caller's alone and may change at any time: only the caller may store
+    them, and must revalidate before using them again.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

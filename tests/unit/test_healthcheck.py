@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from orders_project import healthcheck, loopback
+from orders_project import loopback
+from orders_project.web import healthcheck
 
 
 class Health(BaseHTTPRequestHandler):
