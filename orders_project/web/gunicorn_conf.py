@@ -4,7 +4,6 @@ docs/operations.md says how it is sized, reloaded and stopped, docs/settings.md 
 """
 
 import ctypes
-import gc
 import math
 import os
 from contextlib import suppress
@@ -35,6 +34,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY") or cores() + 1)
 """Processes share the processors; the threads of each wait for MongoDB and the peers."""
 worker_class = "gthread"
 threads = int(os.environ.get("WEB_THREADS") or 8)
+"""Reads are as fast with 4; a placement keeps one for as long as its peers take."""
 max_requests = int(os.environ.get("WEB_MAX_REQUESTS") or 100_000)
 """A worker is replaced after this many requests, so that no leak lasts; it finishes those under way first. The jitter
 keeps workers from being replaced at the same time."""
@@ -95,17 +95,11 @@ M_MMAP_THRESHOLD, LARGE = -3, 256 * 1024
 
 
 def post_worker_init(worker: Any) -> None:
-    """Return freed memory, collect garbage less often, and answer scrapes.
+    """Return freed memory to the system, and answer scrapes.
 
     glibc raises its threshold for separate mappings when large blocks are freed, and then keeps their memory, in a heap
     for each thread: a few large bodies would leave a worker at three times its size.
-
-    The loaded service never becomes garbage, so the collector need not walk it (`freeze`), nor look for cycles every
-    700 objects: one list of orders creates hundreds.
     """
     if hasattr(libc := ctypes.CDLL(None), "mallopt"):  # only glibc has it
         libc.mallopt(M_MMAP_THRESHOLD, LARGE)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
     gunicorn_metrics.post_worker_init(worker)
