@@ -33,5 +33,5 @@ RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" \
 
 USER 10001
 EXPOSE 8001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "orders_project.healthcheck"]
-CMD ["python", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "orders_project.web.healthcheck"]
+CMD ["python", "-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf"]

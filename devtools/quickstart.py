@@ -94,7 +94,7 @@ class Quickstart:
         self._provide_database()
         self._provide_peers()
         # It takes its time to load; nobody has its address before the data are there.
-        web = self._start("gunicorn", "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf")
+        web = self._start("gunicorn", "-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf")
         welcome = self._prepare()
         self._await_ready(web)
         worker = None

@@ -14,10 +14,6 @@ import orjson
 
 from observability import context, processes
 
-# No line of ours says these, and finding them out takes nearly as long as the rest of a record.
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging._srcfile = None  # the caller's line, as the logging HOWTO spares it
-
 FORMATS = ("json", "text")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PLAIN = (str, int, float, bool)

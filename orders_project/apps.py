@@ -37,7 +37,8 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from orders_project import checks, demo_logins, indexed_sort, utf8_only
+        from orders_project import checks, demo_logins, indexed_sort
+        from orders_project.web import request_limits
 
         checks.install()
         demo_logins.install()
@@ -45,14 +46,14 @@ class ProjectConfig(AppConfig):
         _leave_alone(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be lines of another kind
-        utf8_only.install()
+        request_limits.read_all_as_utf8()
 
 
 def _leave_alone(*, debug: bool) -> None:
-    """Spare each request what Django does before and after it in vain.
+    """Spare each request what Django does around it in vain (docs/adr/0008-what-an-api-request-skips.md).
 
-    Connections that have become too old are pymongo's, which looks after them itself: the backend's `close()` does
-    nothing. There is no cache but Django's own, in the process, which has none; and queries are noted only in DEBUG.
+    pymongo looks after its own connections: the backend's `close()` does nothing. The only cache is Django's in-process
+    one, which has no connections; and queries are recorded only in DEBUG.
     """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)

@@ -1,7 +1,7 @@
 """The logins of the demo data, each of whose passwords is its name, and the refusal to serve a database that has them.
 
 `manage.py check --deploy` looks for them, and so does the web server before it starts (`python -m
-orders_project.demo_logins`, see gunicorn_demo_logins.py); not the worker, which lets nobody in.
+orders_project.demo_logins`, see web/gunicorn_demo_logins.py); not the worker, which lets nobody in.
 """
 
 import sys
@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders_project.gunicorn_demo_logins import FOUND
+from orders_project.web.gunicorn_demo_logins import FOUND
 
 SUPERUSER = "admin"
 STAFF = {"support": "Support", "fulfilment": "Fulfilment", "finance": "Finance", "manager": "Manager"}

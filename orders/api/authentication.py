@@ -154,7 +154,6 @@ def _actor(claims: Mapping[str, Any]) -> Actor:
     return made(name, request_id=request)
 
 
-@lru_cache(REMEMBERED)
 def _name(subject: str, *, is_admin: bool) -> str:
     """:raises TokenInvalid: nobody here can be called that."""
     if line_problem(subject):  # it would stand in the history of orders

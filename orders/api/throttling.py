@@ -1,4 +1,4 @@
-"""Limits of the API: writes by caller, refused tokens by the client's address. Reads are left to the gateway."""
+"""Limits of the API: writes by caller, refused tokens by client address. Reads are left to the gateway."""
 
 import math
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from orders.api.client_address import client_address
 from orders.services import rate_limits
 from orders.services.access import Actor
 from orders.storage.rate_counters import Allowance
-from orders_project.client_address import client_address
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -45,7 +45,7 @@ class TooManyRefusedTokens(APIException):
 
 
 class WriteThrottle(BaseThrottle):
-    """So many writes a minute for each caller, whoever of our workers answers; a replayed one counts as well."""
+    """Limit each caller's writes a minute, over all workers together; a replayed write counts, too."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         """:raises TooManyWrites: if none is left."""
@@ -70,9 +70,9 @@ def headers_of(allowance: Allowance) -> dict[str, str]:
 
 
 def count_refused_token(request: HttpRequest | Request) -> None:
-    """Count a token that was refused. Whoever has a valid one is not counted, nor kept out by others at his address.
+    """Count a refused token. Callers with a valid one are neither counted nor locked out by others at their address.
 
-    :raises TooManyRefusedTokens: if that were too many from this address.
+    :raises TooManyRefusedTokens: if there were too many from this address.
     """
     allowance = rate_limits.spend(
         "refused-token",

@@ -18,33 +18,23 @@ ANY = frozenset(
         *("application/json, application/problem+json", "application/problem+json"),
     }
 )
-"""What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch and axios); and what the
-clients of openapi-generator do, which name what the document has for an operation: for a cancellation, which answers
-nothing where it succeeds, problem documents alone."""
+"""What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch, axios). Those
+made by openapi-generator name what the document lists for an operation: for a cancellation only problem documents."""
 JSON = OrjsonRenderer()
-_HEADERS: dict[frozenset[str], dict[str, str]] = {}
 
 
 class LimitedViewSet(ViewSet):
-    """A view set whose answers to writes say what is left of the caller's allowance."""
+    """A view set that reports what is left of the caller's write limit."""
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """DRF's own way, unless the answer is plain: it parses media types for longer than an order takes to write."""
+        """Answer JSON to the usual Accept headers without parsing media types; leave all others to DRF."""
         asked = request.META.get("QUERY_STRING") and "format" in request.query_params
         if request.META.get("HTTP_ACCEPT", "") in ANY and not asked:
             return JSON, JSON.media_type
         return super().perform_content_negotiation(request, force)
 
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        """As DRF's, found out once for each set of methods: it asks for each of eight whether there is one."""
-        methods = frozenset(self.action_map)
-        if (found := _HEADERS.get(methods)) is None:
-            found = _HEADERS[methods] = super().default_response_headers
-        return dict(found)  # DRF takes from it what it has used
-
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """As DRF's; then refuse what a write's address asks for: it would go unheard."""
+        """As DRF's; then refuse query parameters of a write: they would be ignored."""
         super().initial(request, *args, **kwargs)
         method = request.method or ""
         is_write = method not in SAFE_METHODS and method.lower() in self.action_map  # others are not allowed at all
@@ -52,14 +42,14 @@ class LimitedViewSet(ViewSet):
             parameters.read(parameters.NoParameters, request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """As DRF's; then take apart what refers to itself, or what was read of a body waits for the collector."""
+        """As DRF's; then break reference cycles, so that a parsed body is freed now and not by the collector."""
         response = super().dispatch(request, *args, **kwargs)
         self.request.parser_context = {}
         del self.request, self.response
         return response
 
     def get_renderer_context(self) -> dict[str, Any]:
-        """Nothing: JSON is written alike for every view, and the answer would hold on to the view and its request."""
+        """Nothing: JSON looks the same for every view, and the answer would keep the view and its request in memory."""
         return {}
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:

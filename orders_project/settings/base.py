@@ -145,14 +145,14 @@ INSTALLED_APPS = [
     "orders.apps.OrdersConfig",
 ]
 MIDDLEWARE = [
-    "orders_project.middleware.ObservationMiddleware",
-    "orders_project.security_headers.SecurityHeadersMiddleware",
-    "orders_project.database_deadline.DatabaseDeadlineMiddleware",
+    "orders_project.web.observation.ObservationMiddleware",
+    "orders_project.web.response_headers.SecurityHeadersMiddleware",
+    "orders_project.web.request_limits.DatabaseDeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "orders_project.cors.CrossOriginMiddleware",
-    "orders_project.strict.StrictMiddleware",
-    "orders_project.api_lane.ApiLaneMiddleware",  # what follows is for the backoffice's pages
+    "orders_project.web.response_headers.CrossOriginMiddleware",
+    "orders_project.web.request_limits.RequestLimitsMiddleware",
+    "orders_project.web.fast_path.ApiFastPathMiddleware",  # the middleware below is for the backoffice only
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -210,7 +210,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AXES_HANDLER = "orders_project.log_ins.LogInHandler"
 AXES_LOCKOUT_CALLABLE = "orders_project.log_ins.locked_out"
-AXES_CLIENT_IP_CALLABLE = "orders_project.client_address.client_address"
+AXES_CLIENT_IP_CALLABLE = "orders.api.client_address.client_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = LOG_IN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=LOG_IN_COOL_OFF)
@@ -229,14 +229,14 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 LARGEST_FORM = 256 * 1024  # bytes, of whatever is sent to other addresses than the API's
-FILE_UPLOAD_HANDLERS = ["orders_project.strict.NoUploads"]
+FILE_UPLOAD_HANDLERS = ["orders_project.web.request_limits.NoUploads"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_AGE = STAFF_SESSION_AGE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would ask for a log-in after each link from a mail
-DEFAULT_EXCEPTION_REPORTER_FILTER = "orders_project.error_reports.SecretsFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "orders_project.web.error_reports.SecretsFilter"
 
 UNFOLD = backoffice(PROJECT_NAME)
 

@@ -18,7 +18,7 @@ def observability(env: Environment) -> dict[str, Any]:
         level = "INFO"
     return {
         "LOG_FORMAT": format_name,
-        "LOGGING": configuration(format_name, level, client_of="orders_project.client_address.client_address"),
+        "LOGGING": configuration(format_name, level, client_of="orders.api.client_address.client_address"),
         "METRICS_HOST": env.text("METRICS_HOST", "127.0.0.1"),
         "METRICS_PORT": env.integer("METRICS_PORT", 0, most=65535),
         "METRICS_TOKEN": env.text("METRICS_TOKEN"),

@@ -14,11 +14,10 @@ import requests
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from devtools.child_processes import Child
+from devtools.child_processes import ROOT, Child
 from devtools.embedded_mongo import EmbeddedMongo
 from devtools.localhost import ROOT, free_port
 from devtools.real_systems import HANDED_ON
-from orders_project import gunicorn_conf
 
 PROCESSES, THREADS = 2, 8
 CALLERS = 16
@@ -27,11 +26,11 @@ START = 60.0
 """Seconds for a server to answer."""
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-GUNICORN = ["-m", "gunicorn", "--keep-alive", "30", "--timeout", "60", "--no-control-socket"]
+GUNICORN = ["-m", "gunicorn", "-k", "gthread", "--keep-alive", "30", "--timeout", "60", "--no-control-socket"]
 SERVERS = {
-    "floor": [*GUNICORN, "-k", gunicorn_conf.worker_class, "tests.bench.twins.floor:application"],
-    "service": ["-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf"],
-    "drf": [*GUNICORN, "-k", "gthread", "django.core.wsgi:get_wsgi_application()"],
+    "floor": [*GUNICORN, "tests.bench.twins.floor:application"],
+    "service": ["-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf"],
+    "drf": [*GUNICORN, "django.core.wsgi:get_wsgi_application()"],
     "fastapi": ["-m", "uvicorn", "tests.bench.twins.fast:app", "--no-access-log", "--log-level", "warning"],
 }
 NAMES = {"floor": "floor", "service": "this service", "drf": "DRF twin", "fastapi": "FastAPI twin"}

@@ -13,7 +13,7 @@ from django.conf import settings
 from devtools.child_processes import Child
 from devtools.localhost import ROOT, free_port, listens
 
-TEMPLATE = ROOT / "orders_project" / "nginx.conf.template"
+TEMPLATE = ROOT / "orders_project" / "web" / "nginx.conf.template"
 MISSING = "nginx is not installed, which these tests run: apt-get install nginx-light"
 START = 30.0
 """Seconds for it to listen, on a machine that has a lot to do."""

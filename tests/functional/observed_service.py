@@ -115,7 +115,7 @@ class Service(Process):
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         ports = {"PORT": str(free_port()), "METRICS_PORT": str(free_port()), "WEB_CONCURRENCY": "2"}
-        command = ["-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf"]
+        command = ["-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf"]
         super().__init__(command, ports | environment, log)
         self.root = f"http://127.0.0.1:{self.environment['PORT']}"
 

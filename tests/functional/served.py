@@ -35,7 +35,7 @@ def gunicorn_fixture(stage: Stage, running_sandbox: Sandbox) -> Iterator[Address
         "WEB_THREADS": "4",
         **{f"{peer}_SERVICE_URL": running_sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")},
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(port)

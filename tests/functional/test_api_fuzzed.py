@@ -58,7 +58,7 @@ def web(sandbox: Sandbox, database: Documents, mongo_uri: str, tmp_path: Path) -
         "MAX_OPEN_ORDERS_PER_USER": "0",
         **{f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")},
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf", "--timeout", "60"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf", "--timeout", "60"]
     child = Child("web", command, log=tmp_path / "web.log").start(environment)
     try:
         _await(f"http://127.0.0.1:{port}", child)

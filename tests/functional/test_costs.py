@@ -3,21 +3,18 @@
 A figure here may fall, and is then to be written down; a higher one is to be explained in the commit that brings it.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
-from django.core.wsgi import get_wsgi_application
 from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
 from orders.services import rate_limits
-from tests.api_client import ApiClient, token
+from tests.api_client import ApiClient
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import visitor_fixture  # noqa: F401
@@ -66,44 +63,6 @@ def test_a_read_is_one_query_of_what_it_shows(
     kinds, most = cost(database, lambda: client.get(path.format(id=many)))
     assert kinds == {"query orders": 1}
     assert most == examined
-
-
-@pytest.mark.parametrize(("path", "most"), [("orders/{id}", 1600), ("orders/?limit=20", 3100)])
-def test_a_read_takes_so_many_calls_of_functions(many: str, path: str, most: int) -> None:
-    """Alone 1,354 and 2,745; after other tests some more, pymongo having more to look after."""
-    address, _, query = path.format(id=many).partition("?")
-    environ = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": f"/api/v1/{address}", "QUERY_STRING": query, "SCRIPT_NAME": "",
-        "SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http", "wsgi.input": BytesIO(),
-        "HTTP_AUTHORIZATION": f"Bearer {token('boss', role='admin')}",
-    }  # fmt: skip
-    application = get_wsgi_application()
-
-    def read() -> None:
-        statuses: list[str] = []
-        answer = application(dict(environ), lambda status, _: statuses.append(status))
-        assert b"".join(answer)
-        assert statuses == ["200 OK"]
-        answer.close()
-
-    read()  # what is kept from the first on
-    assert min(calls_of_functions(read) for _ in range(5)) <= most
-
-
-def calls_of_functions(act: Callable[[], Any]) -> int:
-    """How many calls of functions, Python's and C's, something takes: steadier than any time."""
-    counted = 0
-
-    def count(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal counted
-        counted += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        act()
-    finally:
-        sys.setprofile(None)
-    return counted
 
 
 def test_a_placement_asks_each_peer_once_a_line_and_writes_as_little_as_is_safe(

@@ -52,7 +52,7 @@ class Web:
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.address, self.log = f"http://127.0.0.1:{environment['PORT']}", log
         with log.open("w") as file:
-            command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf"]
+            command = [sys.executable, "-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf"]
             self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
 
     def await_answer(self, path: str) -> requests.Response:

@@ -43,7 +43,7 @@ def test_every_code_that_can_be_answered_has_a_page() -> None:
             assert code in known, where
     drf = {error.default_code for error in vars(exceptions).values() if hasattr(error, "default_code")}
     assert drf - UNUSED <= known
-    nginx = (ROOT / "orders_project" / "nginx.conf.template").read_text()
+    nginx = (ROOT / "orders_project" / "web" / "nginx.conf.template").read_text()
     codes = re.findall(r"(?s)map \S+ \$\w+_code \{(.*?)\}", nginx)
     answered = re.findall(r"(\w+);", "".join(codes))
     assert answered

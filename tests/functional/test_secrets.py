@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from integrations import peer_requests
 from integrations.sandbox import Sandbox
-from orders_project.error_reports import SecretsFilter
+from orders_project.web.error_reports import SecretsFilter
 from tests.api_client import token
 from tests.functional.admin_helpers import PASSWORD, Browser, staff
 from tests.functional.helpers import TWO_TOWELS, Api, Documents

@@ -17,7 +17,8 @@ from pytest_django import Settings
 from devtools.child_processes import Child
 from devtools.localhost import HOST, free_port
 from devtools.mongod import find_mongod, frugal_options
-from orders_project import checks, security_headers
+from orders_project import checks
+from orders_project.web import response_headers
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import client_of, page
 from tests.functional.helpers import Api, Documents, visitor_fixture  # noqa: F401
@@ -47,15 +48,15 @@ def inspect(*options: str, **environment: str) -> subprocess.CompletedProcess[st
 @pytest.mark.parametrize("path", JSON)
 def test_an_answer_of_the_api_may_load_and_run_nothing(visitor: Api, path: str) -> None:
     answer = visitor().get(path)
-    assert answer.headers["Content-Security-Policy"] == security_headers.NOTHING
+    assert answer.headers["Content-Security-Policy"] == response_headers.NOTHING
     expect_everywhere(answer.headers)
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/nowhere", "/"])
 def test_so_may_what_is_no_page_of_the_backoffice(live_server_url: str, path: str) -> None:
     answer = requests.get(f"{live_server_url}{path}", timeout=20, proxies={"http": ""})
-    assert answer.headers["Content-Security-Policy"] == security_headers.NOTHING
-    assert answer.headers["Permissions-Policy"] == security_headers.PERMISSIONS
+    assert answer.headers["Content-Security-Policy"] == response_headers.NOTHING
+    assert answer.headers["Permissions-Policy"] == response_headers.PERMISSIONS
 
 
 def test_pages_of_the_backoffice_run_our_files_only(database: Documents) -> None:
@@ -75,7 +76,7 @@ def test_pages_of_the_backoffice_run_our_files_only(database: Documents) -> None
 
 
 def test_the_pages_that_show_the_api_need_no_script_of_their_own(visitor: Api) -> None:
-    for path, policy in (("docs", security_headers.SWAGGER), ("redoc", security_headers.REDOC)):
+    for path, policy in (("docs", response_headers.SWAGGER), ("redoc", response_headers.REDOC)):
         answer = visitor().get(path)
         assert answer.headers["Content-Security-Policy"] == policy
         assert "unsafe-eval" not in policy
@@ -100,7 +101,7 @@ def test_refusals_before_any_view_say_what_every_answer_says(client: Client, set
         assert answer["Access-Control-Allow-Origin"] == "https://shop.example"
         assert answer["Strict-Transport-Security"] == "max-age=3600"
         assert answer["X-Content-Type-Options"] == "nosniff"
-        assert answer["Content-Security-Policy"] == security_headers.NOTHING
+        assert answer["Content-Security-Policy"] == response_headers.NOTHING
     endless = told | {"Transfer-Encoding": "chunked"}
     answer = client.generic("POST", f"{settings.API_PREFIX}/orders/", "", "application/json", headers=endless)
     assert answer.status_code == 411

@@ -36,7 +36,7 @@ from orders.services import access
 from orders.services.stock import worker
 from orders.storage import order_reads
 from orders.storage.database import is_outage, time_limit
-from orders_project.database_deadline import DatabaseDeadlineMiddleware
+from orders_project.web.request_limits import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
 from tests.integration.builders import line, store

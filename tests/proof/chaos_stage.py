@@ -168,7 +168,7 @@ class Stage:
 
     def start_web(self, *options: str) -> None:
         # A worker that is loading while others have the processor is not to be taken for one that hangs.
-        command = ["-m", "gunicorn", "-c", "python:orders_project.gunicorn_conf", "--timeout", "60", *options]
+        command = ["-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf", "--timeout", "60", *options]
         self.web = self._start("web", [sys.executable, *command])
 
     def await_ready(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from orders_project.client_address import _warn_of_fewer, client_address
+from orders.api.client_address import _warn_of_fewer, client_address
 
 CASES = [
     (0, "192.0.2.1", None, "192.0.2.1"),
@@ -37,7 +37,7 @@ def test_the_address_is(settings: Settings, proxies: int, peer: str, forwarded: 
 def test_too_few_entries_are_warned_of_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.TRUSTED_PROXIES = 2
     _warn_of_fewer.cache_clear()
-    with caplog.at_level(logging.WARNING, logger="orders_project.client_address"):
+    with caplog.at_level(logging.WARNING, logger="orders.api.client_address"):
         for forwarded in (None, "203.0.113.5, 10.0.0.2"):
             headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
             client_address(RequestFactory().get("/", headers=headers))

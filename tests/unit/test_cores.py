@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orders_project.cores import cores
+from orders_project.web.gunicorn_conf import cores
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
 from devtools.localhost import ROOT
-from orders_project.cores import cores
+from orders_project.web.gunicorn_conf import cores
 
 LOADED = """
 import json, os, random, threading
@@ -41,7 +41,7 @@ def conf(monkeypatch: pytest.MonkeyPatch, **environment: str) -> ModuleType:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return importlib.reload(importlib.import_module("orders_project.gunicorn_conf"))
+    return importlib.reload(importlib.import_module("orders_project.web.gunicorn_conf"))
 
 
 def test_workers_are_one_more_than_the_processors_or_as_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from devtools import localhost
-from orders_project import healthcheck
+from orders_project.web import healthcheck
 
 
 class Health(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ from django.conf import settings
 from devtools.localhost import ROOT
 from tests.unit.test_gunicorn_conf import conf
 
-FILE = (ROOT / "orders_project" / "nginx.conf.template").read_text()
+FILE = (ROOT / "orders_project" / "web" / "nginx.conf.template").read_text()
 UPSTREAM = re.compile(r"(?s)    upstream service \{.*?\n    \}\n")
 UNITS = {"s": 1, "k": 1024, "m": 1024 * 1024}
 

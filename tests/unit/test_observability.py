@@ -14,10 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from devtools.localhost import ROOT
 from observability import logs, processes
 from observability.exposition import Server
-from orders_project import gunicorn_metrics
-from orders_project.middleware import _template
 from orders_project.settings.env import Environment
 from orders_project.settings.observability import observability
+from orders_project.web import gunicorn_metrics
+from orders_project.web.observation import _template
 
 
 @pytest.mark.parametrize(

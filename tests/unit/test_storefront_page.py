@@ -16,7 +16,7 @@ NEVER_ANSWERED = {"permission_denied"}
 """Whoever is known gets in; what they may do, the services decide: not_permitted."""
 WRITTEN_BY_HAND = {"not_implemented", "http_version_not_supported"}
 """Of nginx, to what no client of a storefront sends."""
-NGINX = (ROOT / "orders_project" / "nginx.conf.template").read_text()
+NGINX = (ROOT / "orders_project" / "web" / "nginx.conf.template").read_text()
 FIGURES = [
     ("10 s of clock difference are forgiven (`JWT_LEEWAY`)", "JWT_LEEWAY", 10),
     ("after three days,\n`UNPAID_ORDER_TTL`", "UNPAID_ORDER_TTL", 3 * 24 * 3600),

@@ -1,4 +1,4 @@
-"""The API's short way past the middleware of pages does for it what it needs of that, and answers as before."""
+"""The fast path past the middleware of pages does what the API needs of that middleware, and answers as before."""
 
 import pytest
 from django.test import Client

@@ -1,5 +1,6 @@
-"""What is refused before any view has to make sense of it: no client of ours sends it."""
+"""What a request may be, and how long it may use the database: all else is refused before it reaches a view."""
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -8,45 +9,83 @@ from django.conf import settings
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.utils.http import parse_header_parameters
 
 from orders.api.errors import refused
+from orders.storage.database import time_limit
 
 CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 UNCODED = {"", "identity"}
 PAGE_METHODS = ["GET", "HEAD", "POST"]
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+class DatabaseDeadlineMiddleware:
+    """Bound the time that all of an API request's database operations take together.
+
+    However many of them a lost node leaves unanswered, the request is answered in time and its thread is free for the
+    next one. Reads get less time: they never have to record what a peer answered.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(f"{settings.API_PREFIX}/"):
+            return self.get_response(request)
+        request.began = time.monotonic()  # type: ignore[attr-defined]
+        with time_limit(settings.REQUEST_DEADLINE if request.method in READS else settings.DATABASE_DEADLINE):
+            return self.get_response(request)
+
+
+def read_all_as_utf8() -> None:
+    """Have every request decoded as UTF-8, whatever charset its Content-Type names.
+
+    Django would use any codec that Python has, before the first middleware and outside its error handling:
+    `Content-Type: text/plain; charset=hex` ends in a 500, and `unicode_escape` smuggles in half characters. Here the
+    name is only recorded; :class:`RequestLimitsMiddleware` refuses all but UTF-8.
+    """
+    HttpRequest._set_content_type_params = _set_content_type_params  # type: ignore[attr-defined]
+
+
+def _set_content_type_params(self: HttpRequest, meta: dict[str, Any]) -> None:
+    try:
+        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+    except ValueError:  # a parameter in an unknown encoding (RFC 2231)
+        self.content_type, self.content_params = "", {"charset": "unknown"}
 
 
 class UploadRefused(MultiPartParserError):
-    """Nobody has a file to give to this service."""
+    """This service takes no files."""
 
 
 class NoUploads(FileUploadHandler):
-    """Refuse each file part of a form where it begins."""
+    """Refuse each file in a form as soon as it begins."""
 
     def new_file(self, *_: Any, **__: Any) -> NoReturn:
         raise UploadRefused("Files cannot be uploaded here.")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Never called: no file gets as far."""
+        """Never called: no file gets this far."""
 
     def file_complete(self, file_size: int) -> None:
-        """Never called: no file gets as far."""
+        """Never called: no file gets this far."""
 
 
-class StrictMiddleware:
-    """Refuse strange encodings, bodies that are too large, cut off or without a length, and methods that nothing here
-    is made for."""
+class RequestLimitsMiddleware:
+    """Refuse encodings other than plain UTF-8, bodies that are too large, cut off or without a length, and, in the
+    backoffice, methods that no page supports."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = _refusal_of_head(request) or _refusal_of_body(request) or self.get_response(request)
-        request._body = b""  # which would wait with the request for the collector
+        request._body = b""  # else it stays in memory until the request is garbage-collected
         return response
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        """In the backoffice Django takes every unknown method for a GET, and looks for pages that a site may have."""
+        """Refuse, in the backoffice, unknown methods, which Django treats as GET, and "view on site" links."""
         match = request.resolver_match
         if match is None or "admin" not in match.namespaces:
             return None
@@ -65,14 +104,14 @@ def _refusal_of_head(request: HttpRequest) -> HttpResponse | None:
         answer = refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Bodies are read as they are, not compressed.")
         answer["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
         return answer
-    # WSGI tells of no end of such a body: Django would take it for an empty one.
+    # WSGI does not say where such a body ends: Django would treat it as empty.
     if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
         return refused(request, HTTPStatus.LENGTH_REQUIRED, "Say how long the body is: Content-Length is missing.")
     return None
 
 
 def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
-    """Read the whole body, unless it is too large: what follows finds it in memory, and whole."""
+    """Read the whole body, unless it is too large, so that everything after this finds it complete and in memory."""
     length = _length(request)
     is_api = request.path.startswith(settings.API_PREFIX)
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if is_api else settings.LARGEST_FORM
@@ -83,12 +122,12 @@ def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
         return refused(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, code="body_too_large")
     try:
         came = len(request.body)
-    except UnreadablePostError:  # the connection broke: nobody reads the answer
+    except UnreadablePostError:  # the connection broke: nobody will read the answer
         came = 0
     if came < length:
         detail = f"The body ended after {came} of {length} bytes. Nothing was done; send the request again."
         return refused(request, HTTPStatus.BAD_REQUEST, detail, code="body_cut_off")
-    if request.content_type == "multipart/form-data" and not is_api:  # which takes no form at all
+    if request.content_type == "multipart/form-data" and not is_api:  # the API takes no forms
         try:
             _ = request.POST
         except UploadRefused as error:
@@ -97,7 +136,7 @@ def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
 
 
 def _length(request: HttpRequest) -> int:
-    """As Django's own request has it."""
+    """As Django's WSGIRequest reads it."""
     try:
         return max(0, int(request.META.get("CONTENT_LENGTH") or 0))
     except ValueError:

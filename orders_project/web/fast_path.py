@@ -1,4 +1,4 @@
-"""The short way to the API's views: past all that only pages need."""
+"""The fast path to the API's views, past the middleware that only pages need."""
 
 from collections.abc import Callable
 from typing import cast
@@ -8,20 +8,20 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
-from orders_project.middleware import bind_order
+from orders_project.web.observation import bind_order
 
 ORDERS, PROBLEMS = "private, no-cache", "no-store"
-"""How an answer may be kept (RFC 9111): an ETag is worth something only where the answer it belongs to is kept."""
+"""How an answer may be cached (RFC 9111): an ETag is useful only where its answer is stored."""
 
 
-class ApiLaneMiddleware:
-    """Call the views of orders from here; everything else goes on to the middleware that follows.
+class ApiFastPathMiddleware:
+    """Call the views of `/orders` from here; every other request goes on to the middleware that follows.
 
-    Sessions, cookies, CSRF tokens, flash messages and the log-in of staff are the backoffice's: the API has bearer
-    tokens, and each of its addresses exists with and without a slash at its end. What the middleware that is passed
-    by would have done for the API is done here: hosts that are not ours are refused, no page may frame the answer,
-    and it has a length, so that connections are kept. What is answered is the caller's alone, and may have changed by
-    the next time: it is kept by nobody else, and by the caller only to ask whether it still holds.
+    Sessions, cookies, CSRF tokens, flash messages and staff log-ins belong to the backoffice: the API has bearer
+    tokens, and each of its addresses exists with and without a trailing slash. What the skipped middleware would have
+    done for the API is done here: unknown hosts are refused, no page may frame the answer, and it has a Content-Length,
+    so that connections are kept. Answers are the caller's alone and may change at any time: only the caller may store
+    them, and must revalidate before using them again.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -42,7 +42,7 @@ class ApiLaneMiddleware:
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
-    """What Django's own handler does innermost. :raises Http404: there is nothing at this address."""
+    """Resolve and call the view, as Django's own handler does. :raises Http404: there is nothing at this address."""
     match = request.resolver_match = resolve(request.path_info)
     bind_order(match.kwargs)
     response: HttpResponse = match.func(request, *match.args, **match.kwargs)

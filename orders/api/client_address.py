@@ -1,4 +1,4 @@
-"""Whose address a request comes from, as far as that can be believed."""
+"""The address that a request comes from, as far as it can be trusted."""
 
 import logging
 from functools import cache
@@ -11,15 +11,15 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN = "0.0.0.0"  # noqa: S104 - no address to listen at
 NETWORK = 64
-"""Bits of an IPv6 address that tell customers of a provider apart; whoever has one address has all of that network."""
+"""Bits of an IPv6 address that identify a provider's customer, who has all addresses of that network."""
 
 
 def client_address(request: HttpRequest) -> str:
     """The address by which failures are counted: IPv4 as it is, IPv6 as its /64 network.
 
-    Each of TRUSTED_PROXIES proxies appends to `X-Forwarded-For` whom it was called by (the outermost may as well begin
-    it anew), so the client is that many entries from the end; what stands before was written by the client and is not
-    believed. A request with fewer entries has not come through all of them, and counts as its peer's.
+    Each of the TRUSTED_PROXIES proxies appends its caller's address to `X-Forwarded-For` (the outermost may replace the
+    header), so the client is that many entries from the end; anything before that was written by the client and is
+    ignored. A request with fewer entries has not come through all proxies, and counts as its peer's.
     """
     return _network(_forwarded(request)) or _network(request.META.get("REMOTE_ADDR", "")) or UNKNOWN
 
@@ -35,7 +35,7 @@ def _forwarded(request: HttpRequest) -> str:
 
 @cache
 def _warn_of_fewer() -> None:
-    """Say once in a process that all clients may be counted as one: most likely a proxy begins the header anew."""
+    """Warn once per process that all clients may be counted as one: most likely a proxy replaces the header."""
     logger.warning(
         "X-Forwarded-For has fewer entries than TRUSTED_PROXIES: such requests count as their proxy's. Inner proxies "
         "must append to the header (nginx: $proxy_add_x_forwarded_for), or TRUSTED_PROXIES is too high."
@@ -43,7 +43,7 @@ def _warn_of_fewer() -> None:
 
 
 def _network(text: str) -> str:
-    """The address in a plain or `host:port` form, or nothing where it is none."""
+    """The address, given plain or as `host:port`; empty if it is not one."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,4 +1,4 @@
-"""What a developer's error page may show of settings and requests."""
+"""What Django's debug pages may show of settings and requests."""
 
 import re
 from typing import Any
@@ -7,10 +7,10 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class SecretsFilter(SafeExceptionReporterFilter):
-    """Django's own, and addresses of databases and peers, which may carry a password."""
+    """Hide what Django hides, and the addresses of databases and peers, which may contain a password."""
 
     hidden_settings = re.compile(f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URI|URL|^HOST$", re.IGNORECASE)
 
     def get_safe_cookies(self, request: Any) -> dict[str, Any]:
-        """Each cookie of ours lets somebody in."""
+        """Hide every cookie: each of ours lets somebody in."""
         return dict.fromkeys(super().get_safe_cookies(request), self.cleansed_substitute)

@@ -1,0 +1,1 @@
+"""How the service is served: gunicorn's and nginx's configuration, and what surrounds each request."""
