@@ -14,7 +14,7 @@ import requests
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from devtools.child_processes import ROOT, Child
+from devtools.child_processes import Child
 from devtools.embedded_mongo import EmbeddedMongo
 from devtools.localhost import ROOT, free_port
 from devtools.real_systems import HANDED_ON
