@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from orders.storage.database import time_limit
+from orders.storage import time_limit
 
 READS = ("GET", "HEAD", "OPTIONS")
 

@@ -31,7 +31,8 @@ from orders.services.audit import Act
 from orders.services.lifecycle import expiry, placement, transitions
 from orders.services.lifecycle.idempotency_keys import KeyInUse
 from orders.services.stock.worker import settle_due
-from orders.storage.database import Document, database
+from orders.storage import Document
+from orders.storage.database import database
 from orders_project.demo_logins import STAFF, SUPERUSER
 
 ORDERS = 300

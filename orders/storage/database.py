@@ -1,5 +1,6 @@
 """The database underneath the ORM, for reads and writes without model instances."""
 
+import uuid
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,6 +19,8 @@ from pymongo.errors import (
 from observability import context
 
 Document = dict[str, Any]
+Expression = Any
+"""A MongoDB aggregation expression."""
 
 
 def database() -> Database[Document]:
@@ -76,3 +79,22 @@ def is_outage(error: BaseException | None) -> bool:
     if not isinstance(cause, PyMongoError):
         return False
     return isinstance(cause, ConnectionFailure | WriteConcernError) or cause.timeout
+
+
+def new_id() -> str:
+    """A fresh id for one write or one attempt."""
+    return uuid.uuid4().hex
+
+
+def literal(value: Any) -> Expression:
+    """A value that MongoDB must not read as an expression: an address may well start with a dollar sign."""
+    return {"$literal": value}
+
+
+def milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def from_now(seconds: float) -> Document:
+    """So many seconds after the write, by mongod's clock, as an aggregation expression."""
+    return {"$add": ["$$NOW", milliseconds(seconds)]}

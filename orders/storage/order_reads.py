@@ -10,9 +10,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
-from orders.models.order import Order
-from orders.models.parts import Address, HistoryEntry
-from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
+from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, HistoryEntry, LineState, Order, Status
 from orders.storage.database import Document, database, time_limit
 from orders.storage.order_writes import orders
 
@@ -247,7 +245,7 @@ def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
 
     :param product_ids: only these products.
     """
-    states = [*OWED_STATES, LineState.RESERVED.value, LineState.USED.value, LineState.UNKNOWN.value]
+    states = [*DUE_STATES, LineState.RESERVED.value, LineState.USED.value, LineState.UNKNOWN.value]
     of_products = {"items.product_id": {"$in": list(product_ids)}} if product_ids is not None else {}
 
     def units(*wanted: str) -> Document:
@@ -264,7 +262,7 @@ def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
                     "_id": "$items.product_id",
                     "reserved": units(LineState.RESERVED),
                     "used": units(LineState.USED),
-                    "in_flight": units(*OWED_STATES),
+                    "in_flight": units(*DUE_STATES),
                     "unknown": units(LineState.UNKNOWN),
                 }
             },

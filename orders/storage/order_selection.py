@@ -10,7 +10,7 @@ from typing import Any
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
 from orders.storage.criteria import fewest
 from orders.storage.database import Document
 from orders.storage.order_reads import Position

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from orders.models.machine import Edge
-from orders.models.order import Order, every_line_reserved
-from orders.models.states import LineState
+from orders.models import Edge, LineState, Order, every_line_reserved
 from orders.storage.database import Document
 
 CONDITIONS: dict[Callable[[Order], bool], Document] = {

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models.states import Status
+from orders.models import Status
 from orders.services.lifecycle import transitions
 from orders.services.stock.invariants import violations_of
 from orders_project import bench_data

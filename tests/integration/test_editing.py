@@ -8,8 +8,7 @@ from bson import ObjectId
 from django.db import DatabaseError
 
 from integrations.sandbox import Sandbox
-from orders.models import Address, Order
-from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models import PUBLIC_STATUSES, Address, Order, Status
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.lifecycle import editing

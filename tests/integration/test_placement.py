@@ -18,12 +18,13 @@ from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access
-from orders.services.lifecycle import idempotency_keys, placement, transitions
-from orders.services.lifecycle.idempotency_keys import KeyInUse
+from orders.services.lifecycle import placement, reservation, transitions
+from orders.services.lifecycle.idempotency_keys import KeyInUse, Ticket, give_back
 from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from orders.services.numbers import new_number
 from orders.services.stock.worker import settle_due
+from orders.storage import placement_keys
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
     ADMIN,
@@ -60,7 +61,7 @@ def only_order() -> dict[str, Any]:
 def nothing_kept(sandbox: Sandbox) -> None:
     assert orders().count_documents({}) == 0
     assert asked(sandbox) == []
-    assert idempotency_keys._keys().count_documents({"fingerprint": {"$exists": True}}) == 0
+    assert placement_keys.keys().count_documents({"fingerprint": {"$exists": True}}) == 0
 
 
 # --- placed ----------------------------------------------------------------------------------------------------------
@@ -192,7 +193,7 @@ def test_a_customer_with_too_many_unpaid_orders_places_no_more_and_asks_nobody(
     assert refused.value.members == {"limit": limit}
     assert sandbox.control.calls() == []
     assert list(orders().find()) == before
-    assert idempotency_keys._keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
+    assert placement_keys.keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
 
 
 def test_orders_that_are_paid_or_over_and_those_of_others_do_not_count(sandbox: Sandbox, limit: int) -> None:
@@ -545,7 +546,7 @@ def test_a_placing_that_was_repeated_after_a_failover_sees_its_own_success(
     assert (placed["status"], placed["version"]) == ("pending", 1)
 
 
-@pytest.mark.parametrize("step", ["talk", "guarded_write"])
+@pytest.mark.parametrize("step", ["call_inventory", "guarded_write"])
 @pytest.mark.parametrize("honours", [False, True])
 def test_a_process_that_dies_on_the_way_leaves_a_draft_that_is_turned_away(
     sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str, honours: bool
@@ -557,7 +558,7 @@ def test_a_process_that_dies_on_the_way_leaves_a_draft_that_is_turned_away(
     def die(*_: Any, **__: Any) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(placement, step, die)
+    monkeypatch.setattr(reservation, step, die)
     with pytest.raises(SystemExit):
         place((A, 2), idempotency_key="k")
     order = only_order()
@@ -577,7 +578,7 @@ def test_a_placement_that_stalls_beyond_its_lease_loses_to_the_worker(
 ) -> None:
     """It reserved, then slept; the worker has given its draft up. It must not place it any more."""
     shelve(sandbox)
-    real = placement.talk
+    real = reservation.call_inventory
 
     def stalled(*args: Any, **kwargs: Any) -> Any:
         outcomes = real(*args, **kwargs)
@@ -585,7 +586,7 @@ def test_a_placement_that_stalls_beyond_its_lease_loses_to_the_worker(
         settle_due(actor=WORKER)
         return outcomes
 
-    monkeypatch.setattr(placement, "talk", stalled)
+    monkeypatch.setattr(reservation, "call_inventory", stalled)
     with pytest.raises(PlacementInterrupted):
         place((A, 2))
     order = only_order()
@@ -600,7 +601,7 @@ def test_a_failing_placement_that_stalls_beyond_its_lease_releases_nothing(
     shelve(sandbox, A)
     shelve(sandbox, B)
     sandbox.control.fault("reserve", "status", status=400, product_id=B)
-    real = placement.talk
+    real = reservation.call_inventory
 
     def stalled(*args: Any, **kwargs: Any) -> Any:
         outcomes = real(*args, **kwargs)
@@ -608,7 +609,7 @@ def test_a_failing_placement_that_stalls_beyond_its_lease_releases_nothing(
         settle_due(actor=WORKER)
         return outcomes
 
-    monkeypatch.setattr(placement, "talk", stalled)
+    monkeypatch.setattr(reservation, "call_inventory", stalled)
     with pytest.raises(InsufficientStock):
         place((A, 2), (B, 1))
     assert states(only_order()) == ["unknown", "unknown"]
@@ -676,7 +677,7 @@ def test_a_key_that_cannot_be_freed_frees_itself_with_its_lease(
         place(user_id="99", idempotency_key="k")
     with pytest.raises(KeyInUse):
         place(user_id="99", idempotency_key="k")
-    idempotency_keys._keys().update_one({}, {"$set": {"until": now()}})
+    placement_keys.keys().update_one({}, {"$set": {"until": now()}})
     with pytest.raises(UnknownUser):
         place(user_id="99", idempotency_key="k")
 
@@ -694,5 +695,5 @@ def _wait_until_asked(sandbox: Sandbox, operation: str) -> None:
 
 
 def test_a_ticket_without_a_key_has_nothing_to_free(database: object) -> None:
-    idempotency_keys.free(idempotency_keys.Ticket(ObjectId()))
-    assert idempotency_keys._keys().count_documents({}) == 0
+    give_back(Ticket(ObjectId()))
+    assert placement_keys.keys().count_documents({}) == 0

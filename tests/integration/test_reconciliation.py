@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from integrations.errors import PeerError
 from integrations.sandbox import Sandbox
-from orders.models.states import LineState
+from orders.models import LineState
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.stock import reconciliation
@@ -140,7 +140,7 @@ def test_a_leaked_unit_of_a_product_that_no_order_holds_any_more_shows(sandbox: 
 
 def test_what_was_let_go_of_long_ago_is_not_looked_at(sandbox: Sandbox) -> None:
     shelve(sandbox, A, reserved=1)
-    store("cancelled", line("released", A), due=None, updated_at=now() - reconciliation.LATELY - timedelta(minutes=1))
+    store("cancelled", line("released", A), due=None, updated_at=now() - reconciliation.RECENTLY - timedelta(minutes=1))
     assert reconcile() == Report(checked=0, differences=(), waiting=(), moving=())
 
 

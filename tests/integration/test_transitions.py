@@ -12,14 +12,14 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models.machine import allowed_transitions, edges_from, public_edges, transition_names
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, allowed_transitions, edges_from, public_edges, transition_names
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import ReasonMissing
 from orders.services.lifecycle import transitions
 from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.services.stock import inventory_calls
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads
 from orders.storage.order_writes import orders
@@ -415,7 +415,7 @@ def test_a_release_that_cannot_be_recorded_leaves_the_cancellation_standing(
     settings.REQUEST_DEADLINE = 0.9
     shelve(sandbox, available=6, reserved=4)
     order_id = ordered("paid", line("reserved", A))
-    monkeypatch.setattr(transitions, "settle", _fail)
+    monkeypatch.setattr(inventory_calls, "record_outcomes", _fail)
     cancelled = change_status(order_id=order_id, transition="cancel", act=act())
     assert (cancelled["status"], states(cancelled)) == ("cancelled", ["releasing"])
     due_now(order_id)

@@ -18,8 +18,7 @@ from pymongo.errors import PyMongoError
 
 from integrations.breaker import breakers
 from observability import exposition
-from orders.storage import service_state
-from orders.storage.database import time_limit
+from orders.storage import service_state, time_limit
 
 logger = logging.getLogger(__name__)
 
