@@ -129,8 +129,12 @@ def test_a_placed_order_is_replayed_as_it_is_now(status: str) -> None:
 
 def test_a_lapsed_attempt_is_taken_over_with_the_same_order_id() -> None:
     first = taken()
+    before = kept()
     lapse()
+    placement_keys.keys().update_one({}, {"$set": {"expires_at": now()}})
     second = taken()
+    for moment in ("until", "expires_at"):
+        assert kept()[moment] >= before[moment], "it lives as long as a new one"
     assert second.order_id == first.order_id, "of two late attempts only one can insert"
     assert second.attempt != first.attempt
     with pytest.raises(KeyInUse):

@@ -19,15 +19,17 @@ from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access
 from orders.services.lifecycle import placement, reservation, transitions
-from orders.services.lifecycle.idempotency_keys import KeyInUse, Ticket, give_back
+from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, give_back
 from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from orders.services.numbers import new_number
 from orders.services.stock.worker import settle_due
+from orders.services.text_rules import ADDRESS_FIELDS
 from orders.storage import placement_keys
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
     ADMIN,
+    PRICES,
     WORKER,
     A,
     B,
@@ -404,6 +406,19 @@ def test_a_reserve_whose_answer_is_lost_rejects_the_draft_and_waits_for_a_person
     assert stock_of(sandbox, A) == (10, 0)
 
 
+def test_a_refusal_beside_an_unknown_outcome_is_no_answer_about_the_stock(sandbox: Sandbox) -> None:
+    """What became of the other line is not known: the customer may try again, which "insufficient stock" would deny."""
+    for product in (A, B, C):
+        shelve(sandbox, product)
+    sandbox.control.fault("reserve", "status", status=400, product_id=A)
+    sandbox.control.fault("reserve", "drop_after", product_id=B)
+    with pytest.raises(PlacementInterrupted, match="Inventory could not be reached"):
+        place((A, 1), (B, 1), (C, 1))
+    order = only_order()
+    assert (order["status"], states(order)) == ("rejected", ["none", "unknown", "released"])
+    assert (stock_of(sandbox, A), stock_of(sandbox, C)) == ((10, 0), (10, 0))
+
+
 def test_with_keys_a_lost_reserve_keeps_the_draft_until_it_is_known(sandbox: Sandbox, settings: Settings) -> None:
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
     sandbox.control.honour_keys(True)
@@ -628,6 +643,28 @@ def test_a_replay_is_the_order_as_it_is_now_and_asks_nobody(sandbox: Sandbox) ->
     assert again.order == read(first.order["_id"])
     assert len(sandbox.control.calls()) == before
     assert orders().count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user_id": "2"},
+        {"items": [Item(product_id=B, quantity=2, price=PRICES[A])]},
+        {"items": lines((A, 3))},
+        {"items": [Item(product_id=A, quantity=2, price=PRICES[A] + 1)]},
+        {"items": lines((A, 2), (B, 1))},
+        *({"shipping_address": address(**{name: "Y"})} for name in ADDRESS_FIELDS),
+    ],
+    ids=["user", "product", "quantity", "price", "lines", *ADDRESS_FIELDS],
+)
+def test_a_key_is_refused_for_a_request_that_differs_in_anything(sandbox: Sandbox, changed: dict[str, Any]) -> None:
+    request = {"user_id": "1", "items": lines((A, 2)), "shipping_address": address()}
+    place_order(**request, act=act(), idempotency_key="k")
+    calls = len(sandbox.control.calls())
+    with pytest.raises(KeyReused):
+        place_order(**(request | changed), act=act(), idempotency_key="k")
+    assert only_order()["version"] == 1
+    assert len(sandbox.control.calls()) == calls, "no peer is asked"
 
 
 def test_many_requests_with_one_key_place_one_order(sandbox: Sandbox, settings: Settings) -> None:

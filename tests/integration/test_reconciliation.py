@@ -333,6 +333,17 @@ def test_a_line_that_somebody_else_settled_meanwhile_is_left_as_it_is(sandbox: S
     assert (states(read(first)), states(read(second))) == (["released"], ["releasing"])
 
 
+def test_a_repair_planned_for_one_attempt_is_not_made_for_a_later_one(sandbox: Sandbox) -> None:
+    shelve(sandbox, reserved=2)
+    order_id = unknown("release", 2)
+    planned = plan_repairs(reconcile())
+    orders().update_one({"_id": order_id}, {"$inc": {"items.0.stock.attempts": 1}})
+    before = read(order_id)
+    assert len(planned) == 1
+    assert repair(planned, act=act(reason=WHY)) == 0
+    assert read(order_id) == before
+
+
 def test_whoever_may_not_resolve_repairs_nothing(sandbox: Sandbox) -> None:
     shelve(sandbox, reserved=2)
     order_id = unknown("release")

@@ -140,6 +140,21 @@ def test_with_keys_an_expired_release_is_repeated_and_acts_once(sandbox: Sandbox
     assert stock_of(sandbox) == (8, 2), "another order's reservation is still there"
 
 
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(("after", "state", "calls"), [(60, "released", 1), (0, "unknown", 0)])
+def test_an_expired_call_is_repeated_only_while_inventory_remembers_its_key(
+    sandbox: Sandbox, settings: Settings, after: int, state: str, calls: int
+) -> None:
+    """Later, the repeated call would count as another one, and act a second time."""
+    settings.INVENTORY_KEY_TTL = -PAST.total_seconds() + after
+    shelve(sandbox, available=6, reserved=4)
+    order_id = store("cancelled", line("releasing", until=PAST))
+    work()
+    assert states(read(order_id)) == [state]
+    assert len(asked(sandbox)) == calls
+    assert stock_of(sandbox) == (6 + 2 * calls, 4 - 2 * calls)
+
+
 def http_release(order_id: ObjectId, key: str) -> None:
     inventory.release(A, 2, order_id=str(order_id), key=key, deadline=Deadline.after(5))
 
