@@ -6,7 +6,7 @@ order), `{id, until}`, taken by the guarded write that changes the rest of that 
 
 The attempt of an order's line differs in more than its place: several lines are taken together with their order's
 status, `stock_due_at` follows from them in the same write, and an attempt that has ended is not simply free. Its call
-may have been sent, so whoever takes the line must name the very attempt that they saw
+may have been sent, so a worker that takes the line must name the very attempt that it saw
 (:func:`orders.storage.line_stock.as_seen`), and `orders.services.stock.claims` decides what may follow.
 """
 
@@ -24,12 +24,12 @@ def ended(until: str, *, for_seconds: float = 0.0) -> Expression:
 
 
 def attempt(holder: str, seconds: float) -> Expression:
-    """An attempt as it is stored, ending so many seconds after the write."""
+    """An attempt as it is stored, ending `seconds` after the write."""
     return {"id": holder, "until": from_now(seconds)}
 
 
 def take(documents: Collection[Document], key: Any, *, free: Expression, hold: Document) -> Document:
-    """Set the fields of `hold` if the lease is `free`; where there is no such document it is made.
+    """Set the fields of `hold` if the lease is `free`; a document that does not exist is created.
 
     :param hold: the holder, the end and what else is to be set, as expressions.
     :returns: the document after it; its holder tells whose the lease is.

@@ -1,9 +1,9 @@
 """The guarded write: the only way in which an order changes.
 
-One order is one document, and each change of it is one `findAndModify` whose filter is the guard: it matches, and
-everything changes together, or it does not, and nothing does. The update is an aggregation pipeline, for two
+One order is one document, and each change of it is one `findAndModify` whose filter is the guard: if it matches,
+everything changes together; if not, nothing does. The update is an aggregation pipeline, for two
 reasons that a plain update cannot serve: the end of a lease is set by mongod's own clock (`$$NOW`), and
-`stock_due_at` is derived from the lines in the same write, so that nothing can be owed without it
+`stock_due_at` is derived from the lines in the same write, so that no stock can be due without it
 (docs/adr/0002-guarded-writes-in-pipelines.md).
 """
 
@@ -70,11 +70,11 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     write_id = new_id()
     document = _document(order) | {"write_id": write_id, "history": [entry | {"write_id": write_id}]}
     claimed = LineStock(LineState.RESERVING, StockCall.RESERVE, attempt, lease, attempts=1)
-    # Spelt out: `due_stage` would find the end of the lease, too, and take longer for it.
+    # Written out: `due_stage` would compute the end of the lease as well, but take longer.
     lines = document.pop("items")
     items = [{"$mergeObjects": [literal(line), {"stock": claimed.expression()}]} for line in lines]
     draft = {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": from_now(lease)}]}
-    # Asked for by its id alone, which mongod has a short way for; an order that is there already stays what it is.
+    # By its id alone, for which mongod has a short path; an order that exists already stays as it is.
     pipeline = [{"$replaceWith": {"$cond": [{"$ifNull": ["$status", False]}, "$$ROOT", draft]}}]
     with writing():
         inserted = orders().update_one({"_id": document["_id"]}, pipeline, upsert=True).upserted_id is not None
@@ -128,12 +128,12 @@ def guarded_write_many(
     seen_at: datetime,
     write_id: str,
 ) -> int:
-    """Change many orders alike, each of them if the guard holds for it; see :func:`guarded_write`.
+    """Make the same change to many orders, each if the guard holds for it; see :func:`guarded_write`.
 
     Each order is changed as by a write of its own: whole or not at all. Where this fails, some may have been changed,
     and others not; `write_id` in their histories tells.
 
-    :param guard: must be false of every order that has been changed so, since the whole may be tried again.
+    :param guard: must be false for every order that has been changed, since the whole may be tried again.
     :returns: how many were changed.
     :raises DatabaseError: some may have been changed.
     """
@@ -163,7 +163,7 @@ def _change(
 
 @wrap_database_errors
 def postpone(order_id: ObjectId, seconds: float) -> None:
-    """Have a worker look at an order's stock later, where it is due at all."""
+    """Make the stock of an order due later, if it is due at all."""
     later = from_now(seconds)
     due = {"_id": order_id, "stock_due_at": {"$gt": EPOCH}}
     orders().update_one(due, [{"$set": {"stock_due_at": later}}])
