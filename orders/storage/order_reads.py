@@ -91,8 +91,8 @@ def _public(order_id: ObjectId, fields: Mapping[str, Any], sees: Sees) -> Docume
 
     Right after a failover, what a majority is known to have is behind what was acknowledged. So before an order is said
     not to exist, it is looked for a second time in what the primary itself has: it was elected because it lacks nothing
-    that was acknowledged. That needs no write, unlike a linearizable read; one of those is made only for an order that is
-    there and that a majority may not have yet.
+    that was acknowledged. That needs no write, unlike a linearizable read; one of those is made only for an
+    order that is there and that a majority may not have yet.
     """
     found = _by_id(order_id, fields)
     if _is_public(found) and sees(found["user_id"]):
