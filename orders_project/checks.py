@@ -10,7 +10,8 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders.storage import Document, time_limit
+from orders.models import Document
+from orders.storage import time_limit
 from orders.storage.database import database
 from orders_project.settings.env import what_is_unfit
 

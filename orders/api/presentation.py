@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from orders.models import PUBLIC_STATUSES, BulkRun, edges_from, text_of
+from orders.models import PUBLIC_STATUSES, BulkRun, Document, edges_from, text_of
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
-from orders.storage import Document
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "state", "postal_code", "country")
 

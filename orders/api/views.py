@@ -29,12 +29,12 @@ from orders.api.serializers import (
     TransitionSerializer,
 )
 from orders.api.viewsets import LimitedViewSet
-from orders.models import Status
+from orders.models import Document, Status
 from orders.services.access import Actor, OrderNotFound
 from orders.services.audit import Act
 from orders.services.lifecycle import placement, transitions
 from orders.services.user_ids import EXPECTED, LONGEST_USER_ID, canonical
-from orders.storage import Document, order_reads
+from orders.storage import order_reads
 from orders.storage.order_reads import Position, Selection
 
 

@@ -1,6 +1,7 @@
 """The embedded parts of the order document."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -8,6 +9,9 @@ from django_mongodb_backend.fields import EmbeddedModelField
 from django_mongodb_backend.models import EmbeddedModel
 
 from orders.models.states import LineState, StockCall
+
+Document = dict[str, Any]
+"""A document as MongoDB has it, e.g. a whole order."""
 
 
 class Part(EmbeddedModel):

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orders.models import Document
 from orders.services.access import Actor
 from orders.services.errors import OrderError
 from orders.services.text_rules import problem_of, several_lines
-from orders.storage import Document
 from orders.storage.order_writes import history_entry
 
 

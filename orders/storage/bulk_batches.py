@@ -27,8 +27,9 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from orders.models import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
+from orders.models.parts import Document
 from orders.storage import leases
-from orders.storage.database import Document, collection, literal, writing
+from orders.storage.database import collection, literal, writing
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import Key
 

@@ -15,7 +15,7 @@ from django.db.models import TextChoices
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import EPOCH, LineState, Order, Status
-from orders.storage.database import Document
+from orders.models.parts import Document
 from orders.storage.order_reads import STOCK_UNKNOWN
 from orders.storage.order_writes import orders
 

@@ -25,8 +25,9 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from orders.models import EPOCH, Status
+from orders.models.parts import Document
 from orders.storage import leases
-from orders.storage.database import Document, Expression, collection, from_now, new_id
+from orders.storage.database import Expression, collection, from_now, new_id
 from orders.storage.order_reads import PUBLIC, server_time
 from orders.storage.order_writes import orders
 

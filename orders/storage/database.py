@@ -17,8 +17,8 @@ from pymongo.errors import (
 )
 
 from observability import context
+from orders.models import Document
 
-Document = dict[str, Any]
 Expression = Any
 """A MongoDB aggregation expression."""
 

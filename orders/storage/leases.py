@@ -15,7 +15,8 @@ from typing import Any
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
-from orders.storage.database import Document, Expression, from_now, literal, milliseconds
+from orders.models.parts import Document
+from orders.storage.database import Expression, from_now, literal, milliseconds
 
 
 def ended(until: str, *, for_seconds: float = 0.0) -> Expression:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orders.models import DUE_STATES, LineState, Status, StockCall, StockEffect
+from orders.models.parts import Document
 from orders.storage import leases
-from orders.storage.database import Document, Expression, from_now, literal
+from orders.storage.database import Expression, from_now, literal
 
 
 @dataclass(frozen=True)

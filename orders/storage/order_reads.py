@@ -11,7 +11,8 @@ from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
 from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, HistoryEntry, LineState, Order, Status
-from orders.storage.database import Document, database, time_limit
+from orders.models.parts import Document
+from orders.storage.database import database, time_limit
 from orders.storage.order_writes import orders
 
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(

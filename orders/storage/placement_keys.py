@@ -8,8 +8,9 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
 from orders.models import IdempotencyKey
+from orders.models.parts import Document
 from orders.storage import leases
-from orders.storage.database import Document, collection, from_now, literal
+from orders.storage.database import collection, from_now, literal
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 
 from orders.models import EPOCH, OPEN_STATES
+from orders.models.parts import Document
 from orders.storage.bulk_batches import runs
-from orders.storage.database import Document, collection
+from orders.storage.database import collection
 from orders.storage.order_reads import STOCK_UNKNOWN, server_time
 from orders.storage.order_writes import orders
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orders.models import Edge, LineState, Order, every_line_reserved
-from orders.storage.database import Document
+from orders.models.parts import Document
 
 CONDITIONS: dict[Callable[[Order], bool], Document] = {
     every_line_reserved: {

@@ -201,7 +201,7 @@ def test_a_difference_that_the_second_read_does_not_confirm_does_not_count(
 
 
 def test_many_products_are_asked_for_in_several_goes(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciliation, "AT_ONCE", 2)
+    monkeypatch.setattr(reconciliation, "LEVELS_AT_ONCE", 2)
     shelve(sandbox, C, reserved=1)
     report = reconcile([A, B, C])
     assert (report.checked, [difference.product_id for difference in report.differences]) == (3, [C])

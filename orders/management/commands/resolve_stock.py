@@ -8,12 +8,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.selection import actor_name, confirmed, object_id, positive, words
-from orders.models import LineState, StockCall
+from orders.models import Document, LineState, StockCall
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.stock.resolution import resolve_line
-from orders.storage import Document, order_reads
+from orders.storage import order_reads
 
 EXAMPLES = """
 Without --happened or --not-happened it lists the lines and changes nothing. Examples:

@@ -21,6 +21,7 @@ from orders.models import (
     PUBLIC_STATUSES,
     BulkRun,
     BulkState,
+    Document,
     LineState,
     OrderOutcome,
     StockEffect,
@@ -36,8 +37,8 @@ from orders.services.errors import OrderError
 from orders.services.lifecycle import transitions
 from orders.services.lifecycle.transitions import TransitionRefused, refusal
 from orders.services.text_rules import cleaned
-from orders.storage import Document, bulk_outcomes
 from orders.storage import bulk_batches as store
+from orders.storage import bulk_outcomes
 from orders.storage.bulk_batches import Batch, Other
 from orders.storage.line_stock import lines_used
 from orders.storage.order_selection import Key

@@ -12,6 +12,7 @@ from orders.models import (
     Attempt,
     BulkRun,
     BulkState,
+    Document,
     StockEffect,
     edges_named,
     stock_effect,
@@ -22,8 +23,8 @@ from orders.services.audit import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import require_reason
-from orders.storage import Document, bulk_outcomes, new_id, writing
 from orders.storage import bulk_batches as store
+from orders.storage import bulk_outcomes, new_id, writing
 from orders.storage.order_selection import OrderSelection
 
 BATCH = 1000

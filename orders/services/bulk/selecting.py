@@ -13,10 +13,10 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.models import BulkRun, BulkState
+from orders.models import BulkRun, BulkState, Document
 from orders.services.errors import OrderError
-from orders.storage import Document, leases, new_id
 from orders.storage import bulk_batches as store
+from orders.storage import leases, new_id
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import OrderSelection, named, select_page
 

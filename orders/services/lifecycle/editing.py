@@ -2,13 +2,13 @@
 
 from bson import ObjectId
 
-from orders.models import Address, Order, statuses_before
+from orders.models import Address, Document, Order, statuses_before
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
 from orders.services.text_rules import ADDRESS_FIELDS, address_problems, problem_of, several_lines
-from orders.storage import Document, order_reads
+from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
 
 NOTE = "note"

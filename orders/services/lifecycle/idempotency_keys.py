@@ -20,9 +20,9 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
 
-from orders.models import PUBLIC_STATUSES, Order, Status
+from orders.models import PUBLIC_STATUSES, Document, Order, Status
 from orders.services.errors import OrderError
-from orders.storage import Document, new_id, order_reads, placement_keys
+from orders.storage import new_id, order_reads, placement_keys
 from orders.storage.placement_keys import Hold
 
 logger = logging.getLogger(__name__)

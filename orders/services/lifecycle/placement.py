@@ -21,7 +21,7 @@ from integrations.errors import PeerError
 from integrations.inventory import full_timeout
 from observability import context
 from observability.metrics import PLACEMENTS
-from orders.models import Address, Item, Order
+from orders.models import Address, Document, Item, Order
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle import idempotency_keys
@@ -30,7 +30,6 @@ from orders.services.lifecycle.idempotency_keys import Ticket
 from orders.services.lifecycle.reservation import PlacementInterrupted, claim_draft, reserve_and_place
 from orders.services.lifecycle.verification import verify
 from orders.services.user_ids import canonical
-from orders.storage import Document
 
 __all__ = ["InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
 

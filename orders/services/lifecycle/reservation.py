@@ -8,14 +8,14 @@ from django.db import DatabaseError
 
 from integrations.deadline import Deadline
 from observability.metrics import TRANSITIONS
-from orders.models import LineState, Order, Status, Stock, StockCall, moments
+from orders.models import Document, LineState, Order, Status, Stock, StockCall, moments
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.verification import refused_stock
-from orders.services.stock.claims import Claim, ClaimedLine, claiming, new_lease, reject_draft
+from orders.services.stock.claims import Claim, ClaimedLine, claiming, reject_draft
 from orders.services.stock.inventory_calls import Outcome, Result, call_inventory, carry_out, record_outcomes
 from orders.services.stock.product_locks import RETRY_AFTER
-from orders.storage import Document, new_id
+from orders.storage import new_id
 from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write, insert_draft
 
@@ -34,9 +34,8 @@ def claim_draft(order: Order, act: Act, deadline: Deadline) -> Claim:
     :raises PlacementInterrupted: there is an order by this id already.
     :raises DatabaseError: it may or may not be there; nobody was called for it.
     """
-    attempt, lease = new_id(), new_lease()
     entry = act.entry("draft", target=Status.PLACING.value)
-    with claiming(order.pk, attempt, within=deadline.remaining()):
+    with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
     if not inserted:
         raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)

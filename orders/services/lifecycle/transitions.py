@@ -10,14 +10,14 @@ from django.db import DatabaseError
 
 from integrations.deadline import Deadline
 from observability.metrics import TRANSITIONS
-from orders.models import Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
+from orders.models import Document, Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.idempotency_keys import KeyedRequest
 from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
-from orders.services.stock.claims import claim_of, claiming, new_lease
+from orders.services.stock.claims import claim_of, claiming
 from orders.services.stock.inventory_calls import carry_out
-from orders.storage import Document, line_stock, new_id, order_reads
+from orders.storage import line_stock, order_reads
 from orders.storage.order_writes import as_read, guarded_write
 
 logger = logging.getLogger(__name__)
@@ -163,8 +163,7 @@ def _write(order: Order, edge: Edge, act: Act, keyed: KeyedRequest | None, deadl
     if not can_proceed(method):
         raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
     method()
-    attempt, lease = new_id(), new_lease()
-    with claiming(order.pk, attempt, within=deadline.remaining()):
+    with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         written = guarded_write(
             order.pk,
             guard=guard,

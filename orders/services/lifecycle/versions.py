@@ -5,11 +5,11 @@ from typing import Any
 
 from bson import ObjectId
 
-from orders.models import Order
+from orders.models import Document, Order
 from orders.services.access import Actor, OrderNotFound
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.storage import Document, order_reads
+from orders.storage import order_reads
 
 TRIES = 5
 """How often a change is tried when somebody else keeps changing the order meanwhile."""

@@ -10,11 +10,11 @@ from django.conf import settings
 from integrations import users
 from integrations.deadline import Deadline
 from integrations.errors import PeerError
-from orders.models import DUE_STATES, LineState
+from orders.models import DUE_STATES, Document, LineState
 from orders.services.access import RESOLVE, Actor, NotPermitted, OrderNotFound
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.storage import Document, attention_queries, order_reads, time_limit
+from orders.storage import attention_queries, order_reads, time_limit
 from orders.storage.attention_queries import Waiting
 from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write

@@ -17,9 +17,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from integrations.deadline import Deadline
 from observability.metrics import TRANSITIONS
-from orders.models import DUE_STATES, LineState, Order, Status, StockCall, moments
+from orders.models import DUE_STATES, Document, LineState, Order, Status, StockCall, moments
 from orders.services.audit import Act
-from orders.storage import Document, line_stock, new_id, time_limit
+from orders.storage import line_stock, new_id, time_limit
 from orders.storage.line_stock import LineStock
 from orders.storage.order_writes import clear_attempt, guarded_write
 
@@ -75,19 +75,23 @@ def new_lease() -> Deadline:
 
 
 @contextmanager
-def claiming(order_id: ObjectId, attempt: str, *, within: float | None = None) -> Iterator[None]:
+def claiming(order_id: ObjectId, *, within: float | None = None, clears: bool = True) -> Iterator[tuple[str, Deadline]]:
     """Surround a write that claims lines: if it fails, nobody will be called under the attempt, and that is recorded.
 
     :param within: seconds that the write may take. It must end before the caller's own time at the database does, so
         that the failure can still be recorded; otherwise the calls would have to be treated as perhaps sent.
+    :param clears: False where a line may have been under an earlier attempt: its call must not pass for one never sent.
+    :yields: the id of the attempt, and its lease.
     :raises DatabaseError: as the write did.
     """
+    attempt, lease = new_id(), new_lease()
     try:
         with nullcontext() if within is None else time_limit(within):
-            yield
+            yield attempt, lease
     except DatabaseError:
-        with suppress(DatabaseError):
-            clear_attempt(order_id, attempt)
+        if clears:
+            with suppress(DatabaseError):
+                clear_attempt(order_id, attempt)
         raise
 
 
@@ -119,16 +123,14 @@ def claim_due(document: Document, now: datetime, act: Act) -> tuple[Document, Cl
     :param now: mongod's clock, read before the document was claimed (naive UTC).
     :returns: the document after it, and the claim if there is anything to call for; None where somebody was first.
     """
-    attempt, lease = new_id(), new_lease()
     due = {
         index: item["stock"]
         for index, item in enumerate(document["items"])
         if item["stock"]["state"] in DUE_STATES and not _is_live(item["stock"].get("attempt"), now)
     }
-    changes = {index: _claimed(stock, attempt, now) for index, stock in due.items()}
     repeats = frozenset(index for index, stock in due.items() if stock.get("attempt"))
-    # A call that an earlier attempt may have sent must not pass for one never sent: then the attempt is not cleared.
-    with nullcontext() if repeats else claiming(document["_id"], attempt):
+    with claiming(document["_id"], clears=not repeats) as (attempt, lease):
+        changes = {index: _claimed(stock, attempt, now) for index, stock in due.items()}
         written = write_lines(document["_id"], changes, act, guard=line_stock.as_seen(due))
     if written is None:
         return None
@@ -161,8 +163,7 @@ def reject_draft(document: Document, act: Act, *, within: float | None = None) -
         return None
     draft = Order(status=Status.PLACING)
     draft.reject()
-    attempt, lease = new_id(), new_lease()
-    with claiming(document["_id"], attempt, within=within):
+    with claiming(document["_id"], within=within) as (attempt, lease):
         rejected = guarded_write(
             document["_id"],
             guard={"status": Status.PLACING.value} | line_stock.NOT_RESERVING,

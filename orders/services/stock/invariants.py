@@ -5,8 +5,7 @@
 
 from collections.abc import Callable, Iterator
 
-from orders.models import DUE_STATES, PUBLIC_STATUSES, LineState, Status, edges
-from orders.storage import Document
+from orders.models import DUE_STATES, PUBLIC_STATUSES, Document, LineState, Status, edges
 
 Rule = Callable[[Document], Iterator[str]]
 

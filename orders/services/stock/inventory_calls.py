@@ -18,11 +18,11 @@ from integrations import inventory
 from integrations.deadline import Deadline
 from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.parallel import gather
-from orders.models import DUE_STATES, LineState, StockCall
+from orders.models import DUE_STATES, Document, LineState, StockCall
 from orders.services.audit import Act
 from orders.services.stock.claims import Claim, ClaimedLine, write_lines
 from orders.services.stock.product_locks import ProductLocked, product_lock
-from orders.storage import Document, new_id
+from orders.storage import new_id
 from orders.storage.line_stock import LineStock
 
 logger = logging.getLogger(__name__)

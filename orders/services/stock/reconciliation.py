@@ -19,10 +19,10 @@ from integrations.deadline import Deadline
 from integrations.errors import PeerError
 from integrations.inventory import StockLevel
 from integrations.parallel import gather
-from orders.models import LineState, StockCall
+from orders.models import Document, LineState, StockCall
 from orders.services.audit import Act
 from orders.services.stock.resolution import NothingUnknown, resolve_line
-from orders.storage import Document, order_reads
+from orders.storage import order_reads
 from orders.storage.order_reads import Holding
 
 LEVELS_AT_ONCE = 50

@@ -2,11 +2,11 @@
 
 from bson import ObjectId
 
-from orders.models import LineState, Status, StockCall
+from orders.models import Document, LineState, Status, StockCall
 from orders.services.access import RESOLVE, OrderNotFound
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.storage import Document, order_reads
+from orders.storage import order_reads
 from orders.storage.line_stock import LineStock, as_seen, lines_by_index
 from orders.storage.order_writes import guarded_write
 

@@ -10,14 +10,14 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from integrations.deadline import Deadline
 from observability import context
 from observability.metrics import WORKER_ORDERS
+from orders.models import Document
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.stock.claims import ABANDONED, Claim, claim_due, reject_draft
 from orders.services.stock.inventory_calls import call_inventory, record_outcomes
-from orders.storage import Document, is_outage, order_reads
+from orders.storage import is_outage, order_reads
 from orders.storage.order_writes import postpone
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def settle_order(*, order_id: ObjectId, act: Act) -> bool:
 
 def _carry_out(claim: Claim, act: Act) -> Document | None:
     # Nothing is sent late in a lease: a call still running when it ends could meet its repetition, or another's call.
-    outcomes = call_inventory(claim, deadline=Deadline.after(settings.REQUEST_DEADLINE), background=True)
+    outcomes = call_inventory(claim, deadline=claim.lease.sooner(settings.REQUEST_DEADLINE), background=True)
     return record_outcomes(claim, outcomes, act, deadline=claim.lease)
 
 
