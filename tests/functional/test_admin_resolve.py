@@ -182,7 +182,7 @@ def test_the_second_of_two_people_is_told_and_changes_nothing(database: Database
     order, manager = unknown(database), client_of("Manager")
     resolve(warehouse, order, "yes")
     between = find(database, order)
-    assert said(resolve(manager, order, "no"))[0].startswith("Nothing was changed. Nothing is unknown")
+    assert said(resolve(manager, order, "no"))[0].startswith("Nothing was changed. The stock outcome of line 1")
     assert find(database, order) == between
 
 
