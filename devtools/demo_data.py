@@ -26,14 +26,14 @@ from devtools.real_systems import real_systems
 from integrations import Deadline
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 from integrations.sandbox.control import Control
-from orders.models import Address, Item
+from orders.models import Address, Document, Item
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.lifecycle import expiry, placement, transitions
 from orders.services.lifecycle.idempotency_keys import KeyInUse
 from orders.services.stock.worker import settle_due
-from orders.storage.database import Document, database
+from orders.storage.database import database
 from orders_project.demo_logins import STAFF, SUPERUSER
 
 ORDERS = 300

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from orders.services.texts import one_line, problem_of
+from orders.services.text_rules import one_line, problem_of
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
 

@@ -10,7 +10,9 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders.storage.database import Document, database, time_limit
+from orders.models import Document
+from orders.storage import time_limit
+from orders.storage.database import database
 from orders_project.settings.env import what_is_unfit
 
 TO_WRITE_DOWN = 3.0

@@ -37,7 +37,7 @@ def with_demo_password() -> list[str]:
     """
     from django.contrib.auth.models import User  # needs the apps, which settings do not
 
-    from orders.storage.database import time_limit
+    from orders.storage import time_limit
 
     with time_limit(PATIENCE):
         kept = dict(User.objects.filter(username__in=LOGINS).values_list("username", "password"))

@@ -7,8 +7,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from orders.models.order import Order
-from orders.models.parts import Address, HistoryEntry, Item, Stock
+from orders.models import Address, HistoryEntry, Item, Order, Stock
 from orders.services.numbers import new_number
 
 ROUTES: dict[str, tuple[tuple[str, str], ...]] = {

@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from orders.admin.acting import act_of, actor_of
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
-from orders.models.machine import transition_names
+from orders.models import transition_names
 from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act

@@ -23,15 +23,13 @@ from integrations import Deadline
 from orders.admin import bulk_selection, bulk_words
 from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
-from orders.models import BulkRun
-from orders.models.bulk_run import BulkState
-from orders.models.machine import transition_names
+from orders.models import BulkRun, BulkState, transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import REASON_NEEDED
-from orders.services.texts import problem_of, several_lines
-from orders.storage.database import time_limit
+from orders.services.text_rules import problem_of, several_lines
+from orders.storage import time_limit
 
 logger = logging.getLogger(__name__)
 

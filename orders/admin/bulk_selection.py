@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from orders.admin import bulk_words
 from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
 from orders.services.errors import OrderError
 from orders.services.reporting import thresholds
 from orders.storage import order_pages

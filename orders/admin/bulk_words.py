@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from orders.models import BulkRun, BulkState, OrderOutcome
-from orders.models.machine import edges_named
+from orders.models import BulkRun, BulkState, OrderOutcome, edges_named
 from orders.services.bulk import OrderResult, Plan, is_together
 from orders.services.bulk.planning import NO_SUCH_ORDER
 

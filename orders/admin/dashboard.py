@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from orders.admin.acting import actor_of
 from orders.admin.attention_page import KINDS
-from orders.models.states import Status
+from orders.models import Status
 from orders.services.access import Actor
 from orders.services.reporting import attention
 from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period

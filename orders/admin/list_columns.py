@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from orders.models import Order
-from orders.models.states import LineState, Status
+from orders.models import LineState, Order, Status
 from orders.storage.criteria import Flag
 
 TONES = {

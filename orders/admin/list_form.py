@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.searching import meanings_of
-from orders.models.states import Status
+from orders.models import Status
 from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
 from orders.storage.criteria import Criteria, Flag
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from orders.admin.list_form import OLDEST, ListForm
-from orders.models.states import Status
+from orders.models import Status
 from orders.storage.criteria import TO_SHIP, Flag
 
 Parameters = dict[str, list[str]]

@@ -23,9 +23,8 @@ from orders.admin.list_form import ListForm
 from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
 from orders.models import Order
 from orders.services.reporting import thresholds
-from orders.storage import order_pages
+from orders.storage import order_pages, time_limit
 from orders.storage.criteria import Criteria
-from orders.storage.database import time_limit
 from orders.storage.order_pages import Page
 from orders.storage.order_reads import Position
 

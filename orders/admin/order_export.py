@@ -17,7 +17,7 @@ from orders.admin.list_form import ListForm
 from orders.services.access import NotPermitted
 from orders.services.reporting import thresholds
 from orders.services.transfer.exporting import export_orders
-from orders.storage.database import time_limit
+from orders.storage import time_limit
 
 logger = logging.getLogger(__name__)
 

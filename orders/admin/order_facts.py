@@ -10,11 +10,7 @@ from django.urls import reverse
 
 from orders.admin import words
 from orders.admin.words import Moment, moment
-from orders.models import Order
-from orders.models.machine import edges_from
-from orders.models.money import to_cents
-from orders.models.parts import HistoryEntry, Item
-from orders.models.states import LineState, Status
+from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from, to_cents
 from orders.services.access import ADDRESS_CHANGED, Actor
 from orders.services.lifecycle.editing import NOTE
 from orders.services.lifecycle.transitions import REASON_NEEDED

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orders.models import Address, Order
-from orders.models.machine import transition_names
+from orders.models import Address, Order, transition_names
 from orders.services import access
-from orders.services.addresses import ADDRESS_FIELDS
 from orders.services.audit import Act, InvalidReason, ReasonMissing
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing, transitions
 from orders.services.stock.resolution import resolve_line
+from orders.services.text_rules import ADDRESS_FIELDS
 
 if TYPE_CHECKING:
     from django.http import QueryDict

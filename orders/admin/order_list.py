@@ -12,8 +12,7 @@ from unfold.admin import ModelAdmin
 
 from orders.admin import list_columns
 from orders.admin.order_changelist import OrderChangeList
-from orders.models import Order
-from orders.models.states import LineState, Status
+from orders.models import LineState, Order, Status
 from orders.services.reporting import thresholds
 from orders.storage.criteria import flags_of
 

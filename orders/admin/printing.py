@@ -6,9 +6,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from orders.admin.order_facts import facts
-from orders.models import Order
-from orders.models.machine import statuses_before
-from orders.models.states import Status
+from orders.models import Order, Status, statuses_before
 
 DOCUMENTS = {"packing-slip": "Packing slip", "confirmation": "Order confirmation"}
 """The printed documents by the last part of their address."""

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from orders.models.machine import Edge, edges_from
-from orders.models.states import OWED_STATES, LineState, Status
+from orders.models import DUE_STATES, Edge, LineState, Status, edges_from
 from orders.services.access import RESOLVE, Actor
 
 Document = dict[str, Any]
@@ -82,7 +81,7 @@ def row_of(kind: str, order: Document, actor: Actor, now: datetime) -> Row:
 def _lines(kind: str, order: Document) -> list[int]:
     wanted = {
         "unknown": lambda stock: stock["state"] == LineState.UNKNOWN,
-        "owed": lambda stock: stock["state"] in OWED_STATES,
+        "owed": lambda stock: stock["state"] in DUE_STATES,
         "short": lambda stock: bool(stock.get("discrepancy")),
     }.get(kind)
     return [index for index, item in enumerate(order["items"]) if wanted and wanted(item["stock"])]

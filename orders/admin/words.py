@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 
 from django.utils.timesince import timesince
 
-from orders.models.machine import Edge, edges_from, stock_effect
-from orders.models.parts import Item, Stock
-from orders.models.states import Call, LineState, StockEffect
+from orders.models import Edge, Item, LineState, Stock, StockCall, StockEffect, edges_from, stock_effect
 
 KINDS = {"system": "process"}
 WAYS = {"api": "the storefront’s API", "admin": "the backoffice", "command": "a command", "worker": "the worker"}
@@ -41,8 +39,8 @@ STOCK = {
     LineState.RELEASED: "Released",
 }
 UNKNOWN = {
-    Call.RESERVE: "Nobody knows whether it was reserved",
-    Call.RELEASE: "Nobody knows whether it was released",
+    StockCall.RESERVE: "Nobody knows whether it was reserved",
+    StockCall.RELEASE: "Nobody knows whether it was released",
 }
 
 
@@ -82,7 +80,7 @@ def count(number: int, what: str) -> str:
 def stock(known: Stock) -> str:
     """What is known of a line's stock, in a few words."""
     if known.state == LineState.UNKNOWN:
-        return UNKNOWN[Call(known.call or Call.RESERVE)]
+        return UNKNOWN[StockCall(known.call or StockCall.RESERVE)]
     return STOCK[LineState(known.state)]
 
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from orders.api.fields import OBJECT_ID, PatternField, WholeNumberField
-from orders.models.bulk_run import OrderOutcome
+from orders.models import OrderOutcome
 from orders.services import bulk
 
 POSITION = "[0-9]{1,7}-[0-9]{1,5}"

@@ -17,9 +17,7 @@ from orders.api.fields import (
     UserIdField,
 )
 from orders.api.serializers import ExactSerializer
-from orders.models.bulk_run import BulkState, OrderOutcome
-from orders.models.machine import transition_names
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, BulkState, OrderOutcome, transition_names
 from orders.services.numbers import NUMBER_ALPHABET
 from orders.services.user_ids import canonical
 from orders.storage.order_selection import OrderKeys, OrderSelection

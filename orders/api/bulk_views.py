@@ -24,7 +24,7 @@ from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import Actor
-from orders.storage.database import time_limit
+from orders.storage import time_limit
 
 RUN_ID = OpenApiParameter(
     "run_id",

@@ -27,7 +27,7 @@ from orders.api.rendering import OrjsonRenderer
 from orders.services import access, audit, bulk, user_ids
 from orders.services.errors import OrderError
 from orders.services.lifecycle import idempotency_keys, placement, transitions, verification, versions
-from orders.storage.database import is_outage
+from orders.storage import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
-from orders.services.texts import one_line, problem_of, several_lines
+from orders.services.text_rules import one_line, problem_of, several_lines
 from orders.services.user_ids import EXPECTED, LONGEST_USER_ID
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def _without_zeros(number: Decimal) -> Decimal:
 
 
 class TextField(serializers.CharField):
-    """Text as :mod:`orders.services.texts` keeps it: a JSON string, no number that would be written as one."""
+    """Text as :mod:`orders.services.text_rules` keeps it: a JSON string, no number that would be written as one."""
 
     def __init__(self, *, max_length: int, lines: bool = False, **kwargs: Any) -> None:
         super().__init__(max_length=max_length, **kwargs)

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from integrations import Deadline
 from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
 from orders.storage.order_reads import Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'

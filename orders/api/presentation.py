@@ -2,13 +2,9 @@
 
 from typing import Any
 
-from orders.models import BulkRun
-from orders.models.machine import edges_from
-from orders.models.money import text_of
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, BulkRun, Document, edges_from, text_of
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
-from orders.storage.database import Document
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "state", "postal_code", "country")
 

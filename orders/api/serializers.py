@@ -17,10 +17,8 @@ from orders.api.fields import (
     UserIdField,
     each_validated,
 )
-from orders.models.machine import transition_names
-from orders.models.parts import Address, Item
-from orders.models.states import PUBLIC_STATUSES
-from orders.services.lifecycle import placement
+from orders.models import PUBLIC_STATUSES, Address, Item, transition_names
+from orders.services.lifecycle.drafts import require_number_of_lines
 from orders.services.user_ids import EXPECTED
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
@@ -99,7 +97,7 @@ class LinesSerializer(serializers.ListSerializer[Any]):
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list) or not data:
             return super().to_internal_value(data)  # which says what is wrong with it
-        placement.require_number_of_lines(len(data))
+        require_number_of_lines(len(data))
         return each_validated(data, self.run_child_validation)
 
 

@@ -29,13 +29,12 @@ from orders.api.serializers import (
     TransitionSerializer,
 )
 from orders.api.viewsets import LimitedViewSet
-from orders.models.states import Status
+from orders.models import Document, Status
 from orders.services.access import Actor, OrderNotFound
 from orders.services.audit import Act
 from orders.services.lifecycle import placement, transitions
 from orders.services.user_ids import EXPECTED, LONGEST_USER_ID, canonical
 from orders.storage import order_reads
-from orders.storage.database import Document
 from orders.storage.order_reads import Position, Selection
 
 

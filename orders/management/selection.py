@@ -10,7 +10,7 @@ from bson import ObjectId
 from bson.errors import InvalidId
 
 from orders.services.numbers import as_number
-from orders.services.texts import problem_of, several_lines
+from orders.services.text_rules import problem_of, several_lines
 from orders.services.user_ids import MalformedUserId, canonical
 from orders.storage.order_selection import OrderKeys
 

@@ -1,22 +1,40 @@
-"""The order document, its embedded parts, its state machine, and how it is read and written."""
+"""The order document and its parts, the state machine and what follows from it, money, and the records of bulk runs."""
 
-from orders.models.bulk_run import BulkRun, BulkState, OrderOutcome
+from orders.models.bulk_run import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
 from orders.models.idempotency_key import IdempotencyKey
-from orders.models.order import Order
-from orders.models.parts import Address, Attempt, HistoryEntry, Item, Stock
-from orders.models.states import LineState, Status
+from orders.models.machine import (
+    Edge,
+    allowed_transitions,
+    can_proceed,
+    edges,
+    edges_from,
+    edges_named,
+    moments,
+    permission_of,
+    public_edges,
+    statuses_before,
+    stock_effect,
+    transition_names,
+    transition_towards,
+)
+from orders.models.money import CENT, from_cents, text_of, to_cents
+from orders.models.order import Order, every_line_reserved
+from orders.models.parts import Address, Attempt, Document, HistoryEntry, Item, Stock
+from orders.models.states import (
+    DUE_STATES,
+    EPOCH,
+    PUBLIC_STATUSES,
+    LineState,
+    Status,
+    StockCall,
+    StockEffect,
+)
 
 __all__ = [
-    "Address",
-    "Attempt",
-    "BulkRun",
-    "BulkState",
-    "HistoryEntry",
-    "IdempotencyKey",
-    "Item",
-    "LineState",
-    "Order",
-    "OrderOutcome",
-    "Status",
-    "Stock",
-]
+    "CENT", "DUE_STATES", "EPOCH", "OPEN_STATES", "PUBLIC_STATUSES", "Address", "Attempt", "BatchState",
+    "BulkRun", "BulkState", "Document", "Edge", "HistoryEntry", "IdempotencyKey", "Item", "LineState", "Order",
+    "OrderOutcome", "Status", "Stock", "StockCall", "StockEffect", "allowed_transitions", "can_proceed",
+    "edges", "edges_from", "edges_named", "every_line_reserved", "from_cents", "moments", "permission_of",
+    "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_names",
+    "transition_towards",
+]  # fmt: skip

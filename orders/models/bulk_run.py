@@ -69,11 +69,11 @@ class BulkRun(models.Model):
     pauses = models.PositiveIntegerField(default=0)
     """How many times it has paused in a row: each pause is longer than the one before."""
     in_vain = models.PositiveIntegerField(default=0)
-    """How many of its releases in a row came to nothing."""
+    """How many of its releases have failed in a row."""
     paused_until = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True, default="")
     attempt = EmbeddedModelField(Attempt, null=True, blank=True)
-    """The lease of whoever is selecting its orders."""
+    """The lease under which its orders are being selected."""
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -100,5 +100,5 @@ class BulkRun(models.Model):
 
     @property
     def finished(self) -> int:
-        """How many orders have been dealt with, whatever became of them."""
+        """How many orders have been processed, whatever the outcome."""
         return self.done + self.already + self.refused + self.failed

@@ -1,9 +1,11 @@
-"""What the state machine allows, derived from the transitions of :class:`Order` wherever it is needed."""
+"""What the state machine allows, derived from the transitions of :class:`Order`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+
+from django_fsm import can_proceed as can_proceed  # part of what the machine allows
 
 from orders.models.order import Order
 from orders.models.states import PUBLIC_STATUSES, Status, StockEffect
@@ -69,13 +71,13 @@ def transition_names() -> tuple[str, ...]:
 
 @cache
 def transition_towards(status: str) -> str | None:
-    """The name of the transition that leads to a public status: there is one at most, from wherever."""
+    """The name of the transition that leads to a public status: there is at most one, whatever the source."""
     return next((edge.name for edge in public_edges() if edge.target == status), None)
 
 
 @cache
 def statuses_before(name: str) -> frozenset[str]:
-    """The public statuses from which a transition by this name is still to come, e.g. of `ship`: the goods are here."""
+    """The public statuses from which a transition by this name is still to come, e.g. `ship`: not shipped yet."""
     found = frozenset(edge.source for edge in public_edges() if edge.name == name)
     while more := {edge.source for edge in public_edges() if edge.target in found} - found:
         found |= more
@@ -84,14 +86,14 @@ def statuses_before(name: str) -> frozenset[str]:
 
 @cache
 def stock_effect(name: str) -> StockEffect:
-    """What a transition by this name owes inventory for the lines that are reserved."""
+    """What a transition by this name means for the lines that are reserved."""
     order = Order(status=next(edge.source for edge in edges() if edge.name == name))
     getattr(order, name)()
     return order.stock_effect
 
 
 def moments(status: str, at: datetime) -> dict[str, datetime]:
-    """The fields that tell when an order came to its status; every write that changes the status sets them."""
+    """The fields that tell when an order reached its status; every write that changes the status sets them."""
     fields = {"status_since": at}
     if status in (Status.PAID, Status.SHIPPED):
         fields[f"{status}_at"] = at

@@ -16,7 +16,7 @@ def to_cents(amount: Decimal) -> Decimal:
 
 
 def from_cents(cents: int) -> Decimal128:
-    """So many cents, as they are stored; several times as fast as by Decimal's digits."""
+    """An amount in cents as it is stored; several times faster than by way of Decimal's digits."""
     return Decimal128.from_bid(struct.pack("<QQ", cents, _HUNDREDTHS))
 
 

@@ -1,4 +1,4 @@
-"""The order: one document, and the machine that says what may become of it."""
+"""The order: one document, with its state machine."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,10 +21,10 @@ def every_line_reserved(order: models.Model) -> bool:
 
 
 class Order(models.Model):
-    """An order. `status` changes by the transitions below alone, and each only through `orders.services`.
+    """An order. `status` changes only by the transitions below, and these are made only by `orders.services`.
 
-    The transitions change this object's own fields and say by `stock_effect` what they owe inventory; they talk
-    to nobody. `version` counts the changes that a person sees and guards every one of them.
+    The transitions change this object's own fields and say by `stock_effect` what follows for its stock; they call
+    nobody. `version` counts the changes that people see, and guards each of them.
     """
 
     number = models.CharField(max_length=14, editable=False)
@@ -37,7 +37,7 @@ class Order(models.Model):
     shipping_address = EmbeddedModelField(Address)
     history = EmbeddedModelArrayField(HistoryEntry, blank=True, default=list)
     write_id = models.CharField(max_length=32, blank=True, default="", editable=False)
-    """Marks the last write, so that a writer that was cut off can tell whether it was its own."""
+    """Identifies the last write, so that a writer whose answer was lost can tell whether it succeeded."""
     stock_due_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -119,11 +119,11 @@ class Order(models.Model):
 
     @transition(field=status, source=Status.PLACING, target=Status.PENDING, conditions=[every_line_reserved])
     def place(self) -> None:
-        """Take the order on: every line is reserved."""
+        """Accept the order: every line is reserved."""
 
     @transition(field=status, source=Status.PLACING, target=Status.REJECTED)
     def reject(self) -> None:
-        """Turn the draft away; what was reserved for it is released, and its idempotency key is free again."""
+        """Reject the draft; what was reserved for it is released, and its idempotency key is free again."""
         self.stock_effect = StockEffect.RELEASE
 
     @transition(field=status, source=Status.PENDING, target=Status.PAID, permission="orders.pay_order")
@@ -132,11 +132,11 @@ class Order(models.Model):
 
     @transition(field=status, source=Status.PAID, target=Status.PROCESSING, permission="orders.start_processing_order")
     def start_processing(self) -> None:
-        """The warehouse is at work on it."""
+        """The warehouse is preparing it."""
 
     @transition(field=status, source=Status.PROCESSING, target=Status.SHIPPED, permission="orders.ship_order")
     def ship(self) -> None:
-        """The goods have left: nothing of it may be released from here on."""
+        """The goods have left: from now on none of its stock may be released."""
         self.stock_effect = StockEffect.USE
 
     @transition(field=status, source=Status.SHIPPED, target=Status.DELIVERED, permission="orders.deliver_order")
@@ -150,7 +150,7 @@ class Order(models.Model):
         permission="orders.cancel_order",
     )
     def cancel(self) -> None:
-        """Call the order off; its reserved lines are released."""
+        """Cancel the order; its reserved lines are released."""
         self.stock_effect = StockEffect.RELEASE
 
     @transition(

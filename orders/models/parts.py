@@ -1,13 +1,17 @@
 """The embedded parts of the order document."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
 from django_mongodb_backend.fields import EmbeddedModelField
 from django_mongodb_backend.models import EmbeddedModel
 
-from orders.models.states import Call, LineState
+from orders.models.states import LineState, StockCall
+
+Document = dict[str, Any]
+"""A document as MongoDB has it, e.g. a whole order."""
 
 
 class Part(EmbeddedModel):
@@ -48,15 +52,15 @@ class Attempt(Part):
 
 
 class Stock(Part):
-    """What is known about one line's stock, and what is owed to inventory for it."""
+    """What is known about one line's stock, and which call to inventory is due for it."""
 
     state = models.CharField(max_length=10, choices=LineState.choices, default=LineState.NONE)
-    call = models.CharField(max_length=10, choices=Call.choices, null=True, blank=True)
+    call = models.CharField(max_length=10, choices=StockCall.choices, null=True, blank=True)
     attempt = EmbeddedModelField(Attempt, null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=500, blank=True, default="")
     discrepancy = models.PositiveIntegerField(null=True, blank=True)
-    """Units that inventory did not release although we asked for them."""
+    """Units that inventory did not release although asked to."""
 
     def __str__(self) -> str:
         return self.state

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from django.db.models import TextChoices
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Before any moment of ours: the index of what is due leaves out the orders without one by it."""
+"""Earlier than any stored time: by it, partial indexes leave out the orders that have none."""
 
 
 class Status(TextChoices):
-    """The seven public statuses of the specification, and the two in which an order is born or turned away."""
+    """The seven public statuses of the specification, and those of a draft: one under way, one rejected."""
 
     PLACING = "placing", "Placing"
     PENDING = "pending", "Pending"
@@ -41,11 +41,11 @@ class LineState(TextChoices):
     UNKNOWN = "unknown", "Unknown"
 
 
-OWED_STATES = (LineState.RESERVING.value, LineState.RELEASING.value)
-"""A line in one of these owes inventory a call: its order has a `stock_due_at`."""
+DUE_STATES = (LineState.RESERVING.value, LineState.RELEASING.value)
+"""A line in one of these is due a call to inventory: its order has a `stock_due_at`."""
 
 
-class Call(TextChoices):
+class StockCall(TextChoices):
     """The two calls that change inventory."""
 
     RESERVE = "reserve", "Reserve"
@@ -53,7 +53,7 @@ class Call(TextChoices):
 
 
 class StockEffect(TextChoices):
-    """What a transition owes inventory for its reserved lines."""
+    """What a transition means for the reserved lines."""
 
     NOTHING = "nothing", "nothing"
     RELEASE = "release", "releases reserved lines"

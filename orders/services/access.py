@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import User
 
-from orders.models.machine import permission_of, transition_names
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, permission_of, transition_names
 from orders.services.errors import OrderError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, by which way in, and what they may do.
+    """Who acts, through which edge, and what they may do.
 
     :ivar id: the customer's canonical user id, the token's subject, the staff login, or a process's name.
     :ivar permissions: Django's permission names, e.g. `orders.ship_order`.
@@ -70,6 +69,10 @@ class Actor:
     def label(self) -> str:
         """How the history names the actor, e.g. `customer:17`."""
         return f"{self.kind}:{self.id}"
+
+    @property
+    def is_staff(self) -> bool:
+        return self.kind is Kind.STAFF
 
     @property
     def sees_all(self) -> bool:
@@ -94,7 +97,7 @@ class Actor:
             raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
 
     def may_bulk(self, transition: str) -> bool:
-        """Many orders at a time are for those who see all of them and may make the transition on each."""
+        """Bulk runs are for those who see all orders and may make the transition on each of them."""
         return self.sees_all and permission_of(transition) in self.permissions
 
     def require_bulk(self, transition: str) -> None:
@@ -103,7 +106,7 @@ class Actor:
             raise NotPermitted(f"You may not {transition.replace('_', ' ')} orders.")
 
     def require_seeing_runs(self) -> None:
-        """Runs over many orders tell of everybody's.
+        """Runs over many orders tell about everybody's orders.
 
         :raises NotPermitted:
         """
@@ -116,7 +119,7 @@ class Actor:
             raise NotPermitted(f"You may not {STAFF_WORK[permission]}.")
 
     def require_process(self, work: str) -> None:
-        """Some work is for operators alone, who run commands on the service's own machines.
+        """Some work is for operators only, who run commands on the service's own machines.
 
         :raises NotPermitted:
         """
@@ -124,7 +127,7 @@ class Actor:
             raise NotPermitted(f"You may not {work}.")
 
     def require_placing_for(self, user_id: str) -> None:
-        """A customer places orders for himself; whoever sees all orders, for anybody.
+        """Customers place orders for themselves; admins who see all orders, for anybody.
 
         :raises NotPermitted:
         """
@@ -141,11 +144,11 @@ class Actor:
         return self.sees_all or label == self.label
 
     def name_of(self, label: str) -> str:
-        """Another actor's label as far as this one may know it: customers learn of others their kind only."""
+        """Another actor's label as far as this one may know it: customers learn only the kind of the others."""
         return label if self.knows(label) else label.partition(":")[0]
 
     def knows_of(self, act: str, target: str) -> bool:
-        """Tell whether the actor may know of such an entry of a history that he may see.
+        """Tell whether the actor may know of such an entry of a history that they may see.
 
         Customers learn of statuses (`target`) and of changes of the address; notes are the shop's own.
         """

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orders.models import Document
 from orders.services.access import Actor
 from orders.services.errors import OrderError
-from orders.services.texts import problem_of, several_lines
-from orders.storage.database import Document
+from orders.services.text_rules import problem_of, several_lines
 from orders.storage.order_writes import history_entry
 
 
@@ -27,7 +27,7 @@ class InvalidReason(OrderError):
 class Act:
     """One act. `at` is aware; `reason` is the actor's own words, tidied; at most 500 characters are kept.
 
-    :raises InvalidReason: see :mod:`orders.services.texts`.
+    :raises InvalidReason: see :mod:`orders.services.text_rules`.
     """
 
     actor: Actor

@@ -12,8 +12,7 @@ from dataclasses import replace
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders.storage import rate_counters
-from orders.storage.database import is_outage, time_limit
+from orders.storage import is_outage, rate_counters, time_limit
 from orders.storage.rate_counters import Allowance
 
 logger = logging.getLogger(__name__)

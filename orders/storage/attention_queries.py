@@ -7,8 +7,8 @@ from typing import Any
 
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.states import EPOCH, LineState, Status
-from orders.storage.database import Document
+from orders.models import EPOCH, LineState, Status
+from orders.models.parts import Document
 from orders.storage.order_reads import STOCK_UNKNOWN
 from orders.storage.order_writes import orders
 

@@ -26,11 +26,12 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from orders.models.bulk_run import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
-from orders.storage.database import Document, collection, writing
+from orders.models import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
+from orders.models.parts import Document
+from orders.storage import leases
+from orders.storage.database import collection, literal, writing
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import Key
-from orders.storage.order_writes import from_now, literal, milliseconds
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)
 DUPLICATE = 11000
@@ -40,7 +41,7 @@ MOST_BATCHES = 9_999_999
 
 def lapsed_for(seconds: float) -> Document:
     """Of a claim or a lease that lapsed so long ago; also true where there is none."""
-    return {"$expr": {"$lt": ["$attempt.until", {"$subtract": ["$$NOW", milliseconds(seconds)]}]}}
+    return {"$expr": leases.ended("attempt.until", for_seconds=seconds)}
 
 
 LAPSED: Document = lapsed_for(0)
@@ -66,11 +67,6 @@ def lasting_batches() -> Collection[Document]:
     """The batches, for what must outlive the loss of a node: which orders a run is about, and that it is done."""
     written, read = WriteConcern("majority"), ReadConcern("majority")
     return collection("bulk_batches").with_options(write_concern=written, read_concern=read)
-
-
-def lease(attempt: str, seconds: float) -> Document:
-    """An attempt as it is stored, in a pipeline."""
-    return {"id": attempt, "until": from_now(seconds)}
 
 
 @dataclass(frozen=True)
@@ -216,7 +212,7 @@ def last_batch(run_id: ObjectId) -> tuple[int, Position | None]:
 @wrap_database_errors
 def claim_batch(run_id: ObjectId, attempt: str, seconds: float) -> Batch | None:
     """Claim the next batch of a run that waits, or else one whose claim has lapsed."""
-    claimed = {"state": BatchState.CLAIMED.value, "attempt": lease(attempt, seconds), "begun": True}
+    claimed = {"state": BatchState.CLAIMED.value, "attempt": leases.attempt(attempt, seconds), "begun": True}
     for free in ({"state": BatchState.WAITING.value}, {"state": BatchState.CLAIMED.value, **LAPSED}):
         found = batches().find_one_and_update(
             {"run": run_id, **free}, [{"$set": claimed}], {"ids": 1, "n": 1}, sort=[("n", 1)],
@@ -230,7 +226,7 @@ def claim_batch(run_id: ObjectId, attempt: str, seconds: float) -> Batch | None:
 @wrap_database_errors
 def keep_batch(batch: Batch, seconds: float) -> bool:
     """Lengthen the claim on a batch. :returns: False where it is lost."""
-    return _change(batch, [{"$set": {"attempt": lease(batch.attempt, seconds)}}])
+    return _change(batch, [{"$set": {"attempt": leases.attempt(batch.attempt, seconds)}}])
 
 
 @wrap_database_errors

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.bulk_run import BulkRun
-from orders.models.states import LineState
-from orders.storage.database import Document
+from orders.models import BulkRun, LineState
+from orders.models.parts import Document
 from orders.storage.order_selection import Key
 from orders.storage.order_writes import orders
 

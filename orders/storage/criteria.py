@@ -14,9 +14,8 @@ from bson import Decimal128, ObjectId
 from django.db.models import TextChoices
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.order import Order
-from orders.models.states import EPOCH, LineState, Status
-from orders.storage.database import Document
+from orders.models import EPOCH, LineState, Order, Status
+from orders.models.parts import Document
 from orders.storage.order_reads import STOCK_UNKNOWN
 from orders.storage.order_writes import orders
 

@@ -24,10 +24,12 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from orders.models.states import EPOCH, Status
-from orders.storage.database import Document, collection
+from orders.models import EPOCH, Status
+from orders.models.parts import Document
+from orders.storage import leases
+from orders.storage.database import Expression, collection, from_now, new_id
 from orders.storage.order_reads import PUBLIC, server_time
-from orders.storage.order_writes import Expression, from_now, new_id, orders
+from orders.storage.order_writes import orders
 
 DAY = timedelta(days=1)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
@@ -64,19 +66,15 @@ def state() -> Document:
 @wrap_database_errors
 def take_lease(seconds: float) -> str | None:
     """Be the only one to count for a while; None where somebody else is at it."""
-    free = {"_id": STATE, "$expr": {"$lt": [{"$ifNull": ["$lease", EPOCH]}, "$$NOW"]}}
     holder = new_id()
-    taken = [{"$set": {"lease": from_now(seconds), "holder": holder}}]
-    if figures().update_one(free, taken).matched_count:
-        return holder
-    # An upsert cannot look at the clock: the first time of all, the document is made first.
-    made = figures().update_one({"_id": STATE}, {"$setOnInsert": {"holder": ""}}, upsert=True).upserted_id
-    return holder if made and figures().update_one(free, taken).matched_count else None
+    hold = {"holder": holder, "lease": from_now(seconds)}
+    after = leases.take(figures(), STATE, free=leases.ended("lease"), hold=hold)
+    return holder if after["holder"] == holder else None
 
 
 @wrap_database_errors
 def give_lease_back(holder: str) -> None:
-    figures().update_one({"_id": STATE, "holder": holder}, {"$unset": {"lease": "", "holder": ""}})
+    leases.give_back(figures(), {"_id": STATE, "holder": holder}, "lease", "holder")
 
 
 @wrap_database_errors

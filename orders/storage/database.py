@@ -1,5 +1,6 @@
 """The database underneath the ORM, for reads and writes without model instances."""
 
+import uuid
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,8 +17,10 @@ from pymongo.errors import (
 )
 
 from observability import context
+from orders.models import Document
 
-Document = dict[str, Any]
+Expression = Any
+"""A MongoDB aggregation expression."""
 
 
 def database() -> Database[Document]:
@@ -30,9 +33,9 @@ _collections: dict[str, Collection[Document]] = {}
 
 
 def collection(name: str) -> Collection[Document]:
-    """A collection by its name. The last one is kept: making one anew costs more than writing out ten orders.
+    """A collection by its name. It is cached: creating one costs more than serializing ten orders.
 
-    Whether it is of the database that is connected to now is asked each time: tests and commands change that one.
+    Each time it is checked that it belongs to the present connection, which tests and commands change.
     """
     found, now = _collections.get(name), database()
     if found is None or found.database.client is not now.client or found.database.name != now.name:
@@ -49,13 +52,13 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
 
 
 NEVER_SENT = ServerSelectionTimeoutError, WaitQueueTimeoutError
-"""Of a write that pymongo sent, and tried again, it raises what came of the first try."""
+"""pymongo raises these only if nothing was sent: of a write that it repeated, it raises the first error."""
 
 
 class writing:  # noqa: N801 - used as a verb
-    """What is written in here may be there afterwards, whatever comes of it: told to the scope of this piece of work.
+    """Record in the scope of this piece of work that a write may have happened, even if it fails.
 
-    Not so where no server was found to send it to.
+    Not if no server was found to send it to.
     """
 
     def __enter__(self) -> None:
@@ -68,7 +71,7 @@ class writing:  # noqa: N801 - used as a verb
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Tell whether the database does not answer, or not for a majority, and will again; not whether it refused.
+    """Tell whether the database, or a majority of it, is temporarily unavailable; a refusal is no outage.
 
     :param error: pymongo's own, or the DatabaseError that wraps it.
     """
@@ -76,3 +79,22 @@ def is_outage(error: BaseException | None) -> bool:
     if not isinstance(cause, PyMongoError):
         return False
     return isinstance(cause, ConnectionFailure | WriteConcernError) or cause.timeout
+
+
+def new_id() -> str:
+    """A fresh id for one write or one attempt."""
+    return uuid.uuid4().hex
+
+
+def literal(value: Any) -> Expression:
+    """A value that MongoDB must not read as an expression: an address may well start with a dollar sign."""
+    return {"$literal": value}
+
+
+def milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def from_now(seconds: float) -> Document:
+    """The time `seconds` after the write, by mongod's clock, as an aggregation expression."""
+    return {"$add": ["$$NOW", milliseconds(seconds)]}

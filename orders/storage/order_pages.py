@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.order import Order
-from orders.models.parts import Item, Stock
+from orders.models import Item, Order, Stock
+from orders.models.parts import Document
 from orders.storage.criteria import Branch, Criteria, Limits
-from orders.storage.database import Document
 from orders.storage.order_reads import Position
 from orders.storage.order_writes import orders
 

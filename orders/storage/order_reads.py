@@ -1,4 +1,4 @@
-"""The raw reads of the hot paths: projections and filters, straight from the collection, no model instances."""
+"""Reads of orders straight from the collection, with projections and without model instances."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,9 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
-from orders.models.order import Order
-from orders.models.parts import Address, HistoryEntry
-from orders.models.states import EPOCH, OWED_STATES, PUBLIC_STATUSES, LineState, Status
-from orders.storage.database import Document, database, time_limit
+from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, HistoryEntry, LineState, Order, Status
+from orders.models.parts import Document
+from orders.storage.database import database, time_limit
 from orders.storage.order_writes import orders
 
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -25,11 +24,11 @@ PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
 )
 PUBLIC = {"$in": list(PUBLIC_STATUSES)}
 CERTAIN_WITHIN = 2.0
-"""Seconds for making certain that there is no such order: whoever names many that there are not holds up nobody."""
-LATEST = 20
-"""So many entries of a history are looked through for the last change."""
+"""Seconds for making certain that an order does not exist: requests for many such ids must not hold up others."""
+RECENT_ENTRIES = 20
+"""How many entries of a history are searched for the last change."""
 STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
-"""What the index `unknown_newest` is about."""
+"""The condition of the partial index `unknown_newest`."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def list_orders(selection: Selection, *, skip: int, limit: int) -> list[Document
 
 
 Sees = Callable[[str], bool]
-"""Whether who asks may know of the orders of a user."""
+"""Whether the caller may know of the orders of a user."""
 
 
 def _anybodys(_user_id: str) -> bool:
@@ -82,7 +81,7 @@ def _anybodys(_user_id: str) -> bool:
 def get_order(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | None:
     """One order as the storefront sees it; None for drafts and rejected ones too.
 
-    :param sees: of an order that is not to be seen it takes as long as of none; it is returned all the same.
+    :param sees: an order that must not be seen takes as long as one that does not exist; it is returned anyway.
     """
     return _public(order_id, PUBLIC_FIELDS, sees)
 
@@ -91,10 +90,10 @@ def _public(order_id: ObjectId, fields: Mapping[str, Any], sees: Sees) -> Docume
     """A public order, `status` and `user_id` being among the fields; asked for by its id alone, which mongod has a
     short way for.
 
-    Right after a failover, what a majority is known to have is behind what was acknowledged. So who would be told that
-    there is no such order is looked for a second time, in what the primary itself has: it was elected because it lacks
-    nothing that was acknowledged. That takes no write, as a linearizable read does; only an order that is there, and
-    that a majority may not have yet, is worth one.
+    Right after a failover, what a majority is known to have is behind what was acknowledged. So before an order is said
+    not to exist, it is looked for a second time in what the primary itself has: it was elected because it lacks nothing
+    that was acknowledged. That needs no write, unlike a linearizable read; one of those is made only for an
+    order that is there and that a majority may not have yet.
     """
     found = _by_id(order_id, fields)
     if _is_public(found) and sees(found["user_id"]):
@@ -111,7 +110,7 @@ def _read_with(concern: str, order_id: ObjectId, fields: Mapping[str, Any]) -> D
 
 
 def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
-    """What `find_one` finds, without the cursor that pymongo makes for it: that is a seventh of the time it takes."""
+    """What `find_one` finds, without the cursor that pymongo makes for it, which takes a seventh of the time."""
     source = orders()
     asked: Document = {"find": source.name, "filter": {"_id": order_id}, "projection": fields}
     asked |= {"limit": 1, "singleBatch": True, "readConcern": source.read_concern.document}
@@ -139,7 +138,7 @@ def get_machine(order_id: ObjectId, *, sees: Sees = _anybodys, key: str | None =
     """A public order with just what its machine needs: id, user_id, status and version.
 
     :param sees: as of :func:`get_order`.
-    :param key: have its history, too, as far as it was written under this key.
+    :param key: include the history entries written under this idempotency key.
     """
     fields: Document = {"user_id": 1, "status": 1, "version": 1}
     found = _public(order_id, fields | ({"history": {"$elemMatch": {"key": key}}} if key else {}), sees)
@@ -163,8 +162,8 @@ def get_addressed(order_id: ObjectId) -> Order | None:
 
 @wrap_database_errors
 def last_change(order_id: ObjectId) -> tuple[int, Document | None] | None:
-    """An order's version, and the last thing that a person saw change, if it is among its latest entries."""
-    found = orders().find_one({"_id": order_id}, {"version": 1, "history": {"$slice": -LATEST}})
+    """An order's version, and its last change that people see, if that is among the RECENT_ENTRIES."""
+    found = orders().find_one({"_id": order_id}, {"version": 1, "history": {"$slice": -RECENT_ENTRIES}})
     if found is None:
         return None
     seen = [entry for entry in found["history"] if entry.get("line") is None]
@@ -201,7 +200,7 @@ def due_orders(now: datetime, limit: int) -> list[ObjectId]:
 
 @wrap_database_errors
 def count_open(user_id: str, *, most: int) -> int:
-    """How many unpaid orders a customer has, those being placed included, counted up to `most`. Reads keys alone."""
+    """How many unpaid orders a customer has, with those being placed, counted up to `most`. Reads index keys only."""
     query = {"user_id": user_id, "status": {"$in": [Status.PLACING.value, Status.PENDING.value]}}
     return orders().count_documents(query, limit=most, hint="user_status_newest")
 
@@ -220,12 +219,12 @@ def unknown_lines(
 ) -> list[Document]:
     """The orders with a line whose outcome nobody knows, the oldest first: id, number, status, items and history.
 
-    :param limit: at most so many orders; 0 for all.
+    :param limit: the most orders; 0 for all.
     """
     line: Document = {"stock.state": LineState.UNKNOWN.value}
     line |= {"stock.call": call} if call else {}
     line |= {"product_id": product_id} if product_id else {}
-    # The first condition is what the partial index is about; the second keeps the rest on one and the same line.
+    # The first condition selects the partial index; the second applies the rest to one and the same line.
     query = {**STOCK_UNKNOWN, "items": {"$elemMatch": line}} | ({"_id": order_id} if order_id else {})
     fields = {"number": 1, "status": 1, "items": 1, "history": 1, "created_at": 1}
     return orders().find(query, fields).sort("created_at", 1).limit(limit).to_list()
@@ -233,7 +232,7 @@ def unknown_lines(
 
 @dataclass(frozen=True)
 class Holding:
-    """What our orders say of one product, in units; `in_flight` are being reserved or released right now."""
+    """What our orders hold of one product, in units; `in_flight` are being reserved or released right now."""
 
     reserved: int = 0
     used: int = 0
@@ -243,11 +242,11 @@ class Holding:
 
 @wrap_database_errors
 def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
-    """Units by product over all orders, from the lines that hold stock or may. Reads every order: for operators.
+    """Units by product over all orders, from the lines that hold stock or may. Reads every order: for operators only.
 
     :param product_ids: only these products.
     """
-    states = [*OWED_STATES, LineState.RESERVED.value, LineState.USED.value, LineState.UNKNOWN.value]
+    states = [*DUE_STATES, LineState.RESERVED.value, LineState.USED.value, LineState.UNKNOWN.value]
     of_products = {"items.product_id": {"$in": list(product_ids)}} if product_ids is not None else {}
 
     def units(*wanted: str) -> Document:
@@ -264,7 +263,7 @@ def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
                     "_id": "$items.product_id",
                     "reserved": units(LineState.RESERVED),
                     "used": units(LineState.USED),
-                    "in_flight": units(*OWED_STATES),
+                    "in_flight": units(*DUE_STATES),
                     "unknown": units(LineState.UNKNOWN),
                 }
             },
@@ -275,7 +274,7 @@ def holdings(product_ids: Sequence[str] | None = None) -> dict[str, Holding]:
 
 @wrap_database_errors
 def products_let_go(since: datetime) -> set[str]:
-    """Products that orders changed since then were to hold, and hold no more: released, or their reserve given up."""
+    """Products of orders changed since then that are no longer held: released, or their reservation given up."""
     let_go = [
         {"items.stock.state": LineState.RELEASED.value},
         {"items.stock.state": LineState.NONE.value, "items.stock.attempts": {"$gt": 0}},  # imported lines have none

@@ -10,9 +10,9 @@ from typing import Any
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
+from orders.models.parts import Document
 from orders.storage.criteria import fewest
-from orders.storage.database import Document
 from orders.storage.order_reads import Position
 from orders.storage.order_writes import orders
 

@@ -1,15 +1,13 @@
 """The guarded write: the only way in which an order changes.
 
-One order is one document, and each change of it is one `findAndModify` whose filter is the guard: it matches, and
-everything changes together, or it does not, and nothing does. The update is an aggregation pipeline, for two
+One order is one document, and each change of it is one `findAndModify` whose filter is the guard: if it matches,
+everything changes together; if not, nothing does. The update is an aggregation pipeline, for two
 reasons that a plain update cannot serve: the end of a lease is set by mongod's own clock (`$$NOW`), and
-`stock_due_at` is derived from the lines in the same write, so that nothing can be owed without it
+`stock_due_at` is derived from the lines in the same write, so that no stock can be due without it
 (docs/adr/0002-guarded-writes-in-pipelines.md).
 """
 
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,27 +18,15 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from orders.models.order import Order
-from orders.models.states import EPOCH, OWED_STATES, Call, LineState, Status
-from orders.storage.database import Document, collection, writing
-
-Expression = Any
-"""A MongoDB aggregation expression."""
+from orders.models import EPOCH, LineState, Order, StockCall
+from orders.models.parts import Document
+from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
+from orders.storage.line_stock import LineStock, due_stage
 
 
 def orders() -> Collection[Document]:
     """The collection of orders."""
     return collection(Order._meta.db_table)
-
-
-def new_id() -> str:
-    """A fresh id for one write or one attempt."""
-    return uuid.uuid4().hex
-
-
-def literal(value: Any) -> Expression:
-    """A value that MongoDB must not read as an expression: an address may well start with a dollar sign."""
-    return {"$literal": value}
 
 
 def history_entry(
@@ -69,90 +55,9 @@ def history_entry(
     return entry | {"reason": reason[:500], "request_id": request_id}
 
 
-@dataclass(frozen=True)
-class LineStock:
-    """What a write says of one line's stock.
-
-    :ivar call: the call that is owed or whose outcome is unknown, see :class:`Call`.
-    :ivar attempt: id of the attempt that holds the line; it ends `lease` seconds from the write, by mongod's clock.
-    :ivar attempts: how many times the call has been tried.
-    :ivar discrepancy: units that inventory did not release although asked to.
-    """
-
-    state: str
-    call: str | None = None
-    attempt: str | None = None
-    lease: float = 0.0
-    attempts: int = 0
-    error: str = ""
-    discrepancy: int | None = None
-
-    def expression(self) -> Document:
-        """The stock subdocument, as an aggregation expression."""
-        value: Document = {"state": self.state, "attempts": self.attempts, "error": literal(self.error[:500])}
-        if self.call:
-            value["call"] = self.call
-        if self.attempt:
-            value["attempt"] = {"id": self.attempt, "until": from_now(self.lease)}
-        if self.discrepancy is not None:
-            value["discrepancy"] = self.discrepancy
-        return value
-
-
-def milliseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
-
-
-def from_now(seconds: float) -> Document:
-    """So many seconds after the write, by mongod's clock, as an aggregation expression."""
-    return {"$add": ["$$NOW", milliseconds(seconds)]}
-
-
-def lines_by_index(changed: Mapping[int, LineStock]) -> Expression:
-    """The items, with the stock of some of them, by index, replaced."""
-    if not changed:
-        return "$items"
-    # $switch keeps the expression as large as what changes, and the array as long as it is.
-    branches = [
-        {"case": {"$eq": ["$$index", index]}, "then": {"$mergeObjects": ["$$line", {"stock": stock.expression()}]}}
-        for index, stock in changed.items()
-    ]
-    line = {
-        "$let": {
-            "vars": {"line": {"$arrayElemAt": ["$items", "$$index"]}},
-            "in": {"$switch": {"branches": branches, "default": "$$line"}},
-        }
-    }
-    return {"$map": {"input": {"$range": [0, {"$size": "$items"}]}, "as": "index", "in": line}}
-
-
-def lines_released(attempt: str, lease: float) -> Expression:
-    """The items, with every reserved line on its way to being released under one attempt."""
-    return _reserved_lines(LineStock(LineState.RELEASING, Call.RELEASE, attempt, lease, attempts=1))
-
-
-def lines_used() -> Expression:
-    """The items, with every reserved line used: it has been shipped."""
-    return _reserved_lines(LineStock(LineState.USED))
-
-
-def _reserved_lines(becoming: LineStock) -> Expression:
-    reserved = {"$eq": ["$$line.stock.state", LineState.RESERVED.value]}
-    changed = {"$mergeObjects": ["$$line", {"stock": becoming.expression()}]}
-    return {"$map": {"input": "$items", "as": "line", "in": {"$cond": [reserved, changed, "$$line"]}}}
-
-
-def due_stage(retry_after: float) -> Document:
-    """Derive `stock_due_at` from the lines: the earliest moment at which one of them needs a worker.
-
-    A line under an attempt is due when its lease ends, one without after `retry_after` seconds. A draft is always
-    due: a worker turns it away. When nothing is owed the field is absent.
-    """
-    owed = {"$filter": {"input": "$items", "as": "line", "cond": {"$in": ["$$line.stock.state", list(OWED_STATES)]}}}
-    later = from_now(retry_after)
-    moments = {"$map": {"input": owed, "as": "line", "in": {"$ifNull": ["$$line.stock.attempt.until", later]}}}
-    draft = {"$eq": ["$status", Status.PLACING.value]}
-    return {"$set": {"stock_due_at": {"$ifNull": [{"$min": moments}, {"$cond": [draft, later, "$$REMOVE"]}]}}}
+def as_read(order: Order) -> Document:
+    """A guard: nobody has changed the order since it was read. What people see of it changes with its version."""
+    return {"status": order.status, "version": order.version}
 
 
 @wrap_database_errors
@@ -165,12 +70,12 @@ def insert_draft(order: Order, *, attempt: str, lease: float, entry: Document) -
     """
     write_id = new_id()
     document = _document(order) | {"write_id": write_id, "history": [entry | {"write_id": write_id}]}
-    claimed = LineStock(LineState.RESERVING, Call.RESERVE, attempt, lease, attempts=1)
-    # Spelt out: `due_stage` would find the end of the lease, too, and take longer for it.
+    claimed = LineStock(LineState.RESERVING, StockCall.RESERVE, attempt, lease, attempts=1)
+    # Written out: `due_stage` would compute the end of the lease as well, but take longer.
     lines = document.pop("items")
     items = [{"$mergeObjects": [literal(line), {"stock": claimed.expression()}]} for line in lines]
     draft = {"$mergeObjects": [literal(document), {"items": items, "stock_due_at": from_now(lease)}]}
-    # Asked for by its id alone, which mongod has a short way for; an order that is there already stays what it is.
+    # By its id alone, for which mongod has a short path; an order that exists already stays as it is.
     pipeline = [{"$replaceWith": {"$cond": [{"$ifNull": ["$status", False]}, "$$ROOT", draft]}}]
     with writing():
         inserted = orders().update_one({"_id": document["_id"]}, pipeline, upsert=True).upserted_id is not None
@@ -191,7 +96,8 @@ def guarded_write(
 ) -> Document | None:
     """Change one order if the guard still holds.
 
-    :param guard: what must be true of the document, beside its id.
+    :param guard: what must be true of the document, beside its id; see :func:`as_read` and
+        :mod:`orders.storage.line_stock`.
     :param entries: history to append; see :func:`history_entry`.
     :param fields: fields to set, to these very values.
     :param items: an expression for the items, e.g. :func:`lines_released`; `stock_due_at` follows from it.
@@ -223,12 +129,12 @@ def guarded_write_many(
     seen_at: datetime,
     write_id: str,
 ) -> int:
-    """Change many orders alike, each of them if the guard holds for it; see :func:`guarded_write`.
+    """Make the same change to many orders, each if the guard holds for it; see :func:`guarded_write`.
 
     Each order is changed as by a write of its own: whole or not at all. Where this fails, some may have been changed,
     and others not; `write_id` in their histories tells.
 
-    :param guard: must be false of every order that has been changed so, since the whole may be tried again.
+    :param guard: must be false for every order that has been changed, since the whole may be tried again.
     :returns: how many were changed.
     :raises DatabaseError: some may have been changed.
     """
@@ -258,7 +164,7 @@ def _change(
 
 @wrap_database_errors
 def postpone(order_id: ObjectId, seconds: float) -> None:
-    """Have a worker look at an order's stock later, where it is due at all."""
+    """Make the stock of an order due later, if it is due at all."""
     later = from_now(seconds)
     due = {"_id": order_id, "stock_due_at": {"$gt": EPOCH}}
     orders().update_one(due, [{"$set": {"stock_due_at": later}}])
@@ -270,10 +176,10 @@ def _landed(proof: Document) -> Document | None:
 
 
 @wrap_database_errors
-def disown(order_id: ObjectId, attempt: str) -> None:
-    """Take an attempt off its lines, after a claim that failed: nothing was sent under it, and nothing will be.
+def clear_attempt(order_id: ObjectId, attempt: str) -> None:
+    """Take an attempt off its lines after a claim that failed: nothing was sent under it, and nothing will be.
 
-    Without this the lines would be thought of as perhaps sent for when the lease lapses.
+    Otherwise, once the lease ends, their calls would have to be treated as perhaps sent.
     """
     mine = {"$eq": ["$$line.stock.attempt.id", attempt]}
     without = {"$mergeObjects": ["$$line", {"stock": {"$unsetField": {"field": "attempt", "input": "$$line.stock"}}}]}

@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from django_mongodb_backend.query import wrap_database_errors
-from pymongo import ReturnDocument, WriteConcern
-from pymongo.collection import Collection
+from pymongo import WriteConcern
 
-from orders.storage.database import Document, collection
-from orders.storage.order_writes import from_now, literal
+from orders.storage import leases
+from orders.storage.database import collection, from_now
 
 COLLECTION = "product_leases"
 
@@ -16,20 +15,13 @@ COLLECTION = "product_leases"
 def take(product_id: str, holder: str, seconds: float) -> datetime | None:
     """Take a product's lease, if nobody has it, or it has ended by mongod's clock.
 
-    :param holder: identifies who takes it; of one who has it already, it ends as it would have.
+    :param holder: identifies who takes it; if they hold it already, its end stays as it was.
     :param seconds: until it ends by itself.
-    :returns: None if it was taken; else when the lease of who has it ends (naive UTC).
+    :returns: None if it was taken; otherwise when the present holder's lease ends (naive UTC).
     :raises DatabaseError: it may or may not have been taken.
     """
-    free = {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}
-    mine = {"_id": literal(product_id), "holder": holder, "until": from_now(seconds)}
-    after = _leases().find_one_and_update(
-        {"_id": product_id},
-        [{"$replaceWith": {"$cond": [free, mine, "$$ROOT"]}}],
-        upsert=True,
-        return_document=ReturnDocument.AFTER,
-    )
-    assert after is not None  # noqa: S101 - upserted
+    hold = {"holder": holder, "until": from_now(seconds)}
+    after = leases.take(collection(COLLECTION), product_id, free=leases.ended("until"), hold=hold)
     ends: datetime = after["until"]
     return None if after["holder"] == holder else ends
 
@@ -40,10 +32,5 @@ def give_back(product_id: str, holder: str) -> None:
 
     :raises DatabaseError: it may or may not have been given back.
     """
-    ended = {"$unset": {"until": ""}}
-    leases = _leases().with_options(write_concern=WriteConcern(w=1))
-    leases.update_one({"_id": product_id, "holder": holder}, ended)
-
-
-def _leases() -> Collection[Document]:
-    return collection(COLLECTION)
+    documents = collection(COLLECTION).with_options(write_concern=WriteConcern(w=1))
+    leases.give_back(documents, {"_id": product_id, "holder": holder}, "until")

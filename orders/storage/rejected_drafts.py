@@ -6,9 +6,9 @@ from datetime import datetime
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models.idempotency_key import IdempotencyKey
-from orders.models.states import LineState, Status
-from orders.storage.database import Document, collection
+from orders.models import IdempotencyKey, LineState, Status
+from orders.models.parts import Document
+from orders.storage.database import collection
 from orders.storage.order_reads import Position
 from orders.storage.order_writes import orders
 

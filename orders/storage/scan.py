@@ -6,7 +6,8 @@ from typing import Any
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import PyMongoError
 
-from orders.storage.database import Document, time_limit
+from orders.models.parts import Document
+from orders.storage.database import time_limit
 from orders.storage.order_reads import Position
 from orders.storage.order_writes import orders
 

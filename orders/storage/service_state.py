@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 
-from orders.models.bulk_run import OPEN_STATES
-from orders.models.states import EPOCH
+from orders.models import EPOCH, OPEN_STATES
+from orders.models.parts import Document
 from orders.storage.bulk_batches import runs
-from orders.storage.database import Document, collection
+from orders.storage.database import collection
 from orders.storage.order_reads import STOCK_UNKNOWN, server_time
 from orders.storage.order_writes import orders
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from orders.models.machine import Edge
-from orders.models.order import Order, every_line_reserved
-from orders.models.states import LineState
-from orders.storage.database import Document
+from orders.models import Edge, LineState, Order, every_line_reserved
+from orders.models.parts import Document
 
 CONDITIONS: dict[Callable[[Order], bool], Document] = {
     every_line_reserved: {

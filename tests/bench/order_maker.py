@@ -11,11 +11,8 @@ from itertools import accumulate
 
 from bson import Int64, ObjectId
 
-from orders.models.machine import moments, public_edges
-from orders.models.money import from_cents
-from orders.models.states import LineState, Status
+from orders.models import Document, LineState, Status, from_cents, moments, public_edges
 from orders.services.numbers import NUMBER_ALPHABET, grouped
-from orders.storage.database import Document
 from orders.storage.order_writes import history_entry
 
 MARK = "bench"

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import islice
 
-from orders.storage.database import Document
+from orders.models import Document
 from orders.storage.order_writes import orders
 from tests.bench.order_maker import MARK, Maker
 

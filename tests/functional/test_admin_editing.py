@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
 from orders.admin import order_facts
-from orders.models.machine import edges_from
+from orders.models import edges_from
 from tests.functional.admin_helpers import (
     ADDRESS,
     EDGES,

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models.states import Status
+from orders.models import Status
 from orders.storage import criteria
 from tests.functional.admin_helpers import (
     LIST,

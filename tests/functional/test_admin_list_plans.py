@@ -12,7 +12,7 @@ from django.test import Client
 from pymongo.database import Database
 
 from orders.admin.order_changelist import token_of
-from orders.models.states import Status
+from orders.models import Status
 from orders.services.reporting import thresholds
 from orders.storage import criteria
 from orders.storage.order_reads import Position

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
-from orders.models.states import LineState
+from orders.models import LineState
 from orders.services.lifecycle import transitions
 from tests.functional.admin_helpers import (
     EDGES,

@@ -110,7 +110,7 @@ def test_no_line_but_an_unknown_one_offers_anything(database: Database[Document]
         assert 'name="happened"' not in warehouse.get(page(order)).content.decode()
         response = resolve(warehouse, order, "yes")
         assert response.status_code == 409
-        assert said(response)[-1].startswith("Nothing was changed. Nothing is unknown about line 1")
+        assert said(response)[-1].startswith("Nothing was changed. The stock outcome of line 1")
         assert find(database, order) == before
 
 
@@ -182,7 +182,7 @@ def test_the_second_of_two_people_is_told_and_changes_nothing(database: Database
     order, manager = unknown(database), client_of("Manager")
     resolve(warehouse, order, "yes")
     between = find(database, order)
-    assert said(resolve(manager, order, "no"))[0].startswith("Nothing was changed. Nothing is unknown")
+    assert said(resolve(manager, order, "no"))[0].startswith("Nothing was changed. The stock outcome of line 1")
     assert find(database, order) == between
 
 
@@ -191,7 +191,7 @@ def test_an_answer_about_an_earlier_attempt_is_not_taken_for_one_about_a_later(
 ) -> None:
     order = unknown(database, 0, line("unknown", call="release", attempts=2))
     before = find(database, order)
-    assert "has been tried again. Look at it anew." in said(resolve(warehouse, order, "yes", attempts="1"))[0]
+    assert "has been tried again since. Check it again." in said(resolve(warehouse, order, "yes", attempts="1"))[0]
     assert find(database, order) == before
 
 

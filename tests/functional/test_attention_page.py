@@ -11,7 +11,7 @@ from django.test import Client
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from orders.models.machine import transition_names
+from orders.models import transition_names
 from orders.services.reporting import attention
 from orders.storage import order_reads
 from tests.functional.admin_helpers import (

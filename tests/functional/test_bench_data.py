@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from orders.models.states import Status
+from orders.models import Status
 from orders.services.lifecycle import transitions
 from orders.services.stock.invariants import violations_of
 from tests.bench import data, order_writer

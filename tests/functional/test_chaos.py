@@ -27,7 +27,7 @@ def test_nothing_is_lost_or_sold_twice_whatever_fails(
 
 def test_without_turns_an_inventory_that_is_not_atomic_loses_units(mongo_uri: str, tmp_path: Path) -> None:
     report = run(
-        mongo_uri, tmp_path, keys=False, inventory=Inventory.WITHOUT_TURNS,
+        mongo_uri, tmp_path, keys=False, inventory=Inventory.WITHOUT_LOCKS,
         operations=200, seconds=4, seed=7, clients=16, patience=15,
     )  # fmt: skip
     assert any("inventory holds" in violation["problem"] for violation in report["violations"]), tell(report)

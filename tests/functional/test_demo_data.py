@@ -20,8 +20,8 @@ from pytest_django import Settings
 from devtools import demo_data
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
-from orders.models.states import PUBLIC_STATUSES
-from orders.services.lifecycle import placement
+from orders.models import PUBLIC_STATUSES
+from orders.services.lifecycle import reservation
 from tests.functional.admin_helpers import EDGES, ROLES, WORK, Document
 from tests.functional.helpers import dead_url, settle
 
@@ -173,7 +173,7 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
     settings.STOCK_LEASE = 2.0
     first = next(demo_data._stories(now))
     with monkeypatch.context() as patch:
-        patch.setattr(placement, "talk", die)
+        patch.setattr(reservation, "call_inventory", die)
         with pytest.raises(Killed):
             demo_data._live(first, now)
     assert [order["status"] for order in all_orders(database)] == ["placing"]

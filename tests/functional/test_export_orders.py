@@ -23,8 +23,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from devtools.localhost import ROOT
 from orders.management import counting
-from orders.models.parts import Address, Item, Stock
-from orders.models.states import Status
+from orders.models import Address, Item, Status, Stock
 from orders.services.access import Actor, Kind, NotPermitted, system
 from orders.services.transfer.exporting import count_orders, export_orders
 from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell

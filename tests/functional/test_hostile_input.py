@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from orders.services.texts import line_problem
+from orders.services.text_rules import line_problem
 from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed

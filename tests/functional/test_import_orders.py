@@ -24,7 +24,7 @@ from pytest_django import Settings
 
 from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
 from orders.services.access import NotPermitted, admin, system
 from orders.services.audit import Act
 from orders.services.stock.invariants import violations_of

@@ -149,7 +149,7 @@ def test_orders_are_counted_by_transition_and_placements_by_how_they_ended(shop:
     ],
 )
 def test_whatever_keeps_an_order_from_being_placed_has_a_word(error: Exception, word: str) -> None:
-    assert placement._word_for(error) == word
+    assert placement._outcome_label(error) == word
 
 
 def test_peers_are_counted_by_call_and_outcome_with_their_time_and_retries(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.proof.model.configurations import (
     LOST_UPDATE,
-    NO_TURNS,
+    NO_LOCKS,
     PAUSED,
     REACHED,
     REACHED_IT,
@@ -27,8 +27,8 @@ def test_the_search_comes_through_an_order_that_was_cancelled_and_released_after
     assert search(after_a_crash, tmp_path).found == REACHED_IT
 
 
-def test_without_turns_an_inventory_that_is_not_atomic_loses_an_update(tmp_path: Path) -> None:
-    assert search(NO_TURNS, tmp_path).found == LOST_UPDATE
+def test_without_locks_an_inventory_that_is_not_atomic_loses_an_update(tmp_path: Path) -> None:
+    assert search(NO_LOCKS, tmp_path).found == LOST_UPDATE
 
 
 def test_a_paused_process_does_harm_and_the_model_says_how(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from orders.services import bulk
-from orders.services.texts import one_line, problem_of
+from orders.services.text_rules import one_line, problem_of
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
     NOBODYS_ID,

@@ -33,7 +33,6 @@ from tests.functional.helpers import (
     only_order,
     outage,
     problem,
-    settle,
     stored,
     visitor_fixture,  # noqa: F401
 )
@@ -440,25 +439,6 @@ def test_a_user_service_that_fails_lets_the_order_through_unverified(
     assert only_order(database)["user_verified"] is False
 
 
-def test_a_user_service_that_is_down_lets_the_order_through_unverified(
-    api: Api, sandbox: Sandbox, settings: Settings
-) -> None:
-    settings.USER_SERVICE_URL = dead_url()
-    placed = api().place(TWO_TOWELS)
-    assert placed.status_code == 201, placed.text
-    assert placed.json()["user_verified"] is False
-
-
-@pytest.mark.parametrize(("kind", "options"), FAILURES[:3])
-def test_a_user_service_that_fails_stops_the_order_where_the_setting_says_so(
-    api: Api, sandbox: Sandbox, database: Documents, settings: Settings, kind: str, options: dict[str, Any]
-) -> None:
-    settings.ALLOW_UNVERIFIED_USERS = False
-    sandbox.control.fault("verify", kind, **options)
-    outage(api().place(TWO_TOWELS), "peer_unavailable")
-    _nothing_happened(sandbox, database)
-
-
 @pytest.mark.parametrize("operation", ["product", "check"])
 @pytest.mark.parametrize(("kind", "options"), FAILURES)
 def test_a_peer_that_cannot_verify_the_order_stops_it(
@@ -609,63 +589,6 @@ def test_a_reserve_of_unknown_outcome_is_neither_repeated_nor_released(
     order = only_order(database)
     assert order["items"][0]["stock"]["call"] == "reserve"
     assert "stock_due_at" not in order
-
-
-def test_a_line_of_unknown_outcome_does_not_keep_the_others_reserved(
-    api: Api, sandbox: Sandbox, database: Documents
-) -> None:
-    before = sandbox.control.stock(TOWEL.product_id)
-    sandbox.control.fault("reserve", "drop_after", product_id=SKILLET.product_id)
-    outage(api().place(TWO_TOWELS, ONE_SKILLET), "placement_interrupted")
-    assert sandbox.control.stock(TOWEL.product_id) == before
-    assert sandbox.control.stock(SKILLET.product_id).reserved == 1
-    _is_rejected(api, database, "released", "unknown")
-
-
-def test_what_could_not_be_given_back_at_once_the_worker_gives_back(
-    api: Api, sandbox: Sandbox, database: Documents
-) -> None:
-    before = sandbox.control.stocks()
-    sandbox.control.fault("reserve", "status", status=400, product_id=SKILLET.product_id)
-    sandbox.control.fault("release", "status", status=503)
-    problem(api().place(TWO_TOWELS, ONE_SKILLET), 409, "insufficient_stock")
-    _is_rejected(api, database, "releasing", "none")
-    assert only_order(database)["stock_due_at"]
-    assert sandbox.control.stocks() != before
-    sandbox.control.clear_faults()
-    settle(database)
-    assert sandbox.control.stocks() == before
-    _is_rejected(api, database, "released", "none")
-
-
-def test_a_lost_answer_is_asked_for_again_where_inventory_honours_keys(
-    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
-) -> None:
-    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
-    sandbox.control.honour_keys(True)
-    sandbox.control.fault("reserve", "drop_after", times=1)
-    placed = api().place(TWO_TOWELS)
-    assert placed.status_code == 201, placed.text
-    assert [call["key"] for call in sandbox.control.calls("reserve")] == [f"{placed.json()['id']}:0:reserve"] * 2
-    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
-    assert line_states(only_order(database)) == ["reserved"]
-
-
-def test_an_answer_that_stays_lost_is_cleared_up_by_the_worker_where_inventory_honours_keys(
-    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
-) -> None:
-    # The worker waits for a whole lease before it repeats what may yet act.
-    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY, settings.STOCK_LEASE = True, 2.5
-    sandbox.control.honour_keys(True)
-    before = sandbox.control.stocks()
-    sandbox.control.fault("reserve", "drop_after")
-    outage(api().place(TWO_TOWELS), "placement_interrupted")
-    assert api().get("orders/").json() == []
-    assert sandbox.control.stock(TOWEL.product_id).reserved == 2
-    sandbox.control.clear_faults()
-    settle(database)
-    assert sandbox.control.stocks() == before
-    _is_rejected(api, database, "released")
 
 
 # --- many at once ---

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models.states import LineState, Status
+from orders.models import LineState, Status
 from orders.services import purging
 from orders.services.access import NotPermitted, system
 from orders.services.audit import Act

@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from integrations.sandbox import Sandbox
 from orders.api.serializers import OrderSerializer
-from orders.models import Address
-from orders.models.order import Order
+from orders.models import Address, Order
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.lifecycle import editing

@@ -221,7 +221,7 @@ def test_a_line_that_somebody_settled_while_the_operator_thought_is_told_and_the
     code, out, err = run("resolve_stock", "--happened", "--reason", WHY)
     assert code == 1
     assert out.endswith("1 settled, 1 not\n")
-    assert "Nothing is unknown about line 1" in err
+    assert "The stock outcome of line 1" in err
     assert (states(read(first)), states(read(second))) == (["releasing"], ["released"])
 
 

@@ -19,7 +19,8 @@ from orders.models import Address, Item
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.lifecycle.placement import Placement, place_order
-from orders.storage.order_writes import new_id, orders
+from orders.storage import new_id
+from orders.storage.order_writes import orders
 
 Document = dict[str, Any]
 ADMIN = access.admin("boss")

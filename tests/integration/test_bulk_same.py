@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from orders.models.machine import edges, edges_named, transition_names
+from orders.models import edges, edges_named, transition_names
 from orders.services import bulk
 from orders.services.audit import Act
 from orders.services.lifecycle.transitions import change_status

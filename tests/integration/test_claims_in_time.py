@@ -1,4 +1,4 @@
-"""A claim that the database confirms too late: time is left to disown it, and nobody is called for it."""
+"""A claim that the database confirms too late: time is left to clear its attempt, and nobody is called for it."""
 
 import time
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from pytest_django import Settings
 
 from integrations import Deadline
 from integrations.sandbox import Sandbox
-from orders.services.lifecycle import placement, transitions
+from orders.services.lifecycle import reservation, transitions
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.verification import InsufficientStock
-from orders.services.stock import inventory_calls
-from orders.storage.database import time_limit
+from orders.services.stock import claims
+from orders.storage import time_limit
 from orders.storage.order_writes import orders
 from tests.integration.builders import ADMIN, A, B, act, asked, line, place, read, shelve, stock_of, store
 
@@ -35,9 +35,9 @@ def confirmed_late(write: Write, seconds: float) -> Write:
     return late
 
 
-def test_the_draft_of_a_placement_is_disowned(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_draft_of_a_placement_loses_its_attempt(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     shelve(sandbox)
-    monkeypatch.setattr(placement, "insert_draft", confirmed_late(placement.insert_draft, 1.2))
+    monkeypatch.setattr(reservation, "insert_draft", confirmed_late(reservation.insert_draft, 1.2))
     with pytest.raises(DatabaseError):
         place((A, 2), deadline=Deadline.after(1.2))
     assert asked(sandbox) == []
@@ -45,7 +45,7 @@ def test_the_draft_of_a_placement_is_disowned(sandbox: Sandbox, monkeypatch: pyt
     assert "attempt" not in draft["items"][0]["stock"], "known not to have been sent"
 
 
-def test_the_release_of_a_cancellation_is_disowned(
+def test_the_release_of_a_cancellation_loses_its_attempt(
     sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelve(sandbox, available=8, reserved=2)
@@ -60,20 +60,20 @@ def test_the_release_of_a_cancellation_is_disowned(
     assert stock_of(sandbox) == (8, 2), "a worker releases it"
 
 
-def test_the_release_of_a_rejected_draft_is_disowned(
+def test_the_release_of_a_rejected_draft_loses_its_attempt(
     sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelve(sandbox, A)
     shelve(sandbox, B)
     sandbox.control.fault("reserve", "status", status=400, product_id=B)
     settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 2.0, 3.0
-    write = inventory_calls.guarded_write
+    write = claims.guarded_write
     late = confirmed_late(write, 1.6)
 
     def reject_late(*args: Any, **kwargs: Any) -> Any:
         return (late if "status" in kwargs.get("fields", {}) else write)(*args, **kwargs)
 
-    monkeypatch.setattr(inventory_calls, "guarded_write", reject_late)
+    monkeypatch.setattr(claims, "guarded_write", reject_late)
     with time_limit(settings.DATABASE_DEADLINE), pytest.raises(InsufficientStock):
         place((A, 2), (B, 1), deadline=Deadline.after(settings.REQUEST_DEADLINE))
     [rejected] = orders().find()

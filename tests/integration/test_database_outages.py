@@ -31,12 +31,10 @@ from pymongo.errors import (
 from pytest_django import Settings
 
 from orders.api.errors import problem_details, server_error
-from orders.models.states import LineState
+from orders.models import LineState
 from orders.services import access
 from orders.services.stock import worker
-from orders.storage import order_reads
-from orders.storage.database import is_outage, time_limit
-from orders_project.web.request_limits import DatabaseDeadlineMiddleware
+from orders.storage import is_outage, order_reads, time_limit
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
 from tests.integration.builders import line, store

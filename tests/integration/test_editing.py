@@ -8,8 +8,7 @@ from bson import ObjectId
 from django.db import DatabaseError
 
 from integrations.sandbox import Sandbox
-from orders.models import Address, Order
-from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models import PUBLIC_STATUSES, Address, Order, Status
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.lifecycle import editing
@@ -332,7 +331,7 @@ def test_the_last_change_is_what_a_person_saw_last(database: object, status: str
     assert version == 2
     assert entry
     assert (entry["act"], entry["actor"]) == ("note", "admin:maria")
-    orders().update_one({"_id": order_id}, {"$push": {"history": {"$each": [outcome] * order_reads.LATEST}}})
+    orders().update_one({"_id": order_id}, {"$push": {"history": {"$each": [outcome] * order_reads.RECENT_ENTRIES}}})
     assert order_reads.last_change(order_id) == (2, None)
 
 

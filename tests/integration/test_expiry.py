@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models.states import Status
+from orders.models import Status
 from orders.services.audit import Act
 from orders.services.lifecycle import expiry
 from orders.services.lifecycle.expiry import Expiry, expire_unpaid

@@ -16,7 +16,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.audit import Act

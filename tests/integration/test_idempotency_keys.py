@@ -10,8 +10,9 @@ from bson import ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from orders.services.lifecycle import idempotency_keys
-from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, fingerprint, free, take
+from orders.models import IdempotencyKey
+from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, fingerprint, give_back, take
+from orders.storage import placement_keys
 from orders.storage.database import collection
 from tests.integration.builders import PAST, answer_lost, line, now, read, sent_twice, store
 
@@ -23,12 +24,12 @@ def taken(key: str = "k", caller: str = "customer:1", request: str = "f") -> Tic
 
 
 def kept() -> dict[str, Any]:
-    [found] = idempotency_keys._keys().find({})
+    [found] = placement_keys.keys().find({})
     return found
 
 
 def lapse() -> None:
-    idempotency_keys._keys().update_one({}, {"$set": {"until": now() + PAST}})
+    placement_keys.keys().update_one({}, {"$set": {"until": now() + PAST}})
 
 
 def order_of(ticket: Ticket, status: str) -> ObjectId:
@@ -57,13 +58,13 @@ def test_strange_texts_are_keys_like_others(text: str) -> None:
     assert kept()["fingerprint"] == text
     with pytest.raises(KeyInUse):
         taken(key=text, caller=text, request=text)
-    free(ticket)
+    give_back(ticket)
 
 
 def test_a_key_means_something_only_together_with_its_caller() -> None:
     assert taken(caller="customer:1").order_id != taken(caller="customer:2").order_id
     assert taken(caller="customer:1", key="2k").order_id != taken(caller="customer:12", key="k").order_id
-    assert idempotency_keys._keys().count_documents({}) == 4
+    assert placement_keys.keys().count_documents({}) == 4
 
 
 def test_another_request_under_the_same_key_is_refused_whatever_became_of_the_first() -> None:
@@ -128,8 +129,12 @@ def test_a_placed_order_is_replayed_as_it_is_now(status: str) -> None:
 
 def test_a_lapsed_attempt_is_taken_over_with_the_same_order_id() -> None:
     first = taken()
+    before = kept()
     lapse()
+    placement_keys.keys().update_one({}, {"$set": {"expires_at": now()}})
     second = taken()
+    for moment in ("until", "expires_at"):
+        assert kept()[moment] >= before[moment], "it lives as long as a new one"
     assert second.order_id == first.order_id, "of two late attempts only one can insert"
     assert second.attempt != first.attempt
     with pytest.raises(KeyInUse):
@@ -155,7 +160,7 @@ def test_a_rejected_attempt_is_taken_over_at_once_with_a_new_order_id() -> None:
 def test_of_many_at_once_one_takes_the_key(state: str) -> None:
     if state != "new":
         ticket = taken()
-        {"lapsed": lapse, "rejected": lambda: order_of(ticket, "rejected"), "freed": lambda: free(ticket)}[state]()
+        {"lapsed": lapse, "rejected": lambda: order_of(ticket, "rejected"), "freed": lambda: give_back(ticket)}[state]()
     start = threading.Barrier(8)
 
     def one(_: int) -> Ticket | None:
@@ -172,7 +177,7 @@ def test_of_many_at_once_one_takes_the_key(state: str) -> None:
 
 
 def test_a_freed_key_may_be_used_for_a_corrected_request() -> None:
-    free(taken(request="f"))
+    give_back(taken(request="f"))
     assert taken(request="g").placed is None
 
 
@@ -180,16 +185,16 @@ def test_a_freed_key_keeps_its_order_id_for_a_holder_who_was_only_slow() -> None
     """R1 is paused beyond its lease, R2 takes over and frees: R3 and R1 must not both be able to insert."""
     slow = taken()
     lapse()
-    free(taken())
+    give_back(taken())
     assert taken().order_id == slow.order_id
 
 
 def test_a_draft_that_was_written_after_all_is_known_to_who_uses_its_freed_key_again() -> None:
-    free(first := taken())
+    give_back(first := taken())
     order_of(first, "placing")
     with pytest.raises(KeyInUse):
         taken()
-    free(Ticket(first.order_id, key=kept()["_id"], attempt=kept()["attempt"]))
+    give_back(Ticket(first.order_id, key=kept()["_id"], attempt=kept()["attempt"]))
     collection("orders").update_one({"_id": first.order_id}, {"$set": {"status": "rejected"}})
     assert taken().order_id != first.order_id, "nobody is told that another was faster"
 
@@ -199,7 +204,7 @@ def test_who_lost_the_key_cannot_free_it() -> None:
     lapse()
     taken()
     before = kept()
-    free(slow)
+    give_back(slow)
     assert kept() == before
     with pytest.raises(KeyInUse):
         taken()
@@ -220,13 +225,13 @@ def test_a_taking_over_that_was_repeated_after_a_failover_is_ones_own(
         lapse()
     else:
         order_of(first, "rejected")
-    real = idempotency_keys._take_over
+    real = placement_keys.take_over
 
     def repeated(*args: Any, **kwargs: Any) -> Any:
         sent_twice(monkeypatch)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(idempotency_keys, "_take_over", repeated)
+    monkeypatch.setattr(placement_keys, "take_over", repeated)
     assert taken().attempt == kept()["attempt"]
 
 
@@ -234,12 +239,12 @@ def test_a_database_that_fails_is_a_database_error_and_no_key_in_use(monkeypatch
     answer_lost(monkeypatch, written=False)
     with pytest.raises(DatabaseError):
         taken()
-    assert idempotency_keys._keys().count_documents({}) == 0
+    assert placement_keys.keys().count_documents({}) == 0
 
 
 def test_the_key_reads_for_people() -> None:
     ticket = taken()
-    assert str(idempotency_keys.IdempotencyKey.objects.get(order_id=ticket.order_id)).endswith(str(ticket.order_id))
+    assert str(IdempotencyKey.objects.get(order_id=ticket.order_id)).endswith(str(ticket.order_id))
 
 
 def test_a_fingerprint_tells_requests_apart_by_content_and_not_by_spelling() -> None:

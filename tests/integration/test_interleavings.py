@@ -61,7 +61,7 @@ def test_without_a_safeguard_the_search_finds_what_it_prevents_and_with_it_nothi
 
 def test_without_turns_the_search_finds_that_units_are_lost_and_with_them_nothing(arena: Arena) -> None:
     sought = r"inventory holds \d of product \d, our orders \d"
-    seed, found = _hunted(arena, 1, sought, inventory=Inventory.WITHOUT_TURNS)
+    seed, found = _hunted(arena, 1, sought, inventory=Inventory.WITHOUT_LOCKS)
     assert any("has inventory looked" in step for step in found.story)
     healthy = hunt(arena, seed=seed, runs=10, inventory=Inventory.PUBLISHED)
     assert healthy is None, healthy

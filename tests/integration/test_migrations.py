@@ -10,7 +10,7 @@ from pymongo import _csot
 from pymongo.database import Database
 
 from orders.migrations._slow import ENOUGH, Slow
-from orders.storage.database import Document
+from orders.models import Document
 
 NAMES = (
     "0002_indexes_inside_documents",

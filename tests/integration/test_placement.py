@@ -17,15 +17,18 @@ from integrations import Deadline, PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access
-from orders.services.lifecycle import idempotency_keys, placement, transitions
-from orders.services.lifecycle.idempotency_keys import KeyInUse
+from orders.services.lifecycle import placement, reservation, transitions
+from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, give_back
 from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from orders.services.numbers import new_number
 from orders.services.stock.worker import settle_due
+from orders.services.text_rules import ADDRESS_FIELDS
+from orders.storage import placement_keys
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
     ADMIN,
+    PRICES,
     WORKER,
     A,
     B,
@@ -59,7 +62,7 @@ def only_order() -> dict[str, Any]:
 def nothing_kept(sandbox: Sandbox) -> None:
     assert orders().count_documents({}) == 0
     assert asked(sandbox) == []
-    assert idempotency_keys._keys().count_documents({"fingerprint": {"$exists": True}}) == 0
+    assert placement_keys.keys().count_documents({"fingerprint": {"$exists": True}}) == 0
 
 
 # --- placed ----------------------------------------------------------------------------------------------------------
@@ -191,7 +194,7 @@ def test_a_customer_with_too_many_unpaid_orders_places_no_more_and_asks_nobody(
     assert refused.value.members == {"limit": limit}
     assert sandbox.control.calls() == []
     assert list(orders().find()) == before
-    assert idempotency_keys._keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
+    assert placement_keys.keys().count_documents({"fingerprint": {"$exists": True}}) == 0, "the key is free again"
 
 
 def test_orders_that_are_paid_or_over_and_those_of_others_do_not_count(sandbox: Sandbox, limit: int) -> None:
@@ -402,6 +405,19 @@ def test_a_reserve_whose_answer_is_lost_rejects_the_draft_and_waits_for_a_person
     assert stock_of(sandbox, A) == (10, 0)
 
 
+def test_a_refusal_beside_an_unknown_outcome_is_no_answer_about_the_stock(sandbox: Sandbox) -> None:
+    """What became of the other line is not known: the customer may try again, which "insufficient stock" would deny."""
+    for product in (A, B, C):
+        shelve(sandbox, product)
+    sandbox.control.fault("reserve", "status", status=400, product_id=A)
+    sandbox.control.fault("reserve", "drop_after", product_id=B)
+    with pytest.raises(PlacementInterrupted, match="Inventory could not be reached"):
+        place((A, 1), (B, 1), (C, 1))
+    order = only_order()
+    assert (order["status"], states(order)) == ("rejected", ["none", "unknown", "released"])
+    assert (stock_of(sandbox, A), stock_of(sandbox, C)) == ((10, 0), (10, 0))
+
+
 def test_with_keys_a_lost_reserve_keeps_the_draft_until_it_is_known(sandbox: Sandbox, settings: Settings) -> None:
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
     sandbox.control.honour_keys(True)
@@ -544,7 +560,7 @@ def test_a_placing_that_was_repeated_after_a_failover_sees_its_own_success(
     assert (placed["status"], placed["version"]) == ("pending", 1)
 
 
-@pytest.mark.parametrize("step", ["talk", "guarded_write"])
+@pytest.mark.parametrize("step", ["call_inventory", "guarded_write"])
 @pytest.mark.parametrize("honours", [False, True])
 def test_a_process_that_dies_on_the_way_leaves_a_draft_that_is_turned_away(
     sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str, honours: bool
@@ -556,7 +572,7 @@ def test_a_process_that_dies_on_the_way_leaves_a_draft_that_is_turned_away(
     def die(*_: Any, **__: Any) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(placement, step, die)
+    monkeypatch.setattr(reservation, step, die)
     with pytest.raises(SystemExit):
         place((A, 2), idempotency_key="k")
     order = only_order()
@@ -576,7 +592,7 @@ def test_a_placement_that_stalls_beyond_its_lease_loses_to_the_worker(
 ) -> None:
     """It reserved, then slept; the worker has given its draft up. It must not place it any more."""
     shelve(sandbox)
-    real = placement.talk
+    real = reservation.call_inventory
 
     def stalled(*args: Any, **kwargs: Any) -> Any:
         outcomes = real(*args, **kwargs)
@@ -584,7 +600,7 @@ def test_a_placement_that_stalls_beyond_its_lease_loses_to_the_worker(
         settle_due(actor=WORKER)
         return outcomes
 
-    monkeypatch.setattr(placement, "talk", stalled)
+    monkeypatch.setattr(reservation, "call_inventory", stalled)
     with pytest.raises(PlacementInterrupted):
         place((A, 2))
     order = only_order()
@@ -599,7 +615,7 @@ def test_a_failing_placement_that_stalls_beyond_its_lease_releases_nothing(
     shelve(sandbox, A)
     shelve(sandbox, B)
     sandbox.control.fault("reserve", "status", status=400, product_id=B)
-    real = placement.talk
+    real = reservation.call_inventory
 
     def stalled(*args: Any, **kwargs: Any) -> Any:
         outcomes = real(*args, **kwargs)
@@ -607,7 +623,7 @@ def test_a_failing_placement_that_stalls_beyond_its_lease_releases_nothing(
         settle_due(actor=WORKER)
         return outcomes
 
-    monkeypatch.setattr(placement, "talk", stalled)
+    monkeypatch.setattr(reservation, "call_inventory", stalled)
     with pytest.raises(InsufficientStock):
         place((A, 2), (B, 1))
     assert states(only_order()) == ["unknown", "unknown"]
@@ -626,6 +642,28 @@ def test_a_replay_is_the_order_as_it_is_now_and_asks_nobody(sandbox: Sandbox) ->
     assert again.order == read(first.order["_id"])
     assert len(sandbox.control.calls()) == before
     assert orders().count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user_id": "2"},
+        {"items": [Item(product_id=B, quantity=2, price=PRICES[A])]},
+        {"items": lines((A, 3))},
+        {"items": [Item(product_id=A, quantity=2, price=PRICES[A] + 1)]},
+        {"items": lines((A, 2), (B, 1))},
+        *({"shipping_address": address(**{name: "Y"})} for name in ADDRESS_FIELDS),
+    ],
+    ids=["user", "product", "quantity", "price", "lines", *ADDRESS_FIELDS],
+)
+def test_a_key_is_refused_for_a_request_that_differs_in_anything(sandbox: Sandbox, changed: dict[str, Any]) -> None:
+    request = {"user_id": "1", "items": lines((A, 2)), "shipping_address": address()}
+    place_order(**request, act=act(), idempotency_key="k")
+    calls = len(sandbox.control.calls())
+    with pytest.raises(KeyReused):
+        place_order(**(request | changed), act=act(), idempotency_key="k")
+    assert only_order()["version"] == 1
+    assert len(sandbox.control.calls()) == calls, "no peer is asked"
 
 
 def test_many_requests_with_one_key_place_one_order(sandbox: Sandbox, settings: Settings) -> None:
@@ -675,7 +713,7 @@ def test_a_key_that_cannot_be_freed_frees_itself_with_its_lease(
         place(user_id="99", idempotency_key="k")
     with pytest.raises(KeyInUse):
         place(user_id="99", idempotency_key="k")
-    idempotency_keys._keys().update_one({}, {"$set": {"until": now()}})
+    placement_keys.keys().update_one({}, {"$set": {"until": now()}})
     with pytest.raises(UnknownUser):
         place(user_id="99", idempotency_key="k")
 
@@ -693,5 +731,5 @@ def _wait_until_asked(sandbox: Sandbox, operation: str) -> None:
 
 
 def test_a_ticket_without_a_key_has_nothing_to_free(database: object) -> None:
-    idempotency_keys.free(idempotency_keys.Ticket(ObjectId()))
-    assert idempotency_keys._keys().count_documents({}) == 0
+    give_back(Ticket(ObjectId()))
+    assert placement_keys.keys().count_documents({}) == 0

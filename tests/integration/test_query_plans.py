@@ -17,8 +17,7 @@ from django.contrib.sessions.models import Session
 from django_mongodb_backend.query import MongoQuery
 from pymongo.database import Database
 
-from orders.models import Order
-from orders.models.states import Status
+from orders.models import Order, Status
 from orders.services.lifecycle import idempotency_keys
 from orders.services.stock.worker import settle_order
 from orders.storage import order_reads

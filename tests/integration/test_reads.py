@@ -6,7 +6,7 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES
 from orders.storage import order_reads
 from orders.storage.order_reads import Position, Selection
 from tests.integration.builders import FUTURE, PAST, answer_lost, line, now, read, store

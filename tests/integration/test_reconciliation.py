@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from integrations import PeerError
 from integrations.sandbox import Sandbox
-from orders.models.states import LineState
+from orders.models import LineState
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.stock import reconciliation
@@ -140,7 +140,7 @@ def test_a_leaked_unit_of_a_product_that_no_order_holds_any_more_shows(sandbox: 
 
 def test_what_was_let_go_of_long_ago_is_not_looked_at(sandbox: Sandbox) -> None:
     shelve(sandbox, A, reserved=1)
-    store("cancelled", line("released", A), due=None, updated_at=now() - reconciliation.LATELY - timedelta(minutes=1))
+    store("cancelled", line("released", A), due=None, updated_at=now() - reconciliation.RECENTLY - timedelta(minutes=1))
     assert reconcile() == Report(checked=0, differences=(), waiting=(), moving=())
 
 
@@ -201,7 +201,7 @@ def test_a_difference_that_the_second_read_does_not_confirm_does_not_count(
 
 
 def test_many_products_are_asked_for_in_several_goes(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciliation, "AT_ONCE", 2)
+    monkeypatch.setattr(reconciliation, "LEVELS_AT_ONCE", 2)
     shelve(sandbox, C, reserved=1)
     report = reconcile([A, B, C])
     assert (report.checked, [difference.product_id for difference in report.differences]) == (3, [C])
@@ -331,6 +331,17 @@ def test_a_line_that_somebody_else_settled_meanwhile_is_left_as_it_is(sandbox: S
     resolve_line(order_id=first, line=0, happened=True, act=act(reason=WHY))
     assert repair(planned, act=act(reason=WHY)) == 1
     assert (states(read(first)), states(read(second))) == (["released"], ["releasing"])
+
+
+def test_a_repair_planned_for_one_attempt_is_not_made_for_a_later_one(sandbox: Sandbox) -> None:
+    shelve(sandbox, reserved=2)
+    order_id = unknown("release", 2)
+    planned = plan_repairs(reconcile())
+    orders().update_one({"_id": order_id}, {"$inc": {"items.0.stock.attempts": 1}})
+    before = read(order_id)
+    assert len(planned) == 1
+    assert repair(planned, act=act(reason=WHY)) == 0
+    assert read(order_id) == before
 
 
 def test_whoever_may_not_resolve_repairs_nothing(sandbox: Sandbox) -> None:

@@ -13,7 +13,7 @@ from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import ReasonMissing
-from orders.services.stock.inventory_calls import turn_away
+from orders.services.stock.claims import reject_draft
 from orders.services.stock.resolution import NothingUnknown, resolve_line
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads
@@ -177,7 +177,7 @@ def test_a_draft_that_is_turned_away_meanwhile_owes_the_release(
 ) -> None:
     shelve(sandbox, available=8, reserved=2)
     order_id = unknown("placing", "reserve")
-    between_read_and_write(monkeypatch, lambda draft: turn_away(draft, act(WORKER, "late")))
+    between_read_and_write(monkeypatch, lambda draft: reject_draft(draft, act(WORKER, "late")))
     resolved = resolve(order_id, happened=True)
     assert (resolved["status"], states(resolved)) == ("rejected", ["releasing"])
     worker()

@@ -18,7 +18,8 @@ from integrations import Deadline, inventory, peer_requests
 from integrations.sandbox import Sandbox
 from orders.services.lifecycle.transitions import change_status
 from orders.services.stock import worker
-from orders.services.stock.worker import claim_due, settle_due, settle_order
+from orders.services.stock.claims import INTERRUPTED, claim_due
+from orders.services.stock.worker import settle_due, settle_order
 from orders.storage import order_reads
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
@@ -116,7 +117,7 @@ def test_without_keys_an_expired_attempt_is_for_a_person(sandbox: Sandbox, statu
     work()
     document = read(order_id)
     stock = document["items"][0]["stock"]
-    assert (stock["state"], stock["call"], stock["error"]) == ("unknown", call, worker.LAPSED)
+    assert (stock["state"], stock["call"], stock["error"]) == ("unknown", call, INTERRUPTED)
     assert "attempt" not in stock
     assert "stock_due_at" not in document
     assert outcomes(document) == [(0, "unknown")]
@@ -136,6 +137,21 @@ def test_with_keys_an_expired_release_is_repeated_and_acts_once(sandbox: Sandbox
     assert states(read(order_id)) == ["released"]
     assert asked(sandbox) == before * 2
     assert stock_of(sandbox) == (8, 2), "another order's reservation is still there"
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(("after", "state", "calls"), [(60, "released", 1), (0, "unknown", 0)])
+def test_an_expired_call_is_repeated_only_while_inventory_remembers_its_key(
+    sandbox: Sandbox, settings: Settings, after: int, state: str, calls: int
+) -> None:
+    """Later, the repeated call would count as another one, and act a second time."""
+    settings.INVENTORY_KEY_TTL = -PAST.total_seconds() + after
+    shelve(sandbox, available=6, reserved=4)
+    order_id = store("cancelled", line("releasing", until=PAST))
+    work()
+    assert states(read(order_id)) == [state]
+    assert len(asked(sandbox)) == calls
+    assert stock_of(sandbox) == (6 + 2 * calls, 4 - 2 * calls)
 
 
 def http_release(order_id: ObjectId, key: str) -> None:
@@ -374,12 +390,12 @@ def test_two_workers_at_once_call_for_each_line_once(sandbox: Sandbox) -> None:
     drafts = [store("placing", line("reserved", A), line("none", B)) for _ in range(10)]
     start = threading.Barrier(3)
 
-    def worker(_: int) -> worker.Pass:
+    def work_at_once(_: int) -> worker.Pass:
         start.wait()
         return work()
 
     with ThreadPoolExecutor(3) as threads:
-        passes = list(threads.map(worker, range(3)))
+        passes = list(threads.map(work_at_once, range(3)))
     assert sum(done.failed for done in passes) == 0
     assert {tuple(states(read(order_id))) for order_id in ids} == {("released", "released")}
     assert {read(order_id)["status"] for order_id in drafts} == {"rejected"}
@@ -448,16 +464,16 @@ def test_a_worker_whose_lease_was_taken_writes_nothing_over_it(
     """Inventory acts, the answer takes so long that the lease (by mongod) lapses and another worker looks at it."""
     shelve(sandbox, available=8, reserved=2)
     order_id = store("cancelled", line("releasing"))
-    real = worker.talk
+    real = worker.call_inventory
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         answers = real(*args, **kwargs)
         due_now(order_id)
-        monkeypatch.setattr(worker, "talk", real)
+        monkeypatch.setattr(worker, "call_inventory", real)
         work()
         return answers
 
-    monkeypatch.setattr(worker, "talk", slow)
+    monkeypatch.setattr(worker, "call_inventory", slow)
     assert settle_order(order_id=order_id, act=act(WORKER)) is True
     assert states(read(order_id)) == ["unknown"], "what the other wrote stands"
     assert len(asked(sandbox)) == 1
@@ -514,7 +530,7 @@ def test_one_bad_order_is_put_off_and_the_rest_settled(sandbox: Sandbox, broken:
     assert states(read(good)) == ["released"]
     after = read(bad)
     due = after.pop("stock_due_at")
-    assert due > now() + timedelta(seconds=worker.PUT_OFF - 10)
+    assert due > now() + timedelta(seconds=worker.FAULT_DELAY - 10)
     assert after == {name: value for name, value in before.items() if name != "stock_due_at"}
     assert work() == worker.Pass(0, 0)
 

@@ -11,11 +11,11 @@ from pytest_django import Settings
 
 from integrations import Deadline, inventory
 from integrations.sandbox import Sandbox
-from orders.models.states import Call, LineState
-from orders.services.stock import inventory_calls
-from orders.services.stock.claims import Claim, claim_of, new_lease
-from orders.services.stock.inventory_calls import Outcome, Result, settle, talk, turn_away
-from orders.storage.order_writes import lines_by_index, orders
+from orders.models import LineState, StockCall
+from orders.services.stock.claims import Claim, backoff, claim_of, new_lease, reject_draft, write_lines
+from orders.services.stock.inventory_calls import Outcome, Result, call_inventory, record_outcomes
+from orders.storage.line_stock import LineStock, lines_by_index, lines_released
+from orders.storage.order_writes import guarded_write, orders
 from tests.integration.builders import (
     FUTURE,
     A,
@@ -111,7 +111,7 @@ def test_an_outcome_is_written_as_the_design_says(
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = honours
     settings.STOCK_RETRY_DELAY = settings.STOCK_RETRY_MAX_DELAY = settings.STOCK_LEASE = 20
     order_id, claim = claimed(call, repeats=frozenset({0} if repeat else ()))
-    document = settle(claim, {0: outcome}, act(), deadline=Deadline.after(0.3))
+    document = record_outcomes(claim, {0: outcome}, act(), deadline=Deadline.after(0.3))
     assert document == read(order_id)
     found = document["items"][0]["stock"]
     attempt = found.pop("attempt", None)
@@ -133,7 +133,7 @@ def test_an_outcome_is_written_as_the_design_says(
 
 def test_each_line_gets_its_own_outcome_in_one_write() -> None:
     order_id, claim = claimed("release", A, B, C)
-    document = settle(claim, {0: DONE, 1: UNKNOWN, 2: NOT_SENT}, act(), deadline=Deadline.after(0.3))
+    document = record_outcomes(claim, {0: DONE, 1: UNKNOWN, 2: NOT_SENT}, act(), deadline=Deadline.after(0.3))
     assert document == read(order_id)
     assert states(document) == ["released", "unknown", "releasing"]
     assert [(entry["line"], entry["to"]) for entry in document["history"][2:]] == [(0, "released"), (1, "unknown")]
@@ -149,7 +149,7 @@ def test_who_no_longer_holds_the_lines_writes_nothing(gone: str) -> None:
     }[gone]
     orders().update_one({"_id": order_id}, {"$set": changes})
     before = read(order_id)
-    assert settle(claim, {0: DONE, 1: DONE}, act(), deadline=Deadline.after(0.3)) is None
+    assert record_outcomes(claim, {0: DONE, 1: DONE}, act(), deadline=Deadline.after(0.3)) is None
     assert read(order_id) == before
 
 
@@ -169,7 +169,7 @@ def test_settling_that_was_repeated_after_a_failover_sees_its_own_success(
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = honours
     order_id, claim = claimed(call)
     sent_twice(monkeypatch)
-    assert settle(claim, {0: outcome}, act(), deadline=Deadline.after(0.3)) == read(order_id)
+    assert record_outcomes(claim, {0: outcome}, act(), deadline=Deadline.after(0.3)) == read(order_id)
     entries = [entry for entry in read(order_id)["history"] if entry["act"] == "stock"]
     assert len(entries) <= 1
 
@@ -181,7 +181,7 @@ def test_settling_that_could_not_be_written_is_an_error_and_the_line_stays_claim
     before = read(order_id)
     answer_lost(monkeypatch, written=False)
     with pytest.raises(DatabaseError):
-        settle(claim, {0: DONE}, act(), deadline=Deadline.after(0))
+        record_outcomes(claim, {0: DONE}, act(), deadline=Deadline.after(0))
     assert read(order_id) == before
 
 
@@ -189,7 +189,7 @@ def test_settling_that_could_not_be_written_is_an_error_and_the_line_stays_claim
 def test_an_outcome_is_not_thrown_away_for_one_failed_write(monkeypatch: pytest.MonkeyPatch, written: bool) -> None:
     order_id, claim = claimed("release")
     answer_lost(monkeypatch, written=written)
-    settle(claim, {0: DONE}, act(), deadline=Deadline.after(2))
+    record_outcomes(claim, {0: DONE}, act(), deadline=Deadline.after(2))
     document = read(order_id)
     assert states(document) == ["released"]
     assert len(document["history"]) == 3
@@ -203,7 +203,7 @@ def test_a_peer_that_asks_for_patience_gets_it_within_bounds(
     settings.STOCK_RETRY_DELAY, settings.STOCK_RETRY_MAX_DELAY = 0.01, 60
     _, claim = claimed("release")
     outcome, before = Outcome(Result.NOT_SENT, detail="busy", retry_after=asked_for), now()
-    document = settle(claim, {0: outcome}, act(), deadline=Deadline.after(0.3))
+    document = record_outcomes(claim, {0: outcome}, act(), deadline=Deadline.after(0.3))
     assert document is not None
     assert before + timedelta(seconds=least) <= document["stock_due_at"] <= now() + timedelta(seconds=most)
 
@@ -212,7 +212,7 @@ def test_a_peer_that_asks_for_patience_does_not_keep_a_draft_waiting(settings: S
     """Between this write and the rejection the process may die; what else is reserved must not wait for a day."""
     _, claim = claimed("reserve", A, B)
     busy = Outcome(Result.NOT_SENT, detail="busy", retry_after=86400)
-    document = settle(claim, {0: DONE, 1: busy}, act(), deadline=Deadline.after(0.3))
+    document = record_outcomes(claim, {0: DONE, 1: busy}, act(), deadline=Deadline.after(0.3))
     assert document is not None
     assert states(document) == ["reserved", "none"]
     assert (document["stock_due_at"] - now()).total_seconds() < 60
@@ -223,7 +223,7 @@ def test_settling_is_not_tried_for_longer_than_the_lease(monkeypatch: pytest.Mon
     over = Claim(order_id, claim.attempt, Deadline.after(0), claim.lines)
     answer_lost(monkeypatch, written=False)
     with pytest.raises(DatabaseError):
-        settle(over, {0: DONE}, act(), deadline=Deadline.after(60))
+        record_outcomes(over, {0: DONE}, act(), deadline=Deadline.after(60))
     assert states(read(order_id)) == ["releasing"]
 
 
@@ -232,7 +232,7 @@ def test_settling_is_not_tried_for_longer_than_the_lease(monkeypatch: pytest.Mon
 
 def test_every_line_is_asked_for_once_with_the_order_and_a_key_of_its_own(sandbox: Sandbox) -> None:
     order_id, claim = claimed("reserve", A, A, B)
-    outcomes = talk(claim, deadline=Deadline.after(5))
+    outcomes = call_inventory(claim, deadline=Deadline.after(5))
     assert [outcomes[index] for index in range(3)] == [Outcome(Result.DONE, 2)] * 3
     calls = sandbox.control.calls("reserve")
     assert sorted((call["key"], call["product_id"], call["quantity"], call["order_id"]) for call in calls) == [
@@ -269,7 +269,7 @@ def test_what_a_peers_failure_means(
 ) -> None:
     _, claim = claimed(call)
     sandbox.control.fault(call, kind, **options)
-    outcome = talk(claim, deadline=Deadline.after(1.5))[0]
+    outcome = call_inventory(claim, deadline=Deadline.after(1.5))[0]
     assert (outcome.result, bool(outcome.detail)) == (result, True)
     assert len(asked(sandbox)) == 1
 
@@ -277,7 +277,7 @@ def test_what_a_peers_failure_means(
 def test_a_peer_that_cannot_be_reached_was_not_asked(settings: Settings, sandbox: Sandbox) -> None:
     settings.INVENTORY_SERVICE_URL = DEAD
     _, claim = claimed("release")
-    assert talk(claim, deadline=Deadline.after(1))[0].result is Result.NOT_SENT
+    assert call_inventory(claim, deadline=Deadline.after(1))[0].result is Result.NOT_SENT
     assert asked(sandbox) == []
 
 
@@ -287,7 +287,7 @@ def test_with_less_than_one_timeout_left_nothing_is_sent(sandbox: Sandbox, short
     soon = Deadline.after(0.5)  # a timeout is 0.7 s
     if short == "lease":
         claim = Claim(claim.order_id, claim.attempt, soon, claim.lines)
-    outcomes = talk(claim, deadline=soon if short == "deadline" else Deadline.after(60), retries=True)
+    outcomes = call_inventory(claim, deadline=soon if short == "deadline" else Deadline.after(60), retries=True)
     assert [outcome.result for outcome in outcomes.values()] == [Result.NOT_SENT] * 2
     assert asked(sandbox) == []
 
@@ -297,7 +297,7 @@ def test_what_was_not_acted_on_is_asked_again_only_if_allowed(sandbox: Sandbox) 
         _, claim = claimed("reserve")
         sandbox.control.fault("reserve", "status", status=503, times=1)
         before = len(asked(sandbox))
-        assert talk(claim, deadline=Deadline.after(5), retries=retries)[0].result is expected
+        assert call_inventory(claim, deadline=Deadline.after(5), retries=retries)[0].result is expected
         assert len(asked(sandbox)) - before == sent
 
 
@@ -306,7 +306,7 @@ def test_without_keys_what_may_have_acted_is_never_asked_again(sandbox: Sandbox,
     shelve(sandbox)
     _, claim = claimed("reserve")
     sandbox.control.fault("reserve", fault, times=1, **({"seconds": 1} if fault == "stall_after" else {}))
-    assert talk(claim, deadline=Deadline.after(5), retries=True)[0].result is Result.UNKNOWN
+    assert call_inventory(claim, deadline=Deadline.after(5), retries=True)[0].result is Result.UNKNOWN
     assert len(asked(sandbox)) == 1
     assert stock_of(sandbox) == (8, 2)
 
@@ -317,14 +317,14 @@ def test_with_keys_a_lost_answer_is_asked_for_again_and_acts_once(settings: Sett
     shelve(sandbox)
     _, claim = claimed("reserve")
     sandbox.control.fault("reserve", "drop_after", times=1)
-    assert talk(claim, deadline=Deadline.after(5), retries=True)[0] == Outcome(Result.DONE, 2)
+    assert call_inventory(claim, deadline=Deadline.after(5), retries=True)[0] == Outcome(Result.DONE, 2)
     assert len(asked(sandbox)) == 2
     assert stock_of(sandbox) == (8, 2)
 
 
 def test_a_probe_comes_before_every_call_that_could_not_be_repeated(sandbox: Sandbox) -> None:
     _, claim = claimed("release", A, B)
-    talk(claim, deadline=Deadline.after(5), background=True)
+    call_inventory(claim, deadline=Deadline.after(5), background=True)
     for product in (A, B):
         calls = [call["operation"] for call in sandbox.control.calls() if call["product_id"] == product]
         assert calls == ["stock", "release"]
@@ -333,7 +333,7 @@ def test_a_probe_comes_before_every_call_that_could_not_be_repeated(sandbox: San
 def test_where_the_probe_gets_no_answer_nothing_is_sent(sandbox: Sandbox) -> None:
     _, claim = claimed("release", A, B)
     sandbox.control.fault("stock", "drop_before")
-    outcomes = talk(claim, deadline=Deadline.after(5), background=True)
+    outcomes = call_inventory(claim, deadline=Deadline.after(5), background=True)
     assert [outcome.result for outcome in outcomes.values()] == [Result.NOT_SENT] * 2
     assert asked(sandbox) == []
 
@@ -341,7 +341,7 @@ def test_where_the_probe_gets_no_answer_nothing_is_sent(sandbox: Sandbox) -> Non
 def test_no_probe_is_needed_where_keys_are_honoured(settings: Settings, sandbox: Sandbox) -> None:
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
     _, claim = claimed("release")
-    talk(claim, deadline=Deadline.after(5), background=True)
+    call_inventory(claim, deadline=Deadline.after(5), background=True)
     assert [call["operation"] for call in sandbox.control.calls()] == ["release"]
 
 
@@ -356,7 +356,7 @@ def test_a_fault_of_ours_costs_no_other_line_its_outcome(sandbox: Sandbox, monke
 
     shelve(sandbox, available=0, reserved=2)
     monkeypatch.setattr(inventory, "release", broken)
-    outcomes = talk(claim, deadline=Deadline.after(5))
+    outcomes = call_inventory(claim, deadline=Deadline.after(5))
     assert outcomes[0] == Outcome(Result.DONE, 2)
     assert outcomes[1].result is Result.UNKNOWN, "nobody knows how far it came"
     assert "ZeroDivisionError" in outcomes[1].detail
@@ -370,7 +370,7 @@ def test_a_claim_is_the_lines_under_its_attempt_and_no_other() -> None:
     attempt = read(order_id)["items"][0]["stock"]["attempt"]["id"]
     claim = claim_of(read(order_id), attempt, new_lease(), frozenset({0}))
     assert claim is not None
-    assert [(found.index, found.call, found.repeat) for found in claim.lines] == [(0, Call.RELEASE, True)]
+    assert [(found.index, found.call, found.repeat) for found in claim.lines] == [(0, StockCall.RELEASE, True)]
     assert claim_of(read(order_id), "another", new_lease()) is None
 
 
@@ -379,9 +379,7 @@ def test_a_lease_ends_here_before_it_does_on_mongods_clock(settings: Settings) -
     lease = new_lease()
     time.sleep(0.05)
     order_id = store("pending", line("reserved"), due=None)
-    document = inventory_calls.guarded_write(
-        order_id, guard={}, items=inventory_calls.lines_released("mine", settings.STOCK_LEASE)
-    )
+    document = guarded_write(order_id, guard={}, items=lines_released("mine", settings.STOCK_LEASE))
     assert document is not None
     left = (document["items"][0]["stock"]["attempt"]["until"] - now()).total_seconds()
     assert lease.remaining() < left <= 5
@@ -394,11 +392,11 @@ def test_pauses_grow_with_the_attempts_up_to_a_bound(
     settings: Settings, attempts: int, least: float, most: float
 ) -> None:
     settings.STOCK_RETRY_DELAY, settings.STOCK_RETRY_MAX_DELAY = 2, 300
-    pauses = [inventory_calls.backoff(attempts) for _ in range(50)]
+    pauses = [backoff(attempts) for _ in range(50)]
     assert min(pauses) >= least
     assert max(pauses) <= most
     assert len(set(pauses)) > 1, "with jitter"
-    assert inventory_calls.backoff(10**6) <= 300
+    assert backoff(10**6) <= 300
 
 
 # --- turning a draft away --------------------------------------------------------------------------------------------
@@ -406,7 +404,7 @@ def test_pauses_grow_with_the_attempts_up_to_a_bound(
 
 def test_a_draft_is_rejected_and_its_reserved_lines_claimed() -> None:
     order_id = store("placing", line("reserved", A), line("none", B), line("unknown", C, call="reserve"))
-    claim = turn_away(read(order_id), act(reason="sold out"))
+    claim = reject_draft(read(order_id), act(reason="sold out"))
     document = read(order_id)
     assert claim is not None
     assert [found.index for found in claim.lines] == [0]
@@ -419,7 +417,7 @@ def test_a_draft_is_rejected_and_its_reserved_lines_claimed() -> None:
 @pytest.mark.parametrize("rest", [[line("none")], [line("unknown", call="reserve")], [line("none"), line("unknown")]])
 def test_a_draft_with_nothing_reserved_is_rejected_and_owes_nothing(rest: list[Document]) -> None:
     order_id = store("placing", *rest)
-    assert turn_away(read(order_id), act()) is None
+    assert reject_draft(read(order_id), act()) is None
     document = read(order_id)
     assert document["status"] == "rejected"
     assert "stock_due_at" not in document
@@ -429,7 +427,7 @@ def test_a_draft_with_nothing_reserved_is_rejected_and_owes_nothing(rest: list[D
 def test_a_draft_with_a_reserve_still_open_is_not_rejected(until: timedelta | None) -> None:
     order_id = store("placing", line("reserved"), line("reserving", until=until))
     before = read(order_id)
-    assert turn_away(before, act()) is None
+    assert reject_draft(before, act()) is None
     assert read(order_id) == before
 
 
@@ -438,15 +436,15 @@ def test_an_order_that_was_placed_meanwhile_is_not_rejected() -> None:
     as_read = read(order_id)
     orders().update_one({"_id": order_id}, {"$set": {"status": "pending"}})
     before = read(order_id)
-    assert turn_away(as_read, act()) is None
-    assert turn_away(before, act()) is None
+    assert reject_draft(as_read, act()) is None
+    assert reject_draft(before, act()) is None
     assert read(order_id) == before
 
 
 def test_a_rejection_that_was_repeated_after_a_failover_still_holds_its_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = store("placing", line("reserved"))
     sent_twice(monkeypatch)
-    claim = turn_away(read(order_id), act())
+    claim = reject_draft(read(order_id), act())
     assert claim is not None
     assert claim.attempt == read(order_id)["items"][0]["stock"]["attempt"]["id"]
     assert read(order_id)["version"] == 1
@@ -454,7 +452,7 @@ def test_a_rejection_that_was_repeated_after_a_failover_still_holds_its_claim(mo
 
 def test_a_line_that_was_taken_back_from_is_no_longer_due() -> None:
     order_id, _ = claimed("release")
-    inventory_calls.write_lines(order_id, {0: inventory_calls.LineStock(LineState.RELEASED)}, act(), guard={})
+    write_lines(order_id, {0: LineStock(LineState.RELEASED)}, act(), guard={})
     assert "stock_due_at" not in read(order_id)
-    inventory_calls.guarded_write(order_id, guard={}, items=lines_by_index({}))
+    guarded_write(order_id, guard={}, items=lines_by_index({}))
     assert "stock_due_at" not in read(order_id)

@@ -1,6 +1,7 @@
 """Changing an order's status through the service: who wins, what becomes of the stock, what the history says."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -12,16 +13,16 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models.machine import allowed_transitions, edges_from, public_edges, transition_names
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, allowed_transitions, edges_from, public_edges, transition_names
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import ReasonMissing
 from orders.services.lifecycle import transitions
 from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.services.stock import inventory_calls
 from orders.services.stock.worker import settle_due
-from orders.storage import order_reads
+from orders.storage import daily_figures, order_reads, service_state
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
     ADMIN,
@@ -415,7 +416,7 @@ def test_a_release_that_cannot_be_recorded_leaves_the_cancellation_standing(
     settings.REQUEST_DEADLINE = 0.9
     shelve(sandbox, available=6, reserved=4)
     order_id = ordered("paid", line("reserved", A))
-    monkeypatch.setattr(transitions, "settle", _fail)
+    monkeypatch.setattr(inventory_calls, "record_outcomes", _fail)
     cancelled = change_status(order_id=order_id, transition="cancel", act=act())
     assert (cancelled["status"], states(cancelled)) == ("cancelled", ["releasing"])
     due_now(order_id)
@@ -440,3 +441,27 @@ def test_refunding_a_shipped_order_asks_nobody(sandbox: Sandbox) -> None:
     refunded = change_status(order_id=ordered("shipped"), transition="refund", act=act(ADMIN))
     assert states(refunded) == ["used", "used"]
     assert sandbox.control.calls() == []
+
+
+# --- what is written here and read elsewhere -------------------------------------------------------------------------
+
+
+def test_an_order_that_ships_counts_among_the_days_shipments(sandbox: Sandbox) -> None:
+    order_id = place().order["_id"]
+    for transition in ("pay", "start_processing", "ship"):
+        change_status(order_id=order_id, transition=transition, act=act())
+    shipped = read(order_id)
+    assert shipped["paid_at"] < shipped["shipped_at"] == shipped["status_since"] == shipped["updated_at"]
+    today = daily_figures.midnight(shipped["shipped_at"])
+    assert daily_figures.count(today)
+    assert sum(daily_figures.shipping_of(daily_figures.days_kept(today, today))) == 1
+
+
+def test_how_long_stock_has_been_due_counts_from_the_cancellation(sandbox: Sandbox) -> None:
+    order_id = place().order["_id"]
+    long_ago = now() - timedelta(days=3)
+    orders().update_one({"_id": order_id}, {"$set": {"status_since": long_ago}})
+    sandbox.control.fault("release", "status", status=503)
+    change_status(order_id=order_id, transition="cancel", act=act())
+    time.sleep(0.01)
+    assert 0 < service_state.read(10).oldest_owed < 60

@@ -11,22 +11,10 @@ from bson import Decimal128, ObjectId
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.models import Order
-from orders.models.states import Call, LineState
-from orders.storage import order_reads
-from orders.storage.order_writes import (
-    LineStock,
-    disown,
-    guarded_write,
-    history_entry,
-    insert_draft,
-    lines_by_index,
-    lines_released,
-    lines_used,
-    new_id,
-    orders,
-    postpone,
-)
+from orders.models import LineState, Order, StockCall
+from orders.storage import new_id, order_reads
+from orders.storage.line_stock import LineStock, lines_by_index, lines_released, lines_used
+from orders.storage.order_writes import clear_attempt, guarded_write, history_entry, insert_draft, orders, postpone
 from tests.integration.builders import (
     FUTURE,
     PAST,
@@ -248,7 +236,7 @@ def test_decimals_stay_exact() -> None:
 def test_the_error_on_a_line_is_stored_unchanged() -> None:
     order_id = store("cancelled", line("releasing"))
     for text in HOSTILE:
-        failed = LineStock(LineState.UNKNOWN, Call.RELEASE, error=text)
+        failed = LineStock(LineState.UNKNOWN, StockCall.RELEASE, error=text)
         guarded_write(order_id, guard={}, items=lines_by_index({0: failed}))
         assert read(order_id)["items"][0]["stock"]["error"] == text
 
@@ -411,7 +399,7 @@ def test_a_repeated_write_knows_its_own_first_try_by_its_history(monkeypatch: py
 def test_a_repeated_write_without_history_is_known_by_what_it_alone_made_true(monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = store("cancelled", line("releasing"))
     mine = new_id()
-    items = lines_by_index({0: LineStock(LineState.RELEASING, Call.RELEASE, mine, 60)})
+    items = lines_by_index({0: LineStock(LineState.RELEASING, StockCall.RELEASE, mine, 60)})
     sent_twice(monkeypatch)
     guard = {"items.0.stock.attempt": {"$exists": False}}
     assert guarded_write(order_id, guard=guard, items=items) == read(order_id)
@@ -434,16 +422,16 @@ def test_a_guard_on_a_line_without_an_attempt_does_not_hold_once_there_is_one() 
     assert guarded_write(order_id, guard=absent, fields={"status": "paid"}) is None
 
 
-def test_disowning_takes_off_ones_own_attempt_and_no_other() -> None:
+def test_clearing_an_attempt_takes_off_that_one_and_no_other() -> None:
     order_id = store("cancelled", line("releasing", until=FUTURE), line("releasing", until=FUTURE), line("released"))
     before = read(order_id)
     mine = before["items"][0]["stock"]["attempt"]["id"]
-    disown(order_id, mine)
+    clear_attempt(order_id, mine)
     document = read(order_id)
     assert document["items"][0]["stock"] == {"state": "releasing", "call": "release", "attempts": 1, "error": ""}
     assert document["items"][1:] == before["items"][1:]
     assert document["stock_due_at"] <= order_reads.server_time()
-    disown(order_id, mine)
+    clear_attempt(order_id, mine)
     assert read(order_id) == document
 
 

@@ -25,8 +25,8 @@ from tests.proof.worker_kill import run_worker_kill
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "proof.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
-SEEKING = {Inventory.ATOMIC: 10_000, Inventory.PUBLISHED: 10_000, Inventory.WITHOUT_TURNS: 2_000}
-"""Interleaved operations; without turns until the first violation."""
+SEEKING = {Inventory.ATOMIC: 10_000, Inventory.PUBLISHED: 10_000, Inventory.WITHOUT_LOCKS: 2_000}
+"""Interleaved operations; without locks until the first violation."""
 FOR_LONG = {"operations": 3000, "seconds": 75.0}
 FOR_SHORT = {"operations": 400, "seconds": 8.0}
 """Operations of clients over HTTP: where units must be lost, they soon are."""
@@ -192,17 +192,17 @@ def write_figures(page: Path, begin: str, figures: str, end: str) -> None:
 
 
 def _chaos(uri: str, directory: Path, kind: Inventory, keys: bool) -> Report:
-    how_long = FOR_SHORT if kind is Inventory.WITHOUT_TURNS else FOR_LONG
+    how_long = FOR_SHORT if kind is Inventory.WITHOUT_LOCKS else FOR_LONG
     return run_chaos(uri, directory / f"chaos-{kind.name}-{keys}", keys=keys, inventory=kind, **how_long)
 
 
 def _crash(uri: str, directory: Path, kind: Inventory) -> Report:
-    share = 0.1 if kind is Inventory.WITHOUT_TURNS else 1.0
+    share = 0.1 if kind is Inventory.WITHOUT_LOCKS else 1.0
     return crash_test(uri, directory / f"crash-{kind.name}", inventory=kind, share=share)
 
 
 def unnoticed(reports: Mapping[str, Report]) -> list[str]:
-    """Where the turns were taken out, units must be lost: what did not find out proves nothing."""
+    """Where the locks were taken out, units must be lost: what did not find out proves nothing."""
     return [f"{name} did not find that units are lost without turns" for name, r in reports.items() if not violated(r)]
 
 
@@ -218,7 +218,7 @@ def main() -> int:
         chaos = {kind: [_chaos(mongo.uri, directory, kind, keys) for keys in (False, True)] for kind in Inventory}
         kills = [run_worker_kill(mongo.uri, directory / f"kill-{keys}", keys=keys) for keys in (False, True)]
         lost = [run_failover(directory / f"lost-{keys}", keys=keys) for keys in (False, True)]
-        without = Inventory.WITHOUT_TURNS
+        without = Inventory.WITHOUT_LOCKS
         tries = {"the crash test": crash[without], "the search among interleavings": interleave[without]}
         problems = unnoticed(tries | {f"chaos, {_keys(report)},": report for report in chaos[without]})
         for kind in (Inventory.ATOMIC, Inventory.PUBLISHED):

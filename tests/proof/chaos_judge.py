@@ -22,7 +22,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from pymongo import MongoClient
 
-from orders.models.states import PUBLIC_STATUSES, LineState
+from orders.models import PUBLIC_STATUSES, LineState
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.stock.invariants import violations_of

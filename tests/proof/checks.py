@@ -5,7 +5,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from orders.models.states import LineState, Status
+from orders.models import LineState, Status
 from orders.services.audit import Act
 from orders.services.stock.invariants import violations_of
 from orders.services.stock.resolution import resolve_line

@@ -108,7 +108,7 @@ class CrashTest:
         acted: dict[str, Any] | None = in_children([(case.number, partial(self._act, case))], directory)[case.number]
         with suppress(
             OrderError, PeerError
-        ):  # whether there is a turn in time, or enough in stock, is another question
+        ):  # whether the product can be locked in time, or enough in stock, is another question
             place(case.neighbour, quantities=(1,))
         return acted
 

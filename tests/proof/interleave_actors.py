@@ -10,15 +10,14 @@ from bson import Decimal128, ObjectId
 from django.utils import timezone
 from hypothesis import strategies as st
 
-from orders.models import Address, Item
-from orders.models.machine import edges, edges_from
-from orders.models.states import PUBLIC_STATUSES, Call, LineState
+from orders.models import PUBLIC_STATUSES, Address, Item, LineState, StockCall, edges, edges_from
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.lifecycle import placement, transitions
 from orders.services.stock.resolution import resolve_line
 from orders.services.stock.worker import settle_due
-from orders.storage.order_writes import history_entry, new_id, orders
+from orders.storage import new_id
+from orders.storage.order_writes import history_entry, orders
 from tests.proof.checks import Ledger
 
 Document = dict[str, Any]
@@ -163,7 +162,7 @@ def _earlier(user_id: str, product: str, quantity: int, acts: list[str], *, owed
         status = target
     stock = {"state": LineState.RESERVED.value, "attempts": 1, "error": ""}
     if owed:
-        stock |= {"state": LineState.RELEASING.value, "call": Call.RELEASE.value}
+        stock |= {"state": LineState.RELEASING.value, "call": StockCall.RELEASE.value}
     item = {"product_id": product, "quantity": quantity, "price": Decimal128(PRICE), "stock": stock}
     address = {"line1": "1 Long Street", "city": "X", "postal_code": "1", "country": "Y"}
     stamps = dict.fromkeys(("created_at", "updated_at", "placed_at", *(("stock_due_at",) if owed else ())), at)

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 
 from integrations import peer_requests
 from integrations.sandbox import Sandbox
-from orders.services.stock import inventory_turns
+from orders.services.stock import product_locks
 from orders.storage import product_leases
 from orders.storage.order_writes import orders
 from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
@@ -48,7 +48,7 @@ class Arena:
         self._settings = override_settings(**TIMES)
         self._settings.enable()
         self._waits = [
-            patch.object(inventory_turns, wait, 0.0) for wait in ("LONGEST_WAIT", "SOON")
+            patch.object(product_locks, wait, 0.0) for wait in ("LONGEST_WAIT", "SHORT_WAIT")
         ]  # in vain: time stands still
         for wait in self._waits:
             wait.start()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bson import ObjectId
 
-from orders.models.states import OWED_STATES, PUBLIC_STATUSES, LineState, Status
+from orders.models import DUE_STATES, PUBLIC_STATUSES, LineState, Status
 from orders.services.stock.invariants import violations_of
 from orders.storage.order_writes import orders
 from tests.proof import checks
@@ -44,5 +44,5 @@ def problems_at_the_end(ledger: checks.Ledger, told: Sequence[ObjectId], name: N
         yield f"somebody was told that {name(order_id)} is placed, and it is not"
     if any(order.get("stock_due_at") or order["status"] == Status.PLACING for order in found):
         yield "something is still owed after recovery"
-    if any(line["stock"]["state"] in (*OWED_STATES, LineState.UNKNOWN) for line in lines):
+    if any(line["stock"]["state"] in (*DUE_STATES, LineState.UNKNOWN) for line in lines):
         yield "a line is still open after recovery"

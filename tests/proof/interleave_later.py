@@ -65,7 +65,7 @@ class Later:
                 yield lambda key=key: self._lapse_key(key)
         for lease in self._leases.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
             if self._abandoned([lease["holder"]]):
-                yield lambda lease=lease: self._lapse_turn(lease)
+                yield lambda lease=lease: self._lapse_lock(lease)
 
     def _abandoned(self, attempts: Iterable[str]) -> bool:
         return all(self.holders[attempt].over for attempt in attempts)
@@ -83,10 +83,10 @@ class Later:
         self._tell("time", "passes: an idempotency key lapses")
         self._keys.update_one({"_id": key["_id"]}, {"$set": {"until": self._earlier()}})
 
-    def _lapse_turn(self, lease: Document) -> None:
+    def _lapse_lock(self, lease: Document) -> None:
         for late in [late for late in self.calls if late[1].product_id == lease["_id"]]:
             self.deliver(late)
-        self._tell("time", f"passes: the turn of product {lease['_id'][-1]} ends")
+        self._tell("time", f"passes: the lock of product {lease['_id'][-1]} ends")
         held = {"_id": lease["_id"], "holder": lease["holder"]}
         self._leases.update_one(held, {"$set": {"until": self._earlier()}})
 

@@ -8,14 +8,13 @@ from unittest.mock import patch
 from bson import ObjectId
 
 from integrations import inventory
-from orders.models.machine import Edge
-from orders.models.order import Order
-from orders.models.states import LineState, StockEffect
-from orders.services.lifecycle import idempotency_keys, placement, transitions
+from orders.models import Edge, LineState, Order, StockEffect
+from orders.services.lifecycle import idempotency_keys, reservation, transitions
 from orders.services.lifecycle.idempotency_keys import Ticket
-from orders.services.stock import worker
+from orders.services.stock import claims, worker
 from orders.storage import order_reads, order_writes
-from orders.storage.order_writes import LineStock, guarded_write, lines_by_index
+from orders.storage.line_stock import LineStock, lines_by_index
+from orders.storage.order_writes import guarded_write
 
 Patches = dict[tuple[object, str], object]
 
@@ -39,18 +38,18 @@ def no_lease() -> Patches:
     return {
         (order_reads, "due_orders"): owing,
         (worker, "_is_due"): lambda document, _now: "stock_due_at" in document,
-        (worker, "_is_live"): lambda _attempt, _now: False,
+        (claims, "_is_live"): lambda _attempt, _now: False,
     }
 
 
 def no_guard_on_claims() -> Patches:
     """A worker claims what was due when it looked, though another may have claimed it since."""
-    write_lines = worker.write_lines
+    write_lines = claims.write_lines
 
     def unguarded(order_id: ObjectId, changes: Any, act: Any, *, guard: Any, **rest: Any) -> Any:
         return write_lines(order_id, changes, act, guard={}, **rest)
 
-    return {(worker, "write_lines"): unguarded}
+    return {(claims, "write_lines"): unguarded}
 
 
 def no_idempotency_key() -> Patches:
@@ -90,17 +89,17 @@ def call_then_write() -> Patches:
 
 
 def too_late_to_reject() -> Patches:
-    """A placement is completed though a worker may have turned it away."""
+    """A placement is completed though a worker may have rejected it."""
 
     def unguarded(order_id: ObjectId, *, guard: Any, **rest: Any) -> Any:
         return guarded_write(order_id, guard={}, **rest)
 
-    return {(placement, "guarded_write"): unguarded}
+    return {(reservation, "guarded_write"): unguarded}
 
 
 def no_memory_of_calls() -> Patches:
     """A worker forgets that an attempt that has expired may have made its call."""
-    return {(worker, "frozenset"): lambda _indexes: frozenset()}
+    return {(claims, "frozenset"): lambda _indexes: frozenset()}
 
 
 @contextmanager

@@ -8,8 +8,8 @@ class Inventory(StrEnum):
 
     ATOMIC = "atomic"
     PUBLISHED = "not atomic"
-    WITHOUT_TURNS = "not atomic, turns taken out"
-    """The service takes it for atomic, and waits for no turn: units must be lost, and the proof must find out."""
+    WITHOUT_LOCKS = "not atomic, locks taken out"
+    """The service takes it for atomic, and takes no lock: units must be lost, and the proof must find out."""
 
     @property
     def is_atomic(self) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orders.models.machine import permission_of, transition_names
+from orders.models import permission_of, transition_names
 from orders.services import access
 from orders.services.access import VIEW, Actor, Kind, NotPermitted
 

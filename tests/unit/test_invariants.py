@@ -121,19 +121,19 @@ BROKEN: dict[str, tuple[str, Document, str]] = {
         "version 3, but 3 changes in the history",
     ),
     "a release that no worker will find": (
-        "nothing_is_owed_without_a_due_time",
+        "stock_is_due_with_its_time",
         order("cancelled", "releasing", stock_due_at=None),
-        "something is owed, and no time is set",
+        "stock is due, and no time is set",
     ),
     "a draft that no worker will find": (
-        "nothing_is_owed_without_a_due_time",
+        "stock_is_due_with_its_time",
         order("placing", "reserved", stock_due_at=None),
-        "something is owed, and no time is set",
+        "stock is due, and no time is set",
     ),
     "a worker that is called for nothing": (
-        "nothing_is_owed_without_a_due_time",
+        "stock_is_due_with_its_time",
         order("cancelled", "unknown", stock_due_at=AT),
-        "a time is set, and nothing is owed",
+        "a time is set, and no stock is due",
     ),
     "stock held by a cancelled order": (
         "lines_agree_with_the_status",
@@ -161,7 +161,7 @@ BROKEN: dict[str, tuple[str, Document, str]] = {
         "line 0 is used in an order that is refunded",
     ),
     "an attempt on a line that owes nothing": (
-        "attempts_are_only_on_owed_lines",
+        "attempts_are_only_on_due_lines",
         order("cancelled", items=[item("unknown", attempt={"id": "x", "until": AT})]),
         "line 0 is unknown and yet under an attempt",
     ),

@@ -6,19 +6,26 @@ import pytest
 from django.core.exceptions import ValidationError
 from django_fsm import TransitionNotAllowed
 
-from orders.models import Attempt, HistoryEntry, Item, LineState, Order, Status, Stock
-from orders.models.machine import (
+from orders.models import (
+    PUBLIC_STATUSES,
+    Attempt,
+    HistoryEntry,
+    Item,
+    LineState,
+    Order,
+    Status,
+    Stock,
+    StockEffect,
     allowed_transitions,
     edges,
     edges_from,
+    every_line_reserved,
     permission_of,
     public_edges,
     statuses_before,
     stock_effect,
     transition_names,
 )
-from orders.models.order import every_line_reserved
-from orders.models.states import PUBLIC_STATUSES, StockEffect
 from orders.services.access import STAFF_WORK
 
 SPECIFIED = {

@@ -4,8 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from orders.models import Item, Order
-from orders.models.money import to_cents
+from orders.models import Item, Order, to_cents
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,10 @@ from django.db import DatabaseError
 from orders.management.counting import Counting
 from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, beginning, end, user_id
-from orders.models.states import Status
+from orders.models import Document, Status
 from orders.services.access import system
 from orders.services.transfer.exporting import count_orders, export_orders
 from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format
-from orders.storage.database import Document
 
 COLUMNS = fill(f"Columns: {', '.join(ORDER_COLUMNS)}; with --lines also {', '.join(LINE_COLUMNS)}.", 100)
 HELP = f"""Write orders to a file or to stdout, as CSV or as JSON lines, the newest first. Nothing is changed.

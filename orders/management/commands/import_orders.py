@@ -16,7 +16,7 @@ from orders.management.selection import actor_name, positive, words
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.texts import cleaned, one_line
+from orders.services.text_rules import cleaned, one_line
 from orders.services.transfer.file_format import Format
 from orders.services.transfer.import_files import Record, read_records
 from orders.services.transfer.importing import Import, import_orders

@@ -8,13 +8,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management.selection import actor_name, confirmed, object_id, positive, words
-from orders.models.states import Call, LineState
+from orders.models import Document, LineState, StockCall
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.stock.resolution import resolve_line
 from orders.storage import order_reads
-from orders.storage.database import Document
 
 EXAMPLES = """
 Without --happened or --not-happened it lists the lines and changes nothing. Examples:
@@ -31,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--order", type=object_id, help="only this order")
         parser.add_argument("--line", type=positive, help="only this line of it, counted from 1")
         parser.add_argument("--product", help="only lines of this product")
-        parser.add_argument("--call", choices=Call.values, help="only lines whose reserve, or release, is unknown")
+        parser.add_argument("--call", choices=StockCall.values, help="only lines whose reserve, or release, is unknown")
         parser.add_argument("--limit", type=positive, default=1000, help="at most so many orders (default 1000)")
         answer = parser.add_mutually_exclusive_group()
         answer.add_argument("--happened", action="store_true", help="inventory carried the call out")

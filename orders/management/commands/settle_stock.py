@@ -25,7 +25,7 @@ from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.readiness import Heartbeat, database_figures
 from orders.services.stock.worker import Pass, settle_due
-from orders.storage.database import is_outage
+from orders.storage import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from orders.models.machine import edges
-from orders.models.states import Status
+from orders.models import Status, edges
 
 
 class Command(BaseCommand):

@@ -18,14 +18,12 @@ from orders.management import selection as parse
 from orders.management.long_help import LongHelpCommand
 from orders.management.progress import Progress
 from orders.management.reports import write_report
-from orders.models import BulkRun
-from orders.models.machine import transition_names
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, BulkRun, transition_names
 from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.texts import line_problem, problem_of
+from orders.services.text_rules import line_problem, problem_of
 from orders.storage.order_selection import OrderKeys, OrderSelection
 
 USAGE = 2

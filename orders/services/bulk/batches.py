@@ -15,22 +15,32 @@ from pymongo.errors import OperationFailure, WriteConcernError
 
 from integrations import Deadline, PeerError, inventory
 from observability.metrics import TRANSITIONS
-from orders.models.bulk_run import BulkRun, BulkState, OrderOutcome
-from orders.models.machine import edges_named, moments, permission_of, stock_effect
-from orders.models.states import PUBLIC_STATUSES, LineState, StockEffect
+from orders.models import (
+    PUBLIC_STATUSES,
+    BulkRun,
+    BulkState,
+    Document,
+    LineState,
+    OrderOutcome,
+    StockEffect,
+    edges_named,
+    moments,
+    permission_of,
+    stock_effect,
+)
 from orders.services.access import VIEW, Actor, Kind, OrderNotFound
 from orders.services.audit import Act
 from orders.services.bulk.runs import target_of
 from orders.services.errors import OrderError
 from orders.services.lifecycle import transitions
 from orders.services.lifecycle.transitions import TransitionRefused, refusal
-from orders.services.texts import cleaned
+from orders.services.text_rules import cleaned
 from orders.storage import bulk_batches as store
 from orders.storage import bulk_outcomes
 from orders.storage.bulk_batches import Batch, Other
-from orders.storage.database import Document
+from orders.storage.line_stock import lines_used
 from orders.storage.order_selection import Key
-from orders.storage.order_writes import guarded_write_many, lines_used
+from orders.storage.order_writes import guarded_write_many
 from orders.storage.transition_guards import guard_of
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,7 @@ from django.utils import timezone
 
 from integrations import Deadline
 from observability import context
-from orders.models.bulk_run import BulkRun, BulkState
-from orders.models.machine import transition_names
+from orders.models import BulkRun, BulkState, transition_names
 from orders.services.access import Kind
 from orders.services.bulk.batches import (
     PATIENCE,
@@ -37,10 +36,11 @@ from orders.services.bulk.batches import (
 )
 from orders.services.bulk.runs import get_run, is_together, may_go_on, settle
 from orders.services.bulk.selecting import TooManyBatches, fail, select
-from orders.services.stock.inventory_calls import backoff
+from orders.services.stock.claims import backoff
 from orders.storage import bulk_batches as store
+from orders.storage import new_id
 from orders.storage.bulk_batches import Batch, Other
-from orders.storage.order_writes import from_now, new_id
+from orders.storage.database import from_now
 
 logger = logging.getLogger(__name__)
 

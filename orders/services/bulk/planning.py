@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 from bson import ObjectId
 
-from orders.models.machine import edges_named
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, edges_named
 from orders.services.access import Actor
 from orders.services.bulk.runs import check, is_together, target_of
 from orders.services.bulk.selecting import in_chunks

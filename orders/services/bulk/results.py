@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 
-from orders.models.bulk_run import BatchState, OrderOutcome
+from orders.models import BatchState, Document, OrderOutcome
 from orders.storage import bulk_batches as store
 from orders.storage import bulk_outcomes
-from orders.storage.database import Document
 
 PROBLEMS = frozenset({OrderOutcome.REFUSED.value, OrderOutcome.FAILED.value})
 """The outcomes that somebody should look at."""

@@ -7,20 +7,25 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
-from orders.models.bulk_run import OPEN_STATES, BulkRun, BulkState
-from orders.models.machine import edges_named, stock_effect, transition_names
-from orders.models.parts import Attempt
-from orders.models.states import StockEffect
+from orders.models import (
+    OPEN_STATES,
+    Attempt,
+    BulkRun,
+    BulkState,
+    Document,
+    StockEffect,
+    edges_named,
+    stock_effect,
+    transition_names,
+)
 from orders.services.access import Actor, Kind, staff_named
 from orders.services.audit import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import require_reason
 from orders.storage import bulk_batches as store
-from orders.storage import bulk_outcomes
-from orders.storage.database import Document, writing
+from orders.storage import bulk_outcomes, new_id, writing
 from orders.storage.order_selection import OrderSelection
-from orders.storage.order_writes import new_id
 
 BATCH = 1000
 """Orders that are changed together by one update."""

@@ -13,13 +13,12 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.models.bulk_run import BulkRun, BulkState
+from orders.models import BulkRun, BulkState, Document
 from orders.services.errors import OrderError
 from orders.storage import bulk_batches as store
-from orders.storage.database import Document
+from orders.storage import leases, new_id
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import OrderSelection, named, select_page
-from orders.storage.order_writes import new_id
 
 T = TypeVar("T")
 
@@ -78,7 +77,7 @@ def fail(run: BulkRun, why: str) -> None:
 
 
 def _lease(attempt: str, seconds: float | None = None) -> Document:
-    return {"attempt": store.lease(attempt, settings.STOCK_LEASE if seconds is None else seconds)}
+    return {"attempt": leases.attempt(attempt, settings.STOCK_LEASE if seconds is None else seconds)}
 
 
 def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:

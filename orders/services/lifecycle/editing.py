@@ -1,19 +1,15 @@
-"""What staff write into an order beside its transitions: another address, and notes of their own."""
+"""What staff change of an order besides its status: the shipping address and notes."""
 
 from bson import ObjectId
 
-from orders.models.machine import statuses_before
-from orders.models.order import Order
-from orders.models.parts import Address
+from orders.models import Address, Document, Order, statuses_before
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
-from orders.services.addresses import ADDRESS_FIELDS, problems_of
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
-from orders.services.texts import problem_of, several_lines
+from orders.services.text_rules import ADDRESS_FIELDS, address_problems, problem_of, several_lines
 from orders.storage import order_reads
-from orders.storage.database import Document
-from orders.storage.order_writes import guarded_write
+from orders.storage.order_writes import as_read, guarded_write
 
 NOTE = "note"
 """The act by which the history names a note; its reason is the note's text."""
@@ -21,43 +17,43 @@ LONGEST_NOTE = 500
 
 
 class AddressFixed(OrderError):
-    """The address is not changed any more, or nothing will ever be sent there."""
+    """The address can no longer be changed: the order has shipped, or it never will."""
 
     code = "address_fixed"
 
 
 class InvalidAddress(OrderError):
-    """Nothing can be sent there; `errors` maps each wrong field to its problems."""
+    """The address is not valid; `errors` maps each wrong field to its problems."""
 
     code = "invalid_address"
 
 
 class SameAddress(OrderError):
-    """The order goes there already."""
+    """The order has this address already."""
 
     code = "same_address"
 
 
 class InvalidNote(OrderError):
-    """There is nothing in the note, or too much."""
+    """The note is empty, too long, or holds characters that are not allowed."""
 
     code = "invalid_note"
 
 
 def may_change_address(status: str) -> bool:
-    """Tell whether an order in this status can still be sent elsewhere: until it ships."""
+    """Tell whether the address of an order in this status can still be changed: until it ships."""
     return status in statuses_before("ship")
 
 
 def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_version: int) -> Document:
-    """Have an order sent to another address. What the address was before stays in the history.
+    """Change the shipping address. The history keeps the previous one.
 
     :param expected_version: refuse if the order has another one by now: the person who changed it saw no other.
     :returns: the whole document after it.
     :raises NotPermitted, OrderNotFound:
     :raises StaleOrder: see :func:`orders.services.lifecycle.versions.require_version`.
-    :raises OrderBusy: others were always faster.
-    :raises AddressFixed: it has been shipped, or it was called off.
+    :raises OrderBusy: others kept changing the order.
+    :raises AddressFixed: it has shipped, or it was cancelled.
     :raises InvalidAddress, SameAddress:
     :raises DatabaseError: it may or may not have happened.
     """
@@ -73,12 +69,12 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
 
 
 def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
-    """Write a note for colleagues into an order's history, in any status; customers never see it.
+    """Add a note for staff to an order's history, in any status; customers never see it.
 
     :param text: 1 to LONGEST_NOTE characters, in one line or several.
     :returns: the whole document after it.
     :raises NotPermitted, OrderNotFound, InvalidNote:
-    :raises OrderBusy: others were always faster.
+    :raises OrderBusy: others kept changing the order.
     :raises DatabaseError: it may or may not have been written.
     """
     act.actor.require(WRITE_NOTES)
@@ -89,9 +85,9 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
         raise InvalidNote(problem, errors={"text": [problem]})
     for _ in range(TRIES):
         order = visible(order_reads.get_addressed(order_id), order_id, act)
-        # A note contradicts nobody. The guard lets a repeated write find its own first try, instead of writing twice.
-        guard = {"version": order.version}
-        if written := guarded_write(order_id, guard=guard, entries=[act.entry(NOTE, reason=text)], seen_at=act.at):
+        # A note conflicts with nothing. The guard keeps a repeated write from adding the note twice.
+        entries = [act.entry(NOTE, reason=text)]
+        if written := guarded_write(order_id, guard=as_read(order), entries=entries, seen_at=act.at):
             return written
     raise busy()
 
@@ -102,7 +98,7 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
         raise SameAddress("That is the address which the order has already.")
     return guarded_write(
         order.pk,
-        guard={"status": order.status, "version": order.version},
+        guard=as_read(order),
         entries=[act.entry(ADDRESS_CHANGED, detail=str(before))],
         fields={"shipping_address": wanted},
         seen_at=act.at,
@@ -110,7 +106,7 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
 
 
 def _valid(address: Address) -> Document:
-    if errors := problems_of(address):
+    if errors := address_problems(address):
         raise InvalidAddress("Nothing can be sent to this address.", errors=errors)
     return _values(address)
 

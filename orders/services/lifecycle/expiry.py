@@ -1,4 +1,4 @@
-"""Orders that nobody pays do not keep their stock for ever."""
+"""Cancelling orders that are not paid in time, so that their stock is released."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Expiry:
-    """What one run did: orders cancelled, paid or changed meanwhile by others, and failed."""
+    """What one pass did: orders cancelled, orders that others paid or changed meanwhile, and failures."""
 
     cancelled: int = 0
     overtaken: int = 0
@@ -54,7 +54,7 @@ def expire_unpaid(
 
     Each is cancelled by the same guarded transition as any other, and only in the version in which it was seen to be
     unpaid, since a paid order could be cancelled too: a payment that arrives at the same moment wins or loses cleanly.
-    One bad order never stops the rest.
+    An order that fails never stops the rest.
 
     :param limit: the most orders to look at.
     :param progress: told after each order.
@@ -66,7 +66,7 @@ def expire_unpaid(
         if stopping():
             break
         with context.work(order_id=str(order_id)) as request_id:
-            # A long pass is neither one moment nor one piece of work.
+            # Each order has a time and a request id of its own: a pass may be long.
             one = Act(replace(act.actor, request_id=request_id), timezone.now(), act.reason)
             _cancel(order_id, version, one, done)
         progress(done)

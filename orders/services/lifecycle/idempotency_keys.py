@@ -1,33 +1,31 @@
 """Idempotency keys: a client that got no answer may send the same request again, and it is carried out once.
 
-A key is scoped to its caller. That of a change is kept by the very write that makes the change, in its entry of the
-order's history: it is there if and only if the change was made (:class:`Mark`).
+A key is scoped to its caller. The key of a change is kept by the very write that makes the change, in its entry of the
+order's history: it is there if and only if the change was made (:class:`KeyedRequest`).
 
-That of a placement is taken by one atomic write before any peer is called, together with the id that the order will
-have. While an attempt may be under way the key is *live*; when its lease has lapsed without an order,
-the next request takes the attempt over **with the same order id**, so that of two late attempts only one can insert;
-when the order was rejected, with a new id, and for a
-corrected request too; a key that is given back keeps its order id (docs/adr/0003-idempotency-keys.md).
+The key of a placement is taken by one atomic write before any peer is called, together with the id that the order will
+have. While an attempt may be under way the key is *live*. When its lease has ended without an order, the next request
+takes it over **with the same order id**, so that of two late attempts only one can insert. When the order was rejected,
+it is taken over with a new id, by a corrected request too. A key that is given back keeps its order id
+(docs/adr/0003-idempotency-keys.md).
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from bson import ObjectId
 from django.conf import settings
-from django_mongodb_backend.query import wrap_database_errors
-from pymongo import ReturnDocument
-from pymongo.collection import Collection
+from django.db import DatabaseError
 
-from orders.models.idempotency_key import IdempotencyKey
-from orders.models.order import Order
-from orders.models.states import PUBLIC_STATUSES, Status
+from orders.models import PUBLIC_STATUSES, Document, Order, Status
 from orders.services.errors import OrderError
-from orders.storage import order_reads
-from orders.storage.database import Document, collection
-from orders.storage.order_writes import from_now, literal, new_id
+from orders.storage import new_id, order_reads, placement_keys
+from orders.storage.placement_keys import Hold
+
+logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 2
 """Seconds after which a client may ask again about an attempt under way."""
@@ -52,7 +50,7 @@ class Ticket:
     :ivar order_id: the id that the order has, or must get.
     :ivar placed: the whole document of the order that the key stands for, if it was placed.
     :ivar key: the key's `_id`; None for a placement without a key.
-    :ivar attempt: identifies this request's hold of the key.
+    :ivar attempt: identifies this request as the holder of the key.
     """
 
     order_id: ObjectId
@@ -62,8 +60,8 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What the history of an order keeps of a request with a key, in the entry of the change that it made.
+class KeyedRequest:
+    """A request with a key, as the history keeps it in the entry of the change that it made.
 
     :ivar key: the key, scoped to its caller.
     :ivar fingerprint: what was asked for.
@@ -73,14 +71,15 @@ class Mark:
     fingerprint: str
 
     @classmethod
-    def of(cls, *, caller: str, key: str, request: Any) -> "Mark":
+    def of(cls, *, caller: str, key: str, request: Any) -> "KeyedRequest":
         """:param caller: the actor's label. :param request: see :func:`fingerprint`."""
         return cls(_scoped(caller, key), fingerprint(request))
 
-    def is_in(self, order: Order) -> bool:
-        """Tell whether the request was carried out. :param order: as `order_reads.get_machine` finds it by this key.
+    def was_made_on(self, order: Order) -> bool:
+        """Tell whether the request was carried out before.
 
-        :raises KeyReused: the key came with another request, which was.
+        :param order: as `order_reads.get_machine` finds it by this key.
+        :raises KeyReused: the key came with another request, and that was carried out.
         """
         if any(entry.fingerprint != self.fingerprint for entry in order.history):
             raise _reused()
@@ -92,7 +91,6 @@ def fingerprint(request: Any) -> str:
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-@wrap_database_errors
 def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     """Take a key, or find what became of it.
 
@@ -102,11 +100,11 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     """
     key_id = _scoped(caller, key)
     fresh, attempt = ObjectId(), new_id()
-    found = _insert_or_find(key_id, fingerprint, fresh, attempt)
+    found = placement_keys.take_or_find(key_id, _hold(fingerprint, attempt), fresh)
     if found["fingerprint"] != fingerprint:
         return _take_after_rejection(found, fingerprint, fresh, attempt)
     is_mine = found["attempt"] == attempt
-    # A key that was freed keeps its order id, and the draft may have been written after all.
+    # A key that was given back keeps its order id, and the draft may have been written after all.
     order = None if is_mine and found["order_id"] == fresh else order_reads.get_whole(found["order_id"])
     if is_mine and order is None:
         return Ticket(found["order_id"], key=key_id, attempt=attempt)
@@ -114,9 +112,9 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
         return Ticket(order["_id"], placed=order)
     taken: Document | None = None
     if order is None:
-        taken = _take_over(found, fingerprint, found["order_id"], attempt, lapsed=True)
+        taken = placement_keys.take_over(found, _hold(fingerprint, attempt), found["order_id"], lapsed=True)
     elif order["status"] == Status.REJECTED:
-        taken = _take_over(found, fingerprint, fresh, attempt, lapsed=False)
+        taken = placement_keys.take_over(found, _hold(fingerprint, attempt), fresh, lapsed=False)
     return _ticket(taken, attempt)
 
 
@@ -128,7 +126,7 @@ def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, at
     order = order_reads.get_whole(found["order_id"])
     if order is None or order["status"] != Status.REJECTED:
         raise _reused()
-    return _ticket(_take_over(found, fingerprint, fresh, attempt, lapsed=False), attempt)
+    return _ticket(placement_keys.take_over(found, _hold(fingerprint, attempt), fresh, lapsed=False), attempt)
 
 
 def _ticket(taken: Document | None, attempt: str) -> Ticket:
@@ -137,14 +135,18 @@ def _ticket(taken: Document | None, attempt: str) -> Ticket:
     return Ticket(taken["order_id"], key=taken["_id"], attempt=attempt)
 
 
-@wrap_database_errors
-def free(ticket: Ticket) -> None:
+def give_back(ticket: Ticket) -> None:
     """Give a key back after a placement that left no order; the client may correct the request and use it again.
 
     The key keeps its order id: an earlier holder that was only slow, and whose key was taken over, may still insert.
+    Where the database fails, the key becomes free when its lease ends.
     """
-    if ticket.key:
-        _keys().update_one({"_id": ticket.key, "attempt": ticket.attempt}, {"$unset": {"fingerprint": ""}})
+    if not ticket.key:
+        return
+    try:
+        placement_keys.give_back(ticket.key, ticket.attempt)
+    except DatabaseError:
+        logger.warning("an idempotency key could not be given back; it becomes free when its lease ends")
 
 
 def _scoped(caller: str, key: str) -> str:
@@ -155,35 +157,5 @@ def _reused() -> KeyReused:
     return KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
 
 
-def _insert_or_find(key_id: str, fingerprint: str, order_id: ObjectId, attempt: str) -> Document:
-    """Take a key that is new or was freed; find one that is not as it is."""
-    free = {"$eq": [{"$type": "$fingerprint"}, "missing"]}
-    mine = literal({"_id": key_id, "fingerprint": fingerprint, "attempt": attempt})
-    hold = {"$mergeObjects": [mine, {"order_id": {"$ifNull": ["$order_id", order_id]}, **_times()}]}
-    found: Document | None = _keys().find_one_and_update(
-        {"_id": key_id},
-        [{"$replaceWith": {"$cond": [free, hold, "$$ROOT"]}}],
-        upsert=True,
-        return_document=ReturnDocument.AFTER,
-    )
-    assert found is not None  # noqa: S101 - an upsert leaves a document
-    return found
-
-
-def _take_over(found: Document, fingerprint: str, order_id: ObjectId, attempt: str, *, lapsed: bool) -> Document | None:
-    """Compare and set: succeeds for one request only, and where asked only once the lease has lapsed."""
-    guard = {name: found[name] for name in ("_id", "order_id", "attempt")}
-    if lapsed:
-        guard["$expr"] = {"$lte": ["$until", "$$NOW"]}
-    hold = {"order_id": literal(order_id), "attempt": attempt, "fingerprint": literal(fingerprint), **_times()}
-    taken: Document | None = _keys().find_one_and_update(guard, [{"$set": hold}], return_document=ReturnDocument.AFTER)
-    # After a failover a repeated write can find its own first try in the way.
-    return taken or _keys().find_one({"_id": found["_id"], "attempt": attempt})
-
-
-def _times() -> Document:
-    return {"until": from_now(settings.STOCK_LEASE), "expires_at": from_now(settings.IDEMPOTENCY_KEY_TTL)}
-
-
-def _keys() -> Collection[Document]:
-    return collection(IdempotencyKey._meta.db_table)
+def _hold(fingerprint: str, attempt: str) -> Hold:
+    return Hold(fingerprint, attempt, settings.STOCK_LEASE, settings.IDEMPOTENCY_KEY_TTL)

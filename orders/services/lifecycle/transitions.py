@@ -1,4 +1,4 @@
-"""Changing an order's status: one guarded write, and the talk with inventory that it owes."""
+"""Changing an order's status: one guarded write, and the calls to inventory that follow from it."""
 
 import logging
 from collections.abc import Collection
@@ -7,28 +7,23 @@ from dataclasses import asdict, dataclass
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
-from django_fsm import can_proceed
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
-from orders.models.machine import Edge, edges_from, moments, transition_towards
-from orders.models.order import Order
-from orders.models.states import StockEffect
-from orders.services.access import Kind
+from orders.models import Document, Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle.idempotency_keys import Mark
+from orders.services.lifecycle.idempotency_keys import KeyedRequest
 from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
-from orders.services.stock.claims import claim_of, claiming, new_lease
-from orders.services.stock.inventory_calls import settle, talk
-from orders.storage import order_reads
-from orders.storage.database import Document
-from orders.storage.order_writes import Expression, guarded_write, lines_released, lines_used, new_id
+from orders.services.stock.claims import claim_of, claiming
+from orders.services.stock.inventory_calls import carry_out
+from orders.storage import line_stock, order_reads
+from orders.storage.order_writes import as_read, guarded_write
 
 logger = logging.getLogger(__name__)
 
 REASON_NEEDED = frozenset({"cancel", "refund"})
-"""What staff do only with a reason: it ends the order, and the customer will ask."""
+"""Staff must give a reason for these: they end the order, and the customer will ask."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +55,14 @@ def change_status(
     """Make a transition, by its name.
 
     :param expected_version: refuse if the order has another one by now.
-    :param deadline: how long talking to inventory may take; what is not done by then a worker does.
+    :param deadline: how long calling inventory may take; a worker does what is not done by then.
     :returns: the whole document after it.
     :raises OrderNotFound: also where the actor may not know of the order.
     :raises NotPermitted: the actor may not make this transition.
     :raises ReasonMissing: staff gave none for a transition of REASON_NEEDED.
     :raises TransitionRefused: with `current_status` and `allowed` (the statuses it may change to).
     :raises StaleOrder: with `version` and `changes` since the expected one.
-    :raises OrderBusy: others were always faster.
+    :raises OrderBusy: others kept changing the order.
     :raises DatabaseError: it may or may not have happened; inventory was not called.
     """
     expected = None if expected_version is None else [expected_version]
@@ -87,18 +82,18 @@ def change_status_to(
 
     :param expected_versions: refuse if the order is at none of them by now.
     :param idempotency_key: the same request (order, actor, status and reason) with the same key is carried out once,
-        and told so again whatever has become of the order since: the key is looked for before the version is, and
-        before the machine is asked. A request that is refused leaves its key free.
+        and answered alike again, whatever has become of the order since: the key is checked before the version and
+        the machine are. A request that is refused leaves its key unused.
     :raises KeyReused: this actor changed the order otherwise with the same key.
     """
     request = {"status": status, "reason": act.reason}
-    mark = Mark.of(caller=act.actor.label, key=idempotency_key, request=request) if idempotency_key else None
+    keyed = KeyedRequest.of(caller=act.actor.label, key=idempotency_key, request=request) if idempotency_key else None
     transition = transition_towards(status)
     if transition is not None:
-        return _change(order_id, transition, act, expected_versions, mark, deadline)
-    order = _machine(order_id, act, mark)
-    if mark:
-        mark.is_in(order)
+        return _change(order_id, transition, act, expected_versions, keyed, deadline)
+    order = _machine(order_id, act, keyed)
+    if keyed:
+        keyed.was_made_on(order)
     raise _refused(order, f"An order that is {order.status} cannot become {status}.")
 
 
@@ -107,15 +102,15 @@ def _change(
     transition: str,
     act: Act,
     expected: Collection[int] | None,
-    mark: Mark | None,
+    keyed: KeyedRequest | None,
     deadline: Deadline | None,
 ) -> Change:
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
     for _ in range(TRIES):
-        order = _machine(order_id, act, mark)
+        order = _machine(order_id, act, keyed)
         act.actor.require_transition(transition, order.user_id)
         require_reason(transition, act)
-        if mark and mark.is_in(order):
+        if keyed and keyed.was_made_on(order):
             return Change(_whole(order), replayed=True)
         if expected is not None:
             require_version(order, expected, act)
@@ -123,13 +118,13 @@ def _change(
         if edge is None:
             allowed = [edge.target for edge in edges_from(order.status)]
             raise TransitionRefused(refusal(transition, order.status), current_status=order.status, allowed=allowed)
-        if (written := _write(order, edge, act, mark, deadline)) is not None:
+        if (written := _write(order, edge, act, keyed, deadline)) is not None:
             return Change(written)
     raise busy()
 
 
-def _machine(order_id: ObjectId, act: Act, mark: Mark | None) -> Order:
-    found = order_reads.get_machine(order_id, sees=act.actor.sees, key=mark.key if mark else None)
+def _machine(order_id: ObjectId, act: Act, keyed: KeyedRequest | None) -> Order:
+    found = order_reads.get_machine(order_id, sees=act.actor.sees, key=keyed.key if keyed else None)
     return visible(found, order_id, act)
 
 
@@ -141,40 +136,40 @@ def _whole(order: Order) -> Document:
 
 def require_reason(transition: str, act: Act) -> None:
     """:raises ReasonMissing: staff gave none for a transition of REASON_NEEDED."""
-    if transition in REASON_NEEDED and act.actor.kind is Kind.STAFF:
+    if transition in REASON_NEEDED and act.actor.is_staff:
         act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
 
 
 def refusal(transition: str, status: str) -> str:
     """Why a transition is refused to an order in this status, and what it can become instead."""
-    return f"Cannot {transition.replace('_', ' ')} an order that is {status}. {_way_out(status)}"
+    return f"Cannot {transition.replace('_', ' ')} an order that is {status}. {_alternatives(status)}"
 
 
 def _refused(order: Order, problem: str) -> TransitionRefused:
     allowed = [edge.target for edge in edges_from(order.status)]
-    text = f"{problem} {_way_out(order.status)}"
+    text = f"{problem} {_alternatives(order.status)}"
     return TransitionRefused(text, current_status=order.status, allowed=allowed)
 
 
-def _way_out(status: str) -> str:
+def _alternatives(status: str) -> str:
     allowed = [edge.target for edge in edges_from(status)]
     return f"It can become: {', '.join(allowed)}." if allowed else "It is final."
 
 
-def _write(order: Order, edge: Edge, act: Act, mark: Mark | None, deadline: Deadline) -> Document | None:
+def _write(order: Order, edge: Edge, act: Act, keyed: KeyedRequest | None, deadline: Deadline) -> Document | None:
     """Run the machine on the order as read, and write the result if the order is still as read."""
-    source, version, method = order.status, order.version, getattr(order, edge.name)
+    guard, source = as_read(order), order.status
+    method = getattr(order, edge.name)
     if not can_proceed(method):
         raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
     method()
-    attempt, lease = new_id(), new_lease()
-    with claiming(order.pk, attempt, within=deadline.remaining()):
+    with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         written = guarded_write(
             order.pk,
-            guard={"status": source, "version": version},
-            entries=[act.entry(edge.name, source=source, target=order.status, **(asdict(mark) if mark else {}))],
+            guard=guard,
+            entries=[act.entry(edge.name, source=source, target=order.status, **(asdict(keyed) if keyed else {}))],
             fields={"status": order.status, **moments(order.status, act.at)},
-            items=_items(order.stock_effect, attempt),
+            items=line_stock.lines_after(order.stock_effect, attempt, settings.STOCK_LEASE),
             seen_at=act.at,
         )
     if written is None:
@@ -185,23 +180,13 @@ def _write(order: Order, edge: Edge, act: Act, mark: Mark | None, deadline: Dead
     return written
 
 
-def _items(effect: StockEffect, attempt: str) -> Expression:
-    match effect:
-        case StockEffect.RELEASE:
-            return lines_released(attempt, settings.STOCK_LEASE)
-        case StockEffect.USE:
-            return lines_used()
-        case _:
-            return None
-
-
 def _release(written: Document, attempt: str, lease: Deadline, act: Act, deadline: Deadline) -> Document:
-    """Release what the written transition claimed. The transition stands, whatever becomes of this."""
+    """Release what the written transition claimed. The transition stands, whatever comes of this."""
     claim = claim_of(written, attempt, lease)
     if claim is None:
         return written
     try:
-        return settle(claim, talk(claim, deadline=deadline), act, deadline=deadline) or written
+        return carry_out(claim, act, deadline=deadline) or written
     except DatabaseError:
         logger.warning("order %s: its release could not be recorded; a worker takes over", claim.order_id)
         return written

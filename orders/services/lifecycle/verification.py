@@ -1,4 +1,4 @@
-"""Asking the peers, side by side, whether an order can be placed at all."""
+"""Asking the peers, all at the same time, whether an order can be placed."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,8 +8,7 @@ from typing import cast
 from django.conf import settings
 
 from integrations import Deadline, PeerError, gather, inventory, products, users
-from orders.models.money import to_cents
-from orders.models.order import Order
+from orders.models import Order, to_cents
 from orders.services.errors import OrderError
 
 
@@ -72,10 +71,9 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
 
 
 def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadline) -> InsufficientStock:
-    """What to answer where inventory refused to reserve some products, whatever it said: it is asked what there is.
+    """The error for products that inventory refused to reserve, with what is in stock: inventory is asked once more.
 
-    One try. Where it does not answer, or says that there is enough after
-    all, the number is not known.
+    Where it does not answer, or says that there is enough after all, the number is not known.
     """
     wanted, short = _wanted(order), dict.fromkeys(product_ids)
     asked = (partial(inventory.check, name, wanted[name], deadline=deadline, retries=False) for name in short)

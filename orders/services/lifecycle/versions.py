@@ -1,19 +1,18 @@
-"""What everybody needs who changes an order that somebody else may have changed meanwhile."""
+"""Concurrent changes: an order that somebody else may have changed since it was read."""
 
 from collections.abc import Collection
 from typing import Any
 
 from bson import ObjectId
 
-from orders.models.order import Order
+from orders.models import Document, Order
 from orders.services.access import Actor, OrderNotFound
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.storage import order_reads
-from orders.storage.database import Document
 
 TRIES = 5
-"""How often a change is tried anew when somebody else changed the order meanwhile."""
+"""How often a change is tried when somebody else keeps changing the order meanwhile."""
 
 
 class StaleOrder(OrderError):
@@ -31,7 +30,7 @@ class OrderBusy(OrderError):
 def visible(order: Order | None, order_id: ObjectId, act: Act) -> Order:
     """The order, if there is one and the actor may know of it.
 
-    :raises OrderNotFound: for another's order just as for none.
+    :raises OrderNotFound: the same for another customer's order as for none.
     """
     if order is None or not act.actor.sees(order.user_id):
         raise OrderNotFound(f"There is no order {order_id}.")
@@ -39,7 +38,7 @@ def visible(order: Order | None, order_id: ObjectId, act: Act) -> Order:
 
 
 def require_version(order: Order, expected: Collection[int], act: Act) -> None:
-    """Refuse an order that is at none of the expected versions; at none at all, if none is expected.
+    """Refuse an order that is at none of the expected versions.
 
     :raises StaleOrder: with `version`, and with `changes` since the newest expected one as far as the actor may know.
     """
@@ -65,7 +64,7 @@ def require_version(order: Order, expected: Collection[int], act: Act) -> None:
 
 
 def _change(entry: Document, actor: Actor) -> dict[str, Any]:
-    """The `request_id` lets a caller know a change of their own, of whose answer they never heard."""
+    """The `request_id` lets callers recognise a change of their own whose answer was lost."""
     return {
         "at": entry["at"],
         "act": entry["act"],

@@ -8,14 +8,14 @@ from bson import ObjectId
 from django.conf import settings
 
 from integrations import Deadline, PeerError, users
-from orders.models.states import OWED_STATES, LineState
+from orders.models import DUE_STATES, Document, LineState
 from orders.services.access import RESOLVE, Actor, NotPermitted, OrderNotFound
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.storage import attention_queries, order_reads
+from orders.storage import attention_queries, order_reads, time_limit
 from orders.storage.attention_queries import Waiting
-from orders.storage.database import Document, time_limit
-from orders.storage.order_writes import LineStock, guarded_write, lines_by_index
+from orders.storage.line_stock import LineStock, lines_by_index
+from orders.storage.order_writes import guarded_write
 
 SHOWN, COUNTED = 25, 500
 """So many of each kind are shown, those that have waited longest, and so many are counted."""
@@ -107,7 +107,7 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
     idle = [
         index
         for index, item in enumerate(order["items"])
-        if item["stock"]["state"] in OWED_STATES and not _is_tried(item["stock"], now)
+        if item["stock"]["state"] in DUE_STATES and not _is_tried(item["stock"], now)
     ]
     if idle and order.get("stock_due_at") and order["stock_due_at"] <= now:
         return order  # the worker is about to come to it

@@ -13,13 +13,12 @@ from math import sqrt
 from django.conf import settings
 from django.db import DatabaseError
 
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, Document
 from orders.services.access import Actor, NotPermitted
 from orders.services.errors import OrderError
 from orders.services.reporting.figures_refresh import refresh
-from orders.storage import daily_figures
+from orders.storage import daily_figures, time_limit
 from orders.storage.daily_figures import BUCKET, DAY, SOLD
-from orders.storage.database import Document, time_limit
 from orders.storage.order_reads import server_time
 
 logger = logging.getLogger(__name__)

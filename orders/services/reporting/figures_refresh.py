@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError
 
-from orders.storage import daily_figures
-from orders.storage.database import time_limit
+from orders.storage import daily_figures, time_limit
 from orders.storage.order_reads import server_time
 
 logger = logging.getLogger(__name__)

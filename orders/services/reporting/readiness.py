@@ -17,8 +17,7 @@ from prometheus_client.registry import Collector
 from pymongo.errors import PyMongoError
 
 from integrations.circuit_breakers import breakers
-from orders.storage import service_state
-from orders.storage.database import time_limit
+from orders.storage import service_state, time_limit
 
 logger = logging.getLogger(__name__)
 

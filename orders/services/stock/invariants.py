@@ -1,13 +1,11 @@
 """What must be true of every order, at every moment, whatever failed before: used by the proof and by operators.
 
-:func:`violations_of` looks at one order alone; what inventory holds is compared by `reconciliation`.
+:func:`violations_of` checks a single order; `reconciliation` compares all of them with what inventory holds.
 """
 
 from collections.abc import Callable, Iterator
 
-from orders.models.machine import edges
-from orders.models.states import OWED_STATES, PUBLIC_STATUSES, LineState, Status
-from orders.storage.database import Document
+from orders.models import DUE_STATES, PUBLIC_STATUSES, Document, LineState, Status, edges
 
 Rule = Callable[[Document], Iterator[str]]
 
@@ -65,17 +63,17 @@ def every_change_has_its_version(order: Document) -> Iterator[str]:
         yield f"version {order['version']}, but {seen} changes in the history"
 
 
-def nothing_is_owed_without_a_due_time(order: Document) -> Iterator[str]:
-    """A worker finds every order that owes a call, and no other."""
-    owed = any(item["stock"]["state"] in OWED_STATES for item in order["items"])
-    owed = owed or order["status"] == Status.PLACING
-    due = order.get("stock_due_at") is not None
-    if owed != due:
-        yield "something is owed, and no time is set" if owed else "a time is set, and nothing is owed"
+def stock_is_due_with_its_time(order: Document) -> Iterator[str]:
+    """A worker finds every order with stock due, and no other."""
+    is_due = any(item["stock"]["state"] in DUE_STATES for item in order["items"])
+    is_due = is_due or order["status"] == Status.PLACING
+    has_time = order.get("stock_due_at") is not None
+    if is_due != has_time:
+        yield "stock is due, and no time is set" if is_due else "a time is set, and no stock is due"
 
 
 def lines_agree_with_the_status(order: Document) -> Iterator[str]:
-    """No line is released after shipping, none is held by an order that was called off."""
+    """No line is released after shipping, and none is held by a cancelled order."""
     shipped = any(entry.get("line") is None and entry["to"] == Status.SHIPPED for entry in order["history"])
     allowed = GONE if shipped else LINES_BY_STATUS[Status(order["status"])]
     for index, item in enumerate(order["items"]):
@@ -83,10 +81,10 @@ def lines_agree_with_the_status(order: Document) -> Iterator[str]:
             yield f"line {index} is {item['stock']['state']} in an order that is {order['status']}"
 
 
-def attempts_are_only_on_owed_lines(order: Document) -> Iterator[str]:
-    """Only a line that is owed a call is under an attempt; an unknown one waits for a person."""
+def attempts_are_only_on_due_lines(order: Document) -> Iterator[str]:
+    """Only a line with a call due is under an attempt; an unknown one waits for a person."""
     for index, item in enumerate(order["items"]):
-        if item["stock"].get("attempt") and item["stock"]["state"] not in OWED_STATES:
+        if item["stock"].get("attempt") and item["stock"]["state"] not in DUE_STATES:
             yield f"line {index} is {item['stock']['state']} and yet under an attempt"
 
 
@@ -101,8 +99,8 @@ def no_line_was_released_twice(order: Document) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     history_is_a_path,
     every_change_has_its_version,
-    nothing_is_owed_without_a_due_time,
+    stock_is_due_with_its_time,
     lines_agree_with_the_status,
-    attempts_are_only_on_owed_lines,
+    attempts_are_only_on_due_lines,
     no_line_was_released_twice,
 )

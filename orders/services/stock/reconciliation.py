@@ -15,20 +15,18 @@ from bson import ObjectId
 from django.conf import settings
 
 from integrations import Deadline, PeerError, gather, inventory
-from orders.models.states import Call, LineState
+from orders.models import Document, LineState, StockCall
 from orders.services.audit import Act
-from orders.services.stock import resolution
-from orders.services.stock.resolution import NothingUnknown
+from orders.services.stock.resolution import NothingUnknown, resolve_line
 from orders.storage import order_reads
-from orders.storage.database import Document
 from orders.storage.order_reads import Holding
 
-AT_ONCE = 50
-"""Products that inventory is asked about in one go."""
-PATIENCE = 30.0
-"""Seconds for each such go."""
-LATELY = timedelta(days=30)
-"""Products that orders let go of within it are looked at too: a leaked unit is of one that perhaps none holds now."""
+LEVELS_AT_ONCE = 50
+"""Products whose stock levels are asked for side by side."""
+LEVELS_TIMEOUT = 30.0
+"""Seconds for each such group."""
+RECENTLY = timedelta(days=30)
+"""Products that orders released within this time are compared too: perhaps no order holds a leaked product now."""
 MOST_UNKNOWN = 12
 """Unknown lines of one product for which all possibilities are tried."""
 
@@ -55,10 +53,10 @@ class Difference:
 class Report:
     """What a comparison found.
 
-    :ivar checked: so many products were compared.
+    :ivar checked: how many products were compared.
     :ivar not_known: products that inventory does not know; those that we hold units of are `differences` as well.
     :ivar waiting: products that agree if none of what is unknown is held by inventory.
-    :ivar moving: products left out since something of them was in flight or changed while it was read.
+    :ivar moving: products left out because units were in flight, or figures changed between the reads.
     """
 
     checked: int
@@ -70,7 +68,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Repair:
-    """One unknown line of which the figures leave only one possibility."""
+    """One unknown line that the figures leave only one explanation for."""
 
     order_id: ObjectId
     number: str
@@ -83,15 +81,16 @@ class Repair:
 
 
 def reconcile(product_ids: Sequence[str] = ()) -> Report:
-    """Compare both sides, for the products that our orders hold, or let go of LATELY. A difference counts only when
-    two reads of both agree and no line of the product moves.
+    """Compare both sides, for the products that our orders hold or have released RECENTLY.
+
+    A difference counts only when two reads of both sides agree and none of the product's units is in flight.
 
     :param product_ids: also check these, whatever our orders say.
     :raises PeerUnavailable: inventory does not answer.
     :raises DatabaseError:
     """
     ours = order_reads.holdings()
-    wanted = sorted({*ours, *order_reads.products_let_go(order_reads.server_time() - LATELY), *product_ids})
+    wanted = sorted({*ours, *order_reads.products_let_go(order_reads.server_time() - RECENTLY), *product_ids})
     theirs = _levels(wanted)
     suspects = [product for product in wanted if _is_suspect(ours.get(product, Holding()), theirs[product])]
     again_ours, again_theirs = order_reads.holdings(suspects) if suspects else {}, _levels(suspects)
@@ -113,46 +112,46 @@ def reconcile(product_ids: Sequence[str] = ()) -> Report:
 
 
 def plan_repairs(report: Report) -> tuple[Repair, ...]:
-    """The unknown lines of which the figures leave only one possibility; the others stay for a person.
+    """The unknown lines that the figures leave only one explanation for; the others stay for a person.
 
     An unknown reserve that happened, and an unknown release that did not, are units that inventory still holds. A call
     may act long after its caller has given up: lines that became unknown within the last STOCK_LEASE are left alone.
 
     :raises DatabaseError:
     """
-    settled_by = order_reads.server_time() - timedelta(seconds=settings.STOCK_LEASE)
+    unknown_before = order_reads.server_time() - timedelta(seconds=settings.STOCK_LEASE)
     found = [*report.differences, *report.waiting]
-    return tuple(repair for difference in found for repair in _explanation(difference, settled_by))
+    return tuple(repair for difference in found for repair in _explanation(difference, unknown_before))
 
 
 def repair(repairs: Iterable[Repair], *, act: Act) -> int:
-    """Settle the lines as planned, in our own records only; nothing is reserved or released by this.
+    """Resolve the lines as planned, in our own records only; nothing is reserved or released by this.
 
-    :returns: how many were settled; the others somebody else has settled meanwhile.
+    :returns: how many were resolved; somebody else has resolved the others meanwhile, or they were tried again.
     :raises NotPermitted:
-    :raises DatabaseError: what was settled stays so.
+    :raises DatabaseError: what was resolved stays so.
     """
-    settled = 0
+    resolved = 0
     for planned in repairs:
         try:
-            resolution.resolve_line(
+            resolve_line(
                 order_id=planned.order_id,
                 line=planned.line,
                 happened=planned.happened,
                 act=act,
                 expected_attempts=planned.attempts,
             )
-            settled += 1
+            resolved += 1
         except NothingUnknown:
             continue
-    return settled
+    return resolved
 
 
 def _difference(product: str, holding: Holding, level: inventory.StockLevel | None) -> Difference:
     return Difference(product, _expected(holding), level.reserved if level else None, holding.unknown)
 
 
-def _explanation(difference: Difference, settled_by: datetime) -> list[Repair]:
+def _explanation(difference: Difference, unknown_before: datetime) -> list[Repair]:
     if not difference.unknown:
         return []
     lines = [
@@ -163,7 +162,7 @@ def _explanation(difference: Difference, settled_by: datetime) -> list[Repair]:
     ]
     if len(lines) > MOST_UNKNOWN or sum(item["quantity"] for _, _, item in lines) != difference.unknown:
         return []
-    if any(_is_fresh(order, index, settled_by) for order, index, _ in lines):
+    if any(_is_fresh(order, index, unknown_before) for order, index, _ in lines):
         return []
     fitting = [
         held
@@ -175,14 +174,14 @@ def _explanation(difference: Difference, settled_by: datetime) -> list[Repair]:
     return [
         Repair(
             order["_id"], order["number"], index, item["product_id"], item["quantity"], item["stock"]["call"],
-            item["stock"]["attempts"], happened=kept == (item["stock"]["call"] == Call.RESERVE),
+            item["stock"]["attempts"], happened=kept == (item["stock"]["call"] == StockCall.RESERVE),
         )
         for (order, index, item), kept in zip(lines, fitting[0], strict=True)
     ]  # fmt: skip
 
 
-def _is_fresh(order: Document, line: int, settled_by: datetime) -> bool:
-    return any(entry.get("line") == line and entry["at"] > settled_by for entry in order["history"])
+def _is_fresh(order: Document, line: int, unknown_before: datetime) -> bool:
+    return any(entry.get("line") == line and entry["at"] > unknown_before for entry in order["history"])
 
 
 def _is_suspect(holding: Holding, level: inventory.StockLevel | None) -> bool:
@@ -191,9 +190,9 @@ def _is_suspect(holding: Holding, level: inventory.StockLevel | None) -> bool:
 
 def _levels(product_ids: Sequence[str]) -> dict[str, inventory.StockLevel | None]:
     found: dict[str, inventory.StockLevel | None] = {}
-    for start in range(0, len(product_ids), AT_ONCE):
-        some = product_ids[start : start + AT_ONCE]
-        deadline = Deadline.after(PATIENCE)
+    for start in range(0, len(product_ids), LEVELS_AT_ONCE):
+        some = product_ids[start : start + LEVELS_AT_ONCE]
+        deadline = Deadline.after(LEVELS_TIMEOUT)
         answers = gather(*(partial(inventory.stock, product_id, deadline=deadline) for product_id in some))
         for product_id, answer in zip(some, answers, strict=True):
             if isinstance(answer, PeerError):

@@ -7,11 +7,10 @@ from typing import Any
 
 import orjson
 
-from orders.models.money import text_of
+from orders.models import Document, text_of
 from orders.services.access import EXPORT, Actor
 from orders.services.transfer.file_format import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS, Format, iso, safe_cell
 from orders.storage import scan
-from orders.storage.database import Document
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Tells Excel that a file is UTF-8."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from orders.models.states import EPOCH
-from orders.services.texts import one_line, problem_of
+from orders.models import EPOCH
+from orders.services.text_rules import one_line, problem_of
 from orders.services.transfer.file_format import utc
 from orders.services.transfer.import_files import Problem
 

@@ -7,16 +7,13 @@ from datetime import UTC
 from bson import Int64, ObjectId
 from django.conf import settings
 
-from orders.models.money import from_cents
-from orders.models.parts import Address
-from orders.models.states import PUBLIC_STATUSES, LineState
+from orders.models import PUBLIC_STATUSES, Address, Document, LineState, from_cents
 from orders.services.audit import Act
 from orders.services.numbers import NUMBER_ALPHABET, as_number, grouped
 from orders.services.transfer.import_fields import Fields
 from orders.services.transfer.import_files import KEYS, Problem, Record
 from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
-from orders.storage.database import Document
-from orders.storage.order_writes import new_id
+from orders.storage import new_id
 
 ADDRESS = [
     (field.name, field.max_length or 0, not field.blank) for field in Address._meta.fields if not field.primary_key

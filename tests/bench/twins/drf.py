@@ -16,9 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
-from orders.models.order import Order
-from orders.models.parts import Address, Item, Stock
-from orders.models.states import PUBLIC_STATUSES
+from orders.models import PUBLIC_STATUSES, Address, Item, Order, Stock
 from tests.bench.twins import peers
 
 RESERVED = Stock(state="reserved")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orders.services.texts import DROPPED, REFUSED
+from orders.services.text_rules import DROPPED, REFUSED
 from tests.functional.access.stage import Stage
 
 

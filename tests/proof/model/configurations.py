@@ -77,7 +77,7 @@ SOUND = (
         large=True,
     ),
     Configuration(
-        "atomic, no turns: two orders for one unit; a lost answer, repeated at once; keys honoured",
+        "atomic, no locks: two orders for one unit; a lost answer, repeated at once; keys honoured",
         {"ATOMIC": 1, "STOCK": 1, "LOST": 1, "KEYS": 1, "RETRIES": 1, "CANCELS": 0},
         large=True,
     ),
@@ -108,20 +108,20 @@ BEYOND = (
     ),
 )
 
-NO_TURNS = _fails("no turns", LOST_UPDATE, TURNS=0)
+NO_LOCKS = _fails("no locks", LOST_UPDATE, LOCKS=0)
 MUTATIONS = (
-    NO_TURNS,
+    NO_LOCKS,
     _fails("no worker, and a crash", OWED, WORKERS=0, CRASHES=1, ATOMIC=1, ORDERS=1, CANCELS=0),
     _fails("lines of one product called for side by side", LOST_UPDATE, SIDE_BY_SIDE=1, ORDERS=1, LINES=2, CANCELS=0),
     _fails(
-        "a turn is given back though its call may still be at work", LOST_UPDATE, GIVE_BACK_UNKNOWN=1, LOST=1, CANCELS=0
+        "a lock is given back though its call may still be at work", LOST_UPDATE, GIVE_BACK_UNKNOWN=1, LOST=1, CANCELS=0
     ),
-    _fails("a turn is given back though another holds it by now", LOST_UPDATE, GIVE_BACK_ANY=1),
-    _fails("a lost call is repeated at once, under the same turn", LOST_UPDATE, RETRIES=1, KEYS=1, LOST=1, CANCELS=0),
+    _fails("a lock is given back though another holds it by now", LOST_UPDATE, GIVE_BACK_ANY=1),
+    _fails("a lost call is repeated at once, under the same lock", LOST_UPDATE, RETRIES=1, KEYS=1, LOST=1, CANCELS=0),
     _fails("a worker takes every attempt for expired", NOT_SO, NO_LEASE=1, ATOMIC=1, KEYS=1, STOCK=1),
     _fails("a worker claims without a guard", UNRESERVED, UNGUARDED_CLAIM=1, ATOMIC=1, ORDERS=1),
     _fails("a worker repeats what may have been sent, without keys", TWICE, GUESS=1, ATOMIC=1, ORDERS=1),
-    _fails("a repeat's claim that failed is disowned", NOT_SO, DISOWN_ANY=1, KEYS=1, ORDERS=1, FAILED_CLAIMS=1),
+    _fails("a repeat's claim that failed is cleared", NOT_SO, CLEAR_ANY=1, KEYS=1, ORDERS=1, FAILED_CLAIMS=1),
     _fails(
         "a draft is placed whatever has become of it", NOT_SO, UNGUARDED_PLACE=1, ATOMIC=1, KEYS=1, ORDERS=1, CANCELS=0
     ),

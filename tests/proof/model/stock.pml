@@ -1,4 +1,4 @@
-/* The stock protocol as a model: claim, turn, talk, settle, recovery, with what may go wrong in between.
+/* The stock protocol as a model: claim, lock, call, record, recovery, with what may go wrong in between.
  *
  * Each `atomic` or `d_step` is one command to the database or one step of inventory; between two of them anybody may act,
  * time may pass, and a process may die. Every line is of one unit. The numbers are set with -D: the configurations stand
@@ -52,11 +52,11 @@
 #ifndef KEYS                    /* it honours idempotency keys */
 #define KEYS 0
 #endif
-#ifndef FENCING                 /* 1: it refuses a call under an older turn than one it has seen; 2: when it writes, too */
+#ifndef FENCING                 /* 1: it refuses a call under an older lock than one it has seen; 2: when it writes, too */
 #define FENCING 0
 #endif
-#ifndef TURNS
-#define TURNS (!ATOMIC)
+#ifndef LOCKS
+#define LOCKS (!ATOMIC)
 #endif
 #ifndef RETRIES                 /* a placement repeats at once what was lost and may be repeated */
 #define RETRIES 0
@@ -78,14 +78,14 @@
 #ifndef SIDE_BY_SIDE            /* the lines of an order are called for at once, those of one product too */
 #define SIDE_BY_SIDE 0
 #endif
-#ifndef GIVE_BACK_UNKNOWN       /* a turn is given back though its call may still be at work */
+#ifndef GIVE_BACK_UNKNOWN       /* a lock is given back though its call may still be at work */
 #define GIVE_BACK_UNKNOWN 0
 #endif
-#ifndef GIVE_BACK_ANY           /* a turn is given back though another may hold it by now */
+#ifndef GIVE_BACK_ANY           /* a lock is given back though another may hold it by now */
 #define GIVE_BACK_ANY 0
 #endif
-#ifndef DISOWN_ANY              /* a failed claim is disowned though an earlier attempt may have called */
-#define DISOWN_ANY 0
+#ifndef CLEAR_ANY              /* a failed claim is cleared though an earlier attempt may have called */
+#define CLEAR_ANY 0
 #endif
 #ifndef HARM_ONLY               /* calls that overlap are no error yet, only what comes of them */
 #define HARM_ONLY 0
@@ -120,14 +120,14 @@ typedef Call {                  /* a call that inventory is at, or has answered 
     byte caller;                /* who waits for the answer; 0: nobody, any more */
     byte sender; bit late;      /* who sent it; under a lease that had ended */
     byte available, held;       /* the row, as it was read */
-    byte token;                 /* with FENCING: the number of the turn it was sent under */
+    byte token;                 /* with FENCING: the number of the lock it was sent under */
     mtype:result answer
 }
 
 /* The database. */
 mtype:status status[ORDERS];
 Line line[ALL];
-byte turn[PRODUCTS];            /* its holder; 0: free, or its lease has ended */
+byte lock[PRODUCTS];            /* its holder; 0: free, or its lease has ended */
 /* Inventory. */
 byte available[PRODUCTS];
 byte held[PRODUCTS];
@@ -198,7 +198,7 @@ inline no_update_is_lost(p) {
 /* No two calls of one product are under way at inventory at once. */
 inline nobody_else_is_at(n) {
     for (i : 0 .. CALLS - 1) {
-        assert(!TURNS || HARM_ONLY || !at_work(i) || product(call[i].line) != product(n))
+        assert(!LOCKS || HARM_ONLY || !at_work(i) || product(call[i].line) != product(n))
     }
 }
 
@@ -249,7 +249,7 @@ inline probe() { skip }
 #define is_worker (me > ORDERS + CANCELS)
 #define my_line of(o, l)
 #define my_product product(of(o, l))
-#define may_send (lease[me] && (!TURNS || turn[my_product] == me))
+#define may_send (lease[me] && (!LOCKS || lock[my_product] == me))
 /* Orders have one line or two. */
 #define first(o) of(o, 0)
 #define last(o) of(o, LINES - 1)
@@ -269,7 +269,7 @@ inline put_under_attempt(n) {
     mine[(n) % LINES] = 1; gives_back[(n) % LINES] = line[n].state == releasing
 }
 
-inline settle_line(n, outcome) { line[n].state = outcome; line[n].by = 0; line[n].runs = 0 }
+inline set_line(n, outcome) { line[n].state = outcome; line[n].by = 0; line[n].runs = 0 }
 
 inline free_call(c) {
     call[c].at = nowhere; call[c].line = 0; call[c].release = 0; call[c].caller = 0; call[c].sender = 0; call[c].late = 0;
@@ -278,15 +278,15 @@ inline free_call(c) {
 
 inline forget() {
     for (i : 0 .. LINES - 1) { mine[i] = 0; gives_back[i] = 0; repeats[i] = 0; said[i] = nothing; asked[i] = NOBODY }
-    lease[me] = 0; l = 0; keep = 0; turned = 0; retried = 0; all_sent = 0
+    lease[me] = 0; l = 0; keep = 0; locked = 0; retried = 0; all_sent = 0
 }
 
-/* The claiming write fails: perhaps it landed, perhaps it is disowned; nobody is called under it (claims.claiming). */
-inline claim_fails(disownable) {
+/* The claiming write fails: perhaps it landed, perhaps its attempt is cleared; nobody is called under it (claims.claiming). */
+inline claim_fails(clearable) {
     failed_claims--;
     if
-    :: disownable || DISOWN_ANY ->
-        printf("|%d|gets an error for that write, and disowns it\n", me);
+    :: clearable || CLEAR_ANY ->
+        printf("|%d|gets an error for that write, and clears its attempt\n", me);
         for (i : 0 .. LINES - 1) {
             if
             :: mine[i] -> line[of(o, i)].by = 0; line[of(o, i)].runs = 0
@@ -337,35 +337,35 @@ inline wait_in_vain() {
     fi
 }
 
-/* One guarded write; not after an unknown outcome: then the turn lasts until its lease ends. */
-inline give_turn_back() {
-    turned = 0;
+/* One guarded write; not after an unknown outcome: then the lock lasts until its lease ends. */
+inline give_lock_back() {
+    locked = 0;
     if
-    :: keep && !GIVE_BACK_UNKNOWN -> printf("|%d|keeps the turn of product %d, since its call may still be at work\n", me, my_product + 1)
-    :: (!keep || GIVE_BACK_UNKNOWN) && (turn[my_product] == me || GIVE_BACK_ANY) -> turn[my_product] = 0;
-        printf("|%d|gives the turn of product %d back\n", me, my_product + 1)
-    :: (!keep || GIVE_BACK_UNKNOWN) && turn[my_product] != me && !GIVE_BACK_ANY
+    :: keep && !GIVE_BACK_UNKNOWN -> printf("|%d|keeps the lock of product %d, since its call may still be at work\n", me, my_product + 1)
+    :: (!keep || GIVE_BACK_UNKNOWN) && (lock[my_product] == me || GIVE_BACK_ANY) -> lock[my_product] = 0;
+        printf("|%d|gives the lock of product %d back\n", me, my_product + 1)
+    :: (!keep || GIVE_BACK_UNKNOWN) && lock[my_product] != me && !GIVE_BACK_ANY
     fi;
     keep = 0; drop_token()
 }
 
-/* The table of outcomes, stock._settled. */
-inline settle_by_outcome(n, l) {
+/* The table of outcomes, inventory_calls._stock_after. */
+inline set_by_outcome(n, l) {
     if
-    :: said[l] == done && !gives_back[l] -> settle_line(n, reserved)
-    :: said[l] == refused && !gives_back[l] -> settle_line(n, none)
-    :: (said[l] == done || said[l] == refused) && gives_back[l] -> settle_line(n, released)
+    :: said[l] == done && !gives_back[l] -> set_line(n, reserved)
+    :: said[l] == refused && !gives_back[l] -> set_line(n, none)
+    :: (said[l] == done || said[l] == refused) && gives_back[l] -> set_line(n, released)
     :: (said[l] == lost && repeatable) || (said[l] == not_sent && repeats[l]) -> line[n].runs = 1   /* asked again */
-    :: said[l] == lost && !repeatable -> settle_line(n, unknown)
-    :: said[l] == not_sent && !repeats[l] && !gives_back[l] -> settle_line(n, none)
-    :: said[l] == not_sent && !repeats[l] && gives_back[l] -> settle_line(n, releasing)                  /* owed */
+    :: said[l] == lost && !repeatable -> set_line(n, unknown)
+    :: said[l] == not_sent && !repeats[l] && !gives_back[l] -> set_line(n, none)
+    :: said[l] == not_sent && !repeats[l] && gives_back[l] -> set_line(n, releasing)                  /* owed */
     fi
 }
 
 #if FENCING
 inline drop_token() { token[me] = 0 }
 
-/* A turn's number is greater than all before it. Here those still about are numbered anew each time, so that they stay
+/* A lock's number is greater than all before it. Here those still about are numbered anew each time, so that they stay
  * few: only their order matters. */
 inline take_token() {
     token[me] = 0;
@@ -401,7 +401,7 @@ proctype Process(byte me) {
     bit repeats[LINES];                 /* those that an earlier attempt may have called for */
     mtype:result said[LINES];
     byte asked[LINES];                  /* the call whose answer is waited for */
-    bit turned, keep, retried, all_sent;
+    bit locked, keep, retried, all_sent;
     bit found[LINES]; mtype:stock was[LINES]; byte was_by[LINES];   /* what a worker saw when it looked */
 
     d_step { forget() };
@@ -419,7 +419,7 @@ place_order:                            /* placement._insert: the draft, every l
         look();
         if
         :: failed_claims > 0 -> claim_fails(true); goto stop
-        :: goto talk
+        :: goto call_inventory
         fi
     };
 
@@ -438,16 +438,16 @@ end_without_an_order:
             look();
             if
             :: failed_claims > 0 -> claim_fails(true); goto stop
-            :: goto talk
+            :: goto call_inventory
             fi
         :: status[o] = shipped;
-            for (i : 0 .. LINES - 1) { settle_line(of(o, i), used) }
+            for (i : 0 .. LINES - 1) { set_line(of(o, i), used) }
             printf("|%d|writes order %d shipped\n", me, o + 1);
             look(); goto stop
         fi
     };
 
-settle_due:                             /* settlement.settle_order: reads an order that is due, */
+settle_due:                             /* worker.settle_order: reads an order that is due, */
 end_with_nothing_due:
     atomic {
         if
@@ -468,15 +468,15 @@ end_with_nothing_due:
 #else
         ;
 #endif
-                                        /* settlement.claim_due: and claims what it saw, if that is still so */
+                                        /* claims.claim_due: and claims what it saw, if that is still so */
         if
         :: UNGUARDED_CLAIM || (as_found(first(o), 0) && as_found(last(o), LINES - 1)) ->
             for (i : 0 .. LINES - 1) {
                 if
                 :: found[i] && was_by[i] != 0 && repeatable ->
                     line[of(o, i)].state = was[i]; put_under_attempt(of(o, i)); repeats[i] = 1
-                :: found[i] && was_by[i] != 0 && !repeatable -> settle_line(of(o, i), unknown)
-                :: found[i] && was_by[i] == 0 && was[i] == reserving -> settle_line(of(o, i), none)
+                :: found[i] && was_by[i] != 0 && !repeatable -> set_line(of(o, i), unknown)
+                :: found[i] && was_by[i] == 0 && was[i] == reserving -> set_line(of(o, i), none)
                 :: found[i] && was_by[i] == 0 && was[i] == releasing ->
                     line[of(o, i)].state = was[i]; put_under_attempt(of(o, i))
                 :: !found[i]
@@ -493,30 +493,30 @@ end_with_nothing_due:
         fi
     };
 
-talk:                                   /* stock.talk: one call a line, those of one product one after the other */
+call_inventory:                                   /* inventory_calls.call_inventory: one call a line, those of one product one after the other */
     atomic {
         do
         :: l < LINES && !mine[l] -> l++
-        :: l < LINES && mine[l] && keep && turned -> said[l] = not_sent; l++    /* one before it is unknown */
+        :: l < LINES && mine[l] && keep && locked -> said[l] = not_sent; l++    /* one before it is unknown */
         :: else -> break
         od
     };
     if
     :: l == LINES && SIDE_BY_SIDE && !all_sent -> all_sent = 1; l = 0; goto wait
-    :: l == LINES && (!SIDE_BY_SIDE || all_sent) -> goto settle
-    :: l < LINES && TURNS && !turned -> goto take_turn
-    :: l < LINES && (!TURNS || turned) -> goto ask
+    :: l == LINES && (!SIDE_BY_SIDE || all_sent) -> goto record_outcomes
+    :: l < LINES && LOCKS && !locked -> goto take_lock
+    :: l < LINES && (!LOCKS || locked) -> goto ask
     fi;
 
-take_turn:                              /* one find_and_modify: if it is free, or its lease has ended */
+take_lock:                              /* one find_and_modify: if it is free, or its lease has ended */
     atomic {
         if
-        :: turn[my_product] == 0 ->
-            turn[my_product] = me; turned = 1; take_token();
-            printf("|%d|takes the turn of product %d\n", me, my_product + 1)
-        :: turn[my_product] != 0 ->
+        :: lock[my_product] == 0 ->
+            lock[my_product] = me; locked = 1; take_token();
+            printf("|%d|takes the lock of product %d\n", me, my_product + 1)
+        :: lock[my_product] != 0 ->
             said[l] = not_sent;
-            printf("|%d|does not get the turn of product %d in time\n", me, my_product + 1);
+            printf("|%d|does not get the lock of product %d in time\n", me, my_product + 1);
             goto next
         :: crashes > 0 -> crashes--; goto dies
         fi
@@ -552,13 +552,13 @@ wait:                                   /* … and each answer is waited for */
 heard:
     if
     :: retry_now -> retried = 1; goto ask
-    :: !retry_now && turned && !more_of_product -> goto give_back
-    :: !retry_now && !(turned && !more_of_product) -> goto next
+    :: !retry_now && locked && !more_of_product -> goto give_back
+    :: !retry_now && !(locked && !more_of_product) -> goto next
     fi;
-give_back:                              /* the turn, unless the call may still be at work */
+give_back:                              /* the lock, unless the call may still be at work */
     atomic {
         if
-        :: give_turn_back()
+        :: give_lock_back()
         :: crashes > 0 -> crashes--; goto dies
         fi
     };
@@ -566,22 +566,22 @@ next:
     atomic { l++; retried = 0 };
     if
     :: all_sent && l < LINES -> goto wait
-    :: else -> goto talk
+    :: else -> goto call_inventory
     fi;
 
-settle:                                 /* placement._place and stock.settle: guarded by the attempt */
+record_outcomes:                                 /* reservation._place and inventory_calls.record_outcomes: guarded by the attempt */
     atomic {
         if
         :: crashes > 0 -> crashes--; goto dies
         :: all_done && (held_by_me || UNGUARDED_PLACE) ->
             status[o] = pending;
-            for (i : 0 .. LINES - 1) { settle_line(of(o, i), reserved) }
+            for (i : 0 .. LINES - 1) { set_line(of(o, i), reserved) }
             printf("|%d|writes order %d placed\n", me, o + 1);
             look(); goto stop
         :: held_by_me && !all_done ->
             for (i : 0 .. LINES - 1) {
                 if
-                :: mine[i] -> settle_by_outcome(of(o, i), i)
+                :: mine[i] -> set_by_outcome(of(o, i), i)
                 :: else
                 fi
             }
@@ -593,7 +593,7 @@ settle:                                 /* placement._place and stock.settle: gu
         forget()
     };
 
-turn_away:                              /* stock.turn_away: a draft without an open reservation is rejected */
+reject_draft:                              /* claims.reject_draft: a draft without an open reservation is rejected */
     atomic {
         if
         :: crashes > 0 -> crashes--; goto dies
@@ -609,7 +609,7 @@ turn_away:                              /* stock.turn_away: a draft without an o
             look();
             if
             :: failed_claims > 0 -> claim_fails(true); goto stop
-            :: goto talk
+            :: goto call_inventory
             fi
         :: else -> goto stop
         fi
@@ -666,7 +666,7 @@ inline wrote() {
 
 inline write_row() {
     if
-    :: FENCING == 2 && too_old -> printf("|0|refuses to write for call %d: its turn is over\n", c + 1); reply(not_sent)
+    :: FENCING == 2 && too_old -> printf("|0|refuses to write for call %d: its lock is over\n", c + 1); reply(not_sent)
     :: !(FENCING == 2 && too_old) && !call[c].release && call[c].available == 0 ->
         printf("|0|refuses call %d: nothing is available\n", c + 1); reply(refused)
     :: !(FENCING == 2 && too_old) && call[c].release && call[c].held == 0 ->
@@ -687,7 +687,7 @@ end_without_a_call:
     do
     :: atomic { call[c].at == sent ->
         if
-        :: too_old -> printf("|0|refuses call %d: its turn is over\n", c + 1); reply(not_sent)
+        :: too_old -> printf("|0|refuses call %d: its lock is over\n", c + 1); reply(not_sent)
         :: !too_old && known -> printf("|0|knows the key of call %d, and answers as before\n", c + 1); reply(done)
         :: !too_old && !known ->
             call[c].at = read; call[c].available = available[row]; call[c].held = held[row];
@@ -714,11 +714,11 @@ end_without_a_call:
 #define sent_by(q, c) (c < CALLS && at_work(at_most(c, CALLS)) && call[at_most(c, CALLS)].sender == q && \
     !call[at_most(c, CALLS)].late)
 #define under_claim(q, c) (sent_by(q, c) && line[call[at_most(c, CALLS)].line].by == q)
-#define under_turn(p, c) (sent_by(turn[p], c) && product(call[at_most(c, CALLS)].line) == p)
+#define under_lock(p, c) (sent_by(lock[p], c) && product(call[at_most(c, CALLS)].line) == p)
 #define any_under_claim(q) (under_claim(q, 0) || under_claim(q, 1) || under_claim(q, 2) || under_claim(q, 3) || \
     under_claim(q, 4) || under_claim(q, 5) || under_claim(q, 6) || under_claim(q, 7))
-#define any_under_turn(p) (under_turn(p, 0) || under_turn(p, 1) || under_turn(p, 2) || under_turn(p, 3) || \
-    under_turn(p, 4) || under_turn(p, 5) || under_turn(p, 6) || under_turn(p, 7))
+#define any_under_lock(p) (under_lock(p, 0) || under_lock(p, 1) || under_lock(p, 2) || under_lock(p, 3) || \
+    under_lock(p, 4) || under_lock(p, 5) || under_lock(p, 6) || under_lock(p, 7))
 
 inline end_claims(q) {
     lease[q] = 0;
@@ -739,13 +739,13 @@ end_of_claims:
     od
 }
 
-proctype Turns(byte p) {
-end_of_turns:
+proctype Locks(byte p) {
+end_of_locks:
     do
-    :: d_step { turn[p] != 0 && !any_under_turn(p) ->
-        printf("|%d|loses the turn of product %d: its lease has ended\n", turn[p], p + 1); turn[p] = 0 }
-    :: d_step { turn[p] != 0 && any_under_turn(p) && overlong > 0 -> overlong--;
-        printf("|%d|loses the turn of product %d: its lease has ended\n", turn[p], p + 1); turn[p] = 0 }
+    :: d_step { lock[p] != 0 && !any_under_lock(p) ->
+        printf("|%d|loses the lock of product %d: its lease has ended\n", lock[p], p + 1); lock[p] = 0 }
+    :: d_step { lock[p] != 0 && any_under_lock(p) && overlong > 0 -> overlong--;
+        printf("|%d|loses the lock of product %d: its lease has ended\n", lock[p], p + 1); lock[p] = 0 }
     od
 }
 
@@ -764,6 +764,6 @@ init {
         for (i : 0 .. PRODUCTS - 1) { available[i] = STOCK }
         for (i : 0 .. CALLS - 1) { call[i].at = nowhere; call[i].answer = nothing; run Inventory(i) }
         for (i : 1 .. PEOPLE) { run Process(i); run Claims(i) }
-        for (i : 0 .. PRODUCTS - 1) { run Turns(i) }
+        for (i : 0 .. PRODUCTS - 1) { run Locks(i) }
     }
 }

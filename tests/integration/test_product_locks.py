@@ -17,8 +17,8 @@ from integrations.sandbox import Sandbox
 from orders.services.lifecycle.placement import PlacementInterrupted
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.verification import InsufficientStock
-from orders.services.stock import inventory_turns
-from orders.services.stock.inventory_turns import turn
+from orders.services.stock import product_locks
+from orders.services.stock.product_locks import product_lock
 from orders.services.stock.worker import settle_due
 from orders.storage import product_leases
 from orders.storage.database import collection
@@ -57,8 +57,8 @@ def published_inventory(sandbox: Sandbox, settings: Settings) -> None:
 @pytest.fixture
 def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wants a turn waits as long as it takes, on a slow machine too."""
-    monkeypatch.setattr(inventory_turns, "LONGEST_WAIT", 30.0)
-    monkeypatch.setattr(inventory_turns, "SOON", 30.0)
+    monkeypatch.setattr(product_locks, "LONGEST_WAIT", 30.0)
+    monkeypatch.setattr(product_locks, "SHORT_WAIT", 30.0)
 
 
 def lease_of(product: str = A) -> dict[str, Any] | None:
@@ -187,7 +187,7 @@ def test_once_an_answer_is_lost_the_other_lines_of_the_product_are_not_called_fo
     began = time.monotonic()
     with pytest.raises(PlacementInterrupted):
         place((A, 1), (A, 2), (B, 1))
-    assert time.monotonic() - began < inventory_turns.LONGEST_WAIT, "nobody waits for a turn that is not given back"
+    assert time.monotonic() - began < product_locks.LONGEST_WAIT, "nobody waits for a turn that is not given back"
     [order] = orders().find()
     assert states(order) == ["unknown", "none", "released"]
     assert stock_of(sandbox, A) == (9, 1)
@@ -208,7 +208,7 @@ def test_a_turn_is_given_back_where_it_is_sure_what_became_of_the_call(
     sandbox: Sandbox, error: BaseException, kept: bool
 ) -> None:
     def call() -> None:
-        with turn(A, Deadline.after(30)):
+        with product_lock(A, Deadline.after(30)):
             assert lease_of() is not None
             raise error
 
@@ -219,7 +219,7 @@ def test_a_turn_is_given_back_where_it_is_sure_what_became_of_the_call(
 
 def test_a_repetition_that_was_not_sent_gives_its_turn_back(sandbox: Sandbox) -> None:
     def call() -> None:
-        with turn(A, Deadline.after(20)):
+        with product_lock(A, Deadline.after(20)):
             raise OutcomeUnknown("inventory", "an earlier one may have acted") from PeerUnavailable("inventory", "down")
 
     with pytest.raises(OutcomeUnknown):
@@ -228,13 +228,13 @@ def test_a_repetition_that_was_not_sent_gives_its_turn_back(sandbox: Sandbox) ->
 
 
 def test_no_turn_is_taken_that_leaves_no_time_for_a_call(sandbox: Sandbox, settings: Settings) -> None:
-    with pytest.raises(PeerUnavailable), turn(A, Deadline.after(settings.INVENTORY_WRITE_TIMEOUT)):
+    with pytest.raises(PeerUnavailable), product_lock(A, Deadline.after(settings.INVENTORY_WRITE_TIMEOUT)):
         pytest.fail("there is no time to call in")
     assert lease_of() is None
 
 
 def test_a_turn_is_ended_by_its_holder_alone(sandbox: Sandbox) -> None:
-    with turn(A, Deadline.after(20)):
+    with product_lock(A, Deadline.after(20)):
         product_leases.give_back(A, "who had it before")
         assert lease_of() is not None
 
@@ -249,12 +249,12 @@ def test_a_turn_is_measured_from_before_it_was_taken(
         return take(*args)
 
     monkeypatch.setattr(product_leases, "take", slow)
-    with turn(A, Deadline.after(60)) as until:
+    with product_lock(A, Deadline.after(60)) as until:
         assert until.remaining() < 19.6
 
 
 def test_a_name_like_an_expression_is_a_name(sandbox: Sandbox) -> None:
-    with turn("$$NOW", Deadline.after(20)):
+    with product_lock("$$NOW", Deadline.after(20)):
         assert lease_of("$$NOW") is not None
 
 
@@ -263,32 +263,32 @@ def test_a_turn_lasts_a_lease_by_the_clock_of_the_database_and_leaves_time_for_t
 ) -> None:
     settings.STOCK_LEASE, settings.INVENTORY_WRITE_TIMEOUT = 7, 1
     before = collection("orders").database.command("hello")["localTime"]
-    with turn(A, Deadline.after(60)) as until:
+    with product_lock(A, Deadline.after(60)) as until:
         lease = lease_of()
         assert lease is not None
         assert timedelta(seconds=7) <= lease["until"] - before < timedelta(seconds=8)
         assert until.remaining() < 7
-    with turn(A, Deadline.after(6)) as until:
+    with product_lock(A, Deadline.after(6)) as until:
         assert until.remaining() < 6, "the caller's own time, where that ends first"
 
 
 def test_nobody_waits_longer_for_a_turn_than_leaves_time_for_the_call(sandbox: Sandbox, settings: Settings) -> None:
     settings.PEER_CONNECT_TIMEOUT, settings.INVENTORY_WRITE_TIMEOUT = 0.5, 3.5
-    with suppress(OutcomeUnknown), turn(A, Deadline.after(30)):
+    with suppress(OutcomeUnknown), product_lock(A, Deadline.after(30)):
         raise OutcomeUnknown("inventory", "lost")
     began = time.monotonic()
-    with pytest.raises(PeerUnavailable) as refused, turn(A, Deadline.after(4.6)):
+    with pytest.raises(PeerUnavailable) as refused, product_lock(A, Deadline.after(4.6)):
         pytest.fail("it is somebody else's turn")
     assert 0.3 < time.monotonic() - began < 2.5
     assert refused.value.retry_after
-    with turn(B, Deadline.after(30)):
+    with product_lock(B, Deadline.after(30)):
         pass  # another product has turns of its own
 
 
 def test_nobody_waits_for_a_turn_that_was_held_for_longer_than_a_call_takes(
     sandbox: Sandbox, settings: Settings
 ) -> None:
-    with suppress(OutcomeUnknown), turn(A, Deadline.after(30)):
+    with suppress(OutcomeUnknown), product_lock(A, Deadline.after(30)):
         raise OutcomeUnknown("inventory", "lost")
     held = timedelta(seconds=settings.PEER_CONNECT_TIMEOUT + settings.INVENTORY_WRITE_TIMEOUT + 1)
     lease = lease_of()
@@ -296,16 +296,16 @@ def test_nobody_waits_for_a_turn_that_was_held_for_longer_than_a_call_takes(
     leases = collection(product_leases.COLLECTION)
     leases.update_one({"_id": A}, {"$set": {"until": lease["until"] - held}})
     began = time.monotonic()
-    with pytest.raises(PeerUnavailable), turn(A, Deadline.after(20)):
+    with pytest.raises(PeerUnavailable), product_lock(A, Deadline.after(20)):
         pytest.fail("it is somebody else's turn")
-    assert time.monotonic() - began < inventory_turns.LONGEST_WAIT / 2
+    assert time.monotonic() - began < product_locks.LONGEST_WAIT / 2
 
 
 def test_a_turn_that_may_not_have_been_had_is_none_and_holds_up_nobody(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer_lost(monkeypatch)
-    with pytest.raises(PeerUnavailable), turn(A, Deadline.after(30)):
+    with pytest.raises(PeerUnavailable), product_lock(A, Deadline.after(30)):
         pytest.fail("nobody knows whose turn it is")
     assert lease_of() is None
 
@@ -326,11 +326,11 @@ def test_a_turn_that_cannot_be_given_back_ends_with_its_lease(
 def test_a_release_that_had_no_turn_is_settled_later(sandbox: Sandbox) -> None:
     shelve(sandbox)
     order_id = place((A, 2)).order["_id"]
-    with suppress(OutcomeUnknown), turn(A, Deadline.after(30)):
+    with suppress(OutcomeUnknown), product_lock(A, Deadline.after(30)):
         raise OutcomeUnknown("inventory", "lost")
     began = time.monotonic()
     cancelled = change_status(order_id=order_id, transition="cancel", act=act())
-    assert time.monotonic() - began < inventory_turns.LONGEST_WAIT, "a release can wait, whoever cancels need not"
+    assert time.monotonic() - began < product_locks.LONGEST_WAIT, "a release can wait, whoever cancels need not"
     assert (cancelled["status"], states(cancelled)) == ("cancelled", ["releasing"])
     assert cancelled["items"][0]["stock"]["attempts"] == 0, "it was no attempt"
     assert "stock_due_at" in cancelled
@@ -366,7 +366,7 @@ def test_a_product_whose_turn_is_taken_holds_up_no_other(sandbox: Sandbox) -> No
     shelve(sandbox, B)
     order_id: ObjectId = store("cancelled", line("releasing", A), line("releasing", B))
     sandbox.control.room.stock.update_many({}, {"$set": {"reserved": 2}})
-    with suppress(OutcomeUnknown), turn(A, Deadline.after(30)):
+    with suppress(OutcomeUnknown), product_lock(A, Deadline.after(30)):
         raise OutcomeUnknown("inventory", "lost")
     settle_due(actor=WORKER)
     assert states(read(order_id)) == ["releasing", "released"]

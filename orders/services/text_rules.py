@@ -1,15 +1,20 @@
-"""What people may write into an order, by whatever way it comes: the API, the backoffice, a command or a file.
+"""Rules for the text that people write into an order through the API, the backoffice, a command or a file.
 
 Letters of every script are welcome, with the joiners and marks that names and addresses need (U+200C to U+200F, U+061C,
-U+180E). What comes along unseen from a copy or a telephone is left out: what turns the direction of text (embeddings,
-overrides and isolates; Unicode's TR 36, "Bidirectional Text Spoofing"), blanks without width, soft hyphens, byte order
-marks and tags that are no part of a flag. In one line, tabs and line breaks become a blank. Refused are other control
-characters, and halves of characters (lone surrogates).
+U+180E). Invisible characters that come along with pasted text are removed: those that change the direction of text
+(embeddings, overrides and isolates; Unicode's TR 36, "Bidirectional Text Spoofing"), zero-width spaces, soft hyphens,
+byte order marks, and tags that do not belong to a flag. In one line, tabs and line breaks become a space. Other control
+characters are refused, and so are halves of characters (lone surrogates).
 
-Whoever takes a text tidies it first (`one_line` or `several_lines`), and then asks `problem_of` it.
+A text is tidied first (`one_line` or `several_lines`) and then checked (`problem_of`); an address has both done by
+`address_problems`.
 """
 
 import re
+
+from django.core.exceptions import ValidationError
+
+from orders.models import Address
 
 HALVES = "\ud800-\udfff"
 BREAKS = "\n\r\x85\u2028\u2029"
@@ -52,3 +57,20 @@ def cleaned(text: str) -> str:
 
 def _seen(text: str) -> str:
     return DROPPED.sub(lambda found: found[1] or "", text)
+
+
+ADDRESS_FIELDS = tuple(field.name for field in Address._meta.concrete_fields if not field.primary_key)
+
+
+def address_problems(address: Address) -> dict[str, list[str]]:
+    """Tidy the address's fields. :returns: what is wrong with each; empty if nothing is."""
+    for name in ADDRESS_FIELDS:
+        setattr(address, name, one_line(getattr(address, name) or ""))
+    unreadable = {
+        name: [problem] for name in ADDRESS_FIELDS if (problem := problem_of(getattr(address, name))) is not None
+    }
+    try:
+        address.full_clean()
+    except ValidationError as error:
+        return error.message_dict | unreadable
+    return unreadable
