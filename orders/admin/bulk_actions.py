@@ -142,7 +142,7 @@ class BulkActions(ModelAdmin):
             "plan": plan,
             "figures": bulk_words.figures(plan, name),
             "refusals": bulk_words.refusals(plan),
-            "releases": not bulk.is_together(name),
+            "releases": not bulk.is_batchable(name),
             "reason": request.POST.get("reason", ""),
             "needs_reason": name in REASON_NEEDED,
             "longest_reason": LONGEST_REASON,
@@ -160,7 +160,7 @@ class BulkActions(ModelAdmin):
             act=act_of(request, reason),
             run_id=ObjectId(given) if RUN_ID.match(given) else None,
         )
-        most = FEW if bulk.is_together(name) else FEW_RELEASING
+        most = FEW if bulk.is_batchable(name) else FEW_RELEASING
         taken_down = run.state != BulkState.SELECTING or "orders" not in run.selection
         if taken_down and SMALL.match(planned) and int(planned) <= most:
             return _carried_on(run)
@@ -214,7 +214,7 @@ def _problem(name: str, reason: str) -> str:
 def _carried_on(run: BulkRun) -> BulkRun:
     """The run after a moment; whatever keeps it from coming to its end, its page tells, and the workers go on."""
     try:
-        return bulk.carry_on(run.pk, until=Deadline.after(A_MOMENT))
+        return bulk.execute_run(run.pk, until=Deadline.after(A_MOMENT))
     except Exception:
         logger.exception("run %s was started, but not carried on here", run.pk)
         return run

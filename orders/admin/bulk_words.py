@@ -6,7 +6,7 @@ from typing import Any
 
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.models.machine import edges_named
-from orders.services.bulk import OrderResult, Plan, is_together
+from orders.services.bulk import OrderResult, Plan, is_batchable
 from orders.services.bulk.planning import NO_SUCH_ORDER
 
 PATIENCE = timedelta(seconds=30)
@@ -121,7 +121,7 @@ def figures(plan: Plan, transition: str) -> Iterator[tuple[str, str]]:
     yield f"Will become {target(transition)}", f"{plan.can:,}"
     yield f"Already {target(transition)}", f"{plan.already:,}"
     yield "Not possible", f"{plan.cannot:,}"
-    if not is_together(transition):
+    if not is_batchable(transition):
         yield "Units of stock released", "too many to count" if plan.units is None else f"{plan.units:,}"
 
 

@@ -9,6 +9,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     ConnectionFailure,
+    OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
@@ -76,3 +77,15 @@ def is_outage(error: BaseException | None) -> bool:
     if not isinstance(cause, PyMongoError):
         return False
     return isinstance(cause, ConnectionFailure | WriteConcernError) or cause.timeout
+
+
+REFUSES_EVERYTHING = frozenset({13, 18, 64, 100, 371, 14031})
+"""Codes with which mongod refuses any operation: no permission, no disk space, no majority."""
+
+
+def refusal_of(error: DatabaseError) -> tuple[str, int | None] | None:
+    """The text and code with which mongod refused this very operation; None if it refuses any, or does not answer."""
+    cause = error.__cause__
+    if not isinstance(cause, OperationFailure) or is_outage(cause) or cause.code in REFUSES_EVERYTHING:
+        return None
+    return str(cause), cause.code

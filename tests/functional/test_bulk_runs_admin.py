@@ -15,7 +15,7 @@ from orders.admin import BulkRunAdmin, bulk_run_page
 from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.audit import Act
-from orders.storage.bulk_batches import runs
+from orders.storage.bulk_runs import runs
 from orders.storage.order_selection import OrderKeys, OrderSelection
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import (
@@ -210,7 +210,7 @@ def test_where_there_are_no_results_the_page_says_so(database: Database[Document
             "It pauses and goes on by itself in 3,",
         ),
         ({"state": "cancelled", "last_error": "Cancelled by x.", "done": 1}, "2 orders had not been dealt with."),
-        ({"state": "failed", "last_error": "It failed here: oh", "done": 3}, "It failed here: oh"),
+        ({"state": "failed", "last_error": "Internal error: oh", "done": 3}, "Internal error: oh"),
         ({"state": "done", "total": 0}, "There was no such order."),
         ({"state": "queued", "created_at": timezone.now() - timedelta(minutes=1)}, "No worker has taken it up yet."),
         ({"state": "running", "for_worker": False}, "The command that started it carries it on"),

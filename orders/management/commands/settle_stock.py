@@ -20,7 +20,7 @@ from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
 from orders.services.access import Actor, system
 from orders.services.audit import Act
-from orders.services.bulk import carry_on_any
+from orders.services.bulk import execute_pending_runs
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.readiness import Heartbeat, exposed
@@ -123,7 +123,7 @@ class Command(BaseCommand):
     def _carry_on_runs(self, stopping: Callable[[], bool]) -> bool:
         """Carry bulk runs on for a moment. :returns: whether there may be more to do at once."""
         try:
-            return carry_on_any(seconds=SLICE, stopping=stopping)
+            return execute_pending_runs(seconds=SLICE, stopping=stopping)
         except Exception as error:
             self._failed("bulk runs could not be carried on, trying again", error)
             return False

@@ -7,7 +7,7 @@ from bson import ObjectId
 from orders.models.machine import edges_named
 from orders.models.states import PUBLIC_STATUSES
 from orders.services.access import Actor
-from orders.services.bulk.runs import check, is_together, target_of
+from orders.services.bulk.runs import check, is_batchable, target_of
 from orders.services.bulk.selecting import in_chunks
 from orders.services.lifecycle.transitions import refusal
 from orders.storage.order_selection import OrderSelection, count_by_status, named, reserved_units
@@ -77,7 +77,7 @@ def _count(made: Plan, transition: str, statuses: dict[str, int], missing: int =
 
 
 def _count_units(made: Plan, transition: str, selection: OrderSelection, ids: list[ObjectId] | None) -> None:
-    if is_together(transition) or made.units is None:
+    if is_batchable(transition) or made.units is None:
         return
     if made.total > MOST_COUNTED:
         made.units = None

@@ -1,17 +1,22 @@
-"""What became of each order of a run."""
+"""The outcome of each order of a run."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bson import ObjectId
 
-from orders.models.bulk_run import BatchState, OrderOutcome
-from orders.storage import bulk_batches as store
-from orders.storage import bulk_outcomes
+from orders.models import BatchState, OrderOutcome
+from orders.storage import bulk_batches, bulk_runs
 from orders.storage.database import Document
 
 PROBLEMS = frozenset({OrderOutcome.REFUSED.value, OrderOutcome.FAILED.value})
-"""The outcomes that somebody should look at."""
+"""Outcomes that need attention."""
+FILTERS: dict[str, Collection[str]] = {
+    "problems": PROBLEMS,
+    "all": OrderOutcome.values,
+    **{name: (name,) for name in OrderOutcome.values},
+}
+"""What results can be narrowed to, by name."""
 AT_ONCE = 10
 """Batches read at once."""
 
@@ -20,10 +25,10 @@ AT_ONCE = 10
 class OrderResult:
     """One order of a run.
 
-    :ivar order_id: its id in hex; where an unknown number was given, that number.
-    :ivar number: empty where there is no such order.
-    :ivar result: one of `OrderOutcome`'s values.
-    :ivar position: where to go on from, see :func:`results`.
+    :ivar order_id: its id in hex, or the unknown number that was given.
+    :ivar number: empty if there is no such order.
+    :ivar result: a value of `OrderOutcome`.
+    :ivar position: where to continue, see :func:`results`.
     """
 
     order_id: str
@@ -36,28 +41,20 @@ class OrderResult:
 def results(
     run_id: ObjectId, *, only: Collection[str] | None = None, after: tuple[int, int] = (-1, -1)
 ) -> Iterator[OrderResult]:
-    """The orders of a run in its own order, read as they are asked for, however many there are.
+    """The orders of a run in the run's order, read lazily.
 
-    :param only: only those with one of these results, e.g. PROBLEMS.
-    :param after: the position of the last one that was seen.
+    :param only: only orders with one of these outcomes, e.g. PROBLEMS.
+    :param after: the position of the last result already seen.
     :raises DatabaseError: while it is iterated over.
     """
-    wanted = frozenset(only if only is not None else OrderOutcome.values)
+    wanted = frozenset(OrderOutcome.values if only is None else only)
     n, index = after
-    # The batch of the last one may hold more.
-    n -= index >= 0
-    while found := store.batches_after(run_id, n, AT_ONCE, **_condition(wanted)):
+    n -= index >= 0  # the batch of the last result may hold more
+    while found := bulk_batches.batches_with(run_id, wanted, after=n, limit=AT_ONCE):
         for batch in found:
             start = after[1] + 1 if batch["n"] == after[0] else 0
             yield from _of_batch(batch, wanted, start)
         n = found[-1]["n"]
-
-
-def _condition(wanted: frozenset[str]) -> Document:
-    """The batches that hold such an order."""
-    counted = [{name: {"$gt": 0}} for name in sorted(wanted - {OrderOutcome.WAITING.value})]
-    waiting = [{"state": {"$ne": BatchState.DONE.value}}] if OrderOutcome.WAITING.value in wanted else []
-    return {"$or": [*counted, *waiting]} if counted or waiting else {"state": "none"}
 
 
 def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[OrderResult]:
@@ -68,6 +65,6 @@ def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[O
         for index, key in enumerate(batch["ids"])
         if index >= start and others.get(index, (usual, ""))[0] in wanted
     ]
-    numbers = bulk_outcomes.numbers([key for _, key, _, _ in chosen])
+    numbers = bulk_runs.order_numbers([key for _, key, _, _ in chosen])
     for index, key, result, reason in chosen:
         yield OrderResult(str(key), numbers.get(key, ""), result, reason, (batch["n"], index))
