@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
+from django.db import IntegrityError
 from django.utils import timezone
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
@@ -27,6 +28,16 @@ _STATE_BEFORE_PAUSE: Document = {"state": {"$cond": ["$selected", _STARTED, Bulk
 
 def runs() -> Collection[Document]:
     return collection(BulkRun._meta.db_table)
+
+
+def insert(run: BulkRun) -> bool:
+    """:returns: False if there is already a run with its id."""
+    try:
+        with writing():
+            run.save(force_insert=True)
+    except IntegrityError:
+        return False
+    return True
 
 
 @wrap_database_errors

@@ -140,20 +140,19 @@ def days_kept(since: datetime, until: datetime) -> list[Document]:
 
 
 @wrap_database_errors
-def best_sellers(since: datetime, until: datetime, measure: str, limit: int) -> list[Document]:
-    """The products of a period with the highest `units` or `cents`, highest first."""
-    sums = {name: {"$sum": f"$products.{name}"} for name in ("units", "cents")}
-    return list(
-        figures().aggregate(
-            [
-                {"$match": _days(since, until)},
-                {"$unwind": "$products"},
-                {"$group": {"_id": "$products.id", **sums}},
-                {"$sort": {measure: -1, "_id": 1}},
-                {"$limit": limit},
-            ]
-        )
+def best_sellers(since: datetime, until: datetime, limit: int) -> Document:
+    """The products of a period with the highest `units` and those with the highest `cents`, highest first."""
+    measures = ("units", "cents")
+    sums = {name: {"$sum": f"$products.{name}"} for name in measures}
+    [found] = figures().aggregate(
+        [
+            {"$match": _days(since, until)},
+            {"$unwind": "$products"},
+            {"$group": {"_id": "$products.id", **sums}},
+            {"$facet": {name: [{"$sort": {name: -1, "_id": 1}}, {"$limit": limit}] for name in measures}},
+        ]
     )
+    return found
 
 
 def _days(since: datetime, until: datetime) -> Document:

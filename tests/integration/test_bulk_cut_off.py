@@ -7,7 +7,6 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from integrations.deadline import Deadline
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.bulk import executor, selecting
@@ -53,7 +52,7 @@ def test_a_run_cut_off_while_its_orders_were_taken_down_fails_and_changes_nothin
 def test_whoever_asks_for_a_cut_off_run_again_gets_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     ids, run_id = stored("paid", 5), ObjectId()
     run = cut_off(monkeypatch, ids, run_id=run_id)
-    assert bulk.execute_run(run.pk, until=Deadline.after(0)).state == "selecting"
+    assert bulk.execute_run(run.pk, seconds=0).state == "selecting"
     again = started("start_processing", keys=ids, batch_size=2, run_id=run_id)
     assert (again.pk, again.state, again.total) == (run_id, "queued", 5)
     run = bulk.execute_run(run_id)
@@ -66,7 +65,7 @@ def test_while_the_orders_are_being_taken_down_nobody_ends_the_run_or_begins_it_
     run = started("start_processing", keys=ids, run_id=run_id)
     bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"state": "selecting", "selected": False}})
     hold(run, now() + FUTURE)
-    assert bulk.execute_run(run.pk, until=Deadline.after(5)).state == "selecting"
+    assert bulk.execute_run(run.pk, seconds=5).state == "selecting"
     assert started("start_processing", keys=ids, run_id=run_id).state == "selecting"
     assert bulk_batches.batches().count_documents({"run": run_id}) == 1
 

@@ -3,22 +3,23 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.utils import timezone
 from pymongo.collection import Collection
 from pymongo.errors import NetworkTimeout
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.bulk import batch_loop, batches, outages
+from orders.services.bulk import batch_loop, batches, executor, outages
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy
-from orders.storage import bulk_batches
+from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_writes import orders
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
@@ -181,6 +182,47 @@ def test_reads_that_answer_do_not_excuse_releases_that_come_to_nothing(sandbox: 
     assert (run.state, figures(run), run.in_vain) == ("done", (12, 0, 0, 0), 0)
 
 
+@pytest.fixture
+def three_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let three failed releases in a row be enough to stop a run."""
+    monkeypatch.setattr(batches, "MOST_FAILED_RELEASES", 3)
+    monkeypatch.setattr(executor, "MOST_FAILED_RELEASES", 3)
+
+
+def test_failed_releases_stop_a_run_only_if_none_between_them_succeeds(sandbox: Sandbox, three_in_a_row: None) -> None:
+    shelve(sandbox, A, available=20)
+    shelve(sandbox, B, available=20)
+    ids = [place((product, 1)).order["_id"] for product in (A, A, B, A, A, B, A)]
+    sandbox.control.fault("release", "status", status=503, product_id=A)
+    run = carried("cancel", keys=ids, threads=1)
+    assert (run.state, figures(run), run.in_vain) == ("done", (7, 0, 0, 0), 1)
+    assert [states(order)[0] for order in sound()] == [
+        "releasing", "releasing", "released", "releasing", "releasing", "released", "releasing",
+    ]  # fmt: skip
+
+
+def test_an_order_of_which_only_one_line_is_released_counts_as_failed(sandbox: Sandbox, three_in_a_row: None) -> None:
+    shelve(sandbox, A, available=20)
+    shelve(sandbox, B, available=20)
+    ids = [place((A, 1), (B, 1)).order["_id"] for _ in range(5)]
+    sandbox.control.fault("release", "status", status=503, product_id=A)
+    run = carried("cancel", keys=ids, threads=1)
+    assert (run.state, run.paused_until, run.in_vain) == ("paused", None, 3)
+    assert "failed to release the last 3 orders" in run.last_error
+    assert [read(order_id)["status"] for order_id in ids] == ["cancelled"] * 3 + ["pending"] * 2
+    assert {tuple(states(read(order_id))) for order_id in ids[:3]} == {("releasing", "released")}
+
+
+def test_failed_releases_are_counted_across_executions(sandbox: Sandbox, three_in_a_row: None) -> None:
+    shelve(sandbox, A, available=20)
+    run = started("cancel", keys=[place((A, 1)).order["_id"] for _ in range(3)])
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"in_vain": 2}})
+    sandbox.control.fault("release", "status", status=503)
+    run = bulk.execute_run(run.pk, threads=1)
+    assert (run.state, run.paused_until, run.in_vain) == ("paused", None, 3)
+    assert orders().count_documents({"status": "cancelled"}) == 1
+
+
 @pytest.mark.parametrize("method", ["find_one_and_update", "find_one", "find", "aggregate"])
 def test_a_database_that_goes_away_fails_no_order(
     sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch, method: str
@@ -225,7 +267,7 @@ def test_a_slice_of_time_ends_between_two_orders_and_the_next_goes_on(sandbox: S
     sandbox.control.fault("release", "latency", seconds=0.05)
     run, slices = started("cancel", keys=held), 0
     while not run.is_over:
-        run = bulk.execute_run(run.pk, until=Deadline.after(0.2))
+        run = bulk.execute_run(run.pk, seconds=0.2)
         slices += 1
         assert slices < 40
     assert slices > 2
@@ -241,8 +283,10 @@ def test_with_its_time_limited_nobody_waits_for_the_end_of_a_pause(
     settings.INVENTORY_SERVICE_URL = dead_url()
     run = started("cancel", keys=held)
     began = time.monotonic()
-    run = bulk.execute_run(run.pk, until=Deadline.after(30))
+    run = bulk.execute_run(run.pk, seconds=30)
     assert time.monotonic() - began < 10
+    assert run.paused_until is not None
+    assert timedelta(seconds=20) < run.paused_until - timezone.now() <= timedelta(seconds=60), "as the worker's delays"
     assert (run.state, figures(run)) == ("paused", (0, 0, 0, 0))
     assert {order["status"] for order in orders().find()} == {"pending"}
 

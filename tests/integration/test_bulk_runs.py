@@ -10,10 +10,9 @@ from bson import ObjectId
 from pymongo.database import Database
 from pytest_django import Settings
 
-from integrations.deadline import Deadline
 from orders.models import BulkRun
 from orders.services import access, bulk
-from orders.services.bulk import executor, planning, runs, selecting
+from orders.services.bulk import batch_loop, executor, planning, runs, selecting
 from orders.services.lifecycle.transitions import change_status
 from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_selection import OrderKeys, OrderSelection
@@ -51,7 +50,7 @@ def test_a_reason_that_would_be_refused_today_does_not_keep_a_stored_run_from_it
     [paid] = stored("paid", 1)
     run = started("start_processing", keys=[paid])
     database["bulk_runs"].update_one({"_id": run.pk}, {"$set": {"reason": "wave\x1b 12\u202e"}})
-    run = bulk.execute_run(run.pk, until=Deadline.after(20))
+    run = bulk.execute_run(run.pk, seconds=20)
     assert (run.state, run.last_error, figures(run)) == ("done", "", (1, 0, 0, 0))
     assert read(paid)["history"][-1]["reason"] == "wave? 12"
 
@@ -259,7 +258,7 @@ def test_who_finds_the_orders_being_looked_for_waits(monkeypatch: pytest.MonkeyP
     run = started("start_processing", statuses=("paid",))
     held = {"id": "another", "until": now() + FUTURE}
     bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"attempt": held}})
-    assert bulk.execute_run(run.pk, until=Deadline.after(5)).state == "selecting"
+    assert bulk.execute_run(run.pk, seconds=5).state == "selecting"
     timer = threading.Timer(0.7, lambda: bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"attempt": None}}))
     timer.start()
     assert figures(bulk.execute_run(run.pk)) == (2, 0, 0, 0)
@@ -280,7 +279,7 @@ def test_a_batch_that_another_holds_is_waited_for_and_taken_over_when_its_claim_
     run = started("start_processing", keys=ids, batch_size=1)
     held = bulk_batches.claim_batch(run.pk, "another", 60)
     assert held is not None
-    run = bulk.execute_run(run.pk, until=Deadline.after(5))
+    run = bulk.execute_run(run.pk, seconds=5)
     assert (run.state, figures(run)) == ("running", (1, 0, 0, 0))
     timer = threading.Timer(0.3, lambda: bulk_batches.renew_batch(held, 0))
     timer.start()
@@ -288,6 +287,49 @@ def test_a_batch_that_another_holds_is_waited_for_and_taken_over_when_its_claim_
     timer.join()
     assert bulk_batches.finish_batch(held, []) is False, "too late"
     assert {entries(order, run) for order in sound()} == {1}
+
+
+def test_a_resumed_run_does_not_wait_for_the_claims_of_a_process_that_is_gone() -> None:
+    ids = stored("paid", 4)
+    run = started("start_processing", keys=ids, batch_size=2)
+    stops = iter([False])
+    bulk.execute_run(run.pk, stopping=lambda: next(stops, True))
+    assert bulk_batches.claim_batch(run.pk, "killed", 3600) is not None
+    assert bulk.execute_run(run.pk, seconds=10).finished == 2, "the other batch is claimed"
+    bulk.resume_run(run_id=run.pk, actor=STAFF)
+    run = bulk.execute_run(run.pk, seconds=10)
+    assert (run.state, figures(run)) == ("done", (4, 0, 0, 0))
+    assert {entries(order, run) for order in sound()} == {1}
+
+
+def test_each_claim_lasts_as_long_as_the_lease(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    settings.STOCK_LEASE = 47
+    monkeypatch.setattr(batch_loop, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(selecting, "TAKEN_AT_ONCE", 1)
+    left: dict[str, list[float]] = {}
+
+    def watch(place: Any, name: str) -> None:
+        real = getattr(place, name)
+
+        def watched(*given: Any) -> Any:
+            result = real(*given)
+            held = {"attempt.until": {"$exists": True}}
+            found = [*bulk_runs.runs().find(held), *bulk_batches.batches().find(held)]
+            left[name] = [(claim["attempt"]["until"] - now()).total_seconds() for claim in found]
+            return result
+
+        monkeypatch.setattr(place, name, watched)
+
+    for name in ("claim_selection", "renew_selection"):
+        watch(bulk_runs, name)
+    for name in ("claim_batch", "renew_batch"):
+        watch(bulk_batches, name)
+    ids = stored("pending", 2)
+    orders().update_many({"_id": {"$in": ids}}, {"$set": {"items.$[].stock.state": "none"}})
+    run = started("cancel", statuses=("pending",), batch_size=1, reason="recalled")
+    bulk.execute_run(run.pk, threads=1, stopping=lambda: len(left) == 4)
+    assert set(left) == {"claim_selection", "renew_selection", "claim_batch", "renew_batch"}
+    assert all(len(seconds) == 1 and 37 < seconds[0] <= 47 for seconds in left.values()), left
 
 
 def test_one_broken_order_costs_its_batch_nothing() -> None:

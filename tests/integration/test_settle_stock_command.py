@@ -179,7 +179,7 @@ def test_a_fault_in_bulk_runs_does_not_end_the_loop(
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
     _, err = run("--loop")
     stopper.join()
-    assert f"bulk runs could not be carried on, trying again: {fault.__cause__ or fault}" in err
+    assert f"bulk runs could not be executed, trying again: {fault.__cause__ or fault}" in err
     assert any(record.exc_info for record in caplog.records) is not away, "an outage is no fault of ours"
     assert len(seen) > 1
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
     help = (
         "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
         "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
-        "With --loop it also carries on the bulk runs that are left to it, counts the dashboard's figures and, every "
+        "With --loop it also executes the bulk runs that are left to it, counts the dashboard's figures and, every "
         "EXPIRE_UNPAID_EVERY seconds, cancels what nobody pays. Example: manage.py settle_stock --loop"
     )
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
         while not stopping():
             done = self._settle(actor, limit, stopping)
-            more = not stop.is_set() and self._carry_on_runs(stopping)
+            more = not stop.is_set() and self._execute_runs(stopping)
             if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not stop.is_set():
                 unpaid = self._expire(limit, stopping)
                 expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
@@ -120,12 +120,12 @@ class Command(BaseCommand):
             logger.exception("%s", what)
         self._complain(f"{what}: {error.__cause__ or error}")
 
-    def _carry_on_runs(self, stopping: Callable[[], bool]) -> bool:
-        """Carry bulk runs on for a moment. :returns: whether there may be more to do at once."""
+    def _execute_runs(self, stopping: Callable[[], bool]) -> bool:
+        """Execute bulk runs for a moment. :returns: whether there may be more to do at once."""
         try:
             return execute_pending_runs(seconds=SLICE, stopping=stopping)
         except Exception as error:
-            self._failed("bulk runs could not be carried on, trying again", error)
+            self._failed("bulk runs could not be executed, trying again", error)
             return False
 
     def _expire(self, limit: int, stopping: Callable[[], bool]) -> bool:

@@ -5,10 +5,10 @@
 docs/architecture.md, Bulk runs. The edges import this package only.
 """
 
-from orders.services.bulk.executor import execute_pending_runs, execute_run
-from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, plan
+from orders.services.bulk.executor import execute_if_small, execute_pending_runs, execute_run
+from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, counted_within, plan
 from orders.services.bulk.purging import purge_runs
-from orders.services.bulk.results import FILTERS, PROBLEMS, OrderResult, results
+from orders.services.bulk.results import FILTERS, POSITION, PROBLEMS, OrderResult, results, results_page
 from orders.services.bulk.runs import (
     NothingSelected,
     RunExists,
@@ -20,6 +20,7 @@ from orders.services.bulk.runs import (
     is_batchable,
     pause_run,
     resume_run,
+    run_id_for,
     start_run,
     target_of,
 )
@@ -27,6 +28,7 @@ from orders.services.bulk.runs import (
 __all__ = [
     "FILTERS",
     "NO_SUCH_ORDER",
+    "POSITION",
     "PROBLEMS",
     "NothingSelected",
     "OrderResult",
@@ -36,6 +38,8 @@ __all__ = [
     "RunNotFound",
     "UnknownTransition",
     "cancel_run",
+    "counted_within",
+    "execute_if_small",
     "execute_pending_runs",
     "execute_run",
     "get_run",
@@ -44,7 +48,9 @@ __all__ = [
     "plan",
     "purge_runs",
     "results",
+    "results_page",
     "resume_run",
+    "run_id_for",
     "start_run",
     "target_of",
 ]

@@ -18,7 +18,7 @@ from observability import context
 from orders.models import BulkRun, BulkState
 from orders.services.bulk.batch_loop import BatchLoop
 from orders.services.bulk.outages import MOST_FAILED_RELEASES, Outage, outage_of
-from orders.services.bulk.runs import get_run, is_known, job_of, may_continue, record_interrupted_batches
+from orders.services.bulk.runs import get_run, is_batchable, is_known, job_of, may_continue, record_interrupted_batches
 from orders.services.bulk.selecting import TooManyBatches, select
 from orders.services.stock.inventory_calls import backoff
 from orders.storage import bulk_batches, bulk_runs
@@ -28,10 +28,12 @@ logger = logging.getLogger(__name__)
 PROGRESS_EVERY = 0.5
 """Seconds between reports of a run's progress, and between checks of a run that cannot go on yet."""
 INTERRUPTED = "It was interrupted while its orders were being recorded. No order was changed. Start it again."
-INCOMPLETE = (
-    "Some of its orders are missing from its record. Start another run for the same orders, and cancel this one."
-)
+INCOMPLETE = "Some orders are missing from its record. Start another run for the same orders, and cancel this one."
 NOT_PERMITTED = "{actor} no longer has the permission. Cancel the run; someone who has it can start another one."
+FEW, FEW_RELEASING = 100, 20
+"""Orders of a small run."""
+MOMENT = 3.0
+"""Seconds that the caller waits for a small run."""
 RETRY_WINDOW = 3600
 """Seconds within which the same request may record the orders of an interrupted run again."""
 
@@ -40,14 +42,14 @@ def execute_run(
     run_id: ObjectId,
     *,
     threads: int | None = None,
-    until: Deadline | None = None,
+    seconds: float | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[BulkRun], None] = lambda _: None,
 ) -> BulkRun:
     """Execute a run until it is over, a person pauses it, or the caller's time is up.
 
     :param threads: by default one, or several if the transition releases stock.
-    :param until: when to leave the rest for later; with it, pauses are not waited for.
+    :param seconds: after which to leave the rest for later; with it, pauses are not waited for.
     :param stopping: asked between batches, and between orders whose stock is released, whether to stop.
     :param progress: called about twice a second with the run; by any thread, but by one at a time.
     :returns: the run as it is then.
@@ -55,7 +57,23 @@ def execute_run(
     :raises DatabaseError: it does not answer, and the caller's time is up.
     """
     with context.work(str(run_id), run_id=str(run_id)):
+        until = None if seconds is None else Deadline.after(seconds)
         return _Execution(run_id, threads, until, stopping, progress).execute()
+
+
+def execute_if_small(run: BulkRun, *, orders: int) -> BulkRun:
+    """Execute a run for a moment if it has few orders, so that the caller can show its result; workers do the rest.
+
+    Nothing is raised that keeps it from finishing: its record tells.
+    """
+    most = FEW if is_batchable(run.transition) else FEW_RELEASING
+    if orders > most or (run.state == BulkState.SELECTING and run.has_named_orders):
+        return run
+    try:
+        return execute_run(run.pk, seconds=MOMENT)
+    except Exception:
+        logger.exception("run %s was started, but could not be executed here", run.pk)
+        return run
 
 
 def execute_pending_runs(*, seconds: float, stopping: Callable[[], bool] = lambda: False) -> bool:
@@ -135,7 +153,7 @@ class _Execution:
     # --- the steps: each returns whether there may be more for this process to do -------------------------------------
 
     def _select(self, run: BulkRun) -> bool:
-        if "orders" in run.selection:  # named: only the request that started the run can record them
+        if run.has_named_orders:
             window = RETRY_WINDOW if run.for_worker else 0
             return bulk_runs.fail_selection(run.pk, INTERRUPTED, abandoned_for=window) or self._wait(PROGRESS_EVERY)
 

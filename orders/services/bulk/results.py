@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from bson import ObjectId
 
-from orders.models import BatchState, OrderOutcome
+from orders.models import BatchState, BulkRun, OrderOutcome
 from orders.storage import bulk_batches, bulk_runs
 from orders.storage.database import Document
 
@@ -17,6 +18,8 @@ FILTERS: dict[str, Collection[str]] = {
     **{name: (name,) for name in OrderOutcome.values},
 }
 """What results can be narrowed to, by name."""
+POSITION = "[0-9]{1,7}-[0-9]{1,5}"
+"""The form of a position: the number of a batch and the place in it."""
 AT_ONCE = 10
 """Batches read at once."""
 
@@ -35,12 +38,25 @@ class OrderResult:
     number: str
     result: str
     reason: str
-    position: tuple[int, int]
+    position: str
 
 
-def results(
-    run_id: ObjectId, *, only: Collection[str] | None = None, after: tuple[int, int] = (-1, -1)
-) -> Iterator[OrderResult]:
+@dataclass(frozen=True)
+class ResultsPage:
+    """Some results of a run, and the position after which the next page begins; empty on the last one."""
+
+    results: list[OrderResult]
+    next: str
+
+
+def results_page(run: BulkRun, *, show: str, after: str, limit: int) -> ResultsPage:
+    """One page of a run's results, narrowed by one of FILTERS. :param after: a position, or empty."""
+    none = show == "problems" and not run.refused + run.failed  # then no batch has to be read
+    found = [] if none else list(islice(results(run.pk, only=FILTERS[show], after=after), limit + 1))
+    return ResultsPage(found[:limit], found[limit - 1].position if len(found) > limit else "")
+
+
+def results(run_id: ObjectId, *, only: Collection[str] | None = None, after: str = "") -> Iterator[OrderResult]:
     """The orders of a run in the run's order, read lazily.
 
     :param only: only orders with one of these outcomes, e.g. PROBLEMS.
@@ -48,11 +64,11 @@ def results(
     :raises DatabaseError: while it is iterated over.
     """
     wanted = frozenset(OrderOutcome.values if only is None else only)
-    n, index = after
-    n -= index >= 0  # the batch of the last result may hold more
+    last_n, last_index = map(int, after.split("-")) if after else (-1, -1)
+    n = last_n - bool(after)  # the batch of the last result may hold more
     while found := bulk_batches.batches_with(run_id, wanted, after=n, limit=AT_ONCE):
         for batch in found:
-            start = after[1] + 1 if batch["n"] == after[0] else 0
+            start = last_index + 1 if batch["n"] == last_n else 0
             yield from _of_batch(batch, wanted, start)
         n = found[-1]["n"]
 
@@ -67,4 +83,4 @@ def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[O
     ]
     numbers = bulk_runs.order_numbers([key for _, key, _, _ in chosen])
     for index, key, result, reason in chosen:
-        yield OrderResult(str(key), numbers.get(key, ""), result, reason, (batch["n"], index))
+        yield OrderResult(str(key), numbers.get(key, ""), result, reason, f"{batch['n']}-{index}")

@@ -1,11 +1,11 @@
 """Bulk runs: started, paused, resumed and cancelled. The executor does their work."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bson import ObjectId
 from django.conf import settings
-from django.db import IntegrityError
 from django.utils import timezone
 
 from orders.models import (
@@ -25,7 +25,6 @@ from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import require_reason
 from orders.services.texts import cleaned
 from orders.storage import bulk_batches, bulk_runs
-from orders.storage.database import writing
 from orders.storage.order_selection import OrderSelection
 from orders.storage.order_writes import new_id
 
@@ -105,14 +104,16 @@ def start_run(
     )
     if selection.keys is not None:  # claimed from the start; renewed at once, by mongod's clock
         run.attempt = Attempt(id=new_id(), until=timezone.now() + timedelta(seconds=settings.STOCK_LEASE))
-    try:
-        with writing():
-            run.save(force_insert=True)
-    except IntegrityError:
+    if not bulk_runs.insert(run):
         return _started_before(run, selection)
     if run.attempt is not None:
         selecting.take_down(run, selection, run.attempt.id)
     return get_run(run.pk)
+
+
+def run_id_for(*, actor: Actor, key: str) -> ObjectId:
+    """The id of the run that an actor starts under a key."""
+    return ObjectId(hashlib.sha256(f"{actor.label}\0{key}".encode()).digest()[:12])
 
 
 def _started_before(wanted: BulkRun, selection: OrderSelection) -> BulkRun:
@@ -144,10 +145,8 @@ def is_known(run: BulkRun) -> bool:
 
 def may_continue(run: BulkRun) -> bool:
     """Whether the staff member who started a run still has the permission; other actors keep theirs."""
-    if run.actor_kind != Kind.STAFF:
-        return True
-    actor = staff_named(run.actor_id)
-    return actor is not None and actor.may_bulk(run.transition)
+    actor = staff_named(run.actor_id) if run.actor_kind == Kind.STAFF else None
+    return run.actor_kind != Kind.STAFF or (actor is not None and actor.may_bulk(run.transition))
 
 
 @dataclass(frozen=True)
@@ -239,16 +238,14 @@ def record_interrupted_batches(run: BulkRun) -> BulkRun:
 def _open_run(run_id: ObjectId, actor: Actor) -> None:
     run = get_run(run_id)
     actor.require_bulk(run.transition)
-    if run.is_over:
-        raise _over(run)
+    _require_open(run, not run.is_over)
 
 
 def _changed(run_id: ObjectId, changed: bool) -> BulkRun:
-    run = get_run(run_id)
-    if not changed:
-        raise _over(run)
+    return _require_open(get_run(run_id), changed)
+
+
+def _require_open(run: BulkRun, is_open: bool) -> BulkRun:
+    if not is_open:
+        raise RunIsOver(f"This run is {run.state} and can no longer be changed.", state=run.state)
     return run
-
-
-def _over(run: BulkRun) -> RunIsOver:
-    return RunIsOver(f"This run is {run.state} and can no longer be changed.", state=run.state)

@@ -129,9 +129,9 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
     with time_limit(READING):
         _count_if_outdated(since, until)
         first, state, kept = daily_figures.first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
-        by_units, by_revenue = (daily_figures.best_sellers(since, until, name, TOP) for name in ("units", "cents"))
+        best = daily_figures.best_sellers(since, until, TOP)
     found = Dashboard(period, as_of=_aware(state.get("until")))
-    found.by_units, found.by_revenue = _products(by_units), _products(by_revenue)
+    found.by_units, found.by_revenue = _products(best["units"]), _products(best["cents"])
     _days(found, {day["_id"]: day for day in kept}, first)
     counted = [day for day in kept if "computed_at" in day]
     found.cut = any(day["products_cut"] for day in counted)
