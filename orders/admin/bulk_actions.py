@@ -1,14 +1,9 @@
-"""Transitions of many orders at a time, from the list: chosen, planned, confirmed, and carried out as a run."""
+"""Transitions of many orders at a time, from the list: chosen, confirmed, and started as a run."""
 
 import logging
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
 
-from bson import ObjectId
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -16,41 +11,22 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from integrations import Deadline
-from orders.admin import bulk_selection, bulk_words
-from orders.admin.acting import act_of, actor_of
-from orders.admin.bulk_selection import Chosen
-from orders.models import BulkRun, BulkState, transition_names
-from orders.services import bulk
+from orders.admin import bulk_confirmation, bulk_words
+from orders.admin.acting import actor_of
+from orders.admin.bulk_selection import TICK_FIRST, Chosen
+from orders.models import BulkRun, transition_names
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
-from orders.services.lifecycle.transitions import REASON_NEEDED
-from orders.services.text_rules import problem_of, several_lines
-from orders.storage import time_limit
 
 logger = logging.getLogger(__name__)
 
-LONGEST_REASON = 500
-FEW, FEW_RELEASING = 100, 20
-"""So many orders are dealt with while whoever confirmed it waits; more are left to the workers."""
-LONGEST_LOOK = timedelta(minutes=15)
-"""So long what a confirmation shows is taken for true; then it is shown anew."""
-A_MOMENT = 3.0
-"""Seconds that are waited for them."""
-RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
-SMALL = re.compile(r"[0-9]{1,9}\Z")
-TOO_MANY = (
-    "There are too many orders to be counted in time. Narrow the list by status or by days, or use "
-    "manage.py transition_orders."
-)
 NO_ANSWER = "The database did not answer in time. See under Bulk runs whether a run was started before trying again."
 
 
 class BulkActions(ModelAdmin):
-    """The list's checkboxes and what can be done with the ticked orders, by whoever may."""
+    """The list's checkboxes, and the actions that the reader may take on the selected orders."""
 
     @property
     def media(self) -> Media:
@@ -61,7 +37,7 @@ class BulkActions(ModelAdmin):
         return [path("bulk/", bulk_view, name="orders_order_bulk"), *super().get_urls()]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The transitions that the reader may make of many orders; without any the list has no checkboxes."""
+        """The transitions that the reader may make of many orders; without any, the list has no checkboxes."""
         actor = actor_of(request)
         return {
             name: (BulkActions.ask, name, bulk_words.label(name))
@@ -75,35 +51,31 @@ class BulkActions(ModelAdmin):
         return super().changelist_view(request, extra_context)
 
     def ask(self, request: HttpRequest) -> HttpResponse:
-        """POST of the list: show what would happen, and ask whether it shall. Nothing is changed."""
+        """POST of the list: show what would happen, and ask for confirmation. Nothing is changed."""
 
         def answer() -> HttpResponse:
             name = self._permitted(request, "action")
-            with counted_in_time():
-                chosen = bulk_selection.of_list(request.GET, request.POST)
-            return self._confirmation(request, name, chosen)
+            return self._confirmation(request, name, bulk_confirmation.of_list(request))
 
         return self._answered(request, answer, request.GET.urlencode())
 
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
         """POST of the confirmation: start the run, and go to its page."""
         if request.method != "POST":
-            self.message_user(request, bulk_selection.TICK_FIRST, messages.WARNING)
+            self.message_user(request, TICK_FIRST, messages.WARNING)
             return _to_list("")
 
         def answer() -> HttpResponse:
             name = self._permitted(request, "transition")
-            with counted_in_time():
-                chosen = bulk_selection.of_confirmation(request.POST)
-            reason = several_lines(request.POST.get("reason", ""))
-            if problem := _problem(name, reason) or self._outdated(request, name, chosen):
+            chosen = bulk_confirmation.of_form(request)
+            if problem := bulk_confirmation.problem(request, name, chosen):
                 return self._confirmation(request, name, chosen, problem)
-            return self._started(request, self._start(request, name, chosen, reason))
+            return self._started(request, bulk_confirmation.start(request, name, chosen))
 
         return self._answered(request, answer, request.POST.get("filter", ""))
 
     def _permitted(self, request: HttpRequest, field: str) -> str:
-        """The transition that is asked for. :raises NotPermitted: also for whoever may not even see orders."""
+        """The requested transition. :raises NotPermitted: also if the reader may not see orders."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         name = request.POST.get(field, "")
@@ -113,7 +85,7 @@ class BulkActions(ModelAdmin):
         return name
 
     def _answered(self, request: HttpRequest, answer: Callable[[], HttpResponse], query: str) -> HttpResponse:
-        """The answer, or a message on the list that says why there is none."""
+        """The answer, or a message on the list that says what went wrong."""
         try:
             return answer()
         except NotPermitted as error:
@@ -126,55 +98,9 @@ class BulkActions(ModelAdmin):
         return _to_list(query)
 
     def _confirmation(self, request: HttpRequest, name: str, chosen: Chosen, problem: str = "") -> HttpResponse:
-        with counted_in_time():
-            plan = bulk.plan(selection=chosen.selection, transition=name, actor=actor_of(request))
-        hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
-        hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"{bulk_words.label(name)} {bulk_words.count(plan.can, 'order')}?",
-            "opts": self.opts,
-            "label": bulk_words.label(name),
-            "target": bulk_words.target(name),
-            "chosen": chosen,
-            "plan": plan,
-            "figures": bulk_words.figures(plan, name),
-            "refusals": bulk_words.refusals(plan),
-            "releases": not bulk.is_together(name),
-            "reason": request.POST.get("reason", ""),
-            "needs_reason": name in REASON_NEEDED,
-            "longest_reason": LONGEST_REASON,
-            "problem": problem,
-            "hidden": hidden,
-            "back": chosen.fields.get("filter") or request.GET.urlencode(),
-        }
+        shown = bulk_confirmation.shown(request, name, chosen, problem)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **shown}
         return TemplateResponse(request, "admin/orders/order/bulk_confirm.html", context)
-
-    def _start(self, request: HttpRequest, name: str, chosen: Chosen, reason: str) -> BulkRun:
-        given, planned = request.POST.get("run", ""), request.POST.get("planned", "")
-        run = bulk.start_run(
-            selection=chosen.selection,
-            transition=name,
-            act=act_of(request, reason),
-            run_id=ObjectId(given) if RUN_ID.match(given) else None,
-        )
-        most = FEW if bulk.is_together(name) else FEW_RELEASING
-        taken_down = run.state != BulkState.SELECTING or "orders" not in run.selection
-        if taken_down and SMALL.match(planned) and int(planned) <= most:
-            return _carried_on(run)
-        return run
-
-    def _outdated(self, request: HttpRequest, name: str, chosen: Chosen) -> str:
-        """Why what was confirmed is not what would happen now; empty where it is, or less."""
-        shown, can = bulk_selection.moment(request.POST.get("shown", "")), request.POST.get("can", "")
-        if shown is None or timezone.now() - shown > LONGEST_LOOK or not SMALL.match(can):
-            return "This page has been open for long. These are the orders as they are now: please confirm once more."
-        with counted_in_time():
-            plan = bulk.plan(selection=chosen.selection, transition=name, actor=actor_of(request))
-        if plan.can > int(can):
-            more = bulk_words.count(plan.can - int(can), "order")
-            return f"By now it would be {more} more than you were shown. Please confirm once more."
-        return ""
 
     def _started(self, request: HttpRequest, run: BulkRun) -> HttpResponse:
         if actor_of(request).has("orders.view_bulkrun"):
@@ -182,40 +108,6 @@ class BulkActions(ModelAdmin):
         told = f"{run.done:,} of {bulk_words.count(run.total, 'order')} done, {run.refused + run.failed:,} not possible"
         self.message_user(request, f"Run {run.pk} was started: {told} so far.", messages.INFO)
         return _to_list("")
-
-
-@contextmanager
-def counted_in_time() -> Iterator[None]:
-    """Let a page take no longer than it may to find out which orders are meant, and how many they are.
-
-    :raises OrderError: it would take longer.
-    """
-    try:
-        with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
-            yield
-    except DatabaseError as error:
-        if getattr(error.__cause__, "timeout", False):
-            raise OrderError(TOO_MANY) from error
-        raise
-
-
-def _problem(name: str, reason: str) -> str:
-    if len(reason) > LONGEST_REASON:
-        return f"At most {LONGEST_REASON} characters, please: it has {len(reason)}."
-    if problem := problem_of(reason):
-        return problem
-    if name in REASON_NEEDED and not reason:
-        return "Say why: the reason is kept in the history of every order."
-    return ""
-
-
-def _carried_on(run: BulkRun) -> BulkRun:
-    """The run after a moment; whatever keeps it from coming to its end, its page tells, and the workers go on."""
-    try:
-        return bulk.carry_on(run.pk, until=Deadline.after(A_MOMENT))
-    except Exception:
-        logger.exception("run %s was started, but not carried on here", run.pk)
-        return run
 
 
 def _to_list(query: str) -> HttpResponseRedirect:

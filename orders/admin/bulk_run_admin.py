@@ -1,4 +1,4 @@
-"""Bulk runs in the backoffice: the list of them. The page of one is `bulk_run_page`'s."""
+"""The list of bulk runs in the backoffice; the page of one is in `bulk_run_page`."""
 
 from bson import ObjectId
 from django.contrib import admin, messages
@@ -10,14 +10,14 @@ from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
 from orders.admin import bulk_words
-from orders.admin.bulk_run_page import RUN_ID, BulkRunPage, badge
+from orders.admin.bulk_run_page import RUN_ID, BulkRunPage
 from orders.admin.list_columns import ago
 from orders.models import BulkRun
 
 
 @admin.register(BulkRun)
 class BulkRunAdmin(BulkRunPage):
-    """Staff see every run; those who may make its transition can stop it and have it go on."""
+    """Staff see every run; those who may make its transition can pause, resume and cancel it."""
 
     list_display = ("what", "status", "progress", "selected_orders", "who", "started")
     list_display_links = ("what",)
@@ -43,7 +43,7 @@ class BulkRunAdmin(BulkRunPage):
 
     @admin.display(description="state")
     def status(self, run: BulkRun) -> SafeString:
-        return badge(run.state, run.get_state_display())
+        return bulk_words.badge(run.state, run.get_state_display())
 
     @admin.display(description="how far")
     def progress(self, run: BulkRun) -> str:

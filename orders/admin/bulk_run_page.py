@@ -1,9 +1,8 @@
-"""The page of one bulk run: how far it is, what became of each order, its report, and the buttons that steer it."""
+"""The page of one bulk run: its progress, the outcome of each order, its report, and its buttons."""
 
 import csv
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -23,8 +22,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_words
@@ -37,17 +34,13 @@ from orders.services.errors import OrderError
 from orders.services.transfer.file_format import safe_cell
 
 RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
-POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")
 PAGE = 50
 STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
 STEPPED = {"cancel": "The run was cancelled.", "pause": "The run was stopped.", "resume": "The run goes on."}
-PROBLEMS, ALL = "problems", "all"
-SHOWN = {PROBLEMS: bulk.PROBLEMS, ALL: None} | {name: frozenset({name}) for name in OrderOutcome.values}
-"""What the results can be narrowed to."""
 
 
 class BulkRunPage(ReadOnly):
-    """A run is looked at and steered; nothing of it can be edited."""
+    """A run can be viewed, paused, resumed and cancelled, but not edited."""
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view
@@ -69,7 +62,7 @@ class BulkRunPage(ReadOnly):
         run = self._run(request, object_id)
         context = {
             **self.admin_site.each_context(request),
-            **progress_of(run),
+            **bulk_words.progress(run, timezone.now()),
             "title": bulk_words.title(run),
             "opts": self.opts,
             "object": run,
@@ -82,15 +75,17 @@ class BulkRunPage(ReadOnly):
 
     @method_decorator(require_safe)
     def progress_view(self, request: HttpRequest, run_id: str) -> JsonResponse:
-        """How far a run is: its figures, and the part of its page that shows them."""
+        """A run's progress: its figures, and the part of its page that shows them."""
         run = self._run(request, run_id)
-        shown = render_to_string("admin/orders/bulkrun/progress.html", progress_of(run), request)
+        shown = render_to_string(
+            "admin/orders/bulkrun/progress.html", bulk_words.progress(run, timezone.now()), request
+        )
         figures = {name: getattr(run, name) for name in ("state", "total", "done", "already", "refused", "failed")}
         return JsonResponse({**figures, "over": run.is_over, "html": shown})
 
     @method_decorator(require_safe)
     def report_view(self, request: HttpRequest, run_id: str) -> StreamingHttpResponse:
-        """Every order of a run with its result, as CSV, written as it is read."""
+        """Every order of a run with its result, as CSV, streamed."""
         run = self._run(request, run_id)
         name = f'attachment; filename="run-{run.pk}.csv"'
         return StreamingHttpResponse(
@@ -124,57 +119,23 @@ class BulkRunPage(ReadOnly):
             raise Http404(error.detail) from error
 
     def _results(self, request: HttpRequest, run: BulkRun) -> dict[str, Any]:
-        """One page of what became of the orders: those with problems, unless there are none or others are asked for."""
-        problems = run.refused + run.failed
-        shown = request.GET.get("show", PROBLEMS if problems else ALL)
-        found = POSITION.match(given) if (given := request.GET.get("after", "")) else None
-        if shown not in SHOWN or (given and not found):
+        """One page of results: by default those with problems, or all if there are none."""
+        shown = request.GET.get("show", "problems" if run.refused + run.failed else "all")
+        after = request.GET.get("after", "")
+        if shown not in bulk.FILTERS or (after and not re.fullmatch(bulk.POSITION, after)):
             messages.warning(request, "The address names no such results: these are the first ones.")
-            shown, found = shown if shown in SHOWN else ALL, None
-        after = (int(found[1]), int(found[2])) if found else (-1, -1)
-        none = not problems and shown == PROBLEMS  # then no batch need be looked through
-        results = [] if none else list(islice(bulk.results(run.pk, only=SHOWN[shown], after=after), PAGE + 1))
-        last = results[PAGE - 1].position if len(results) > PAGE else None
+            shown, after = shown if shown in bulk.FILTERS else "all", ""
+        page = bulk.results_page(run, show=shown, after=after, limit=PAGE)
         return {
             "results": [
-                (result, badge(result.result, OrderOutcome(result.result).label), bulk_words.reason(result))
-                for result in results[:PAGE]
+                (result, bulk_words.badge(result.result, OrderOutcome(result.result).label), bulk_words.reason(result))
+                for result in page.results
             ],
-            "tabs": [(name, title, name == shown) for name, title in tabs(run)],
+            "tabs": [(name, title, name == shown) for name, title in bulk_words.tabs(run)],
             "shown": shown,
-            "began": not found,
-            "next": f"{last[0]}.{last[1]}" if last else "",
+            "began": not after,
+            "next": page.next,
         }
-
-
-def tabs(run: BulkRun) -> Iterator[tuple[str, str]]:
-    """What results there are to look at, and how many."""
-    waiting = run.total - run.finished
-    yield PROBLEMS, f"Not possible ({run.refused + run.failed:,})"
-    yield ALL, f"All ({run.total:,})"
-    counted = (OrderOutcome.DONE, run.done), (OrderOutcome.ALREADY, run.already), (OrderOutcome.WAITING, waiting)
-    for outcome, number in counted:
-        if number:
-            yield outcome.value, f"{outcome.label} ({number:,})"
-
-
-def progress_of(run: BulkRun) -> dict[str, Any]:
-    """What the moving part of a run's page shows."""
-    known = run.selected and run.total
-    return {
-        "run": run,
-        "badge": badge(run.state, run.get_state_display()),
-        "told": bulk_words.state(run, timezone.now()),
-        "percent": run.finished * 100 // run.total if known else None,
-        "figures": [
-            (f"Now {bulk_words.target(run.transition)}", f"{run.done:,}"),
-            ("Were so already", f"{run.already:,}"),
-            ("Refused", f"{run.refused:,}"),
-            ("Failed", f"{run.failed:,}"),
-            ("Still to come", f"{run.total - run.finished:,}"),
-        ],
-        "dealt_with": f"{run.finished:,} of {run.total:,}{'' if run.selected else ' found so far'}",
-    }
 
 
 def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
@@ -184,10 +145,6 @@ def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
     paused = run.state == BulkState.PAUSED
     steps = [("resume", "Go on now")] if paused or not run.for_worker else []
     return [*steps, *([] if paused else [("pause", "Stop for now")]), ("cancel", "Cancel the rest")]
-
-
-def badge(kind: str, text: str) -> SafeString:
-    return format_html('<span class="bulk-badge bulk-badge-{}">{}</span>', bulk_words.tone(kind), text)
 
 
 class _Echo:

@@ -1,15 +1,17 @@
-"""What the pages of bulk actions and runs say: selections, states and outcomes in words."""
+"""Selections, states and outcomes of bulk runs in words, for the pages of the backoffice."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from orders.models import BulkRun, BulkState, OrderOutcome, edges_named
-from orders.services.bulk import OrderResult, Plan, is_together
-from orders.services.bulk.planning import NO_SUCH_ORDER
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-PATIENCE = timedelta(seconds=30)
-"""After so long somebody should see whether a worker runs at all."""
+from orders.models import BulkRun, BulkState, OrderOutcome
+from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
+
+NO_WORKER_AFTER = timedelta(seconds=30)
+"""How long a run may wait before its page asks whether a worker is running."""
 
 TONES: dict[str, str] = {
     BulkState.PAUSED: "warn",
@@ -20,12 +22,12 @@ TONES: dict[str, str] = {
     OrderOutcome.REFUSED: "warn",
     OrderOutcome.FAILED: "bad",
 }
-"""The colour of a badge; what is not here is plain."""
+"""Colours of badges; the others are plain."""
 
 
-def tone(kind: str) -> str:
-    """The colour of a badge for a state or an outcome."""
-    return TONES.get(kind, "plain")
+def badge(kind: str, text: str) -> SafeString:
+    """A badge for a state or an outcome."""
+    return format_html('<span class="bulk-badge bulk-badge-{}">{}</span>', TONES.get(kind, "plain"), text)
 
 
 def count(number: int, what: str) -> str:
@@ -36,11 +38,6 @@ def count(number: int, what: str) -> str:
 def label(transition: str) -> str:
     """A transition's name for people, e.g. `Start processing`."""
     return transition.replace("_", " ").capitalize()
-
-
-def target(transition: str) -> str:
-    """The status that a transition leads to."""
-    return edges_named(transition)[0].target
 
 
 def title(run: BulkRun) -> str:
@@ -94,33 +91,33 @@ def state(run: BulkRun, now: datetime) -> str:
             told = run.last_error
             if left := run.total - run.finished:
                 told += f" {count(left, 'order')} had not been dealt with."
-    return f"{told} {_who_carries_it_on(run, now)}".strip()
+    return f"{told} {_who_executes_it(run, now)}".strip()
 
 
 def _how_it_went(run: BulkRun) -> str:
     if not run.total:
         return "There was no such order."
     if run.finished == run.done:
-        return f"All orders are {target(run.transition)} now."
+        return f"All orders are {target_of(run.transition)} now."
     return f"Not every order was changed: {count(run.total - run.done, 'order')} stayed as they were."
 
 
-def _who_carries_it_on(run: BulkRun, now: datetime) -> str:
+def _who_executes_it(run: BulkRun, now: datetime) -> str:
     if run.is_over or run.state == BulkState.PAUSED:
         return ""
     if not run.for_worker:
         return "The command that started it carries it on; if that is gone, resume it here."
-    if run.started_at is None and now - run.created_at > PATIENCE:
+    if run.started_at is None and now - run.created_at > NO_WORKER_AFTER:
         return "No worker has taken it up yet. Does one run (manage.py settle_stock --loop)?"
     return ""
 
 
 def figures(plan: Plan, transition: str) -> Iterator[tuple[str, str]]:
     """What a plan says, and how much."""
-    yield f"Will become {target(transition)}", f"{plan.can:,}"
-    yield f"Already {target(transition)}", f"{plan.already:,}"
+    yield f"Will become {target_of(transition)}", f"{plan.can:,}"
+    yield f"Already {target_of(transition)}", f"{plan.already:,}"
     yield "Not possible", f"{plan.cannot:,}"
-    if not is_together(transition):
+    if not is_batchable(transition):
         yield "Units of stock released", "too many to count" if plan.units is None else f"{plan.units:,}"
 
 
@@ -137,3 +134,31 @@ def reason(result: OrderResult) -> str:
     """Why an order was not changed. Drafts are no orders to anybody but staff, who see them."""
     is_draft = result.number and result.reason == f"There is no order {result.order_id}."
     return "It is a draft, or was turned away." if is_draft else result.reason
+
+
+def tabs(run: BulkRun) -> Iterator[tuple[str, str]]:
+    """The filters of a run's results, with how many orders each has."""
+    yield "problems", f"Not possible ({run.refused + run.failed:,})"
+    yield "all", f"All ({run.total:,})"
+    waiting = OrderOutcome.WAITING, run.total - run.finished
+    for outcome, number in ((OrderOutcome.DONE, run.done), (OrderOutcome.ALREADY, run.already), waiting):
+        if number:
+            yield outcome.value, f"{outcome.label} ({number:,})"
+
+
+def progress(run: BulkRun, now: datetime) -> dict[str, Any]:
+    """What the moving part of a run's page shows."""
+    return {
+        "run": run,
+        "badge": badge(run.state, run.get_state_display()),
+        "told": state(run, now),
+        "percent": run.finished * 100 // run.total if run.selected and run.total else None,
+        "figures": [
+            (f"Now {target_of(run.transition)}", f"{run.done:,}"),
+            ("Were so already", f"{run.already:,}"),
+            ("Refused", f"{run.refused:,}"),
+            ("Failed", f"{run.failed:,}"),
+            ("Still to come", f"{run.total - run.finished:,}"),
+        ],
+        "dealt_with": f"{run.finished:,} of {run.total:,}{'' if run.selected else ' found so far'}",
+    }

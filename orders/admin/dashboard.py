@@ -1,4 +1,4 @@
-"""The first page: the shop in figures for those who see its orders, a welcome for others."""
+"""The first page: the dashboard for staff who may see orders, a welcome for others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ SLOW = "The figures could not be read in time. Try again in a moment."
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of bars that is told in words too."""
+    """A bar chart with a description in words."""
 
     title: str
     told: str
@@ -37,7 +37,7 @@ class Chart:
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the first page shows; django-unfold asks for it (DASHBOARD_CALLBACK)."""
+    """The context of the first page, called by django-unfold (DASHBOARD_CALLBACK)."""
     actor = actor_of(request)
     if not actor.sees_all:
         return context | {"title": "Welcome"}
@@ -63,7 +63,7 @@ def _today() -> date:
 
 
 def _chosen(given: QueryDict) -> tuple[Period, str | None, str]:
-    """The period that an address asks for, its name where it has one, and what is wrong with what was asked."""
+    """The requested period, its name if it has one, and what is wrong with the request."""
     today = _today()
     key = given.get("period", DEFAULT)
     fallback = _last(PERIODS[DEFAULT][1])
@@ -137,23 +137,17 @@ def _table(days: Sequence[Day]) -> SafeString:
     )
 
 
-def _chart(
-    title: str,
-    days: Sequence[Day],
-    value: Callable[[Day], Any],
-    words: Callable[[Any], str],
-) -> Chart:
+def _chart(title: str, days: Sequence[Day], value: Callable[[Day], Any], words: Callable[[Any], str]) -> Chart:
     values = [value(day) or 0 for day in days]
     top, width = max(values), 100 / len(days)
-    # Joined here: as a loop of the template, a year of them takes longer than all queries of the page.
-    drawn = [(index, day.date, amount) for index, (day, amount) in enumerate(zip(days, values, strict=True)) if amount]
-    # Joined here: as a loop of the template, a year of them takes longer than all queries of the page.
+    # As a loop of the template, a year of bars takes longer than all queries of the page.
     bars = format_html_join(
         "",
         '<rect x="{}" y="0" width="{}" height="{}"><title>{}: {}</title></rect>',
         (
             (round(index * width, 3), round(width * 0.8, 3), round(float(100 * amount / top), 2), day, words(amount))
-            for index, day, amount in drawn
+            for index, (day, amount) in enumerate(zip((day.date for day in days), values, strict=True))
+            if amount
         ),
     )
     told = f"{title}, from {days[0].date} to {days[-1].date}: {words(sum(values))} in all"

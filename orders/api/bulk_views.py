@@ -1,11 +1,8 @@
 """Transitions of many orders over the API, for admins: started here, carried out by the workers."""
 
-import hashlib
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
-from bson import ObjectId
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -15,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
-from orders.api.bulk_parameters import PROBLEMS, SHOWN, PositionField, ResultsParameters, run_id
+from orders.api.bulk_parameters import ResultsParameters, run_id
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
 from orders.api.fields import OBJECT_ID, anchored
 from orders.api.presentation import present_plan, present_result, present_run
@@ -23,8 +20,6 @@ from orders.api.views import ALWAYS, UNSURE, act_of, caller, expect_nothing, pro
 from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.access import Actor
-from orders.storage import time_limit
 
 RUN_ID = OpenApiParameter(
     "run_id",
@@ -76,14 +71,14 @@ class BulkTransitionViewSet(LimitedViewSet):
         given, selection = serializer.validated_data, serializer.selection()
         act = act_of(request, given["reason"])
         if given["dry_run"]:
-            with time_limit(settings.REQUEST_DEADLINE):  # all that it counts, together
-                plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor)
+            within = settings.REQUEST_DEADLINE
+            plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor, seconds=within)
             return Response(present_plan(plan, given["transition"]))
         run = bulk.start_run(
             selection=selection,
             transition=given["transition"],
             act=act,
-            run_id=_run_of(actor, key) if key is not None else None,
+            run_id=bulk.run_id_for(actor=actor, key=key) if key is not None else None,
         )
         return _accepted(run)
 
@@ -96,15 +91,12 @@ class BulkTransitionViewSet(LimitedViewSet):
         """How far a run is, and what it could not do, in the run's order. `Link` leads to the next page."""
         run = _visible(request, run_id)
         given = parameters.read(ResultsParameters, request)
-        limit: int = given["limit"]
-        none = given["result"] == PROBLEMS and not run.refused + run.failed  # then no batch need be looked through
-        after = given.get("cursor", (-1, -1))
-        found = [] if none else list(islice(bulk.results(run.pk, only=SHOWN[given["result"]], after=after), limit + 1))
-        response = Response(present_run(run) | {"results": [present_result(result) for result in found[:limit]]})
-        if len(found) > limit:
-            cursor = PositionField().to_representation(found[limit - 1].position)
-            response["Link"] = f'<{replace_query_param(request.build_absolute_uri(), "cursor", cursor)}>; rel="next"'
-            response["Next-Cursor"] = cursor
+        page = bulk.results_page(run, show=given["result"], after=given.get("cursor", ""), limit=given["limit"])
+        response = Response(present_run(run) | {"results": [present_result(result) for result in page.results]})
+        if page.next:
+            following = replace_query_param(request.build_absolute_uri(), "cursor", page.next)
+            response["Link"] = f'<{following}>; rel="next"'
+            response["Next-Cursor"] = page.next
         return response
 
     @extend_schema(operation_id="cancel_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
@@ -121,11 +113,6 @@ class BulkTransitionViewSet(LimitedViewSet):
     def resume(self, request: Request, run_id: str) -> Response:
         """Have a paused run go on at once."""
         return _steer(request, run_id, bulk.resume_run)
-
-
-def _run_of(actor: Actor, key: str) -> ObjectId:
-    """The id of the run that this caller's key stands for."""
-    return ObjectId(hashlib.sha256(f"{actor.label}\0{key}".encode()).digest()[:12])
 
 
 def _visible(request: Request, text: str) -> BulkRun:

@@ -8,7 +8,7 @@ from orders.models.parts import Attempt
 
 
 class BulkState(TextChoices):
-    """What a run is at. `paused` goes on by itself where `paused_until` is set, otherwise when somebody resumes it."""
+    """The state of a run. A paused one goes on at `paused_until` if set, otherwise when a person resumes it."""
 
     SELECTING = "selecting", "Selecting"
     QUEUED = "queued", "Queued"
@@ -20,11 +20,11 @@ class BulkState(TextChoices):
 
 
 OPEN_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING, BulkState.PAUSED)
-"""States of a run that is not over."""
+"""States of an unfinished run."""
 
 
 class OrderOutcome(TextChoices):
-    """What became of one order of a run."""
+    """The outcome of one order of a run."""
 
     WAITING = "waiting", "Not yet"
     DONE = "done", "Done"
@@ -42,9 +42,9 @@ class BatchState(TextChoices):
 
 
 class BulkRun(models.Model):
-    """One transition of many orders: who, what, of which orders, and how far it is.
+    """One transition of many orders: who, what, which orders, and the progress.
 
-    Its orders stand in the collection `bulk_batches`, see `orders.storage.bulk_batches`. The id of a run is the
+    Its orders are in the collection `bulk_batches`, see `orders.storage.bulk_batches`. The id of a run is the
     `request_id` of what it writes into the histories of orders.
     """
 
@@ -57,7 +57,7 @@ class BulkRun(models.Model):
     via = models.CharField(max_length=20)
     state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.SELECTING)
     for_worker = models.BooleanField(default=False)
-    """Whether the workers carry it on; otherwise the command that started or resumed it does."""
+    """Whether the workers execute it; otherwise the command that started or resumed it does."""
     batch_size = models.PositiveIntegerField(default=1)
     selected = models.BooleanField(default=False)
     """Whether all its orders are known, and `total` is how many there are."""
@@ -67,13 +67,13 @@ class BulkRun(models.Model):
     refused = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
     pauses = models.PositiveIntegerField(default=0)
-    """How many times it has paused in a row: each pause is longer than the one before."""
+    """Pauses in a row, each longer than the one before."""
     in_vain = models.PositiveIntegerField(default=0)
-    """How many of its releases have failed in a row."""
+    """Orders in a row whose releases failed."""
     paused_until = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True, default="")
     attempt = EmbeddedModelField(Attempt, null=True, blank=True)
-    """The lease under which its orders are being selected."""
+    """The claim of the process that is selecting its orders."""
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -94,11 +94,16 @@ class BulkRun(models.Model):
         return self.state not in OPEN_STATES
 
     @property
+    def has_named_orders(self) -> bool:
+        """Whether its orders were named; only the request that started it can record them."""
+        return "orders" in self.selection
+
+    @property
     def actor(self) -> str:
         """Who started it, as the histories name them, e.g. `staff:jane`."""
         return f"{self.actor_kind}:{self.actor_id}"
 
     @property
     def finished(self) -> int:
-        """How many orders have been processed, whatever the outcome."""
+        """Orders that have an outcome."""
         return self.done + self.already + self.refused + self.failed

@@ -1,21 +1,20 @@
-"""Runs and their batches in the database: claimed under leases by mongod's clock, written by guarded updates.
+"""The batches of bulk runs: claimed under leases by mongod's clock, written by guarded updates.
 
 ```
-bulk_batches: { _id: {run, n}, run, n, state: waiting | claimed | done, ids: [id, or the number of no order], size,
-                last: {created_at, id},         where the selection goes on after this batch
-                attempt: {id, until},           whose it is while it is claimed
+bulk_batches: { _id: {run, n}, run, n, state: waiting | claimed | done,
+                ids: [id of an order, or an unknown number], size,
+                last: {created_at, id},         where the selection continues after this batch
+                attempt: {id, until},           the claim
                 begun,                          whether it has ever been claimed
-                done, already, refused, failed, once it is done; of a run that was cancelled also what was done before
-                others: [{index, result, reason}]  what became of the orders that are not `done`; of a batch that is
-                                                not done, of those that are }
+                done, already, refused, failed, once it is done; of a cancelled run also what was done before
+                others: [{index, result, reason}]  orders that are not `done`; in an unfinished batch, those that are }
 ```
-What holds the truth about an order is the order: a batch that is carried out twice changes nothing twice, so its lease
-only saves work.
+The order itself tells what was done to it: a batch that is executed twice changes nothing twice, so its lease only
+saves work.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -26,45 +25,34 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from orders.models import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
+from orders.models import BatchState, OrderOutcome
 from orders.models.parts import Document
 from orders.storage import leases
-from orders.storage.database import collection, literal, writing
+from orders.storage.database import collection
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import Key
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)
 DUPLICATE = 11000
 MOST_BATCHES = 9_999_999
-"""So that the mark of a batch, `<run>:<n>`, fits into a write id."""
+"""Keeps the name of a batch, `<run>:<n>`, short enough for a write id."""
 
 
 def lapsed_for(seconds: float) -> Document:
-    """Of a claim or a lease that lapsed so long ago; also true where there is none."""
+    """A claim that ended this many seconds ago, or none at all."""
     return {"$expr": leases.ended("attempt.until", for_seconds=seconds)}
 
 
 LAPSED: Document = lapsed_for(0)
-"""Of a claim or a lease; also true where there is none."""
-PAUSE_IS_OVER: Document = {"paused_until": {"$type": "date"}, "$expr": {"$lt": ["$paused_until", "$$NOW"]}}
-"""Of a pause that ends by itself."""
-_BEGUN: Document = {"$cond": ["$started_at", BulkState.RUNNING.value, BulkState.QUEUED.value]}
-GO_BACK: Document = {"state": {"$cond": ["$selected", _BEGUN, BulkState.SELECTING.value]}}
-"""Back to what a run was at when it was paused."""
-
-
-def runs() -> Collection[Document]:
-    return collection(BulkRun._meta.db_table)
 
 
 def batches() -> Collection[Document]:
-    """The batches, for claims and results. Nobody waits until a majority has them: what is lost with a node is done
-    again, and changes nothing twice."""
+    """The batches, for claims and results; what is lost with a node is executed again and changes nothing twice."""
     return collection("bulk_batches").with_options(write_concern=WriteConcern(w=1), read_concern=ReadConcern("local"))
 
 
 def lasting_batches() -> Collection[Document]:
-    """The batches, for what must outlive the loss of a node: which orders a run is about, and that it is done."""
+    """The batches, for what must survive the loss of a node: the orders of a run, and that it is done."""
     written, read = WriteConcern("majority"), ReadConcern("majority")
     return collection("bulk_batches").with_options(write_concern=written, read_concern=read)
 
@@ -80,8 +68,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Other:
-    """An order of a batch, by its index, that the run did not change."""
+class Unchanged:
+    """An order of a batch, by its index, that the run did not change, and why."""
 
     index: int
     result: str
@@ -90,7 +78,7 @@ class Other:
 
 @dataclass(frozen=True)
 class Tally:
-    """What the batches of a run say: how many orders and how they fared, and whether a batch is not done yet."""
+    """The sums over a run's batches: orders, orders by outcome, and whether a batch is still open."""
 
     total: int
     counts: Mapping[str, int]
@@ -98,74 +86,13 @@ class Tally:
 
     @property
     def adds_up(self) -> bool:
-        """Whether something is known to have become of each order."""
+        """Whether each order has an outcome."""
         return sum(self.counts.values()) == self.total
-
-
-@wrap_database_errors
-def change_run(
-    run_id: ObjectId,
-    states: Sequence[str],
-    fields: Mapping[str, Any],
-    *,
-    computed: Document | None = None,
-    guard: Document | None = None,
-) -> bool:
-    """Change a run, if it is in one of these states and the guard holds.
-
-    :param fields: fields to set, to these very values.
-    :param computed: fields to set, to what these expressions yield.
-    :returns: whether it was so.
-    """
-    found = {"_id": run_id, "state": {"$in": [str(state) for state in states]}, **(guard or {})}
-    values = {name: literal(value) for name, value in fields.items()}
-    with writing():
-        return runs().update_one(found, [{"$set": values | (computed or {})}]).matched_count == 1
-
-
-@wrap_database_errors
-def state_of(run_id: ObjectId) -> str | None:
-    """A run's state; None where there is no such run."""
-    found = runs().find_one({"_id": run_id}, {"state": 1})
-    return found["state"] if found else None
-
-
-@wrap_database_errors
-def runs_for_workers() -> list[ObjectId]:
-    """Ids of the runs that workers are to carry on now, the oldest first."""
-    live = {"for_worker": True, "state": {"$in": [str(state) for state in OPEN_STATES]}}
-    now = {"$or": [{"state": {"$ne": BulkState.PAUSED.value}}, PAUSE_IS_OVER]}
-    # No hint: a worker may be up before the migrations have made the index.
-    found = runs().find(live | now, {"_id": 1}, sort=[("created_at", 1)])
-    return [run["_id"] for run in found]
-
-
-@wrap_database_errors
-def runs_over(before: datetime) -> list[ObjectId]:
-    """Ids of the runs created before a moment that are over, the oldest first."""
-    over = {"created_at": {"$lt": before}, "state": {"$nin": [str(state) for state in OPEN_STATES]}}
-    return [run["_id"] for run in runs().find(over, {"_id": 1}, sort=[("created_at", 1)], hint="bulk_newest")]
-
-
-@wrap_database_errors
-def remove_run(run_id: ObjectId) -> None:
-    """Delete a run that is over and its batches, these first: of a run that is there nothing is missing for long."""
-    drop_batches(run_id)
-    runs().delete_one({"_id": run_id})
-
-
-@wrap_database_errors
-def go_on(run_id: ObjectId) -> bool:
-    """Let a paused run go on whose time has come, by mongod's clock. :returns: whether it is so."""
-    return change_run(run_id, [BulkState.PAUSED], {"paused_until": None}, computed=GO_BACK, guard=PAUSE_IS_OVER)
-
-
-# --- batches ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class NewBatch:
-    """Orders to be written as one batch, and where the selection goes on after it."""
+    """Orders of one new batch, and where the selection continues after it."""
 
     keys: Sequence[Key]
     last: Position | None = None
@@ -180,28 +107,27 @@ class NewBatch:
 
 @wrap_database_errors
 def add_batches(run_id: ObjectId, n: int, made: Sequence[NewBatch]) -> bool:
-    """Add batches to a run, the first with number `n`, each only after the one before it.
+    """Add batches to a run in order, the first with number `n`.
 
-    :returns: False where somebody else has added one of them; the rest is not added.
+    :returns: False if another process has added one of them; the rest is not added.
     """
     try:
         lasting_batches().insert_many([batch.document(run_id, n + place) for place, batch in enumerate(made)])
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE for failed in error.details["writeErrors"]):
             return False
-        raise OperationFailure(str(error), error.code, error.details) from error  # which is told as a DatabaseError
+        raise OperationFailure(str(error), error.code, error.details) from error  # becomes a DatabaseError
     return True
 
 
 @wrap_database_errors
-def drop_batches(run_id: ObjectId) -> None:
-    """Forget the batches of a run."""
+def delete_batches(run_id: ObjectId) -> None:
     lasting_batches().delete_many({"run": run_id})
 
 
 @wrap_database_errors
 def last_batch(run_id: ObjectId) -> tuple[int, Position | None]:
-    """How many batches a run has, and where its selection goes on."""
+    """How many batches a run has, and where its selection continues."""
     found = lasting_batches().find_one({"_id": _after(run_id, -1)}, {"n": 1, "last": 1}, sort=[("_id", -1)])
     if found is None:
         return 0, None
@@ -211,7 +137,7 @@ def last_batch(run_id: ObjectId) -> tuple[int, Position | None]:
 
 @wrap_database_errors
 def claim_batch(run_id: ObjectId, attempt: str, seconds: float) -> Batch | None:
-    """Claim the next batch of a run that waits, or else one whose claim has lapsed."""
+    """Claim the next waiting batch of a run, or else one whose claim has lapsed."""
     claimed = {"state": BatchState.CLAIMED.value, "attempt": leases.attempt(attempt, seconds), "begun": True}
     for free in ({"state": BatchState.WAITING.value}, {"state": BatchState.CLAIMED.value, **LAPSED}):
         found = batches().find_one_and_update(
@@ -224,27 +150,27 @@ def claim_batch(run_id: ObjectId, attempt: str, seconds: float) -> Batch | None:
 
 
 @wrap_database_errors
-def keep_batch(batch: Batch, seconds: float) -> bool:
-    """Lengthen the claim on a batch. :returns: False where it is lost."""
+def renew_batch(batch: Batch, seconds: float) -> bool:
+    """Extend the claim on a batch. :returns: False if it is lost."""
     return _change(batch, [{"$set": {"attempt": leases.attempt(batch.attempt, seconds)}}])
 
 
 @wrap_database_errors
-def give_back(batch: Batch) -> bool:
-    """Let another, or oneself later, carry out what is left of a claimed batch."""
+def release_batch(batch: Batch) -> bool:
+    """Leave the rest of a claimed batch to any process."""
     return _change(batch, {"$set": {"state": BatchState.WAITING.value}, "$unset": {"attempt": ""}})
 
 
 @wrap_database_errors
-def give_all_back(run_id: ObjectId) -> None:
-    """End every claim on a run's batches: whoever held one is thought to be gone, or will do no harm."""
+def release_batches(run_id: ObjectId) -> None:
+    """End every claim on a run's batches: their holders are presumed dead, and do no harm if they are not."""
     claimed = {"run": run_id, "state": BatchState.CLAIMED.value}
     batches().update_many(claimed, {"$set": {"state": BatchState.WAITING.value}, "$unset": {"attempt": ""}})
 
 
 @wrap_database_errors
-def finish_batch(batch: Batch, others: Sequence[Other]) -> bool:
-    """Write what became of a batch's orders. :returns: False where it was no longer claimed by its attempt."""
+def finish_batch(batch: Batch, others: Sequence[Unchanged]) -> bool:
+    """Write the outcomes of a batch. :returns: False if its claim is lost."""
     counts = dict.fromkeys(COUNTS, 0)
     for other in others:
         counts[other.result] += 1
@@ -255,15 +181,15 @@ def finish_batch(batch: Batch, others: Sequence[Other]) -> bool:
 
 
 @wrap_database_errors
-def begun_batches(run_id: ObjectId) -> list[Document]:
-    """The batches that somebody has begun and nobody finished."""
+def interrupted_batches(run_id: ObjectId) -> list[Document]:
+    """The batches that were begun and not finished."""
     not_done = {"$in": [BatchState.WAITING.value, BatchState.CLAIMED.value]}
     return batches().find({"run": run_id, "state": not_done, "begun": True}).to_list()
 
 
 @wrap_database_errors
-def settle_batch(run_id: ObjectId, n: int, done: Sequence[int]) -> None:
-    """Write which orders of an unfinished batch, by index, were changed, unless it is finished by now."""
+def record_changed(run_id: ObjectId, n: int, done: Sequence[int]) -> None:
+    """Record which orders of an unfinished batch, by index, were changed; no effect once it is finished."""
     told = [{"index": index, "result": OrderOutcome.DONE.value, "reason": ""} for index in done]
     unfinished = {"_id": {"run": run_id, "n": n}, "state": {"$ne": BatchState.DONE.value}}
     batches().update_one(unfinished, {"$set": {"others": told, "done": len(done)}})
@@ -276,9 +202,9 @@ def _change(batch: Batch, update: Any) -> bool:
 
 @wrap_database_errors
 def tally(run_id: ObjectId, *, lasting: bool = False) -> Tally:
-    """Add the batches of a run up; answered from the index alone.
+    """Add up the batches of a run, from the index alone.
 
-    :param lasting: count only what a majority has.
+    :param lasting: only what a majority of nodes has.
     """
     sums = {name: {"$sum": f"${name}"} for name in ("size", *COUNTS)}
     stages: list[Document] = [{"$match": {"run": run_id}}, {"$group": {"_id": "$state", **sums}}]
@@ -288,15 +214,14 @@ def tally(run_id: ObjectId, *, lasting: bool = False) -> Tally:
 
 
 @wrap_database_errors
-def save_tally(run_id: ObjectId, found: Tally) -> None:
-    """Write it into the run. A late one never takes back what a later one has said."""
-    runs().update_one({"_id": run_id}, {"$max": {"total": found.total, **found.counts}})
-
-
-@wrap_database_errors
-def batches_after(run_id: ObjectId, n: int, limit: int, **condition: Any) -> list[Document]:
-    """The next batches of a run, by number."""
-    return batches().find({"_id": _after(run_id, n), **condition}).sort("_id", 1).limit(limit).to_list()
+def batches_with(run_id: ObjectId, outcomes: Container[str], *, after: int, limit: int) -> list[Document]:
+    """The next batches of a run, by number, that contain an order with one of these outcomes."""
+    waiting = OrderOutcome.WAITING.value
+    holding: list[Document] = [{name: {"$gt": 0}} for name in COUNTS if name in outcomes]
+    holding += [{"state": {"$ne": BatchState.DONE.value}}] if waiting in outcomes else []
+    if not holding:
+        return []
+    return batches().find({"_id": _after(run_id, after), "$or": holding}).sort("_id", 1).limit(limit).to_list()
 
 
 def _after(run_id: ObjectId, n: int) -> Document:

@@ -10,6 +10,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     ConnectionFailure,
+    OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
@@ -98,3 +99,15 @@ def milliseconds(seconds: float) -> int:
 def from_now(seconds: float) -> Document:
     """The time `seconds` after the write, by mongod's clock, as an aggregation expression."""
     return {"$add": ["$$NOW", milliseconds(seconds)]}
+
+
+REFUSES_EVERYTHING = frozenset({13, 18, 64, 100, 371, 14031})
+"""Codes with which mongod refuses any operation: no permission, no disk space, no majority."""
+
+
+def refusal_of(error: DatabaseError) -> tuple[str, int | None] | None:
+    """The text and code with which mongod refused this very operation; None if it refuses any, or does not answer."""
+    cause = error.__cause__
+    if not isinstance(cause, OperationFailure) or is_outage(cause) or cause.code in REFUSES_EVERYTHING:
+        return None
+    return str(cause), cause.code

@@ -8,7 +8,7 @@ from pymongo.collection import Collection
 
 from orders.models import EPOCH, OPEN_STATES
 from orders.models.parts import Document
-from orders.storage.bulk_batches import runs
+from orders.storage.bulk_runs import runs
 from orders.storage.database import collection
 from orders.storage.order_reads import STOCK_UNKNOWN, server_time
 from orders.storage.order_writes import orders

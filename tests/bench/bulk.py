@@ -96,7 +96,7 @@ def engine(count: int) -> float:
         for_worker=False,
         batch_size=BATCH,
     )
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     seconds = time.monotonic() - began
     if (run.state, run.done) != ("done", count):
         raise SystemExit(f"the run did not do it: {run}, {run.done} done")

@@ -54,7 +54,10 @@ def only_run() -> BulkRun:
 def worker_pass() -> None:
     """What the workers do until no run is left to them."""
     until = time.monotonic() + 20
-    while bulk.carry_on_any(seconds=5) or BulkRun.objects.filter(state="paused", paused_until__isnull=False).exists():
+    while (
+        bulk.execute_pending_runs(seconds=5)
+        or BulkRun.objects.filter(state="paused", paused_until__isnull=False).exists()
+    ):
         assert time.monotonic() < until, list(BulkRun.objects.values())
 
 

@@ -338,7 +338,7 @@ def _with_a_refusal(stage: Stage) -> requests.Response:
     stage.place()
     body = {"transition": "start_processing", "reason": "Back from the holidays", "ids": [stage.ids["order_id"]]}
     stage.ids["run_id"] = stage.caller().post("orders/bulk-transitions", json=body).json()["id"]
-    while bulk.carry_on_any(seconds=5):
+    while bulk.execute_pending_runs(seconds=5):
         pass
     return stage.ask()
 

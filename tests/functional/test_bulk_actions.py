@@ -16,6 +16,7 @@ from integrations.sandbox import Sandbox
 from orders.admin import bulk_actions, bulk_selection
 from orders.models import BulkRun
 from orders.services import bulk
+from orders.services.bulk import executor, planning
 from orders.storage.order_selection import OrderSelection
 from tests.functional.admin_helpers import (
     EDGES,
@@ -325,7 +326,7 @@ def test_a_few_releases_are_done_at_once(database: Database[Document], sandbox: 
 def test_many_are_left_to_the_workers(
     database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_actions, "FEW", 2)
+    monkeypatch.setattr(executor, "FEW", 2)
     orders = stored_many(database, 3)
     response = confirm(manager, choose(manager, "pay", orders))
     run = only_run()
@@ -340,7 +341,7 @@ def test_many_are_left_to_the_workers(
 def test_what_is_not_done_in_a_moment_is_left_to_the_workers(
     database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_actions, "A_MOMENT", 0.0)
+    monkeypatch.setattr(executor, "MOMENT", 0.0)
     confirm(manager, choose(manager, "pay", stored_many(database, 3)))
     assert statuses(database) == {"pending": 3}
     worker_pass()
@@ -371,10 +372,10 @@ def test_a_fault_while_it_waits_is_told_on_the_page_of_the_run(
 
     asked = choose(manager, "pay", stored_many(database, 2))
     with monkeypatch.context() as patched:
-        patched.setattr("orders.services.bulk.executor._Carrier._run", fault)
+        patched.setattr("orders.services.bulk.executor._Execution._execute_batches", fault)
         response = confirm(manager, asked)
     assert response.url == page_of(only_run())
-    assert "it failed here: ZeroDivisionError()" in text_of(manager.get(response.url))
+    assert "internal error: ZeroDivisionError()" in text_of(manager.get(response.url))
     assert statuses(database) == {"pending": 2}
 
 
@@ -525,7 +526,7 @@ def test_more_orders_than_can_be_counted_in_time_are_met_with_advice(
     stored_many(database, 3)
     settings.BACKOFFICE_QUERY_MS = 0.001
     response = across(manager, "pay", "?status=pending")
-    assert said(response) == [f"{NOTHING} {bulk_actions.TOO_MANY}"]
+    assert said(response) == [f"{NOTHING} {planning.TOO_MANY}"]
     assert statuses(database) == {"pending": 3}
 
 

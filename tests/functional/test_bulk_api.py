@@ -395,7 +395,7 @@ def test_planning_starting_and_following_scan_no_collection(
         body = {"transition": "deliver", "filter": given}
         assert admin.post(RUNS, json=body | {"dry_run": True}).json()["cannot"] == 30
         run = started(admin, **body)
-        assert bulk.carry_on_any(seconds=20)
+        assert bulk.execute_pending_runs(seconds=20)
         assert len(run_of(admin, run)["results"]) == 30
     assert done
     for operation in done:

@@ -7,7 +7,7 @@ from django.test import Client
 from pymongo.database import Database
 
 from orders.models import BulkRun
-from orders.storage import bulk_batches
+from orders.storage import bulk_runs
 from tests.functional.admin_helpers import Document, client_of, find, insert, stored, text_of
 from tests.functional.bulk_admin import BULK, across, choose, confirm, form_of, only_run
 
@@ -86,6 +86,6 @@ def test_a_second_click_leaves_a_run_alone_whose_orders_are_being_taken_down(
     shown = choose(manager, "start_processing", [order])
     confirm(manager, shown)
     held = {"id": "first", "until": datetime.now(UTC) + timedelta(minutes=1)}
-    bulk_batches.runs().update_one({}, {"$set": {"state": "selecting", "attempt": held}})
+    bulk_runs.runs().update_one({}, {"$set": {"state": "selecting", "attempt": held}})
     assert confirm(manager, shown).status_code == 302
     assert (only_run().state, only_run().last_error) == ("selecting", "")

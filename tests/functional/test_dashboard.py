@@ -197,9 +197,9 @@ def test_the_page_reads_no_orders_but_those_that_wait(
     support.get(START)
     with profiled(database) as operations:
         assert tiles(support.get(START))["Orders"] == "1,500"
-    assert any(operation["ns"].endswith(".daily_figures") for operation in operations)
+    assert any(operation["ns"].endswith(".figures_by_day") for operation in operations)
     for operation in operations:
-        if operation["ns"].endswith((".orders", ".daily_figures")):
+        if operation["ns"].endswith((".orders", ".figures_by_day")):
             assert "COLLSCAN" not in operation["planSummary"], operation
             most = 1 if operation["ns"].endswith(".orders") else 31
             assert operation["docsExamined"] <= most, operation

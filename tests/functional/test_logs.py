@@ -365,7 +365,7 @@ def test_a_run_says_so_in_every_line_also_from_its_threads(
     sandbox.control.fault("release", "status", status=500)
     act = Act(system("tests", via="command"), timezone.now(), "as agreed")
     run = bulk.start_run(selection=OrderSelection(keys=keys), transition="cancel", act=act, for_worker=False)
-    bulk.carry_on(run.pk)
+    bulk.execute_run(run.pk)
     failed = [line for line in written() if line.get("peer") == "inventory"]
     assert len(failed) >= 3
     assert {(line["run_id"], line["request_id"]) for line in failed} == {(str(run.pk), str(run.pk))}

@@ -165,7 +165,7 @@ def test_bulk_transitions_are_as_documented(visitor: Api, document: dict[str, An
     body = {"transition": "pay", "ids": [str(order.pk)]}
     plan = client.post("orders/bulk-transitions", json=body | {"dry_run": True}).json()
     started = client.post("orders/bulk-transitions", json=body).json()
-    while bulk.carry_on_any(seconds=5):
+    while bulk.execute_pending_runs(seconds=5):
         pass
     run = client.get(f"orders/bulk-transitions/{started['id']}").json()
     for name, answer in {"Plan": plan, "Run": run}.items():

@@ -14,7 +14,7 @@ from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.access import NotPermitted, admin
 from orders.services.audit import Act
-from orders.storage import bulk_batches
+from orders.storage import bulk_batches, bulk_runs
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import carried, entries, started, stored
 
@@ -26,7 +26,7 @@ def nobody_there(monkeypatch: pytest.MonkeyPatch, database: Database[Document]) 
 
 def aged(run: BulkRun, days: float) -> BulkRun:
     at = timezone.now() - timedelta(days=days)
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"created_at": at}})
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"created_at": at}})
     return run
 
 

@@ -379,13 +379,13 @@ def told_when(met: Callable[[], Any], number: int) -> threading.Thread:
 
 def test_a_run_that_was_cancelled_meanwhile_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
     stored("paid", 2)
-    real = bulk.carry_on
+    real = bulk.execute_run
 
     def cancelled_first(run_id: ObjectId, **options: Any) -> BulkRun:
         bulk.cancel_run(run_id=run_id, actor=bulk_actor())
         return real(run_id, **options)
 
-    monkeypatch.setattr(bulk, "carry_on", cancelled_first)
+    monkeypatch.setattr(bulk, "execute_run", cancelled_first)
     code, out, err = run("start_processing", "--status", "paid", "--yes")
     assert code == 1
     assert "Cancelled by system:boss." in err
@@ -423,17 +423,17 @@ def test_a_database_that_goes_away_before_the_report_is_1(monkeypatch: pytest.Mo
 
 def test_told_to_stop_when_another_has_just_ended_the_run_is_no_bad_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     paid = stored("paid", 1)
-    pause, carry_on = bulk.pause_run, bulk.carry_on
+    pause, execute_run = bulk.pause_run, bulk.execute_run
 
     def told_to_stop(run_id: ObjectId, **_: Any) -> BulkRun:
         os.kill(os.getpid(), signal.SIGINT)
         return bulk.get_run(run_id)
 
     def too_late(**given: Any) -> BulkRun:
-        carry_on(given["run_id"])
+        execute_run(given["run_id"])
         return pause(**given)
 
-    monkeypatch.setattr(bulk, "carry_on", told_to_stop)
+    monkeypatch.setattr(bulk, "execute_run", told_to_stop)
     monkeypatch.setattr(bulk, "pause_run", too_late)
     assert run("start_processing", "--status", "paid", "--yes")[0] == 0
     assert statuses(paid) == {"processing"}

@@ -35,9 +35,9 @@ def started(transition: str, *, reason: str = "", actor: access.Actor = STAFF, *
     )
 
 
-def carried(transition: str, *, jobs: int | None = None, **options: Any) -> BulkRun:
-    """Start a run and carry it on until it is over."""
-    return bulk.carry_on(started(transition, **options).pk, jobs=jobs)
+def carried(transition: str, *, threads: int | None = None, **options: Any) -> BulkRun:
+    """Start a run and execute it until it is over."""
+    return bulk.execute_run(started(transition, **options).pk, threads=threads)
 
 
 def figures(run: BulkRun) -> tuple[int, int, int, int]:

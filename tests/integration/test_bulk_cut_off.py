@@ -7,12 +7,11 @@ import pytest
 from bson import ObjectId
 from django.db import DatabaseError
 
-from integrations import Deadline
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.bulk import executor, selecting
-from orders.services.bulk.executor import ASKED_AGAIN, CUT_OFF
-from orders.storage import bulk_batches
+from orders.services.bulk.executor import INTERRUPTED, RETRY_WINDOW
+from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_writes import orders
 from tests.integration.builders import FUTURE, Document, answer_lost, now, read
 from tests.integration.bulk_helpers import STAFF, figures, started, stored
@@ -37,7 +36,7 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, ids: list[ObjectId], **options: Any
 
 
 def hold(run: BulkRun, ends: Any) -> None:
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"attempt": {"id": "another", "until": ends}}})
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"attempt": {"id": "another", "until": ends}}})
 
 
 def test_a_run_cut_off_while_its_orders_were_taken_down_fails_and_changes_nothing(
@@ -45,18 +44,18 @@ def test_a_run_cut_off_while_its_orders_were_taken_down_fails_and_changes_nothin
 ) -> None:
     ids = stored("paid", 4)
     run = cut_off(monkeypatch, ids)
-    run = bulk.carry_on(run.pk)
-    assert (run.state, run.last_error) == ("failed", CUT_OFF)
+    run = bulk.execute_run(run.pk)
+    assert (run.state, run.last_error) == ("failed", INTERRUPTED)
     assert {read(order_id)["status"] for order_id in ids} == {"paid"}
 
 
 def test_whoever_asks_for_a_cut_off_run_again_gets_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     ids, run_id = stored("paid", 5), ObjectId()
     run = cut_off(monkeypatch, ids, run_id=run_id)
-    assert bulk.carry_on(run.pk, until=Deadline.after(0)).state == "selecting"
+    assert bulk.execute_run(run.pk, seconds=0).state == "selecting"
     again = started("start_processing", keys=ids, batch_size=2, run_id=run_id)
     assert (again.pk, again.state, again.total) == (run_id, "queued", 5)
-    run = bulk.carry_on(run_id)
+    run = bulk.execute_run(run_id)
     assert (run.state, figures(run)) == ("done", (5, 0, 0, 0))
     assert {read(order_id)["version"] for order_id in ids} == {3}
 
@@ -64,20 +63,20 @@ def test_whoever_asks_for_a_cut_off_run_again_gets_it_whole(monkeypatch: pytest.
 def test_while_the_orders_are_being_taken_down_nobody_ends_the_run_or_begins_it_anew() -> None:
     ids, run_id = stored("paid", 3), ObjectId()
     run = started("start_processing", keys=ids, run_id=run_id)
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"state": "selecting", "selected": False}})
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"state": "selecting", "selected": False}})
     hold(run, now() + FUTURE)
-    assert bulk.carry_on(run.pk, until=Deadline.after(5)).state == "selecting"
+    assert bulk.execute_run(run.pk, seconds=5).state == "selecting"
     assert started("start_processing", keys=ids, run_id=run_id).state == "selecting"
     assert bulk_batches.batches().count_documents({"run": run_id}) == 1
 
 
 def test_workers_end_a_cut_off_run_once_nobody_asks_for_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     run = cut_off(monkeypatch, stored("paid", 4), for_worker=True)
-    bulk.carry_on_any(seconds=5)
+    bulk.execute_pending_runs(seconds=5)
     assert bulk.get_run(run.pk).state == "selecting"
-    hold(run, now() - timedelta(seconds=2 * ASKED_AGAIN))
-    bulk.carry_on_any(seconds=5)
-    assert (bulk.get_run(run.pk).state, bulk.get_run(run.pk).last_error) == ("failed", CUT_OFF)
+    hold(run, now() - timedelta(seconds=2 * RETRY_WINDOW))
+    bulk.execute_pending_runs(seconds=5)
+    assert (bulk.get_run(run.pk).state, bulk.get_run(run.pk).last_error) == ("failed", INTERRUPTED)
 
 
 @pytest.mark.parametrize("away", ["lease", "batches", "cancelled"])
@@ -110,7 +109,7 @@ def test_a_run_of_too_many_batches_fails_and_changes_nothing(monkeypatch: pytest
         with pytest.raises(selecting.TooManyBatches):
             started("start_processing", keys=ids, batch_size=1)
     else:
-        bulk.carry_on(started("start_processing", statuses=("paid",), batch_size=1).pk)
+        bulk.execute_run(started("start_processing", statuses=("paid",), batch_size=1).pk)
     (run,) = BulkRun.objects.all()
     assert (run.state, run.done) == ("failed", 0)
     assert run.last_error == "A run with 1 orders a batch is about 4 orders at most."
@@ -129,9 +128,9 @@ def test_a_search_that_finds_nothing_for_long_keeps_its_place(limit: int | None)
     while bulk.get_run(run.pk).state == "selecting":
         turns += 1
         asked: list[None] = []
-        bulk.carry_on(run.pk, stopping=lambda asked=asked: bool(asked.append(None)) or len(asked) > 2)
+        bulk.execute_run(run.pk, stopping=lambda asked=asked: bool(asked.append(None)) or len(asked) > 2)
         assert turns < 15
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert (run.state, figures(run)) == ("done", (limit or 3, 0, 0, 0))
     assert [read(order_id)["status"] for order_id in wanted] == ["paid"] * (limit or 3) + ["pending"] * (3 - run.done)
     assert turns > 2
@@ -146,12 +145,12 @@ def test_a_fault_of_ours_pauses_the_run_and_says_so(monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         patch.setattr(executor, "job_of", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            bulk.carry_on(run.pk)
+            bulk.execute_run(run.pk)
     run = bulk.get_run(run.pk)
-    assert (run.state, run.last_error) == ("paused", "it failed here: ZeroDivisionError('division by zero')")
+    assert (run.state, run.last_error) == ("paused", "internal error: ZeroDivisionError('division by zero')")
     assert run.paused_until is not None
     assert read(ids[0])["status"] == "paid"
-    assert figures(bulk.carry_on(run.pk)) == (1, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (1, 0, 0, 0)
 
 
 def test_a_run_goes_on_when_nobody_reads_how_far_it_is() -> None:
@@ -160,7 +159,7 @@ def test_a_run_goes_on_when_nobody_reads_how_far_it_is() -> None:
     def gone(_: BulkRun) -> None:
         raise BrokenPipeError
 
-    run = bulk.carry_on(run.pk, progress=gone)
+    run = bulk.execute_run(run.pk, progress=gone)
     assert (run.state, figures(run)) == ("done", (3, 0, 0, 0))
 
 
@@ -168,8 +167,8 @@ def test_a_run_goes_on_when_nobody_reads_how_far_it_is() -> None:
 def test_what_a_newer_version_asks_for_is_left_to_it(unknown: Document) -> None:
     ids = stored("paid", 1)
     run = started("start_processing", keys=ids, for_worker=True)
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": unknown})
-    assert bulk.carry_on_any(seconds=5) is False
-    run = bulk.carry_on(run.pk)
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": unknown})
+    assert bulk.execute_pending_runs(seconds=5) is False
+    run = bulk.execute_run(run.pk)
     assert (run.state, run.last_error) == ("queued", "")
     assert read(ids[0])["status"] == "paid"

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from orders.models import BulkRun
 from orders.services import access, bulk
-from orders.services.bulk.batches import BELIEVED_AFTER
+from orders.services.bulk.outages import MOST_PAUSES
 from orders.storage.order_writes import orders
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import STAFF, carried, figures, started, stored
@@ -42,7 +42,7 @@ def test_what_the_database_refuses_to_everybody_fails_no_order(
     monkeypatch.setattr(Collection, "update_many", refused)
     ids = stored("paid", count)
     run = started("start_processing", keys=ids)
-    run = bulk.carry_on(run.pk, progress=lambda run: seen.append(run) if run.state == "paused" else None)
+    run = bulk.execute_run(run.pk, progress=lambda run: seen.append(run) if run.state == "paused" else None)
     assert "the database does not answer" in seen[0].last_error
     assert (run.state, figures(run)) == ("done", (count, 0, 0, 0))
 
@@ -59,7 +59,7 @@ def test_a_refusal_of_each_of_several_orders_is_no_fault_of_theirs(database: Dat
             database.command("collMod", "orders", validator={})
 
     try:
-        run = bulk.carry_on(run.pk, progress=mend)
+        run = bulk.execute_run(run.pk, progress=mend)
     finally:
         database.command("collMod", "orders", validator={})
     assert "the database refuses every order: The database refused: Document failed validation" in seen[0]
@@ -76,11 +76,11 @@ def test_orders_that_are_refused_again_and_again_do_not_stop_the_rest(
     database.command("collMod", "orders", validator=strict)
     pauses: set[int] = set()
     try:
-        run = bulk.carry_on(run.pk, progress=lambda run: pauses.add(run.pauses))
+        run = bulk.execute_run(run.pk, progress=lambda run: pauses.add(run.pauses))
     finally:
         database.command("collMod", "orders", validator={})
     assert (run.state, figures(run)) == ("done", (3, 0, 0, 2))
-    assert max(pauses) == BELIEVED_AFTER
+    assert max(pauses) == MOST_PAUSES
 
 
 def test_orders_that_are_broken_each_in_its_own_way_are_told_of() -> None:
@@ -112,12 +112,12 @@ def test_a_run_stops_when_its_member_of_staff_may_not_go_on(clerk: User, lost: s
         clerk.user_permissions.clear()
     else:
         User.objects.filter(pk=clerk.pk).update(**{f"is_{lost}": False})
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert (run.state, run.paused_until, run.done) == ("paused", None, 0)
-    assert run.last_error.startswith("staff:clerk may not do this any more.")
+    assert run.last_error.startswith("staff:clerk no longer has the permission.")
     assert {read(order_id)["status"] for order_id in ids} == {"paid"}
     bulk.resume_run(run_id=run.pk, actor=STAFF)
-    assert bulk.carry_on(run.pk).state == "paused", "it is still in that name"
+    assert bulk.execute_run(run.pk).state == "paused", "it is still in that name"
 
 
 def test_a_run_goes_on_while_its_member_of_staff_may(clerk: User) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pymongo.collection import Collection
 
 from orders.services import bulk
-from orders.services.bulk import batches, executor
+from orders.services.bulk import batches, executor, runs
 from orders.storage import bulk_batches
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import STAFF, carried, figures, started, stored, told
@@ -19,10 +19,10 @@ def test_a_run_that_lost_a_batch_is_never_called_done(named: bool) -> None:
     ids = stored("paid", 4)
     run = started("start_processing", batch_size=2, **({"keys": ids} if named else {"statuses": ("paid",)}))
     stops = iter([False] * (1 if named else 2))
-    bulk.carry_on(run.pk, stopping=lambda: next(stops, True))
+    bulk.execute_run(run.pk, stopping=lambda: next(stops, True))
     assert bulk.get_run(run.pk).total == 4
     bulk_batches.batches().delete_one({"run": run.pk, "n": 1})
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert (run.state, run.paused_until, run.last_error) == ("paused", None, executor.INCOMPLETE)
     assert (run.finished_at, figures(run)) == (None, (2, 0, 0, 0))
     assert [read(order_id)["status"] for order_id in ids] == ["processing"] * 2 + ["paid"] * 2
@@ -60,13 +60,13 @@ def test_a_cancelled_run_tells_what_a_killed_process_had_changed() -> None:
     ids = stored("paid", 5)
     run = started("start_processing", keys=ids, batch_size=3)
     stops = iter([False])
-    bulk.carry_on(run.pk, stopping=lambda: next(stops, True))
+    bulk.execute_run(run.pk, stopping=lambda: next(stops, True))
     batch = bulk_batches.claim_batch(run.pk, "killed", 60)
     assert batch is not None
-    batches.carry_out_together(batches.job_of(run), batch)
+    batches.change_together(runs.job_of(run), batch)
     run = bulk.cancel_run(run_id=run.pk, actor=STAFF)
     assert (run.state, figures(run)) == ("cancelled", (3, 0, 0, 0))
     assert told(run) == {("done", ""): 3, ("waiting", ""): 2}
     assert bulk_batches.finish_batch(batch, []) is True, "who still lived may say so itself"
-    assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (3, 0, 0, 0)
     assert told(run) == {("done", ""): 3, ("waiting", ""): 2}

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from orders.models import BulkRun
-from orders.services.bulk.batches import carry_out_together, job_of
-from orders.storage import bulk_batches, bulk_outcomes
+from orders.models import BulkRun, OrderOutcome
+from orders.services.bulk.batches import change_together
+from orders.services.bulk.runs import job_of
+from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import (
     OrderKeys,
@@ -113,10 +114,10 @@ def test_named_orders_are_found_by_id_and_number(plans: Plans, many: list[Docume
     by_index(plans(lambda: list(named(chosen))), most=40)
     by_index(plans(lambda: count_by_status(OrderSelection(), ids)), most=20)
     by_index(plans(lambda: reserved_units(OrderSelection(), ["paid"], ids)), most=20)
-    by_index(plans(lambda: bulk_outcomes.marked(ids, run)), most=20)
-    by_index(plans(lambda: bulk_outcomes.outcomes(ids, run)), most=20)
-    by_index(plans(lambda: bulk_outcomes.products_to_release(ids)), most=20)
-    by_index(plans(lambda: bulk_outcomes.numbers(ids)), most=20)
+    by_index(plans(lambda: bulk_runs.changed_by(run, ids)), most=20)
+    by_index(plans(lambda: bulk_runs.statuses_after(run, ids)), most=20)
+    by_index(plans(lambda: bulk_runs.reserved_products(ids)), most=20)
+    by_index(plans(lambda: bulk_runs.order_numbers(ids)), most=20)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def some_runs(many: list[Document]) -> Iterator[list[BulkRun]]:  # noqa: F811
     """Thirty runs of twenty batches each."""
     ids = [order["_id"] for order in many[:40]]
     yield [started("refund", keys=ids, batch_size=2, for_worker=True) for _ in range(30)]
-    bulk_batches.runs().delete_many({})
+    bulk_runs.runs().delete_many({})
     bulk_batches.batches().delete_many({})
 
 
@@ -132,13 +133,13 @@ def test_batches_are_claimed_kept_and_added_up_by_an_index(plans: Plans, some_ru
     run = some_runs[7]
     held: list[Any] = []
     by_index(plans(lambda: held.append(bulk_batches.claim_batch(run.pk, "me", 60))), most=1)
-    by_index(plans(lambda: bulk_batches.keep_batch(held[0], 60)), most=1)
-    by_index(plans(lambda: bulk_batches.give_back(held[0])), most=1)
-    by_index(plans(lambda: bulk_batches.give_all_back(run.pk)), most=1)
+    by_index(plans(lambda: bulk_batches.renew_batch(held[0], 60)), most=1)
+    by_index(plans(lambda: bulk_batches.release_batch(held[0])), most=1)
+    by_index(plans(lambda: bulk_batches.release_batches(run.pk)), most=1)
     by_index(plans(lambda: bulk_batches.last_batch(run.pk)), most=1)
-    by_index(plans(lambda: bulk_batches.batches_after(run.pk, 3, 5)), most=5)
+    by_index(plans(lambda: bulk_batches.batches_with(run.pk, OrderOutcome.values, after=3, limit=5)), most=5)
     by_index(plans(lambda: bulk_batches.tally(run.pk)), most=0)
-    by_index(plans(lambda: bulk_batches.state_of(run.pk)), most=1)
+    by_index(plans(lambda: bulk_runs.state_of(run.pk)), most=1)
 
 
 def test_the_next_batch_is_found_past_those_that_are_done(plans: Plans, some_runs: list[BulkRun]) -> None:  # noqa: F811
@@ -152,11 +153,11 @@ def test_the_next_batch_is_found_past_those_that_are_done(plans: Plans, some_run
 
 def test_the_runs_that_workers_carry_on_are_found_by_an_index(plans: Plans, some_runs: list[BulkRun]) -> None:  # noqa: F811
     over = [run.pk for run in some_runs[:27]]
-    bulk_batches.runs().update_many({"_id": {"$in": over}}, {"$set": {"state": "done"}})
+    bulk_runs.runs().update_many({"_id": {"$in": over}}, {"$set": {"state": "done"}})
     paused = {"state": "paused", "paused_until": now() + timedelta(seconds=-1)}
-    bulk_batches.runs().update_one({"_id": some_runs[27].pk}, {"$set": paused})
+    bulk_runs.runs().update_one({"_id": some_runs[27].pk}, {"$set": paused})
     found: list[ObjectId] = []
-    entries = plans(lambda: found.extend(bulk_batches.runs_for_workers()))
+    entries = plans(lambda: found.extend(bulk_runs.runs_for_workers()))
     assert found == [run.pk for run in some_runs[27:]]
     assert [entry for entry in entries if "COLLSCAN" in entry["planSummary"]] == []
     assert max(entry["docsExamined"] for entry in entries) <= 6
@@ -168,7 +169,7 @@ def test_a_batch_is_carried_out_by_the_ids_of_its_orders(plans: Plans, many: lis
     run = started("start_processing", keys=ids)
     batch = bulk_batches.claim_batch(run.pk, "me", 60)
     assert batch is not None
-    by_index(plans(lambda: carry_out_together(job_of(run), batch)), most=10)
+    by_index(plans(lambda: change_together(job_of(run), batch)), most=10)
     orders().update_many({"_id": {"$in": ids}}, {"$set": {"status": "paid"}})
-    bulk_batches.runs().delete_many({})
+    bulk_runs.runs().delete_many({})
     bulk_batches.batches().delete_many({})

@@ -21,7 +21,7 @@ from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.services import bulk
 from orders.services.stock.worker import settle_due
-from orders.storage import bulk_batches, service_state
+from orders.storage import bulk_batches, bulk_runs, service_state
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
     WORKER,
@@ -122,7 +122,7 @@ def test_killed_in_the_middle_and_resumed_every_order_has_changed_once(start: St
     killed_when(process, lambda: orders().count_documents({"status": "processing"}) >= MANY / 3)
     changed = orders().count_documents({"status": "processing"})
     assert changed < MANY
-    run = bulk.get_run(bulk_batches.runs().find_one({})["_id"])  # type: ignore[index]
+    run = bulk.get_run(bulk_runs.runs().find_one({})["_id"])  # type: ignore[index]
     assert run.state == "running"
     code, told = finished(start("transition_orders", "--resume", str(run.pk), "--report", str(tmp_path / "r.csv")))
     assert (code, f"done: {MANY} done, 0 already, 0 refused, 0 failed, of {MANY}" in told) == (0, True), told
@@ -137,7 +137,7 @@ def test_killed_while_it_looks_for_its_orders_it_misses_and_doubles_none(start: 
         "transition_orders", "start_processing", "--status", "paid", "--yes", "--batch-size", "3", by_threes=True
     )
     killed_when(process, lambda: bulk_batches.batches().count_documents({}) >= 20)
-    run = bulk.get_run(bulk_batches.runs().find_one({})["_id"])  # type: ignore[index]
+    run = bulk.get_run(bulk_runs.runs().find_one({})["_id"])  # type: ignore[index]
     assert (run.state, orders().count_documents({"status": "processing"})) == ("selecting", 0)
     code, told = finished(start("transition_orders", "--resume", str(run.pk)))
     assert code == 0, told
@@ -158,7 +158,7 @@ def test_killed_amid_releases_and_resumed_each_is_released_once(
     sandbox.control.fault("release", "latency", seconds=0.05)
     process = start("transition_orders", "cancel", "--status", "pending", "--yes", "--batch-size", "6", "--jobs", "3")
     killed_when(process, lambda: orders().count_documents({"status": "cancelled"}) >= 13)
-    run = bulk.get_run(bulk_batches.runs().find_one({})["_id"])  # type: ignore[index]
+    run = bulk.get_run(bulk_runs.runs().find_one({})["_id"])  # type: ignore[index]
     code, told = finished(start("transition_orders", "--resume", str(run.pk), "--report", str(tmp_path / "r.csv")))
     assert code == 0, told
     assert report(tmp_path / "r.csv") == {"done": 40}

@@ -3,22 +3,23 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.utils import timezone
 from pymongo.collection import Collection
 from pymongo.errors import NetworkTimeout
 from pytest_django import Settings
 
-from integrations import Deadline
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.bulk import batches, executor
+from orders.services.bulk import batch_loop, batches, executor, outages
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy
-from orders.storage import bulk_batches
+from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_writes import orders
 from tests.functional.helpers import dead_url
 from tests.integration.builders import (
@@ -48,9 +49,9 @@ def held(sandbox: Sandbox) -> Held:
     return [place((A, 2)).order["_id"] for _ in range(12)]
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
-def test_every_order_is_cancelled_and_released(sandbox: Sandbox, held: Held, jobs: int) -> None:
-    run = carried("cancel", statuses=("pending",), jobs=jobs, batch_size=3)
+@pytest.mark.parametrize("threads", [1, 4])
+def test_every_order_is_cancelled_and_released(sandbox: Sandbox, held: Held, threads: int) -> None:
+    run = carried("cancel", statuses=("pending",), threads=threads, batch_size=3)
     assert (run.state, run.total, figures(run)) == ("done", 12, (12, 0, 0, 0))
     found = sound()
     assert {(order["status"], *states(order)) for order in found} == {("cancelled", "released")}
@@ -96,7 +97,7 @@ def test_one_bad_order_never_stops_the_rest(sandbox: Sandbox, held: Held, monkey
     assert (run.state, figures(run)) == ("done", (9, 0, 0, 3))
     reasons = {found.order_id: found.reason for found in bulk.results(run.pk, only=bulk.PROBLEMS)}
     assert reasons[str(held[0])].startswith("The database refused: ")
-    assert reasons[str(held[1])] == "It failed here: RuntimeError('a fault of ours')"
+    assert reasons[str(held[1])] == "Internal error: RuntimeError('a fault of ours')"
     assert reasons[str(held[2])].startswith("This order is being changed")
     assert [read(order_id)["status"] for order_id in held] == ["pending"] * 3 + ["cancelled"] * 9
 
@@ -121,9 +122,9 @@ class Told:
         return [run for run in self.seen if run.state == "paused"]
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("threads", [1, 4])
 def test_while_inventory_is_down_nothing_is_cancelled(
-    sandbox: Sandbox, held: Held, settings: Settings, jobs: int
+    sandbox: Sandbox, held: Held, settings: Settings, threads: int
 ) -> None:
     up = settings.INVENTORY_SERVICE_URL
     settings.INVENTORY_SERVICE_URL = dead_url()
@@ -134,7 +135,7 @@ def test_while_inventory_is_down_nothing_is_cancelled(
         settings.INVENTORY_SERVICE_URL = up
 
     progress = Told(back, pauses=3)
-    run = bulk.carry_on(started("cancel", keys=held).pk, jobs=jobs, progress=progress)
+    run = bulk.execute_run(started("cancel", keys=held).pk, threads=threads, progress=progress)
     assert cancelled == [0]
     assert (run.state, figures(run), run.pauses, run.last_error) == ("done", (12, 0, 0, 0), 0, "")
     assert "inventory does not answer" in progress.pauses[0].last_error
@@ -151,7 +152,7 @@ def test_an_outage_in_the_middle_leaves_one_order_to_the_worker_and_no_more(sand
         sandbox.control.clear_faults()
 
     run = started("cancel", keys=held)
-    real, released = batches.look_at_releases, []
+    real, released = batches.check_releases, []
 
     def down_after_four(order: Any, *given: Any) -> None:
         released.append(order["_id"])
@@ -161,8 +162,8 @@ def test_an_outage_in_the_middle_leaves_one_order_to_the_worker_and_no_more(sand
         real(order, *given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "look_at_releases", down_after_four)
-        run = bulk.carry_on(run.pk, progress=Told(back))
+        patch.setattr(batches, "check_releases", down_after_four)
+        run = bulk.execute_run(run.pk, progress=Told(back))
     assert orders_cut == [5], "the fifth found inventory down"
     assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
     assert [states(order)[0] for order in sound()].count("releasing") == 1
@@ -171,14 +172,55 @@ def test_an_outage_in_the_middle_leaves_one_order_to_the_worker_and_no_more(sand
 
 def test_reads_that_answer_do_not_excuse_releases_that_come_to_nothing(sandbox: Sandbox, held: Held) -> None:
     sandbox.control.fault("release", "status", status=503)
-    run = bulk.carry_on(started("cancel", keys=held).pk, jobs=1)
+    run = bulk.execute_run(started("cancel", keys=held).pk, threads=1)
     assert (run.state, run.paused_until) == ("paused", None), "somebody is to look at it"
-    assert "did not carry out the last 10 orders' releases" in run.last_error
-    assert orders().count_documents({"status": "cancelled"}) == batches.PATIENCE
+    assert "failed to release the last 10 orders" in run.last_error
+    assert orders().count_documents({"status": "cancelled"}) == outages.MOST_FAILED_RELEASES
     sandbox.control.clear_faults()
     assert bulk.resume_run(run_id=run.pk, actor=STAFF, for_worker=False).in_vain == 0
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert (run.state, figures(run), run.in_vain) == ("done", (12, 0, 0, 0), 0)
+
+
+@pytest.fixture
+def three_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let three failed releases in a row be enough to stop a run."""
+    monkeypatch.setattr(batches, "MOST_FAILED_RELEASES", 3)
+    monkeypatch.setattr(executor, "MOST_FAILED_RELEASES", 3)
+
+
+def test_failed_releases_stop_a_run_only_if_none_between_them_succeeds(sandbox: Sandbox, three_in_a_row: None) -> None:
+    shelve(sandbox, A, available=20)
+    shelve(sandbox, B, available=20)
+    ids = [place((product, 1)).order["_id"] for product in (A, A, B, A, A, B, A)]
+    sandbox.control.fault("release", "status", status=503, product_id=A)
+    run = carried("cancel", keys=ids, threads=1)
+    assert (run.state, figures(run), run.in_vain) == ("done", (7, 0, 0, 0), 1)
+    assert [states(order)[0] for order in sound()] == [
+        "releasing", "releasing", "released", "releasing", "releasing", "released", "releasing",
+    ]  # fmt: skip
+
+
+def test_an_order_of_which_only_one_line_is_released_counts_as_failed(sandbox: Sandbox, three_in_a_row: None) -> None:
+    shelve(sandbox, A, available=20)
+    shelve(sandbox, B, available=20)
+    ids = [place((A, 1), (B, 1)).order["_id"] for _ in range(5)]
+    sandbox.control.fault("release", "status", status=503, product_id=A)
+    run = carried("cancel", keys=ids, threads=1)
+    assert (run.state, run.paused_until, run.in_vain) == ("paused", None, 3)
+    assert "failed to release the last 3 orders" in run.last_error
+    assert [read(order_id)["status"] for order_id in ids] == ["cancelled"] * 3 + ["pending"] * 2
+    assert {tuple(states(read(order_id))) for order_id in ids[:3]} == {("releasing", "released")}
+
+
+def test_failed_releases_are_counted_across_executions(sandbox: Sandbox, three_in_a_row: None) -> None:
+    shelve(sandbox, A, available=20)
+    run = started("cancel", keys=[place((A, 1)).order["_id"] for _ in range(3)])
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"in_vain": 2}})
+    sandbox.control.fault("release", "status", status=503)
+    run = bulk.execute_run(run.pk, threads=1)
+    assert (run.state, run.paused_until, run.in_vain) == ("paused", None, 3)
+    assert orders().count_documents({"status": "cancelled"}) == 1
 
 
 @pytest.mark.parametrize("method", ["find_one_and_update", "find_one", "find", "aggregate"])
@@ -188,7 +230,7 @@ def test_a_database_that_goes_away_fails_no_order(
     run = started("cancel", keys=held)
     answer_lost(monkeypatch, method, skip=3 if method != "aggregate" else 0)
     progress = Told(lambda: None)
-    run = bulk.carry_on(run.pk, progress=progress)
+    run = bulk.execute_run(run.pk, progress=progress)
     assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
     assert any("the database does not answer" in paused.last_error for paused in progress.pauses)
     assert {entries(order, run) for order in sound()} == {1}
@@ -204,7 +246,7 @@ def test_a_database_that_stays_away_is_waited_for(
         monkeypatch.setattr(Collection, method, _failing(getattr(Collection, method), failing))
     timer = threading.Timer(0.5, failing.clear)
     timer.start()
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     timer.join()
     assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
 
@@ -225,7 +267,7 @@ def test_a_slice_of_time_ends_between_two_orders_and_the_next_goes_on(sandbox: S
     sandbox.control.fault("release", "latency", seconds=0.05)
     run, slices = started("cancel", keys=held), 0
     while not run.is_over:
-        run = bulk.carry_on(run.pk, until=Deadline.after(0.2))
+        run = bulk.execute_run(run.pk, seconds=0.2)
         slices += 1
         assert slices < 40
     assert slices > 2
@@ -241,8 +283,10 @@ def test_with_its_time_limited_nobody_waits_for_the_end_of_a_pause(
     settings.INVENTORY_SERVICE_URL = dead_url()
     run = started("cancel", keys=held)
     began = time.monotonic()
-    run = bulk.carry_on(run.pk, until=Deadline.after(30))
+    run = bulk.execute_run(run.pk, seconds=30)
     assert time.monotonic() - began < 10
+    assert run.paused_until is not None
+    assert timedelta(seconds=20) < run.paused_until - timezone.now() <= timedelta(seconds=60), "as the worker's delays"
     assert (run.state, figures(run)) == ("paused", (0, 0, 0, 0))
     assert {order["status"] for order in orders().find()} == {"pending"}
 
@@ -252,7 +296,7 @@ def test_cancelling_a_run_stops_it_between_two_orders(sandbox: Sandbox, held: He
     run = started("cancel", keys=held)
     canceller = threading.Timer(0.5, lambda: bulk.cancel_run(run_id=run.pk, actor=STAFF))
     canceller.start()
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     canceller.join()
     assert run.state == "cancelled"
     done = orders().count_documents({"status": "cancelled"})
@@ -268,18 +312,18 @@ def test_cancelling_a_run_stops_it_between_two_orders(sandbox: Sandbox, held: He
 def test_whoever_lost_a_batch_leaves_it_to_its_new_holder(
     sandbox: Sandbox, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(batch_loop, "CHECK_EVERY", 0.0)
     run = started("cancel", keys=held)
-    real, stolen = bulk_batches.keep_batch, []
+    real, stolen = bulk_batches.renew_batch, []
 
     def steal(batch: Any, seconds: float) -> bool:
         if not stolen:
             stolen.append(batch.n)
-            bulk_batches.give_all_back(batch.run_id)
+            bulk_batches.release_batches(batch.run_id)
         return real(batch, seconds)
 
-    monkeypatch.setattr(bulk_batches, "keep_batch", steal)
-    run = bulk.carry_on(run.pk)
+    monkeypatch.setattr(bulk_batches, "renew_batch", steal)
+    run = bulk.execute_run(run.pk)
     assert stolen == [0]
     assert (run.state, figures(run)) == ("done", (12, 0, 0, 0))
     assert {entries(order, run) for order in sound()} == {1}
@@ -289,5 +333,5 @@ def test_a_product_that_inventory_cannot_read_does_not_stall_the_others(sandbox:
     shelve(sandbox, B, available=5)
     place((B, 1))
     sandbox.control.fault("stock", "status", status=500, product_id=A)
-    run = carried("cancel", statuses=("pending",), jobs=1)
+    run = carried("cancel", statuses=("pending",), threads=1)
     assert (run.state, figures(run)) == ("done", (13, 0, 0, 0))

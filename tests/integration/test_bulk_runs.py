@@ -10,12 +10,11 @@ from bson import ObjectId
 from pymongo.database import Database
 from pytest_django import Settings
 
-from integrations import Deadline
 from orders.models import BulkRun
 from orders.services import access, bulk
-from orders.services.bulk import executor, planning, runs, selecting
+from orders.services.bulk import batch_loop, executor, planning, runs, selecting
 from orders.services.lifecycle.transitions import change_status
-from orders.storage import bulk_batches
+from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_selection import OrderKeys, OrderSelection
 from orders.storage.order_writes import orders
 from tests.integration.builders import FUTURE, PAST, Document, act, answer_lost, now, read
@@ -51,7 +50,7 @@ def test_a_reason_that_would_be_refused_today_does_not_keep_a_stored_run_from_it
     [paid] = stored("paid", 1)
     run = started("start_processing", keys=[paid])
     database["bulk_runs"].update_one({"_id": run.pk}, {"$set": {"reason": "wave\x1b 12\u202e"}})
-    run = bulk.carry_on(run.pk, until=Deadline.after(20))
+    run = bulk.execute_run(run.pk, seconds=20)
     assert (run.state, run.last_error, figures(run)) == ("done", "", (1, 0, 0, 0))
     assert read(paid)["history"][-1]["reason"] == "wave? 12"
 
@@ -115,11 +114,11 @@ def test_a_run_that_somebody_paused_waits_until_it_is_resumed() -> None:
     run = started("start_processing", keys=ids)
     paused = bulk.pause_run(run_id=run.pk, actor=STAFF)
     assert (paused.state, paused.paused_until, paused.last_error) == ("paused", None, "Stopped by system:jane.")
-    assert bulk.carry_on(run.pk).state == "paused"
+    assert bulk.execute_run(run.pk).state == "paused"
     assert {read(order_id)["status"] for order_id in ids} == {"paid"}
     resumed = bulk.resume_run(run_id=run.pk, actor=STAFF)
     assert (resumed.state, resumed.for_worker) == ("queued", True)
-    assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (3, 0, 0, 0)
 
 
 def test_a_run_paused_while_it_looks_for_its_orders_goes_on_looking() -> None:
@@ -127,18 +126,18 @@ def test_a_run_paused_while_it_looks_for_its_orders_goes_on_looking() -> None:
     run = started("start_processing", statuses=("paid",))
     bulk.pause_run(run_id=run.pk, actor=STAFF)
     assert bulk.resume_run(run_id=run.pk, actor=STAFF).state == "selecting"
-    assert figures(bulk.carry_on(run.pk)) == (3, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (3, 0, 0, 0)
 
 
 def test_a_cancelled_run_changes_nothing_more_and_stays_cancelled() -> None:
     ids = stored("paid", 4)
     run = started("start_processing", keys=ids, batch_size=2)
     stops = iter([False, False, False])  # to begin, to work, and for one batch
-    bulk.carry_on(run.pk, stopping=lambda: next(stops, True))
+    bulk.execute_run(run.pk, stopping=lambda: next(stops, True))
     cancelled = bulk.cancel_run(run_id=run.pk, actor=STAFF)
     assert (cancelled.state, cancelled.last_error) == ("cancelled", "Cancelled by system:jane.")
     assert cancelled.finished_at is not None
-    assert bulk.carry_on(run.pk).state == "cancelled"
+    assert bulk.execute_run(run.pk).state == "cancelled"
     assert [read(order_id)["status"] for order_id in ids] == ["processing"] * 2 + ["paid"] * 2
     assert told(run) == {("done", ""): 2, ("waiting", ""): 2}
     for act_on in (bulk.resume_run, bulk.pause_run, bulk.cancel_run):
@@ -157,7 +156,7 @@ def test_a_run_that_ends_while_somebody_looks_at_it_is_over(
     def just_before(run_id: ObjectId) -> BulkRun:
         found = real(run_id)
         monkeypatch.setattr(runs, "get_run", real)
-        bulk.carry_on(run_id)
+        bulk.execute_run(run_id)
         return found
 
     monkeypatch.setattr(runs, "get_run", just_before)
@@ -190,7 +189,7 @@ def test_an_answer_that_is_lost_costs_a_pause_and_nothing_else(
     run = started("start_processing", keys=ids, batch_size=3)
     answer_lost(monkeypatch, method, written=written)
     seen: list[BulkRun] = []
-    run = bulk.carry_on(run.pk, progress=seen.append)
+    run = bulk.execute_run(run.pk, progress=seen.append)
     assert (run.state, figures(run), run.pauses) == ("done", (6, 0, 1, 0), 0)
     assert {entries(order, run) for order in sound()} == {0, 1}
     assert {read(order_id)["version"] for order_id in ids[:6]} == {3}
@@ -204,7 +203,7 @@ def test_looking_for_the_orders_goes_on_where_it_was_cut_off(
     stored("paid", 7)
     run = started("start_processing", statuses=("paid",), batch_size=2, limit=5)
     answer_lost(monkeypatch, method, skip=skip)
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert (run.state, run.total, figures(run)) == ("done", 5, (5, 0, 0, 0))
     assert {order["status"] for order in sound()[:5]} == {"processing"}
 
@@ -223,7 +222,7 @@ def test_batches_that_mongod_refuses_are_an_outage_and_no_fault_of_the_run(
             database.command("collMod", "bulk_batches", validator={})
 
     try:
-        run = bulk.carry_on(run.pk, progress=mend)
+        run = bulk.execute_run(run.pk, progress=mend)
     finally:
         database.command("collMod", "bulk_batches", validator={})
     assert "Document failed validation" in seen[0]
@@ -245,12 +244,12 @@ def test_of_two_who_look_for_the_orders_one_leaves_it_to_the_other(monkeypatch: 
     def while_the_lease_lapses(run_id: ObjectId, n: int, *given: Any) -> bool:
         if not other:
             other.append(True)
-            bulk_batches.runs().update_one({"_id": run_id}, {"$unset": {"attempt": ""}})
-            other.append(bulk.carry_on(run_id))
+            bulk_runs.runs().update_one({"_id": run_id}, {"$unset": {"attempt": ""}})
+            other.append(bulk.execute_run(run_id))
         return real(run_id, n, *given)
 
     monkeypatch.setattr(selecting.store, "add_batches", while_the_lease_lapses)
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert (run.state, run.total, figures(run)) == ("done", 6, (6, 0, 0, 0))
 
 
@@ -258,11 +257,11 @@ def test_who_finds_the_orders_being_looked_for_waits(monkeypatch: pytest.MonkeyP
     stored("paid", 2)
     run = started("start_processing", statuses=("paid",))
     held = {"id": "another", "until": now() + FUTURE}
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"attempt": held}})
-    assert bulk.carry_on(run.pk, until=Deadline.after(5)).state == "selecting"
-    timer = threading.Timer(0.7, lambda: bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"attempt": None}}))
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"attempt": held}})
+    assert bulk.execute_run(run.pk, seconds=5).state == "selecting"
+    timer = threading.Timer(0.7, lambda: bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"attempt": None}}))
     timer.start()
-    assert figures(bulk.carry_on(run.pk)) == (2, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (2, 0, 0, 0)
     timer.join()
 
 
@@ -270,9 +269,9 @@ def test_told_to_stop_it_leaves_off_looking_and_goes_on_later() -> None:
     stored("paid", 6)
     run = started("start_processing", statuses=("paid",), batch_size=2)
     stops = iter([False])
-    assert bulk.carry_on(run.pk, stopping=lambda: next(stops, True)).state == "selecting"
+    assert bulk.execute_run(run.pk, stopping=lambda: next(stops, True)).state == "selecting"
     assert bulk_batches.batches().count_documents({}) == 2
-    assert figures(bulk.carry_on(run.pk)) == (6, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (6, 0, 0, 0)
 
 
 def test_a_batch_that_another_holds_is_waited_for_and_taken_over_when_its_claim_lapses() -> None:
@@ -280,14 +279,57 @@ def test_a_batch_that_another_holds_is_waited_for_and_taken_over_when_its_claim_
     run = started("start_processing", keys=ids, batch_size=1)
     held = bulk_batches.claim_batch(run.pk, "another", 60)
     assert held is not None
-    run = bulk.carry_on(run.pk, until=Deadline.after(5))
+    run = bulk.execute_run(run.pk, seconds=5)
     assert (run.state, figures(run)) == ("running", (1, 0, 0, 0))
-    timer = threading.Timer(0.3, lambda: bulk_batches.keep_batch(held, 0))
+    timer = threading.Timer(0.3, lambda: bulk_batches.renew_batch(held, 0))
     timer.start()
-    assert figures(bulk.carry_on(run.pk)) == (2, 0, 0, 0)
+    assert figures(bulk.execute_run(run.pk)) == (2, 0, 0, 0)
     timer.join()
     assert bulk_batches.finish_batch(held, []) is False, "too late"
     assert {entries(order, run) for order in sound()} == {1}
+
+
+def test_a_resumed_run_does_not_wait_for_the_claims_of_a_process_that_is_gone() -> None:
+    ids = stored("paid", 4)
+    run = started("start_processing", keys=ids, batch_size=2)
+    stops = iter([False])
+    bulk.execute_run(run.pk, stopping=lambda: next(stops, True))
+    assert bulk_batches.claim_batch(run.pk, "killed", 3600) is not None
+    assert bulk.execute_run(run.pk, seconds=10).finished == 2, "the other batch is claimed"
+    bulk.resume_run(run_id=run.pk, actor=STAFF)
+    run = bulk.execute_run(run.pk, seconds=10)
+    assert (run.state, figures(run)) == ("done", (4, 0, 0, 0))
+    assert {entries(order, run) for order in sound()} == {1}
+
+
+def test_each_claim_lasts_as_long_as_the_lease(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    settings.STOCK_LEASE = 47
+    monkeypatch.setattr(batch_loop, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(selecting, "TAKEN_AT_ONCE", 1)
+    left: dict[str, list[float]] = {}
+
+    def watch(place: Any, name: str) -> None:
+        real = getattr(place, name)
+
+        def watched(*given: Any) -> Any:
+            result = real(*given)
+            held = {"attempt.until": {"$exists": True}}
+            found = [*bulk_runs.runs().find(held), *bulk_batches.batches().find(held)]
+            left[name] = [(claim["attempt"]["until"] - now()).total_seconds() for claim in found]
+            return result
+
+        monkeypatch.setattr(place, name, watched)
+
+    for name in ("claim_selection", "renew_selection"):
+        watch(bulk_runs, name)
+    for name in ("claim_batch", "renew_batch"):
+        watch(bulk_batches, name)
+    ids = stored("pending", 2)
+    orders().update_many({"_id": {"$in": ids}}, {"$set": {"items.$[].stock.state": "none"}})
+    run = started("cancel", statuses=("pending",), batch_size=1, reason="recalled")
+    bulk.execute_run(run.pk, threads=1, stopping=lambda: len(left) == 4)
+    assert set(left) == {"claim_selection", "renew_selection", "claim_batch", "renew_batch"}
+    assert all(len(seconds) == 1 and 37 < seconds[0] <= 47 for seconds in left.values()), left
 
 
 def test_one_broken_order_costs_its_batch_nothing() -> None:
@@ -361,7 +403,7 @@ def test_a_request_that_calls_itself_like_a_run_is_not_taken_for_it() -> None:
     run = started("start_processing", keys=ids)
     other = access.admin("1", request_id=str(run.pk))
     change_status(order_id=ids[0], transition="start_processing", act=act(other))
-    run = bulk.carry_on(run.pk)
+    run = bulk.execute_run(run.pk)
     assert figures(run) == (1, 1, 0, 0)
 
 
@@ -392,10 +434,10 @@ def test_workers_carry_on_what_is_left_to_them_and_nothing_else() -> None:
     first, second = stored("paid", 3), stored("pending", 2)
     mine = started("start_processing", keys=first, for_worker=True)
     others = started("pay", keys=second)
-    assert bulk.carry_on_any(seconds=20) is True
+    assert bulk.execute_pending_runs(seconds=20) is True
     assert (bulk.get_run(mine.pk).state, bulk.get_run(others.pk).state) == ("done", "queued")
     assert {read(order_id)["status"] for order_id in second} == {"pending"}
-    assert bulk.carry_on_any(seconds=20) is False, "there is no more"
+    assert bulk.execute_pending_runs(seconds=20) is False, "there is no more"
 
 
 def test_a_bad_run_does_not_keep_workers_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,23 +445,23 @@ def test_a_bad_run_does_not_keep_workers_from_the_others(monkeypatch: pytest.Mon
     good = started("pay", keys=stored("pending", 1), for_worker=True)
     real = executor.job_of
     monkeypatch.setattr(executor, "job_of", lambda run: real(run) if run.pk == good.pk else 1 / 0)
-    assert bulk.carry_on_any(seconds=20) is True
+    assert bulk.execute_pending_runs(seconds=20) is True
     assert (bulk.get_run(bad.pk).state, bulk.get_run(good.pk).state) == ("paused", "done")
 
 
 def test_workers_leave_off_when_their_time_is_up() -> None:
     run = started("start_processing", keys=stored("paid", 1), for_worker=True)
-    assert bulk.carry_on_any(seconds=0) is False
-    assert bulk.carry_on_any(seconds=20, stopping=lambda: True) is False
+    assert bulk.execute_pending_runs(seconds=0) is False
+    assert bulk.execute_pending_runs(seconds=20, stopping=lambda: True) is False
     assert bulk.get_run(run.pk).state == "queued"
 
 
 def test_workers_take_a_run_up_again_when_its_pause_is_over() -> None:
     run = started("start_processing", keys=stored("paid", 1), for_worker=True)
     paused = {"state": "paused", "paused_until": now() + FUTURE, "pauses": 3, "last_error": "gone"}
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": paused})
-    assert bulk.carry_on_any(seconds=20) is False
-    bulk_batches.runs().update_one({"_id": run.pk}, {"$set": {"paused_until": now() + PAST}})
-    assert bulk.carry_on_any(seconds=20) is True
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": paused})
+    assert bulk.execute_pending_runs(seconds=20) is False
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"paused_until": now() + PAST}})
+    assert bulk.execute_pending_runs(seconds=20) is True
     run = bulk.get_run(run.pk)
     assert (run.state, run.pauses, run.last_error, run.paused_until) == ("done", 0, "", None)

@@ -16,7 +16,7 @@ from tests.integration.bulk_helpers import STAFF, carried, entries, stored
 
 pytestmark = pytest.mark.usefixtures("database")
 REASON = "$status {$gt: 1} $$NOW"
-TOGETHER = [name for name in transition_names() if bulk.is_together(name)]
+TOGETHER = [name for name in transition_names() if bulk.is_batchable(name)]
 
 
 def told(document: Document) -> Any:

@@ -35,6 +35,7 @@ from orders.models import LineState
 from orders.services import access
 from orders.services.stock import worker
 from orders.storage import is_outage, order_reads, time_limit
+from orders_project.web.request_limits import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
 from tests.integration.builders import line, store

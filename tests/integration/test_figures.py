@@ -312,7 +312,7 @@ def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Documen
     database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid"))
     refreshed()
     past = {"$set": {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}}
-    database["daily_figures"].update_one({"_id": daily_figures.midnight(NOW - timedelta(days=2))}, past)
+    database["figures_by_day"].update_one({"_id": daily_figures.midnight(NOW - timedelta(days=2))}, past)
     assert dashboard(actor=BOSS, period=ALL).orders == 0
     refreshed()
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
@@ -327,7 +327,7 @@ def test_in_a_shop_where_orders_change_all_the_time_old_days_are_counted_again_t
     dashboard(actor=BOSS, period=long_ago)
     refreshed()
     past = {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}
-    database["daily_figures"].update_one({"_id": daily_figures.midnight(old["created_at"])}, {"$set": past})
+    database["figures_by_day"].update_one({"_id": daily_figures.midnight(old["created_at"])}, {"$set": past})
     database["orders"].update_one({"_id": busy["_id"]}, {"$set": {"updated_at": datetime.now(UTC)}})
     assert dashboard(actor=BOSS, period=long_ago).orders == 0
     refreshed()
@@ -342,7 +342,7 @@ def test_a_day_that_could_not_be_counted_again_is_left_alone_for_a_while(
     old = [NOW - timedelta(days=1, minutes=minutes) for minutes in (9, 5)]
     days = [daily_figures.midnight(NOW - timedelta(days=number)) for number in (2, 1)]
     for day, at in zip(days, old, strict=True):
-        database["daily_figures"].update_one({"_id": day}, {"$set": {"computed_at": at}})
+        database["figures_by_day"].update_one({"_id": day}, {"$set": {"computed_at": at}})
     asked: list[datetime] = []
 
     def failing(day: datetime) -> bool:
@@ -382,7 +382,7 @@ def test_another_failure_to_look_for_changes_marks_nothing(
     monkeypatch.setattr(daily_figures, "touched_days", failing)
     with pytest.raises(DatabaseError, match="no primary"):
         refresh(seconds=30)
-    assert (daily_figures.state()["until"], database["daily_figures"].count_documents({"stale": True})) == (before, 0)
+    assert (daily_figures.state()["until"], database["figures_by_day"].count_documents({"stale": True})) == (before, 0)
 
 
 def test_any_product_id_is_shown_as_it_is(database: Database[Document]) -> None:
@@ -394,16 +394,24 @@ def test_any_product_id_is_shown_as_it_is(database: Database[Document]) -> None:
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
 
 
-def test_keeping_days_that_others_keep_already_is_no_error(
-    database: Database[Document], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    day = daily_figures.midnight(NOW)
-    daily_figures.keep(day, day)
-    blind = daily_figures.figures().with_options()
-    monkeypatch.setattr(type(blind), "find", lambda *_: [])
-    daily_figures.keep(day, day)
-    monkeypatch.undo()
-    assert daily_figures.figures().count_documents({}) == 1
+def test_an_order_at_midnight_counts_on_the_day_that_begins_and_on_no_other(database: Database[Document]) -> None:
+    midnight = daily_figures.midnight(NOW) - timedelta(days=2)
+    earlier = midnight - timedelta(days=1)
+    database["orders"].insert_many(
+        [
+            order(midnight - timedelta(milliseconds=1), status="pending"),
+            order(midnight, status="shipped", paid_at=midnight - timedelta(hours=1), shipped_at=midnight),
+        ]
+    )
+    refreshed()
+    shown = {
+        day: (found.orders, found.shipped, sum(product.units > 0 for product in found.by_units) > 0)
+        for day in (earlier, midnight, midnight + timedelta(days=1))
+        if (found := dashboard(actor=BOSS, period=Period(day.date(), day.date())))
+    }
+    assert list(shown.values()) == [(1, 0, False), (1, 1, True), (0, 0, False)]
+    both = dashboard(actor=BOSS, period=Period(earlier.date(), midnight.date()))
+    assert (both.orders, both.shipped, [day.orders for day in both.days]) == (2, 1, [1, 1])
 
 
 def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
@@ -422,7 +430,7 @@ def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
 def test_whoever_does_not_see_all_orders_sees_no_figures(database: Database[Document]) -> None:
     with pytest.raises(NotPermitted):
         dashboard(actor=access.customer("1"), period=ALL)
-    assert database["daily_figures"].count_documents({}) == 0
+    assert database["figures_by_day"].count_documents({}) == 0
 
 
 @pytest.mark.parametrize(

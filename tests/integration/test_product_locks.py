@@ -133,7 +133,7 @@ def test_a_bulk_cancellation_with_four_jobs_leaks_nothing(sandbox: Sandbox) -> N
     for _ in range(20):
         place((A, 1))
     assert stock_of(sandbox) == (10, 20)
-    run = carried("cancel", statuses=("pending",), jobs=4, batch_size=5)
+    run = carried("cancel", statuses=("pending",), threads=4, batch_size=5)
     assert figures(run) == (20, 0, 0, 0)
     assert stock_of(sandbox) == (30, 0)
 
@@ -143,7 +143,7 @@ def test_a_bulk_run_goes_on_though_an_answer_is_lost_and_the_rest_is_released_la
     for _ in range(14):
         place((A, 1))
     sandbox.control.fault("release", "drop_after", times=1)
-    run = carried("cancel", statuses=("pending",), jobs=2, batch_size=5)
+    run = carried("cancel", statuses=("pending",), threads=2, batch_size=5)
     assert (run.state, figures(run)) == ("done", (14, 0, 0, 0))
     lapse()
     for _ in range(3):

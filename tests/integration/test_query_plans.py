@@ -212,7 +212,7 @@ def test_unpaid_orders_are_read_oldest_first_without_reading_others(plans: Plans
 
 def test_an_idempotency_key_is_taken_by_its_id(plans: Plans) -> None:
     taken = {"caller": "customer:1", "key": "k", "fingerprint": "f"}
-    by_index(plans(lambda: idempotency_keys.free(idempotency_keys.take(**taken))), most=1)
+    by_index(plans(lambda: idempotency_keys.give_back(idempotency_keys.take(**taken))), most=1)
 
 
 # --- the backoffice --------------------------------------------------------------------------------------------------

@@ -174,12 +174,12 @@ def test_a_fault_in_bulk_runs_does_not_end_the_loop(
         seen.append(time.monotonic())
         raise fault from AutoReconnect("no primary") if away else None
 
-    monkeypatch.setattr(settle_stock, "carry_on_any", fail)
+    monkeypatch.setattr(settle_stock, "execute_pending_runs", fail)
     order_id = store("cancelled", line("releasing"), due=-PAST / 20)
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
     _, err = run("--loop")
     stopper.join()
-    assert f"bulk runs could not be carried on, trying again: {fault.__cause__ or fault}" in err
+    assert f"bulk runs could not be executed, trying again: {fault.__cause__ or fault}" in err
     assert any(record.exc_info for record in caplog.records) is not away, "an outage is no fault of ours"
     assert len(seen) > 1
 

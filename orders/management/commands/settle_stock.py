@@ -20,7 +20,7 @@ from orders.management.selection import positive
 from orders.management.stopping import stop_when_told
 from orders.services.access import Actor, system
 from orders.services.audit import Act
-from orders.services.bulk import carry_on_any
+from orders.services.bulk import execute_pending_runs
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.readiness import Heartbeat, database_figures
@@ -39,7 +39,7 @@ class Command(BaseCommand):
     help = (
         "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
         "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
-        "With --loop it also carries on the bulk runs that are left to it, counts the dashboard's figures and, every "
+        "With --loop it also executes the bulk runs that are left to it, counts the dashboard's figures and, every "
         "EXPIRE_UNPAID_EVERY seconds, cancels what nobody pays. Example: manage.py settle_stock --loop"
     )
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
         while not stopping():
             done = self._settle(actor, limit, stopping)
-            more = not stop.is_set() and self._carry_on_runs(stopping)
+            more = not stop.is_set() and self._execute_runs(stopping)
             if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not stop.is_set():
                 unpaid = self._expire(limit, stopping)
                 expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
@@ -120,12 +120,12 @@ class Command(BaseCommand):
             logger.exception("%s", what)
         self._complain(f"{what}: {error.__cause__ or error}")
 
-    def _carry_on_runs(self, stopping: Callable[[], bool]) -> bool:
-        """Carry bulk runs on for a moment. :returns: whether there may be more to do at once."""
+    def _execute_runs(self, stopping: Callable[[], bool]) -> bool:
+        """Execute bulk runs for a moment. :returns: whether there may be more to do at once."""
         try:
-            return carry_on_any(seconds=SLICE, stopping=stopping)
+            return execute_pending_runs(seconds=SLICE, stopping=stopping)
         except Exception as error:
-            self._failed("bulk runs could not be carried on, trying again", error)
+            self._failed("bulk runs could not be executed, trying again", error)
             return False
 
     def _expire(self, limit: int, stopping: Callable[[], bool]) -> bool:

@@ -127,7 +127,7 @@ class Command(LongHelpCommand):
         self._listen()
         jobs = min(jobs, MOST_JOBS) if jobs else None
         with Progress(self.stdout, sys.stderr) as progress:
-            run = bulk.carry_on(run.pk, jobs=jobs, stopping=self._stop.is_set, progress=progress.show)
+            run = bulk.execute_run(run.pk, threads=jobs, stopping=self._stop.is_set, progress=progress.show)
         if self._stop.is_set() and not run.is_over:
             with suppress(bulk.RunIsOver):  # by another process, meanwhile
                 bulk.pause_run(run_id=run.pk, actor=actor)
@@ -164,7 +164,7 @@ class Command(LongHelpCommand):
         self._say(f"{made.total} orders selected: {made.can} can {name.replace('_', ' ')}, {made.already} already are")
         for reason, count in sorted(made.refused.items(), key=lambda found: -found[1]):
             self._say(f"  {count} cannot: {reason}")
-        if not bulk.is_together(name):
+        if not bulk.is_batchable(name):
             units = "too many orders to count it" if made.units is None else f"{made.units} units"
             self._say(f"  stock released: {units}")
 

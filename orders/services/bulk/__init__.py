@@ -1,13 +1,14 @@
-"""One transition of thousands of orders: recorded as a run, carried out batch by batch, resumed where it was cut off.
+"""One transition of many orders: recorded as a run, executed batch by batch, resumed after an interruption.
 
-`plan` says what would happen; `start_run` records a run; `carry_on` (by whoever started it) or `carry_on_any` (by the
-workers) carries it out; `results` tells what became of each order. See docs/architecture.md, Bulk runs.
+`plan` says what would happen; `start_run` records a run; `execute_run` (by the process that started it) or
+`execute_pending_runs` (by the workers) executes it; `results` tells the outcome of each order. See
+docs/architecture.md, Bulk runs. The edges import this package only.
 """
 
-from orders.services.bulk.executor import carry_on, carry_on_any
-from orders.services.bulk.planning import Plan, plan
+from orders.services.bulk.executor import execute_if_small, execute_pending_runs, execute_run
+from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, counted_within, plan
 from orders.services.bulk.purging import purge_runs
-from orders.services.bulk.results import PROBLEMS, OrderResult, results
+from orders.services.bulk.results import FILTERS, POSITION, PROBLEMS, OrderResult, results, results_page
 from orders.services.bulk.runs import (
     NothingSelected,
     RunExists,
@@ -16,13 +17,18 @@ from orders.services.bulk.runs import (
     UnknownTransition,
     cancel_run,
     get_run,
-    is_together,
+    is_batchable,
     pause_run,
     resume_run,
+    run_id_for,
     start_run,
+    target_of,
 )
 
 __all__ = [
+    "FILTERS",
+    "NO_SUCH_ORDER",
+    "POSITION",
     "PROBLEMS",
     "NothingSelected",
     "OrderResult",
@@ -32,14 +38,19 @@ __all__ = [
     "RunNotFound",
     "UnknownTransition",
     "cancel_run",
-    "carry_on",
-    "carry_on_any",
+    "counted_within",
+    "execute_if_small",
+    "execute_pending_runs",
+    "execute_run",
     "get_run",
-    "is_together",
+    "is_batchable",
     "pause_run",
     "plan",
     "purge_runs",
     "results",
+    "results_page",
     "resume_run",
+    "run_id_for",
     "start_run",
+    "target_of",
 ]

@@ -1,7 +1,6 @@
-"""Carrying runs on: any number of processes, and of threads in them, may do so at once, and each may be killed.
+"""Execute runs: any number of processes and threads may work on one run at once, and any of them may be killed.
 
-A batch is claimed, carried out, and its results are written. Where the database or inventory does not answer, the run
-pauses, longer each time, and goes on by itself.
+Where the database or inventory does not answer, the run pauses, longer each time, and goes on by itself.
 """
 
 import logging
@@ -9,313 +8,251 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
 
 from bson import ObjectId
-from django.conf import settings
 from django.db import DatabaseError
-from django.utils import timezone
 
 from integrations import Deadline
 from observability import context
-from orders.models import BulkRun, BulkState, transition_names
-from orders.services.access import Kind
-from orders.services.bulk.batches import (
-    PATIENCE,
-    Job,
-    Outage,
-    Streak,
-    Watch,
-    carry_out_one_by_one,
-    carry_out_together,
+from orders.models import BulkRun, BulkState
+from orders.services.bulk.batch_loop import BatchLoop
+from orders.services.bulk.outages import MOST_FAILED_RELEASES, Outage, outage_of
+from orders.services.bulk.runs import (
+    get_run,
+    is_batchable,
+    is_known,
     job_of,
-    outage_of,
-    told_of_outages,
+    may_continue,
+    record_interrupted_batches,
 )
-from orders.services.bulk.runs import get_run, is_together, may_go_on, settle
-from orders.services.bulk.selecting import TooManyBatches, fail, select
+from orders.services.bulk.selecting import TooManyBatches, select
 from orders.services.stock.claims import backoff
-from orders.storage import bulk_batches as store
-from orders.storage import new_id
-from orders.storage.bulk_batches import Batch, Other
-from orders.storage.database import from_now
+from orders.storage import bulk_batches, bulk_runs
 
 logger = logging.getLogger(__name__)
 
-RELEASING_JOBS = 4
-"""Threads that release: each of them waits for inventory most of the time."""
-LOOK_EVERY = 0.5
-"""Seconds between looks at how far a run is, and whether it is still to go on."""
-CUT_OFF = "It was cut off while its orders were taken down. No order was changed. Start it anew."
-INCOMPLETE = (
-    "Some of its orders are missing from its record. Start another run for the same orders, and cancel this one."
-)
-NOT_ALLOWED = "Cancel the run, and let somebody who may start another for what is left."
-ASKED_AGAIN = 3600
-"""Seconds within which whoever asked for a run may have it taken down anew by asking the same again."""
-LIVE = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
+PROGRESS_EVERY = 0.5
+"""Seconds between reports of a run's progress, and between checks of a run that cannot go on yet."""
+INTERRUPTED = "It was interrupted while its orders were being recorded. No order was changed. Start it again."
+INCOMPLETE = "Some orders are missing from its record. Start another run for the same orders, and cancel this one."
+NOT_PERMITTED = "{actor} no longer has the permission. Cancel the run; someone who has it can start another one."
+FEW, FEW_RELEASING = 100, 20
+"""Orders of a small run."""
+MOMENT = 3.0
+"""Seconds that the caller waits for a small run."""
+RETRY_WINDOW = 3600
+"""Seconds within which the same request may record the orders of an interrupted run again."""
 
 
-def carry_on(
+def execute_run(
     run_id: ObjectId,
     *,
-    jobs: int | None = None,
-    until: Deadline | None = None,
+    threads: int | None = None,
+    seconds: float | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[BulkRun], None] = lambda _: None,
 ) -> BulkRun:
-    """Carry a run on until it is over, paused by a person, or the caller's time is up.
+    """Execute a run until it is over, a person pauses it, or the caller's time is up.
 
-    :param jobs: threads; by default RELEASING_JOBS where stock is released, otherwise 1.
-    :param until: when to leave the rest for another time; then no pause is waited for either.
-    :param stopping: asked between batches, and between orders whose stock is released, whether to leave off.
-    :param progress: told about twice a second how far it is, by any thread, by one at a time.
+    :param threads: by default one, or several if the transition releases stock.
+    :param seconds: after which to leave the rest for later; with it, pauses are not waited for.
+    :param stopping: asked between batches, and between orders whose stock is released, whether to stop.
+    :param progress: called about twice a second with the run; by any thread, but by one at a time.
     :returns: the run as it is then.
     :raises RunNotFound:
     :raises DatabaseError: it does not answer, and the caller's time is up.
     """
     with context.work(str(run_id), run_id=str(run_id)):
-        return _Carrier(run_id, jobs, until, stopping, progress).carry_on()
+        until = None if seconds is None else Deadline.after(seconds)
+        return _Execution(run_id, threads, until, stopping, progress).execute()
 
 
-def carry_on_any(*, seconds: float, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Carry on what runs are left to the workers, for about so long. One bad run never stops the others.
+def execute_if_small(run: BulkRun, *, orders: int) -> BulkRun:
+    """Execute a run for a moment if it has few orders, so that the caller can show its result; workers do the rest.
 
-    :returns: whether anything was done: then there may be more.
-    :raises DatabaseError: if not even the list of runs can be read.
+    Nothing is raised that keeps it from finishing: its record tells.
     """
-    waiting, overall, worked = store.runs_for_workers(), Deadline.after(seconds), False
-    random.shuffle(waiting)
-    for run_id in waiting:
+    most = FEW if is_batchable(run.transition) else FEW_RELEASING
+    if orders > most or (run.state == BulkState.SELECTING and run.has_named_orders):
+        return run
+    try:
+        return execute_run(run.pk, seconds=MOMENT)
+    except Exception:
+        logger.exception("run %s was started, but could not be executed here", run.pk)
+        return run
+
+
+def execute_pending_runs(*, seconds: float, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Execute runs that are left to the workers, for about this long. A run that fails never stops the others.
+
+    :returns: whether anything was done; if so, there may be more.
+    :raises DatabaseError: not even the list of runs can be read.
+    """
+    pending, overall, worked = bulk_runs.runs_for_workers(), Deadline.after(seconds), False
+    random.shuffle(pending)
+    for run_id in pending:
         if stopping() or overall.remaining() <= 0:
             break
-        carrier = _Carrier(run_id, None, overall.sooner(max(0.2, seconds / len(waiting))), stopping, lambda _: None)
+        until = overall.sooner(max(0.2, seconds / len(pending)))
+        execution = _Execution(run_id, None, until, stopping, lambda _: None)
         with context.work(str(run_id), run_id=str(run_id)):
             try:
-                carrier.carry_on()
+                execution.execute()
             except Exception:
-                logger.exception("run %s could not be carried on", run_id)
-        worked = worked or carrier.worked
+                logger.exception("run %s could not be executed", run_id)
+        worked = worked or execution.worked
     return worked
 
 
-def _is_known(run: BulkRun) -> bool:
-    """Whether this version knows what the run wants: while a new one is rolled out, an old one is still at work."""
-    return run.transition in transition_names() and run.actor_kind in list(Kind)
-
-
-class _Carrier:
-    """One process's part in a run."""
+class _Execution:
+    """One process's share of a run."""
 
     def __init__(
         self,
         run_id: ObjectId,
-        jobs: int | None,
+        threads: int | None,
         until: Deadline | None,
         stopping: Callable[[], bool],
         progress: Callable[[BulkRun], None],
     ) -> None:
-        self.run_id, self.jobs, self.until = run_id, jobs, until
+        self.run_id, self.threads, self.until = run_id, threads, until
         self.stopping, self.progress = stopping, progress
         self.worked = False
-        self._outage: Outage | None = None
-        self._faults = 0
-        self._streak = Streak()
+        self._pauses = 0
+        self._failed_releases = 0
         self._lock = threading.Lock()
-        self._looked = 0.0
+        self._reported = 0.0
         self._steps: dict[str, Callable[[BulkRun], bool]] = {
             BulkState.SELECTING: self._select,
-            BulkState.QUEUED: self._begin,
-            BulkState.RUNNING: self._run,
-            BulkState.PAUSED: self._wait_for_the_end_of_the_pause,
+            BulkState.QUEUED: self._start,
+            BulkState.RUNNING: self._execute_batches,
+            BulkState.PAUSED: self._wait_for_end_of_pause,
         }
 
-    def carry_on(self) -> BulkRun:
-        going_on = True
-        while going_on and not self._halted():
+    def execute(self) -> BulkRun:
+        more = True
+        while more and not self._must_stop():
             try:
                 run = get_run(self.run_id)
                 if run.is_over:
                     break
-                if not _is_known(run):
+                if not is_known(run):
                     logger.error("run %s: %s by %s is unknown to this version", run.pk, run.transition, run.actor)
                     break
-                going_on = self._steps[run.state](run)
+                more = self._steps[run.state](run)
             except Outage as outage:
-                going_on = self._pause(outage)
+                more = self._pause(outage)
             except DatabaseError as error:
-                going_on = self._pause(outage_of(error))
+                more = self._pause(outage_of(error))
             except Exception as error:
-                self._pause(Outage(f"it failed here: {error!r}"))
+                self._pause(Outage(f"internal error: {error!r}"))
                 raise
         run = get_run(self.run_id)
         if run.is_over and run.state != BulkState.DONE:
-            settle(run)
-            run = get_run(self.run_id)
-        self._tell(run)
+            run = record_interrupted_batches(run)
+        self._report(run)
         return run
 
-    def _tell(self, run: BulkRun) -> None:
-        """Whether anybody listens is nothing to the run."""
-        with suppress(OSError):
-            self.progress(run)
-
-    def _halted(self) -> bool:
+    def _must_stop(self) -> bool:
         return self.stopping() or (self.until is not None and self.until.remaining() <= 0)
 
-    # --- the steps: each returns whether there may be more to do for this process -------------------------------------
+    # --- the steps: each returns whether there may be more for this process to do -------------------------------------
 
     def _select(self, run: BulkRun) -> bool:
-        if "orders" in run.selection:
-            return self._give_up(run) or self._wait(LOOK_EVERY)
+        if run.has_named_orders:
+            window = RETRY_WINDOW if run.for_worker else 0
+            return bulk_runs.fail_selection(run.pk, INTERRUPTED, abandoned_for=window) or self._wait(PROGRESS_EVERY)
 
         def going_on() -> bool:
-            self._look()
-            return not self._halted()
+            self._update_progress()
+            return not self._must_stop()
 
         try:
             if not select(run, going_on=going_on):
-                return self._wait(LOOK_EVERY)
+                return self._wait(PROGRESS_EVERY)
         except TooManyBatches as error:
-            fail(run, str(error))
+            bulk_runs.fail_selection(run.pk, str(error))
         self.worked = True
         return True
 
-    def _begin(self, _run: BulkRun) -> bool:
-        store.save_tally(self.run_id, store.tally(self.run_id))
-        fields = {"state": BulkState.RUNNING.value, "started_at": timezone.now()}
-        store.change_run(self.run_id, [BulkState.QUEUED], fields)
+    def _start(self, _run: BulkRun) -> bool:
+        bulk_runs.save_tally(self.run_id)
+        bulk_runs.start(self.run_id)
         return True
 
-    def _run(self, run: BulkRun) -> bool:
-        if not may_go_on(run):
-            return self._leave_to_people(f"{run.actor} may not do this any more. {NOT_ALLOWED}")
-        self._outage, self._streak = None, Streak(run.in_vain)
-        job = job_of(run)
-        jobs = self.jobs or (1 if is_together(run.transition) else RELEASING_JOBS)
-        if jobs == 1:
-            done = self._work(job)
-        else:
-            with ThreadPoolExecutor(jobs, thread_name_prefix="bulk") as threads:
-                working = [threads.submit(copy_context().run, self._work, job) for _ in range(jobs)]
-            done = sum(work.result() for work in working)
-        if self._streak.in_vain != run.in_vain:
-            store.change_run(self.run_id, LIVE, {"in_vain": self._streak.in_vain})
-        self.worked = self.worked or self._streak.changed > 0
+    def _execute_batches(self, run: BulkRun) -> bool:
+        if not may_continue(run):
+            return self._pause_until_resumed(NOT_PERMITTED.format(actor=run.actor))
+        loop = BatchLoop(job_of(run), stopping=self._must_stop, progress=self._update_progress)
+        done = loop.execute(self.threads)
+        self._failed_releases = loop.releases.failed_in_a_row
+        if self._failed_releases != run.in_vain:
+            bulk_runs.set_failed_releases(self.run_id, self._failed_releases)
+        self.worked = self.worked or loop.releases.changed > 0 or done > 0
         if done:
-            self.worked, self._faults = True, 0
+            self._pauses = 0
             if run.pauses:
-                store.change_run(self.run_id, LIVE, {"pauses": 0, "last_error": ""})
-        if self._outage:
-            raise self._outage
-        return self._finish() or self._halted() or bool(done) or self._wait(LOOK_EVERY)
+                bulk_runs.forget_pauses(self.run_id)
+        if loop.outage:
+            raise loop.outage
+        return self._finish() or self._must_stop() or bool(done) or self._wait(PROGRESS_EVERY)
 
     def _finish(self) -> bool:
-        """End the run if each of its batches is done, and will stay so if a node is lost."""
-        found = store.tally(self.run_id)
+        """End the run if every batch is done, and will stay so if a node is lost."""
         # Once a majority has this, it has every batch that was counted: they were written before.
-        store.save_tally(self.run_id, found)
-        if found.open or (found := store.tally(self.run_id, lasting=True)).open:
+        if bulk_runs.save_tally(self.run_id).open:
             return False
-        if found.total != get_run(self.run_id).total or not found.adds_up:
-            return self._leave_to_people(INCOMPLETE)
-        fields = {"state": BulkState.DONE.value, "finished_at": timezone.now()}
-        return store.change_run(self.run_id, [BulkState.RUNNING], fields)
+        lasting = bulk_batches.tally(self.run_id, lasting=True)
+        if lasting.open:
+            return False
+        if lasting.total != get_run(self.run_id).total or not lasting.adds_up:
+            return self._pause_until_resumed(INCOMPLETE)
+        return bulk_runs.finish(self.run_id)
 
-    def _wait_for_the_end_of_the_pause(self, run: BulkRun) -> bool:
+    def _wait_for_end_of_pause(self, run: BulkRun) -> bool:
         if run.paused_until is None:
             return False
-        return store.go_on(self.run_id) or self._wait(LOOK_EVERY)
+        return bulk_runs.end_pause(self.run_id) or self._wait(PROGRESS_EVERY)
 
-    # --- batches -----------------------------------------------------------------------------------------------------
-
-    def _work(self, job: Job) -> int:
-        """Carry batches out until there is none, or no reason to go on. :returns: how many."""
-        done = 0
-        try:
-            with told_of_outages():
-                while self._going_on() and store.state_of(self.run_id) == BulkState.RUNNING:
-                    batch = store.claim_batch(self.run_id, new_id(), settings.STOCK_LEASE)
-                    if batch is None:
-                        break
-                    done += self._carry_out(job, batch)
-                    self._look()
-        except Outage as outage:
-            self._outage = outage
-        return done
-
-    def _carry_out(self, job: Job, batch: Batch) -> bool:
-        """Carry a batch out; what is left undone of it is given back. :returns: whether it is done."""
-        finished = False
-        try:
-            others = self._outcomes(job, batch)
-            finished = others is not None and store.finish_batch(batch, others)
-        finally:
-            if not finished:
-                with suppress(DatabaseError):
-                    store.give_back(batch)
-        return finished
-
-    def _outcomes(self, job: Job, batch: Batch) -> list[Other] | None:
-        if is_together(job.transition):
-            return carry_out_together(job, batch)
-        watch = Watch(batch, LOOK_EVERY)
-        return carry_out_one_by_one(
-            job, batch, going_on=lambda: self._going_on() and watch.going_on(), streak=self._streak
-        )
-
-    def _going_on(self) -> bool:
-        return self._outage is None and not self._halted()
-
-    def _look(self) -> None:
-        """Now and then, write down how far the run is, and tell of it."""
-        with self._lock:
-            if time.monotonic() - self._looked < LOOK_EVERY:
-                return
-            self._looked = time.monotonic()
-            store.save_tally(self.run_id, store.tally(self.run_id))
-            self._tell(get_run(self.run_id))
-
-    # --- when it does not go on --------------------------------------------------------------------------------------
+    # --- pauses and progress -----------------------------------------------------------------------------------------
 
     def _pause(self, outage: Outage) -> bool:
-        """Let the run pause, longer each time; where not even that can be written, wait here."""
+        """Pause the run, longer each time; if not even that can be written, wait here."""
         logger.warning("run %s pauses: %s", self.run_id, outage)
-        self._faults += 1
+        self._pauses += 1
         try:
-            if self._streak.in_vain >= PATIENCE:
-                return self._leave_to_people(str(outage))
-            run = get_run(self.run_id)
-            self._faults = run.pauses + 1
-            seconds = backoff(self._faults)
-            fields = {"state": BulkState.PAUSED.value, "pauses": self._faults, "last_error": str(outage)[:500]}
-            fields |= {"attempt": None}
-            until = {"paused_until": from_now(seconds)}
-            store.change_run(self.run_id, LIVE, fields, computed=until)
-            self._tell(get_run(self.run_id))
+            if self._failed_releases >= MOST_FAILED_RELEASES:
+                return self._pause_until_resumed(str(outage))
+            self._pauses = get_run(self.run_id).pauses + 1
+            bulk_runs.pause(self.run_id, str(outage), pauses=self._pauses, seconds=backoff(self._pauses))
+            self._report(get_run(self.run_id))
         except DatabaseError:
-            return self._wait(backoff(self._faults))
+            return self._wait(backoff(self._pauses))
         return True
 
-    def _leave_to_people(self, why: str) -> bool:
-        """Let the run pause until somebody resumes it."""
-        logger.warning("run %s waits for somebody: %s", self.run_id, why)
-        fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": why[:500]}
-        return store.change_run(self.run_id, LIVE, fields)
-
-    def _give_up(self, run: BulkRun) -> bool:
-        """End a run that nobody is taking the named orders of; whoever asked for it had time to ask once more."""
-        fields = {"state": BulkState.FAILED.value, "last_error": CUT_OFF, "finished_at": timezone.now()}
-        lapsed = store.lapsed_for(ASKED_AGAIN if run.for_worker else 0)
-        return store.change_run(self.run_id, [BulkState.SELECTING], fields, guard=lapsed)
+    def _pause_until_resumed(self, why: str) -> bool:
+        logger.warning("run %s pauses until it is resumed: %s", self.run_id, why)
+        return bulk_runs.pause_until_resumed(self.run_id, why)
 
     def _wait(self, seconds: float) -> bool:
-        """Wait, unless the caller's time is limited: then it has better things to do."""
+        """Wait. A caller whose time is limited has other things to do: False."""
         if self.until is not None:
             return False
         end = time.monotonic() + seconds
         while not self.stopping() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
         return True
+
+    def _update_progress(self) -> None:
+        """Now and then, record the run's progress and report it."""
+        with self._lock:
+            if time.monotonic() - self._reported < PROGRESS_EVERY:
+                return
+            self._reported = time.monotonic()
+            bulk_runs.save_tally(self.run_id)
+            self._report(get_run(self.run_id))
+
+    def _report(self, run: BulkRun) -> None:
+        with suppress(OSError):  # a caller whose output is closed must not stop the run
+            self.progress(run)

@@ -1,30 +1,40 @@
 """What a run would do, before it does anything."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from bson import ObjectId
+from django.db import DatabaseError
 
 from orders.models import PUBLIC_STATUSES, edges_named
 from orders.services.access import Actor
-from orders.services.bulk.runs import check, is_together, target_of
+from orders.services.bulk.runs import check, is_batchable, target_of
 from orders.services.bulk.selecting import in_chunks
+from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import refusal
+from orders.storage.database import time_limit
 from orders.storage.order_selection import OrderSelection, count_by_status, named, reserved_units
 
 ASKED_AT_ONCE = 1000
+"""Named orders that one query counts."""
 MOST_COUNTED = 100_000
-"""Orders whose units are counted, at most: each of them must be read."""
+"""Orders whose units are counted at most, since each of them has to be read."""
 NO_SUCH_ORDER = "There is no such order."
+TOO_MANY = (
+    "There are too many orders to be counted in time. Narrow the list by status or by days, or use "
+    "manage.py transition_orders."
+)
 
 
 @dataclass
 class Plan:
-    """How many orders are selected, and what would become of them.
+    """How many orders are selected, and what the run would do with them.
 
-    :ivar can: would change now.
-    :ivar already: are as the run would make them.
-    :ivar refused: why the others cannot, and how many.
-    :ivar units: what would be released; None where that is too much to count. 0 where nothing is ever released.
+    :ivar can: orders that would change.
+    :ivar already: orders that already have the target status.
+    :ivar refused: how many of the others cannot change, by reason.
+    :ivar units: units that would be released; None if there are too many orders to count them.
     """
 
     can: int = 0
@@ -41,13 +51,34 @@ class Plan:
         return self.can + self.already + self.cannot
 
 
-def plan(*, selection: OrderSelection, transition: str, actor: Actor) -> Plan:
-    """Say what a run would do, by the orders as they are now.
+def plan(*, selection: OrderSelection, transition: str, actor: Actor, seconds: float | None = None) -> Plan:
+    """What a run would do with the orders as they are now.
 
+    :param seconds: how long all queries together may take.
     :raises OrderError: as `start_run` does.
     :raises DatabaseError:
     """
     check(selection, transition, actor)
+    with nullcontext() if seconds is None else time_limit(seconds):
+        return _plan(selection, transition)
+
+
+@contextmanager
+def counted_within(seconds: float) -> Iterator[None]:
+    """Bound the time that finding and counting orders may take.
+
+    :raises OrderError: it takes longer.
+    """
+    try:
+        with time_limit(seconds):
+            yield
+    except DatabaseError as error:
+        if getattr(error.__cause__, "timeout", False):
+            raise OrderError(TOO_MANY) from error
+        raise
+
+
+def _plan(selection: OrderSelection, transition: str) -> Plan:
     made = Plan()
     if selection.keys is None:
         _count(made, transition, count_by_status(selection))
@@ -76,7 +107,7 @@ def _count(made: Plan, transition: str, statuses: dict[str, int], missing: int =
 
 
 def _count_units(made: Plan, transition: str, selection: OrderSelection, ids: list[ObjectId] | None) -> None:
-    if is_together(transition) or made.units is None:
+    if is_batchable(transition) or made.units is None:
         return
     if made.total > MOST_COUNTED:
         made.units = None

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from orders.services.audit import Act
 from orders.services.purging import require_old_enough
-from orders.storage import bulk_batches as store
+from orders.storage import bulk_runs as store
 
 
 def purge_runs(

@@ -1,16 +1,24 @@
-"""What became of each order of a run."""
+"""The outcome of each order of a run."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from bson import ObjectId
 
-from orders.models import BatchState, Document, OrderOutcome
-from orders.storage import bulk_batches as store
-from orders.storage import bulk_outcomes
+from orders.models import BatchState, BulkRun, Document, OrderOutcome
+from orders.storage import bulk_batches, bulk_runs
 
 PROBLEMS = frozenset({OrderOutcome.REFUSED.value, OrderOutcome.FAILED.value})
-"""The outcomes that somebody should look at."""
+"""Outcomes that need attention."""
+FILTERS: dict[str, Collection[str]] = {
+    "problems": PROBLEMS,
+    "all": OrderOutcome.values,
+    **{name: (name,) for name in OrderOutcome.values},
+}
+"""What results can be narrowed to, by name."""
+POSITION = "[0-9]{1,7}-[0-9]{1,5}"
+"""The form of a position: the number of a batch and the place in it."""
 AT_ONCE = 10
 """Batches read at once."""
 
@@ -19,44 +27,49 @@ AT_ONCE = 10
 class OrderResult:
     """One order of a run.
 
-    :ivar order_id: its id in hex; where an unknown number was given, that number.
-    :ivar number: empty where there is no such order.
-    :ivar result: one of `OrderOutcome`'s values.
-    :ivar position: where to go on from, see :func:`results`.
+    :ivar order_id: its id in hex, or the unknown number that was given.
+    :ivar number: empty if there is no such order.
+    :ivar result: a value of `OrderOutcome`.
+    :ivar position: where to continue, see :func:`results`.
     """
 
     order_id: str
     number: str
     result: str
     reason: str
-    position: tuple[int, int]
+    position: str
 
 
-def results(
-    run_id: ObjectId, *, only: Collection[str] | None = None, after: tuple[int, int] = (-1, -1)
-) -> Iterator[OrderResult]:
-    """The orders of a run in its own order, read as they are asked for, however many there are.
+@dataclass(frozen=True)
+class ResultsPage:
+    """Some results of a run, and the position after which the next page begins; empty on the last one."""
 
-    :param only: only those with one of these results, e.g. PROBLEMS.
-    :param after: the position of the last one that was seen.
+    results: list[OrderResult]
+    next: str
+
+
+def results_page(run: BulkRun, *, show: str, after: str, limit: int) -> ResultsPage:
+    """One page of a run's results, narrowed by one of FILTERS. :param after: a position, or empty."""
+    none = show == "problems" and not run.refused + run.failed  # then no batch has to be read
+    found = [] if none else list(islice(results(run.pk, only=FILTERS[show], after=after), limit + 1))
+    return ResultsPage(found[:limit], found[limit - 1].position if len(found) > limit else "")
+
+
+def results(run_id: ObjectId, *, only: Collection[str] | None = None, after: str = "") -> Iterator[OrderResult]:
+    """The orders of a run in the run's order, read lazily.
+
+    :param only: only orders with one of these outcomes, e.g. PROBLEMS.
+    :param after: the position of the last result already seen.
     :raises DatabaseError: while it is iterated over.
     """
-    wanted = frozenset(only if only is not None else OrderOutcome.values)
-    n, index = after
-    # The batch of the last one may hold more.
-    n -= index >= 0
-    while found := store.batches_after(run_id, n, AT_ONCE, **_condition(wanted)):
+    wanted = frozenset(OrderOutcome.values if only is None else only)
+    last_n, last_index = map(int, after.split("-")) if after else (-1, -1)
+    n = last_n - bool(after)  # the batch of the last result may hold more
+    while found := bulk_batches.batches_with(run_id, wanted, after=n, limit=AT_ONCE):
         for batch in found:
-            start = after[1] + 1 if batch["n"] == after[0] else 0
+            start = last_index + 1 if batch["n"] == last_n else 0
             yield from _of_batch(batch, wanted, start)
         n = found[-1]["n"]
-
-
-def _condition(wanted: frozenset[str]) -> Document:
-    """The batches that hold such an order."""
-    counted = [{name: {"$gt": 0}} for name in sorted(wanted - {OrderOutcome.WAITING.value})]
-    waiting = [{"state": {"$ne": BatchState.DONE.value}}] if OrderOutcome.WAITING.value in wanted else []
-    return {"$or": [*counted, *waiting]} if counted or waiting else {"state": "none"}
 
 
 def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[OrderResult]:
@@ -67,6 +80,6 @@ def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[O
         for index, key in enumerate(batch["ids"])
         if index >= start and others.get(index, (usual, ""))[0] in wanted
     ]
-    numbers = bulk_outcomes.numbers([key for _, key, _, _ in chosen])
+    numbers = bulk_runs.order_numbers([key for _, key, _, _ in chosen])
     for index, key, result, reason in chosen:
-        yield OrderResult(str(key), numbers.get(key, ""), result, reason, (batch["n"], index))
+        yield OrderResult(str(key), numbers.get(key, ""), result, reason, f"{batch['n']}-{index}")

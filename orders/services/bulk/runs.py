@@ -1,47 +1,47 @@
-"""Runs over many orders: started, looked at, resumed and cancelled. Carrying them on is `carrying`'s business."""
+"""Bulk runs: started, paused, resumed and cancelled. The executor does their work."""
 
+import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bson import ObjectId
 from django.conf import settings
-from django.db import IntegrityError
 from django.utils import timezone
 
 from orders.models import (
     OPEN_STATES,
     Attempt,
     BulkRun,
-    BulkState,
-    Document,
     StockEffect,
     edges_named,
+    permission_of,
     stock_effect,
     transition_names,
 )
-from orders.services.access import Actor, Kind, staff_named
+from orders.services.access import VIEW, Actor, Kind, staff_named
 from orders.services.audit import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import require_reason
-from orders.storage import bulk_batches as store
-from orders.storage import bulk_outcomes, new_id, writing
+from orders.services.text_rules import cleaned
+from orders.storage import bulk_batches, bulk_runs, new_id
 from orders.storage.order_selection import OrderSelection
 
 BATCH = 1000
-"""Orders that are changed together by one update."""
+"""Orders that one update changes."""
 RELEASING_BATCH = 20
-"""Orders whose release is talked about one by one, before somebody looks again whether the run is to go on."""
+"""Orders that are changed one by one, each with calls to inventory, under one claim."""
 LARGEST_BATCH = 5000
 
 
 class UnknownTransition(OrderError):
-    """There is no such transition that people make."""
+    """There is no such transition, or only the service itself makes it."""
 
     code = "unknown_transition"
 
 
 class NothingSelected(OrderError):
-    """No criterion was given, and nobody said that every order is meant."""
+    """There is no criterion, and `everything` is not set."""
 
     code = "nothing_selected"
 
@@ -53,13 +53,13 @@ class RunNotFound(OrderError):
 
 
 class RunIsOver(OrderError):
-    """The run is done, cancelled or failed: it neither goes on nor can be called off."""
+    """The run is done, cancelled or failed, and can no longer be changed."""
 
     code = "run_is_over"
 
 
 class RunExists(OrderError):
-    """Another run was started under this id before."""
+    """Another run already has this id."""
 
     code = "run_exists"
 
@@ -73,22 +73,22 @@ def start_run(
     batch_size: int | None = None,
     run_id: ObjectId | None = None,
 ) -> BulkRun:
-    """Record a run. Orders that are named are taken down at once; others are looked for when it is carried on.
+    """Record a run. Named orders are written down at once; others are selected when the run is executed.
 
-    :param act: who wants it and why; both come into every order's history.
-    :param for_worker: have the workers carry it on; otherwise the caller does, by `carry_on`.
-    :param batch_size: orders of one batch, at most LARGEST_BATCH.
-    :param run_id: the id that it shall have: the same run started twice under one id is one run.
+    :param act: who starts it and why; recorded in every order's history.
+    :param for_worker: let the workers execute it; otherwise the caller does, with `execute_run`.
+    :param batch_size: orders in one batch, at most LARGEST_BATCH.
+    :param run_id: the run's id; starting the same run twice under one id starts it once.
     :raises UnknownTransition:
     :raises NotPermitted:
     :raises NothingSelected:
     :raises ReasonMissing: as for one order.
     :raises RunExists: another run has the id.
-    :raises DatabaseError: if it was recorded at all, it will not change any order.
+    :raises DatabaseError: if the run was recorded at all, it will not change any order.
     """
     check(selection, transition, act.actor)
     require_reason(transition, act)
-    usual = BATCH if is_together(transition) else RELEASING_BATCH
+    usual = BATCH if is_batchable(transition) else RELEASING_BATCH
     run = BulkRun(
         id=run_id or ObjectId(),
         transition=transition,
@@ -101,26 +101,28 @@ def start_run(
         batch_size=min(batch_size or usual, LARGEST_BATCH),
         created_at=act.at,
     )
-    if selection.keys is not None:  # held from the beginning; a moment later, by mongod's clock
+    if selection.keys is not None:  # claimed from the start; renewed at once, by mongod's clock
         run.attempt = Attempt(id=new_id(), until=timezone.now() + timedelta(seconds=settings.STOCK_LEASE))
-    try:
-        with writing():
-            run.save(force_insert=True)
-    except IntegrityError:
+    if not bulk_runs.insert(run):
         return _started_before(run, selection)
     if run.attempt is not None:
         selecting.take_down(run, selection, run.attempt.id)
     return get_run(run.pk)
 
 
+def run_id_for(*, actor: Actor, key: str) -> ObjectId:
+    """The id of the run that an actor starts under a key."""
+    return ObjectId(hashlib.sha256(f"{actor.label}\0{key}".encode()).digest()[:12])
+
+
 def _started_before(wanted: BulkRun, selection: OrderSelection) -> BulkRun:
-    """The run as it is now. If whoever was taking down its orders is gone, that is done now."""
+    """The run as it is now; if the process that was writing down its orders is gone, they are written down here."""
     found = get_run(wanted.pk)
     for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
         if getattr(found, name) != getattr(wanted, name):
             raise RunExists("Another run was started under this key before. Use a new one.")
     if selection.keys is not None and (attempt := selecting.take_over(found)):
-        store.drop_batches(found.pk)
+        bulk_batches.delete_batches(found.pk)
         selecting.take_down(found, selection, attempt)
         return get_run(found.pk)
     return found
@@ -135,16 +137,41 @@ def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
         raise NothingSelected("Nothing says which orders are meant.")
 
 
-def may_go_on(run: BulkRun) -> bool:
-    """Whether a member of staff still has the right to what was started in his name; others have theirs for good."""
-    if run.actor_kind != Kind.STAFF:
-        return True
-    actor = staff_named(run.actor_id)
-    return actor is not None and actor.may_bulk(run.transition)
+def is_known(run: BulkRun) -> bool:
+    """Whether this version can execute the run; during an upgrade a newer version may have started it."""
+    return run.transition in transition_names() and run.actor_kind in list(Kind)
 
 
-def is_together(transition: str) -> bool:
-    """Whether orders are changed many at a time: those whose transition owes inventory no call."""
+def may_continue(run: BulkRun) -> bool:
+    """Whether the staff member who started a run still has the permission; other actors keep theirs."""
+    actor = staff_named(run.actor_id) if run.actor_kind == Kind.STAFF else None
+    return run.actor_kind != Kind.STAFF or (actor is not None and actor.may_bulk(run.transition))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run and the actor in whose name it is executed."""
+
+    run: BulkRun
+    actor: Actor
+
+    @property
+    def transition(self) -> str:
+        return self.run.transition
+
+    def act(self) -> Act:
+        """The act of this moment. A reason that predates today's rules must not stop the run, so it is cleaned."""
+        return Act(self.actor, timezone.now(), cleaned(self.run.reason))
+
+
+def job_of(run: BulkRun) -> Job:
+    """The job of a run; its actor's permission was checked when it was started."""
+    permissions = frozenset({VIEW, permission_of(run.transition)})
+    return Job(run, Actor(Kind(run.actor_kind), run.actor_id, run.via, permissions, request_id=str(run.pk)))
+
+
+def is_batchable(transition: str) -> bool:
+    """Whether one update may change a whole batch: the transition makes no calls to inventory."""
     return stock_effect(transition) is not StockEffect.RELEASE
 
 
@@ -162,70 +189,62 @@ def get_run(run_id: ObjectId) -> BulkRun:
 
 
 def resume_run(*, run_id: ObjectId, actor: Actor, for_worker: bool = True) -> BulkRun:
-    """Have a run go on at once that was paused, or whose process is gone.
+    """Let a run go on at once that is paused, or whose process is gone.
 
-    :param for_worker: have the workers carry it on; otherwise the caller does, by `carry_on`.
+    :param for_worker: let the workers execute it; otherwise the caller does, with `execute_run`.
     :raises RunNotFound:
     :raises NotPermitted: the actor may not make this transition.
     :raises RunIsOver:
     """
-    run = _open_run(run_id, actor)
-    store.give_all_back(run_id)
-    fields: Document = {"for_worker": for_worker, "paused_until": None, "attempt": None, "last_error": ""}
-    fields |= {"pauses": 0, "in_vain": 0}
-    if not store.change_run(run_id, OPEN_STATES, fields, computed=store.GO_BACK):
-        raise _over(get_run(run_id))
-    return get_run(run.pk)
+    _open_run(run_id, actor)
+    bulk_batches.release_batches(run_id)
+    return _changed(run_id, bulk_runs.resume(run_id, for_worker=for_worker))
 
 
 def pause_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
-    """Have a run wait until somebody resumes it; what is under way is finished.
+    """Pause a run until a person resumes it; batches in progress are finished.
 
     :raises OrderError: as :func:`resume_run` says.
     """
     _open_run(run_id, actor)
-    fields = {"state": BulkState.PAUSED.value, "paused_until": None, "last_error": f"Stopped by {actor.label}."}
-    if not store.change_run(run_id, OPEN_STATES, fields):
-        raise _over(get_run(run_id))
-    return get_run(run_id)
+    why = f"Stopped by {actor.label}."
+    return _changed(run_id, bulk_runs.pause_until_resumed(run_id, why, states=OPEN_STATES))
 
 
 def cancel_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
-    """Call off what a run has not done yet; orders that are under way this very moment may still change.
+    """Cancel the rest of a run; orders in progress at this moment may still change.
 
     :raises OrderError: as :func:`resume_run` says.
     """
     _open_run(run_id, actor)
-    fields = {
-        "state": BulkState.CANCELLED.value,
-        "last_error": f"Cancelled by {actor.label}.",
-        "finished_at": timezone.now(),
-        "paused_until": None,
-    }
-    if not store.change_run(run_id, OPEN_STATES, fields):
-        raise _over(get_run(run_id))
-    settle(get_run(run_id))
-    return get_run(run_id)
+    run = _changed(run_id, bulk_runs.cancel(run_id, f"Cancelled by {actor.label}."))
+    return record_interrupted_batches(run)
 
 
-def settle(run: BulkRun) -> None:
-    """Find out what a run that was cut short had done of the batches that it began: the orders know.
+def record_interrupted_batches(run: BulkRun) -> BulkRun:
+    """Record what an unfinished run had done in the batches it began, as the orders' histories tell.
 
-    :raises DatabaseError: it may be done again.
+    :raises DatabaseError: it may be called again.
     """
-    for batch in store.begun_batches(run.pk):
-        changed = bulk_outcomes.marked(batch["ids"], run)
-        store.settle_batch(run.pk, batch["n"], [index for index, key in enumerate(batch["ids"]) if key in changed])
-    store.save_tally(run.pk, store.tally(run.pk))
+    for batch in bulk_batches.interrupted_batches(run.pk):
+        changed = bulk_runs.changed_by(run, batch["ids"])
+        places = [index for index, key in enumerate(batch["ids"]) if key in changed]
+        bulk_batches.record_changed(run.pk, batch["n"], places)
+    bulk_runs.save_tally(run.pk)
+    return get_run(run.pk)
 
 
-def _open_run(run_id: ObjectId, actor: Actor) -> BulkRun:
+def _open_run(run_id: ObjectId, actor: Actor) -> None:
     run = get_run(run_id)
     actor.require_bulk(run.transition)
-    if run.is_over:
-        raise _over(run)
+    _require_open(run, not run.is_over)
+
+
+def _changed(run_id: ObjectId, changed: bool) -> BulkRun:
+    return _require_open(get_run(run_id), changed)
+
+
+def _require_open(run: BulkRun, is_open: bool) -> BulkRun:
+    if not is_open:
+        raise RunIsOver(f"This run is {run.state} and can no longer be changed.", state=run.state)
     return run
-
-
-def _over(run: BulkRun) -> RunIsOver:
-    return RunIsOver(f"This run is {run.state}: it neither goes on nor can be called off.", state=run.state)

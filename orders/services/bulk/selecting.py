@@ -11,12 +11,11 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.utils import timezone
 
-from orders.models import BulkRun, BulkState, Document
+from orders.models import BulkRun
 from orders.services.errors import OrderError
 from orders.storage import bulk_batches as store
-from orders.storage import leases, new_id
+from orders.storage import bulk_runs, new_id
 from orders.storage.order_reads import Position
 from orders.storage.order_selection import OrderSelection, named, select_page
 
@@ -35,11 +34,7 @@ TAKEN_AT_ONCE = 5000
 def take_over(run: BulkRun) -> str | None:
     """Take the lease on taking down the orders of a run. :returns: the attempt; None where it is another's, or done."""
     attempt = new_id()
-    return (
-        attempt
-        if store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=store.LAPSED)
-        else None
-    )
+    return attempt if bulk_runs.claim_selection(run.pk, attempt, settings.STOCK_LEASE) else None
 
 
 def take_down(run: BulkRun, selection: OrderSelection, attempt: str) -> None:
@@ -50,34 +45,22 @@ def take_down(run: BulkRun, selection: OrderSelection, attempt: str) -> None:
     :raises TooManyBatches: the run ends as failed.
     :raises DatabaseError: some may have been written; whoever asks for the same run again may begin anew.
     """
-    mine = {"attempt.id": attempt}
     try:
         n = total = 0
         for keys in in_chunks(named(selection), _page(run)):
             made = [store.NewBatch(batch) for batch in in_chunks(keys, run.batch_size)]
-            held = store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
+            held = bulk_runs.renew_selection(run.pk, attempt, settings.STOCK_LEASE)
             if not held or not _add(run, n, made):
                 return
             n, total = n + len(made), total + len(keys)
-        queued = {"state": BulkState.QUEUED.value, "selected": True, "total": total, "attempt": None}
-        store.change_run(run.pk, [BulkState.SELECTING], queued, guard=mine)
+        bulk_runs.finish_selection(run.pk, attempt, total)
     except TooManyBatches as error:
-        fail(run, str(error))
+        bulk_runs.fail_selection(run.pk, str(error))
         raise
     except DatabaseError:
         with suppress(DatabaseError):
-            store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt, 0), guard=mine)
+            bulk_runs.renew_selection(run.pk, attempt, 0)
         raise
-
-
-def fail(run: BulkRun, why: str) -> None:
-    """End a run whose orders cannot be taken down; none was changed."""
-    fields = {"state": BulkState.FAILED.value, "last_error": why[:500], "finished_at": timezone.now(), "attempt": None}
-    store.change_run(run.pk, [BulkState.SELECTING], fields)
-
-
-def _lease(attempt: str, seconds: float | None = None) -> Document:
-    return {"attempt": leases.attempt(attempt, settings.STOCK_LEASE if seconds is None else seconds)}
 
 
 def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
@@ -90,16 +73,14 @@ def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
     """
     if not (attempt := take_over(run)):
         return False
-    mine = {"attempt.id": attempt}
 
     def still() -> bool:
-        return going_on() and store.change_run(run.pk, [BulkState.SELECTING], {}, computed=_lease(attempt), guard=mine)
+        return going_on() and bulk_runs.renew_selection(run.pk, attempt, settings.STOCK_LEASE)
 
-    fields: Document = {"attempt": None}
     if _look_for(run, still):
-        total = store.tally(run.pk, lasting=True).total
-        fields |= {"state": BulkState.QUEUED.value, "selected": True, "total": total}
-    store.change_run(run.pk, [BulkState.SELECTING], fields, guard=mine)
+        bulk_runs.finish_selection(run.pk, attempt, store.tally(run.pk, lasting=True).total)
+    else:
+        bulk_runs.release_selection(run.pk, attempt)
     return True
 
 

@@ -1,13 +1,12 @@
-"""The shop in figures, for a period: read off the figures by day, which `reporting.figures_refresh` keeps."""
+"""The dashboard: the daily figures, which `figures_refresh` keeps up to date, added up over a period."""
 
-import heapq
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from math import sqrt
 
 from django.conf import settings
@@ -16,7 +15,7 @@ from django.db import DatabaseError
 from orders.models import PUBLIC_STATUSES, Document
 from orders.services.access import Actor, NotPermitted
 from orders.services.errors import OrderError
-from orders.services.reporting.figures_refresh import refresh
+from orders.services.reporting.figures_refresh import changed_days, refresh
 from orders.storage import daily_figures, time_limit
 from orders.storage.daily_figures import BUCKET, DAY, SOLD
 from orders.storage.order_reads import server_time
@@ -26,14 +25,13 @@ logger = logging.getLogger(__name__)
 LONGEST_PERIOD = 366
 """Days."""
 TOP = 10
-UNITS = 40
-MASK = (1 << UNITS) - 1
+"""Best sellers shown."""
 COUNTING, READING = 0.25, 2.0
-"""Seconds: how long whoever looks at the figures counts at most, and how long reading them may take."""
+"""Seconds that a request for the dashboard may spend on counting days, and on reading the figures."""
 
 
 class InvalidPeriod(OrderError):
-    """No figures are kept of such a period."""
+    """There are no figures for this period."""
 
     code = "invalid_period"
 
@@ -52,7 +50,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Day:
-    """Orders placed on a day, and what those of them come to that count as sold; None where not counted yet."""
+    """Orders placed on a day, and the revenue of those that count as sold; None if not counted yet."""
 
     date: date
     orders: int | None = None
@@ -68,14 +66,14 @@ class Product:
 
 @dataclass
 class Dashboard:
-    """What the figures of a period say.
+    """The figures of a period.
 
-    :ivar as_of: changes up to this moment are in, but for `stale` days; None where nothing has been counted yet.
-    :ivar statuses: orders placed in the period by the status they are in now, every public status.
-    :ivar to_ship: median time from paid to shipped of the orders shipped in the period, to one in a hundred.
+    :ivar as_of: changes up to this moment are included, except on `stale` days; None before the first count.
+    :ivar statuses: orders placed in the period by their status now, for every public status.
+    :ivar to_ship: median time from payment to shipping of the orders shipped in the period, to one per cent.
     :ivar missing: days that have not been counted yet.
     :ivar stale: days that have changed since they were counted.
-    :ivar cut: whether only the best sellers of each day went into the products.
+    :ivar cut: whether only each day's best sellers are included in the products.
     """
 
     period: Period
@@ -103,9 +101,9 @@ class Dashboard:
 
 
 def period(first: date, last: date, *, today: date) -> Period:
-    """A period that figures are kept of.
+    """Check a period.
 
-    :raises InvalidPeriod: saying what is wrong with it.
+    :raises InvalidPeriod: says what is wrong with it.
     """
     if first > last:
         raise InvalidPeriod("The first day lies after the last one.")
@@ -119,46 +117,39 @@ def period(first: date, last: date, *, today: date) -> Period:
 
 
 def dashboard(*, actor: Actor, period: Period) -> Dashboard:
-    """The figures of a period, as far as they are counted. Bounded in time: what is missing is said to be.
+    """The figures of a period as far as they have been counted, in bounded time.
 
-    :raises NotPermitted: the actor does not see all orders.
+    :raises NotPermitted: the actor may not see all orders.
     :raises DatabaseError: the figures could not be read in time.
     """
     if not actor.sees_all:
         raise NotPermitted("You may not see the figures of the shop.")
     since, until = _midnight(period.first), _midnight(period.last)
     with time_limit(READING):
-        _count_if_nobody_does(since, until)
+        _count_if_outdated(since, until)
         first, state, kept = daily_figures.first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
+        best = daily_figures.best_sellers(since, until, TOP)
     found = Dashboard(period, as_of=_aware(state.get("until")))
+    found.by_units, found.by_revenue = _products(best["units"]), _products(best["cents"])
     _days(found, {day["_id"]: day for day in kept}, first)
     counted = [day for day in kept if "computed_at" in day]
+    found.cut = any(day["products_cut"] for day in counted)
     _statuses(found, counted)
-    _products(found, counted)
     _shipping(found, counted)
     return found
 
 
-def _count_if_nobody_does(since: datetime, until: datetime) -> None:
-    """Where the worker does not keep the figures fresh, whoever looks does a little of it."""
-    last = daily_figures.state().get("until")
-    fresh = last and server_time() - last < timedelta(seconds=settings.FIGURES_EVERY)
-    if fresh and not _lacking(since, until):
+def _count_if_outdated(since: datetime, until: datetime) -> None:
+    """Count for a moment where no worker keeps the figures up to date."""
+    now, last = server_time(), daily_figures.state().get("until")
+    fresh = last and now - last < timedelta(seconds=settings.FIGURES_EVERY)
+    if fresh and not changed_days(since, until, now):
         return
     try:
         with time_limit(COUNTING):
             refresh(seconds=COUNTING / 2, lease=4 * COUNTING, since=since, until=until)
     except DatabaseError as error:
-        logger.info("the figures are shown as they are: counting takes longer than %s s: %s", COUNTING, error)
-
-
-def _lacking(since: datetime, until: datetime) -> bool:
-    """Whether a day of the period is to be counted."""
-    first = daily_figures.first_day()
-    if first is None or first > until:
-        return False
-    since = max(first, since)
-    return daily_figures.number_counted(since, until) < (until - since).days + 1
+        logger.info("showing the figures as they are: counting takes longer than %s s: %s", COUNTING, error)
 
 
 def _midnight(day: date) -> datetime:
@@ -198,19 +189,12 @@ def _statuses(found: Dashboard, days: Iterable[Document]) -> None:
     found.sold, found.revenue = sum(orders[status] for status in SOLD), _money(cents)
 
 
-def _products(found: Dashboard, days: Iterable[Document]) -> None:
-    sums: defaultdict[str, int] = defaultdict(int)  # both measures in one number: a year has tens of thousands to add
-    for day in days:
-        found.cut |= day["products_cut"]
-        for product_id, units, cents in daily_figures.products_of(day):
-            sums[product_id] += (cents << UNITS) + units
-    products = [Product(product_id, both & MASK, _money(both >> UNITS)) for product_id, both in sums.items()]
-    found.by_units = heapq.nsmallest(TOP, products, key=lambda product: (-product.units, product.product_id))
-    found.by_revenue = heapq.nsmallest(TOP, products, key=lambda product: (-product.revenue, product.product_id))
+def _products(rows: Iterable[Document]) -> list[Product]:
+    return [Product(row["_id"], row["units"], _money(row["cents"])) for row in rows]
 
 
 def _shipping(found: Dashboard, days: Iterable[Document]) -> None:
-    counts = daily_figures.shipping_of(days)
+    counts = [sum(column) for column in zip_longest(*(day["shipping"] for day in days), fillvalue=0)]
     found.shipped = sum(counts)
     for bucket, passed in enumerate(accumulate(counts)):
         if 2 * passed >= found.shipped:

@@ -1,8 +1,8 @@
-"""Keeping the figures by day up to date: by the worker, or, where none runs, by whoever looks at them.
+"""Keep the daily figures up to date: the worker does, or, where none runs, a request for the dashboard.
 
-Every change that people see stamps an order's `updated_at`. A refresh looks for the orders stamped since the last one,
-marks the days on which they were placed or shipped, and counts those anew. `SLACK` covers what is stamped earlier than
-it can be seen. Beyond that each day is counted again once in a while, so that no mistake lasts.
+Every visible change of an order sets its `updated_at`. A refresh finds the orders that changed since the last one,
+marks the days on which they were placed or shipped, and counts those days again. `SLACK` allows for changes that become
+visible after their `updated_at`. Each day is also counted again after `RECOUNT`, so no mistake lasts longer.
 """
 
 import logging
@@ -15,28 +15,28 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError
 
 from orders.storage import daily_figures, time_limit
+from orders.storage.daily_figures import DAY, EARLIEST
 from orders.storage.order_reads import server_time
 
 logger = logging.getLogger(__name__)
 
 SLACK = timedelta(minutes=5)
-"""The most by which a change may be seen later than its `updated_at` says: a request's time, and clocks that differ."""
-KEPT = timedelta(days=400)
-"""Of so many days figures are kept without anybody asking."""
+"""How much later than its `updated_at` a change may become visible: a request's time, and clocks that differ."""
 RECOUNT = timedelta(days=1)
-"""After so long a day is counted again although nothing seems to have changed."""
 LEASE = 10.0
 LONGEST = 5.0
-"""Seconds that counting one day may take."""
+"""Seconds allowed for counting one day."""
 LOOKING = 5.0
-"""Seconds that looking for what has changed may take."""
+"""Seconds allowed for finding what has changed."""
 PUT_OFF = timedelta(minutes=1)
+"""When a day that could not be counted is tried again."""
 AT_ONCE = 50
+"""Days that one refresh counts at most."""
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """What a refresh did. `more`: its time was up before all was counted."""
+    """How many days a refresh counted, and whether it left days for the next one."""
 
     counted: int = 0
     more: bool = False
@@ -50,15 +50,14 @@ def refresh(
     until: datetime | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Refresh:
-    """Look for what has changed, and count days until there is none left to count or the time is up.
+    """Find what has changed and count days until none is left or the time is up.
 
-    Any number may try at once: one does it, the others return at once.
+    Any number of processes may call it at once: one does the work, the others return immediately.
 
-    :param seconds: of counting, after which no further day is begun; one is in any case.
-    :param lease: seconds after which others may try, should this not get to its end.
-    :param since: first and, with `until`, last day (naive UTC midnights) that the caller wants, counted first; they are
-        kept from then on.
-    :raises DatabaseError: what is not counted stays marked.
+    :param seconds: how long to go on; one day is counted in any case.
+    :param lease: seconds after which another process may take over.
+    :param since: with `until`, a period (naive UTC midnights, both included) that is counted before other days.
+    :raises DatabaseError: days that were not counted stay marked.
     """
     holder = daily_figures.take_lease(lease)
     if holder is None:
@@ -66,11 +65,37 @@ def refresh(
     try:
         now = server_time()
         _mark_changes(now)
-        _keep(now, since, until)
-        return _count(_wanted(now, since, until), now, time.monotonic() + seconds, stopping)
+        asked = changed_days(since, until, now) if since and until else []
+        changed = changed_days(EARLIEST, daily_figures.midnight(now), now)
+        days = list(dict.fromkeys([*asked, *changed, *_old_counts(now)]))
+        return _count(days, now, time.monotonic() + seconds, stopping)
     finally:
-        with suppress(DatabaseError):  # it lapses by itself
+        with suppress(DatabaseError):  # the lease lapses by itself
             daily_figures.give_lease_back(holder)
+
+
+def changed_days(since: datetime, until: datetime, now: datetime) -> list[datetime]:
+    """The days from `since` to `until`, both included, that have not been counted since they changed; newest first."""
+    first = daily_figures.first_day()
+    if first is None:
+        return []
+    counts, since = daily_figures.counts(since, until), max(since, first)
+    days = (until - number * DAY for number in range((until - since).days + 1))
+    return [
+        day
+        for day in days
+        if (count := counts.get(day, {"stale": True}))["stale"] and count.get("retry_at", EARLIEST) <= now
+    ]
+
+
+def _old_counts(now: datetime) -> list[datetime]:
+    counts = daily_figures.counts(EARLIEST, now)
+    old = [
+        (count["computed_at"], day)
+        for day, count in counts.items()
+        if not count["stale"] and count["computed_at"] < now - RECOUNT and count.get("retry_at", EARLIEST) <= now
+    ]
+    return [day for _, day in sorted(old)]
 
 
 def _mark_changes(now: datetime) -> None:
@@ -81,40 +106,21 @@ def _mark_changes(now: datetime) -> None:
         except DatabaseError as error:
             if not getattr(error.__cause__, "timeout", False):
                 raise
-            # With each try there would be more to look through: it would never get to its end.
-            logger.warning("what has changed could not be found in %s s, all days are counted anew", LOOKING)
-            daily_figures.mark_all()
+            # Each further attempt would have more to look through and never finish.
+            logger.warning("changes could not be found in %s s; counting every day again", LOOKING)
+            daily_figures.mark()
         else:
             daily_figures.mark(touched)
     daily_figures.set_until(now)
 
 
-def _keep(now: datetime, since: datetime | None, until: datetime | None) -> None:
-    first, today = daily_figures.first_day(), daily_figures.midnight(now)
-    if first is None:
-        return
-    daily_figures.keep(max(first, today - KEPT), today)
-    if since and until:
-        daily_figures.keep(max(first, since), min(until, today))
-
-
-def _wanted(now: datetime, since: datetime | None, until: datetime | None) -> list[datetime]:
-    first = daily_figures.stale_days(now, AT_ONCE, since, until) if since and until else []
-    return list(dict.fromkeys([*first, *daily_figures.stale_days(now, AT_ONCE)]))
-
-
 def _count(days: list[datetime], now: datetime, end: float, stopping: Callable[[], bool]) -> Refresh:
     counted = 0
-    for done, day in enumerate(days):
-        if stopping() or (done and time.monotonic() >= end):  # one day at least, or it would never get anywhere
+    for done, day in enumerate(days[:AT_ONCE]):
+        if stopping() or (done and time.monotonic() >= end):  # at least one day, or it would never finish
             return Refresh(counted, more=True)
         counted += _count_day(day, now)
-    if len(days) >= AT_ONCE:
-        return Refresh(counted, more=True)
-    # In a busy shop there is always a day that has changed; the old ones have their turn all the same.
-    if (not days or time.monotonic() < end) and (day := daily_figures.oldest_count(now - RECOUNT, now)):
-        counted += _count_day(day, now)
-    return Refresh(counted)
+    return Refresh(counted, more=len(days) > AT_ONCE)
 
 
 def _count_day(day: datetime, now: datetime) -> bool:

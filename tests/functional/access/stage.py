@@ -22,7 +22,7 @@ from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask
 from tests.functional.admin_helpers import Document, insert, insert_each_status, line, stored
 
-ASIDE = {"django_session", "daily_figures", "rate_limits", "vitals"}
+ASIDE = {"django_session", "figures_by_day", "rate_limits", "vitals"}
 """What reading may write: sessions, and the figures of the dashboard, which whoever opens it may have to count."""
 Snapshot = dict[str, list[Document]]
 

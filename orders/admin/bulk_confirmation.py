@@ -1,0 +1,101 @@
+"""The confirmation of a bulk action: how many orders it would change, and the form that starts it."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from bson import ObjectId
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from orders.admin import bulk_selection, bulk_words
+from orders.admin.acting import act_of, actor_of
+from orders.admin.bulk_selection import Chosen
+from orders.models import BulkRun
+from orders.services import bulk
+from orders.services.lifecycle.transitions import REASON_NEEDED
+from orders.services.text_rules import problem_of, several_lines
+
+LONGEST_REASON = 500
+LONGEST_LOOK = timedelta(minutes=15)
+"""How long a confirmation page may stay open before its figures have to be shown again."""
+RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
+SMALL = re.compile(r"[0-9]{1,9}\Z")
+
+
+def of_list(request: HttpRequest) -> Chosen:
+    """What the list's own form chooses. :raises OrderError:"""
+    with bulk.counted_within(settings.BACKOFFICE_QUERY_MS / 1000):
+        return bulk_selection.of_list(request.GET, request.POST)
+
+
+def of_form(request: HttpRequest) -> Chosen:
+    """What a confirmation form chooses. :raises OrderError:"""
+    with bulk.counted_within(settings.BACKOFFICE_QUERY_MS / 1000):
+        return bulk_selection.of_confirmation(request.POST)
+
+
+def shown(request: HttpRequest, name: str, chosen: Chosen, problem: str = "") -> dict[str, Any]:
+    """What the confirmation page shows. :raises OrderError:"""
+    plan = _plan(request, name, chosen)
+    hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
+    hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
+    return {
+        "title": f"{bulk_words.label(name)} {bulk_words.count(plan.can, 'order')}?",
+        "label": bulk_words.label(name),
+        "target": bulk.target_of(name),
+        "chosen": chosen,
+        "plan": plan,
+        "figures": bulk_words.figures(plan, name),
+        "refusals": bulk_words.refusals(plan),
+        "releases": not bulk.is_batchable(name),
+        "reason": request.POST.get("reason", ""),
+        "needs_reason": name in REASON_NEEDED,
+        "longest_reason": LONGEST_REASON,
+        "problem": problem,
+        "hidden": hidden,
+        "back": chosen.fields.get("filter") or request.GET.urlencode(),
+    }
+
+
+def problem(request: HttpRequest, name: str, chosen: Chosen) -> str:
+    """Why a confirmation form cannot be accepted; empty if it can."""
+    reason = several_lines(request.POST.get("reason", ""))
+    if len(reason) > LONGEST_REASON:
+        return f"At most {LONGEST_REASON} characters, please: it has {len(reason)}."
+    if wrong := problem_of(reason):
+        return wrong
+    if name in REASON_NEEDED and not reason:
+        return "Say why: the reason is kept in the history of every order."
+    return _outdated(request, name, chosen)
+
+
+def start(request: HttpRequest, name: str, chosen: Chosen) -> BulkRun:
+    """Start the run of an accepted form; a small one is executed at once."""
+    given, planned = request.POST.get("run", ""), request.POST.get("planned", "")
+    run = bulk.start_run(
+        selection=chosen.selection,
+        transition=name,
+        act=act_of(request, several_lines(request.POST.get("reason", ""))),
+        run_id=ObjectId(given) if RUN_ID.match(given) else None,
+    )
+    return bulk.execute_if_small(run, orders=int(planned)) if SMALL.match(planned) else run
+
+
+def _outdated(request: HttpRequest, name: str, chosen: Chosen) -> str:
+    """Why more orders would change than were confirmed; empty if not."""
+    moment, can = bulk_selection.moment(request.POST.get("shown", "")), request.POST.get("can", "")
+    if moment is None or timezone.now() - moment > LONGEST_LOOK or not SMALL.match(can):
+        return "This page has been open for long. These are the orders as they are now: please confirm once more."
+    more = _plan(request, name, chosen).can - int(can)
+    if more > 0:
+        return (
+            f"By now it would be {bulk_words.count(more, 'order')} more than you were shown. Please confirm once more."
+        )
+    return ""
+
+
+def _plan(request: HttpRequest, name: str, chosen: Chosen) -> bulk.Plan:
+    with bulk.counted_within(settings.BACKOFFICE_QUERY_MS / 1000):
+        return bulk.plan(selection=chosen.selection, transition=name, actor=actor_of(request))

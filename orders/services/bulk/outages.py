@@ -1,0 +1,84 @@
+"""Tell the fault of an order, which is reported, from an outage, which pauses the run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from integrations import Deadline, PeerError, inventory
+from orders.models import BulkRun
+from orders.storage.database import refusal_of
+from orders.storage.order_selection import Key
+
+MOST_FAILED_RELEASES = 10
+"""Orders in a row whose releases may fail although inventory answers reads."""
+MOST_PAUSES = 5
+"""Pauses in a row after which orders that mongod refuses all alike are reported as failed."""
+
+
+class Outage(Exception):
+    """The database or inventory does not answer; continuing would only leave more unfinished."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why an order could not be changed, and the code if mongod refused it."""
+
+    reason: str
+    code: int | None = None
+
+
+@contextmanager
+def database_outages() -> Iterator[None]:
+    """:raises Outage: in place of a DatabaseError."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise outage_of(error) from error
+
+
+def outage_of(error: DatabaseError) -> Outage:
+    return Outage(f"the database does not answer: {error.__cause__ or error}")
+
+
+def fault_of(error: DatabaseError) -> Fault:
+    """The fault for which mongod refused an order.
+
+    :raises Outage: mongod does not answer, or would refuse any order.
+    """
+    refused = refusal_of(error)
+    if refused is None:
+        raise outage_of(error) from error
+    text, code = refused
+    return Fault(f"The database refused: {text}", code)
+
+
+def require_a_success(run: BulkRun, faults: Mapping[Key, Fault], tried: int) -> None:
+    """Treat it as an outage if mongod refused several orders, all of them and all alike.
+
+    After MOST_PAUSES they count as faults of the orders, so that the rest of the run goes on.
+
+    :raises Outage:
+    """
+    codes = {fault.code for fault in faults.values()}
+    if run.pauses < MOST_PAUSES and tried > 1 and len(faults) == tried and len(codes) == 1 and None not in codes:
+        raise Outage(f"the database refuses every order: {next(iter(faults.values())).reason}")
+
+
+def require_inventory(products: Sequence[str]) -> None:
+    """Make sure that inventory answers a read of one of the first two products; a single one may be broken there.
+
+    :raises Outage:
+    """
+    failed: PeerError | None = None
+    for product_id in list(dict.fromkeys(products))[:2]:
+        try:
+            inventory.probe(product_id=product_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
+        except PeerError as error:
+            failed = error
+        else:
+            return
+    if failed:
+        raise Outage(f"inventory does not answer: {failed}") from failed
