@@ -28,8 +28,7 @@ from pymongo.write_concern import WriteConcern
 
 from orders.models.bulk_run import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
 from orders.storage.database import Document, collection, writing
-from orders.storage.order_reads import Position
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key, Position
 from orders.storage.order_writes import from_now, literal, milliseconds
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)

@@ -7,7 +7,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from orders.models.bulk_run import BulkRun
 from orders.models.states import LineState
 from orders.storage.database import Document
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key
 from orders.storage.order_writes import orders
 
 

@@ -26,7 +26,8 @@ from pymongo.write_concern import WriteConcern
 
 from orders.models.states import EPOCH, Status
 from orders.storage.database import Document, collection
-from orders.storage.order_reads import PUBLIC, server_time
+from orders.storage.order_query import OrderQuery
+from orders.storage.order_reads import server_time
 from orders.storage.order_writes import Expression, from_now, new_id, orders
 
 DAY = timedelta(days=1)
@@ -189,7 +190,7 @@ def _placed(day: datetime) -> Document:
     fields = ("status", "total_price", "items.product_id", "items.quantity", "items.price")
     [counted] = orders().aggregate(
         [
-            {"$match": {"created_at": {"$gte": day, "$lt": day + DAY}, "status": PUBLIC}},
+            {"$match": OrderQuery(since=day, before=day + DAY).conditions},
             {"$project": dict.fromkeys(fields, 1)},
             {
                 "$facet": {

@@ -8,9 +8,10 @@ from pymongo.collection import Collection
 
 from orders.models.bulk_run import OPEN_STATES
 from orders.models.states import EPOCH
+from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.bulk_batches import runs
 from orders.storage.database import Document, collection
-from orders.storage.order_reads import STOCK_UNKNOWN, server_time
+from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
 
 WORKER, PROBE = "worker", "probe"

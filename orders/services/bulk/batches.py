@@ -31,7 +31,7 @@ from orders.storage import bulk_batches as store
 from orders.storage import bulk_outcomes
 from orders.storage.bulk_batches import Batch, Other
 from orders.storage.database import Document
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key
 from orders.storage.order_writes import guarded_write_many, lines_used
 from orders.storage.transition_guards import guard_of
 

@@ -10,7 +10,8 @@ from orders.services.access import Actor
 from orders.services.bulk.runs import check, is_together, target_of
 from orders.services.bulk.selecting import in_chunks
 from orders.services.lifecycle.transitions import refusal
-from orders.storage.order_selection import OrderSelection, count_by_status, named, reserved_units
+from orders.storage.bulk_orders import count_by_status, named, reserved_units
+from orders.storage.order_query import OrderQuery
 
 ASKED_AT_ONCE = 1000
 MOST_COUNTED = 100_000
@@ -42,7 +43,7 @@ class Plan:
         return self.can + self.already + self.cannot
 
 
-def plan(*, selection: OrderSelection, transition: str, actor: Actor) -> Plan:
+def plan(*, selection: OrderQuery, transition: str, actor: Actor) -> Plan:
     """Say what a run would do, by the orders as they are now.
 
     :raises OrderError: as `start_run` does.
@@ -76,7 +77,7 @@ def _count(made: Plan, transition: str, statuses: dict[str, int], missing: int =
         made.refused[NO_SUCH_ORDER] = made.refused.get(NO_SUCH_ORDER, 0) + missing
 
 
-def _count_units(made: Plan, transition: str, selection: OrderSelection, ids: list[ObjectId] | None) -> None:
+def _count_units(made: Plan, transition: str, selection: OrderQuery, ids: list[ObjectId] | None) -> None:
     if is_together(transition) or made.units is None:
         return
     if made.total > MOST_COUNTED:

@@ -16,9 +16,9 @@ from django.utils import timezone
 from orders.models.bulk_run import BulkRun, BulkState
 from orders.services.errors import OrderError
 from orders.storage import bulk_batches as store
+from orders.storage.bulk_orders import from_given, named, select_page
 from orders.storage.database import Document
-from orders.storage.order_reads import Position
-from orders.storage.order_selection import OrderSelection, named, select_page
+from orders.storage.order_query import OrderQuery, Position
 from orders.storage.order_writes import new_id
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def take_over(run: BulkRun) -> str | None:
     )
 
 
-def take_down(run: BulkRun, selection: OrderSelection, attempt: str) -> None:
+def take_down(run: BulkRun, selection: OrderQuery, attempt: str) -> None:
     """Write the batches of a run whose orders are named, under a lease; then it is `queued`. Each order is in it once.
 
     It leaves off where the lease is lost, or the run was called off.
@@ -106,7 +106,7 @@ def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
 
 def _look_for(run: BulkRun, going_on: Callable[[], bool]) -> bool:
     """:returns: whether all have been found; False where it was not to go on, or somebody else is at it."""
-    selection = OrderSelection.from_given(run.selection)
+    selection = from_given(run.selection)
     n, after = store.last_batch(run.pk)
     left = None if selection.limit is None else selection.limit - store.tally(run.pk, lasting=True).total
     found: list[Position] = []

@@ -5,11 +5,11 @@ from bson import ObjectId
 from orders.models.machine import statuses_before
 from orders.models.order import Order
 from orders.models.parts import Address
-from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
+from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES, visible
 from orders.services.addresses import ADDRESS_FIELDS, problems_of
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
+from orders.services.lifecycle.versions import TRIES, busy, require_version
 from orders.services.texts import problem_of, several_lines
 from orders.storage import order_reads
 from orders.storage.database import Document
@@ -63,7 +63,7 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
     """
     act.actor.require(CHANGE_ADDRESS)
     for _ in range(TRIES):
-        order = visible(order_reads.get_addressed(order_id), order_id, act)
+        order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         require_version(order, [expected_version], act)
         if not may_change_address(order.status):
             raise AddressFixed(f"This order is {order.status}: its address cannot be changed any more.")
@@ -88,7 +88,7 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
     if problem := problem_of(text):
         raise InvalidNote(problem, errors={"text": [problem]})
     for _ in range(TRIES):
-        order = visible(order_reads.get_addressed(order_id), order_id, act)
+        order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         # A note contradicts nobody. The guard lets a repeated write find its own first try, instead of writing twice.
         guard = {"version": order.version}
         if written := guarded_write(order_id, guard=guard, entries=[act.entry(NOTE, reason=text)], seen_at=act.at):

@@ -14,11 +14,11 @@ from observability.metrics import TRANSITIONS
 from orders.models.machine import Edge, edges_from, moments, transition_towards
 from orders.models.order import Order
 from orders.models.states import StockEffect
-from orders.services.access import Kind
+from orders.services.access import Kind, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.idempotency_keys import Mark
-from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
+from orders.services.lifecycle.versions import TRIES, busy, require_version
 from orders.services.stock.claims import claim_of, claiming, new_lease
 from orders.services.stock.inventory_calls import settle, talk
 from orders.storage import order_reads
@@ -130,7 +130,7 @@ def _change(
 
 def _machine(order_id: ObjectId, act: Act, mark: Mark | None) -> Order:
     found = order_reads.get_machine(order_id, sees=act.actor.sees, key=mark.key if mark else None)
-    return visible(found, order_id, act)
+    return visible(found, order_id, act.actor)
 
 
 def _whole(order: Order) -> Document:

@@ -1,0 +1,25 @@
+"""Orders of which inventory gave back less than asked are listed like any other: in the order of their creation."""
+
+from django.db import migrations
+
+from orders.migrations._slow import Slow, drop_index
+
+SHORT: dict = {"partialFilterExpression": {"items.stock.discrepancy": {"$gt": 0}}}
+OLD = {"keys": [("created_at", 1)], "name": "stock_short"} | SHORT
+NEW = {"keys": [("created_at", -1), ("_id", -1)], "name": "short_newest"} | SHORT
+
+
+def replace(schema_editor, old, new):
+    database = schema_editor.connection.database
+    database["orders"].create_index(**new)
+    drop_index(database, "orders", old["name"])
+
+
+class Migration(Slow):
+    dependencies = [("orders", "0010_user_ids_of_any_text")]
+    operations = [
+        migrations.RunPython(
+            lambda _, schema_editor: replace(schema_editor, OLD, NEW),
+            lambda _, schema_editor: replace(schema_editor, NEW, OLD),
+        ),
+    ]
