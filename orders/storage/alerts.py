@@ -1,6 +1,6 @@
 """What staff should notice about orders, each kind defined once: how it is found, counted, and seen on an order."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from orders.models.states import EPOCH, LineState, Status
 from orders.storage.database import Document
 from orders.storage.order_writes import orders
 
-STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
+STOCK_UNKNOWN: Document = {"items.stock.state": LineState.UNKNOWN.value}
 """What the index `unknown_newest` is about."""
 TO_SHIP = (Status.PAID.value, Status.PROCESSING.value)
 OPEN = (Status.PENDING.value, *TO_SHIP)
@@ -44,7 +44,7 @@ class Rule:
     :ivar raised: tells the same of an order in hand.
     :ivar index: reads them in the order of their creation.
     :ivar since: the field by which those that have waited longest come first.
-    :ivar created_before: none of them was created later, which bounds the walk along the index.
+    :ivar created_before: none of them was created later, since no order came to its status before: it bounds the walk.
     """
 
     filter: Document
@@ -59,14 +59,60 @@ class Rule:
         return self.filter | ({"created_at": {"$lt": self.created_before}} if self.created_before else {})
 
 
-def alert_rules(at: datetime, alerts: Iterable[str]) -> list[Rule]:
-    """The rules of these alerts, as they are at a moment."""
-    return [_RULES[Alert(alert)](at) for alert in alerts]
+def alert_rules(at: datetime) -> dict[str, Rule]:
+    """All the rules, as they are at a moment."""
+    owed, unshipped, unpaid = (
+        at - timedelta(seconds=seconds)
+        for seconds in (settings.STOCK_OWED_TOO_LONG, settings.SHIP_WITHIN, settings.UNPAID_ORDER_TTL)
+    )
+    return {
+        Alert.UNKNOWN: Rule(
+            STOCK_UNKNOWN,
+            lambda order: any(item.stock.state == LineState.UNKNOWN for item in order.items),
+            "unknown_newest",
+        ),
+        Alert.OWED: Rule(
+            {"stock_due_at": {"$gt": EPOCH}, "status_since": {"$lt": owed}},
+            lambda order: order.stock_due_at is not None and _came_before(order, owed),
+            "owed_newest",
+            "status_since",
+            owed,
+        ),
+        Alert.SHORT: Rule(
+            # Its index is by creation alone: without a condition on that it is not looked at where nothing is sorted.
+            {"items.stock.discrepancy": {"$gt": 0}, "created_at": {"$gt": EPOCH}},
+            lambda order: any((item.stock.discrepancy or 0) > 0 for item in order.items),
+            "short_newest",
+        ),
+        Alert.UNCHECKED: Rule(
+            {"user_verified": False, "status": {"$in": list(OPEN)}},
+            lambda order: not order.user_verified and order.status in OPEN,
+            "unverified_newest",
+        ),
+        Alert.UNSHIPPED: Rule(
+            {"status": {"$in": list(TO_SHIP)}, "status_since": {"$lt": unshipped}},
+            lambda order: order.status in TO_SHIP and _came_before(order, unshipped),
+            "status_newest",
+            "status_since",
+            unshipped,
+        ),
+        Alert.UNPAID: Rule(
+            {"status": Status.PENDING.value, "created_at": {"$lt": unpaid}},
+            lambda order: order.status == Status.PENDING and order.created_at < unpaid,
+            "status_newest",
+        ),
+        Alert.UNVERIFIED: Rule({"user_verified": False}, lambda order: not order.user_verified, "unverified_newest"),
+    }
 
 
-def raised(order: Order, at: datetime) -> Iterator[Alert]:
+def _came_before(order: Order, moment: datetime) -> bool:
+    """Whether an order came to its status before a moment."""
+    return order.status_since is not None and order.status_since < moment
+
+
+def raised(order: Order, at: datetime) -> list[Alert]:
     """The alerts of an order, as the queries would find it."""
-    return (alert for alert in Alert if _RULES[alert](at).raised(order))
+    return [Alert(alert) for alert, rule in alert_rules(at).items() if rule.raised(order)]
 
 
 FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -86,86 +132,11 @@ FIELDS: Mapping[str, Any] = dict.fromkeys(
 @wrap_database_errors
 def longest_waiting(alert: Alert, at: datetime, limit: int) -> list[Document]:
     """The orders that have waited longest, with FIELDS."""
-    rule = _RULES[alert](at)
+    rule = alert_rules(at)[alert]
     return orders().find(rule.filter, FIELDS).sort(rule.since, 1).limit(limit).to_list()
 
 
 @wrap_database_errors
 def count(alert: Alert, at: datetime, most: int) -> int:
     """How many orders have it; `most` where there are as many or more."""
-    return orders().count_documents(_RULES[alert](at).filter, limit=most)
-
-
-def _unknown(_: datetime) -> Rule:
-    return Rule(
-        dict(STOCK_UNKNOWN),
-        lambda order: any(item.stock.state == LineState.UNKNOWN for item in order.items),
-        "unknown_newest",
-    )
-
-
-def _owed(at: datetime) -> Rule:
-    moment = at - timedelta(seconds=settings.STOCK_OWED_TOO_LONG)
-    return Rule(
-        {"stock_due_at": {"$gt": EPOCH}, "status_since": {"$lt": moment}},
-        lambda order: order.stock_due_at is not None and _in_status_before(order, moment),
-        "owed_newest",
-        "status_since",
-        moment,
-    )
-
-
-def _short(_: datetime) -> Rule:
-    return Rule(
-        # Its index is by creation alone: without a condition on that it is not looked at where nothing is sorted.
-        {"items.stock.discrepancy": {"$gt": 0}, "created_at": {"$gt": EPOCH}},
-        lambda order: any((item.stock.discrepancy or 0) > 0 for item in order.items),
-        "short_newest",
-    )
-
-
-def _unchecked(_: datetime) -> Rule:
-    return Rule(
-        {"user_verified": False, "status": {"$in": list(OPEN)}},
-        lambda order: not order.user_verified and order.status in OPEN,
-        "unverified_newest",
-    )
-
-
-def _unshipped(at: datetime) -> Rule:
-    moment = at - timedelta(seconds=settings.SHIP_WITHIN)
-    return Rule(
-        {"status": {"$in": list(TO_SHIP)}, "status_since": {"$lt": moment}},
-        lambda order: order.status in TO_SHIP and _in_status_before(order, moment),
-        "status_newest",
-        "status_since",
-        moment,
-    )
-
-
-def _unpaid(at: datetime) -> Rule:
-    moment = at - timedelta(seconds=settings.UNPAID_ORDER_TTL)
-    return Rule(
-        {"status": Status.PENDING.value, "created_at": {"$lt": moment}},
-        lambda order: order.status == Status.PENDING and order.created_at < moment,
-        "status_newest",
-    )
-
-
-def _unverified(_: datetime) -> Rule:
-    return Rule({"user_verified": False}, lambda order: not order.user_verified, "unverified_newest")
-
-
-def _in_status_before(order: Order, moment: datetime) -> bool:
-    return order.status_since is not None and order.status_since < moment
-
-
-_RULES: Mapping[Alert, Callable[[datetime], Rule]] = {
-    Alert.UNKNOWN: _unknown,
-    Alert.OWED: _owed,
-    Alert.SHORT: _short,
-    Alert.UNCHECKED: _unchecked,
-    Alert.UNSHIPPED: _unshipped,
-    Alert.UNPAID: _unpaid,
-    Alert.UNVERIFIED: _unverified,
-}
+    return orders().count_documents(alert_rules(at)[alert].filter, limit=most)

@@ -6,7 +6,7 @@ guesses.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -21,7 +21,7 @@ from orders.storage.order_writes import orders
 
 FEW = 7_000
 """Up to so many orders are looked at one by one; of more, a walk from the newest soon meets a page."""
-ANY_TIME = {"$gt": EPOCH}
+ANY_TIME: Document = {"created_at": {"$gt": EPOCH}}
 """Without a condition on its first field MongoDB would test the others of an index on the orders themselves."""
 SETTLED: Document = {
     "stock_due_at": None,
@@ -126,7 +126,7 @@ class OrderQuery:
     least: Decimal | None = None
     most: Decimal | None = None
     alerts: tuple[str, ...] = ()
-    at: datetime = field(default=EPOCH)
+    at: datetime = EPOCH
     meanings: Meanings | None = None
     oldest_first: bool = False
     drafts: bool = False
@@ -194,9 +194,10 @@ class OrderQuery:
 
         :raises PyMongoError: it may have to count, to choose the index.
         """
-        flagged = [Read(rule.index, rule.walked) for rule in alert_rules(self.at, self.alerts)]
+        rules = [alert_rules(self.at)[alert] for alert in self.alerts]
+        flagged = [Read(rule.index, rule.walked) for rule in rules]
         if not self.meanings:
-            return [Read(read.index, both(read.filter, self.conditions)) for read in flagged] or [self._read()]
+            return [Read(read.index, both(read.filter, self.conditions)) for read in flagged] or [self._plain_read()]
         any_alert = {"$or": [read.filter for read in flagged]} if flagged else {}
         return [Read(read.index, both(read.filter, self.conditions, any_alert)) for read in self.meanings.reads()]
 
@@ -205,10 +206,9 @@ class OrderQuery:
         reads = self.reads()
         return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
 
-    def _read(self) -> Read:
+    def _plain_read(self) -> Read:
         index = self.index()
-        bounded = {"created_at": ANY_TIME} if index == "newest_status_total" else {}
-        return Read(index, bounded | self.conditions)
+        return Read(index, (ANY_TIME if index == "newest_status_total" else {}) | self.conditions)
 
     def index(self, few: int | None = None) -> str:
         """The index that reads least: of what is asked for, what the fewest orders have.

@@ -49,7 +49,7 @@ def read(limit: int) -> Vitals:
         owed=orders().count_documents(_OWED, limit=limit),
         oldest_owed=_since("status_since", now),
         overdue=_since("stock_due_at", now),
-        unknown=orders().count_documents(dict(STOCK_UNKNOWN), limit=limit),
+        unknown=orders().count_documents(STOCK_UNKNOWN, limit=limit),
         runs=_open_runs(limit),
         worker_seen=worker_seen(),
     )

@@ -38,14 +38,18 @@ HOUR = timedelta(hours=1)
 
 def waiting(database: Database[Document]) -> dict[str, Document]:
     """An order of each kind that waits."""
-    due = {"stock_due_at": datetime.now(UTC).replace(microsecond=0) + HOUR, "status_since": LONG_AGO}
+    due = {
+        "stock_due_at": datetime.now(UTC).replace(microsecond=0) + HOUR,
+        "created_at": LONG_AGO,
+        "status_since": LONG_AGO,
+    }
     owing = line("releasing", call="release", attempts=7, error="503")
     orders = {
         "unknown": stored(1, status="cancelled", items=[line("released"), line("unknown", call="release")]),
         "owed": stored(2, status="cancelled", items=[owing], **due),
         "short": stored(3, status="cancelled", items=[line("released", discrepancy=2, error="gave 0 of 2")]),
         "unchecked": stored(4, status="pending", user_verified=False),
-        "unshipped": stored(5, status="processing", status_since=LONG_AGO),
+        "unshipped": stored(5, status="processing", created_at=LONG_AGO, status_since=LONG_AGO),
     }
     insert(database, *orders.values())
     return orders
