@@ -9,17 +9,19 @@ OLD = {"keys": [("created_at", 1)], "name": "stock_short"} | SHORT
 NEW = {"keys": [("created_at", -1), ("_id", -1)], "name": "short_newest"} | SHORT
 
 
-def replace(schema_editor, old, new):
-    database = schema_editor.connection.database
+def create(apps, schema_editor):
+    replace(schema_editor.connection.database, OLD, NEW)
+
+
+def drop(apps, schema_editor):
+    replace(schema_editor.connection.database, NEW, OLD)
+
+
+def replace(database, old, new):
     database["orders"].create_index(**new)
     drop_index(database, "orders", old["name"])
 
 
 class Migration(Slow):
     dependencies = [("orders", "0010_user_ids_of_any_text")]
-    operations = [
-        migrations.RunPython(
-            lambda _, schema_editor: replace(schema_editor, OLD, NEW),
-            lambda _, schema_editor: replace(schema_editor, NEW, OLD),
-        ),
-    ]
+    operations = [migrations.RunPython(create, drop)]

@@ -19,6 +19,7 @@ from orders.storage.alerts import alert_rules
 from orders.storage.database import Document
 from orders.storage.order_writes import orders
 
+PUBLIC: Document = {"$in": list(PUBLIC_STATUSES)}
 FEW = 7_000
 """Up to so many orders are looked at one by one; of more, a walk from the newest soon meets a page."""
 ANY_TIME: Document = {"created_at": {"$gt": EPOCH}}
@@ -160,14 +161,18 @@ class OrderQuery:
     @cached_property
     def conditions(self) -> Document:
         """The filter, by field; but for alerts, meanings, keys and the limit."""
-        said = {
-            "user_id": self.user_id,
-            "items.product_id": self.product_id,
-            "status": self._of_statuses(),
-            "created_at": _span({"$gte": self.since, "$lt": self.before}),
-            "total_price": _span({"$gte": _stored(self.least), "$lte": _stored(self.most)}),
-        }
-        return {path: value for path, value in said.items() if value is not None} | (SETTLED if self.settled else {})
+        asked: Document = dict(SETTLED) if self.settled else {}
+        if self.user_id is not None:
+            asked["user_id"] = self.user_id
+        if self.product_id is not None:
+            asked["items.product_id"] = self.product_id
+        if self.statuses or not self.drafts:
+            asked["status"] = self._of_statuses()
+        if self.since or self.before:
+            asked["created_at"] = _span({"$gte": self.since, "$lt": self.before})
+        if self.least is not None or self.most is not None:
+            asked["total_price"] = _span({"$gte": _stored(self.least), "$lte": _stored(self.most)})
+        return asked
 
     @property
     def any_status(self) -> list[str]:
@@ -176,8 +181,8 @@ class OrderQuery:
         return [status for status in dict.fromkeys(self.statuses or every) if status in every]
 
     def _of_statuses(self) -> Any:
-        if self.drafts and not self.statuses:
-            return None
+        if not self.statuses:
+            return PUBLIC
         wanted = [str(status) for status in self.any_status]
         return wanted[0] if len(wanted) == 1 else {"$in": wanted}
 
@@ -221,7 +226,7 @@ class OrderQuery:
             return "user_status_newest" if "status" in asked else "user_newest"
         of_total = "total_price" in asked
         leads = {"product_newest": "items.product_id", "status_newest": "status", "total_newest": "total_price"}
-        given = [index for index, path in leads.items() if path in asked and (path != "status" or self.statuses)]
+        given = [index for index, path in leads.items() if path in asked and (self.statuses or path != "status")]
         if of_total or len(given) > 1:
             counts = {index: self._count(index, leads[index], few + 1) for index in given}
             fewest = min(counts, key=lambda index: counts[index])
@@ -244,8 +249,8 @@ def both(*filters: Document) -> Document:
     return {"$and": asked} if len(asked) > 1 else asked[0] if asked else {}
 
 
-def _span(bounds: Mapping[str, Any]) -> Document | None:
-    return {operator: bound for operator, bound in bounds.items() if bound is not None} or None
+def _span(bounds: Mapping[str, Any]) -> Document:
+    return {operator: bound for operator, bound in bounds.items() if bound is not None}
 
 
 def _stored(total: Decimal | None) -> Decimal128 | None:

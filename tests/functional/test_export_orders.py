@@ -214,16 +214,6 @@ def test_what_it_does_not_understand_it_refuses(arguments: list[str], complaint:
 # --- streaming --------------------------------------------------------------------------------------------------
 
 
-def test_batches_meet_without_gaps_and_doubles_even_within_one_millisecond() -> None:
-    made = {OrderFactory(created_at=START).pk for _ in range(7)}
-    made |= {OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(5)}
-    for size in (1, 2, 3, 5, 12, 13):
-        found = [order["_id"] for batch in order_lists.batches(ALL, size=size) for order in batch]
-        assert len(found) == 12
-        assert set(found) == made
-    assert list(order_lists.batches(OrderQuery(("paid",)), size=2)) == []
-
-
 def test_an_order_that_is_placed_or_changed_meanwhile_disturbs_nothing() -> None:
     made = [OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(6)]
     found = []
