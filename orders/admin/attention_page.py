@@ -24,8 +24,9 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle import transitions
 from orders.services.reporting import attention
-from orders.services.reporting.attention import Kind
+from orders.services.reporting.attention import Waiting
 from orders.services.stock.resolution import resolve_line
+from orders.storage.alerts import Alert
 
 ORDER = re.compile(r"[0-9a-f]{24}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
@@ -34,55 +35,53 @@ VERSION = re.compile(r"[0-9]{1,18}\Z")
 
 @dataclass(frozen=True)
 class Words:
-    """How a kind of waiting is called, what it means, and where the list shows all of it."""
+    """How an alert is called, and what it means."""
 
     title: str
     meaning: str
-    more: str = ""
 
 
-KINDS = {
-    "unknown": Words(
+WORDS = {
+    Alert.UNKNOWN: Words(
         "Stock of unknown outcome",
         "Inventory was asked and never answered: only a person can find out whether it acted. Look there, and say so.",
-        "flag=unknown",
     ),
-    "owed": Words(
+    Alert.OWED: Words(
         "Stock owed for long",
         "Inventory is still to be told, and the worker has not got through. It goes on trying by itself.",
-        "flag=owed",
     ),
-    "short": Words(
+    Alert.SHORT: Words(
         "Released with less than asked",
         "Inventory gave back fewer units than these orders held. Correct its figures there, then take note here.",
     ),
-    "unverified": Words(
+    Alert.UNCHECKED: Words(
         "Open orders of unverified users",
         "They were placed while the user service did not answer. Ask it again, or call the order off.",
-        "flag=unchecked",
     ),
-    "unshipped": Words(
+    Alert.UNSHIPPED: Words(
         "Paid and not shipped",
         "They have been waiting for their next step for too long.",
-        "flag=late",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Section:
-    name: str
+    waiting: Waiting
     words: Words
-    kind: Kind
     rows: list[Row]
 
     @property
+    def name(self) -> str:
+        return self.waiting.alert.value
+
+    @property
     def count(self) -> str:
-        return f"{self.kind.count}{' or more' if self.kind.more else ''}"
+        return f"{self.waiting.count}{' or more' if self.waiting.more else ''}"
 
     @property
     def hidden(self) -> bool:
-        return self.kind.count > len(self.rows)
+        return self.waiting.count > len(self.rows)
 
 
 class AttentionPages(ModelAdmin):
@@ -119,16 +118,16 @@ class AttentionPages(ModelAdmin):
             text = "The database did not answer in time. Look whether the order has changed before trying again."
             self.message_user(request, text, messages.ERROR)
         section = request.POST.get("section", "")
-        anchor = f"#{section}" if section in KINDS else ""
+        anchor = f"#{section}" if section in WORDS else ""
         return HttpResponseRedirect(reverse("admin:orders_order_attention") + anchor)
 
 
 def _sections(request: HttpRequest) -> list[Section]:
     actor, now = actor_of(request), timezone.now()
     return [
-        Section(kind.name, KINDS[kind.name], kind, [row_of(kind.name, order, actor, now) for order in kind.orders])
-        for kind in attention.everything(actor=actor, at=now)
-        if kind.orders
+        Section(found, WORDS[found.alert], [row_of(found.alert, order, actor, now) for order in found.orders])
+        for found in attention.everything(actor=actor, at=now)
+        if found.orders
     ]
 
 

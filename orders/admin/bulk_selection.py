@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bson import ObjectId
@@ -16,15 +16,15 @@ from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
 from orders.models import PUBLIC_STATUSES
 from orders.services.errors import OrderError
-from orders.services.reporting import thresholds
-from orders.storage import order_pages
-from orders.storage.criteria import Criteria
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.bulk_orders import as_given
+from orders.storage.order_lists import first_ids
+from orders.storage.order_query import OrderKeys, OrderQuery
 
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""
 FIRST_YEAR = 2000
 ORDER_ID = re.compile(r"[0-9a-f]{24}\Z")
+NO_MATCH = "No order matches the list's filter."
 TICK_FIRST = "Tick the orders first, then choose what to do with them."
 
 
@@ -37,7 +37,7 @@ class Chosen:
     :ivar fields: what a form posts to choose the very same again.
     """
 
-    selection: OrderSelection
+    selection: OrderQuery
     words: str
     note: str
     fields: dict[str, str]
@@ -75,7 +75,7 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
         raise OrderError(f"At most {MOST_NAMED:,} orders can be named at a time.")
     if not all(ORDER_ID.match(order_id) for order_id in ids):
         raise OrderError("Something that was chosen is no order.")
-    selection = OrderSelection(keys=OrderKeys(map(ObjectId, ids)))
+    selection = OrderQuery(keys=OrderKeys(map(ObjectId, ids)))
     return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
 
 
@@ -86,36 +86,28 @@ def _matching(query: QueryDict, at: datetime) -> Chosen:
     if unknown or not form.is_valid():
         problems = [f"{label}: {message}" for label, message in form.problems()] or ["It asks for something unknown."]
         raise OrderError(f"The list's filter cannot be read. {' '.join(problems)}")
-    criteria = form.criteria()
-    if _is_the_lists_own(criteria):
-        return _first_of(criteria, at)
-    statuses = tuple(status for status in criteria.statuses if status in PUBLIC_STATUSES)
-    if criteria.statuses and not statuses:
+    asked = form.query(at)
+    if asked.is_for_lists:
+        return _first_of(asked)
+    statuses = tuple(status for status in asked.statuses if status in PUBLIC_STATUSES)
+    if asked.statuses and not statuses:
         raise OrderError("Drafts and orders that were turned away never change by hand.")
-    selection = OrderSelection(
-        statuses=statuses,
-        since=criteria.since,
-        before=min(filter(None, (criteria.before, at))),
-        user_id=criteria.user_id,
-        product_id=criteria.product_id,
-    )
-    note = "Drafts and orders that were turned away are left out." if statuses != criteria.statuses else ""
+    if asked.since and asked.since >= at:
+        raise OrderError(NO_MATCH)
+    before = min(filter(None, (asked.before, at)))
+    selection = replace(asked, statuses=statuses, before=before, drafts=False)
+    note = "Drafts and orders that were turned away are left out." if statuses != asked.statuses else ""
     fields = {"filter": query.urlencode(), "at": at.isoformat()}
-    return Chosen(selection, bulk_words.selection(selection.as_given()), note, fields)
+    return Chosen(selection, bulk_words.selection(as_given(selection)), note, fields)
 
 
-def _is_the_lists_own(criteria: Criteria) -> bool:
-    """Whether a run could not look for these orders by itself."""
-    return bool(criteria.flags or criteria.meanings or criteria.of_total)
-
-
-def _first_of(criteria: Criteria, at: datetime) -> Chosen:
-    ids = order_pages.first_ids(criteria, thresholds.limits(at), MOST_NAMED + 1)
+def _first_of(query: OrderQuery) -> Chosen:
+    ids = first_ids(query, MOST_NAMED + 1)
     if not ids:
-        raise OrderError("No order matches the list's filter.")
+        raise OrderError(NO_MATCH)
     note = ""
     if len(ids) > MOST_NAMED:
-        which = "oldest" if criteria.oldest_first else "newest"
+        which = "oldest" if query.oldest_first else "newest"
         note = (
             f"More than {MOST_NAMED:,} orders match this filter. These are the {which} {MOST_NAMED:,}: "
             "do the same again afterwards for the others."

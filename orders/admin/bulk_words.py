@@ -46,7 +46,7 @@ def title(run: BulkRun) -> str:
 
 
 def selection(given: Mapping[str, Any]) -> str:
-    """Which orders were selected, of what `OrderSelection.as_given` keeps."""
+    """Which orders were selected, of what `bulk_orders.as_given` keeps."""
     parts = list(_criteria(given))
     if "orders" in given:
         parts = [f"{count(given['orders'], 'order')} named one by one", *parts]

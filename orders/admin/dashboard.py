@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from orders.admin.acting import actor_of
-from orders.admin.attention_page import KINDS
+from orders.admin.attention_page import WORDS
 from orders.models import Status
 from orders.services.access import Actor
 from orders.services.reporting import attention
@@ -85,11 +85,14 @@ def _last(days: int) -> Period:
 
 
 def _attention(actor: Actor) -> dict[str, Any]:
-    kinds = attention.counts(actor=actor, at=timezone.now())
     waiting = [
-        {"name": kind.name, "title": KINDS[kind.name].title, "count": f"{kind.count}{'+' if kind.more else ''}"}
-        for kind in kinds
-        if kind.count
+        {
+            "name": found.alert.value,
+            "title": WORDS[found.alert].title,
+            "count": f"{found.count}{'+' if found.more else ''}",
+        }
+        for found in attention.counts(actor=actor, at=timezone.now())
+        if found.count
     ]
     return {"waiting": waiting}
 

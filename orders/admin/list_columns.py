@@ -8,9 +8,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from orders.models import LineState, Order, Status
-from orders.storage.criteria import Flag
+from orders.storage.alerts import Alert
 
-TONES = {
+TONES: dict[Status | LineState | Alert, str] = {
     Status.PENDING: "warning",
     Status.PAID: "info",
     Status.PROCESSING: "info",
@@ -21,10 +21,8 @@ TONES = {
     LineState.RESERVING: "warning",
     LineState.RELEASING: "warning",
     LineState.UNKNOWN: "danger",
-    Flag.UNKNOWN: "danger",
-    Flag.OWED: "warning",
-    Flag.LATE: "warning",
-    Flag.UNVERIFIED: "warning",
+    Alert.UNKNOWN: "danger",
+    **dict.fromkeys((Alert.OWED, Alert.SHORT, Alert.UNSHIPPED, Alert.UNPAID, Alert.UNVERIFIED), "warning"),
 }
 """The colour of a badge; what is not here has none."""
 
@@ -32,7 +30,7 @@ STEPS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes
 A_MONTH = timedelta(days=31)
 
 
-def badges(kinds: Iterable[Status | LineState | Flag]) -> SafeString:
+def badges(kinds: Iterable[Status | LineState | Alert]) -> SafeString:
     """One badge for each."""
     each = ((TONES.get(kind, "plain"), kind.label) for kind in kinds)
     return format_html_join(" ", '<span class="order-badge order-badge-{}">{}</span>', each)

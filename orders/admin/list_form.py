@@ -6,15 +6,17 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator
 from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.searching import meanings_of
-from orders.models import Status
+from orders.models import EPOCH, Status
 from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
-from orders.storage.criteria import Criteria, Flag
+from orders.storage.alerts import Alert
+from orders.storage.order_query import OrderQuery
 
 LAST_DAY = date(9998, 12, 31)
+DAYS_REVERSED = "The first day comes after the last."
 NEWEST, OLDEST = "newest", "oldest"
 SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a product id"
 
@@ -54,7 +56,7 @@ class ListForm(forms.Form):
 
     q = forms.CharField(label="Search", required=False, max_length=200)
     status = _several("Status", Status.choices)
-    flag = _several("Needs a look (any of)", Flag.choices)
+    flag = _several("Needs a look (any of)", Alert.choices)
     since = _day("Placed from")
     until = _day("Placed until")
     least = _money("Total from")
@@ -63,7 +65,6 @@ class ListForm(forms.Form):
         label="Product id",
         required=False,
         max_length=24,
-        validators=[RegexValidator(r"^[0-9a-fA-F]{24}\Z", "A product id has 24 hexadecimal digits.")],
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     user = forms.CharField(
@@ -96,29 +97,27 @@ class ListForm(forms.Form):
         return text
 
     def clean(self) -> dict[str, Any]:
-        self._in_order("since", "until", "The first day comes after the last.")
-        self._in_order("least", "most", "The least total is more than the most.")
+        for name, problem in self.query(EPOCH).problems.items():
+            self.add_error(name.removesuffix("_id"), DAYS_REVERSED if name == "since" else problem)
         return self.cleaned_data
 
-    def _in_order(self, low: str, high: str, problem: str) -> None:
-        least, most = self.cleaned_data.get(low), self.cleaned_data.get(high)
-        if least is not None and most is not None and least > most:
-            self.add_error(low, problem)
-
-    def criteria(self) -> Criteria:
-        """What a valid form asks for."""
+    def query(self, at: datetime) -> OrderQuery:
+        """What the form asks for, as far as it can be read. :param at: the moment by which alerts are judged."""
         given = self.cleaned_data
-        return Criteria(
-            statuses=tuple(dict.fromkeys(given["status"])),
-            flags=tuple(dict.fromkeys(given["flag"])),
-            user_id=given["user"] or None,
-            product_id=given["product"] or None,
-            least=given["least"],
-            most=given["most"],
-            since=_midnight(given["since"]),
-            before=_midnight(given["until"] and given["until"] + timedelta(days=1)),
-            meanings=meanings_of(given["q"]),
-            oldest_first=given["sort"] == OLDEST,
+        until = given.get("until")
+        return OrderQuery(
+            statuses=tuple(dict.fromkeys(given.get("status", ()))),
+            alerts=tuple(dict.fromkeys(given.get("flag", ()))),
+            at=at,
+            user_id=given.get("user") or None,
+            product_id=given.get("product") or None,
+            least=given.get("least"),
+            most=given.get("most"),
+            since=_midnight(given.get("since")),
+            before=_midnight(until and until + timedelta(days=1)),
+            meanings=meanings_of(given.get("q", "")),
+            oldest_first=given.get("sort") == OLDEST,
+            drafts=True,
         )
 
     def narrows(self) -> bool:

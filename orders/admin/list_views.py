@@ -7,11 +7,10 @@ from django.http import QueryDict
 
 from orders.admin.list_form import OLDEST, ListForm
 from orders.models import Status
-from orders.storage.criteria import TO_SHIP, Flag
+from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP
 
 Parameters = dict[str, list[str]]
 
-ATTENTION = [Flag.UNKNOWN.value, Flag.OWED.value, Flag.LATE.value, Flag.UNCHECKED.value]
 MOST_COUNTED = 100
 
 
@@ -31,7 +30,7 @@ ALL = View("All", {})
 VIEWS = (
     ALL,
     View("To ship", {"status": list(TO_SHIP), "sort": [OLDEST]}),  # who waits longest is served first
-    View("Needs attention", {"flag": ATTENTION, "sort": [OLDEST]}),
+    View("Needs attention", {"flag": [*NEEDS_ATTENTION], "sort": [OLDEST]}),
     View("Unpaid", {"status": [Status.PENDING.value]}),
 )
 

@@ -22,11 +22,9 @@ from orders.admin import list_rows
 from orders.admin.list_form import ListForm
 from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
 from orders.models import Order
-from orders.services.reporting import thresholds
-from orders.storage import order_pages, time_limit
-from orders.storage.criteria import Criteria
-from orders.storage.order_pages import Page
-from orders.storage.order_reads import Position
+from orders.storage import order_lists, time_limit
+from orders.storage.order_lists import Page
+from orders.storage.order_query import OrderQuery, Position
 
 AFTER, BEFORE = "after", "before"
 TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
@@ -44,7 +42,6 @@ class OrderChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.now = timezone.now()
-        self.limits = thresholds.limits(self.now)
         super().__init__(request, *args, **kwargs)
         self.title = "Orders"
 
@@ -69,24 +66,24 @@ class OrderChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         if self.form.is_valid():
-            self.criteria = self.form.criteria()
-            found = self._in_time(lambda: self._page(request, self.criteria))
+            self.order_query = self.form.query(self.now)
+            found = self._in_time(lambda: self._page(request, self.order_query))
             if found is None:
                 self.problem = "too wide"
         else:
-            self.criteria, found, self.problem = Criteria(), None, "unreadable"
-        self.page, self.first_row = found or (Page([]), 1)
+            self.order_query, found, self.problem = OrderQuery(), None, "unreadable"
+        self.page, self.first_row = found or (Page(), 1)
         self._tell_django()
 
-    def _page(self, request: HttpRequest, criteria: Criteria) -> tuple[Page, int]:
+    def _page(self, request: HttpRequest, query: OrderQuery) -> tuple[Page, int]:
         """The page and the number of its first row, as far as it is known: orders that came since shift it."""
         size, place = self.list_per_page, self._place(request)
         if place is None:
-            return order_pages.page_after(criteria, self.limits, size), 1
+            return order_lists.page_after(query, size), 1
         row, position = place
         if AFTER in self.places:
-            return order_pages.page_after(criteria, self.limits, size, position), row + 1
-        page = order_pages.page_before(criteria, self.limits, size, position)
+            return order_lists.page_after(query, size, position), row + 1
+        page = order_lists.page_before(query, size, position)
         return page, max(row - size, 1) if page.earlier else 1
 
     def _place(self, request: HttpRequest) -> tuple[int, Position] | None:
@@ -131,7 +128,7 @@ class OrderChangeList(ChangeList):
     @property
     def only_hit(self) -> Order | None:
         """The order whose number or id was searched for, if nothing else was asked for or found."""
-        meanings = self.criteria.meanings
+        meanings = self.order_query.meanings
         if meanings is None or self.places or self.has_active_filters or len(self.page.orders) != 1:
             return None
         [hit] = self.page.orders
@@ -145,7 +142,7 @@ class OrderChangeList(ChangeList):
     def next_address(self) -> str:
         if not self.page.later or not self.page.orders:  # all of them may have been purged meanwhile
             return ""
-        return address(self.asked | {AFTER: [token_of(self.last_row, self.page.last)]})
+        return address(self.asked | {AFTER: [token_of(self.last_row, self.page.places[-1])]})
 
     @property
     def previous_address(self) -> str:
@@ -153,7 +150,7 @@ class OrderChangeList(ChangeList):
             return ""
         if not self.page.orders:
             return self.first_address
-        return address(self.asked | {BEFORE: [token_of(self.first_row, self.page.first)]})
+        return address(self.asked | {BEFORE: [token_of(self.first_row, self.page.places[0])]})
 
     @property
     def first_address(self) -> str:
@@ -188,7 +185,7 @@ class OrderChangeList(ChangeList):
             return ""
         form = ListForm(query_of(view.parameters))
         form.full_clean()
-        size = self._in_time(lambda: order_pages.count(form.criteria(), self.limits, MOST_COUNTED + 1))
+        size = self._in_time(lambda: order_lists.size(form.query(self.now), MOST_COUNTED + 1))
         if size is None:
             return ""
         return f"{MOST_COUNTED}+" if size > MOST_COUNTED else str(size)

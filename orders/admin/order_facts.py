@@ -14,6 +14,7 @@ from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_fr
 from orders.services.access import ADDRESS_CHANGED, Actor
 from orders.services.lifecycle.editing import NOTE
 from orders.services.lifecycle.transitions import REASON_NEEDED
+from orders.storage.alerts import Alert, raised
 
 LINE_TONES = {
     LineState.NONE: "muted", LineState.RESERVING: "wait", LineState.RESERVED: "good", LineState.USED: "good",
@@ -94,23 +95,20 @@ def facts(order: Order, now: datetime) -> Facts:
         customer_url=_list(user=order.user_id),
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
         units=sum(item.quantity for item in order.items),
-        flags=flags(order),
+        flags=flags(order, now),
         lines=[_line(number, item) for number, item in enumerate(order.items, 1)],
     )
 
 
-def flags(order: Order) -> list[str]:
-    """What is not as it should be with an order."""
-    unknown = sum(item.stock.state == LineState.UNKNOWN for item in order.items)
-    short = sum(item.stock.discrepancy or 0 for item in order.items)
-    found = []
-    if not order.user_verified:
-        found.append("Customer not verified: the user service could not be asked when the order was placed.")
-    if unknown:
-        found.append(f"Stock of {words.count(unknown, 'line')} needs attention: somebody must say what happened.")
-    if short:
-        found.append(f"Inventory gave back {words.count(short, 'unit')} less than was asked for.")
-    return found
+def flags(order: Order, now: datetime) -> list[str]:
+    """What is not as it should be with an order: its alerts, the same as on the list."""
+    unknown, short = len(unknown_lines(order)), sum(item.stock.discrepancy or 0 for item in order.items)
+    told = {
+        Alert.UNVERIFIED: "Customer not verified: the user service could not be asked when the order was placed.",
+        Alert.UNKNOWN: f"Stock of {words.count(unknown, 'line')} needs attention: somebody must say what happened.",
+        Alert.SHORT: f"Inventory gave back {words.count(short, 'unit')} less than was asked for.",
+    }
+    return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert is not Alert.UNCHECKED]
 
 
 def steps(order: Order, actor: Actor) -> list[Step]:

@@ -13,8 +13,7 @@ from unfold.admin import ModelAdmin
 from orders.admin import list_columns
 from orders.admin.order_changelist import OrderChangeList
 from orders.models import LineState, Order, Status
-from orders.services.reporting import thresholds
-from orders.storage.criteria import flags_of
+from orders.storage.alerts import Alert, raised
 
 
 class OrderList(ModelAdmin):
@@ -74,4 +73,5 @@ class OrderList(ModelAdmin):
 
     @admin.display(description="needs a look", empty_value="")
     def flags(self, order: Order) -> SafeString:
-        return list_columns.badges(flags_of(order, thresholds.limits(timezone.now())))
+        found = raised(order, timezone.now())
+        return list_columns.badges(alert for alert in found if alert is not Alert.UNCHECKED)  # unverified says it, too

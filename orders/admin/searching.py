@@ -7,7 +7,7 @@ from bson import ObjectId
 
 from orders.services.numbers import as_number
 from orders.services.user_ids import MalformedUserId, canonical
-from orders.storage.criteria import Meanings
+from orders.storage.order_query import Meanings
 
 LONGEST_NUMBER = 14
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}\Z")

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from orders.models import DUE_STATES, Edge, LineState, Status, edges_from
+from orders.models import DUE_STATES, Document, Edge, LineState, Status, edges_from
 from orders.services.access import RESOLVE, Actor
-
-Document = dict[str, Any]
+from orders.storage.alerts import Alert
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,15 @@ class Row:
         return self.resolves and not all(line.tried for line in self.lines)
 
 
-def row_of(kind: str, order: Document, actor: Actor, now: datetime) -> Row:
+def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
     """What the page shows of an order in a section.
 
-    :param order: as :data:`orders.storage.attention_queries.FIELDS` says, its moments naive UTC.
+    :param order: as :data:`orders.storage.alerts.FIELDS` says, its moments naive UTC.
     :param now: the reader's moment; whether a line is being tried is only shown by it, never decided.
     """
     edges = [edge for edge in edges_from(order["status"]) if actor.may(edge.name, order["user_id"])]
-    forward = ("start_processing", "ship") if kind == "unshipped" else ()
-    cancels = kind in ("owed", "unverified", "unshipped")
+    forward = ("start_processing", "ship") if alert is Alert.UNSHIPPED else ()
+    cancels = alert in (Alert.OWED, Alert.UNCHECKED, Alert.UNSHIPPED)
     return Row(
         id=str(order["_id"]),
         number=order["number"],
@@ -68,22 +66,22 @@ def row_of(kind: str, order: Document, actor: Actor, now: datetime) -> Row:
         status=Status(order["status"]).label,
         version=order["version"],
         total=str(order["total_price"]),
-        since=_aware(order["created_at"] if kind == "unverified" else order.get("status_since")),
+        since=_aware(order["created_at"] if alert is Alert.UNCHECKED else order.get("status_since")),
         due=_aware(order.get("stock_due_at")),
-        lines=[_line(order, index, now) for index in _lines(kind, order)],
+        lines=[_line(order, index, now) for index in _lines(alert, order)],
         next_steps=[edge for edge in edges if edge.name in forward],
         cancel=next((edge for edge in edges if cancels and edge.name == "cancel"), None),
         resolves=actor.has(RESOLVE),
-        verifies=kind == "unverified" and actor.may("cancel", order["user_id"]),
+        verifies=alert is Alert.UNCHECKED and actor.may("cancel", order["user_id"]),
     )
 
 
-def _lines(kind: str, order: Document) -> list[int]:
+def _lines(alert: Alert, order: Document) -> list[int]:
     wanted = {
-        "unknown": lambda stock: stock["state"] == LineState.UNKNOWN,
-        "owed": lambda stock: stock["state"] in DUE_STATES,
-        "short": lambda stock: bool(stock.get("discrepancy")),
-    }.get(kind)
+        Alert.UNKNOWN: lambda stock: stock["state"] == LineState.UNKNOWN,
+        Alert.OWED: lambda stock: stock["state"] in DUE_STATES,
+        Alert.SHORT: lambda stock: bool(stock.get("discrepancy")),
+    }.get(alert)
     return [index for index, item in enumerate(order["items"]) if wanted and wanted(item["stock"])]
 
 

@@ -20,7 +20,7 @@ from orders.api.serializers import ExactSerializer
 from orders.models import PUBLIC_STATUSES, BulkState, OrderOutcome, transition_names
 from orders.services.numbers import NUMBER_ALPHABET
 from orders.services.user_ids import canonical
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_query import OrderKeys, OrderQuery
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
@@ -68,9 +68,9 @@ class FilterSerializer(ExactSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        since, before = attrs.get("created_from"), attrs.get("created_before")
-        if since is not None and before is not None and since >= before:
-            raise serializers.ValidationError({"created_before": ["It must be later than created_from."]})
+        problems = OrderQuery(since=attrs.get("created_from"), before=attrs.get("created_before")).problems
+        if problems:
+            raise serializers.ValidationError({"created_before": [*problems.values()]})
         return attrs
 
 
@@ -94,16 +94,16 @@ class BulkTransitionSerializer(ExactSerializer):
             raise serializers.ValidationError("Give either ids or a filter.")
         return attrs
 
-    def selection(self) -> OrderSelection:
+    def selection(self) -> OrderQuery:
         """The orders that a valid body is about.
 
         :raises MalformedUserId:
         """
         data: dict[str, Any] = self.validated_data
         if "ids" in data:
-            return OrderSelection(keys=OrderKeys(data["ids"]))
+            return OrderQuery(keys=OrderKeys(data["ids"]))
         given = data["filter"]
-        return OrderSelection(
+        return OrderQuery(
             statuses=tuple(dict.fromkeys(given.get("status", ()))),
             since=given.get("created_from"),
             before=given.get("created_before"),

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from integrations import Deadline
 from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models import PUBLIC_STATUSES
-from orders.storage.order_reads import Position
+from orders.storage.order_query import OrderQuery, Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 """RFC 9110 section 8.8.3."""
@@ -63,6 +63,12 @@ class OrdersParameters(UserOrdersParameters):
     user_id = UserIdField(required=False, help_text="Whose orders; customers see their own only.")
     start_date = MomentField(required=False, help_text="Placed at or after this: a date, or a datetime.")
     end_date = MomentField(required=False, whole_day=True, help_text="Up to this; a date means the whole of that day.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        problems = OrderQuery(since=attrs.get("start_date"), before=attrs.get("end_date")).problems
+        if problems:
+            raise ValidationError({"end_date": [*problems.values()]})
+        return attrs
 
 
 class NoParameters(serializers.Serializer[Any]):

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from bson import ObjectId
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
@@ -30,12 +29,12 @@ from orders.api.serializers import (
 )
 from orders.api.viewsets import LimitedViewSet
 from orders.models import Document, Status
-from orders.services.access import Actor, OrderNotFound
+from orders.services.access import Actor, visible
 from orders.services.audit import Act
 from orders.services.lifecycle import placement, transitions
 from orders.services.user_ids import EXPECTED, LONGEST_USER_ID, canonical
 from orders.storage import order_reads
-from orders.storage.order_reads import Position, Selection
+from orders.storage.order_query import OrderQuery, Position
 
 
 def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
@@ -271,15 +270,14 @@ class OrderViewSet(LimitedViewSet):
         if user_id is not None:
             user_id = canonical(user_id)
             caller(request).require_reading_of(user_id)
-        selection = Selection(
-            status=given.get("status"),
+        query = OrderQuery(
+            statuses=(given["status"],) if "status" in given else (),
             user_id=user_id,
             since=given.get("start_date"),
             before=given.get("end_date"),
-            after=given.get("cursor"),
         )
         limit: int = given["limit"]
-        found = order_reads.list_orders(selection, skip=given["skip"], limit=limit + 1)
+        found = order_reads.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
         response = answer([present_order(order) for order in found[:limit]])
         if len(found) > limit:
             last = found[limit - 1]
@@ -302,13 +300,6 @@ def act_of(request: Request, reason: str = "") -> Act:
 def expect_nothing(request: Request) -> None:
     """:raises ValidationError: if there is something in the body of a write that needs none."""
     NothingSerializer(data=request.data).is_valid(raise_exception=True)
-
-
-def visible(order: Document | None, order_id: str | ObjectId, actor: Actor) -> Document:
-    """:raises OrderNotFound: for another's order just as for none."""
-    if order is None or not actor.sees(order["user_id"]):
-        raise OrderNotFound(f"There is no order {order_id}.")
-    return order
 
 
 def marked(response: HttpResponse, *, replayed: bool) -> HttpResponse:

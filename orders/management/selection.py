@@ -12,7 +12,7 @@ from bson.errors import InvalidId
 from orders.services.numbers import as_number
 from orders.services.text_rules import problem_of, several_lines
 from orders.services.user_ids import MalformedUserId, canonical
-from orders.storage.order_selection import OrderKeys
+from orders.storage.order_query import OrderKeys
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 LONGEST_AGE = 36_500 * 86_400
@@ -51,14 +51,6 @@ def user_id(text: str) -> str:
         return canonical(text)
     except MalformedUserId as error:
         raise ArgumentTypeError(f"{text!r} is no user id. {error.detail}") from error
-
-
-def product_id(text: str) -> str:
-    """A product's id."""
-    try:
-        return str(ObjectId(text))
-    except InvalidId as error:
-        raise ArgumentTypeError(f"{text!r} is not a product id (24 hex digits)") from error
 
 
 def age(text: str) -> timedelta:

@@ -50,7 +50,7 @@ class BulkRun(models.Model):
 
     transition = models.CharField(max_length=32)
     selection = models.JSONField(default=dict)
-    """As it was given, for people; see `OrderSelection.as_given`."""
+    """As it was given, for people; see `orders.storage.bulk_orders.as_given`."""
     reason = models.CharField(max_length=500, blank=True, default="")
     actor_kind = models.CharField(max_length=10)
     actor_id = models.CharField(max_length=150)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from bson import ObjectId
 from django.contrib.auth.models import User
 
-from orders.models import PUBLIC_STATUSES, permission_of, transition_names
+from orders.models import PUBLIC_STATUSES, Document, Order, permission_of, transition_names
 from orders.services.errors import OrderError
 
 if TYPE_CHECKING:
@@ -156,6 +157,19 @@ class Actor:
 
     def _is(self, user_id: str) -> bool:
         return self.kind is Kind.CUSTOMER and self.id == user_id
+
+
+OrderRead = TypeVar("OrderRead", Order, Document)
+
+
+def visible(order: OrderRead | None, order_id: ObjectId | str, actor: Actor) -> OrderRead:
+    """The order, if there is one and the actor may know of it.
+
+    :raises OrderNotFound: for another's order just as for none.
+    """
+    if order is None or not actor.sees(order.user_id if isinstance(order, Order) else order["user_id"]):
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order
 
 
 @cache

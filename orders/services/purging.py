@@ -8,8 +8,8 @@ from django.conf import settings
 
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.storage.order_reads import Position
-from orders.storage.rejected_drafts import kept_by_keys, purgeable_drafts, remove_drafts
+from orders.storage.order_lists import batches
+from orders.storage.rejected_drafts import kept_by_keys, purgeable, remove_drafts
 
 BATCH = 1000
 
@@ -65,9 +65,7 @@ def purge_drafts(
 
 def _drafts(before: datetime) -> Iterator[list[ObjectId]]:
     """Ids of the drafts that may go, in batches."""
-    after: Position | None = None
-    while found := purgeable_drafts(before, after=after, limit=BATCH):
-        after = found[-1]
-        ids = [position.id for position in found]
+    for found in batches(purgeable(before), {"created_at": 1}, size=BATCH):
+        ids = [draft["_id"] for draft in found]
         kept = kept_by_keys(ids)
         yield [order_id for order_id in ids if order_id not in kept]

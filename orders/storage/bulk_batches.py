@@ -25,12 +25,10 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from orders.models import BatchState, OrderOutcome
-from orders.models.parts import Document
+from orders.models import BatchState, Document, OrderOutcome
 from orders.storage import leases
 from orders.storage.database import collection
-from orders.storage.order_reads import Position
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key, Position
 
 COUNTS = tuple(str(outcome) for outcome in OrderOutcome if outcome is not OrderOutcome.WAITING)
 DUPLICATE = 11000

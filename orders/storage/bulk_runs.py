@@ -17,7 +17,7 @@ from orders.models import OPEN_STATES, BulkRun, BulkState, Document, LineState
 from orders.storage import leases
 from orders.storage.bulk_batches import LAPSED, Tally, delete_batches, lapsed_for, tally
 from orders.storage.database import collection, from_now, literal, writing
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key
 from orders.storage.order_writes import orders
 
 ACTIVE_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)

@@ -22,11 +22,11 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from orders.models import EPOCH, Status
-from orders.models.parts import Document
+from orders.models import EPOCH, Document, Status
 from orders.storage import leases
 from orders.storage.database import Expression, collection, from_now, new_id
-from orders.storage.order_reads import PUBLIC, server_time
+from orders.storage.order_query import OrderQuery
+from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
 
 DAY = timedelta(days=1)
@@ -178,7 +178,7 @@ def _placed(day: datetime) -> Document:
     fields = ("status", "total_price", "items.product_id", "items.quantity", "items.price")
     [counted] = orders().aggregate(
         [
-            {"$match": {"created_at": {"$gte": day, "$lt": day + DAY}, "status": PUBLIC}},
+            {"$match": OrderQuery(since=day, before=day + DAY).conditions},
             {"$project": dict.fromkeys(fields, 1)},
             {
                 "$facet": {

@@ -7,7 +7,7 @@ from django.db import DatabaseError
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import BulkWriteError
 
-from orders.models.parts import Document
+from orders.models import Document
 from orders.storage.order_writes import orders
 
 DUPLICATE_KEY = 11000

@@ -15,7 +15,7 @@ from typing import Any
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
-from orders.models.parts import Document
+from orders.models import Document
 from orders.storage.database import Expression, from_now, literal, milliseconds
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from orders.models import DUE_STATES, LineState, Status, StockCall, StockEffect
-from orders.models.parts import Document
+from orders.models import DUE_STATES, Document, LineState, Status, StockCall, StockEffect
 from orders.storage import leases
 from orders.storage.database import Expression, from_now, literal
 

@@ -10,9 +10,10 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
-from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, HistoryEntry, LineState, Order, Status
-from orders.models.parts import Document
+from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, Document, HistoryEntry, LineState, Order, Status
+from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.database import database, time_limit
+from orders.storage.order_query import OrderQuery, Position, both
 from orders.storage.order_writes import orders
 
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -22,50 +23,17 @@ PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     ),
     1,
 )
-PUBLIC = {"$in": list(PUBLIC_STATUSES)}
 CERTAIN_WITHIN = 2.0
 """Seconds for making certain that an order does not exist: requests for many such ids must not hold up others."""
 RECENT_ENTRIES = 20
 """How many entries of a history are searched for the last change."""
-STOCK_UNKNOWN: Mapping[str, Any] = {"items.stock.state": LineState.UNKNOWN.value}
-"""The condition of the partial index `unknown_newest`."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a page ended: the last order's creation (naive UTC, as stored) and id."""
-
-    created_at: datetime
-    id: ObjectId
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which orders a list shows; `since` is inclusive, `before` exclusive, both aware or naive UTC."""
-
-    status: str | None = None
-    user_id: str | None = None
-    since: datetime | None = None
-    before: datetime | None = None
-    after: Position | None = None
-
-    def filter(self) -> Document:
-        """The query; whatever is selected, drafts and rejected orders never match."""
-        query: Document = {"status": self.status or PUBLIC}
-        if self.user_id is not None:
-            query["user_id"] = self.user_id
-        span = {"$gte": self.since, "$lt": self.before, "$lte": self.after.created_at if self.after else None}
-        if span := {operator: moment for operator, moment in span.items() if moment is not None}:
-            query["created_at"] = span
-        if self.after:
-            query["$or"] = [{"created_at": {"$lt": self.after.created_at}}, {"_id": {"$lt": self.after.id}}]
-        return query
 
 
 @wrap_database_errors
-def list_orders(selection: Selection, *, skip: int, limit: int) -> list[Document]:
-    """The selected orders, newest first, at most `limit` of them."""
-    cursor = orders().find(selection.filter(), PUBLIC_FIELDS, sort=[("created_at", -1), ("_id", -1)])
+def list_orders(query: OrderQuery, *, after: Position | None = None, skip: int = 0, limit: int) -> list[Document]:
+    """The first orders that meet a query's conditions, newest first, as the storefront sees them."""
+    asked = both(query.conditions, query.after(after))
+    cursor = orders().find(asked, PUBLIC_FIELDS, sort=[("created_at", -1), ("_id", -1)])
     return cursor.skip(skip).limit(limit).to_list()
 
 

@@ -18,8 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from orders.models import EPOCH, LineState, Order, StockCall
-from orders.models.parts import Document
+from orders.models import EPOCH, Document, LineState, Order, StockCall
 from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
 from orders.storage.line_stock import LineStock, due_stage
 

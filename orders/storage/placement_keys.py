@@ -7,8 +7,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
-from orders.models import IdempotencyKey
-from orders.models.parts import Document
+from orders.models import Document, IdempotencyKey
 from orders.storage import leases
 from orders.storage.database import collection, from_now, literal
 

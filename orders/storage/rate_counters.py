@@ -15,7 +15,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument, WriteConcern
 from pymongo.collection import Collection
 
-from orders.models.parts import Document
+from orders.models import Document
 from orders.storage.database import collection
 
 COLLECTION = "rate_limits"

@@ -1,4 +1,4 @@
-"""Rejected drafts of which nothing is owed and nothing is told any more, and their removal."""
+"""The removal of rejected drafts of which nothing is owed and nothing is told any more."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,44 +6,15 @@ from datetime import datetime
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models import IdempotencyKey, LineState, Status
-from orders.models.parts import Document
+from orders.models import IdempotencyKey, Status
 from orders.storage.database import collection
-from orders.storage.order_reads import Position
+from orders.storage.order_query import OrderQuery
 from orders.storage.order_writes import orders
 
-INDEX = "status_newest"
-SETTLED = [LineState.NONE.value, LineState.RELEASED.value]
 
-
-def purgeable(before: datetime) -> Document:
-    """Whatever must be true of a draft that may go; the filter of the search and, again, of each removal.
-
-    Rejected, created before a moment, each line `none` or `released` without an attempt or missing units, nothing due.
-    """
-    unsettled = [
-        {"stock.state": {"$nin": SETTLED}},
-        {"stock.attempt": {"$ne": None}},
-        {"stock.discrepancy": {"$gt": 0}},
-    ]
-    return {
-        "status": Status.REJECTED.value,
-        "created_at": {"$lt": before},
-        "stock_due_at": None,
-        "items": {"$type": "array", "$not": {"$elemMatch": {"$or": unsettled}}},
-    }
-
-
-@wrap_database_errors
-def purgeable_drafts(before: datetime, *, after: Position | None, limit: int) -> list[Position]:
-    """The next of them, the oldest first."""
-    query: Document = purgeable(before)
-    if after is not None:
-        later = [{"created_at": {"$gt": after.created_at}}, {"_id": {"$gt": after.id}}]
-        query = {"$and": [query, {"created_at": {"$gte": after.created_at}}, {"$or": later}]}
-    order = [("created_at", 1), ("_id", 1)]
-    found = orders().find(query, {"created_at": 1}, sort=order, limit=limit, hint=INDEX)
-    return [Position(draft["created_at"], draft["_id"]) for draft in found]
+def purgeable(before: datetime) -> OrderQuery:
+    """The drafts that may go, created before a moment: asked by the search and, again, by each removal."""
+    return OrderQuery((Status.REJECTED.value,), before=before, drafts=True, settled=True, oldest_first=True)
 
 
 @wrap_database_errors
@@ -56,4 +27,4 @@ def kept_by_keys(ids: Sequence[ObjectId]) -> set[ObjectId]:
 @wrap_database_errors
 def remove_drafts(ids: Sequence[ObjectId], before: datetime) -> int:
     """Delete those of these orders that are still purgeable. :returns: how many were."""
-    return orders().delete_many({"_id": {"$in": list(ids)}, **purgeable(before)}).deleted_count
+    return orders().delete_many({"_id": {"$in": list(ids)}, **purgeable(before).conditions}).deleted_count

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 
-from orders.models import EPOCH, OPEN_STATES
-from orders.models.parts import Document
+from orders.models import EPOCH, OPEN_STATES, Document
+from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.bulk_runs import runs
 from orders.storage.database import collection
-from orders.storage.order_reads import STOCK_UNKNOWN, server_time
+from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
 
 WORKER, PROBE = "worker", "probe"
@@ -48,7 +48,7 @@ def read(limit: int) -> Vitals:
         owed=orders().count_documents(_OWED, limit=limit),
         oldest_owed=_since("status_since", now),
         overdue=_since("stock_due_at", now),
-        unknown=orders().count_documents(dict(STOCK_UNKNOWN), limit=limit),
+        unknown=orders().count_documents(STOCK_UNKNOWN, limit=limit),
         runs=_open_runs(limit),
         worker_seen=worker_seen(),
     )

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from orders.models import Edge, LineState, Order, every_line_reserved
-from orders.models.parts import Document
+from orders.models import Document, Edge, LineState, Order, every_line_reserved
 
 CONDITIONS: dict[Callable[[Order], bool], Document] = {
     every_line_reserved: {

@@ -12,7 +12,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.http import parse_header_parameters
 
 from orders.api.errors import refused
-from orders.storage.database import time_limit
+from orders.storage import time_limit
 
 CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 UNCODED = {"", "identity"}

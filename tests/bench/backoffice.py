@@ -26,7 +26,7 @@ from devtools.localhost import data_dir
 
 LIST = "/admin/orders/order/"
 STATUSES = ("pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded", "rejected")
-FLAGS = ("unknown", "owed", "late", "unverified", "unchecked")
+FLAGS = ("unknown", "owed", "short", "unshipped", "unpaid", "unverified", "unchecked")
 
 DASHBOARD_LIMIT = 500.0
 PERIODS = ("today", "7", "30", "90", "year")
@@ -55,7 +55,7 @@ class Samples:
 
     def place(self) -> str:
         from orders.admin.order_changelist import token_of
-        from orders.storage.order_reads import Position
+        from orders.storage.order_query import Position
 
         order = self.one()
         return token_of(1, Position(order["created_at"], order["_id"]))
@@ -105,7 +105,10 @@ def filters(samples: Samples) -> Iterator[tuple[str, Callable[[], dict[str, Any]
         yield f"status {status}", lambda status=status: {"status": status}  # type: ignore[misc]
     yield "several statuses", lambda: {"status": samples.chance.sample(STATUSES, 3)}
     yield "view To ship", lambda: {"status": ["paid", "processing"], "sort": "oldest"}
-    yield "view Needs attention", lambda: {"flag": ["unknown", "owed", "late", "unchecked"], "sort": "oldest"}
+    yield (
+        "view Needs attention",
+        lambda: {"flag": ["unknown", "owed", "short", "unchecked", "unshipped"], "sort": "oldest"},
+    )
     for flag in FLAGS:
         yield f"flag {flag}", lambda flag=flag: {"flag": flag}  # type: ignore[misc]
     yield "days, 31", samples.month

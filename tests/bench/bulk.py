@@ -86,11 +86,11 @@ def engine(count: int) -> float:
     from orders.services import bulk
     from orders.services.access import system
     from orders.services.audit import Act
-    from orders.storage.order_selection import OrderSelection
+    from orders.storage.order_query import OrderQuery
 
     began = time.monotonic()
     run = bulk.start_run(
-        selection=OrderSelection(statuses=("paid",)),
+        selection=OrderQuery(statuses=("paid",)),
         transition="start_processing",
         act=Act(system("bench", via="command"), timezone.now()),
         for_worker=False,

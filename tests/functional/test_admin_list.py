@@ -13,7 +13,7 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.admin.list_columns import in_words
-from orders.storage import order_pages
+from orders.storage import order_lists
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -72,7 +72,7 @@ def test_a_list_without_orders_says_so(support: Client) -> None:
     response = support.get(LIST)
     assert rows(response) == []
     assert "There are no orders yet" in text_of(response)
-    for query in ("?status=paid", "?q=17", "?flag=late"):
+    for query in ("?status=paid", "?q=17", "?flag=unshipped"):
         assert look(support, query) == []
 
 
@@ -139,7 +139,7 @@ def test_flags_stand_in_words_on_the_orders_that_have_them(database: Database[Do
     flagged = {
         "User not verified": stored(1, user_verified=False),
         "Stock needs attention": stored(2, items=[line("unknown", call="reserve")]),
-        "Waiting too long": stored(3, status="processing", created_at=long_ago, status_since=long_ago),
+        "Paid and not shipped": stored(3, status="processing", created_at=long_ago, status_since=long_ago),
         "Stock owed for long": stored(
             4, status="cancelled", items=[line("releasing")], stock_due_at=timezone.now(), status_since=long_ago
         ),
@@ -257,7 +257,7 @@ def test_an_order_that_several_flags_find_stands_once(database: Database[Documen
         for number in range(60)
     ]  # fmt: skip
     insert(database, *orders)
-    query = "?flag=unknown&flag=late&flag=unverified&flag=unchecked"
+    query = "?flag=unknown&flag=unshipped&flag=unverified&flag=unchecked"
     assert walk(support, query, "next") == [
         [order["number"] for order in orders[:50]],
         [order["number"] for order in orders[50:]],
@@ -352,7 +352,7 @@ def test_a_list_that_takes_too_long_stops_and_says_what_to_do(
     insert(database, *(stored(number) for number in range(300)))
     settings.BACKOFFICE_QUERY_MS = 300
     slow = {"$expr": {"$function": {"body": "function() { sleep(50); return true }", "args": [], "lang": "js"}}}
-    monkeypatch.setattr("orders.storage.criteria.Criteria.of_time", slow)
+    monkeypatch.setattr("orders.storage.order_query.OrderQuery.conditions", slow)
     response = support.get(LIST)
     assert rows(response) == []
     assert "This takes too long" in text_of(response)
@@ -391,7 +391,7 @@ def test_a_page_whose_orders_are_deleted_while_it_is_read_is_empty(
     database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(database, *(stored(number) for number in range(120)))
-    monkeypatch.setattr(order_pages, "_orders", lambda ids: [])
+    monkeypatch.setattr(order_lists, "_orders", lambda ids: [])
     place = "60.1.0123456789abcdef01234567"
     for query in ("", f"?after={place}&sort=oldest", f"?before={place}"):
         assert rows(support.get(LIST + query)) == [], query

@@ -13,7 +13,7 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.models import Status
-from orders.storage import criteria
+from orders.storage import order_query
 from tests.functional.admin_helpers import (
     LIST,
     Document,
@@ -76,11 +76,11 @@ def test_days_are_whole_days_in_utc_with_both_ends(database: Database[Document],
     assert look(support, since="", until="") == numbers(*orders[::-1])
 
 
-@pytest.mark.parametrize("few", [criteria.FEW, 1])
+@pytest.mark.parametrize("few", [order_query.FEW, 1])
 def test_totals_are_filtered_with_both_ends_however_many_match(
     database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(criteria, "FEW", few)
+    monkeypatch.setattr(order_query, "FEW", few)
     orders = [stored(n, total_price=Decimal128(total)) for n, total in enumerate(("9.99", "10.00", "20.00", "20.01"))]
     insert(database, *orders)
     assert look(support, least="10", most="20") == numbers(*orders[1:3])
@@ -115,6 +115,7 @@ def test_the_flags_find_what_staff_must_look_at(database: Database[Document], su
         "unverified": stored(2, status="delivered", user_verified=False),
         "unchecked": stored(3, status="paid", user_verified=False),
         "owed": stored(4, status="cancelled", stock_due_at=now, status_since=now - timedelta(minutes=61)),
+        "short": stored(6, status="cancelled", items=[line("released", discrepancy=1)]),
         "just owed": stored(5, status="cancelled", stock_due_at=now, status_since=now - timedelta(minutes=59)),
     } | {
         name: stored(number, status=status, created_at=now - timedelta(days=30), status_since=since)
@@ -135,21 +136,23 @@ def test_the_flags_find_what_staff_must_look_at(database: Database[Document], su
     for flag, expected in {
         "unknown": {"unknown"},
         "owed": {"owed"},
-        "late": {"late paid", "late processing", "late pending"},
+        "short": {"short"},
+        "unshipped": {"late paid", "late processing"},
+        "unpaid": {"late pending"},
         "unverified": {"unverified", "unchecked"},
         "unchecked": {"unchecked"},
     }.items():
         assert {names[number] for number in look(support, flag=flag)} == expected, flag
-    found = {names[number] for number in look(support, flag=["unknown", "late"], status=["rejected", "paid"])}
+    found = {names[number] for number in look(support, flag=["unknown", "unshipped"], status=["rejected", "paid"])}
     assert found == {"unknown", "late paid"}
 
 
 def test_how_long_is_too_long_is_set(database: Database[Document], support: Client, settings: Any) -> None:
     at = timezone.now() - timedelta(hours=2)
     insert(database, stored(1, status="paid", created_at=at, status_since=at), stored(2, created_at=at))
-    assert look(support, flag="late") == []
+    assert look(support, flag=["unshipped", "unpaid"]) == []
     settings.SHIP_WITHIN = settings.UNPAID_ORDER_TTL = 3600
-    assert len(look(support, flag="late")) == 2
+    assert len(look(support, flag=["unshipped", "unpaid"])) == 2
 
 
 def test_filters_and_the_search_narrow_each_other(database: Database[Document], support: Client) -> None:
@@ -169,12 +172,12 @@ def test_what_the_list_is_narrowed_to_is_told_and_can_be_taken_back(
     database: Database[Document], support: Client
 ) -> None:
     insert_each_status(database)
-    response = support.get(LIST, {"status": ["paid", "shipped"], "flag": "late", "most": "9", "sort": "oldest"})
+    response = support.get(LIST, {"status": ["paid", "shipped"], "flag": "unpaid", "most": "9", "sort": "oldest"})
     assert chips(response) == {
-        "Status: Paid": "?flag=late&most=9&sort=oldest&status=shipped",
-        "Status: Shipped": "?flag=late&most=9&sort=oldest&status=paid",
-        "Waiting too long": "?most=9&sort=oldest&status=paid&status=shipped",
-        "Total up to: 9": "?flag=late&sort=oldest&status=paid&status=shipped",
+        "Status: Paid": "?flag=unpaid&most=9&sort=oldest&status=shipped",
+        "Status: Shipped": "?flag=unpaid&most=9&sort=oldest&status=paid",
+        "Not paid in time": "?most=9&sort=oldest&status=paid&status=shipped",
+        "Total up to: 9": "?flag=unpaid&sort=oldest&status=paid&status=shipped",
     }
     assert chips(support.get(LIST)) == {}
     assert "No orders match" in text_of(response)
@@ -184,7 +187,7 @@ def test_every_input_has_a_label(support: Client) -> None:
     body = support.get(LIST).content.decode()
     form = body[body.index('id="order-filters"') : body.index("</details>")]
     inputs = re.findall(r"<(?:input|select)[^>]*>", form)
-    assert len(inputs) == 9 + 5 + 7
+    assert len(inputs) == 9 + 7 + 7
     for tag in inputs:
         [widget_id] = re.findall(r'id="(\w+)"', tag)
         assert f'<label for="{widget_id}"' in form

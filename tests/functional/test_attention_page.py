@@ -1,5 +1,6 @@
 """The attention page: what waits, to whom it shows which buttons, and what they do."""
 
+import itertools
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from tests.functional.admin_helpers import (
     line,
     page,
     placed,
+    rows,
     said,
     stored,
     text_of,
@@ -36,14 +38,18 @@ HOUR = timedelta(hours=1)
 
 def waiting(database: Database[Document]) -> dict[str, Document]:
     """An order of each kind that waits."""
-    due = {"stock_due_at": datetime.now(UTC).replace(microsecond=0) + HOUR, "status_since": LONG_AGO}
+    due = {
+        "stock_due_at": datetime.now(UTC).replace(microsecond=0) + HOUR,
+        "created_at": LONG_AGO,
+        "status_since": LONG_AGO,
+    }
     owing = line("releasing", call="release", attempts=7, error="503")
     orders = {
         "unknown": stored(1, status="cancelled", items=[line("released"), line("unknown", call="release")]),
         "owed": stored(2, status="cancelled", items=[owing], **due),
         "short": stored(3, status="cancelled", items=[line("released", discrepancy=2, error="gave 0 of 2")]),
-        "unverified": stored(4, status="pending", user_verified=False),
-        "unshipped": stored(5, status="processing", status_since=LONG_AGO),
+        "unchecked": stored(4, status="pending", user_verified=False),
+        "unshipped": stored(5, status="processing", created_at=LONG_AGO, status_since=LONG_AGO),
     }
     insert(database, *orders.values())
     return orders
@@ -57,11 +63,11 @@ GOOD: dict[str, tuple[str, dict[str, str]]] = {
     "unknown": ("resolve", {"line": "1", "attempts": "1", "happened": "yes", "reason": "Counted"}),
     "owed": ("retry", {}),
     "short": ("accept", {"line": "0", "discrepancy": "2", "reason": "Found them"}),
-    "unverified": ("transition", {"transition": "cancel", "version": "1", "reason": "No such person"}),
+    "unchecked": ("transition", {"transition": "cancel", "version": "1", "reason": "No such person"}),
     "unshipped": ("transition", {"transition": "ship", "version": "1"}),
 }
 """What the buttons of each kind post."""
-MAY = {"Support": {"unverified"}, "Fulfilment": {"unknown", "owed", "short", "unshipped"}, "Finance": set(),
+MAY = {"Support": {"unchecked"}, "Fulfilment": {"unknown", "owed", "short", "unshipped"}, "Finance": set(),
        "Manager": set(GOOD), "superuser": set(GOOD)}  # fmt: skip
 
 
@@ -89,7 +95,7 @@ def test_each_kind_is_shown_with_just_the_buttons_that_its_reader_may_press(
         "unknown": {"resolve"} if resolves else set(),
         "owed": {"retry"} if resolves else set(),
         "short": {"accept"} if resolves else set(),
-        "unverified": cancel | ({"verify"} if cancels else set()),
+        "unchecked": cancel | ({"verify"} if cancels else set()),
         "unshipped": cancel | ({"transition", "transition:ship"} if ships else set()),
     }
     for order in orders.values():
@@ -118,12 +124,12 @@ def test_a_forged_act_without_its_permission_is_refused_and_changes_nothing(
         response = post(client, orders[name], act, **form)
         assert response.status_code == (302 if name in MAY[role] else 403), name
         assert (find(database, orders[name]) == before) == (name not in MAY[role]), name
-    if "unverified" not in MAY[role]:
-        assert post(client, orders["unverified"], "verify").status_code == 403
+    if "unchecked" not in MAY[role]:
+        assert post(client, orders["unchecked"], "verify").status_code == 403
 
 
 def test_whoever_may_not_act_is_refused_before_the_form_is_looked_at(database: Database[Document]) -> None:
-    order, client = waiting(database)["unverified"], client_of("nobody")
+    order, client = waiting(database)["unchecked"], client_of("nobody")
     nobody = User.objects.get(username="nobody")
     nobody.user_permissions.add(Permission.objects.get(codename="view_order"))
     assert client.get(PAGE).status_code == 200
@@ -168,7 +174,7 @@ def test_each_way_out_comes_back_to_its_section_and_says_what_it_did(
         told = said(response)[-1]
         assert orders[name]["number"] in told
         assert find(database, orders[name])["history"][-1]["actor"] == "staff:Manager"
-    assert find(database, orders["unverified"])["status"] == "cancelled"
+    assert find(database, orders["unchecked"])["status"] == "cancelled"
     assert find(database, orders["unshipped"])["status"] == "shipped"
     assert find(database, orders["unknown"])["items"][1]["stock"]["state"] == "released"
     assert order_reads.due_orders(order_reads.server_time(), 9)[:1] == [orders["owed"]["_id"]]
@@ -235,8 +241,33 @@ def test_only_so_many_are_shown_and_the_rest_is_said_to_be_there(
     told = text_of(response)
     assert "Paid and not shipped 4 or more" in told
     assert told.count("These are the 2 that have waited longest.") == 2
-    assert f'{LIST}?flag=late">More in the list' in response.content.decode()
-    assert "More show as these are settled." in told
+    assert f'{LIST}?flag=unshipped">More in the list' in response.content.decode()
+
+
+def test_each_number_is_how_many_orders_its_link_shows(database: Database[Document]) -> None:
+    waiting(database)
+    numbers = itertools.count(10)
+    insert(
+        database,
+        *(stored(next(numbers), status="paid", status_since=LONG_AGO, created_at=LONG_AGO) for _ in range(30)),
+        *(
+            stored(next(numbers), status="pending", created_at=LONG_AGO) for _ in range(3)
+        ),  # late, and nobody's business
+        *(stored(next(numbers), status="shipped", user_verified=False) for _ in range(2)),
+        stored(next(numbers), status="paid", user_verified=False, items=[line("unknown", call="release")]),
+    )
+    manager = client_of("Manager")
+    response = manager.get(PAGE)
+    told = {section.name: int(section.count) for section in response.context["sections"]}
+    assert told == {"unknown": 2, "owed": 1, "short": 1, "unchecked": 2, "unshipped": 31}
+    assert f'{LIST}?flag=unshipped">More in the list' in response.content.decode()
+    assert {name: len(rows(manager.get(LIST, {"flag": name}))) for name in told} == told
+    dashboard = manager.get("/admin/").content.decode()
+    linked = re.findall(r'<a href="/admin/orders/order/attention/#(\w+)"><strong>(\d+)</strong>', dashboard)
+    assert {name: int(number) for name, number in linked} == told
+    tabs = {view.title: (view, size) for view, _, size in manager.get(LIST).context["cl"].tabs}
+    view, size = tabs["Needs attention"]
+    assert len(rows(manager.get(LIST + view.address))) == int(size) == 36, "one of them twice above"
 
 
 def test_an_older_order_without_a_date_of_its_status_is_shown_too(database: Database[Document]) -> None:

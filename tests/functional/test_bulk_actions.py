@@ -17,7 +17,7 @@ from orders.admin import bulk_actions, bulk_selection
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.bulk import executor, planning
-from orders.storage.order_selection import OrderSelection
+from orders.storage.order_query import OrderQuery
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -400,7 +400,7 @@ def test_an_error_of_the_database_while_it_counts_is_not_taken_for_too_many_orde
     database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored_many(database, 2)
-    monkeypatch.setattr(OrderSelection, "index", "an_index_that_there_is_not")
+    monkeypatch.setattr(OrderQuery, "index", lambda *_: "an_index_that_there_is_not")
     response = across(manager, "pay", "?status=pending")
     assert (response.url, said(response)) == (f"{LIST}?status=pending", [bulk_actions.NO_ANSWER])
 

@@ -9,7 +9,7 @@ from bson import ObjectId
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_query import OrderKeys, OrderQuery
 from tests.api_client import ApiClient
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import profiled
@@ -254,7 +254,7 @@ def test_a_key_that_was_used_for_another_run_is_refused(admin: ApiClient, databa
 @pytest.mark.parametrize("who", ["customer", "visitor", "forger"])
 def test_nobody_but_an_admin_gets_in(visitor: Api, database: Documents, who: str) -> None:
     chosen = ids(1)
-    run = bulk.start_run(selection=OrderSelection(keys=OrderKeys(map(ObjectId, chosen))), transition="pay", act=act())
+    run = bulk.start_run(selection=OrderQuery(keys=OrderKeys(map(ObjectId, chosen))), transition="pay", act=act())
     client = visitor() if who == "customer" else visitor(token="x.y.z")
     if who == "visitor":
         del client.headers["Authorization"]

@@ -16,7 +16,7 @@ from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.storage.bulk_runs import runs
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_query import OrderKeys, OrderQuery
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import (
     ROLES,
@@ -46,7 +46,7 @@ def start(transition: str = "pay", *, count: int = 3, reason: str = "", **select
         selection["keys"] = OrderKeys(selection["keys"])
     actor = access.admin("boss")
     return bulk.start_run(
-        selection=OrderSelection(**selection), transition=transition, act=Act(actor, timezone.now(), reason)
+        selection=OrderQuery(**selection), transition=transition, act=Act(actor, timezone.now(), reason)
     )
 
 

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting.figures_refresh import refresh
-from tests.functional.admin_helpers import Document, client_of, insert, line, profiled, stored, text_of
+from tests.functional.admin_helpers import Document, client_of, insert, profiled, stored, text_of
 
 START = "/admin/"
 
@@ -125,19 +125,6 @@ def test_a_period_without_orders_says_so(database: Database[Document]) -> None:
     assert "Nothing was sold in this period." in told
     assert "nothing was shipped" in told
     assert "Nothing waits for you." in told
-
-
-def test_what_waits_is_counted_and_linked(database: Database[Document]) -> None:
-    insert(
-        database,
-        stored(1, status="cancelled", items=[line("unknown", call="release")]),
-        stored(2, status="paid", status_since=noon(9)),
-        stored(3, status="paid", status_since=noon(9)),
-    )
-    body = client_of("Support").get(START).content.decode()
-    assert re.findall(r'<a href="/admin/orders/order/attention/#(\w+)"><strong>(\d+)</strong>', body) == [
-        ("unknown", "1"), ("unshipped", "2"),
-    ]  # fmt: skip
 
 
 def test_whoever_sees_no_orders_sees_a_welcome_and_no_figures(database: Database[Document]) -> None:

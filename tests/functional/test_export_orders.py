@@ -25,15 +25,17 @@ from devtools.localhost import ROOT
 from orders.management import counting
 from orders.models import Address, Item, Status, Stock
 from orders.services.access import Actor, Kind, NotPermitted, system
-from orders.services.transfer.exporting import count_orders, export_orders
+from orders.services.transfer.exporting import export_orders
 from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
 from orders.services.transfer.import_files import KEYS, NEEDED_COLUMNS
-from orders.storage import scan
+from orders.storage import order_lists
+from orders.storage.order_query import OrderQuery
 from orders.storage.order_writes import orders
 from tests.factories import OrderFactory
 
 Document = dict[str, Any]
 OPERATOR = system("operator", via="command")
+ALL = OrderQuery(drafts=True)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DANGEROUS = ('=HYPERLINK("http://evil")', "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "'=1", "''@x")
 
@@ -184,7 +186,6 @@ def test_the_arguments_select() -> None:
     assert exported("--from", "2026-03-08") == [made[names[8]], made[names[7]]]
     assert exported("--from", "2026-03-02T12:00:00Z", "--to", "2026-03-03T14:00:00+02:00") == [made[names[1]]]
     assert exported("--product", "665F1C0A9B1E8A0012A40001", "--to", "2026-03-01") == [made[names[0]]]
-    assert exported("--product", "nothing") == []
 
 
 @pytest.mark.parametrize(
@@ -196,6 +197,8 @@ def test_the_arguments_select() -> None:
         (["--from", "0001-01-01T00:00:00+10:00"], "is not a date"),
         (["--to", "9999-12-31"], "too late a date"),
         (["--user", "7.0"], "'7.0' is no user id"),
+        (["--product", "nothing"], "A product id has 24 hexadecimal digits."),
+        (["--from", "2026-03-02", "--to", "2026-03-01"], "The span of time ends before it begins."),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--format", "jsonl", "--lines"], "--lines is for CSV"),
         (["--out", "/nowhere/orders.csv"], "/nowhere/orders.csv cannot be written: No such file or directory"),
@@ -210,20 +213,10 @@ def test_what_it_does_not_understand_it_refuses(arguments: list[str], complaint:
 # --- streaming --------------------------------------------------------------------------------------------------
 
 
-def test_batches_meet_without_gaps_and_doubles_even_within_one_millisecond() -> None:
-    made = {OrderFactory(created_at=START).pk for _ in range(7)}
-    made |= {OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(5)}
-    for size in (1, 2, 3, 5, 12, 13):
-        found = [order["_id"] for batch in scan.batches({}, size=size) for order in batch]
-        assert len(found) == 12
-        assert set(found) == made
-    assert list(scan.batches({"$or": [{"status": "paid"}]}, size=2)) == []
-
-
 def test_an_order_that_is_placed_or_changed_meanwhile_disturbs_nothing() -> None:
     made = [OrderFactory(created_at=START + timedelta(seconds=second)).pk for second in range(6)]
     found = []
-    for batch in scan.batches({}, {"created_at": 1}, size=2):
+    for batch in order_lists.batches(ALL, {"created_at": 1}, size=2):
         OrderFactory(created_at=START + timedelta(hours=1))
         orders().update_one({"_id": made[0]}, {"$set": {"status": "paid"}})
         found += [order["_id"] for order in batch]
@@ -235,8 +228,8 @@ def test_each_batch_is_read_by_the_index(database: Database[Document]) -> None:
         OrderFactory(created_at=START + timedelta(seconds=second), status="paid" if second % 2 else "pending")
     database.command("profile", 2)
     try:
-        list(scan.batches({}, size=10))
-        list(scan.batches({"status": "paid"}, size=10, hint="status_newest"))
+        list(order_lists.batches(ALL, size=10))
+        list(order_lists.batches(OrderQuery(("paid",)), size=10))
     finally:
         database.command("profile", 0)
     found = list(database["system.profile"].find({"op": "query", "ns": f"{database.name}.orders"}))
@@ -252,7 +245,7 @@ def test_memory_holds_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(5):
         OrderFactory()
     told: list[int] = []
-    pieces = export_orders({}, actor=OPERATOR, progress=told.append)
+    pieces = export_orders(ALL, actor=OPERATOR, progress=told.append)
     assert next(pieces).startswith('"id",')
     assert told == []
     assert next(pieces).count("\n") == 5
@@ -262,20 +255,22 @@ def test_memory_holds_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_who_may_not_export_gets_nothing() -> None:
     with pytest.raises(NotPermitted, match="You may not export orders"):
-        export_orders({}, actor=Actor(Kind.STAFF, "support", "admin"))
+        export_orders(ALL, actor=Actor(Kind.STAFF, "support", "admin"))
     allowed = Actor(Kind.STAFF, "finance", "admin", frozenset({"orders.export_orders"}))
-    assert len(list(export_orders({}, actor=allowed, format=Format.JSONL))) == 0
+    assert len(list(export_orders(ALL, actor=allowed, format=Format.JSONL))) == 0
 
 
 def test_counting_is_given_up_when_it_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     OrderFactory()
-    assert count_orders({}) == count_orders({"status": "pending"}) == 1
-    assert count_orders({"status": "pending"}, hint="status_newest") == 1
-    monkeypatch.setattr(scan, "COUNT_TIMEOUT", 0.000_001)
-    assert count_orders({"status": "pending"}) is None
-    monkeypatch.setattr(scan, "COUNT_TIMEOUT", 5)
+    pending = OrderQuery(("pending",))
+    assert order_lists.count(ALL) == order_lists.count(pending) == 1
+    assert order_lists.count(OrderQuery(alerts=("unknown", "short"))) == 0
+    monkeypatch.setattr(order_lists, "COUNT_TIMEOUT", 0.000_001)
+    assert order_lists.count(pending) is None
+    monkeypatch.setattr(order_lists, "COUNT_TIMEOUT", 5)
+    monkeypatch.setattr(OrderQuery, "index", lambda *_: "an_index_that_there_is_not")
     with pytest.raises(DatabaseError) as failed:
-        count_orders({"$nonsense": 1})
+        order_lists.count(pending)
     assert isinstance(failed.value.__cause__, OperationFailure)
 
 
@@ -302,7 +297,7 @@ def test_a_file_that_cannot_be_completed_is_not_written(
     def fail(*_: Any) -> list[Document]:
         raise failure
 
-    monkeypatch.setattr(scan, "_batch", fail)
+    monkeypatch.setattr(order_lists, "_batch", fail)
     with pytest.raises(CommandError, match=r"no primary|stopped"):
         run("--out", str(out))
     assert out.read_text() == "the last one"
@@ -313,16 +308,16 @@ def test_a_batch_that_fails_is_a_database_error(monkeypatch: pytest.MonkeyPatch)
     def fail() -> None:
         raise AutoReconnect("no primary")
 
-    monkeypatch.setattr(scan, "orders", fail)
+    monkeypatch.setattr(order_lists, "orders", fail)
     with pytest.raises(DatabaseError):
-        list(scan.batches({}))
+        list(order_lists.batches(ALL))
 
 
 def test_it_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "REPORT_EVERY", 0)
     OrderFactory()
     assert re.fullmatch(r"1 of 1 orders exported, \d+ a second\n1 orders exported\n", run()[1])
-    monkeypatch.setattr(scan, "COUNT_TIMEOUT", 0.000_001)
+    monkeypatch.setattr(order_lists, "COUNT_TIMEOUT", 0.000_001)
     assert re.match(r"1 orders exported, \d+ a second\n", run("--status", "pending")[1])
 
 

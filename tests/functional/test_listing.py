@@ -151,9 +151,12 @@ def test_filters_combine(visitor: Api) -> None:
     assert ids(visitor(admin=True).get("orders/", params=params)) == [wanted]
 
 
-def test_a_span_that_ends_before_it_starts_holds_nothing(visitor: Api) -> None:
+def test_a_span_that_ends_before_it_begins_is_refused(visitor: Api) -> None:
     made(NOON)
-    assert ids(visitor().get("orders/?start_date=2026-03-02&end_date=2026-03-01")) == []
+    refused = visitor().get("orders/?start_date=2026-03-02&end_date=2026-03-01")
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == {"end_date": ["The span of time ends before it begins."]}
+    assert visitor().get("orders/?start_date=2026-03-01T12:00:00&end_date=2026-03-01T12:00:00").status_code == 200
 
 
 # --- pages ---

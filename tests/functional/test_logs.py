@@ -26,7 +26,7 @@ from orders.services import bulk
 from orders.services.access import customer, system
 from orders.services.audit import Act
 from orders.services.stock.worker import settle_due
-from orders.storage.order_selection import OrderSelection
+from orders.storage.order_query import OrderQuery
 from tests.api_client import order_body, token
 from tests.functional.admin_helpers import placed
 from tests.functional.helpers import (
@@ -364,7 +364,7 @@ def test_a_run_says_so_in_every_line_also_from_its_threads(
     keys = [placed("pay")["_id"] for _ in range(3)]
     sandbox.control.fault("release", "status", status=500)
     act = Act(system("tests", via="command"), timezone.now(), "as agreed")
-    run = bulk.start_run(selection=OrderSelection(keys=keys), transition="cancel", act=act, for_worker=False)
+    run = bulk.start_run(selection=OrderQuery(keys=keys), transition="cancel", act=act, for_worker=False)
     bulk.execute_run(run.pk)
     failed = [line for line in written() if line.get("peer") == "inventory"]
     assert len(failed) >= 3

@@ -221,5 +221,5 @@ def test_a_database_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPa
     def fail(*_: Any, **__: Any) -> list[Any]:
         raise DatabaseError("no primary")
 
-    monkeypatch.setattr(purging, "purgeable_drafts", fail)
+    monkeypatch.setattr(purging, "batches", fail)
     assert run("--yes") == (1, "", "the database does not answer: no primary\n")

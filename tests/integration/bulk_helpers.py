@@ -8,7 +8,7 @@ from bson import ObjectId
 from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.stock.invariants import violations_of
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
 from tests.factories import OrderFactory
 from tests.integration.builders import Document, act
@@ -28,7 +28,7 @@ def started(transition: str, *, reason: str = "", actor: access.Actor = STAFF, *
     if "keys" in options:
         options["keys"] = OrderKeys(options["keys"])
     return bulk.start_run(
-        selection=OrderSelection(**options),
+        selection=OrderQuery(**options),
         transition=transition,
         act=act(actor, reason),
         **({"for_worker": False} | chosen),

@@ -38,7 +38,7 @@ def one_of_each(number: int = 0) -> dict[str, Document]:
         "unknown": stored(number, status="cancelled", items=[line("unknown", call="release")]),
         "owed": stored(number, status="cancelled", items=[line("releasing", call="release")], **due, **old),
         "short": stored(number, status="cancelled", items=[line("released", discrepancy=2, error="gave 0 of 2")]),
-        "unverified": stored(number, status="pending", user_verified=False),
+        "unchecked": stored(number, status="pending", user_verified=False),
         "unshipped": stored(number, status="paid", **old),
     }
 
@@ -53,8 +53,8 @@ def others(number: int) -> list[Document]:
     ]
 
 
-def names(kinds: list[attention.Kind]) -> dict[str, list[ObjectId]]:
-    return {kind.name: [order["_id"] for order in kind.orders] for kind in kinds}
+def names(kinds: list[attention.Waiting]) -> dict[str, list[ObjectId]]:
+    return {kind.alert: [order["_id"] for order in kind.orders] for kind in kinds}
 
 
 def test_each_kind_holds_what_waits_and_nothing_else_the_longest_waiting_first(database: Database[Document]) -> None:
@@ -63,7 +63,7 @@ def test_each_kind_holds_what_waits_and_nothing_else_the_longest_waiting_first(d
     found = names(attention.everything(actor=BOSS, at=timezone.now()))
     assert found == {name: [second[name]["_id"], first[name]["_id"]] for name in first}
     counted = attention.counts(actor=BOSS, at=timezone.now())
-    assert {kind.name: (kind.count, kind.more) for kind in counted} == dict.fromkeys(first, (2, False))
+    assert {kind.alert: (kind.count, kind.more) for kind in counted} == dict.fromkeys(first, (2, False))
 
 
 def test_lists_and_counts_are_capped(database: Database[Document], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_lists_and_counts_are_capped(database: Database[Document], monkeypatch: 
     monkeypatch.setattr(attention, "COUNTED", 3)
     insert(database, *(order for number in range(5) for order in one_of_each(number).values()))
     for kind in attention.everything(actor=BOSS, at=timezone.now()):
-        assert (len(kind.orders), kind.count, kind.more) == (2, 3, True), kind.name
+        assert (len(kind.orders), kind.count, kind.more) == (2, 3, True), kind.alert
 
 
 def test_whoever_does_not_see_all_orders_sees_nothing_that_waits(database: Database[Document]) -> None:

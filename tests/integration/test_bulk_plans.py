@@ -12,33 +12,26 @@ from orders.models import BulkRun, OrderOutcome
 from orders.services.bulk.batches import change_together
 from orders.services.bulk.runs import job_of
 from orders.storage import bulk_batches, bulk_runs
-from orders.storage.order_reads import Position
-from orders.storage.order_selection import (
-    OrderKeys,
-    OrderSelection,
-    count_by_status,
-    named,
-    reserved_units,
-    select_page,
-)
+from orders.storage.bulk_orders import count_by_status, named, reserved_units, select_page
+from orders.storage.order_query import OrderKeys, OrderQuery, Position
 from orders.storage.order_writes import orders
 from tests.integration.builders import A, Document, now
 from tests.integration.bulk_helpers import started
 from tests.integration.test_query_plans import START, UNIT, Plans, by_index, many, plans  # noqa: F401
 
 RARE = "665f1c0a9b1e8a00ffffffff"
-SELECTIONS: dict[str, OrderSelection] = {
-    "everything": OrderSelection(everything=True),
-    "a status": OrderSelection(statuses=("paid",)),
-    "two statuses": OrderSelection(statuses=("paid", "pending")),
-    "a user": OrderSelection(user_id="7"),
-    "a user and a status": OrderSelection(user_id="7", statuses=("paid",)),
-    "a span": OrderSelection(since=START + 300 * UNIT, before=START + 330 * UNIT),
-    "a status and an age": OrderSelection(statuses=("paid",), before=START + 400 * UNIT),
-    "a user and a span": OrderSelection(user_id="7", since=START + 300 * UNIT),
-    "a product": OrderSelection(product_id=RARE),
-    "a product and a status": OrderSelection(product_id=RARE, statuses=("paid", "pending")),
-    "a product, a user and a span": OrderSelection(product_id=RARE, user_id="20", since=START),
+SELECTIONS: dict[str, OrderQuery] = {
+    "everything": OrderQuery(everything=True),
+    "a status": OrderQuery(statuses=("paid",)),
+    "two statuses": OrderQuery(statuses=("paid", "pending")),
+    "a user": OrderQuery(user_id="7"),
+    "a user and a status": OrderQuery(user_id="7", statuses=("paid",)),
+    "a span": OrderQuery(since=START + 300 * UNIT, before=START + 330 * UNIT),
+    "a status and an age": OrderQuery(statuses=("paid",), before=START + 400 * UNIT),
+    "a user and a span": OrderQuery(user_id="7", since=START + 300 * UNIT),
+    "a product": OrderQuery(product_id=RARE),
+    "a product and a status": OrderQuery(product_id=RARE, statuses=("paid", "pending")),
+    "a product, a user and a span": OrderQuery(product_id=RARE, user_id="20", since=START),
 }
 
 
@@ -51,7 +44,7 @@ def rare(many: list[Document]) -> Iterator[list[ObjectId]]:  # noqa: F811
     orders().update_many({"_id": {"$in": ids}}, {"$set": {"items.0.product_id": A}})
 
 
-def pages(selection: OrderSelection, size: int) -> list[Position]:
+def pages(selection: OrderQuery, size: int) -> list[Position]:
     found, after = select_page(selection, after=None, size=size)
     while after is not None:
         more, after = select_page(selection, after=after, size=size)
@@ -66,7 +59,7 @@ def test_the_orders_are_found_page_by_page_by_an_index(plans: Plans, rare: list[
     entries = plans(lambda: found.extend(pages(selection, size)))
     by_index([entry for entry in entries if "find" in entry["command"]], most=size * 3)
     assert [order.id for order in found] == [
-        order["_id"] for order in orders().find(selection.filter()).sort([("created_at", 1), ("_id", 1)])
+        order["_id"] for order in orders().find(selection.conditions).sort([("created_at", 1), ("_id", 1)])
     ]
     assert len(set(found)) == len(found) > 1
     if selection.product_id is None:
@@ -82,7 +75,7 @@ def test_few_orders_of_a_status_are_found_among_the_many_of_a_product(plans: Pla
         orders().update_one({"_id": one}, {"$set": {"status": "refunded", "items.0.product_id": A}})
         before = sum(status == "refunded" for status in everything.values())
         found: list[Position] = []
-        selection = OrderSelection(product_id=A, statuses=("refunded",))
+        selection = OrderQuery(product_id=A, statuses=("refunded",))
         entries = plans(lambda: found.extend(pages(selection, 20)))
     finally:
         orders().update_one({"_id": one}, {"$set": {"status": everything[one]}})
@@ -92,7 +85,7 @@ def test_few_orders_of_a_status_are_found_among_the_many_of_a_product(plans: Pla
 
 
 def test_a_page_reads_no_more_orders_however_few_are_selected(plans: Plans, many: list[Document]) -> None:  # noqa: F811
-    selection = OrderSelection(product_id=RARE, statuses=("paid", "pending", "processing", "shipped", "delivered"))
+    selection = OrderQuery(product_id=RARE, statuses=("paid", "pending", "processing", "shipped", "delivered"))
     entries = plans(lambda: pages(replace(selection, user_id="7"), 10))
     assert max(entry["docsExamined"] for entry in entries if "find" in entry["command"]) <= 11
 
@@ -100,7 +93,7 @@ def test_a_page_reads_no_more_orders_however_few_are_selected(plans: Plans, many
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_plan_reads_the_selected_orders_and_no_other(plans: Plans, rare: list[ObjectId], name: str) -> None:  # noqa: F811
     selection = SELECTIONS[name]
-    total = orders().count_documents(selection.filter())
+    total = orders().count_documents(selection.conditions)
     most = max(total, len(rare), orders().count_documents({"user_id": selection.user_id}))
     by_index(plans(lambda: count_by_status(selection)), most=most)
     by_index(plans(lambda: reserved_units(selection, ["paid"])), most=most)
@@ -110,10 +103,10 @@ def test_named_orders_are_found_by_id_and_number(plans: Plans, many: list[Docume
     run = BulkRun(transition="pay", actor_kind="admin", actor_id="1", via="api")
     ids = [order["_id"] for order in many[:20]]
     numbers = [order["number"] for order in many[20:40]]
-    chosen = OrderSelection(statuses=("paid",), keys=OrderKeys([*ids, *numbers]))
+    chosen = OrderQuery(statuses=("paid",), keys=OrderKeys([*ids, *numbers]))
     by_index(plans(lambda: list(named(chosen))), most=40)
-    by_index(plans(lambda: count_by_status(OrderSelection(), ids)), most=20)
-    by_index(plans(lambda: reserved_units(OrderSelection(), ["paid"], ids)), most=20)
+    by_index(plans(lambda: count_by_status(OrderQuery(), ids)), most=20)
+    by_index(plans(lambda: reserved_units(OrderQuery(), ["paid"], ids)), most=20)
     by_index(plans(lambda: bulk_runs.changed_by(run, ids)), most=20)
     by_index(plans(lambda: bulk_runs.statuses_after(run, ids)), most=20)
     by_index(plans(lambda: bulk_runs.reserved_products(ids)), most=20)

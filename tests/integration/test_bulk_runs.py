@@ -15,7 +15,8 @@ from orders.services import access, bulk
 from orders.services.bulk import batch_loop, executor, planning, runs, selecting
 from orders.services.lifecycle.transitions import change_status
 from orders.storage import bulk_batches, bulk_runs
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.bulk_orders import as_given, from_given
+from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
 from tests.integration.builders import FUTURE, PAST, Document, act, answer_lost, now, read
 from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
@@ -80,10 +81,10 @@ def test_a_plan_says_what_the_run_will_do() -> None:
     stored("processing", 2)
     stored("delivered", 1)
     before = list(orders().find())
-    made = bulk.plan(selection=OrderSelection(everything=True), transition="start_processing", actor=access.admin("a"))
+    made = bulk.plan(selection=OrderQuery(everything=True), transition="start_processing", actor=access.admin("a"))
     assert (made.can, made.already, made.cannot, made.total, made.units) == (3, 2, 1, 6, 0)
     assert made.refused == {"Cannot start processing an order that is delivered. It can become: refunded.": 1}
-    made = bulk.plan(selection=OrderSelection(everything=True), transition="cancel", actor=access.admin("a"))
+    made = bulk.plan(selection=OrderQuery(everything=True), transition="cancel", actor=access.admin("a"))
     assert (made.can, made.units) == (5, 10)
     assert list(orders().find()) == before
     assert BulkRun.objects.count() == 0
@@ -94,7 +95,7 @@ def test_who_may_not_make_the_transition_starts_no_run() -> None:
     clerk = access.Actor(access.Kind.STAFF, "c", "admin", frozenset({access.VIEW, "orders.ship_order"}))
     for actor in (clerk, access.customer("1")):
         with pytest.raises(access.NotPermitted):
-            bulk.start_run(selection=OrderSelection(statuses=("paid",)), transition="cancel", act=act(actor))
+            bulk.start_run(selection=OrderQuery(statuses=("paid",)), transition="cancel", act=act(actor))
     assert BulkRun.objects.count() == 0
 
 
@@ -362,20 +363,20 @@ def test_results_go_on_where_they_were_left() -> None:
 
 def test_a_selection_survives_being_written_down() -> None:
     moment = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    full = OrderSelection(("paid", "pending"), moment, moment, "7", "f" * 24, None, 9, everything=True)
-    for selection in (full, OrderSelection()):
-        assert OrderSelection.from_given(selection.as_given()) == selection
+    full = OrderQuery(("paid", "pending"), "7", "f" * 24, moment, moment, limit=9, everything=True)
+    for selection in (full, OrderQuery()):
+        assert from_given(as_given(selection)) == selection
     keys = [ObjectId() for _ in range(7)]
-    given = OrderSelection(keys=OrderKeys(keys)).as_given()
+    given = as_given(OrderQuery(keys=OrderKeys(keys)))
     assert (given["orders"], given["first"]) == (7, [str(key) for key in keys[:5]])
-    assert OrderSelection(keys=OrderKeys()).as_given()["orders"] == 0
+    assert as_given(OrderQuery(keys=OrderKeys()))["orders"] == 0
 
 
 def test_named_orders_are_narrowed_by_the_criteria() -> None:
     paid, pending = stored("paid", 3), stored("pending", 2)
     run = carried("start_processing", keys=[*paid, *pending, ObjectId()], statuses=("paid",), limit=2)
     assert (run.total, figures(run)) == (2, (2, 0, 0, 0))
-    selection = OrderSelection(keys=OrderKeys([*paid, *pending]), statuses=("paid", "pending"), limit=4)
+    selection = OrderQuery(keys=OrderKeys([*paid, *pending]), statuses=("paid", "pending"), limit=4)
     made = bulk.plan(selection=selection, transition="start_processing", actor=STAFF)
     assert (made.total, made.can, made.already, made.cannot) == (3, 1, 0, 2)
 
@@ -410,7 +411,7 @@ def test_a_request_that_calls_itself_like_a_run_is_not_taken_for_it() -> None:
 def test_a_plan_counts_what_is_named_once_and_names_what_there_is_not() -> None:
     paid, draft = stored("paid", 2), stored("rejected", 1)
     number = read(paid[0])["number"]
-    selection = OrderSelection(keys=OrderKeys([*paid, number, paid[0], *draft, ObjectId(), "7KQF-2M9D-XW3H"]))
+    selection = OrderQuery(keys=OrderKeys([*paid, number, paid[0], *draft, ObjectId(), "7KQF-2M9D-XW3H"]))
     made = bulk.plan(selection=selection, transition="cancel", actor=STAFF)
     assert (made.can, made.already, made.refused, made.units) == (2, 0, {planning.NO_SUCH_ORDER: 3}, 4)
 
@@ -419,12 +420,10 @@ def test_a_plan_of_too_many_orders_does_not_count_their_units(monkeypatch: pytes
     monkeypatch.setattr(planning, "MOST_COUNTED", 2)
     monkeypatch.setattr(planning, "ASKED_AT_ONCE", 2)
     paid = stored("paid", 5)
-    for selection in (OrderSelection(statuses=("paid",)), OrderSelection(keys=OrderKeys(paid))):
+    for selection in (OrderQuery(statuses=("paid",)), OrderQuery(keys=OrderKeys(paid))):
         made = bulk.plan(selection=selection, transition="cancel", actor=STAFF)
         assert (made.can, made.units) == (5, None)
-    assert (
-        bulk.plan(selection=OrderSelection(keys=OrderKeys(paid), limit=2), transition="cancel", actor=STAFF).units == 4
-    )
+    assert bulk.plan(selection=OrderQuery(keys=OrderKeys(paid), limit=2), transition="cancel", actor=STAFF).units == 4
 
 
 # --- the workers' part -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 
 from orders.models import PUBLIC_STATUSES
 from orders.storage import order_reads
-from orders.storage.order_reads import Position, Selection
+from orders.storage.order_query import OrderQuery, Position
 from tests.integration.builders import FUTURE, PAST, answer_lost, line, now, read, store
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -26,20 +26,20 @@ def made(count: int = 9, **fields: object) -> list[ObjectId]:
     return sorted(ids, key=lambda order_id: (read(order_id)["created_at"], order_id), reverse=True)
 
 
-def listed(selection: Selection, *, skip: int = 0, limit: int = 100) -> list[ObjectId]:
-    return [order["_id"] for order in order_reads.list_orders(selection, skip=skip, limit=limit)]
+def listed(query: OrderQuery, *, after: Position | None = None, skip: int = 0, limit: int = 100) -> list[ObjectId]:
+    return [order["_id"] for order in order_reads.list_orders(query, after=after, skip=skip, limit=limit)]
 
 
 def test_orders_come_newest_first_and_of_one_moment_by_id() -> None:
     ids = made()
-    assert listed(Selection()) == ids
-    assert listed(Selection(), skip=2, limit=3) == ids[2:5]
+    assert listed(OrderQuery()) == ids
+    assert listed(OrderQuery(), skip=2, limit=3) == ids[2:5]
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 9, 20])
 def test_page_after_page_shows_every_order_once_even_if_new_ones_arrive(size: int) -> None:
     ids, seen, after = made(), [], None
-    while page := order_reads.list_orders(Selection(after=after), skip=0, limit=size):
+    while page := order_reads.list_orders(OrderQuery(), after=after, limit=size):
         seen += [order["_id"] for order in page]
         after = Position(page[-1]["created_at"], page[-1]["_id"])
         store("pending", line("reserved"), due=None, created_at=START + timedelta(days=1))
@@ -49,7 +49,7 @@ def test_page_after_page_shows_every_order_once_even_if_new_ones_arrive(size: in
 @pytest.mark.parametrize("status", HIDDEN)
 def test_what_is_not_public_is_never_read(status: str) -> None:
     order_id = store(status, line("reserved"), due=None)
-    assert listed(Selection()) == listed(Selection(user_id="1")) == []
+    assert listed(OrderQuery()) == listed(OrderQuery(user_id="1")) == []
     assert order_reads.get_order(order_id) is None
     assert order_reads.get_history(order_id) is None
     assert order_reads.get_machine(order_id) is None
@@ -66,7 +66,7 @@ def test_a_public_order_shows_its_public_fields_only(status: str) -> None:
         "created_at", "updated_at", "items",
     }  # fmt: skip
     assert set(order["items"][0]) == {"product_id", "quantity", "price"}
-    assert order_reads.list_orders(Selection(status=status), skip=0, limit=1) == [order]
+    assert order_reads.list_orders(OrderQuery(statuses=(status,)), limit=1) == [order]
     assert set(order_reads.get_history(order_id) or {}) == {"_id", "user_id", "status", "history"}
 
 
@@ -80,11 +80,11 @@ def test_a_machine_is_read_with_what_it_needs() -> None:
 def test_selections_narrow_down_together() -> None:
     ids = made(3)
     other = store("paid", line("reserved"), due=None, user_id="2", created_at=START)
-    assert listed(Selection(user_id="1")) == ids
-    assert listed(Selection(user_id="2")) == listed(Selection(status="paid")) == [other]
-    assert listed(Selection(user_id="2", status="paid")) == [other]
-    assert listed(Selection(user_id="1", status="paid")) == listed(Selection(user_id="3")) == []
-    assert listed(Selection(user_id="")) == []
+    assert listed(OrderQuery(user_id="1")) == ids
+    assert listed(OrderQuery(user_id="2")) == listed(OrderQuery(statuses=("paid",))) == [other]
+    assert listed(OrderQuery(user_id="2", statuses=("paid",))) == [other]
+    assert listed(OrderQuery(user_id="1", statuses=("paid",))) == listed(OrderQuery(user_id="3")) == []
+    assert listed(OrderQuery(user_id="")) == []
 
 
 @pytest.mark.parametrize("aware", [False, True])
@@ -93,16 +93,16 @@ def test_a_span_takes_its_start_and_leaves_its_end(aware: bool) -> None:
     start, end = START + timedelta(hours=1), START + timedelta(hours=2)
     if aware:
         start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
-    assert listed(Selection(since=start, before=end)) == ids[3:6]
-    assert listed(Selection(since=start)) == ids[:6]
-    assert listed(Selection(before=end)) == ids[3:]
+    assert listed(OrderQuery(since=start, before=end)) == ids[3:6]
+    assert listed(OrderQuery(since=start)) == ids[:6]
+    assert listed(OrderQuery(before=end)) == ids[3:]
 
 
 def test_a_position_within_a_span_goes_on_within_it() -> None:
     ids = made(9)
     after = Position(START + timedelta(hours=1), ids[3])
-    assert listed(Selection(since=START + timedelta(hours=1), after=after)) == ids[4:6]
-    assert listed(Selection(before=START + timedelta(hours=1), after=after)) == ids[6:]
+    assert listed(OrderQuery(since=START + timedelta(hours=1)), after=after) == ids[4:6]
+    assert listed(OrderQuery(before=START + timedelta(hours=1)), after=after) == ids[6:]
 
 
 def test_mongods_clock_is_the_one_that_counts() -> None:
@@ -120,7 +120,7 @@ def test_due_orders_come_longest_waiting_first() -> None:
 
 def test_a_database_that_does_not_answer_is_a_database_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for read_it in (
-        lambda: order_reads.list_orders(Selection(), skip=0, limit=1),
+        lambda: order_reads.list_orders(OrderQuery(), limit=1),
         lambda: order_reads.due_orders(START, 1),
     ):
         answer_lost(monkeypatch, "find")

@@ -15,10 +15,13 @@ from django.db import DatabaseError
 from orders.management.counting import Counting
 from orders.management.long_help import LongHelpCommand
 from orders.management.selection import actor_name, beginning, end, user_id
-from orders.models import Document, Status
+from orders.models import Status
 from orders.services.access import system
-from orders.services.transfer.exporting import count_orders, export_orders
+from orders.services.order_queries import InvalidOrderQuery
+from orders.services.transfer.exporting import export_orders
 from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format
+from orders.storage.order_lists import count
+from orders.storage.order_query import OrderQuery
 
 COLUMNS = fill(f"Columns: {', '.join(ORDER_COLUMNS)}; with --lines also {', '.join(LINE_COLUMNS)}.", 100)
 HELP = f"""Write orders to a file or to stdout, as CSV or as JSON lines, the newest first. Nothing is changed.
@@ -56,10 +59,17 @@ class Command(LongHelpCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["lines"] and options["format"] != Format.CSV:
             raise CommandError("--lines is for CSV; JSON lines have the lines in their orders", returncode=2)
-        query = filter_of(options)
+        query = OrderQuery(
+            statuses=tuple(options["status"] or ()),
+            since=options["since"],
+            before=options["before"],
+            user_id=options["user"],
+            product_id=options["product"] and options["product"].lower(),
+            drafts=True,
+        )
         try:
             with (
-                Counting(self.stderr, "orders exported", count_orders(query)) as progress,
+                Counting(self.stderr, "orders exported", count(query)) as progress,
                 opened(options["out"], self.stdout) as file,
             ):
                 pieces = export_orders(
@@ -78,24 +88,11 @@ class Command(LongHelpCommand):
             return
         except KeyboardInterrupt as stop:
             raise CommandError("stopped; no file was written", returncode=1) from stop
+        except InvalidOrderQuery as error:
+            raise CommandError(error.detail, returncode=2) from error
         except DatabaseError as error:
             raise CommandError(f"the database does not answer: {error.__cause__ or error}") from error
         self.stderr.write(f"{progress.count} orders exported")
-
-
-def filter_of(options: dict[str, Any]) -> Document:
-    """The orders that the arguments select."""
-    query: Document = {}
-    if options["status"]:
-        query["status"] = {"$in": options["status"]}
-    if options["user"]:
-        query["user_id"] = options["user"]
-    if options["product"]:
-        query["items.product_id"] = options["product"].lower()
-    span = {"$gte": options["since"], "$lt": options["before"]}
-    if span := {operator: bound for operator, bound in span.items() if bound}:
-        query["created_at"] = span
-    return query
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from orders.services.access import Actor, system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.text_rules import line_problem, problem_of
-from orders.storage.order_selection import OrderKeys, OrderSelection
+from orders.storage.order_query import OrderKeys, OrderQuery
 
 USAGE = 2
 MOST_JOBS = 32
@@ -61,7 +61,7 @@ class Command(LongHelpCommand):
         which.add_argument("--from", type=parse.beginning, dest="since", metavar="DATE", help="created then or later")
         which.add_argument("--to", type=parse.end, dest="before", metavar="DATE", help="created by the end of that day")
         which.add_argument("--user", type=parse.user_id, help="of this user")
-        which.add_argument("--product", type=parse.product_id, help="with a line of this product")
+        which.add_argument("--product", help="with a line of this product")
         which.add_argument("--id", action="append", default=[], type=parse.order_key, help="id or number; often")
         which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one a line; - is the standard input")
         which.add_argument("--all", action="store_true", help="every order")
@@ -97,7 +97,7 @@ class Command(LongHelpCommand):
         except DatabaseError as error:
             raise CommandError(f"the database does not answer: {error.__cause__ or error}", returncode=1) from error
 
-    def _started(self, chosen: OrderSelection, actor: Actor, options: dict[str, Any]) -> BulkRun | None:
+    def _started(self, chosen: OrderQuery, actor: Actor, options: dict[str, Any]) -> BulkRun | None:
         """Plan and ask, as far as it is wanted, and start the run; None if it was only to be planned."""
         name = options["transition"]
         if options["dry_run"] or not options["yes"]:
@@ -196,18 +196,18 @@ def _check(options: dict[str, Any]) -> None:
         raise CommandError(problem, returncode=USAGE)
 
 
-def _selection(options: dict[str, Any]) -> OrderSelection:
+def _selection(options: dict[str, Any]) -> OrderQuery:
     """:raises CommandError: the file cannot be read, or has bad lines."""
     ends = [options["before"], options["older_than"] and timezone.now() - options["older_than"]]
     keys = _keys_from(options["ids_from"]) if options["ids_from"] else OrderKeys()
     for key in options["id"]:
         keys.add(key)
-    return OrderSelection(
+    return OrderQuery(
         statuses=tuple(dict.fromkeys(options["status"])),
         since=options["since"],
         before=min(filter(None, ends), default=None),
         user_id=options["user"],
-        product_id=options["product"],
+        product_id=options["product"] and options["product"].lower(),
         keys=keys if options["id"] or options["ids_from"] else None,
         limit=options["limit"],
         everything=options["all"],

@@ -36,7 +36,7 @@ from orders.services.lifecycle.transitions import TransitionRefused, refusal
 from orders.storage import bulk_runs
 from orders.storage.bulk_batches import Batch, Unchanged
 from orders.storage.line_stock import lines_used
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key
 from orders.storage.order_writes import guarded_write_many
 from orders.storage.transition_guards import guard_of
 

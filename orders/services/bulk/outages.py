@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from integrations import Deadline, PeerError, inventory
 from orders.models import BulkRun
 from orders.storage.database import refusal_of
-from orders.storage.order_selection import Key
+from orders.storage.order_query import Key
 
 MOST_FAILED_RELEASES = 10
 """Orders in a row whose releases may fail although inventory answers reads."""

@@ -13,8 +13,9 @@ from orders.services.bulk.runs import check, is_batchable, target_of
 from orders.services.bulk.selecting import in_chunks
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import refusal
-from orders.storage.database import time_limit
-from orders.storage.order_selection import OrderSelection, count_by_status, named, reserved_units
+from orders.storage import time_limit
+from orders.storage.bulk_orders import count_by_status, named, reserved_units
+from orders.storage.order_query import OrderQuery
 
 ASKED_AT_ONCE = 1000
 """Named orders that one query counts."""
@@ -51,7 +52,7 @@ class Plan:
         return self.can + self.already + self.cannot
 
 
-def plan(*, selection: OrderSelection, transition: str, actor: Actor, seconds: float | None = None) -> Plan:
+def plan(*, selection: OrderQuery, transition: str, actor: Actor, seconds: float | None = None) -> Plan:
     """What a run would do with the orders as they are now.
 
     :param seconds: how long all queries together may take.
@@ -78,7 +79,7 @@ def counted_within(seconds: float) -> Iterator[None]:
         raise
 
 
-def _plan(selection: OrderSelection, transition: str) -> Plan:
+def _plan(selection: OrderQuery, transition: str) -> Plan:
     made = Plan()
     if selection.keys is None:
         _count(made, transition, count_by_status(selection))
@@ -106,7 +107,7 @@ def _count(made: Plan, transition: str, statuses: dict[str, int], missing: int =
         made.refused[NO_SUCH_ORDER] = made.refused.get(NO_SUCH_ORDER, 0) + missing
 
 
-def _count_units(made: Plan, transition: str, selection: OrderSelection, ids: list[ObjectId] | None) -> None:
+def _count_units(made: Plan, transition: str, selection: OrderQuery, ids: list[ObjectId] | None) -> None:
     if is_batchable(transition) or made.units is None:
         return
     if made.total > MOST_COUNTED:

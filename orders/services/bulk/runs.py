@@ -23,9 +23,11 @@ from orders.services.audit import Act
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import require_reason
+from orders.services.order_queries import InvalidOrderQuery, require_valid
 from orders.services.text_rules import cleaned
 from orders.storage import bulk_batches, bulk_runs, new_id
-from orders.storage.order_selection import OrderSelection
+from orders.storage.bulk_orders import as_given
+from orders.storage.order_query import OrderQuery
 
 BATCH = 1000
 """Orders that one update changes."""
@@ -66,7 +68,7 @@ class RunExists(OrderError):
 
 def start_run(
     *,
-    selection: OrderSelection,
+    selection: OrderQuery,
     transition: str,
     act: Act,
     for_worker: bool = True,
@@ -92,7 +94,7 @@ def start_run(
     run = BulkRun(
         id=run_id or ObjectId(),
         transition=transition,
-        selection=selection.as_given(),
+        selection=as_given(selection),
         reason=act.reason[:500],
         actor_kind=act.actor.kind.value,
         actor_id=act.actor.id[:150],
@@ -115,7 +117,7 @@ def run_id_for(*, actor: Actor, key: str) -> ObjectId:
     return ObjectId(hashlib.sha256(f"{actor.label}\0{key}".encode()).digest()[:12])
 
 
-def _started_before(wanted: BulkRun, selection: OrderSelection) -> BulkRun:
+def _started_before(wanted: BulkRun, selection: OrderQuery) -> BulkRun:
     """The run as it is now; if the process that was writing down its orders is gone, they are written down here."""
     found = get_run(wanted.pk)
     for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
@@ -128,13 +130,16 @@ def _started_before(wanted: BulkRun, selection: OrderSelection) -> BulkRun:
     return found
 
 
-def check(selection: OrderSelection, transition: str, actor: Actor) -> None:
+def check(selection: OrderQuery, transition: str, actor: Actor) -> None:
     """:raises OrderError: as :func:`start_run` says."""
     if transition not in transition_names():
         raise UnknownTransition(f"There is no transition {transition!r}. There are: {', '.join(transition_names())}.")
     actor.require_bulk(transition)
-    if selection.says_nothing and not selection.everything:
+    if selection.keys is None and not selection.narrows and not selection.everything:
         raise NothingSelected("Nothing says which orders are meant.")
+    if selection.is_for_lists:
+        raise InvalidOrderQuery("A run cannot look for orders by alerts, totals or a search.")
+    require_valid(selection)
 
 
 def is_known(run: BulkRun) -> bool:

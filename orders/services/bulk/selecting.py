@@ -16,8 +16,8 @@ from orders.models import BulkRun
 from orders.services.errors import OrderError
 from orders.storage import bulk_batches as store
 from orders.storage import bulk_runs, new_id
-from orders.storage.order_reads import Position
-from orders.storage.order_selection import OrderSelection, named, select_page
+from orders.storage.bulk_orders import from_given, named, select_page
+from orders.storage.order_query import OrderQuery, Position
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def take_over(run: BulkRun) -> str | None:
     return attempt if bulk_runs.claim_selection(run.pk, attempt, settings.STOCK_LEASE) else None
 
 
-def take_down(run: BulkRun, selection: OrderSelection, attempt: str) -> None:
+def take_down(run: BulkRun, selection: OrderQuery, attempt: str) -> None:
     """Write the batches of a run whose orders are named, under a lease; then it is `queued`. Each order is in it once.
 
     It leaves off where the lease is lost, or the run was called off.
@@ -86,7 +86,7 @@ def select(run: BulkRun, *, going_on: Callable[[], bool]) -> bool:
 
 def _look_for(run: BulkRun, going_on: Callable[[], bool]) -> bool:
     """:returns: whether all have been found; False where it was not to go on, or somebody else is at it."""
-    selection = OrderSelection.from_given(run.selection)
+    selection = from_given(run.selection)
     n, after = store.last_batch(run.pk)
     left = None if selection.limit is None else selection.limit - store.tally(run.pk, lasting=True).total
     found: list[Position] = []

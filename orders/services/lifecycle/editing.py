@@ -3,10 +3,10 @@
 from bson import ObjectId
 
 from orders.models import Address, Document, Order, statuses_before
-from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES
+from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
+from orders.services.lifecycle.versions import TRIES, busy, require_version
 from orders.services.text_rules import ADDRESS_FIELDS, address_problems, problem_of, several_lines
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
@@ -59,7 +59,7 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
     """
     act.actor.require(CHANGE_ADDRESS)
     for _ in range(TRIES):
-        order = visible(order_reads.get_addressed(order_id), order_id, act)
+        order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         require_version(order, [expected_version], act)
         if not may_change_address(order.status):
             raise AddressFixed(f"This order is {order.status}: its address cannot be changed any more.")
@@ -84,7 +84,7 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
     if problem := problem_of(text):
         raise InvalidNote(problem, errors={"text": [problem]})
     for _ in range(TRIES):
-        order = visible(order_reads.get_addressed(order_id), order_id, act)
+        order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         # A note conflicts with nothing. The guard keeps a repeated write from adding the note twice.
         entries = [act.entry(NOTE, reason=text)]
         if written := guarded_write(order_id, guard=as_read(order), entries=entries, seen_at=act.at):

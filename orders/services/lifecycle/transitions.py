@@ -11,10 +11,11 @@ from django.db import DatabaseError
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
+from orders.services.access import visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.idempotency_keys import KeyedRequest
-from orders.services.lifecycle.versions import TRIES, busy, require_version, visible
+from orders.services.lifecycle.versions import TRIES, busy, require_version
 from orders.services.stock.claims import claim_of, claiming
 from orders.services.stock.inventory_calls import carry_out
 from orders.storage import line_stock, order_reads
@@ -125,7 +126,7 @@ def _change(
 
 def _machine(order_id: ObjectId, act: Act, keyed: KeyedRequest | None) -> Order:
     found = order_reads.get_machine(order_id, sees=act.actor.sees, key=keyed.key if keyed else None)
-    return visible(found, order_id, act)
+    return visible(found, order_id, act.actor)
 
 
 def _whole(order: Order) -> Document:

@@ -3,10 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
-from bson import ObjectId
-
 from orders.models import Document, Order
-from orders.services.access import Actor, OrderNotFound
+from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.storage import order_reads
@@ -25,16 +23,6 @@ class OrderBusy(OrderError):
     """Others kept changing the order while this was tried."""
 
     code = "order_busy"
-
-
-def visible(order: Order | None, order_id: ObjectId, act: Act) -> Order:
-    """The order, if there is one and the actor may know of it.
-
-    :raises OrderNotFound: the same for another customer's order as for none.
-    """
-    if order is None or not act.actor.sees(order.user_id):
-        raise OrderNotFound(f"There is no order {order_id}.")
-    return order
 
 
 def require_version(order: Order, expected: Collection[int], act: Act) -> None:

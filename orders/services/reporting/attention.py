@@ -1,19 +1,19 @@
 """What waits for staff, and the ways out that are no transition and say nothing of an unknown line."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from bson import ObjectId
 from django.conf import settings
 
 from integrations import Deadline, PeerError, users
 from orders.models import DUE_STATES, Document, LineState
-from orders.services.access import RESOLVE, Actor, NotPermitted, OrderNotFound
+from orders.services.access import RESOLVE, Actor, NotPermitted, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.storage import attention_queries, order_reads, time_limit
-from orders.storage.attention_queries import Waiting
+from orders.storage import alerts, order_reads, time_limit
+from orders.storage.alerts import NEEDS_ATTENTION, Alert
 from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write
 
@@ -41,17 +41,17 @@ class StillUnverified(OrderError):
     code = "still_unverified"
 
 
-@dataclass
-class Kind:
-    """One kind of waiting.
+@dataclass(frozen=True)
+class Waiting:
+    """The orders with one alert.
 
-    :ivar count: how many orders wait, counted up to COUNTED.
-    :ivar orders: those that have waited longest, as :data:`orders.storage.attention_queries.FIELDS` says.
+    :ivar count: how many there are, counted up to COUNTED.
+    :ivar orders: those that have waited longest, as :data:`orders.storage.alerts.FIELDS` says.
     """
 
-    name: str
+    alert: Alert
     count: int
-    orders: list[Document] = field(default_factory=list)
+    orders: Sequence[Document] = ()
 
     @property
     def more(self) -> bool:
@@ -59,38 +59,30 @@ class Kind:
         return self.count >= COUNTED
 
 
-def counts(*, actor: Actor, at: datetime) -> list[Kind]:
-    """How many orders wait, by kind.
+def counts(*, actor: Actor, at: datetime) -> list[Waiting]:
+    """How many orders wait, by alert.
 
     :raises NotPermitted: the actor does not see all orders.
     :raises DatabaseError: also where it takes too long.
     """
     _require_seeing_all(actor)
     with time_limit(READING):
-        return [Kind(name, attention_queries.count(kind, COUNTED)) for name, kind in _kinds(at)]
+        return [Waiting(alert, alerts.count(alert, at, COUNTED)) for alert in NEEDS_ATTENTION]
 
 
-def everything(*, actor: Actor, at: datetime) -> list[Kind]:
-    """What waits, by kind; raises as :func:`counts` does."""
+def everything(*, actor: Actor, at: datetime) -> list[Waiting]:
+    """What waits, by alert; raises as :func:`counts` does."""
     _require_seeing_all(actor)
     with time_limit(READING):
         return [
-            Kind(name, attention_queries.count(kind, COUNTED), attention_queries.find(kind, SHOWN))
-            for name, kind in _kinds(at)
+            Waiting(alert, alerts.count(alert, at, COUNTED), alerts.longest_waiting(alert, at, SHOWN))
+            for alert in NEEDS_ATTENTION
         ]
 
 
 def _require_seeing_all(actor: Actor) -> None:
     if not actor.sees_all:
         raise NotPermitted("You may not see what waits for staff.")
-
-
-def _kinds(at: datetime) -> Iterator[tuple[str, Waiting]]:
-    yield "unknown", attention_queries.unknown()
-    yield "owed", attention_queries.owed(at - timedelta(seconds=settings.STOCK_OWED_TOO_LONG))
-    yield "short", attention_queries.short()
-    yield "unverified", attention_queries.unverified()
-    yield "unshipped", attention_queries.unshipped(at - timedelta(seconds=settings.SHIP_WITHIN))
 
 
 def retry_now(*, order_id: ObjectId, act: Act) -> Document:
@@ -103,7 +95,7 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    order, now = _whole(order_id), order_reads.server_time()
+    order, now = _whole(order_id, act.actor), order_reads.server_time()
     idle = [
         index
         for index, item in enumerate(order["items"])
@@ -146,7 +138,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
     """
     act.actor.require(RESOLVE)
     act.require_reason("A reason is needed: it says in the history what came of it.")
-    order = _whole(order_id)
+    order = _whole(order_id, act.actor)
     stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
     written = None
     if stock.get("discrepancy") == discrepancy:
@@ -174,7 +166,7 @@ def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require_transition("cancel", "")
-    order = _whole(order_id)
+    order = _whole(order_id, act.actor)
     if order["user_verified"]:
         return order
     user_id = order["user_id"]
@@ -191,11 +183,8 @@ def verify_user(*, order_id: ObjectId, act: Act) -> Document:
         fields={"user_verified": True},
         seen_at=act.at,
     )
-    return written or _whole(order_id)
+    return written or _whole(order_id, act.actor)
 
 
-def _whole(order_id: ObjectId) -> Document:
-    order = order_reads.get_whole(order_id)
-    if order is None:
-        raise OrderNotFound(f"There is no order {order_id}.")
-    return order
+def _whole(order_id: ObjectId, actor: Actor) -> Document:
+    return visible(order_reads.get_whole(order_id), order_id, actor)

@@ -3,7 +3,7 @@
 from bson import ObjectId
 
 from orders.models import Document, LineState, Status, StockCall
-from orders.services.access import RESOLVE, OrderNotFound
+from orders.services.access import RESOLVE, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.storage import order_reads
@@ -39,9 +39,7 @@ def resolve_line(
     act.actor.require(RESOLVE)
     act.require_reason("A reason is needed: it says in the history how you know.")
     while True:
-        order = order_reads.get_whole(order_id)
-        if order is None:
-            raise OrderNotFound(f"There is no order {order_id}.")
+        order = visible(order_reads.get_whole(order_id), order_id, act.actor)
         stock = _unknown(order, line, expected_attempts)
         if (written := _write(order, line, stock, happened, act)) is not None:
             return written

@@ -9,9 +9,12 @@ import orjson
 
 from orders.models import Document, text_of
 from orders.services.access import EXPORT, Actor
+from orders.services.order_queries import require_valid
 from orders.services.transfer.file_format import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS, Format, iso, safe_cell
-from orders.storage import scan
+from orders.storage.order_lists import batches
+from orders.storage.order_query import OrderQuery
 
+Batches = Iterator[list[Document]]
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Tells Excel that a file is UTF-8."""
 MOMENTS = ("created_at", "placed_at", "paid_at", "shipped_at", "status_since", "updated_at")
@@ -25,39 +28,31 @@ CSV_FIELDS = dict.fromkeys(
 
 
 def export_orders(
-    query: Document,
+    query: OrderQuery,
     *,
     actor: Actor,
     format: Format = Format.CSV,
     by_line: bool = False,
     bom: bool = False,
-    hint: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[str]:
-    """The orders that match, newest first, as the text of a file, piece by piece.
+    """The orders of a query, in its order, as the text of a file, piece by piece.
 
     What is placed while it runs is not in it, and nothing is in it twice; an order that changes meanwhile is in it as
     it was when its turn came.
 
-    :param query: any filter on the collection of orders.
     :param by_line: CSV with a row for each line instead of each order; it can be imported again, and so can JSONL.
     :param bom: begin with a byte order mark, for Excel.
-    :param hint: the index to read by, where the planner should not choose.
     :param progress: told how many more orders have been written, each time.
     :raises NotPermitted: at once, before the first piece is asked for.
-    :raises DatabaseError: between two pieces.
+    :raises InvalidOrderQuery: at once.
+    :raises DatabaseError: at once, or between two pieces.
     """
     actor.require(EXPORT)
-    pieces = _jsonl(query, hint, progress) if format is Format.JSONL else _csv(query, by_line, hint, progress)
+    require_valid(query)
+    found = batches(query, None if format is Format.JSONL else CSV_FIELDS)
+    pieces = _jsonl(found, progress) if format is Format.JSONL else _csv(found, by_line, progress)
     return _after_bom(pieces) if bom else pieces
-
-
-def count_orders(query: Document, *, hint: str | None = None) -> int | None:
-    """How many orders match; None where counting takes too long.
-
-    :raises DatabaseError:
-    """
-    return scan.count(query, hint=hint)
 
 
 def _after_bom(pieces: Iterator[str]) -> Iterator[str]:
@@ -65,13 +60,13 @@ def _after_bom(pieces: Iterator[str]) -> Iterator[str]:
     yield from pieces
 
 
-def _csv(query: Document, by_line: bool, hint: str | None, progress: Callable[[int], None]) -> Iterator[str]:
+def _csv(found: Batches, by_line: bool, progress: Callable[[int], None]) -> Iterator[str]:
     buffer = io.StringIO(newline="")
     # All in quotes: else a spreadsheet that takes `;` for the end of a cell would find formulas behind one.
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     writer.writerow((*ORDER_COLUMNS, *LINE_COLUMNS) if by_line else ORDER_COLUMNS)
     yield buffer.getvalue()
-    for batch in scan.batches(query, CSV_FIELDS, hint=hint):
+    for batch in found:
         buffer.seek(0)
         buffer.truncate()
         for order in batch:
@@ -107,8 +102,8 @@ def _line_rows(order: Document) -> Iterator[list[Any]]:
         yield [*row, position, product, quantity, text_of(price), cost, item["stock"]["state"]]
 
 
-def _jsonl(query: Document, hint: str | None, progress: Callable[[int], None]) -> Iterator[str]:
-    for batch in scan.batches(query, hint=hint):
+def _jsonl(found: Batches, progress: Callable[[int], None]) -> Iterator[str]:
+    for batch in found:
         yield "".join(orjson.dumps(_order_object(order)).decode() + "\n" for order in batch)
         progress(len(batch))
 

@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from orders.services import access, bulk
 from orders.services.audit import Act
-from orders.storage.order_selection import OrderSelection
+from orders.storage.order_query import OrderQuery
 from tests.functional.access.callers import OWNER
 from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask
@@ -101,7 +101,7 @@ def set_up(database: Database[Document]) -> Stage:
     for number, (name, changes) in enumerate(plights.items(), start=20):
         orders[name] = insert(database, stored(number, **changes))
     ids = {name: str(order["_id"]) for name, order in orders.items()}
-    selection = OrderSelection(keys=[ObjectId(ids["pending"])])
+    selection = OrderQuery(keys=[ObjectId(ids["pending"])])
     act = Act(access.admin("tests"), timezone.now())
     for name in ("run", "paused"):
         ids[name] = str(bulk.start_run(selection=selection, transition="pay", act=act).pk)

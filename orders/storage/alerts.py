@@ -1,0 +1,141 @@
+"""What staff should notice about orders, each kind defined once: how it is found, counted, and seen on an order."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import TextChoices
+from django_mongodb_backend.query import wrap_database_errors
+
+from orders.models import EPOCH, LineState, Order, Status
+from orders.models.parts import Document
+from orders.storage.order_writes import orders
+
+STOCK_UNKNOWN: Document = {"items.stock.state": LineState.UNKNOWN.value}
+"""What the index `unknown_newest` is about."""
+TO_SHIP = (Status.PAID.value, Status.PROCESSING.value)
+OPEN = (Status.PENDING.value, *TO_SHIP)
+
+
+class Alert(TextChoices):
+    """The kinds, as a filter or a badge calls them."""
+
+    UNKNOWN = "unknown", "Stock needs attention"
+    OWED = "owed", "Stock owed for long"
+    SHORT = "short", "Released with less than asked"
+    UNCHECKED = "unchecked", "User not verified, order open"
+    UNSHIPPED = "unshipped", "Paid and not shipped"
+    UNPAID = "unpaid", "Not paid in time"
+    UNVERIFIED = "unverified", "User not verified"
+
+
+NEEDS_ATTENTION = (Alert.UNKNOWN, Alert.OWED, Alert.SHORT, Alert.UNCHECKED, Alert.UNSHIPPED)
+"""These wait for a person: what is not paid in time is cancelled by the worker."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of alert.
+
+    :ivar filter: finds its orders.
+    :ivar raised: tells the same of an order in hand.
+    :ivar index: reads them in the order of their creation.
+    :ivar since: the field by which those that have waited longest come first.
+    :ivar created_before: none of them was created later, since no order came to its status before: it bounds the walk.
+    """
+
+    filter: Document
+    raised: Callable[[Order], bool]
+    index: str
+    since: str = "created_at"
+    created_before: datetime | None = None
+
+    @property
+    def walked(self) -> Document:
+        """The filter for reading by the index."""
+        return self.filter | ({"created_at": {"$lt": self.created_before}} if self.created_before else {})
+
+
+def alert_rules(at: datetime) -> dict[str, Rule]:
+    """All the rules, as they are at a moment."""
+    owed, unshipped, unpaid = (
+        at - timedelta(seconds=seconds)
+        for seconds in (settings.STOCK_OWED_TOO_LONG, settings.SHIP_WITHIN, settings.UNPAID_ORDER_TTL)
+    )
+    return {
+        Alert.UNKNOWN: Rule(
+            STOCK_UNKNOWN,
+            lambda order: any(item.stock.state == LineState.UNKNOWN for item in order.items),
+            "unknown_newest",
+        ),
+        Alert.OWED: Rule(
+            {"stock_due_at": {"$gt": EPOCH}, "status_since": {"$lt": owed}},
+            lambda order: order.stock_due_at is not None and _came_before(order, owed),
+            "owed_newest",
+            "status_since",
+            owed,
+        ),
+        Alert.SHORT: Rule(
+            # Its index is by creation alone: without a condition on that it is not looked at where nothing is sorted.
+            {"items.stock.discrepancy": {"$gt": 0}, "created_at": {"$gt": EPOCH}},
+            lambda order: any((item.stock.discrepancy or 0) > 0 for item in order.items),
+            "short_newest",
+        ),
+        Alert.UNCHECKED: Rule(
+            {"user_verified": False, "status": {"$in": list(OPEN)}},
+            lambda order: not order.user_verified and order.status in OPEN,
+            "unverified_newest",
+        ),
+        Alert.UNSHIPPED: Rule(
+            {"status": {"$in": list(TO_SHIP)}, "status_since": {"$lt": unshipped}},
+            lambda order: order.status in TO_SHIP and _came_before(order, unshipped),
+            "status_newest",
+            "status_since",
+            unshipped,
+        ),
+        Alert.UNPAID: Rule(
+            {"status": Status.PENDING.value, "created_at": {"$lt": unpaid}},
+            lambda order: order.status == Status.PENDING and order.created_at < unpaid,
+            "status_newest",
+        ),
+        Alert.UNVERIFIED: Rule({"user_verified": False}, lambda order: not order.user_verified, "unverified_newest"),
+    }
+
+
+def _came_before(order: Order, moment: datetime) -> bool:
+    """Whether an order came to its status before a moment."""
+    return order.status_since is not None and order.status_since < moment
+
+
+def raised(order: Order, at: datetime) -> list[Alert]:
+    """The alerts of an order, as the queries would find it."""
+    return [Alert(alert) for alert, rule in alert_rules(at).items() if rule.raised(order)]
+
+
+FIELDS: Mapping[str, Any] = dict.fromkeys(
+    (
+        *("number", "user_id", "user_verified", "status", "version", "total_price", "items.product_id"),
+        *("items.quantity", "items.stock", "created_at", "status_since", "stock_due_at"),
+    ),
+    1,
+) | {
+    # When a line became unknown stands in the history, of which nothing else is wanted here.
+    "history": {
+        "$filter": {"input": "$history", "as": "entry", "cond": {"$eq": ["$$entry.to", LineState.UNKNOWN.value]}}
+    }
+}
+
+
+@wrap_database_errors
+def longest_waiting(alert: Alert, at: datetime, limit: int) -> list[Document]:
+    """The orders that have waited longest, with FIELDS."""
+    rule = alert_rules(at)[alert]
+    return orders().find(rule.filter, FIELDS).sort(rule.since, 1).limit(limit).to_list()
+
+
+@wrap_database_errors
+def count(alert: Alert, at: datetime, most: int) -> int:
+    """How many orders have it; `most` where there are as many or more."""
+    return orders().count_documents(alert_rules(at)[alert].filter, limit=most)

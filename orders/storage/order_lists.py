@@ -1,0 +1,169 @@
+"""Reading the orders of a query: a page of the backoffice's list, or all of them in batches.
+
+A page is read in two steps: its places off an index, in the order of their creation, then its orders by their ids. It
+is found by position instead of by number, so that the thousandth costs what the first does. Nothing that somebody waits
+for is counted beyond a cap.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo.errors import PyMongoError
+
+from orders.models import Item, Order, Stock
+from orders.models.parts import Document
+from orders.storage.database import time_limit
+from orders.storage.order_query import OrderQuery, Position, Read, both
+from orders.storage.order_writes import orders
+
+BATCH_TIMEOUT = 60.0
+"""Seconds for one batch: nobody waits for it, and a filter without an index may have to pass by many orders."""
+COUNT_TIMEOUT = 5.0
+STOCK_FIELDS = ("state", "discrepancy")
+FIELDS = dict.fromkeys(
+    (
+        *("number", "user_id", "user_verified", "status", "total_price", "created_at", "status_since", "stock_due_at"),
+        *("items.product_id", "items.quantity", *(f"items.stock.{name}" for name in STOCK_FIELDS)),
+    ),
+    1,
+)
+"""What a row of the list shows."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Orders in the order of the list, where it begins and ends, and whether there are others before and after."""
+
+    orders: Sequence[Order] = ()
+    places: Sequence[Position] = ()
+    earlier: bool = False
+    later: bool = False
+
+
+@wrap_database_errors
+def page_after(query: OrderQuery, size: int, position: Position | None = None) -> Page:
+    """The page that follows a position, or the first one."""
+    found = _places(query, size + 1, position)
+    return _page(found[:size], earlier=position is not None, later=len(found) > size)
+
+
+@wrap_database_errors
+def page_before(query: OrderQuery, size: int, position: Position) -> Page:
+    """The page that ends before a position; the first one where no whole page is left."""
+    found = _places(replace(query, oldest_first=not query.oldest_first), size + 1, position)
+    if len(found) <= size:
+        return page_after(query, size)
+    return _page(found[size - 1 :: -1], earlier=True, later=True)
+
+
+@wrap_database_errors
+def first_ids(query: OrderQuery, most: int) -> list[ObjectId]:
+    """Ids of the first orders, up to `most`, in the order of the list."""
+    return [place.id for place in _places(query, most)]
+
+
+@wrap_database_errors
+def size(query: OrderQuery, most: int) -> int:
+    """How many orders there are, counted up to `most`."""
+    return len(_places(query, most))
+
+
+def _places(query: OrderQuery, limit: int, position: Position | None = None) -> list[Position]:
+    """Places in order, merged from the reads; an order that several of them find is one."""
+    found: set[Position] = set()
+    for read in query.reads():
+        cursor = _find(read, query, position, {"created_at": 1}, limit)
+        found.update(Position(order["created_at"], order["_id"]) for order in cursor)
+    return sorted(found, reverse=not query.oldest_first)[:limit]
+
+
+def _find(
+    read: Read, query: OrderQuery, position: Position | None, fields: Mapping[str, Any] | None, limit: int
+) -> list[Document]:
+    way = 1 if query.oldest_first else -1
+    asked = both(read.filter, query.after(position))
+    cursor = orders().find(asked, fields, sort=[("created_at", way), ("_id", way)], limit=limit, hint=read.index)
+    return cursor.batch_size(limit).to_list()
+
+
+def _page(places: Sequence[Position], *, earlier: bool, later: bool) -> Page:
+    return Page(_orders([place.id for place in places]), places, earlier, later)
+
+
+def _orders(ids: Sequence[ObjectId]) -> list[Order]:
+    """Orders by their ids, in this order, with the fields of a row; one that has gone meanwhile is left out."""
+    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, FIELDS)}
+    return [_order(found[order_id]) for order_id in ids if order_id in found]
+
+
+def _order(document: Document) -> Order:
+    return Order(
+        id=document["_id"],
+        total_price=document["total_price"].to_decimal(),
+        items=[
+            Item(
+                product_id=item["product_id"],
+                quantity=item["quantity"],
+                stock=Stock(**{name: item["stock"].get(name) for name in STOCK_FIELDS}),
+            )
+            for item in document["items"]
+        ],
+        **{name: document[name] for name in ("number", "user_id", "user_verified", "status")},
+        **{name: _aware(document.get(name)) for name in ("created_at", "status_since", "stock_due_at")},
+    )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment and moment.replace(tzinfo=UTC)
+
+
+@wrap_database_errors
+def batches(
+    query: OrderQuery, fields: Mapping[str, Any] | None = None, *, size: int = 1000
+) -> Iterator[list[Document]]:
+    """The orders of a query, in its order, in lists of up to `size`.
+
+    Each list is a query of its own that begins where the last one ended: however long the caller takes between two
+    of them, no cursor lapses. An order that is placed meanwhile is not among them; none comes twice.
+
+    :param fields: the projection; `created_at` must be in it.
+    :raises DatabaseError: at once where the index cannot be chosen, else between two lists.
+    """
+    return _batches(query.one_read(), query, fields, size)
+
+
+def _batches(read: Read, query: OrderQuery, fields: Mapping[str, Any] | None, size: int) -> Iterator[list[Document]]:
+    after: Position | None = None
+    while batch := _batch(read, query, after, fields, size):
+        yield batch
+        if len(batch) < size:
+            return
+        after = Position(batch[-1]["created_at"], batch[-1]["_id"])
+
+
+@wrap_database_errors
+def _batch(
+    read: Read, query: OrderQuery, after: Position | None, fields: Mapping[str, Any] | None, size: int
+) -> list[Document]:
+    with time_limit(BATCH_TIMEOUT):
+        return _find(read, query, after, fields, size)
+
+
+@wrap_database_errors
+def count(query: OrderQuery) -> int | None:
+    """How many orders match; None where counting them takes too long."""
+    try:
+        with time_limit(COUNT_TIMEOUT):
+            read = query.one_read()
+            if not read.filter:
+                return orders().estimated_document_count()
+            options: dict[str, Any] = {"hint": read.index} if read.index else {}
+            return orders().count_documents(read.filter, **options)
+    except PyMongoError as error:
+        if error.timeout:
+            return None
+        raise

@@ -1,0 +1,261 @@
+"""The one type that says which orders: lists, alerts, exports, runs over many and purges all ask by it.
+
+It names the index that reads its orders in the order of their creation, so that nothing depends on what the planner
+guesses.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from bson import Decimal128, ObjectId
+
+from orders.models import EPOCH, PUBLIC_STATUSES, LineState, Status
+from orders.models.parts import Document
+from orders.storage.alerts import alert_rules
+from orders.storage.order_writes import orders
+
+PUBLIC: Document = {"$in": list(PUBLIC_STATUSES)}
+FEW = 7_000
+"""Up to so many orders are looked at one by one; of more, a walk from the newest soon meets a page."""
+ANY_TIME: Document = {"created_at": {"$gt": EPOCH}}
+"""Without a condition on its first field MongoDB would test the others of an index on the orders themselves."""
+SETTLED: Document = {
+    "stock_due_at": None,
+    "items": {
+        "$type": "array",
+        "$not": {
+            "$elemMatch": {
+                "$or": [
+                    {"stock.state": {"$nin": [LineState.NONE.value, LineState.RELEASED.value]}},
+                    {"stock.attempt": {"$ne": None}},
+                    {"stock.discrepancy": {"$gt": 0}},
+                ]
+            }
+        },
+    },
+}
+"""Nothing is due, and each line is `none` or `released` without an attempt or missing units."""
+
+Key = ObjectId | str
+"""An order as somebody names it: by its id, or by its number."""
+
+
+class OrderKeys(Collection[Key]):
+    """Orders by name, each once, in the order given; as bytes a million take half of what ObjectIds do."""
+
+    def __init__(self, keys: Iterable[Key] = ()) -> None:
+        self._packed: dict[bytes | str, None] = {}
+        for key in keys:
+            self.add(key)
+
+    def add(self, key: Key) -> None:
+        self._packed[_packed(key)] = None
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, Key) and _packed(key) in self._packed
+
+    def __iter__(self) -> Iterator[Key]:
+        return (ObjectId(packed) if isinstance(packed, bytes) else packed for packed in self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
+def _packed(key: Key) -> bytes | str:
+    return key.binary if isinstance(key, ObjectId) else key
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place among orders: an order's creation (naive UTC, as stored) and id."""
+
+    created_at: datetime
+    id: ObjectId
+
+
+@dataclass(frozen=True)
+class Read:
+    """A filter, and the index that reads it; without one the planner chooses."""
+
+    index: str | None
+    filter: Document
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """What a text in the search box may mean; an order that is any of it is found."""
+
+    number: str | None = None
+    order_id: ObjectId | None = None
+    user_id: str | None = None
+    product_id: str | None = None
+
+    def reads(self) -> list[Read]:
+        known = {
+            "number": ("number", self.number),
+            "_id_": ("_id", self.order_id),
+            "user_newest": ("user_id", self.user_id),
+            "product_newest": ("items.product_id", self.product_id),
+        }
+        return [Read(index, {path: value}) for index, (path, value) in known.items() if value is not None]
+
+
+@dataclass(frozen=True)
+class OrderQuery:
+    """Orders that meet all of it; of `alerts` and of `meanings` an order needs one.
+
+    :ivar since: created then or later; `before`: created earlier; both aware or naive UTC.
+    :ivar least: their total is so much or more; `most`: so much or less.
+    :ivar alerts: by their names, as they are at the moment `at`.
+    :ivar drafts: drafts and rejected orders, too, which it never finds otherwise.
+    :ivar settled: only those whose stock is all accounted for: see SETTLED.
+    :ivar keys: only these orders; None where they are not named. Meant for runs, and so are the next two.
+    :ivar limit: at most so many, the oldest first.
+    :ivar everything: every order is meant, where nothing else says which.
+    """
+
+    statuses: tuple[str, ...] = ()
+    user_id: str | None = None
+    product_id: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    least: Decimal | None = None
+    most: Decimal | None = None
+    alerts: tuple[str, ...] = ()
+    at: datetime = EPOCH
+    meanings: Meanings | None = None
+    oldest_first: bool = False
+    drafts: bool = False
+    settled: bool = False
+    keys: OrderKeys | None = None
+    limit: int | None = None
+    everything: bool = False
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What makes no sense, by field, for people."""
+        found = {}
+        if self.since and self.before and _utc(self.since) >= _utc(self.before):
+            found["since"] = "The span of time ends before it begins."
+        if self.least is not None and self.most is not None and self.least > self.most:
+            found["least"] = "The least total is more than the most."
+        if self.product_id is not None and not re.fullmatch("[0-9a-f]{24}", self.product_id):
+            found["product_id"] = "A product id has 24 hexadecimal digits."
+        return found
+
+    @property
+    def narrows(self) -> bool:
+        """Whether any condition but the keys is given."""
+        return self.is_for_lists or any((self.statuses, self.since, self.before, self.user_id, self.product_id))
+
+    @property
+    def is_for_lists(self) -> bool:
+        """Whether only a list can look for these orders: a run, which takes its time, cannot."""
+        return bool(self.alerts or self.meanings or self.least is not None or self.most is not None)
+
+    @cached_property
+    def conditions(self) -> Document:
+        """The filter, by field; but for alerts, meanings, keys and the limit."""
+        asked: Document = dict(SETTLED) if self.settled else {}
+        if self.user_id is not None:
+            asked["user_id"] = self.user_id
+        if self.product_id is not None:
+            asked["items.product_id"] = self.product_id
+        if self.statuses or not self.drafts:
+            asked["status"] = self._of_statuses()
+        if self.since or self.before:
+            asked["created_at"] = _span({"$gte": self.since, "$lt": self.before})
+        if self.least is not None or self.most is not None:
+            asked["total_price"] = _span({"$gte": _stored(self.least), "$lte": _stored(self.most)})
+        return asked
+
+    @property
+    def any_status(self) -> list[str]:
+        """The statuses that an order may be in."""
+        every = [*Status] if self.drafts else PUBLIC_STATUSES
+        return [status for status in dict.fromkeys(self.statuses or every) if status in every]
+
+    def _of_statuses(self) -> Any:
+        if not self.statuses:
+            return PUBLIC
+        wanted = [str(status) for status in self.any_status]
+        return wanted[0] if len(wanted) == 1 else {"$in": wanted}
+
+    def after(self, position: Position | None) -> Document:
+        """What comes after a position, in the order of the query."""
+        if position is None:
+            return {}
+        past = "$gt" if self.oldest_first else "$lt"
+        later = [{"created_at": {past: position.created_at}}, {"_id": {past: position.id}}]
+        return {"created_at": {f"{past}e": position.created_at}, "$or": later}
+
+    def reads(self) -> list[Read]:
+        """What to ask, each with the index that reads it in the order of creation: one read for each alert or meaning.
+
+        :raises PyMongoError: it may have to count, to choose the index.
+        """
+        rules = [alert_rules(self.at)[alert] for alert in self.alerts]
+        flagged = [Read(rule.index, rule.walked) for rule in rules]
+        if not self.meanings:
+            return [Read(read.index, both(read.filter, self.conditions)) for read in flagged] or [self._plain_read()]
+        any_alert = {"$or": [read.filter for read in flagged]} if flagged else {}
+        return [Read(read.index, both(read.filter, self.conditions, any_alert)) for read in self.meanings.reads()]
+
+    def one_read(self) -> Read:
+        """All reads in one; of several the planner merges the indexes, each of which is in order."""
+        reads = self.reads()
+        return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
+
+    def _plain_read(self) -> Read:
+        index = self.index()
+        return Read(index, (ANY_TIME if index == "newest_status_total" else {}) | self.conditions)
+
+    def index(self, few: int | None = None) -> str:
+        """The index that reads least: of what is asked for, what the fewest orders have.
+
+        :param few: so many are counted at most, to learn what the fewest orders have; FEW by default.
+        :raises PyMongoError: orders may be counted.
+        """
+        asked, few = self.conditions, few or FEW
+        if self.user_id is not None:
+            return "user_status_newest" if "status" in asked else "user_newest"
+        of_total = "total_price" in asked
+        leads = {"product_newest": "items.product_id", "status_newest": "status", "total_newest": "total_price"}
+        given = [index for index, path in leads.items() if path in asked and (self.statuses or path != "status")]
+        if of_total or len(given) > 1:
+            counts = {index: self._count(index, leads[index], few + 1) for index in given}
+            fewest = min(counts, key=lambda index: counts[index])
+            if counts[fewest] <= few:
+                return fewest
+        if of_total and self.product_id is None:
+            return "newest_status_total"
+        return given[0] if given else "newest" if self.drafts else "status_newest"
+
+    def _count(self, index: str, path: str, most: int) -> int:
+        """How many orders an index leads to, up to `most`."""
+        bounds = ["created_at"] if path != "total_price" else []  # of a span of totals, each would be looked at
+        asked = {name: self.conditions[name] for name in (path, *bounds) if name in self.conditions}
+        return orders().count_documents(asked, limit=most, hint=index)
+
+
+def both(*filters: Document) -> Document:
+    """A filter that asks for all of them."""
+    asked = [asked for asked in filters if asked]
+    return {"$and": asked} if len(asked) > 1 else asked[0] if asked else {}
+
+
+def _span(bounds: Mapping[str, Any]) -> Document:
+    return {operator: bound for operator, bound in bounds.items() if bound is not None}
+
+
+def _stored(total: Decimal | None) -> Decimal128 | None:
+    return None if total is None else Decimal128(total)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,0 +1,129 @@
+"""One query says which orders: what makes no sense is refused alike, and each alert is one and the same everywhere."""
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from pymongo.database import Database
+
+from orders.models import LineState, Order, Status
+from orders.services import access, bulk
+from orders.services.order_queries import InvalidOrderQuery
+from orders.services.transfer.exporting import export_orders
+from orders.storage import alerts, order_lists
+from orders.storage.alerts import Alert
+from orders.storage.order_query import OrderQuery, Position
+from tests.functional.admin_helpers import Document, insert, line, stored
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+BOSS = access.admin("boss")
+MOMENT = timedelta(milliseconds=1)
+
+USES: dict[str, Callable[[OrderQuery], Any]] = {
+    "export": lambda query: export_orders(query, actor=BOSS),
+    "plan": lambda query: bulk.plan(selection=query, transition="pay", actor=BOSS),
+}
+SENSELESS: dict[str, OrderQuery] = {
+    "span of time ends before it begins": OrderQuery(since=NOW, before=NOW - MOMENT),
+    "ends before it begins": OrderQuery(since=NOW, before=NOW.replace(tzinfo=None)),
+    "24 hexadecimal digits": OrderQuery(product_id="665f 1c0a 9b1e 8a0012a4 "),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("complaint", SENSELESS)
+def test_what_makes_no_sense_is_refused_by_whoever_would_act_on_it(
+    database: Database[Document], use: str, complaint: str
+) -> None:
+    with pytest.raises(InvalidOrderQuery, match=complaint):
+        USES[use](SENSELESS[complaint])
+
+
+def test_totals_the_wrong_way_round_are_refused(database: Database[Document]) -> None:
+    with pytest.raises(InvalidOrderQuery, match="The least total is more than the most"):
+        export_orders(OrderQuery(least=Decimal(2), most=Decimal(1)), actor=BOSS)
+    assert OrderQuery(least=Decimal(1), most=Decimal(1), since=NOW, before=NOW + MOMENT).problems == {}
+
+
+@pytest.mark.parametrize("query", [OrderQuery(alerts=("unknown",)), OrderQuery(least=Decimal(1))])
+def test_a_run_is_not_started_for_what_it_cannot_look_for(database: Database[Document], query: OrderQuery) -> None:
+    with pytest.raises(InvalidOrderQuery, match="cannot look for orders by"):
+        USES["plan"](query)
+
+
+def test_drafts_are_found_only_where_they_are_asked_for(database: Database[Document]) -> None:
+    orders = insert(database, *(stored(number, status=status) for number, status in enumerate(Status)), stored(20))
+    assert orders
+    assert order_lists.size(OrderQuery(), 99) == 8
+    assert order_lists.size(OrderQuery(("placing", "pending")), 99) == 2
+    assert order_lists.size(OrderQuery(("placing",)), 99) == 0
+    assert order_lists.size(OrderQuery(("placing", "pending"), drafts=True), 99) == 3
+    assert order_lists.size(OrderQuery(drafts=True), 99) == 10
+
+
+@pytest.fixture
+def every_kind(database: Database[Document], settings: Any) -> list[Document]:
+    """Orders of every status and age around each limit, with and without each thing that raises an alert."""
+    limits = [settings.STOCK_OWED_TOO_LONG, settings.SHIP_WITHIN, settings.UNPAID_ORDER_TTL]
+    ages = [timedelta(seconds=limit) + nudge for limit in limits for nudge in (-MOMENT, 0 * MOMENT, MOMENT)]
+    lines = [
+        line(),
+        line("unknown", call="release"),
+        line("released", discrepancy=1),
+        line("releasing", call="release"),
+    ]
+    made = []
+    for number, (status, age, item, verified) in enumerate(itertools.product(Status, ages, lines, (True, False))):
+        due = {"stock_due_at": NOW} if item["stock"]["state"] == LineState.RELEASING else {}
+        order = stored(number, status=status.value, created_at=NOW - age, items=[line(), item], user_verified=verified)
+        order["_id"] = ObjectId()
+        order["status_since"] = NOW - age if number % 7 else None
+        made.append(order | due)
+    insert(database, *made)
+    return made
+
+
+@pytest.mark.parametrize("alert", Alert)
+def test_an_alert_is_one_whether_it_is_counted_listed_looked_for_or_seen_on_an_order(
+    every_kind: list[Document], alert: Alert
+) -> None:
+    query, many = OrderQuery(alerts=(alert,), at=NOW, drafts=True), len(every_kind)
+    listed = set(order_lists.first_ids(query, many))
+    assert 0 < len(listed) < many
+    assert alerts.count(alert, NOW, many) == len(listed)
+    assert {order["_id"] for order in alerts.longest_waiting(alert, NOW, many)} == listed
+    assert {order.pk for order in Order.objects.all() if alert in alerts.raised(order, NOW)} == listed
+    rows = order_lists.page_after(OrderQuery(drafts=True), many).orders
+    assert {order.pk for order in rows if alert in alerts.raised(order, NOW)} == listed, "by the fields of a row"
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_whatever_is_asked_for_pages_and_batches_go_on_where_the_last_ended(
+    database: Database[Document], size: int, oldest_first: bool
+) -> None:
+    moments = [NOW - timedelta(seconds=number // 4) for number in range(20)]
+    insert(database, *(stored(n, created_at=at, user_verified=n % 2 == 0) for n, at in enumerate(moments)))
+    places = sorted(
+        (Position(order["created_at"], order["_id"]) for order in database["orders"].find()), reverse=not oldest_first
+    )
+    for query in (
+        OrderQuery(),
+        OrderQuery(alerts=(Alert.UNVERIFIED, Alert.UNCHECKED), at=NOW),
+        OrderQuery(("pending",)),
+    ):
+        asked = OrderQuery(query.statuses, alerts=query.alerts, at=query.at, oldest_first=oldest_first)
+        expected = [place.id for place in places]
+        if query.alerts:
+            unverified = {order["_id"] for order in database["orders"].find({"user_verified": False})}
+            expected = [order_id for order_id in expected if order_id in unverified]
+        paged, page = [], order_lists.page_after(asked, size)
+        while page.places:
+            paged += [order.pk for order in page.orders]
+            page = order_lists.page_after(asked, size, page.places[-1])
+        assert paged == expected
+        assert [order["_id"] for batch in order_lists.batches(asked, size=size) for order in batch] == expected
