@@ -14,7 +14,7 @@ from bson import Int64, ObjectId
 from orders.models.machine import moments, public_edges
 from orders.models.money import from_cents
 from orders.models.states import LineState, Status
-from orders.services.numbers import NUMBER_ALPHABET, grouped
+from orders.services.identifiers import NUMBER_ALPHABET, grouped
 from orders.storage.database import Document
 from orders.storage.order_writes import history_entry
 

@@ -9,7 +9,7 @@ from factory.django import DjangoModelFactory
 
 from orders.models.order import Order
 from orders.models.parts import Address, HistoryEntry, Item, Stock
-from orders.services.numbers import new_number
+from orders.services.identifiers import new_number
 
 ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     "placing": (),

@@ -22,12 +22,12 @@ from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.identifiers import object_id
 from orders.services.lifecycle import transitions
 from orders.services.reporting import attention
 from orders.services.reporting.attention import Kind
 from orders.services.stock.resolution import resolve_line
 
-ORDER = re.compile(r"[0-9a-f]{24}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 VERSION = re.compile(r"[0-9]{1,18}\Z")
 
@@ -137,10 +137,10 @@ def _carry_out(request: HttpRequest) -> str:
     order, name = request.POST.get("order", ""), request.POST.get("act", "")
     _require(name, request.POST.get("transition", ""), actor_of(request))
     act = _act(request)
-    do = ACTS.get(name)
-    if do is None or not ORDER.match(order):
+    do, order_id = ACTS.get(name), object_id(order)
+    if do is None or order_id is None:
         raise OrderError("That is no way out of anything here.")
-    return do(request, ObjectId(order), act)
+    return do(request, order_id, act)
 
 
 def _require(name: str, transition: str, actor: Actor) -> None:

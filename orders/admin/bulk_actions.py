@@ -29,6 +29,7 @@ from orders.models.machine import transition_names
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
+from orders.services.identifiers import object_id
 from orders.services.lifecycle.transitions import REASON_NEEDED
 from orders.services.texts import problem_of, several_lines
 from orders.storage.database import time_limit
@@ -42,7 +43,6 @@ LONGEST_LOOK = timedelta(minutes=15)
 """So long what a confirmation shows is taken for true; then it is shown anew."""
 A_MOMENT = 3.0
 """Seconds that are waited for them."""
-RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 TOO_MANY = (
     "There are too many orders to be counted in time. Narrow the list by status or by days, or use "
@@ -158,7 +158,7 @@ class BulkActions(ModelAdmin):
             selection=chosen.selection,
             transition=name,
             act=act_of(request, reason),
-            run_id=ObjectId(given) if RUN_ID.match(given) else None,
+            run_id=object_id(given),
         )
         most = FEW if bulk.is_together(name) else FEW_RELEASING
         taken_down = run.state != BulkState.SELECTING or "orders" not in run.selection

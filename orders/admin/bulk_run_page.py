@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from bson import ObjectId
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -34,9 +33,9 @@ from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
 from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
+from orders.services.identifiers import object_id
 from orders.services.transfer.file_format import safe_cell
 
-RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
 POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")
 PAGE = 50
 STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
@@ -116,10 +115,11 @@ class BulkRunPage(ReadOnly):
     def _run(self, request: HttpRequest, run_id: str) -> BulkRun:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not RUN_ID.match(run_id):
+        found = object_id(run_id)
+        if found is None:
             raise Http404(f"{run_id} is no id of a run.")
         try:
-            return bulk.get_run(ObjectId(run_id))
+            return bulk.get_run(found)
         except bulk.RunNotFound as error:
             raise Http404(error.detail) from error
 

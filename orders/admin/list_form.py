@@ -6,12 +6,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator
 from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.searching import meanings_of
 from orders.models.states import Status
-from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
+from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
 from orders.storage.criteria import Criteria, Flag
 
 LAST_DAY = date(9998, 12, 31)
@@ -62,8 +62,6 @@ class ListForm(forms.Form):
     product = forms.CharField(
         label="Product id",
         required=False,
-        max_length=24,
-        validators=[RegexValidator(r"^[0-9a-fA-F]{24}\Z", "A product id has 24 hexadecimal digits.")],
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     user = forms.CharField(
@@ -80,12 +78,16 @@ class ListForm(forms.Form):
     )
 
     def clean_product(self) -> str:
-        return str(self.cleaned_data["product"]).lower()
+        given = self.cleaned_data["product"]
+        found = object_id(given)
+        if given and found is None:
+            raise ValidationError("A product id has 24 hexadecimal digits.")
+        return str(found or "")
 
     def clean_user(self) -> str:
         given = self.cleaned_data["user"]
         try:
-            return canonical(given) if given else ""
+            return user_typed(given) if given else ""
         except MalformedUserId as error:
             raise ValidationError(error.detail) from error
 

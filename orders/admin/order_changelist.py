@@ -26,6 +26,7 @@ from orders.services.reporting import thresholds
 from orders.storage import order_pages
 from orders.storage.criteria import Criteria
 from orders.storage.database import time_limit
+from orders.storage.order_numbers import is_meant
 from orders.storage.order_pages import Page
 from orders.storage.order_reads import Position
 
@@ -136,7 +137,8 @@ class OrderChangeList(ChangeList):
         if meanings is None or self.places or self.has_active_filters or len(self.page.orders) != 1:
             return None
         [hit] = self.page.orders
-        return hit if hit.pk == meanings.order_id or hit.number == meanings.number else None
+        numbered = meanings.number is not None and is_meant(meanings.number, hit.number)
+        return hit if hit.pk == meanings.order_id or numbered else None
 
     @property
     def last_row(self) -> int:

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from bson import ObjectId
 from rest_framework import serializers
 
 from orders.api.fields import (
-    OBJECT_ID,
     CountField,
     ManyField,
     MomentField,
@@ -20,27 +18,23 @@ from orders.api.serializers import ExactSerializer
 from orders.models.bulk_run import BulkState, OrderOutcome
 from orders.models.machine import transition_names
 from orders.models.states import PUBLIC_STATUSES
-from orders.services.numbers import NUMBER_ALPHABET
-from orders.services.user_ids import canonical
+from orders.services.identifiers import EXPECTED_ORDER, LONGEST_TYPED, ORDER_TYPED, canonical, order_typed
 from orders.storage.order_selection import OrderKeys, OrderSelection
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
 RUN_STATES = [(name, name) for name in BulkState.values]
 OUTCOMES = [(name, name) for name in OrderOutcome.values]
-NUMBER = f"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}"
 
 
 class KeyField(PatternField):
     """An order's id, or its number."""
 
     def __init__(self, **kwargs: Any) -> None:
-        expected = "the id of an order (24 hex digits) or its number (7K2M-9QWX-4HTC)"
-        super().__init__(f"{OBJECT_ID}|{NUMBER}", expected=expected, **kwargs)
+        super().__init__(ORDER_TYPED, expected=EXPECTED_ORDER, longest=LONGEST_TYPED, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        text = super().to_internal_value(data)
-        return ObjectId(text) if "-" not in text else text
+        return order_typed(super().to_internal_value(data))
 
 
 class StatusesField(ManyField):
@@ -85,7 +79,7 @@ class BulkTransitionSerializer(ExactSerializer):
         required=False,
         allow_empty=False,
         max_length=MOST_IDS,
-        help_text=f"Ids of orders, or their numbers; {MOST_IDS:,} at most.",
+        help_text=f"Ids of orders, or their numbers as people write them; {MOST_IDS:,} at most.",
     )
     filter = FilterSerializer(required=False)
     reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")

@@ -24,7 +24,7 @@ from observability import context as observed
 from orders.api.fields import MOST_ERRORS
 from orders.api.problems import type_of
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, audit, bulk, user_ids
+from orders.services import access, audit, bulk, identifiers
 from orders.services.errors import OrderError
 from orders.services.lifecycle import idempotency_keys, placement, transitions, verification, versions
 from orders.storage.database import is_outage
@@ -46,7 +46,7 @@ UNKNOWN = (
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
     audit.InvalidReason: HTTPStatus.BAD_REQUEST,
-    user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
+    identifiers.MalformedUserId: HTTPStatus.BAD_REQUEST,
     placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
     verification.UnknownUser: HTTPStatus.BAD_REQUEST,
     verification.UnknownProduct: HTTPStatus.BAD_REQUEST,

@@ -11,13 +11,12 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
+from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID
 from orders.services.texts import one_line, problem_of, several_lines
-from orders.services.user_ids import EXPECTED, LONGEST_USER_ID
 
 T = TypeVar("T")
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
-OBJECT_ID = "[0-9a-fA-F]{24}"
 DIGITS = "[1-9][0-9]{0,9}"
 PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
 """More than nothing, below a hundred million, no more than two decimal places."""
@@ -134,12 +133,13 @@ class ManyField(serializers.ListField):
 class PatternField(serializers.CharField):
     """Text that has to match as it is, surrounding blanks included."""
 
-    def __init__(self, pattern: str, *, expected: str, **kwargs: Any) -> None:
+    def __init__(self, pattern: str, *, expected: str, longest: int | None = None, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
-        self.pattern, self.expected = re.compile(pattern), expected
+        self.pattern, self.expected, self.longest = re.compile(pattern), expected, longest
 
     def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str) or not self.pattern.fullmatch(data):
+        is_short = isinstance(data, str) and (self.longest is None or len(data) <= self.longest)
+        if not is_short or not self.pattern.fullmatch(data):
             raise ValidationError(f"Expected is {self.expected}.")
         return data
 

@@ -14,8 +14,8 @@ from orders.api.examples import add_examples
 from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problems import PROBLEMS, type_of
 from orders.models.states import PUBLIC_STATUSES
+from orders.services.identifiers import LONGEST_USER_ID
 from orders.services.texts import DROPPED, REFUSED
-from orders.services.user_ids import LONGEST_USER_ID
 
 Schema = dict[str, Any]
 
@@ -148,7 +148,8 @@ class PatternScheme(OpenApiSerializerFieldExtension):
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        return {"type": "string", "pattern": fields.anchored(self.target.pattern.pattern)}
+        longest = {"maxLength": self.target.longest} if self.target.longest else {}
+        return {"type": "string", "pattern": fields.anchored(self.target.pattern.pattern), **longest}
 
 
 def leave_out_aliases(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:

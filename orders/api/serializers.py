@@ -20,8 +20,8 @@ from orders.api.fields import (
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
+from orders.services.identifiers import EXPECTED
 from orders.services.lifecycle import placement
-from orders.services.user_ids import EXPECTED
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]

@@ -17,6 +17,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from orders.models.order import Order
 from orders.models.states import EPOCH, LineState, Status
 from orders.storage.database import Document
+from orders.storage.order_numbers import ids_by_number
 from orders.storage.order_reads import STOCK_UNKNOWN
 from orders.storage.order_writes import orders
 
@@ -67,13 +68,17 @@ class Meanings:
     product_id: str | None = None
 
     def branches(self) -> list["Branch"]:
+        """:raises DatabaseError: a number is looked up, since no other index is read as its is."""
         known = {
-            "number": ("number", self.number),
-            "_id_": ("_id", self.order_id),
+            "_id_": ("_id", {"$in": self._order_ids()} if self.number or self.order_id else None),
             "user_newest": ("user_id", self.user_id),
             "product_newest": ("items.product_id", self.product_id),
         }
         return [Branch(index, ({field: value},)) for index, (field, value) in known.items() if value is not None]
+
+    def _order_ids(self) -> list[ObjectId]:
+        numbered = ids_by_number([self.number])[self.number] if self.number else []
+        return [*numbered, *([self.order_id] if self.order_id else [])]
 
 
 @dataclass(frozen=True)

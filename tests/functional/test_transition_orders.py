@@ -198,10 +198,10 @@ def test_bad_lines_are_named_and_nothing_is_done(tmp_path: Path) -> None:
 
 def test_an_order_that_there_is_not_is_refused() -> None:
     nobody = ObjectId()
-    code, _, err = run("pay", "--id", str(nobody), "--id", "7KQF2M9DXW3H", "--yes")
+    code, _, err = run("pay", "--id", str(nobody), "--id", "order no. 7kqf–2M9D—XW3H", "--yes")
     assert code == 1
     assert f"order {nobody}: refused: There is no order {nobody}." in err
-    assert "order 7KQF-2M9D-XW3H: refused: There is no order 7KQF-2M9D-XW3H." in err
+    assert "order 7kqf-2M9D-XW3H: refused: There is no order 7kqf-2M9D-XW3H." in err
 
 
 def test_an_empty_file_is_no_order_at_all(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from integrations.errors import PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access
+from orders.services.identifiers import new_number
 from orders.services.lifecycle import idempotency_keys, placement, transitions
 from orders.services.lifecycle.idempotency_keys import KeyInUse
 from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
-from orders.services.numbers import new_number
 from orders.services.stock.worker import settle_due
 from orders.storage.order_writes import orders
 from tests.integration.builders import (

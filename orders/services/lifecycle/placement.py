@@ -33,14 +33,13 @@ from orders.services.access import Actor, Kind
 from orders.services.addresses import problems_of
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.identifiers import canonical, new_number
 from orders.services.lifecycle import idempotency_keys
 from orders.services.lifecycle.idempotency_keys import Ticket
 from orders.services.lifecycle.verification import refused_stock, verify
-from orders.services.numbers import new_number
 from orders.services.stock.claims import Claim, Line, claiming, new_lease
 from orders.services.stock.inventory_calls import Outcome, Result, persistently, settle, talk, turn_away
 from orders.services.stock.inventory_turns import RETRY_AFTER
-from orders.services.user_ids import canonical
 from orders.storage import order_reads
 from orders.storage.database import Document
 from orders.storage.order_writes import LineStock, guarded_write, insert_draft, lines_by_index, new_id
