@@ -14,12 +14,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin.acting import act_of, actor_of
+from orders.admin.acting import act_of, actor_of, why_not
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
 from orders.models.machine import transition_names
 from orders.services import access
-from orders.services.access import Actor, NotPermitted
+from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
@@ -111,13 +111,8 @@ class AttentionPages(ModelAdmin):
     def _acted(self, request: HttpRequest) -> HttpResponse:
         try:
             self.message_user(request, _carry_out(request), messages.SUCCESS)
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
-        except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
-        except DatabaseError:
-            text = "The database did not answer in time. Look whether the order has changed before trying again."
-            self.message_user(request, text, messages.ERROR)
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, why_not(error), messages.ERROR)
         section = request.POST.get("section", "")
         anchor = f"#{section}" if section in KINDS else ""
         return HttpResponseRedirect(reverse("admin:orders_order_attention") + anchor)

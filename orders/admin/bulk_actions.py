@@ -21,22 +21,20 @@ from unfold.admin import ModelAdmin
 
 from integrations.deadline import Deadline
 from orders.admin import bulk_selection, bulk_words
-from orders.admin.acting import act_of, actor_of
+from orders.admin.acting import act_of, actor_of, why_not
 from orders.admin.bulk_selection import Chosen
 from orders.models import BulkRun
 from orders.models.bulk_run import BulkState
 from orders.models.machine import transition_names
 from orders.services import bulk
-from orders.services.access import NotPermitted
+from orders.services.audit import LONGEST_REASON, Act, InvalidReason, ReasonMissing
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
-from orders.services.lifecycle.transitions import REASON_NEEDED
-from orders.services.texts import problem_of, several_lines
+from orders.services.lifecycle.transitions import REASON_NEEDED, require_reason
 from orders.storage.database import time_limit
 
 logger = logging.getLogger(__name__)
 
-LONGEST_REASON = 500
 FEW, FEW_RELEASING = 100, 20
 """So many orders are dealt with while whoever confirmed it waits; more are left to the workers."""
 LONGEST_LOOK = timedelta(minutes=15)
@@ -48,7 +46,7 @@ TOO_MANY = (
     "There are too many orders to be counted in time. Narrow the list by status or by days, or use "
     "manage.py transition_orders."
 )
-NO_ANSWER = "The database did not answer in time. See under Bulk runs whether a run was started before trying again."
+LOOK = "See under Bulk runs whether a run was started"
 
 
 class BulkActions(ModelAdmin):
@@ -97,10 +95,14 @@ class BulkActions(ModelAdmin):
             name = self._permitted(request, "transition")
             with counted_in_time():
                 chosen = bulk_selection.of_confirmation(request.POST)
-            reason = several_lines(request.POST.get("reason", ""))
-            if problem := _problem(name, reason) or self._outdated(request, name, chosen):
+            try:
+                act = act_of(request, request.POST.get("reason", ""))
+                require_reason(name, act)
+            except (InvalidReason, ReasonMissing) as error:
+                return self._confirmation(request, name, chosen, error.detail)
+            if problem := self._outdated(request, name, chosen):
                 return self._confirmation(request, name, chosen, problem)
-            return self._started(request, self._start(request, name, chosen, reason))
+            return self._started(request, self._start(request, name, chosen, act))
 
         return self._answered(request, answer, request.POST.get("filter", ""))
 
@@ -118,13 +120,8 @@ class BulkActions(ModelAdmin):
         """The answer, or a message on the list that says why there is none."""
         try:
             return answer()
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
-        except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
-        except DatabaseError as error:
-            logger.warning("the database did not answer a bulk action: %s", error.__cause__ or error)
-            self.message_user(request, NO_ANSWER, messages.ERROR)
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, why_not(error, LOOK), messages.ERROR)
         return _to_list(query)
 
     def _confirmation(self, request: HttpRequest, name: str, chosen: Chosen, problem: str = "") -> HttpResponse:
@@ -152,12 +149,12 @@ class BulkActions(ModelAdmin):
         }
         return TemplateResponse(request, "admin/orders/order/bulk_confirm.html", context)
 
-    def _start(self, request: HttpRequest, name: str, chosen: Chosen, reason: str) -> BulkRun:
+    def _start(self, request: HttpRequest, name: str, chosen: Chosen, act: Act) -> BulkRun:
         given, planned = request.POST.get("run", ""), request.POST.get("planned", "")
         run = bulk.start_run(
             selection=chosen.selection,
             transition=name,
-            act=act_of(request, reason),
+            act=act,
             run_id=object_id(given),
         )
         most = FEW if bulk.is_together(name) else FEW_RELEASING
@@ -199,16 +196,6 @@ def counted_in_time() -> Iterator[None]:
         if getattr(error.__cause__, "timeout", False):
             raise OrderError(TOO_MANY) from error
         raise
-
-
-def _problem(name: str, reason: str) -> str:
-    if len(reason) > LONGEST_REASON:
-        return f"At most {LONGEST_REASON} characters, please: it has {len(reason)}."
-    if problem := problem_of(reason):
-        return problem
-    if name in REASON_NEEDED and not reason:
-        return "Say why: the reason is kept in the history of every order."
-    return ""
 
 
 def _carried_on(run: BulkRun) -> BulkRun:

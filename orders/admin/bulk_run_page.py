@@ -1,6 +1,5 @@
 """The page of one bulk run: how far it is, what became of each order, its report, and the buttons that steer it."""
 
-import csv
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -27,14 +26,13 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_words
-from orders.admin.acting import actor_of
+from orders.admin.acting import actor_of, why_not
 from orders.admin.read_only import ReadOnly
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
-from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
-from orders.services.transfer.file_format import safe_cell
+from orders.services.transfer.run_reports import report_csv
 
 POSITION = re.compile(r"([0-9]{1,7})\.([0-9]{1,5})\Z")
 PAGE = 50
@@ -93,7 +91,7 @@ class BulkRunPage(ReadOnly):
         run = self._run(request, run_id)
         name = f'attachment; filename="run-{run.pk}.csv"'
         return StreamingHttpResponse(
-            report(run), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+            report_csv(run.pk), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
         )
 
     def steer_view(self, request: HttpRequest, run_id: str) -> HttpResponse:
@@ -106,10 +104,8 @@ class BulkRunPage(ReadOnly):
                 raise OrderError("That is nothing that can be done with a run.")
             STEPS[step](run_id=run.pk, actor=actor_of(request))
             self.message_user(request, STEPPED[step], messages.SUCCESS)
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
         except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+            self.message_user(request, why_not(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
 
     def _run(self, request: HttpRequest, run_id: str) -> BulkRun:
@@ -188,19 +184,3 @@ def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
 
 def badge(kind: str, text: str) -> SafeString:
     return format_html('<span class="bulk-badge bulk-badge-{}">{}</span>', bulk_words.tone(kind), text)
-
-
-class _Echo:
-    """A file that hands each line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def report(run: BulkRun) -> Iterator[str]:
-    """The lines of a run's report."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(["number", "order_id", "result", "reason"])
-    for result in bulk.results(run.pk):
-        row = (result.number, result.order_id, result.result, result.reason)
-        yield writer.writerow([safe_cell(value) for value in row])

@@ -18,7 +18,8 @@ from orders.api.serializers import ExactSerializer
 from orders.models.bulk_run import BulkState, OrderOutcome
 from orders.models.machine import transition_names
 from orders.models.states import PUBLIC_STATUSES
-from orders.services.identifiers import EXPECTED_ORDER, LONGEST_TYPED, ORDER_TYPED, canonical, order_typed
+from orders.services.audit import LONGEST_REASON
+from orders.services.identifiers import EXPECTED_ORDER, ORDER_TYPED, canonical, order_typed
 from orders.storage.order_selection import OrderKeys, OrderSelection
 
 MOST_IDS = 10_000
@@ -31,7 +32,7 @@ class KeyField(PatternField):
     """An order's id, or its number."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(ORDER_TYPED, expected=EXPECTED_ORDER, longest=LONGEST_TYPED, **kwargs)
+        super().__init__(ORDER_TYPED, expected=EXPECTED_ORDER, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         return order_typed(super().to_internal_value(data))
@@ -82,7 +83,7 @@ class BulkTransitionSerializer(ExactSerializer):
         help_text=f"Ids of orders, or their numbers as people write them; {MOST_IDS:,} at most.",
     )
     filter = FilterSerializer(required=False)
-    reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=LONGEST_REASON, lines=True, required=False, allow_blank=True, default="")
     dry_run = StrictBooleanField(required=False, default=False, help_text="Only say what would happen.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

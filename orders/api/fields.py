@@ -133,13 +133,12 @@ class ManyField(serializers.ListField):
 class PatternField(serializers.CharField):
     """Text that has to match as it is, surrounding blanks included."""
 
-    def __init__(self, pattern: str, *, expected: str, longest: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, pattern: str, *, expected: str, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
-        self.pattern, self.expected, self.longest = re.compile(pattern), expected, longest
+        self.pattern, self.expected = re.compile(pattern), expected
 
     def to_internal_value(self, data: Any) -> Any:
-        is_short = isinstance(data, str) and (self.longest is None or len(data) <= self.longest)
-        if not is_short or not self.pattern.fullmatch(data):
+        if not isinstance(data, str) or not self.pattern.fullmatch(data):
             raise ValidationError(f"Expected is {self.expected}.")
         return data
 

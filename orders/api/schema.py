@@ -148,8 +148,7 @@ class PatternScheme(OpenApiSerializerFieldExtension):
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        longest = {"maxLength": self.target.longest} if self.target.longest else {}
-        return {"type": "string", "pattern": fields.anchored(self.target.pattern.pattern), **longest}
+        return {"type": "string", "pattern": fields.anchored(self.target.pattern.pattern)}
 
 
 def leave_out_aliases(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:

@@ -20,6 +20,7 @@ from orders.api.fields import (
 from orders.models.machine import transition_names
 from orders.models.parts import Address, Item
 from orders.models.states import PUBLIC_STATUSES
+from orders.services.audit import LONGEST_REASON
 from orders.services.identifiers import EXPECTED
 from orders.services.lifecycle import placement
 
@@ -139,7 +140,7 @@ class StatusSerializer(ExactSerializer):
     """The body of PUT /orders/{id}/status."""
 
     status = serializers.ChoiceField(choices=STATUSES)
-    reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=LONGEST_REASON, lines=True, required=False, allow_blank=True, default="")
 
 
 class OrderItemSerializer(serializers.Serializer[Any]):

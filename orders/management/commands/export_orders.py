@@ -10,11 +10,10 @@ from textwrap import fill
 from typing import Any, TextIO, cast
 
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import DatabaseError
 
-from orders.management.counting import Counting
-from orders.management.long_help import LongHelpCommand
-from orders.management.selection import actor_name, beginning, end, user_id
+from orders.management.order_command import USAGE, OrderCommand
+from orders.management.progress import Progress
+from orders.management.selection import actor_name, beginning, end, product_id, user_id
 from orders.models.states import Status
 from orders.services.access import system
 from orders.services.transfer.exporting import count_orders, export_orders
@@ -37,8 +36,9 @@ Examples:
 """
 
 
-class Command(LongHelpCommand):
+class Command(OrderCommand):
     help = HELP
+    afterwards = "no file was written"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=[*Format], default="csv", help="csv (the default) or jsonl")
@@ -51,16 +51,16 @@ class Command(LongHelpCommand):
         parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
         parser.add_argument("--to", dest="before", type=end, help="created before this, or by the end of this day")
         parser.add_argument("--user", type=user_id, help="of this user")
-        parser.add_argument("--product", help="with a line of this product")
+        parser.add_argument("--product", type=product_id, help="with a line of this product")
         parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["lines"] and options["format"] != Format.CSV:
-            raise CommandError("--lines is for CSV; JSON lines have the lines in their orders", returncode=2)
+            raise CommandError("--lines is for CSV; JSON lines have the lines in their orders", returncode=USAGE)
         query = filter_of(options)
         try:
             with (
-                Counting(self.stderr, "orders exported", count_orders(query)) as progress,
+                Progress(self.stderr, "orders exported", count_orders(query)) as progress,
                 opened(options["out"], self.stdout) as file,
             ):
                 pieces = export_orders(
@@ -77,10 +77,6 @@ class Command(LongHelpCommand):
             # Whoever read it has had enough; what is still buffered must not be tried again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
-        except KeyboardInterrupt as stop:
-            raise CommandError("stopped; no file was written", returncode=1) from stop
-        except DatabaseError as error:
-            raise CommandError(f"the database does not answer: {error.__cause__ or error}") from error
         self.stderr.write(f"{progress.count} orders exported")
 
 
@@ -92,7 +88,7 @@ def filter_of(options: dict[str, Any]) -> Document:
     if options["user"]:
         query["user_id"] = options["user"]
     if options["product"]:
-        query["items.product_id"] = options["product"].lower()
+        query["items.product_id"] = options["product"]
     span = {"$gte": options["since"], "$lt": options["before"]}
     if span := {operator: bound for operator, bound in span.items() if bound}:
         query["created_at"] = span
@@ -113,6 +109,6 @@ def opened(path: Path | None, stdout: OutputWrapper) -> Iterator[TextIO]:
             yield file
         part.replace(path)
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=2) from error
+        raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=USAGE) from error
     finally:
         part.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ workers) carries it out; `results` tells what became of each order. See docs/arc
 
 from orders.services.bulk.executor import carry_on, carry_on_any
 from orders.services.bulk.planning import Plan, plan
-from orders.services.bulk.purging import purge_runs
 from orders.services.bulk.results import PROBLEMS, OrderResult, results
 from orders.services.bulk.runs import (
     NothingSelected,
@@ -38,7 +37,6 @@ __all__ = [
     "is_together",
     "pause_run",
     "plan",
-    "purge_runs",
     "results",
     "resume_run",
     "start_run",

@@ -37,7 +37,7 @@ def resolve_line(
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    act.require_reason("A reason is needed: it says in the history how you know.")
+    require_evidence(act)
     while True:
         order = order_reads.get_whole(order_id)
         if order is None:
@@ -47,6 +47,11 @@ def resolve_line(
             return written
         # Somebody was faster: with this very line, or a worker turned the draft away that it belongs to.
         expected_attempts = stock["attempts"]
+
+
+def require_evidence(act: Act) -> None:
+    """:raises ReasonMissing:"""
+    act.require_reason("A reason is needed: it says in the history how you know.")
 
 
 def _unknown(order: Document, line: int, expected_attempts: int | None) -> Document:
