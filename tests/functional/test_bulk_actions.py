@@ -221,7 +221,7 @@ def test_cancelling_and_refunding_many_need_a_reason(
     answer = confirm(manager, asked, reason="   ")
     assert answer.status_code == (200 if needs else 302)
     if needs:
-        assert "Say why" in text_of(answer)
+        assert f"A reason is needed to {name} an order" in text_of(answer)
         assert find(database, order)["status"] == SOURCES[name][0]
         assert not BulkRun.objects.exists()
         assert confirm(manager, answer, reason="Customer's wish").status_code == 302

@@ -48,7 +48,7 @@ Examples:
   manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
   manage.py transition_orders ship --ids-from picked.txt --reason "wave 12" --report wave12.csv
   manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason "recalled" --yes
-  grep -o '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
+  grep -oE '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
   manage.py transition_orders --resume 692201d0a1b2c3d4e5f60718
 """
 
