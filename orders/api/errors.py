@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from integrations.errors import PeerError
 from observability import context as observed
 from orders.api.fields import MOST_ERRORS
-from orders.api.problems import PROBLEMS, type_of
+from orders.api.problems import type_of
 from orders.api.rendering import OrjsonRenderer
 from orders.services.errors import OrderError
 from orders.services.refusals import STATUS
@@ -98,8 +98,7 @@ def _problem(status: HTTPStatus, detail: str, code: str, members: dict[str, Any]
 
 
 def _document(status: HTTPStatus, detail: str, code: str) -> dict[str, Any]:
-    page = type_of(code) if code in PROBLEMS else "about:blank"
-    return {"type": page, "title": status.phrase, "status": int(status), "detail": detail, "code": code}
+    return {"type": type_of(code), "title": status.phrase, "status": int(status), "detail": detail, "code": code}
 
 
 def _told(detail: Any) -> tuple[dict[str, list[str]], bool]:
