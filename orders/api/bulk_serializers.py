@@ -35,7 +35,8 @@ class KeyField(PatternField):
         super().__init__(ORDER_TYPED, expected=EXPECTED_ORDER, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        return order_typed(super().to_internal_value(data))
+        text = super().to_internal_value(data)
+        return order_typed(text) or text  # too long for a number: an order that there is not
 
 
 class StatusesField(ManyField):

@@ -38,15 +38,17 @@ _UNSEEN = r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 _BLANK = r"\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _SKIPPED = rf"[#{_BLANK}{_UNSEEN}]"
 _DASH = r"\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
-_SEEN = rf"[^\-#{_DASH}{_BLANK}{_UNSEEN}\u0000-\u001f\u007f-\u009f\ud800-\udfff]"
+_SEEN = rf"[^\-#{_DASH}{_BLANK}{_UNSEEN}\u0000-\u001f\u007f-\u009f]"
 _BETWEEN = rf"[\-#{_DASH}{_BLANK}{_UNSEEN}]{{0,4}}"
 _BREAK = rf"[.:#{_BLANK}{_UNSEEN}]{{1,6}}"
 _ORDER = rf"[Oo][Rr][Dd][Ee][Rr]{_BREAK}(?:(?:[Nn][Oo]|[Nn][Rr]|[Ii][Dd]|[Nn][Uu][Mm][Bb][Ee][Rr]){_BREAK})?"
 ORDER_TYPED = (
     rf"{_SKIPPED}{{0,20}}(?:{_ORDER})?(?:((?:[0-9a-fA-F]{_SKIPPED}{{0,4}}){{24}})"
-    rf"|((?=[^0-9]*[0-9])(?:{_SEEN}{_BETWEEN}){{1,{LONGEST_NUMBER}}})){_SKIPPED}{{0,20}}"
+    rf"|((?:{_SEEN}{_BETWEEN}){{0,13}}[0-9]{_BETWEEN}(?:{_SEEN}{_BETWEEN}){{0,13}})){_SKIPPED}{{0,20}}"
 )
-"""What can be read as an order's id (its first group) or as a number (its second), which has a digit at least."""
+"""What can be read as an order's id (its first group) or as a number (its second), which has a digit at least.
+
+Without look-ahead, which tools that read the OpenAPI document do not know; so numbers may turn out to be too long."""
 
 _INTEGER = re.compile(r"[0-9]{1,19}\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\Z")
@@ -79,6 +81,8 @@ def order_typed(text: str) -> ObjectId | str | None:
         return None
     if found[1]:
         return ObjectId(re.sub(_SKIPPED, "", found[1]))
+    if len(re.sub(_BETWEEN, "", found[2])) > LONGEST_NUMBER or not re.sub(_SKIPPED, "", found[2]).isprintable():
+        return None
     return re.sub(f"[{_DASH}]", "-", re.sub(_SKIPPED, "", found[2]))  # a telephone makes them of a hyphen
 
 
