@@ -8,7 +8,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from orders.models import Address, HistoryEntry, Item, Order, Stock
-from orders.services.numbers import new_number
+from orders.services.identifiers import new_number
 
 ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     "placing": (),

@@ -1,15 +1,21 @@
-"""Who acts in the backoffice: the login, with the permissions of its groups."""
+"""Who acts in the backoffice (the login, with the permissions of its groups), and what they are told if it fails."""
 
+import logging
 from typing import cast
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 
 from observability import context
 from orders.services import access
-from orders.services.access import Actor
+from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act
+from orders.services.errors import OrderError
+
+logger = logging.getLogger(__name__)
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -22,3 +28,17 @@ def actor_of(request: HttpRequest) -> Actor:
 def act_of(request: HttpRequest, reason: str = "") -> Act:
     """What a staff member does now."""
     return Act(actor_of(request), timezone.now(), reason)
+
+
+def why_not(error: OrderError | DatabaseError, look: str = "Look whether the order has changed") -> str:
+    """What staff are told of a change that failed.
+
+    :param look: how they learn whether it was made, where the database did not say so.
+    :raises PermissionDenied: they may not make it.
+    """
+    if isinstance(error, NotPermitted):
+        raise PermissionDenied(error.detail) from error
+    if isinstance(error, OrderError):
+        return f"Nothing was changed. {error.detail}"
+    logger.warning("the database did not answer the backoffice: %s", error.__cause__ or error)
+    return f"The database did not answer in time. {look} before trying again."

@@ -14,21 +14,21 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin.acting import act_of, actor_of
+from orders.admin.acting import act_of, actor_of, why_not
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
 from orders.models import transition_names
 from orders.services import access
-from orders.services.access import Actor, NotPermitted
+from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.identifiers import object_id
 from orders.services.lifecycle import transitions
 from orders.services.reporting import attention
 from orders.services.reporting.attention import Waiting
 from orders.services.stock.resolution import resolve_line
 from orders.storage.alerts import Alert
 
-ORDER = re.compile(r"[0-9a-f]{24}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 VERSION = re.compile(r"[0-9]{1,18}\Z")
 
@@ -110,13 +110,8 @@ class AttentionPages(ModelAdmin):
     def _acted(self, request: HttpRequest) -> HttpResponse:
         try:
             self.message_user(request, _carry_out(request), messages.SUCCESS)
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
-        except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
-        except DatabaseError:
-            text = "The database did not answer in time. Look whether the order has changed before trying again."
-            self.message_user(request, text, messages.ERROR)
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, why_not(error), messages.ERROR)
         section = request.POST.get("section", "")
         anchor = f"#{section}" if section in WORDS else ""
         return HttpResponseRedirect(reverse("admin:orders_order_attention") + anchor)
@@ -136,10 +131,10 @@ def _carry_out(request: HttpRequest) -> str:
     order, name = request.POST.get("order", ""), request.POST.get("act", "")
     _require(name, request.POST.get("transition", ""), actor_of(request))
     act = _act(request)
-    do = ACTS.get(name)
-    if do is None or not ORDER.match(order):
+    do, order_id = ACTS.get(name), object_id(order)
+    if do is None or order_id is None:
         raise OrderError("That is no way out of anything here.")
-    return do(request, ObjectId(order), act)
+    return do(request, order_id, act)
 
 
 def _require(name: str, transition: str, actor: Actor) -> None:

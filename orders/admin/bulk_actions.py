@@ -1,6 +1,5 @@
 """Transitions of many orders at a time, from the list: chosen, confirmed, and started as a run."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,15 +13,12 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_confirmation, bulk_words
-from orders.admin.acting import actor_of
+from orders.admin.acting import actor_of, why_not
 from orders.admin.bulk_selection import TICK_FIRST, Chosen
 from orders.models import BulkRun, transition_names
-from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
 
-logger = logging.getLogger(__name__)
-
-NO_ANSWER = "The database did not answer in time. See under Bulk runs whether a run was started before trying again."
+LOOK = "See under Bulk runs whether a run was started"
 
 
 class BulkActions(ModelAdmin):
@@ -88,13 +84,8 @@ class BulkActions(ModelAdmin):
         """The answer, or a message on the list that says what went wrong."""
         try:
             return answer()
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
-        except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
-        except DatabaseError as error:
-            logger.warning("the database did not answer a bulk action: %s", error.__cause__ or error)
-            self.message_user(request, NO_ANSWER, messages.ERROR)
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, why_not(error, LOOK), messages.ERROR)
         return _to_list(query)
 
     def _confirmation(self, request: HttpRequest, name: str, chosen: Chosen, problem: str = "") -> HttpResponse:

@@ -14,13 +14,12 @@ from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.lifecycle.transitions import REASON_NEEDED
-from orders.services.text_rules import problem_of, several_lines
+from orders.services.audit import LONGEST_REASON, Act, InvalidReason, ReasonMissing
+from orders.services.identifiers import object_id
+from orders.services.lifecycle.transitions import REASON_NEEDED, require_reason
 
-LONGEST_REASON = 500
 LONGEST_LOOK = timedelta(minutes=15)
 """How long a confirmation page may stay open before its figures have to be shown again."""
-RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 
 
@@ -61,13 +60,10 @@ def shown(request: HttpRequest, name: str, chosen: Chosen, problem: str = "") ->
 
 def problem(request: HttpRequest, name: str, chosen: Chosen) -> str:
     """Why a confirmation form cannot be accepted; empty if it can."""
-    reason = several_lines(request.POST.get("reason", ""))
-    if len(reason) > LONGEST_REASON:
-        return f"At most {LONGEST_REASON} characters, please: it has {len(reason)}."
-    if wrong := problem_of(reason):
-        return wrong
-    if name in REASON_NEEDED and not reason:
-        return "Say why: the reason is kept in the history of every order."
+    try:
+        require_reason(name, _act(request))
+    except (InvalidReason, ReasonMissing) as error:
+        return error.detail
     return _outdated(request, name, chosen)
 
 
@@ -77,10 +73,15 @@ def start(request: HttpRequest, name: str, chosen: Chosen) -> BulkRun:
     run = bulk.start_run(
         selection=chosen.selection,
         transition=name,
-        act=act_of(request, several_lines(request.POST.get("reason", ""))),
-        run_id=ObjectId(given) if RUN_ID.match(given) else None,
+        act=_act(request),
+        run_id=object_id(given),
     )
     return bulk.execute_if_small(run, orders=int(planned)) if SMALL.match(planned) else run
+
+
+def _act(request: HttpRequest) -> Act:
+    """:raises InvalidReason:"""
+    return act_of(request, request.POST.get("reason", ""))
 
 
 def _outdated(request: HttpRequest, name: str, chosen: Chosen) -> str:

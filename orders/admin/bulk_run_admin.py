@@ -1,6 +1,5 @@
 """The list of bulk runs in the backoffice; the page of one is in `bulk_run_page`."""
 
-from bson import ObjectId
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.db.models import QuerySet
@@ -10,9 +9,10 @@ from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
 from orders.admin import bulk_words
-from orders.admin.bulk_run_page import RUN_ID, BulkRunPage
+from orders.admin.bulk_run_page import BulkRunPage
 from orders.admin.list_columns import ago
 from orders.models import BulkRun
+from orders.services.identifiers import object_id
 
 
 @admin.register(BulkRun)
@@ -66,10 +66,9 @@ class BulkRunAdmin(BulkRunPage):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[BulkRun], search_term: str
     ) -> tuple[QuerySet[BulkRun], bool]:
-        text = search_term.strip().lower()
-        if not text:
+        if not search_term.strip():
             return queryset, False
-        if not RUN_ID.match(text):
+        if (run_id := object_id(search_term)) is None:
             self.message_user(request, "That is no id of a run: 24 hexadecimal digits.", messages.WARNING)
             return queryset.none(), False
-        return queryset.filter(pk=ObjectId(text)), False
+        return queryset.filter(pk=run_id), False

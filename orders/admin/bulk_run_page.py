@@ -1,11 +1,8 @@
 """The page of one bulk run: its progress, the outcome of each order, its report, and its buttons."""
 
-import csv
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from bson import ObjectId
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -25,15 +22,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_words
-from orders.admin.acting import actor_of
+from orders.admin.acting import actor_of, why_not
 from orders.admin.read_only import ReadOnly
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
-from orders.services.access import NotPermitted
 from orders.services.errors import OrderError
-from orders.services.transfer.file_format import safe_cell
+from orders.services.identifiers import object_id
+from orders.services.transfer.run_reports import report_csv
 
-RUN_ID = re.compile(r"[0-9a-f]{24}\Z")
 PAGE = 50
 STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
 STEPPED = {"cancel": "The run was cancelled.", "pause": "The run was stopped.", "resume": "The run goes on."}
@@ -89,7 +85,7 @@ class BulkRunPage(ReadOnly):
         run = self._run(request, run_id)
         name = f'attachment; filename="run-{run.pk}.csv"'
         return StreamingHttpResponse(
-            report(run), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+            report_csv(run.pk), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
         )
 
     def steer_view(self, request: HttpRequest, run_id: str) -> HttpResponse:
@@ -102,19 +98,18 @@ class BulkRunPage(ReadOnly):
                 raise OrderError("That is nothing that can be done with a run.")
             STEPS[step](run_id=run.pk, actor=actor_of(request))
             self.message_user(request, STEPPED[step], messages.SUCCESS)
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
         except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+            self.message_user(request, why_not(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
 
     def _run(self, request: HttpRequest, run_id: str) -> BulkRun:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not RUN_ID.match(run_id):
+        found = object_id(run_id)
+        if found is None:
             raise Http404(f"{run_id} is no id of a run.")
         try:
-            return bulk.get_run(ObjectId(run_id))
+            return bulk.get_run(found)
         except bulk.RunNotFound as error:
             raise Http404(error.detail) from error
 
@@ -145,19 +140,3 @@ def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
     paused = run.state == BulkState.PAUSED
     steps = [("resume", "Go on now")] if paused or not run.for_worker else []
     return [*steps, *([] if paused else [("pause", "Stop for now")]), ("cancel", "Cancel the rest")]
-
-
-class _Echo:
-    """A file that hands each line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def report(run: BulkRun) -> Iterator[str]:
-    """The lines of a run's report."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(["number", "order_id", "result", "reason"])
-    for result in bulk.results(run.pk):
-        row = (result.number, result.order_id, result.result, result.reason)
-        yield writer.writerow([safe_cell(value) for value in row])

@@ -1,11 +1,9 @@
 """Which orders a bulk action on the list is about: the ticked ones, or all that the list's address asks for."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bson import ObjectId
 from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.http import QueryDict
 from django.utils import timezone
@@ -16,6 +14,7 @@ from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
 from orders.models import PUBLIC_STATUSES
 from orders.services.errors import OrderError
+from orders.services.identifiers import object_id
 from orders.storage.bulk_orders import as_given
 from orders.storage.order_lists import first_ids
 from orders.storage.order_query import OrderKeys, OrderQuery
@@ -23,7 +22,6 @@ from orders.storage.order_query import OrderKeys, OrderQuery
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""
 FIRST_YEAR = 2000
-ORDER_ID = re.compile(r"[0-9a-f]{24}\Z")
 NO_MATCH = "No order matches the list's filter."
 TICK_FIRST = "Tick the orders first, then choose what to do with them."
 
@@ -73,9 +71,10 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
         raise OrderError(TICK_FIRST)
     if len(ids) > MOST_NAMED:
         raise OrderError(f"At most {MOST_NAMED:,} orders can be named at a time.")
-    if not all(ORDER_ID.match(order_id) for order_id in ids):
+    keys = [key for order_id in ids if (key := object_id(order_id))]
+    if len(keys) < len(ids):
         raise OrderError("Something that was chosen is no order.")
-    selection = OrderQuery(keys=OrderKeys(map(ObjectId, ids)))
+    selection = OrderQuery(keys=OrderKeys(keys))
     return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
 
 

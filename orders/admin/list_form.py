@@ -11,7 +11,7 @@ from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.searching import meanings_of
 from orders.models import EPOCH, Status
-from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
+from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
 from orders.storage.alerts import Alert
 from orders.storage.order_query import OrderQuery
 
@@ -64,7 +64,6 @@ class ListForm(forms.Form):
     product = forms.CharField(
         label="Product id",
         required=False,
-        max_length=24,
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     user = forms.CharField(
@@ -81,12 +80,16 @@ class ListForm(forms.Form):
     )
 
     def clean_product(self) -> str:
-        return str(self.cleaned_data["product"]).lower()
+        given = self.cleaned_data["product"]
+        found = object_id(given)
+        if given and found is None:
+            raise ValidationError("A product id has 24 hexadecimal digits.")
+        return str(found or "")
 
     def clean_user(self) -> str:
         given = self.cleaned_data["user"]
         try:
-            return canonical(given) if given else ""
+            return user_typed(given) if given else ""
         except MalformedUserId as error:
             raise ValidationError(error.detail) from error
 

@@ -24,6 +24,7 @@ from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View,
 from orders.models import Order
 from orders.storage import order_lists, time_limit
 from orders.storage.order_lists import Page
+from orders.storage.order_numbers import is_meant
 from orders.storage.order_query import OrderQuery, Position
 
 AFTER, BEFORE = "after", "before"
@@ -132,7 +133,8 @@ class OrderChangeList(ChangeList):
         if meanings is None or self.places or self.has_active_filters or len(self.page.orders) != 1:
             return None
         [hit] = self.page.orders
-        return hit if hit.pk == meanings.order_id or hit.number == meanings.number else None
+        numbered = meanings.number is not None and is_meant(meanings.number, hit.number)
+        return hit if hit.pk == meanings.order_id or numbered else None
 
     @property
     def last_row(self) -> int:

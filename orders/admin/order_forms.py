@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orders.models import Address, Order, transition_names
 from orders.services import access
-from orders.services.audit import Act, InvalidReason, ReasonMissing
+from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing, transitions
 from orders.services.stock.resolution import resolve_line
@@ -27,16 +27,6 @@ ADDRESS_LABELS = {
     "line1": "Street and number", "line2": "Second line", "city": "City", "state": "State or province",
     "postal_code": "Postal code", "country": "Country",
 }  # fmt: skip
-
-
-class Misposted(OrderError):
-    """No form of the page posts such a thing."""
-
-    code = "misposted"
-
-
-BAD_INPUT = (Misposted, ReasonMissing, InvalidReason, editing.InvalidAddress, editing.InvalidNote)
-"""What the person can put right without looking at the order anew."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +59,10 @@ def change_status(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `transition`, `version` and `reason`."""
     name, version = post.get("transition", ""), seen_version(post)
     if name not in transition_names():
-        raise Misposted("That is no transition of an order.")
+        raise OrderError("That is no transition of an order.")
     act.actor.require_transition(name, order.user_id)
     if version is None:
-        raise Misposted("The version of the order is missing.")
+        raise OrderError("The version of the order is missing.")
     changed = transitions.change_status(order_id=order.pk, transition=name, act=act, expected_version=version)
     return f"Order {order.number} is now {changed['status']}."
 
@@ -82,7 +72,7 @@ def change_address(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.CHANGE_ADDRESS)
     version = seen_version(post)
     if version is None:
-        raise Misposted("The version of the order is missing.")
+        raise OrderError("The version of the order is missing.")
     address = Address(**{name: post.get(name, "") for name in ADDRESS_FIELDS})
     editing.change_address(order_id=order.pk, address=address, act=act, expected_version=version)
     return f"Order {order.number} goes to {address} now."
@@ -99,7 +89,7 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.RESOLVE)
     answer, line, attempts = (post.get(name, "") for name in ("happened", "line", "attempts"))
     if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
-        raise Misposted("That says nothing about a line of an order.")
+        raise OrderError("That says nothing about a line of an order.")
     changed = resolve_line(
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )

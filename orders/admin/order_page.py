@@ -15,14 +15,15 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from orders.admin import order_facts, order_forms, printing, words
-from orders.admin.acting import act_of, actor_of
+from orders.admin.acting import act_of, actor_of, why_not
 from orders.admin.order_forms import Change, Kept
 from orders.admin.read_only import ReadOnly
 from orders.models import Order
 from orders.services import access
-from orders.services.access import Actor, NotPermitted
+from orders.services.access import Actor
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing
+from orders.services.refusals import STATUS
 from orders.storage import order_reads
 
 FORMS: dict[str, Change] = {
@@ -114,14 +115,11 @@ class OrderPage(ReadOnly):
         try:
             act = act_of(request, request.POST.get("reason", "").strip())
             self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
-        except NotPermitted as error:
-            raise PermissionDenied(error.detail) from error
         except OrderError as error:
-            self.message_user(request, f"Nothing was changed. {error.detail}", messages.ERROR)
+            self.message_user(request, why_not(error), messages.ERROR)
             return self._refused(request, order, error)
-        except DatabaseError:
-            text = "The database did not answer in time. Look whether the order has changed before trying again."
-            self.message_user(request, text, messages.ERROR)
+        except DatabaseError as error:
+            self.message_user(request, why_not(error), messages.ERROR)
             # The order as it was read before: should the change have happened, its version refuses a second try.
             return self._page(request, order, order_forms.kept(request.POST), HTTPStatus.SERVICE_UNAVAILABLE)
         return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order.pk]))
@@ -130,7 +128,9 @@ class OrderPage(ReadOnly):
         now = self.get_object(request, str(order.pk))
         if now is None:
             raise Http404 from error
-        status = HTTPStatus.BAD_REQUEST if isinstance(error, order_forms.BAD_INPUT) else HTTPStatus.CONFLICT
+        # The person can put bad input right; for all else they look at the order as it is now.
+        status = STATUS[type(error)]
+        status = status if status is HTTPStatus.BAD_REQUEST else HTTPStatus.CONFLICT
         return self._page(request, now, order_forms.kept(request.POST, error), status)
 
     def _page(

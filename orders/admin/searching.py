@@ -1,30 +1,31 @@
 """What staff type into the search box: an order's number, or the id of an order, a user or a product."""
 
-import re
 from contextlib import suppress
 
 from bson import ObjectId
 
-from orders.services.numbers import as_number
-from orders.services.user_ids import MalformedUserId, canonical
+from orders.services.identifiers import (
+    LONGEST_NUMBER,
+    MalformedUserId,
+    object_id,
+    order_typed,
+    user_typed,
+)
 from orders.storage.order_query import Meanings
-
-LONGEST_NUMBER = 14
-OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
 
 
 def meanings_of(text: str) -> Meanings | None:
     """All that a search text may mean, each an exact look-up that has an index; None where it can mean nothing."""
-    text = text.strip()
-    user_id = None
+    text, user_id, product = text.strip(), None, object_id(text)
     with suppress(MalformedUserId):
-        user_id = canonical(text)
-    hexadecimal = text.lower() if OBJECT_ID.match(text) else None
+        user_id = user_typed(text)
+    order = order_typed(text)
+    if order is None and 0 < len(text) <= LONGEST_NUMBER:
+        order = text  # orders that were imported may have a number without a digit
     found = Meanings(
-        # Orders that were imported kept the numbers that they had elsewhere.
-        number=as_number(text) or (text if 0 < len(text) <= LONGEST_NUMBER else None),
-        order_id=ObjectId(hexadecimal) if hexadecimal else None,
+        number=order if isinstance(order, str) else None,
+        order_id=order if isinstance(order, ObjectId) else None,
         user_id=user_id,
-        product_id=hexadecimal,
+        product_id=str(product) if product else None,
     )
     return found if found != Meanings() else None

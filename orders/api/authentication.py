@@ -17,8 +17,8 @@ from orders.api.key_set import KeysUnknownError, key_set
 from orders.api.throttling import count_refused_token
 from orders.services import access
 from orders.services.access import Actor
+from orders.services.identifiers import MalformedUserId, canonical
 from orders.services.text_rules import cleaned, line_problem
-from orders.services.user_ids import MalformedUserId, canonical
 
 REQUIRED = ["sub", "exp", "type"]
 REMEMBERED = 2048

@@ -1,13 +1,10 @@
 """The query parameters of a run: which results, and from which position."""
 
-import re
 from typing import Any
 
-from bson import ObjectId
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 
-from orders.api.fields import OBJECT_ID, PatternField, WholeNumberField
+from orders.api.fields import PatternField, WholeNumberField
 from orders.services import bulk
 
 
@@ -26,10 +23,3 @@ class ResultsParameters(serializers.Serializer[Any]):
         required=False,
         help_text="Where the last page ended: its `Next-Cursor`.",
     )
-
-
-def run_id(text: str) -> ObjectId:
-    """:raises ValidationError: if it is no ObjectId."""
-    if not re.fullmatch(OBJECT_ID, text):
-        raise ValidationError({"run_id": ["Not an ObjectId: 24 hex digits are expected."]})
-    return ObjectId(text)

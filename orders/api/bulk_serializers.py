@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from bson import ObjectId
 from rest_framework import serializers
 
 from orders.api.fields import (
-    OBJECT_ID,
     CountField,
     ManyField,
     MomentField,
@@ -18,27 +16,25 @@ from orders.api.fields import (
 )
 from orders.api.serializers import ExactSerializer
 from orders.models import PUBLIC_STATUSES, BulkState, OrderOutcome, transition_names
-from orders.services.numbers import NUMBER_ALPHABET
-from orders.services.user_ids import canonical
+from orders.services.audit import LONGEST_REASON
+from orders.services.identifiers import EXPECTED_ORDER, ORDER_TYPED, canonical, order_typed
 from orders.storage.order_query import OrderKeys, OrderQuery
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000
 RUN_STATES = [(name, name) for name in BulkState.values]
 OUTCOMES = [(name, name) for name in OrderOutcome.values]
-NUMBER = f"[{NUMBER_ALPHABET}]{{4}}(-[{NUMBER_ALPHABET}]{{4}}){{2}}"
 
 
 class KeyField(PatternField):
     """An order's id, or its number."""
 
     def __init__(self, **kwargs: Any) -> None:
-        expected = "the id of an order (24 hex digits) or its number (7K2M-9QWX-4HTC)"
-        super().__init__(f"{OBJECT_ID}|{NUMBER}", expected=expected, **kwargs)
+        super().__init__(ORDER_TYPED, expected=EXPECTED_ORDER, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
-        return ObjectId(text) if "-" not in text else text
+        return order_typed(text) or text  # too long for a number: an order that there is not
 
 
 class StatusesField(ManyField):
@@ -83,10 +79,10 @@ class BulkTransitionSerializer(ExactSerializer):
         required=False,
         allow_empty=False,
         max_length=MOST_IDS,
-        help_text=f"Ids of orders, or their numbers; {MOST_IDS:,} at most.",
+        help_text=f"Ids of orders, or their numbers as people write them; {MOST_IDS:,} at most.",
     )
     filter = FilterSerializer(required=False)
-    reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=LONGEST_REASON, lines=True, required=False, allow_blank=True, default="")
     dry_run = StrictBooleanField(required=False, default=False, help_text="Only say what would happen.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,15 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
-from orders.api.bulk_parameters import ResultsParameters, run_id
+from orders.api.bulk_parameters import ResultsParameters
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
-from orders.api.fields import OBJECT_ID, anchored
+from orders.api.fields import anchored
 from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.views import ALWAYS, UNSURE, act_of, caller, expect_nothing, problems
 from orders.api.viewsets import LimitedViewSet
 from orders.models import BulkRun
 from orders.services import bulk
+from orders.services.identifiers import OBJECT_ID
 
 RUN_ID = OpenApiParameter(
     "run_id",
@@ -117,7 +118,7 @@ class BulkTransitionViewSet(LimitedViewSet):
 
 def _visible(request: Request, text: str) -> BulkRun:
     caller(request).require_seeing_runs()
-    return bulk.get_run(run_id(text))
+    return bulk.get_run(parameters.order_id(text, "run_id"))
 
 
 def _steer(request: Request, text: str, step: Callable[..., BulkRun]) -> Response:

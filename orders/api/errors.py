@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP. Every refusal is a problem document (RFC 9457) whose `detail` reads alone."""
+"""What errors become in HTTP. Every refusal is a problem document (RFC 9457) whose `detail` reads alone."""
 
 import logging
 import math
@@ -24,9 +24,8 @@ from observability import context as observed
 from orders.api.fields import MOST_ERRORS
 from orders.api.problems import type_of
 from orders.api.rendering import OrjsonRenderer
-from orders.services import access, audit, bulk, order_queries, user_ids
 from orders.services.errors import OrderError
-from orders.services.lifecycle import idempotency_keys, placement, transitions, verification, versions
+from orders.services.refusals import STATUS
 from orders.storage import is_outage
 
 logger = logging.getLogger(__name__)
@@ -43,31 +42,6 @@ UNKNOWN = (
     "The database did not answer, and it is not known whether this was done. Send the same request again, with the "
     "same Idempotency-Key if it had one; without one look first at what became of it."
 )
-
-STATUS: dict[type[OrderError], HTTPStatus] = {
-    audit.InvalidReason: HTTPStatus.BAD_REQUEST,
-    order_queries.InvalidOrderQuery: HTTPStatus.BAD_REQUEST,
-    user_ids.MalformedUserId: HTTPStatus.BAD_REQUEST,
-    placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
-    verification.UnknownUser: HTTPStatus.BAD_REQUEST,
-    verification.UnknownProduct: HTTPStatus.BAD_REQUEST,
-    verification.PriceChanged: HTTPStatus.CONFLICT,
-    verification.InsufficientStock: HTTPStatus.CONFLICT,
-    placement.TooManyOpenOrders: HTTPStatus.CONFLICT,
-    placement.PlacementInterrupted: HTTPStatus.SERVICE_UNAVAILABLE,
-    access.NotPermitted: HTTPStatus.FORBIDDEN,
-    access.OrderNotFound: HTTPStatus.NOT_FOUND,
-    transitions.TransitionRefused: HTTPStatus.CONFLICT,
-    versions.OrderBusy: HTTPStatus.CONFLICT,
-    versions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
-    idempotency_keys.KeyInUse: HTTPStatus.CONFLICT,
-    idempotency_keys.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    bulk.UnknownTransition: HTTPStatus.BAD_REQUEST,
-    bulk.NothingSelected: HTTPStatus.BAD_REQUEST,
-    bulk.RunExists: HTTPStatus.UNPROCESSABLE_ENTITY,
-    bulk.RunNotFound: HTTPStatus.NOT_FOUND,
-    bulk.RunIsOver: HTTPStatus.CONFLICT,
-}
 
 
 def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | None:

@@ -11,13 +11,12 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
+from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID
 from orders.services.text_rules import one_line, problem_of, several_lines
-from orders.services.user_ids import EXPECTED, LONGEST_USER_ID
 
 T = TypeVar("T")
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
-OBJECT_ID = "[0-9a-fA-F]{24}"
 DIGITS = "[1-9][0-9]{0,9}"
 PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
 """More than nothing, below a hundred million, no more than two decimal places."""

@@ -15,8 +15,9 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from integrations import Deadline
-from orders.api.fields import MOST_ERRORS, OBJECT_ID, MomentField, PatternField, UserIdField, WholeNumberField
+from orders.api.fields import MOST_ERRORS, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models import PUBLIC_STATUSES
+from orders.services.identifiers import OBJECT_ID
 from orders.storage.order_query import OrderQuery, Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
@@ -114,10 +115,10 @@ def _repeated(request: Request) -> dict[str, list[str]]:
     return {name: ["Given more than once."] for name, values in request.query_params.lists() if len(values) > 1}
 
 
-def order_id(text: str) -> ObjectId:
-    """:raises ValidationError: if it is no ObjectId."""
+def order_id(text: str, name: str = "order_id") -> ObjectId:
+    """An id in an address. :raises ValidationError: naming the part of the address, if it is no ObjectId."""
     if not re.fullmatch(OBJECT_ID, text):
-        raise ValidationError({"order_id": ["Not an ObjectId: 24 hex digits are expected."]})
+        raise ValidationError({name: ["Not an ObjectId: 24 hex digits are expected."]})
     return ObjectId(text)
 
 

@@ -14,8 +14,8 @@ from orders.api.examples import add_examples
 from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problems import PROBLEMS, type_of
 from orders.models import PUBLIC_STATUSES
+from orders.services.identifiers import LONGEST_USER_ID
 from orders.services.text_rules import DROPPED, REFUSED
-from orders.services.user_ids import LONGEST_USER_ID
 
 Schema = dict[str, Any]
 

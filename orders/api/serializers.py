@@ -18,8 +18,9 @@ from orders.api.fields import (
     each_validated,
 )
 from orders.models import PUBLIC_STATUSES, Address, Item, transition_names
+from orders.services.audit import LONGEST_REASON
+from orders.services.identifiers import EXPECTED
 from orders.services.lifecycle.drafts import require_number_of_lines
-from orders.services.user_ids import EXPECTED
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
@@ -137,7 +138,7 @@ class StatusSerializer(ExactSerializer):
     """The body of PUT /orders/{id}/status."""
 
     status = serializers.ChoiceField(choices=STATUSES)
-    reason = TextField(max_length=500, lines=True, required=False, allow_blank=True, default="")
+    reason = TextField(max_length=LONGEST_REASON, lines=True, required=False, allow_blank=True, default="")
 
 
 class OrderItemSerializer(serializers.Serializer[Any]):

@@ -14,7 +14,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
 from orders.api.errors import CONTENT_TYPE
-from orders.api.fields import OBJECT_ID, anchored
+from orders.api.fields import anchored
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_order, present_transitions
 from orders.api.rendering import answer
@@ -31,8 +31,8 @@ from orders.api.viewsets import LimitedViewSet
 from orders.models import Document, Status
 from orders.services.access import Actor, visible
 from orders.services.audit import Act
+from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID, canonical
 from orders.services.lifecycle import placement, transitions
-from orders.services.user_ids import EXPECTED, LONGEST_USER_ID, canonical
 from orders.storage import order_reads
 from orders.storage.order_query import OrderQuery, Position
 

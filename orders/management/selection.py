@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
-from bson.errors import InvalidId
 
-from orders.services.numbers import as_number
+from orders.services import identifiers
 from orders.services.text_rules import problem_of, several_lines
-from orders.services.user_ids import MalformedUserId, canonical
 from orders.storage.order_query import OrderKeys
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -20,6 +18,8 @@ LONGEST_AGE = 36_500 * 86_400
 MOST_DIGITS = 18
 """Of a number that a database stores."""
 MOST_PROBLEMS = 100
+COMMENT = re.compile(r"(?:^|(?<=\s))#(?:\s.*)?$", re.DOTALL)
+"""In a file of orders. `#1042` is none: so some shops write the number of an order."""
 
 
 def words(text: str) -> str:
@@ -38,19 +38,25 @@ def positive(text: str) -> int:
 
 
 def object_id(text: str) -> ObjectId:
-    """An order's id."""
-    try:
-        return ObjectId(text)
-    except InvalidId as error:
-        raise ArgumentTypeError(f"{text!r} is not an order id (24 hex digits)") from error
+    """An id, of a run for example."""
+    if found := identifiers.object_id(text):
+        return found
+    raise ArgumentTypeError(f"{text!r} is not an id (24 hex digits)")
 
 
 def user_id(text: str) -> str:
     """A user's id, in its one spelling."""
     try:
-        return canonical(text)
-    except MalformedUserId as error:
+        return identifiers.user_typed(text)
+    except identifiers.MalformedUserId as error:
         raise ArgumentTypeError(f"{text!r} is no user id. {error.detail}") from error
+
+
+def product_id(text: str) -> str:
+    """A product's id."""
+    if found := identifiers.object_id(text):
+        return str(found)
+    raise ArgumentTypeError(f"{text!r} is not a product id (24 hex digits)")
 
 
 def age(text: str) -> timedelta:
@@ -85,22 +91,20 @@ def order_key(text: str) -> ObjectId | str:
 
     :raises ArgumentTypeError:
     """
-    if re.fullmatch(r"[0-9a-fA-F]{24}", text):
-        return ObjectId(text)
-    if number := as_number(text):
-        return number
+    if found := identifiers.order_typed(text):
+        return found
     raise ArgumentTypeError(f"{text!r} is neither an order id (24 hex digits) nor an order number")
 
 
 def order_keys(lines: Iterable[str]) -> tuple[OrderKeys, list[str]]:
-    """Ids or numbers of orders, one a line; blank lines, and what follows a `#`, are left out.
+    """Ids or numbers of orders, one a line; blank lines are left out, and comments, which begin with `#` and a blank.
 
     :returns: the keys, and what is wrong, naming the line; of a file that is something else just the first hundred.
     """
     keys = OrderKeys()
     problems: list[str] = []
     for number, line in enumerate(lines, start=1):
-        if text := line.partition("#")[0].strip():
+        if text := COMMENT.sub("", line).strip():
             try:
                 keys.add(order_key(text))
             except ArgumentTypeError as error:

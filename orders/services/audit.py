@@ -17,17 +17,21 @@ class ReasonMissing(OrderError):
     code = "reason_missing"
 
 
+LONGEST_REASON = 500
+"""Characters, once tidied."""
+
+
 class InvalidReason(OrderError):
-    """The reason holds characters that no text here may hold."""
+    """The reason is too long, or holds characters that no text here may hold."""
 
     code = "invalid_reason"
 
 
 @dataclass(frozen=True)
 class Act:
-    """One act. `at` is aware; `reason` is the actor's own words, tidied; at most 500 characters are kept.
+    """One act. `at` is aware; `reason` is the actor's own words, tidied.
 
-    :raises InvalidReason: see :mod:`orders.services.text_rules`.
+    :raises InvalidReason: by LONGEST_REASON, and see :mod:`orders.services.text_rules`.
     """
 
     actor: Actor
@@ -36,7 +40,10 @@ class Act:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", several_lines(self.reason))
-        if problem := problem_of(self.reason):
+        problem = problem_of(self.reason)
+        if len(self.reason) > LONGEST_REASON:
+            problem = f"At most {LONGEST_REASON} characters, please: it has {len(self.reason)}."
+        if problem:
             raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
 
     def entry(self, name: str, **details: Any) -> Document:

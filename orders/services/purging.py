@@ -1,4 +1,4 @@
-"""Old drafts that were turned away need not be kept; nothing else is ever deleted."""
+"""Old drafts that were rejected, and old bulk runs, need not be kept; nothing else is ever deleted."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -8,6 +8,7 @@ from django.conf import settings
 
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.storage import bulk_runs
 from orders.storage.order_lists import batches
 from orders.storage.rejected_drafts import kept_by_keys, purgeable, remove_drafts
 
@@ -18,12 +19,6 @@ class TooYoung(OrderError):
     """What is of that age may still be asked for by an idempotency key."""
 
     code = "too_young"
-
-
-def require_old_enough(older_than: timedelta, things: str) -> None:
-    """:raises TooYoung: `things` of that age are kept."""
-    if older_than < timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
-        raise TooYoung(f"{things} are kept for {settings.IDEMPOTENCY_KEY_TTL} seconds (IDEMPOTENCY_KEY_TTL) at least.")
 
 
 def purge_drafts(
@@ -50,8 +45,7 @@ def purge_drafts(
     :raises TooYoung: nothing was deleted.
     :raises DatabaseError: what is deleted is gone; the same call goes on from there.
     """
-    act.actor.require_process("delete drafts")
-    require_old_enough(older_than, "Drafts")
+    require_purging("drafts", older_than, act)
     gone, before = 0, act.at - older_than
     for found in _drafts(before):
         ids = found if limit is None else found[: limit - gone]
@@ -61,6 +55,37 @@ def purge_drafts(
         if gone == limit:
             break
     return gone
+
+
+def purge_runs(
+    *,
+    older_than: timedelta,
+    act: Act,
+    limit: int | None = None,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Delete bulk runs that are over, with their reports; the histories of the orders go on telling what they did.
+
+    :raises OrderError, DatabaseError: and all else as :func:`purge_drafts` says.
+    """
+    require_purging("runs", older_than, act)
+    found = bulk_runs.runs_over(act.at - older_than)[:limit]
+    for run_id in [] if dry_run else found:
+        bulk_runs.remove_run(run_id)
+        progress(1)
+    return len(found)
+
+
+def require_purging(things: str, older_than: timedelta, act: Act) -> None:
+    """Of `things` ("drafts" or "runs"), whether the actor may delete those of that age.
+
+    :raises NotPermitted, TooYoung:
+    """
+    act.actor.require_process(f"delete {things}")
+    if older_than < timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
+        least = f"{settings.IDEMPOTENCY_KEY_TTL} seconds (IDEMPOTENCY_KEY_TTL)"
+        raise TooYoung(f"{things.capitalize()} are kept for {least} at least.")
 
 
 def _drafts(before: datetime) -> Iterator[list[ObjectId]]:

@@ -10,8 +10,8 @@ from typing import Any
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models import LineState
-from orders.models.parts import Document
+from orders.models import Document, LineState
+from orders.storage.order_numbers import ids_by_number
 from orders.storage.order_query import Key, OrderKeys, OrderQuery, Position, both
 from orders.storage.order_writes import orders
 
@@ -121,20 +121,23 @@ def named(query: OrderQuery) -> Iterator[Key]:
 
 
 def _named(query: OrderQuery, keys: OrderKeys) -> Iterator[Key]:
-    rest = iter(keys)
+    rest, numbered = iter(keys), OrderKeys()
     while chunk := list(islice(rest, NAMED_AT_ONCE)):
-        known = [known for key, ids in _known_ids(chunk) for known in ids if known == key or known not in keys]
+        known: list[Key] = []
+        for key, ids in _known_ids(chunk):
+            for order_id in ids:
+                if order_id == key:
+                    known.append(order_id)
+                elif order_id not in keys and order_id not in numbered:
+                    known.append(order_id)
+                    numbered.add(order_id)  # its number may be given twice, spelt otherwise
         yield from _narrow(query, known) if query.narrows else known
 
 
-@wrap_database_errors
-def _known_ids(keys: Sequence[Key]) -> list[tuple[Key, list[Key]]]:
+def _known_ids(keys: Sequence[Key]) -> list[tuple[Key, Sequence[Key]]]:
     """Each key with the id of its order, or the ids; numbers of no order stay as they are."""
-    found: dict[Key, list[Key]] = {}
-    if numbers := [key for key in keys if isinstance(key, str)]:
-        for order in orders().find({"number": {"$in": numbers}}, {"number": 1}):
-            found.setdefault(order["number"], []).append(order["_id"])
-    return [(key, found.get(key, [key])) for key in keys]
+    found = ids_by_number([key for key in keys if isinstance(key, str)])
+    return [(key, (found.get(key) if isinstance(key, str) else None) or [key]) for key in keys]
 
 
 @wrap_database_errors

@@ -8,6 +8,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import BulkWriteError
 
 from orders.models import Document
+from orders.storage.order_numbers import ids_of_numbers
 from orders.storage.order_writes import orders
 
 DUPLICATE_KEY = 11000
@@ -15,10 +16,9 @@ DUPLICATE_KEY = 11000
 
 @wrap_database_errors
 def known_orders(ids: Sequence[ObjectId], numbers: Sequence[str]) -> tuple[set[ObjectId], dict[str, ObjectId]]:
-    """Which of these ids there are, and which of these numbers, with the id of an order that has it."""
+    """Which of these ids there are, and which of these numbers in any case, as `ids_of_numbers` has them."""
     there = {order["_id"] for order in orders().find({"_id": {"$in": list(ids)}}, {"_id": 1})}
-    found = orders().find({"number": {"$in": list(numbers)}}, {"number": 1}) if numbers else ()
-    return there, {order["number"]: order["_id"] for order in found}
+    return there, ids_of_numbers(numbers)
 
 
 @wrap_database_errors

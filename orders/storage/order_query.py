@@ -14,9 +14,9 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from orders.models import EPOCH, PUBLIC_STATUSES, LineState, Status
-from orders.models.parts import Document
+from orders.models import EPOCH, PUBLIC_STATUSES, Document, LineState, Status
 from orders.storage.alerts import alert_rules
+from orders.storage.order_numbers import ids_by_number
 from orders.storage.order_writes import orders
 
 PUBLIC: Document = {"$in": list(PUBLIC_STATUSES)}
@@ -96,13 +96,17 @@ class Meanings:
     product_id: str | None = None
 
     def reads(self) -> list[Read]:
+        """:raises DatabaseError: a number is looked up, since no other index is read as its is."""
         known = {
-            "number": ("number", self.number),
-            "_id_": ("_id", self.order_id),
+            "_id_": ("_id", {"$in": self._order_ids()} if self.number or self.order_id else None),
             "user_newest": ("user_id", self.user_id),
             "product_newest": ("items.product_id", self.product_id),
         }
         return [Read(index, {path: value}) for index, (path, value) in known.items() if value is not None]
+
+    def _order_ids(self) -> list[ObjectId]:
+        numbered = ids_by_number([self.number])[self.number] if self.number else []
+        return [*numbered, *([self.order_id] if self.order_id else [])]
 
 
 @dataclass(frozen=True)

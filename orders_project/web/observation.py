@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 
 from observability import context
 from observability.metrics import REQUEST_SECONDS, REQUESTS
+from orders.services.identifiers import OBJECT_ID
 
 logger = logging.getLogger("orders.requests")
 
 ACCEPTED = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}\Z")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-ORDER_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
 UNMATCHED = "unmatched"
 STATIC = "static"
 LONGEST_PATH = 200
@@ -86,7 +86,7 @@ def _leave_out_the_body(response: HttpResponseBase) -> None:
 def bind_order(named: Mapping[str, Any]) -> None:
     """Bind the order id among an address's arguments, if there is one, to every further log line."""
     given = named.get("order_id") or named.get("object_id")
-    if isinstance(given, str) and ORDER_ID.match(given):
+    if isinstance(given, str) and re.fullmatch(OBJECT_ID, given):
         context.bind(order_id=given)
 
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 from bson import Int64, ObjectId
 
 from orders.models import Document, LineState, Status, from_cents, moments, public_edges
-from orders.services.numbers import NUMBER_ALPHABET, grouped
+from orders.services.identifiers import NUMBER_ALPHABET, grouped
 from orders.storage.order_writes import history_entry
 
 MARK = "bench"

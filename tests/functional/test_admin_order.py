@@ -158,9 +158,13 @@ def test_a_typed_reason_is_kept_as_typed_and_shown_escaped(database: Database[Do
     assert "$total_price {{ 7|add:7 }} “über”" in content
 
 
-def test_a_long_reason_is_cut_and_an_empty_one_is_fine(database: Database[Document], manager: Client) -> None:
+def test_a_reason_may_be_long_but_not_too_long_or_missing(database: Database[Document], manager: Client) -> None:
     order = insert(database, stored())
-    press(manager, order, "pay", reason="ü" * 5000)
+    refused = press(manager, order, "pay", reason="ü" * 501)
+    assert refused.status_code == 400
+    assert "At most 500 characters, please: it has 501." in text_of(refused)
+    assert find(database, order)["version"] == order["version"]
+    press(manager, order, "pay", reason="ü" * 500)
     press(manager, find(database, order), "start_processing", reason=None)
     after = find(database, order)
     assert after["status"] == "processing"

@@ -15,6 +15,7 @@ from orders.admin import BulkRunAdmin, bulk_run_page
 from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.audit import Act
+from orders.services.transfer.run_reports import report_csv
 from orders.storage.bulk_runs import runs
 from orders.storage.order_query import OrderKeys, OrderQuery
 from tests.factories import OrderFactory
@@ -249,10 +250,11 @@ def test_the_report_has_a_line_for_every_order(database: Database[Document], man
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == f'attachment; filename="run-{run.pk}.csv"'
     rows = list(csv.reader(io.StringIO(response.getvalue().decode())))
-    assert rows[0] == ["number", "order_id", "result", "reason"]
-    assert rows[1] == [good.number, str(good.pk), "done", ""]
-    assert rows[2][:3] == [bad.number, str(bad.pk), "refused"]
-    assert rows[3] == ["", "'=1+1", "refused", "There is no order =1+1."]
+    assert rows[0] == ["order_id", "number", "result", "reason"]
+    assert rows[1] == [str(good.pk), good.number, "done", ""]
+    assert rows[2][:3] == [str(bad.pk), bad.number, "refused"]
+    assert rows[3] == ["'=1+1", "", "refused", "There is no order =1+1."]
+    assert "".join(report_csv(run.pk)).count('"') == 4 * 4 * 2, "each cell is in quotes"
 
 
 # --- steering ---

@@ -22,7 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from devtools.localhost import ROOT
-from orders.management import counting
+from orders.management import progress
 from orders.models import Address, Item, Status, Stock
 from orders.services.access import Actor, Kind, NotPermitted, system
 from orders.services.transfer.exporting import export_orders
@@ -186,6 +186,7 @@ def test_the_arguments_select() -> None:
     assert exported("--from", "2026-03-08") == [made[names[8]], made[names[7]]]
     assert exported("--from", "2026-03-02T12:00:00Z", "--to", "2026-03-03T14:00:00+02:00") == [made[names[1]]]
     assert exported("--product", "665F1C0A9B1E8A0012A40001", "--to", "2026-03-01") == [made[names[0]]]
+    assert exported("--product", "f" * 24) == []
 
 
 @pytest.mark.parametrize(
@@ -314,7 +315,7 @@ def test_a_batch_that_fails_is_a_database_error(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_it_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "REPORT_EVERY", 0)
+    monkeypatch.setattr(progress, "REPORT_EVERY", 0)
     OrderFactory()
     assert re.fullmatch(r"1 of 1 orders exported, \d+ a second\n1 orders exported\n", run()[1])
     monkeypatch.setattr(order_lists, "COUNT_TIMEOUT", 0.000_001)

@@ -32,6 +32,7 @@ from orders.services.transfer import import_files, importing
 from orders.services.transfer.file_format import Format
 from orders.storage import imported_orders
 from orders.storage.imported_orders import insert_orders
+from orders.storage.order_writes import orders
 from tests.factories import OrderFactory
 
 Document = dict[str, Any]
@@ -286,11 +287,24 @@ def test_an_order_with_an_id_and_a_reference_is_refused_since_only_one_would_kee
     assert stored() == []
 
 
-def test_a_number_of_ours_is_stored_as_it_is_read_out(csv_file: Callable[..., Path]) -> None:
-    path = csv_file({"number": "7kqf2m9dxw3h"}, {"reference": "b", "number": "7KQF-2M9D-XW3H"})
-    assert "number: 7KQF-2M9D-XW3H is that of line 2 too" in run(path)[2]
+@pytest.mark.parametrize("number", ["SO-2024-000123", "so_2024.000123", "Käse 17", "7kqf2m9dxw3h", "#1042"])
+def test_a_number_stays_as_it_is_written_and_is_one_number_in_any_case(
+    csv_file: Callable[..., Path], number: str
+) -> None:
+    path = csv_file({"number": number}, {"reference": "b", "number": number.swapcase()})
+    assert f"number: {number.swapcase()} is that of line 2 too" in run(path)[2]
     assert run(path, "--skip-bad")[0] == 1
-    assert one()["number"] == "7KQF-2M9D-XW3H"
+    assert one()["number"] == number
+    assert "0 imported, 1 there already" in run(csv_file({"number": number.upper()}))[1]
+    assert "number" in run(csv_file({"reference": "c", "number": number.upper()}))[2], "of another order"
+    assert one()["number"] == number
+
+
+def test_numbers_that_an_earlier_version_rewrote_are_known_again(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({"number": "SO-2024-000123"})
+    run(path)
+    orders().update_one({}, {"$set": {"number": "S020-2400-0123"}})
+    assert "0 imported, 1 there already" in run(path)[1]
 
 
 @pytest.mark.parametrize("status", ["pending", "paid", "processing", "cancelled"])

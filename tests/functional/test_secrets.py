@@ -134,6 +134,6 @@ def test_a_start_that_is_refused_names_the_setting_and_not_its_value(start: str)
 
 def test_a_command_without_its_database_does_not_print_the_address() -> None:
     given: dict[str, Any] = {"MONGODB_URI": "mongodb://orders:s3cret@127.0.0.1:1/", "MONGODB_TIMEOUT_MS": "300"}
-    failed = run("manage.py", "purge_drafts", **given)
+    failed = run("manage.py", "purge_old_records", "--drafts-older-than", "30d", **given)
     assert failed.returncode != 0
     expect_none({"secret": "s3cret"}, [failed.stdout, failed.stderr])

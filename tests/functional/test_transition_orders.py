@@ -140,7 +140,7 @@ def test_an_interrupt_while_it_asks_changes_nothing(monkeypatch: pytest.MonkeyPa
 
 def selected(*arguments: str) -> int:
     code, out, _ = run("pay", "--dry-run", *arguments)
-    assert code == 0
+    assert (code == 2) == out.startswith("0 orders selected")
     return int(out.split()[0])
 
 
@@ -198,19 +198,32 @@ def test_bad_lines_are_named_and_nothing_is_done(tmp_path: Path) -> None:
 
 def test_an_order_that_there_is_not_is_refused() -> None:
     nobody = ObjectId()
-    code, _, err = run("pay", "--id", str(nobody), "--id", "7KQF2M9DXW3H", "--yes")
+    code, _, err = run("pay", "--id", str(nobody), "--id", "order no. 7kqf–2M9D—XW3H", "--yes")
     assert code == 1
     assert f"order {nobody}: refused: There is no order {nobody}." in err
-    assert "order 7KQF-2M9D-XW3H: refused: There is no order 7KQF-2M9D-XW3H." in err
+    assert "order 7kqf-2M9D-XW3H: refused: There is no order 7kqf-2M9D-XW3H." in err
 
 
-def test_an_empty_file_is_no_order_at_all(tmp_path: Path) -> None:
+def test_a_selection_of_no_order_is_no_success(tmp_path: Path) -> None:
     paid = stored("paid", 1)
-    (tmp_path / "ids.txt").write_text("# none today\n")
-    code, out, _ = run("start_processing", "--ids-from", str(tmp_path / "ids.txt"), "--yes")
-    assert code == 0
-    assert "of 0" in out
+    (tmp_path / "ids.txt").write_text("# none today\n #\n")
+    for asked in (("--ids-from", str(tmp_path / "ids.txt")), ("--status", "pending")):
+        code, _, err = run("start_processing", *asked, "--yes")
+        assert (code, err) == (2, "No order is selected: nothing was changed.\n")
+        assert run("start_processing", *asked)[0] == 2, "it does not even ask"
     assert statuses(paid) == {"paid"}
+
+
+def test_a_file_holds_numbers_as_people_write_them(tmp_path: Path) -> None:
+    """A foreign number is found as it was written, and `#` in front of a number is no comment."""
+    ids = stored("pending", 4)
+    for order_id, number in zip(ids, ["SO-2024-000123", "1042", "7KQF-2M9D-XW3H", "S020-2400-0124"], strict=True):
+        orders().update_one({"_id": order_id}, {"$set": {"number": number}})
+    listed = tmp_path / "ids.txt"
+    listed.write_text("so\u20112024\u2011000123 # moved\n#1042\n\u200eOrder no. 7kqf 2m9d xw3h\u200f\r\n# 1043\n")
+    code, out, _ = run("pay", "--ids-from", str(listed), "--yes")
+    assert (code, "of 3" in out) == (0, True)
+    assert [read(order_id)["status"] for order_id in ids] == ["paid", "paid", "paid", "pending"]
 
 
 # --- bad usage -------------------------------------------------------------------------------------------------------
@@ -230,7 +243,13 @@ def test_an_empty_file_is_no_order_at_all(tmp_path: Path) -> None:
         (["pay", "--all", "--report", "/nowhere/at/all/x.csv"], "in a directory that exists"),
         (["pay", "--ids-from", "/nowhere/ids.txt", "--yes"], "cannot be read"),
         (["pay", "--ids-from", "-"], "leaves nobody to ask"),
-        (["pay", "--all", "--reason", "caf\udce9"], "must be readable text"),
+        (["pay", "--all", "--reason", "caf\udce9"], "The reason cannot be kept."),
+        (["pay", "--all", "--reason", "x" * 501, "--yes"], "At most 500 characters, please: it has 501."),
+        (["pay", "--all", "--actor", "a\nb"], "must be readable text"),
+        (["cancel", "--all"], "A reason is needed to cancel an order"),
+        (["refund", "--all", "--yes", "--reason", " "], "A reason is needed to refund an order"),
+        (["pay", "--status", "paid", "--user", "2"], "No order is selected"),
+        (["pay", "--status", "paid", "--yes", "--dry-run"], "No order is selected"),
     ],
 )  # fmt: skip
 def test_bad_usage_is_2_and_does_nothing(arguments: list[str], told: str) -> None:
@@ -247,7 +266,7 @@ def test_bad_usage_is_2_and_does_nothing(arguments: list[str], told: str) -> Non
     [
         ["place", "--all"], ["pay", "--status", "placing"], ["pay", "--older-than", "3 days"],
         ["pay", "--older-than", "999999999w"], ["pay", "--from", "yesterday"], ["pay", "--to", "9999-12-31"],
-        ["pay", "--user", "7.0"], ["pay", "--product", "1"], ["pay", "--id", "1"], ["pay", "--all", "--limit", "0"],
+        ["pay", "--user", "7.0"], ["pay", "--product", "1"], ["pay", "--all", "--limit", "0"],
         ["pay", "--all", "--jobs", "-1"], ["--resume", "1"], ["pay", "--all", "--limit", "9" * 19],
     ],
 )  # fmt: skip
@@ -285,7 +304,7 @@ def test_a_run_that_is_over_is_reported_again(tmp_path: Path) -> None:
 
 
 def test_an_empty_report_is_one_too(tmp_path: Path) -> None:
-    assert run("pay", "--status", "pending", "--yes", "--report", str(tmp_path / "r.json"))[0] == 0
+    assert run("pay", "--status", "pending", "--yes", "--report", str(tmp_path / "r.json"))[0] == 2
     assert json.loads((tmp_path / "r.json").read_text()) == []
 
 
@@ -318,7 +337,7 @@ def test_it_says_that_a_run_pauses_and_why(
     up, settings.INVENTORY_SERVICE_URL = settings.INVENTORY_SERVICE_URL, dead_url()
     back = threading.Timer(1.0, lambda: setattr(settings, "INVENTORY_SERVICE_URL", up))
     back.start()
-    code, out, _ = run("cancel", "--status", "pending", "--yes")
+    code, out, _ = run("cancel", "--status", "pending", "--reason", "recalled", "--yes")
     back.join()
     assert code == 0
     assert "paused: 0 of 1 orders, inventory does not answer" in out
@@ -344,7 +363,7 @@ def test_told_to_stop_it_leaves_off_between_orders_and_says_how_to_go_on(sandbox
     placed = [place((A, 2)).order["_id"] for _ in range(20)]
     sandbox.control.fault("release", "latency", seconds=0.1)
     stopper = told_when(lambda: orders().count_documents({"status": "cancelled"}) >= 3, number)
-    code, out, err = run("cancel", "--status", "pending", "--yes", "--jobs", "1")
+    code, out, err = run("cancel", "--status", "pending", "--reason", "recalled", "--yes", "--jobs", "1")
     stopper.join()
     assert code == 1
     stopped = the_run()

@@ -7,6 +7,7 @@ from bson import ObjectId
 
 from orders.models import BulkRun
 from orders.services import access, bulk
+from orders.services.lifecycle.transitions import REASON_NEEDED
 from orders.services.stock.invariants import violations_of
 from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
@@ -25,6 +26,7 @@ def started(transition: str, *, reason: str = "", actor: access.Actor = STAFF, *
     """Start a run; options of the selection and of `start_run` alike."""
     chosen = {name: options.pop(name) for name in ("for_worker", "batch_size", "run_id") if name in options}
     options.setdefault("everything", not options)
+    reason = reason or ("as agreed" if transition in REASON_NEEDED else "")
     if "keys" in options:
         options["keys"] = OrderKeys(options["keys"])
     return bulk.start_run(

@@ -61,7 +61,7 @@ def test_every_order_is_cancelled_and_released(sandbox: Sandbox, held: Held, thr
 
 
 def test_orders_that_cannot_are_told_and_the_rest_goes_on(sandbox: Sandbox, held: Held) -> None:
-    change_status(order_id=held[0], transition="cancel", act=act(STAFF))
+    change_status(order_id=held[0], transition="cancel", act=act(STAFF, "as agreed"))
     shipped, nobody = stored("shipped", 1), ObjectId()
     run = carried("cancel", keys=[*held[:3], *shipped, nobody, "7KQF-2M9D-XW3H"])
     assert figures(run) == (2, 1, 3, 0)

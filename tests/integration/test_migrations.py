@@ -18,7 +18,8 @@ NAMES = (
     "0006_bulk_runs",
     "0007_list_indexes",
     "0008_dashboard_indexes",
-    "0011_short_newest",
+    "0012_short_newest",
+    "0013_numbers_as_typed",
 )
 WITH_INDEXES = tuple(name for name in NAMES if name != "0005_staff_work")
 SUCCEEDED = {"0002_indexes_inside_documents": "stock_unknown", "0008_dashboard_indexes": "stock_short"}

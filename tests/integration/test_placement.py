@@ -17,11 +17,11 @@ from integrations import Deadline, PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access
+from orders.services.identifiers import new_number
 from orders.services.lifecycle import placement, reservation, transitions
 from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, give_back
 from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
-from orders.services.numbers import new_number
 from orders.services.stock.worker import settle_due
 from orders.services.text_rules import ADDRESS_FIELDS
 from orders.storage import placement_keys

@@ -157,9 +157,10 @@ def test_a_customer_cancels_his_own_order(sandbox: Sandbox) -> None:
     assert cancelled["history"][2]["actor"] == "customer:1"
 
 
-def test_staff_cancel_and_refund_with_a_reason_only(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("kind", [access.Kind.STAFF, access.Kind.SYSTEM])
+def test_staff_and_operators_cancel_and_refund_with_a_reason_only(sandbox: Sandbox, kind: access.Kind) -> None:
     order_id = place().order["_id"]
-    staff = access.Actor(access.Kind.STAFF, "maria", "admin", access.every_permission())
+    staff = access.Actor(kind, "maria", "admin", access.every_permission())
     change_status(order_id=order_id, transition="pay", act=act(staff))
     before = read(order_id)
     for name in ("cancel", "refund"):

@@ -10,14 +10,12 @@ from textwrap import fill
 from typing import Any, TextIO, cast
 
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import DatabaseError
 
-from orders.management.counting import Counting
-from orders.management.long_help import LongHelpCommand
-from orders.management.selection import actor_name, beginning, end, user_id
+from orders.management.order_command import USAGE, OrderCommand
+from orders.management.progress import Progress
+from orders.management.selection import actor_name, beginning, end, product_id, user_id
 from orders.models import Status
 from orders.services.access import system
-from orders.services.order_queries import InvalidOrderQuery
 from orders.services.transfer.exporting import export_orders
 from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format
 from orders.storage.order_lists import count
@@ -39,8 +37,9 @@ Examples:
 """
 
 
-class Command(LongHelpCommand):
+class Command(OrderCommand):
     help = HELP
+    afterwards = "no file was written"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=[*Format], default="csv", help="csv (the default) or jsonl")
@@ -53,23 +52,23 @@ class Command(LongHelpCommand):
         parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
         parser.add_argument("--to", dest="before", type=end, help="created before this, or by the end of this day")
         parser.add_argument("--user", type=user_id, help="of this user")
-        parser.add_argument("--product", help="with a line of this product")
+        parser.add_argument("--product", type=product_id, help="with a line of this product")
         parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["lines"] and options["format"] != Format.CSV:
-            raise CommandError("--lines is for CSV; JSON lines have the lines in their orders", returncode=2)
+            raise CommandError("--lines is for CSV; JSON lines have the lines in their orders", returncode=USAGE)
         query = OrderQuery(
             statuses=tuple(options["status"] or ()),
             since=options["since"],
             before=options["before"],
             user_id=options["user"],
-            product_id=options["product"] and options["product"].lower(),
+            product_id=options["product"],
             drafts=True,
         )
         try:
             with (
-                Counting(self.stderr, "orders exported", count(query)) as progress,
+                Progress(self.stderr, "orders exported", count(query)) as progress,
                 opened(options["out"], self.stdout) as file,
             ):
                 pieces = export_orders(
@@ -86,12 +85,6 @@ class Command(LongHelpCommand):
             # Whoever read it has had enough; what is still buffered must not be tried again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
-        except KeyboardInterrupt as stop:
-            raise CommandError("stopped; no file was written", returncode=1) from stop
-        except InvalidOrderQuery as error:
-            raise CommandError(error.detail, returncode=2) from error
-        except DatabaseError as error:
-            raise CommandError(f"the database does not answer: {error.__cause__ or error}") from error
         self.stderr.write(f"{progress.count} orders exported")
 
 
@@ -109,6 +102,6 @@ def opened(path: Path | None, stdout: OutputWrapper) -> Iterator[TextIO]:
             yield file
         part.replace(path)
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=2) from error
+        raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=USAGE) from error
     finally:
         part.unlink(missing_ok=True)

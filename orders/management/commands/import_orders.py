@@ -7,11 +7,10 @@ from stat import S_ISREG
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.management.counting import Counting
-from orders.management.long_help import LongHelpCommand
+from orders.management.order_command import USAGE, OrderCommand
+from orders.management.progress import Progress
 from orders.management.selection import actor_name, positive, words
 from orders.services.access import system
 from orders.services.audit import Act
@@ -41,8 +40,9 @@ Examples:
 """
 
 
-class Command(LongHelpCommand):
+class Command(OrderCommand):
     help = HELP
+    afterwards = "the same command goes on from here"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="a CSV file, or JSON lines if its name ends so (.jsonl, .ndjson)")
@@ -65,10 +65,12 @@ class Command(LongHelpCommand):
         act = Act(system(actor_name(), via="command"), timezone.now(), reason)
         try:
             if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: of the second reading nothing would come
-                raise CommandError(f"{path} is no regular file: it is read twice; write it to one first", returncode=2)
+                raise CommandError(
+                    f"{path} is no regular file: it is read twice; write it to one first", returncode=USAGE
+                )
             with (
-                Counting(self.stderr, "orders examined") as examined,
-                Counting(self.stderr, "orders dealt with") as written,
+                Progress(self.stderr, "orders examined") as examined,
+                Progress(self.stderr, "orders dealt with") as written,
             ):
                 result = import_orders(
                     records,
@@ -80,15 +82,9 @@ class Command(LongHelpCommand):
                     written=written,
                 )
         except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}", returncode=2) from error
+            raise CommandError(f"{path} cannot be read: {error.strerror}", returncode=USAGE) from error
         except OrderError as error:
-            raise CommandError(f"{path}: {error.detail}", returncode=2) from error
-        except KeyboardInterrupt as stop:
-            raise CommandError("stopped; the same command goes on from here", returncode=1) from stop
-        except DatabaseError as error:
-            raise CommandError(
-                f"the database does not answer: {error.__cause__ or error}; the same command goes on from here"
-            ) from error
+            raise CommandError(f"{path}: {error.detail}", returncode=USAGE) from error
         self._report(result, options["dry_run"])
 
     def _report(self, result: Import, dry_run: bool) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
-from django.db import DatabaseError
+from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 
-from integrations import PeerError
+from orders.management.order_command import USAGE, OrderCommand
 from orders.management.selection import actor_name, confirmed
 from orders.services.access import system
 from orders.services.audit import Act
@@ -21,14 +20,22 @@ from orders.services.stock.reconciliation import Repair, Report
 REASON = "The figures of inventory leave no other possibility (reconcile_stock --fix)."
 
 
-class Command(BaseCommand):
-    help = (
-        "Compare, product by product, the units that our orders hold with those that inventory holds: of every product "
-        "that an order holds now, or let go of within the last 30 days. Exit code 0: "
-        "they agree; 1: they do not; 2: it could not be found out. --fix settles, in our own records only, unknown "
-        "lines of which the figures leave one possibility. Examples: manage.py reconcile_stock --json; "
-        "manage.py reconcile_stock --fix --yes"
-    )
+HELP = """Compare, product by product, the units that our orders hold with those that inventory holds: of every product
+that an order holds now, or let go of within the last 30 days.
+
+--fix settles, in our own records only, unknown lines of which the figures leave one possibility.
+
+Exit code 0: they agree; 1: they do not; 2: it could not be found out.
+
+Examples:
+  manage.py reconcile_stock --json
+  manage.py reconcile_stock --fix --yes
+"""
+
+
+class Command(OrderCommand):
+    help = HELP
+    outage_code = 2
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("products", nargs="*", help="also check these products")
@@ -38,13 +45,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, products: list[str], **options: Any) -> None:
         if options["json"] and options["fix"] and not options["yes"]:
-            raise CommandError("--json --fix cannot ask: add --yes", returncode=2)
-        try:
-            report = self._compare(products, **options)
-        except PeerError as error:
-            raise CommandError(f"inventory does not answer: {error}", returncode=2) from error
-        except DatabaseError as error:
-            raise CommandError(f"the database does not answer: {error.__cause__ or error}", returncode=2) from error
+            raise CommandError("--json --fix cannot ask: add --yes", returncode=USAGE)
+        report = self._compare(products, **options)
         if options["json"]:
             differences = [asdict(found) | {"surplus": found.surplus} for found in report.differences]
             self.stdout.write(json.dumps(asdict(report) | {"differences": differences}))

@@ -3,44 +3,56 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from bson import ObjectId
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from orders.management.selection import actor_name, confirmed, object_id, positive, words
+from orders.management.order_command import USAGE, OrderCommand, unanswered
+from orders.management.selection import actor_name, confirmed, order_key, positive, product_id
 from orders.models import Document, LineState, StockCall
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.stock.resolution import resolve_line
+from orders.services.stock.resolution import require_evidence, resolve_line
 from orders.storage import order_reads
+from orders.storage.order_numbers import ids_by_number
 
-EXAMPLES = """
-Without --happened or --not-happened it lists the lines and changes nothing. Examples:
+HELP = """Say what became of lines whose reservation or release got no answer.
+
+Without --happened or --not-happened it lists the lines and changes nothing.
+
+Exit code 0: done; 1: some lines could not be settled, or it was not confirmed; 2: bad usage, or there is no such line.
+
+Examples:
   manage.py resolve_stock
-  manage.py resolve_stock --order 665f1c0a9b1e8a0012a40001 --line 2 --happened --reason "seen in the warehouse"
-  manage.py resolve_stock --call release --product 665f... --not-happened --reason "inventory was down" --yes
+  manage.py resolve_stock --order 7KQF-2M9D-XW3H --line 2 --happened --reason "seen in the warehouse"
+  manage.py resolve_stock --call release --product 665f1c0a9b1e8a0012a40001 --not-happened --reason "it was down" --yes
 """
 
 
-class Command(BaseCommand):
-    help = "Say what became of lines whose reservation or release got no answer." + EXAMPLES
+class Command(OrderCommand):
+    help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--order", type=object_id, help="only this order")
+        parser.add_argument("--order", type=order_key, help="only this order, by its id or number")
         parser.add_argument("--line", type=positive, help="only this line of it, counted from 1")
-        parser.add_argument("--product", help="only lines of this product")
+        parser.add_argument("--product", type=product_id, help="only lines of this product")
         parser.add_argument("--call", choices=StockCall.values, help="only lines whose reserve, or release, is unknown")
         parser.add_argument("--limit", type=positive, default=1000, help="at most so many orders (default 1000)")
         answer = parser.add_mutually_exclusive_group()
         answer.add_argument("--happened", action="store_true", help="inventory carried the call out")
         answer.add_argument("--not-happened", action="store_true", help="it did not")
-        parser.add_argument("--reason", type=words, default="", help="how you know; kept in the history")
+        parser.add_argument("--reason", default="", help="how you know; kept in the history")
         parser.add_argument("--yes", action="store_true", help="do not ask before changing more than one line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["line"] and not options["order"]:
-            raise CommandError("--line needs --order")
+            raise CommandError("--line needs --order", returncode=USAGE)
+        act = Act(system(actor_name(), via="command"), timezone.now(), options["reason"])
+        answered = options["happened"] or options["not_happened"]
+        if answered:
+            require_evidence(act)
         lines = self._lines(options)
         for order, index in lines:
             item = order["items"][index]
@@ -48,20 +60,20 @@ class Command(BaseCommand):
                 f"{order['_id']}  {order['number']}  {order['status']:<10}  line {index + 1}: "
                 f"{item['stock']['call']} of {item['quantity']} × {item['product_id']}  {item['stock']['error']}"
             )
-        if not (options["happened"] or options["not_happened"]):
+        if not answered:
             self.stdout.write(f"{len(lines)} unknown")
             return
-        if not options["reason"].strip():
-            raise CommandError("--reason is needed: it says in the history how you know")
-        if options["order"] and not lines:
-            raise CommandError("nothing is unknown there")
+        if not lines:
+            raise CommandError("nothing is unknown there: nothing was settled", returncode=USAGE)
         if len(lines) > 1 and not options["yes"] and not confirmed(f"Settle these {len(lines)} lines?"):
-            raise CommandError("nothing was changed")
-        self._settle(lines, Act(system(actor_name(), via="command"), timezone.now(), options["reason"]), options)
+            raise CommandError("nothing was changed", returncode=1)
+        self._settle(lines, act, options)
 
     def _lines(self, options: dict[str, Any]) -> list[tuple[Document, int]]:
-        chosen = {"order_id": options["order"], "call": options["call"], "product_id": options["product"]}
-        found = order_reads.unknown_lines(**chosen, limit=options["limit"])
+        chosen = {"call": options["call"], "product_id": options["product"], "limit": options["limit"]}
+        found: list[Document] = []
+        for order_id in _ids(options["order"]):
+            found += order_reads.unknown_lines(order_id=order_id, **chosen)
         return [
             (order, index)
             for order in found
@@ -88,7 +100,20 @@ class Command(BaseCommand):
                 self.stderr.write(error.detail)
             except DatabaseError as error:
                 failed += 1
-                self.stderr.write(f"order {order['number']}, line {index + 1}: the database did not answer: {error}")
+                self.stderr.write(f"order {order['number']}, line {index + 1}: {unanswered(error)}")
         self.stdout.write(f"{len(lines) - failed} settled, {failed} not")
         if failed:
             raise CommandError("some lines could not be settled", returncode=1)
+
+
+def _ids(order: ObjectId | str | None) -> list[ObjectId | None]:
+    """The orders that are meant; None for all of them.
+
+    :raises CommandError: there is no such order.
+    """
+    if order is None:
+        return [None]
+    found = ids_by_number([order])[order] if isinstance(order, str) else [order]
+    if not found:
+        raise CommandError(f"There is no order {order}.", returncode=USAGE)
+    return [*found]

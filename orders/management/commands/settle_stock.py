@@ -9,15 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 from django.utils import timezone
 
 from observability import processes
 from observability.exposition import Server
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
+from orders.management.order_command import OrderCommand, stop_when_told, unanswered
 from orders.management.selection import positive
-from orders.management.stopping import stop_when_told
 from orders.services.access import Actor, system
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
@@ -35,13 +34,20 @@ COUNTING = 0.5
 """Seconds that counting figures may take between two looks for due orders."""
 
 
-class Command(BaseCommand):
-    help = (
-        "Finish what orders owe inventory: reservations and releases whose request died or found inventory down. "
-        "Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. "
-        "With --loop it also executes the bulk runs that are left to it, counts the dashboard's figures and, every "
-        "EXPIRE_UNPAID_EVERY seconds, cancels what nobody pays. Example: manage.py settle_stock --loop"
-    )
+HELP = """Finish what orders owe inventory: reservations and releases whose request died or found inventory down.
+
+Runs once, or with --loop until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time. With --loop
+it also executes the bulk runs that are left to it, counts the dashboard's figures and, every EXPIRE_UNPAID_EVERY
+seconds, cancels what nobody pays.
+
+Examples:
+  manage.py settle_stock --limit 1000
+  manage.py settle_stock --loop
+"""
+
+
+class Command(OrderCommand):
+    help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--loop", action="store_true", help="keep looking, every WORKER_INTERVAL seconds")
@@ -93,7 +99,7 @@ class Command(BaseCommand):
         try:
             done = settle_due(actor=actor, limit=limit, stopping=stopping)
         except DatabaseError as error:
-            self._complain(f"the database does not answer, trying again: {error.__cause__ or error}")
+            self._complain(f"{unanswered(error)}, trying again")
             return Pass()
         if done.orders or done.failed:
             self._say(f"{done.orders} orders settled, {done.failed} failed")

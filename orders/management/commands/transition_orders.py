@@ -5,28 +5,27 @@ import sys
 import threading
 from argparse import ArgumentParser
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
 from django.core.management.base import CommandError
-from django.db import DatabaseError
 from django.utils import timezone
 
 from orders.management import selection as parse
-from orders.management.long_help import LongHelpCommand
+from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
-from orders.management.reports import write_report
 from orders.models import PUBLIC_STATUSES, BulkRun, transition_names
 from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.audit import Act
-from orders.services.errors import OrderError
-from orders.services.text_rules import line_problem, problem_of
+from orders.services.lifecycle.transitions import require_reason
+from orders.services.text_rules import line_problem
+from orders.services.transfer.run_reports import report_csv, report_json
 from orders.storage.order_query import OrderKeys, OrderQuery
 
-USAGE = 2
 MOST_JOBS = 32
 SHOWN = 10
 """Problems that are printed; a report has all of them."""
@@ -39,18 +38,20 @@ Each order changes by the same guarded transition as anywhere else; one bad orde
 recorded: it can be resumed after it was stopped or killed, and be watched and cancelled in the backoffice. While
 inventory does not answer, a run that releases stock pauses.
 
-Exit code 0: each order is as wanted; 1: some are not, or it was stopped; 2: bad usage, nothing was done.
+Exit code 0: each order is as wanted; 1: some are not, or it was stopped; 2: bad usage, or no order is selected.
+
+In a file of ids or numbers a `#` with a blank behind it begins a comment.
 
 Examples:
   manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
   manage.py transition_orders ship --ids-from picked.txt --reason "wave 12" --report wave12.csv
   manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason "recalled" --yes
-  grep -o '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
+  grep -oE '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
   manage.py transition_orders --resume 692201d0a1b2c3d4e5f60718
 """
 
 
-class Command(LongHelpCommand):
+class Command(OrderCommand):
     help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -67,7 +68,7 @@ class Command(LongHelpCommand):
         which.add_argument("--all", action="store_true", help="every order")
         which.add_argument("--limit", type=parse.positive, help="at most so many, the oldest first")
         how = parser.add_argument_group("how")
-        how.add_argument("--reason", default="", help="kept in each order's history")
+        how.add_argument("--reason", default="", help="kept in each order's history; needed to cancel and refund")
         how.add_argument("--actor", default="", help="who does it, for the history (default: your login)")
         how.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
         how.add_argument("--yes", action="store_true", help="do not ask")
@@ -90,25 +91,24 @@ class Command(LongHelpCommand):
                 run = found
             run = self._carry_on(run, actor, options["jobs"])
             self._tell(run, options["report"])
-        except OrderError as error:
-            raise CommandError(error.detail, returncode=USAGE) from error
         except KeyboardInterrupt as error:  # while it was planning, or asking
             raise CommandError("nothing was changed", returncode=1) from error
-        except DatabaseError as error:
-            raise CommandError(f"the database does not answer: {error.__cause__ or error}", returncode=1) from error
 
     def _started(self, chosen: OrderQuery, actor: Actor, options: dict[str, Any]) -> BulkRun | None:
         """Plan and ask, as far as it is wanted, and start the run; None if it was only to be planned."""
-        name = options["transition"]
+        name, act = options["transition"], Act(actor, timezone.now(), options["reason"])
+        if not options["dry_run"]:
+            require_reason(name, act)
         if options["dry_run"] or not options["yes"]:
             made = bulk.plan(selection=chosen, transition=name, actor=actor)
             self._tell_plan(made, name)
+            _require_some(made.total)
             if options["dry_run"]:
                 return None
             if not parse.confirmed(f"{name.replace('_', ' ').capitalize()} {made.can} orders?"):
                 raise CommandError("nothing was changed", returncode=1)
         self._listen()
-        act = Act(actor, timezone.now(), options["reason"])
+        act = replace(act, at=timezone.now())
         size = options["batch_size"]
         run = bulk.start_run(selection=chosen, transition=name, act=act, for_worker=False, batch_size=size)
         self._say(f"run {run.pk}")
@@ -126,8 +126,8 @@ class Command(LongHelpCommand):
     def _carry_on(self, run: BulkRun, actor: Actor, jobs: int | None) -> BulkRun:
         self._listen()
         jobs = min(jobs, MOST_JOBS) if jobs else None
-        with Progress(self.stdout, sys.stderr) as progress:
-            run = bulk.execute_run(run.pk, threads=jobs, stopping=self._stop.is_set, progress=progress.show)
+        with Progress(self.stdout, "orders") as progress:
+            run = bulk.execute_run(run.pk, threads=jobs, stopping=self._stop.is_set, progress=progress.of_run)
         if self._stop.is_set() and not run.is_over:
             with suppress(bulk.RunIsOver):  # by another process, meanwhile
                 bulk.pause_run(run_id=run.pk, actor=actor)
@@ -149,16 +149,18 @@ class Command(LongHelpCommand):
             self._say(f"Go on with it: manage.py transition_orders --resume {run.pk}")
         if run.state != "done":
             raise CommandError(run.last_error or f"the run is {run.state}", returncode=1)
+        _require_some(run.total)
         if run.refused or run.failed:
             raise CommandError("some orders were not changed", returncode=1)
 
     def _write(self, report: Path, run: BulkRun) -> None:
         try:
-            rows = write_report(report, bulk.results(run.pk))
+            with report.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(report_json(run.pk) if report.suffix == ".json" else report_csv(run.pk))
         except OSError as error:
             self.stderr.write(f"the report could not be written: {error}; --resume {run.pk} --report writes it again")
         else:
-            self._say(f"{rows} orders in {report}")
+            self._say(f"{run.total} orders in {report}")
 
     def _tell_plan(self, made: bulk.Plan, name: str) -> None:
         self._say(f"{made.total} orders selected: {made.can} can {name.replace('_', ' ')}, {made.already} already are")
@@ -190,10 +192,16 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
-    elif problem_of(options["reason"]) or line_problem(options["actor"]):
-        problem = "--reason and --actor must be readable text"
+    elif line_problem(options["actor"]):
+        problem = "--actor must be readable text"
     if problem:
         raise CommandError(problem, returncode=USAGE)
+
+
+def _require_some(orders: int) -> None:
+    """:raises CommandError: nothing is selected, which nobody wants who asks for a change."""
+    if not orders:
+        raise CommandError("No order is selected: nothing was changed.", returncode=USAGE)
 
 
 def _selection(options: dict[str, Any]) -> OrderQuery:

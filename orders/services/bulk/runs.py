@@ -95,7 +95,7 @@ def start_run(
         id=run_id or ObjectId(),
         transition=transition,
         selection=as_given(selection),
-        reason=act.reason[:500],
+        reason=act.reason,
         actor_kind=act.actor.kind.value,
         actor_id=act.actor.id[:150],
         via=act.actor.via,

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from orders.models import Address, Item, Order, Stock, to_cents
 from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
-from orders.services.numbers import new_number
+from orders.services.identifiers import new_number
 from orders.services.text_rules import address_problems
 from orders.storage import order_reads
 

@@ -22,12 +22,12 @@ from observability.metrics import PLACEMENTS
 from orders.models import Address, Document, Item, Order
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.identifiers import canonical
 from orders.services.lifecycle import idempotency_keys
 from orders.services.lifecycle.drafts import InvalidOrder, TooManyOpenOrders, new_draft, require_room_for_orders
 from orders.services.lifecycle.idempotency_keys import Ticket
 from orders.services.lifecycle.reservation import PlacementInterrupted, claim_draft, reserve_and_place
 from orders.services.lifecycle.verification import verify
-from orders.services.user_ids import canonical
 
 __all__ = ["InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
 

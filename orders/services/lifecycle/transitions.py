@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
-from orders.services.access import visible
+from orders.services.access import Kind, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.idempotency_keys import KeyedRequest
@@ -24,7 +24,7 @@ from orders.storage.order_writes import as_read, guarded_write
 logger = logging.getLogger(__name__)
 
 REASON_NEEDED = frozenset({"cancel", "refund"})
-"""Staff must give a reason for these: they end the order, and the customer will ask."""
+"""What staff and operators do only with a reason: it ends the order, and the customer will ask."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def change_status(
     :returns: the whole document after it.
     :raises OrderNotFound: also where the actor may not know of the order.
     :raises NotPermitted: the actor may not make this transition.
-    :raises ReasonMissing: staff gave none for a transition of REASON_NEEDED.
+    :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
     :raises TransitionRefused: with `current_status` and `allowed` (the statuses it may change to).
     :raises StaleOrder: with `version` and `changes` since the expected one.
     :raises OrderBusy: others kept changing the order.
@@ -136,8 +136,11 @@ def _whole(order: Order) -> Document:
 
 
 def require_reason(transition: str, act: Act) -> None:
-    """:raises ReasonMissing: staff gave none for a transition of REASON_NEEDED."""
-    if transition in REASON_NEEDED and act.actor.is_staff:
+    """Storefronts need none: customers owe nobody a reason, and DELETE has no place for one.
+
+    :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
+    """
+    if transition in REASON_NEEDED and act.actor.kind in (Kind.STAFF, Kind.SYSTEM):
         act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
 
 

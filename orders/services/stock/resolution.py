@@ -37,7 +37,7 @@ def resolve_line(
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    act.require_reason("A reason is needed: it says in the history how you know.")
+    require_evidence(act)
     while True:
         order = visible(order_reads.get_whole(order_id), order_id, act.actor)
         stock = _unknown(order, line, expected_attempts)
@@ -45,6 +45,11 @@ def resolve_line(
             return written
         # Somebody else resolved this line first, or a worker rejected the draft that it belongs to.
         expected_attempts = stock["attempts"]
+
+
+def require_evidence(act: Act) -> None:
+    """:raises ReasonMissing:"""
+    act.require_reason("A reason is needed: it says in the history how you know.")
 
 
 def _unknown(order: Document, line: int, expected_attempts: int | None) -> Document:

@@ -3,7 +3,10 @@
 docs/import-export.md describes them for people; a test holds both together.
 """
 
+import csv
+import io
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -30,6 +33,17 @@ class Format(StrEnum):
 def safe_cell(text: str) -> str:
     """The text so that no spreadsheet takes it for a formula: with an apostrophe in front where it could."""
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as they stand in every file that we write: text is safe, and each cell in quotes.
+
+    Without these a spreadsheet that takes `;` for the end of a cell would find formulas behind one.
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
+    writer.writerows([safe_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return buffer.getvalue()
 
 
 def plain_cell(cell: str) -> str:

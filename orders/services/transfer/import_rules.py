@@ -1,6 +1,7 @@
 """What a record must be like to become a historical order, and the order that it becomes."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -9,11 +10,19 @@ from django.conf import settings
 
 from orders.models import PUBLIC_STATUSES, Address, Document, LineState, from_cents
 from orders.services.audit import Act
-from orders.services.numbers import NUMBER_ALPHABET, as_number, grouped
+from orders.services.identifiers import (
+    LONGEST_NUMBER,
+    LONGEST_USER_ID,
+    NUMBER_ALPHABET,
+    OBJECT_ID,
+    MalformedUserId,
+    canonical,
+    grouped,
+)
 from orders.services.transfer.import_fields import Fields
 from orders.services.transfer.import_files import KEYS, Problem, Record
-from orders.services.user_ids import LONGEST_USER_ID, MalformedUserId, canonical
 from orders.storage import new_id
+from orders.storage.order_numbers import LOOK_ALIKES
 
 ADDRESS = [
     (field.name, field.max_length or 0, not field.blank) for field in Address._meta.fields if not field.primary_key
@@ -64,9 +73,8 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
 
 def _identity(fields: Fields) -> Identity | None:
     order_id, reference = fields.text("id", most=24), fields.text("reference", most=200)
-    number = fields.text("number", most=14)
-    number = as_number(number) or number
-    values = {"id": order_id, "reference": reference, "number": number}
+    number = fields.text("number", most=LONGEST_NUMBER)
+    values = {"id": order_id, "reference": reference, "number": _drawn_from(number)}
     given = tuple(name for name in KEYS if values[name])
     if not given:
         if not fields.problems:
@@ -76,13 +84,19 @@ def _identity(fields: Fields) -> Identity | None:
     number = number or _number(digest)
     if not order_id:
         return Identity(ObjectId(digest[:12]), number, reference, given)
-    if not ObjectId.is_valid(order_id):
+    if not re.fullmatch(OBJECT_ID, order_id):
         fields.note("id", f"{order_id!r} is not an order id (24 hex digits)")
         return None
     if reference:
         fields.note("reference", "there is an id too, by which it would be known: give one of them")
         return None
     return Identity(ObjectId(order_id), number, reference, given)
+
+
+def _drawn_from(number: str) -> str:
+    """What ids are drawn from, so that orders of earlier imports are known again, which made this of some numbers."""
+    letters = re.sub(r"[\s-]", "", number).upper().translate(LOOK_ALIKES)
+    return grouped(letters) if re.fullmatch(f"[{NUMBER_ALPHABET}]{{12}}", letters) else number
 
 
 def _number(digest: bytes) -> str:

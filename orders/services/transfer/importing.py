@@ -149,7 +149,7 @@ def _examine_all(
 def _repetition(candidate: Candidate, seen: _Seen) -> list[Problem]:
     identity = candidate.identity
     keys = {"id": str(identity.id), "number": identity.number}
-    first = {name: seen.first(f"{name} {value}", candidate.line) for name, value in keys.items()}
+    first = {name: seen.first(f"{name} {value.casefold()}", candidate.line) for name, value in keys.items()}
     return [
         Problem(candidate.line, name, f"{keys[name]} is that of line {line} too")
         for name, line in first.items()
@@ -174,7 +174,7 @@ def _judge(batch: list[Record], act: Act) -> Iterator[Judged]:
             yield line, None, candidate
             continue
         identity = candidate.identity
-        holder = holders.get(identity.number) if "number" in identity.given else None
+        holder = holders.get(identity.number.casefold()) if "number" in identity.given else None
         if identity.id in ids or (holder and identity.given == ("number",)):
             yield line, None, []
         elif holder:

@@ -1,4 +1,4 @@
-"""`manage.py purge_drafts`: rejected drafts of which nothing is owed go, and nothing else can."""
+"""`manage.py purge_old_records`: settled rejected drafts go, and runs that are over, and nothing else can."""
 
 import io
 from collections.abc import Callable
@@ -14,15 +14,16 @@ from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import LineState, Status
+from orders.models import BulkRun, LineState, Status
 from orders.services import purging
 from orders.services.access import NotPermitted, system
 from orders.services.audit import Act
 from orders.services.lifecycle.verification import InsufficientStock
-from orders.services.purging import TooYoung, purge_drafts
-from orders.storage import rejected_drafts
+from orders.services.purging import TooYoung, purge_drafts, purge_runs
+from orders.storage import bulk_batches, bulk_runs, rejected_drafts
 from orders.storage.order_writes import orders
 from tests.integration.builders import ADMIN, A, Document, line, now, place, shelve, store
+from tests.integration.bulk_helpers import carried, entries, started, stored
 
 OLD = timedelta(days=31)
 OPERATOR = system("operator", via="command")
@@ -42,10 +43,10 @@ def draft(*items: Document, age: timedelta = OLD, status: str = "rejected", **fi
     return store(status, *(items or (line("none"),)), due=None, created_at=now() - age, **fields)
 
 
-def run(*arguments: str) -> tuple[int, str, str]:
+def run(*arguments: str, age: str = "30d", what: str = "drafts") -> tuple[int, str, str]:
     out, err, code = io.StringIO(), io.StringIO(), 0
     try:
-        call_command("purge_drafts", *arguments, stdout=out, stderr=err)
+        call_command("purge_old_records", f"--{what}-older-than", age, *arguments, stdout=out, stderr=err)
     except CommandError as error:
         code = error.returncode
         err.write(f"{error}\n")
@@ -65,7 +66,7 @@ def test_old_rejected_drafts_go(sandbox: Sandbox) -> None:
     young = draft(age=timedelta(days=29))
     assert run("--yes") == (0, "3 drafts deleted\n", "")
     assert left() == {young}
-    assert run("--older-than", "28d", "--yes") == (0, "1 drafts deleted\n", "")
+    assert run("--yes", age="28d") == (0, "1 drafts deleted\n", "")
     assert left() == set()
     assert sandbox.control.counts() == {}
 
@@ -203,18 +204,29 @@ def test_it_reads_by_an_index_and_few_documents(database: Database[Document]) ->
         assert plan["docsExamined"] <= 6
 
 
-@pytest.mark.parametrize("arguments", [("--older-than", "30"), ("--older-than", "-1d"), ("--limit", "0")])
+@pytest.mark.parametrize("arguments", [("--drafts-older-than", "30"), ("--runs-older-than", "-1d"), ("--limit", "0")])
 def test_what_it_does_not_understand_it_refuses(arguments: tuple[str, str]) -> None:
     kept = draft()
     assert run("--yes", *arguments)[0] != 0
     assert left() == {kept}
 
 
-def test_only_operators_purge() -> None:
+def test_what_shall_go_must_be_said() -> None:
     kept = draft()
-    with pytest.raises(NotPermitted, match="You may not delete drafts"):
-        purge_drafts(older_than=OLD, act=Act(ADMIN, timezone.now()))
+    with pytest.raises(CommandError, match="What shall go") as refused:
+        call_command("purge_old_records", "--yes")
+    assert refused.value.returncode == 2
     assert left() == {kept}
+
+
+def test_only_operators_purge() -> None:
+    draft()
+    kept_run = aged(91)
+    kept = left()
+    for what, purge_them in (("drafts", purge_drafts), ("runs", purge_runs)):
+        with pytest.raises(NotPermitted, match=f"You may not delete {what}"):
+            purge_them(older_than=timedelta(days=90), act=Act(ADMIN, timezone.now()))
+    assert (left(), kept_runs()) == (kept, {kept_run})
 
 
 def test_a_database_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +235,43 @@ def test_a_database_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(purging, "batches", fail)
     assert run("--yes") == (1, "", "the database does not answer: no primary\n")
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def aged(days: float, *, over: bool = True) -> ObjectId:
+    ids = stored("paid", 1)
+    run = carried("start_processing", keys=ids) if over else started("start_processing", keys=ids)
+    at = timezone.now() - timedelta(days=days)
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"created_at": at}})
+    return run.pk
+
+
+def kept_runs() -> set[ObjectId]:
+    batches = {batch["run"] for batch in bulk_batches.batches().find()}
+    assert batches == {run.pk for run in BulkRun.objects.all()}
+    return batches
+
+
+def test_old_runs_that_are_over_go_and_what_they_did_is_still_told() -> None:
+    old, young, waiting = BulkRun.objects.get(pk=aged(91)), aged(89), aged(400, over=False)
+    before = list(orders().find())
+    assert run("--dry-run", what="runs", age="90d") == (0, "1 runs to delete\n", "")
+    assert run(what="runs", age="90d") == (1, "", "nothing was deleted\n")
+    assert kept_runs() == {old.pk, young, waiting}
+    assert run("--yes", what="runs", age="90d") == (0, "1 runs deleted\n", "")
+    assert kept_runs() == {young, waiting}
+    assert list(orders().find()) == before
+    assert sorted(entries(order, old) for order in before) == [0, 0, 1]
+
+
+def test_both_go_at_once_or_neither(typed: Callable[[str], None], settings: Settings) -> None:
+    first, second, kept = aged(400), aged(300), {order["_id"] for order in orders().find()}
+    gone = draft()
+    assert run("--runs-older-than", "1h", "--yes")[0] == 2
+    assert (left(), kept_runs()) == (kept | {gone}, {first, second})
+    typed("y\n")
+    assert run("--runs-older-than", "90d", "--limit", "1") == (0, "1 drafts deleted\n1 runs deleted\n", "")
+    assert (left(), kept_runs()) == (kept, {second})
+    assert run("--runs-older-than", "90d", "--dry-run")[1] == "0 drafts and 1 runs to delete\n"

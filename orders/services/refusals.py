@@ -1,0 +1,59 @@
+"""The one table from the services' refusals to what they are in HTTP, for the API and the backoffice alike.
+
+Each error is here, also one that no code of the API stands for: a test goes through them all.
+"""
+
+from http import HTTPStatus
+
+from orders.services import access, audit, bulk, identifiers, order_queries, purging
+from orders.services.bulk.selecting import TooManyBatches
+from orders.services.errors import OrderError
+from orders.services.lifecycle import editing, idempotency_keys, placement, transitions, verification, versions
+from orders.services.reporting import attention, dashboard_figures
+from orders.services.stock import resolution
+from orders.services.transfer import import_files, importing
+
+STATUS: dict[type[OrderError], HTTPStatus] = {
+    OrderError: HTTPStatus.BAD_REQUEST,
+    audit.InvalidReason: HTTPStatus.BAD_REQUEST,
+    audit.ReasonMissing: HTTPStatus.BAD_REQUEST,
+    identifiers.MalformedUserId: HTTPStatus.BAD_REQUEST,
+    order_queries.InvalidOrderQuery: HTTPStatus.BAD_REQUEST,
+    dashboard_figures.InvalidPeriod: HTTPStatus.BAD_REQUEST,
+    access.NotPermitted: HTTPStatus.FORBIDDEN,
+    access.OrderNotFound: HTTPStatus.NOT_FOUND,
+    # placing
+    placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
+    verification.VerificationFailed: HTTPStatus.BAD_REQUEST,
+    verification.UnknownUser: HTTPStatus.BAD_REQUEST,
+    verification.UnknownProduct: HTTPStatus.BAD_REQUEST,
+    verification.PriceChanged: HTTPStatus.CONFLICT,
+    verification.InsufficientStock: HTTPStatus.CONFLICT,
+    placement.TooManyOpenOrders: HTTPStatus.CONFLICT,
+    placement.PlacementInterrupted: HTTPStatus.SERVICE_UNAVAILABLE,
+    idempotency_keys.KeyInUse: HTTPStatus.CONFLICT,
+    idempotency_keys.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    # changing an order
+    transitions.TransitionRefused: HTTPStatus.CONFLICT,
+    versions.OrderBusy: HTTPStatus.CONFLICT,
+    versions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
+    editing.InvalidAddress: HTTPStatus.BAD_REQUEST,
+    editing.InvalidNote: HTTPStatus.BAD_REQUEST,
+    editing.SameAddress: HTTPStatus.CONFLICT,
+    editing.AddressFixed: HTTPStatus.CONFLICT,
+    resolution.NothingUnknown: HTTPStatus.CONFLICT,
+    attention.NothingOwed: HTTPStatus.CONFLICT,
+    attention.NothingShort: HTTPStatus.CONFLICT,
+    attention.StillUnverified: HTTPStatus.CONFLICT,
+    # bulk runs
+    bulk.UnknownTransition: HTTPStatus.BAD_REQUEST,
+    bulk.NothingSelected: HTTPStatus.BAD_REQUEST,
+    bulk.RunExists: HTTPStatus.UNPROCESSABLE_ENTITY,
+    bulk.RunNotFound: HTTPStatus.NOT_FOUND,
+    bulk.RunIsOver: HTTPStatus.CONFLICT,
+    TooManyBatches: HTTPStatus.CONFLICT,
+    # files and old records
+    import_files.UnreadableFile: HTTPStatus.BAD_REQUEST,
+    importing.FileChanged: HTTPStatus.CONFLICT,
+    purging.TooYoung: HTTPStatus.CONFLICT,
+}
