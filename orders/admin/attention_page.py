@@ -24,10 +24,10 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
 from orders.services.lifecycle import transitions
+from orders.services.order_queries import Alert
 from orders.services.reporting import attention
 from orders.services.reporting.attention import Waiting
 from orders.services.stock.resolution import resolve_line
-from orders.storage.alerts import Alert
 
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 VERSION = re.compile(r"[0-9]{1,18}\Z")

@@ -15,9 +15,7 @@ from orders.admin.order_changelist import AFTER, BEFORE
 from orders.models import PUBLIC_STATUSES
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
-from orders.storage.bulk_orders import as_given
-from orders.storage.order_lists import first_ids
-from orders.storage.order_query import OrderKeys, OrderQuery
+from orders.services.order_queries import OrderKeys, OrderQuery, as_given, first_ids
 
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""

@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from orders.models import LineState, Order, Status
-from orders.storage.alerts import Alert
+from orders.services.order_queries import Alert
 
 TONES: dict[Status | LineState | Alert, str] = {
     Status.PENDING: "warning",

@@ -12,8 +12,7 @@ from unfold.widgets import INPUT_CLASSES
 from orders.admin.searching import meanings_of
 from orders.models import EPOCH, Status
 from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
-from orders.storage.alerts import Alert
-from orders.storage.order_query import OrderQuery
+from orders.services.order_queries import Alert, OrderQuery
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The first day comes after the last."

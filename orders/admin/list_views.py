@@ -7,7 +7,7 @@ from django.http import QueryDict
 
 from orders.admin.list_form import OLDEST, ListForm
 from orders.models import Status
-from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP
+from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP
 
 Parameters = dict[str, list[str]]
 

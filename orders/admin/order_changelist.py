@@ -22,10 +22,8 @@ from orders.admin import list_rows
 from orders.admin.list_form import ListForm
 from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
 from orders.models import Order
-from orders.storage import order_lists, time_limit
-from orders.storage.order_lists import Page
-from orders.storage.order_numbers import is_meant
-from orders.storage.order_query import OrderQuery, Position
+from orders.services import order_queries
+from orders.services.order_queries import OrderQuery, Page, Position, is_meant, time_limit
 
 AFTER, BEFORE = "after", "before"
 TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
@@ -80,11 +78,11 @@ class OrderChangeList(ChangeList):
         """The page and the number of its first row, as far as it is known: orders that came since shift it."""
         size, place = self.list_per_page, self._place(request)
         if place is None:
-            return order_lists.page_after(query, size), 1
+            return order_queries.page_after(query, size), 1
         row, position = place
         if AFTER in self.places:
-            return order_lists.page_after(query, size, position), row + 1
-        page = order_lists.page_before(query, size, position)
+            return order_queries.page_after(query, size, position), row + 1
+        page = order_queries.page_before(query, size, position)
         return page, max(row - size, 1) if page.earlier else 1
 
     def _place(self, request: HttpRequest) -> tuple[int, Position] | None:
@@ -187,7 +185,7 @@ class OrderChangeList(ChangeList):
             return ""
         form = ListForm(query_of(view.parameters))
         form.full_clean()
-        size = self._in_time(lambda: order_lists.size(form.query(self.now), MOST_COUNTED + 1))
+        size = self._in_time(lambda: order_queries.size(form.query(self.now), MOST_COUNTED + 1))
         if size is None:
             return ""
         return f"{MOST_COUNTED}+" if size > MOST_COUNTED else str(size)

@@ -16,8 +16,8 @@ from unfold.admin import ModelAdmin
 from orders.admin.acting import actor_of
 from orders.admin.list_form import ListForm
 from orders.services.access import NotPermitted
+from orders.services.order_queries import time_limit
 from orders.services.transfer.exporting import export_orders
-from orders.storage import time_limit
 
 logger = logging.getLogger(__name__)
 

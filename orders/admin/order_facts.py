@@ -14,7 +14,7 @@ from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_fr
 from orders.services.access import ADDRESS_CHANGED, Actor
 from orders.services.lifecycle.editing import NOTE
 from orders.services.lifecycle.transitions import REASON_NEEDED
-from orders.storage.alerts import Alert, raised
+from orders.services.order_queries import Alert, raised
 
 LINE_TONES = {
     LineState.NONE: "muted", LineState.RESERVING: "wait", LineState.RESERVED: "good", LineState.USED: "good",

@@ -13,7 +13,7 @@ from unfold.admin import ModelAdmin
 from orders.admin import list_columns
 from orders.admin.order_changelist import OrderChangeList
 from orders.models import LineState, Order, Status
-from orders.storage.alerts import Alert, raised
+from orders.services.order_queries import Alert, raised
 
 
 class OrderList(ModelAdmin):

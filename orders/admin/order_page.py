@@ -19,12 +19,11 @@ from orders.admin.acting import act_of, actor_of, why_not
 from orders.admin.order_forms import Change, Kept
 from orders.admin.read_only import ReadOnly
 from orders.models import Order
-from orders.services import access
+from orders.services import access, order_queries
 from orders.services.access import Actor
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing
 from orders.services.refusals import STATUS
-from orders.storage import order_reads
 
 FORMS: dict[str, Change] = {
     "transition": order_forms.change_status,
@@ -74,7 +73,7 @@ class OrderPage(ReadOnly):
         """GET, as JSON: the order's version, and who changed what last; open pages ask for it now and then."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = order_reads.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
+        found = order_queries.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
         if found is None:
             raise Http404
         version, entry = found

@@ -11,7 +11,7 @@ from orders.services.identifiers import (
     order_typed,
     user_typed,
 )
-from orders.storage.order_query import Meanings
+from orders.services.order_queries import Meanings
 
 
 def meanings_of(text: str) -> Meanings | None:

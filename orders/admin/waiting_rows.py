@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from orders.models import DUE_STATES, Document, Edge, LineState, Status, edges_from
 from orders.services.access import RESOLVE, Actor
-from orders.storage.alerts import Alert
+from orders.services.order_queries import Alert
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from orders.api.serializers import ExactSerializer
 from orders.models import PUBLIC_STATUSES, BulkState, OrderOutcome, transition_names
 from orders.services.audit import LONGEST_REASON
 from orders.services.identifiers import EXPECTED_ORDER, ORDER_TYPED, canonical, order_typed
-from orders.storage.order_query import OrderKeys, OrderQuery
+from orders.services.order_queries import OrderKeys, OrderQuery
 
 MOST_IDS = 10_000
 MOST_ORDERS = 100_000_000

@@ -25,8 +25,8 @@ from orders.api.fields import MOST_ERRORS
 from orders.api.problems import type_of
 from orders.api.rendering import OrjsonRenderer
 from orders.services.errors import OrderError
+from orders.services.order_queries import is_outage
 from orders.services.refusals import STATUS
-from orders.storage import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from integrations import Deadline
 from orders.api.fields import MOST_ERRORS, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models import PUBLIC_STATUSES
 from orders.services.identifiers import OBJECT_ID
-from orders.storage.order_query import OrderQuery, Position
+from orders.services.order_queries import OrderQuery, Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 """RFC 9110 section 8.8.3."""

@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 from orders.api.client_address import client_address
 from orders.services import rate_limits
 from orders.services.access import Actor
-from orders.storage.rate_counters import Allowance
+from orders.services.rate_limits import Allowance
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView

@@ -29,12 +29,12 @@ from orders.api.serializers import (
 )
 from orders.api.viewsets import LimitedViewSet
 from orders.models import Document, Status
+from orders.services import order_queries
 from orders.services.access import Actor, visible
 from orders.services.audit import Act
 from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID, canonical
 from orders.services.lifecycle import placement, transitions
-from orders.storage import order_reads
-from orders.storage.order_query import OrderQuery, Position
+from orders.services.order_queries import OrderQuery, Position
 
 
 def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
@@ -178,7 +178,7 @@ class OrderViewSet(LimitedViewSet):
     def retrieve(self, request: Request, order_id: str) -> HttpResponse:
         """Get one order, with its ETag."""
         actor = caller(request)
-        order = visible(order_reads.get_order(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
+        order = visible(order_queries.get_order(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         if parameters.none_match(request, order["version"]):
             return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
         return order_response(order)
@@ -252,7 +252,7 @@ class OrderViewSet(LimitedViewSet):
     def history(self, request: Request, order_id: str) -> Response:
         """Who did what to the order, oldest first, as far as the caller may know."""
         actor = caller(request)
-        order = visible(order_reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
+        order = visible(order_queries.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_history(order, caller(request)))
 
     @extend_schema(
@@ -263,7 +263,7 @@ class OrderViewSet(LimitedViewSet):
     def transitions(self, request: Request, order_id: str) -> Response:
         """What this caller may do with the order now."""
         actor = caller(request)
-        order = visible(order_reads.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
+        order = visible(order_queries.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_transitions(order, caller(request)))
 
     def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:
@@ -277,7 +277,7 @@ class OrderViewSet(LimitedViewSet):
             before=given.get("end_date"),
         )
         limit: int = given["limit"]
-        found = order_reads.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
+        found = order_queries.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
         response = answer([present_order(order) for order in found[:limit]])
         if len(found) > limit:
             last = found[limit - 1]

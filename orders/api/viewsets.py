@@ -10,7 +10,7 @@ from rest_framework.viewsets import ViewSet
 from orders.api import parameters
 from orders.api.rendering import OrjsonRenderer
 from orders.api.throttling import headers_of
-from orders.storage.rate_counters import Allowance
+from orders.services.rate_limits import Allowance
 
 ANY = frozenset(
     {

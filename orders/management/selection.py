@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from bson import ObjectId
 
 from orders.services import identifiers
+from orders.services.order_queries import OrderKeys
 from orders.services.text_rules import problem_of, several_lines
-from orders.storage.order_query import OrderKeys
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 LONGEST_AGE = 36_500 * 86_400

@@ -1,11 +1,24 @@
-"""Which orders are meant: whatever edge asks, what makes no sense is refused alike."""
+"""Which orders are meant, and reading them: what the API, the backoffice and commands ask storage for."""
 
 from orders.services.errors import OrderError
-from orders.storage.order_query import OrderQuery
+from orders.storage import is_outage, time_limit
+from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP, Alert, raised
+from orders.storage.bulk_orders import as_given
+from orders.storage.order_lists import Page, count, first_ids, page_after, page_before, size
+from orders.storage.order_numbers import ids_by_number, is_meant
+from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position
+from orders.storage.order_reads import get_history, get_order, last_change, list_orders, unknown_lines
+
+__all__ = [
+    "NEEDS_ATTENTION", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys", "OrderQuery", "Page",
+    "Position", "as_given", "count", "first_ids", "get_history", "get_order", "ids_by_number", "is_meant", "is_outage",
+    "last_change", "list_orders", "page_after", "page_before", "raised", "require_valid", "size", "time_limit",
+    "unknown_lines",
+]  # fmt: skip
 
 
 class InvalidOrderQuery(OrderError):
-    """What was asked for makes no sense, such as a span that ends before it begins."""
+    """The conditions contradict each other or are malformed, such as a span that ends before it begins."""
 
     code = "invalid"
 

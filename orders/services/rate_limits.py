@@ -15,6 +15,8 @@ from pymongo.errors import PyMongoError
 from orders.storage import is_outage, rate_counters, time_limit
 from orders.storage.rate_counters import Allowance
 
+__all__ = ["Allowance", "spend"]
+
 logger = logging.getLogger(__name__)
 
 PERIOD = 60

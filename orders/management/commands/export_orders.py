@@ -16,10 +16,9 @@ from orders.management.progress import Progress
 from orders.management.selection import actor_name, beginning, end, product_id, user_id
 from orders.models import Status
 from orders.services.access import system
+from orders.services.order_queries import OrderQuery, count
 from orders.services.transfer.exporting import export_orders
 from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format
-from orders.storage.order_lists import count
-from orders.storage.order_query import OrderQuery
 
 COLUMNS = fill(f"Columns: {', '.join(ORDER_COLUMNS)}; with --lines also {', '.join(LINE_COLUMNS)}.", 100)
 HELP = f"""Write orders to a file or to stdout, as CSV or as JSON lines, the newest first. Nothing is changed.

@@ -11,12 +11,12 @@ from django.utils import timezone
 from orders.management.order_command import USAGE, OrderCommand, unanswered
 from orders.management.selection import actor_name, confirmed, order_key, positive, product_id
 from orders.models import Document, LineState, StockCall
+from orders.services import order_queries
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.order_queries import ids_by_number
 from orders.services.stock.resolution import require_evidence, resolve_line
-from orders.storage import order_reads
-from orders.storage.order_numbers import ids_by_number
 
 HELP = """Say what became of lines whose reservation or release got no answer.
 
@@ -73,7 +73,7 @@ class Command(OrderCommand):
         chosen = {"call": options["call"], "product_id": options["product"], "limit": options["limit"]}
         found: list[Document] = []
         for order_id in _ids(options["order"]):
-            found += order_reads.unknown_lines(order_id=order_id, **chosen)
+            found += order_queries.unknown_lines(order_id=order_id, **chosen)
         return [
             (order, index)
             for order in found

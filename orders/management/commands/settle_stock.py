@@ -21,10 +21,10 @@ from orders.services.access import Actor, system
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
 from orders.services.lifecycle.expiry import expire_unpaid, reason
+from orders.services.order_queries import is_outage
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.readiness import Heartbeat, database_figures
 from orders.services.stock.worker import Pass, settle_due
-from orders.storage import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.audit import Act
 from orders.services.lifecycle.transitions import require_reason
+from orders.services.order_queries import OrderKeys, OrderQuery
 from orders.services.text_rules import line_problem
 from orders.services.transfer.run_reports import report_csv, report_json
-from orders.storage.order_query import OrderKeys, OrderQuery
 
 MOST_JOBS = 32
 SHOWN = 10
