@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check proof screenshots bench bench-data bench-admin clean
+.PHONY: help run test check proof mutants screenshots bench bench-data bench-admin clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -32,6 +32,10 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(GET) proof
 	@$(PY) -m tests.proof
+
+mutants: $(TESTABLE) ## Plant single faults in the core and say which no test notices; ARGS="--count 40 orders/services/stock"
+	@$(GET) test
+	@$(PY) -m tests.mutants $(ARGS)
 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data
 	@$(GET) pictures
