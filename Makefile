@@ -25,7 +25,7 @@ run: $(RUNNABLE) ## Start everything on this machine: PORT=8001 make run; Ctrl-C
 test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 	@$(GET) test
 	@$(MAKE) --no-print-directory $(CLIENTS)/.installed
-	@$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 	@$(PY) -m coverage report --include='orders/services/*,orders/storage/*,orders/models/*' --fail-under=100 >/dev/null || \
 	  { $(PY) -m coverage report --include='orders/services/*,orders/storage/*,orders/models/*'; exit 1; }
 

@@ -27,7 +27,17 @@ from tests.api_client import ApiClient
 # What fails within a helper is told as it is in a test.
 pytest.register_assert_rewrite("tests.integration", "tests.functional", "tests.proof")
 
+LONGEST = (
+    "test_hostile_admin", "test_access_matrix", "test_chaos", "test_behind_nginx", "test_demo_logins", "test_reload",
+    "test_quickstart", "test_failover", "test_clients", "test_api_fuzzed", "test_storefront_recipes",
+)  # fmt: skip
+"""The modules that take longest: begun first, so that no process is left alone with one of them at the end."""
 KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from tests.functional.access.routes import ADMIN, Route, routes
 from tests.functional.access.rules import Ask, Rule, rule_of
 from tests.functional.access.stage import Snapshot, Stage, changed
 
+pytestmark = pytest.mark.no_cover
 RULES: dict[str, Rule] = {**API_RULES, **ADMIN_RULES}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 

@@ -16,6 +16,8 @@ from tests.functional.hostile.pages import posts, queries, with_parameters
 from tests.functional.hostile.stored import unreadable
 from tests.functional.hostile.values import BROKEN, TEXTS
 
+pytestmark = pytest.mark.no_cover
+
 KINDS = ("NUL", "escape", "override", "no width", "operator as text", "markup", "5000 digits", "1e999", "long")
 IN_FORMS = {name: TEXTS[name] for name in KINDS}
 """A form's field is rendered again with what was posted, which takes its time: of each sort of text one or two."""
