@@ -21,8 +21,11 @@ from tests.mutants.mutations import Mutation, mutations_of
 ROOT = Path(__file__).parents[2]
 JUDGED = ("orders/services", "orders/storage", "integrations")
 LEFT_OUT = ("integrations/sandbox",)
-JUDGES = ("tests/unit", "tests/integration")
-"""Where the rules are tested; what only an edge notices is a hole."""
+JUDGES = (
+    "tests/unit", "tests/integration", "tests/functional/test_import_orders.py", "tests/functional/test_export_orders.py",
+    "tests/functional/test_purge_drafts.py", "tests/functional/test_purge_runs.py", "tests/functional/test_rate_limits.py",
+)  # fmt: skip
+"""Where the rules are tested, those of files through their commands; what only other edges notice is a hole."""
 DATA = ROOT / ".data" / "mutants"
 PATIENCE, EACH = 120, 20
 """Seconds for the tests of one mutation, and for each: a mutation that makes one hang is noticed."""
