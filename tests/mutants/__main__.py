@@ -21,10 +21,8 @@ from tests.mutants.mutations import Mutation, mutations_of
 ROOT = Path(__file__).parents[2]
 JUDGED = ("orders/services", "orders/storage", "integrations")
 LEFT_OUT = ("integrations/sandbox",)
-JUDGES = (
-    "tests/unit", "tests/integration", "tests/functional/test_import_orders.py", "tests/functional/test_export_orders.py",
-    "tests/functional/test_purge_drafts.py", "tests/functional/test_purge_runs.py", "tests/functional/test_rate_limits.py",
-)  # fmt: skip
+OF_FILES = ("import_orders", "export_orders", "purge_drafts", "purge_runs")
+JUDGES = ("tests/unit", "tests/integration", *(f"tests/functional/test_{name}.py" for name in OF_FILES))
 """Where the rules are tested, those of files through their commands; what only other edges notice is a hole."""
 DATA = ROOT / ".data" / "mutants"
 PATIENCE, EACH = 120, 20
