@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
 from pymongo.database import Database
@@ -9,6 +10,8 @@ from pymongo.database import Database
 from tests.browser.conftest import SignIn
 from tests.browser.test_everybody import pages
 from tests.functional.admin_helpers import Document
+
+pytestmark = pytest.mark.no_cover
 
 LOGINS = ["auth/user/", "auth/user/add/", "auth/group/", "auth/group/add/", "password_change/", "nowhere/"]
 

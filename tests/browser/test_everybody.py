@@ -9,6 +9,8 @@ from tests.browser.screenshots import NARROW, WIDE
 from tests.browser.test_orders import busy_shop
 from tests.functional.admin_helpers import LIST, Document, page
 
+pytestmark = pytest.mark.no_cover
+
 
 def pages(database: Database[Document]) -> dict[str, str]:
     """The six main pages and more, by name."""

@@ -3,6 +3,7 @@
 import csv
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
@@ -10,6 +11,8 @@ from integrations.sandbox import Sandbox
 from tests.browser.conftest import SignIn, inaccessible
 from tests.functional.admin_helpers import LIST, Document, find, insert, line, page, placed, stored
 from tests.integration.builders import stock_of
+
+pytestmark = pytest.mark.no_cover
 
 
 def test_support_finds_an_order_by_its_number_and_cancels_it_with_a_reason(

@@ -1,9 +1,12 @@
 """The door of the backoffice."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SignIn, inaccessible
 from tests.functional.admin_helpers import PASSWORD
+
+pytestmark = pytest.mark.no_cover
 
 
 def test_staff_sign_in_and_out_and_a_wrong_password_stays_outside(sign_in: SignIn) -> None:

@@ -35,6 +35,8 @@ from tests.functional.helpers import TOWEL, Api, Documents, line_states, placed_
 from tests.raw_server import Act, RawServer, answer
 from tests.storefront_page import recipe, rows
 
+pytestmark = pytest.mark.no_cover
+
 UNITS = 3
 CALL = """async ([name, argument, api, tokens, times, haste, atOnce]) => {
     let fetched = 0, renewed = 0;

@@ -17,6 +17,8 @@ from orders.storage import order_query
 from orders.storage.order_query import OrderQuery, Position
 from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, rows, stored
 
+pytestmark = pytest.mark.no_cover
+
 MANY = 2_600
 PER_PAGE = 50
 PRODUCTS = [f"665f1c0a9b1e8a0012a4{number:04x}" for number in range(10)]

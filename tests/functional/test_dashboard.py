@@ -27,6 +27,13 @@ def noon(days_ago: int) -> datetime:
     return at if days_ago == 0 else at.replace(hour=12)
 
 
+@pytest.fixture(name="reader", scope="module")
+def reader_fixture(module_database: Database[Document]) -> Client:
+    """Somebody who looks at a few orders, which are counted once for all: the tests that do so come first."""
+    shop(module_database)
+    return client_of("Support")
+
+
 def shop(database: Database[Document]) -> None:
     """A few orders: what each is worth, and when it was placed."""
     for number, (days_ago, status, total) in enumerate(
@@ -51,10 +58,9 @@ def tiles(response: HttpResponse) -> dict[str, str]:
      ("?period=30", "5", "1,344.50"), ("?period=90", "6", "1,344.50"), ("?period=year", "7", "2,344.50")],
 )  # fmt: skip
 def test_each_period_shows_its_orders_and_what_they_come_to(
-    database: Database[Document], query: str, orders: str, revenue: str
+    reader: Client, query: str, orders: str, revenue: str
 ) -> None:
-    shop(database)
-    response = client_of("Support").get(START + query)
+    response = reader.get(START + query)
     assert response.status_code == 200
     shown = tiles(response)
     assert (shown["Orders"], shown["Revenue"]) == (orders, revenue)
@@ -63,10 +69,9 @@ def test_each_period_shows_its_orders_and_what_they_come_to(
     assert re.search(r"As of [\d-]{10} \d\d:\d\d:\d\d UTC", text_of(response))
 
 
-def test_own_days_are_shown_from_the_first_to_the_last(database: Database[Document]) -> None:
-    shop(database)
+def test_own_days_are_shown_from_the_first_to_the_last(reader: Client) -> None:
     first, last = today() - timedelta(days=21), today() - timedelta(days=3)
-    response = client_of("Support").get(START, {"from": first.isoformat(), "to": last.isoformat()})
+    response = reader.get(START, {"from": first.isoformat(), "to": last.isoformat()})
     shown = tiles(response)
     assert (shown["Orders"], shown["Revenue"], shown["Average order"]) == ("3", "1,334.50", "667.25")
     assert shown["Paid to shipped"] == "3 h"
@@ -93,19 +98,17 @@ BAD = [
 
 @pytest.mark.parametrize(("query", "problem"), BAD)
 def test_a_period_that_makes_no_sense_is_told_and_the_usual_one_shown(
-    database: Database[Document], query: dict[str, str], problem: str
+    reader: Client, query: dict[str, str], problem: str
 ) -> None:
-    shop(database)
-    response = client_of("Support").get(START, query)
+    response = reader.get(START, query)
     assert response.status_code == 200
     assert problem in text_of(response)
     assert tiles(response)["Orders"] == "5"
     assert '<script>"' not in response.content.decode()
 
 
-def test_the_charts_are_told_in_words_and_as_a_table(database: Database[Document]) -> None:
-    shop(database)
-    body = client_of("Support").get(f"{START}?period=7").content.decode()
+def test_the_charts_are_told_in_words_and_as_a_table(reader: Client) -> None:
+    body = reader.get(f"{START}?period=7").content.decode()
     charts = re.findall(r'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="([^"]+)">', body)
     first = today() - timedelta(days=6)
     assert charts == [

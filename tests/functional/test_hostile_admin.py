@@ -8,17 +8,19 @@ import pytest
 from django.test import Client
 
 from tests.functional.access.admin_rules import ADMIN_RULES
-from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
+from tests.functional.access.fixtures import before_fixture, clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask, rule_of
-from tests.functional.access.stage import Stage, changed
+from tests.functional.access.stage import Snapshot, Stage, changed
 from tests.functional.hostile.pages import posts, queries, with_parameters
 from tests.functional.hostile.stored import unreadable
 from tests.functional.hostile.values import BROKEN, TEXTS
 
-KINDS = ("NUL", "escape", "override", "no width", "operator as text", "markup", "5000 digits", "1e999", "long")
+pytestmark = pytest.mark.no_cover
+
+KINDS = ("NUL", "override", "operator as text", "markup", "5000 digits", "1e999")
 IN_FORMS = {name: TEXTS[name] for name in KINDS}
-"""A form's field is rendered again with what was posted, which takes its time: of each sort of text one or two."""
+"""A form's field is rendered again with what was posted, which takes its time: of each sort of text one."""
 IN_ADDRESSES = [*IN_FORMS.values(), "", *BROKEN[:3]]
 ANSWERS = (200, 301, 302, 400, 403, 404, 405, 409, 414)
 
@@ -38,9 +40,9 @@ def encoded(value: str | bytes) -> str:
 
 @pytest.mark.parametrize(("route", "ask", "field"), posts(), ids=title)
 def test_a_field_of_a_form_keeps_nothing_hostile(
-    stage: Stage, root: Client, route: Route, ask: Ask, field: str
+    stage: Stage, root: Client, route: Route, ask: Ask, field: str, before: Snapshot
 ) -> None:
-    before, marks = stage.snapshot(), stage.marks()
+    marks = stage.marks()
     for name, text in IN_FORMS.items():
         hostile = dataclasses.replace(ask, body={**(ask.body or {}), field: text})
         response = stage.ask(root, route, hostile)

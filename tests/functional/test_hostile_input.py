@@ -16,6 +16,8 @@ from tests.functional.hostile.operations import Operation, Path, operations
 from tests.functional.hostile.stored import unreadable
 from tests.functional.hostile.values import BROKEN, NEVER, PLAIN, TEXTS, WITHOUT
 
+pytestmark = pytest.mark.no_cover
+
 Answer = Any
 PREFIX = "/api/v1/"
 WITH_BODY = [(operation, path) for operation in operations() for path in operation.fields]

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -43,14 +42,6 @@ KEYS = [
     "_id", "id", "number", "user_id", "user_verified", "status", "version", "items", "total_price",
     "shipping_address", "created_at", "updated_at",
 ]  # fmt: skip
-FAILURES = [
-    pytest.param("status", {"status": 500}, id="answers-500"),
-    pytest.param("status", {"status": 503, "retry_after": 7}, id="answers-503"),
-    pytest.param("stall_before", {"seconds": 1.0}, id="is-slow"),
-    pytest.param("drop_before", {}, id="hangs-up"),
-    pytest.param("garbage", {}, id="answers-garbage"),
-    pytest.param("wrong", {}, id="answers-another-shape"),
-]
 
 
 # --- the good path ---
@@ -281,17 +272,6 @@ def test_too_many_unpaid_orders_are_refused_with_the_limit(
     assert api("2").place(TWO_TOWELS).status_code == 201
 
 
-@pytest.mark.parametrize("spelling", [str.lower, str.upper])
-def test_lines_of_one_product_are_checked_together(
-    api: Api, sandbox: Sandbox, database: Documents, spelling: Callable[[str], str]
-) -> None:
-    lines = (SCARCE.product_id, 2, SCARCE.price), (spelling(SCARCE.product_id), 3, SCARCE.price)
-    document = problem(api().place(*lines), 409, "insufficient_stock")
-    assert list(document["errors"]) == ["items.0.quantity", "items.1.quantity"]
-    assert [call["quantity"] for call in sandbox.control.calls("check")] == [5]
-    _nothing_happened(sandbox, database)
-
-
 def test_lines_of_one_product_that_fit_together_are_placed(api: Api, sandbox: Sandbox) -> None:
     lines = (SCARCE.product_id, 2, SCARCE.price), (SCARCE.product_id.upper(), 2, SCARCE.price)
     placed = api().place(*lines)
@@ -428,78 +408,35 @@ def test_every_wrong_line_is_named(visitor: Api) -> None:
 # --- peers that fail while the order is verified: nothing is kept ---
 
 
-@pytest.mark.parametrize(("kind", "options"), FAILURES)
-def test_a_user_service_that_fails_lets_the_order_through_unverified(
-    api: Api, sandbox: Sandbox, database: Documents, kind: str, options: dict[str, Any]
+def test_a_user_service_that_is_down_lets_the_order_through_unverified(
+    api: Api, sandbox: Sandbox, settings: Settings
 ) -> None:
-    sandbox.control.fault("verify", kind, **options)
+    settings.USER_SERVICE_URL = dead_url()
     placed = api().place(TWO_TOWELS)
     assert placed.status_code == 201, placed.text
     assert placed.json()["user_verified"] is False
-    assert only_order(database)["user_verified"] is False
 
 
-@pytest.mark.parametrize("operation", ["product", "check"])
-@pytest.mark.parametrize(("kind", "options"), FAILURES)
-def test_a_peer_that_cannot_verify_the_order_stops_it(
-    api: Api, sandbox: Sandbox, database: Documents, settings: Settings,
-    operation: str, kind: str, options: dict[str, Any],
-) -> None:  # fmt: skip
-    sandbox.control.fault(operation, kind, product_id=SKILLET.product_id, **options)
-    began = time.monotonic()
+def test_a_peer_that_cannot_verify_the_order_stops_it_and_says_when_to_come_again(
+    api: Api, sandbox: Sandbox, database: Documents
+) -> None:
+    sandbox.control.fault("check", "status", status=503, retry_after=7)
     failed = api().place(TWO_TOWELS, ONE_SKILLET)
-    assert time.monotonic() - began < settings.REQUEST_DEADLINE + 0.5
     outage(failed, "peer_unavailable")
-    if "retry_after" in options:
-        assert failed.headers["Retry-After"] == "7"
-    _nothing_happened(sandbox, database)
-
-
-@pytest.mark.parametrize("peer", ["PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL"])
-def test_a_peer_that_is_down_stops_the_order(
-    api: Api, sandbox: Sandbox, database: Documents, settings: Settings, peer: str
-) -> None:
-    setattr(settings, peer, dead_url())
-    outage(api().place(TWO_TOWELS), "peer_unavailable")
-    _nothing_happened(sandbox, database)
-
-
-@pytest.mark.parametrize("operation", ["verify", "product", "check"])
-def test_a_peer_that_stumbles_once_is_asked_again(api: Api, sandbox: Sandbox, operation: str) -> None:
-    sandbox.control.fault(operation, "status", status=500, times=1)
-    placed = api().place(TWO_TOWELS)
-    assert placed.status_code == 201, placed.text
-    assert placed.json()["user_verified"] is True
-
-
-def test_no_number_of_retries_outlasts_the_deadline(
-    api: Api, sandbox: Sandbox, database: Documents, settings: Settings
-) -> None:
-    settings.MAX_RETRIES, settings.REQUEST_DEADLINE = 20, 1.0
-    sandbox.control.fault("*", "stall_before", seconds=2.0)
-    began = time.monotonic()
-    outage(api().place(TWO_TOWELS, ONE_SKILLET), "peer_unavailable")
-    assert time.monotonic() - began < 1.5
+    assert failed.headers["Retry-After"] == "7"
     _nothing_happened(sandbox, database)
 
 
 # --- inventory fails while the stock is reserved ---
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 422])
-def test_a_refused_line_gives_back_what_the_others_reserved(
-    api: Api, sandbox: Sandbox, database: Documents, status: int
-) -> None:
-    before = sandbox.control.stocks()
-    sandbox.control.fault("reserve", "status", status=status, product_id=SKILLET.product_id)
+def test_a_refused_line_is_named_without_what_inventory_said(api: Api, sandbox: Sandbox, database: Documents) -> None:
+    sandbox.control.fault("reserve", "status", status=409, product_id=SKILLET.product_id)
     document = problem(api().place(TWO_TOWELS, ONE_SKILLET), 409, "insufficient_stock")
     assert list(document["errors"]) == ["items.1.quantity"]
     assert document["available"] == {"items.1": None}  # inventory says that there is enough
     assert "status" not in str(document["errors"])  # what it said is for staff
-    assert sandbox.control.stocks() == before
-    assert [call["product_id"] for call in sandbox.control.calls("release")] == [TOWEL.product_id]
     _is_rejected(api, database, "released", "none")
-    assert "stock_due_at" not in only_order(database)
 
 
 def _sold_meanwhile(
@@ -549,46 +486,10 @@ def test_stock_that_runs_out_is_told_alike_by_check_and_by_reserve(
     assert by_check["detail"] == f"Product {SCARCE.product_id}: 3 wanted, {left} in stock."
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_reserve_that_was_not_acted_on_is_tried_again_and_then_given_up(
-    api: Api, sandbox: Sandbox, database: Documents, status: int
-) -> None:
-    before = sandbox.control.stocks()
-    sandbox.control.fault("reserve", "status", status=status)
+def test_a_reserve_of_unknown_outcome_is_told_as_an_outage(api: Api, sandbox: Sandbox, database: Documents) -> None:
+    sandbox.control.fault("reserve", "drop_after")
     outage(api().place(TWO_TOWELS), "placement_interrupted")
-    assert len(sandbox.control.calls("reserve")) == 2
-    assert sandbox.control.calls("release") == []
-    assert sandbox.control.stocks() == before
-    _is_rejected(api, database, "none")
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "acted"),
-    [
-        ("status", {"status": 500}, False),
-        ("status", {"status": 502}, False),
-        ("status", {"status": 504}, False),
-        ("drop_before", {}, False),
-        ("stall_before", {"seconds": 1.0}, False),
-        ("drop_after", {}, True),
-        ("stall_after", {"seconds": 1.0}, True),
-        ("garbage", {}, True),
-        ("wrong", {}, True),
-    ],
-)
-def test_a_reserve_of_unknown_outcome_is_neither_repeated_nor_released(
-    api: Api, sandbox: Sandbox, database: Documents, kind: str, options: dict[str, Any], acted: bool
-) -> None:
-    before = sandbox.control.stock(TOWEL.product_id).available
-    sandbox.control.fault("reserve", kind, **options)
-    outage(api().place(TWO_TOWELS), "placement_interrupted")
-    assert len(sandbox.control.calls("reserve")) == 1
-    assert sandbox.control.calls("release") == []
-    assert sandbox.control.stock(TOWEL.product_id).available == before - (2 if acted else 0)
     _is_rejected(api, database, "unknown")
-    order = only_order(database)
-    assert order["items"][0]["stock"]["call"] == "reserve"
-    assert "stock_due_at" not in order
 
 
 # --- many at once ---

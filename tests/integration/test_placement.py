@@ -52,6 +52,15 @@ from tests.integration.builders import (
 )
 
 DEAD = "http://127.0.0.1:9/api/v1"
+FAILURES = [
+    pytest.param("status", {"status": 500}, id="answers-500"),
+    pytest.param("status", {"status": 503, "retry_after": 7}, id="answers-503"),
+    pytest.param("stall_before", {"seconds": 1.0}, id="is-slow"),
+    pytest.param("drop_before", {}, id="hangs-up"),
+    pytest.param("garbage", {}, id="answers-garbage"),
+    pytest.param("wrong", {}, id="answers-another-shape"),
+]
+"""How a peer may fail."""
 
 
 def only_order() -> dict[str, Any]:
@@ -95,7 +104,7 @@ def test_lines_of_one_product_are_seen_as_one_however_it_is_spelt(sandbox: Sandb
     with pytest.raises(InsufficientStock) as refused:
         place_order(user_id="1", items=items, shipping_address=address(), act=act())
     assert set(refused.value.members["errors"]) == {"items.0.quantity", "items.1.quantity"}
-    assert len(sandbox.control.calls("check")) == 1
+    assert [call["quantity"] for call in sandbox.control.calls("check")] == [4]
     nothing_kept(sandbox)
 
 
@@ -286,18 +295,51 @@ def test_a_changed_price_places_nothing_and_is_told(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("operation", ["product", "check"])
-def test_a_peer_that_is_needed_and_down_places_nothing(sandbox: Sandbox, operation: str) -> None:
-    sandbox.control.fault(operation, "status", status=503)
+@pytest.mark.parametrize(("kind", "options"), FAILURES)
+def test_a_peer_that_is_needed_and_fails_places_nothing(
+    sandbox: Sandbox, settings: Settings, operation: str, kind: str, options: dict[str, Any]
+) -> None:
+    sandbox.control.fault(operation, kind, product_id=B, **options)
+    began = time.monotonic()
+    with pytest.raises(PeerUnavailable):
+        place((A, 1), (B, 1), idempotency_key="k")
+    assert time.monotonic() - began < settings.REQUEST_DEADLINE + 0.5
+    nothing_kept(sandbox)
+
+
+@pytest.mark.parametrize("peer", ["PRODUCT_SERVICE_URL", "INVENTORY_SERVICE_URL"])
+def test_a_peer_that_is_needed_and_not_there_places_nothing(sandbox: Sandbox, settings: Settings, peer: str) -> None:
+    setattr(settings, peer, DEAD)
     with pytest.raises(PeerUnavailable):
         place(idempotency_key="k")
     nothing_kept(sandbox)
 
 
-@pytest.mark.parametrize("kind", ["status", "stall_before", "drop_before", "garbage"])
-def test_a_user_service_that_fails_lets_the_order_through_unverified(sandbox: Sandbox, kind: str) -> None:
-    sandbox.control.fault("verify", kind, **({"status": {"status": 500}, "stall_before": {"seconds": 2}}.get(kind, {})))
+@pytest.mark.parametrize("operation", ["verify", "product", "check"])
+def test_a_peer_that_stumbles_once_is_asked_again(sandbox: Sandbox, operation: str) -> None:
+    sandbox.control.fault(operation, "status", status=500, times=1)
+    placed = place().order
+    assert (placed["status"], placed["user_verified"]) == ("pending", True)
+
+
+def test_no_number_of_retries_outlasts_the_deadline(sandbox: Sandbox, settings: Settings) -> None:
+    settings.MAX_RETRIES, settings.REQUEST_DEADLINE = 20, 1.0
+    sandbox.control.fault("*", "stall_before", seconds=2.0)
+    began = time.monotonic()
+    with pytest.raises(PeerUnavailable):
+        place((A, 1), (B, 1), idempotency_key="k")
+    assert time.monotonic() - began < 1.5
+    nothing_kept(sandbox)
+
+
+@pytest.mark.parametrize(("kind", "options"), FAILURES)
+def test_a_user_service_that_fails_lets_the_order_through_unverified(
+    sandbox: Sandbox, kind: str, options: dict[str, Any]
+) -> None:
+    sandbox.control.fault("verify", kind, **options)
     placed = place().order
     assert (placed["status"], placed["user_verified"]) == ("pending", False)
+    assert read(placed["_id"])["user_verified"] is False
 
 
 def test_a_user_service_that_hangs_leaves_time_to_reserve_in_productions_proportions(
@@ -312,9 +354,12 @@ def test_a_user_service_that_hangs_leaves_time_to_reserve_in_productions_proport
     assert (placed["status"], placed["user_verified"]) == ("pending", False)
 
 
-def test_a_user_service_that_fails_stops_it_where_the_setting_says_so(sandbox: Sandbox, settings: Settings) -> None:
+@pytest.mark.parametrize(("kind", "options"), FAILURES[:3])
+def test_a_user_service_that_fails_stops_it_where_the_setting_says_so(
+    sandbox: Sandbox, settings: Settings, kind: str, options: dict[str, Any]
+) -> None:
     settings.ALLOW_UNVERIFIED_USERS = False
-    sandbox.control.fault("verify", "status", status=500)
+    sandbox.control.fault("verify", kind, **options)
     with pytest.raises(PeerUnavailable):
         place(idempotency_key="k")
     nothing_kept(sandbox)
@@ -352,10 +397,11 @@ def test_what_is_slow_to_verify_leaves_no_draft_and_the_key_free(
 # --- the reservation fails -------------------------------------------------------------------------------------------
 
 
-def test_a_refused_line_rejects_the_draft_and_releases_the_others(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_a_refused_line_rejects_the_draft_and_releases_the_others(sandbox: Sandbox, status: int) -> None:
     for product in (A, B, C):
         shelve(sandbox, product)
-    sandbox.control.fault("reserve", "status", status=400, product_id=B)
+    sandbox.control.fault("reserve", "status", status=status, product_id=B)
     with pytest.raises(InsufficientStock) as refused:
         place((A, 1), (B, 1), (C, 1))
     assert set(refused.value.members["errors"]) == {"items.1.quantity"}
@@ -367,11 +413,11 @@ def test_a_refused_line_rejects_the_draft_and_releases_the_others(sandbox: Sandb
     assert [stock_of(sandbox, product) for product in (A, B, C)] == [(10, 0)] * 3
     assert sorted(call["product_id"] for call in sandbox.control.calls("release")) == [A, C]
     reject = next(entry for entry in order["history"] if entry["act"] == "reject")
-    assert "400" in reject["reason"]
+    assert str(status) in reject["reason"]
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_inventory_that_does_not_act_places_nothing(sandbox: Sandbox, status: int) -> None:
+def test_inventory_that_does_not_act_is_asked_again_and_places_nothing(sandbox: Sandbox, status: int) -> None:
     shelve(sandbox)
     sandbox.control.fault("reserve", "status", status=status)
     with pytest.raises(PlacementInterrupted):
@@ -379,6 +425,7 @@ def test_inventory_that_does_not_act_places_nothing(sandbox: Sandbox, status: in
     order = only_order()
     assert (order["status"], states(order)) == ("rejected", ["none"])
     assert stock_of(sandbox) == (10, 0)
+    assert len(sandbox.control.calls("reserve")) == 2
     assert sandbox.control.calls("release") == []
 
 
@@ -387,11 +434,23 @@ def test_inventory_that_acts_when_asked_again_places_the_order(sandbox: Sandbox)
     assert place().order["status"] == "pending"
 
 
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "stall_before", "stall_after", "garbage"])
-def test_a_reserve_whose_answer_is_lost_rejects_the_draft_and_waits_for_a_person(sandbox: Sandbox, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options", "acted"),
+    [
+        *(("status", {"status": status}, False) for status in (500, 502, 504)),
+        ("drop_before", {}, False),
+        ("stall_before", {"seconds": 1}, False),
+        ("drop_after", {}, True),
+        ("stall_after", {"seconds": 1}, True),
+        ("garbage", {}, True),
+        ("wrong", {}, True),
+    ],
+)
+def test_a_reserve_whose_answer_is_lost_rejects_the_draft_and_waits_for_a_person(
+    sandbox: Sandbox, kind: str, options: dict[str, Any], acted: bool
+) -> None:
     shelve(sandbox, A)
     shelve(sandbox, B)
-    options = {"seconds": 1} if kind.startswith("stall") else {}
     sandbox.control.fault("reserve", kind, product_id=B, **options)
     with pytest.raises(PlacementInterrupted):
         place((A, 1), (B, 1))
@@ -403,6 +462,18 @@ def test_a_reserve_whose_answer_is_lost_rejects_the_draft_and_waits_for_a_person
     assert [call["product_id"] for call in sandbox.control.calls("release")] == [A]
     assert len([call for call in sandbox.control.calls("reserve") if call["product_id"] == B]) == 1
     assert stock_of(sandbox, A) == (10, 0)
+    assert stock_of(sandbox, B) == ((9, 1) if acted else (10, 0))
+
+
+def test_with_keys_a_lost_answer_is_asked_for_again(sandbox: Sandbox, settings: Settings) -> None:
+    settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = True
+    sandbox.control.honour_keys(True)
+    shelve(sandbox)
+    sandbox.control.fault("reserve", "drop_after", times=1)
+    placed = place((A, 2)).order
+    assert (placed["status"], states(placed)) == ("pending", ["reserved"])
+    assert [call["key"] for call in sandbox.control.calls("reserve")] == [f"{placed['_id']}:0:reserve"] * 2
+    assert stock_of(sandbox) == (8, 2)
 
 
 def test_a_refusal_beside_an_unknown_outcome_is_no_answer_about_the_stock(sandbox: Sandbox) -> None:

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from tests.functional.access import callers
-from tests.functional.access.stage import Stage, set_up
+from tests.functional.access.stage import Snapshot, Stage, set_up
 from tests.functional.admin_helpers import Document
 from tests.raw_server import RawServer, answer
 
@@ -33,6 +33,12 @@ def stage_fixture(
         before = empty.snapshot()
         yield set_up(module_database)
         empty.restore(before)
+
+
+@pytest.fixture(scope="module", name="before")
+def before_fixture(stage: Stage, clients: dict[str, Client]) -> Snapshot:
+    """What there is before the first request, for whoever has to put it back."""
+    return stage.snapshot()
 
 
 @pytest.fixture(scope="module", name="clients")

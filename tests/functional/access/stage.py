@@ -24,7 +24,14 @@ from tests.functional.admin_helpers import Document, insert, insert_each_status,
 
 ASIDE = {"django_session", "figures_by_day", "rate_limits", "vitals"}
 """What reading may write: sessions, and the figures of the dashboard, which whoever opens it may have to count."""
-Snapshot = dict[str, list[Document]]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that was stored, by collection, and the checksum of each."""
+
+    documents: dict[str, list[Document]]
+    marks: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -35,21 +42,26 @@ class Stage:
     ids: dict[str, str]
 
     def marks(self) -> dict[str, str]:
-        """A checksum of each collection."""
-        found: dict[str, str] = self.database.command("dbHash")["collections"]
-        return {name: mark for name, mark in found.items() if name not in ASIDE}
+        """A checksum of each collection that reading leaves as it is."""
+        return {name: mark for name, mark in self._all_marks().items() if name not in ASIDE}
 
-    def snapshot(self) -> Snapshot:
+    def documents(self) -> dict[str, list[Document]]:
         names = self.database.list_collection_names()
         return {name: list(self.database[name].find()) for name in names if not name.startswith("system.")}
 
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.documents(), self._all_marks())
+
     def restore(self, before: Snapshot) -> None:
         """Put everything back as it was."""
-        for name, documents in self.snapshot().items():
-            if documents != before.get(name, []):
-                self.database[name].delete_many({})
-                if before.get(name):
-                    self.database[name].insert_many(before[name])
+        for name in changed(before.marks, self._all_marks()):
+            self.database[name].delete_many({})
+            if before.documents.get(name):
+                self.database[name].insert_many(before.documents[name])
+
+    def _all_marks(self) -> dict[str, str]:
+        found: dict[str, str] = self.database.command("dbHash")["collections"]
+        return found
 
     def ask(self, client: Client, route: Route, ask: Ask) -> HttpResponseBase:
         """Send a request with the cookies that the client began with, as JSON to the API and as a form elsewhere."""

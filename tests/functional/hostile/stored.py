@@ -8,7 +8,7 @@ from tests.functional.access.stage import Stage
 
 def unreadable(stage: Stage) -> list[str]:
     """The collections that hold characters which nobody can see."""
-    return [name for name, documents in stage.snapshot().items() if any(map(_holds, documents))]
+    return [name for name, documents in stage.documents().items() if any(map(_holds, documents))]
 
 
 def _holds(value: Any) -> bool:
