@@ -170,11 +170,11 @@ class _Server:
         """:raises UnusableURL:"""
         try:
             parts = parse_url(url)
+            headers = make_headers(basic_auth=unquote(parts.auth)) if parts.auth else {}
         except ValueError as error:
             raise UnusableURL(str(error)) from error
         if parts.scheme not in ("http", "https") or not parts.host or parts.query or parts.fragment:
             raise UnusableURL("not the base URL of a service")
-        headers = make_headers(basic_auth=unquote(parts.auth)) if parts.auth else {}
         # The threads of requests ask too, beside those of `concurrent_calls`.
         how: dict[str, Any] = {"maxsize": 2 * settings.PEER_THREADS, "socket_options": _SOCKET_OPTIONS}
         if parts.scheme == "https":
