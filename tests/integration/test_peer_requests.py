@@ -27,7 +27,7 @@ from pytest_django import Settings
 from integrations import BreakerOpen, Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable
 from integrations.answer import Answer, Unexpected
 from integrations.circuit_breakers import breakers
-from integrations.http_exchange import MAX_BODY
+from integrations.http_connections import MAX_BODY
 from integrations.peer_requests import Peer, PeerRequest, reset
 from integrations.peer_requests import read as send_read
 from integrations.peer_requests import write as send_write
