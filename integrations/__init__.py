@@ -1,8 +1,8 @@
 """The services that this one calls: one module each, `users`, `products`, `inventory`; `sandbox/` stands in for them.
 
 Beneath them: `peer_requests` (what may be repeated, what an answer means), `attempts` (one attempt, with
-`circuit_breakers`, logged), `http_exchange` (urllib3) and `answer`. Nothing here knows what an order is. Callers import
-the three modules and the names below from here.
+`circuit_breakers`, logged), `http_exchange` over `http_connections` (urllib3), `answer`. Nothing here knows what an
+order is. Callers import the three modules and the names below from here.
 
 The errors::
 

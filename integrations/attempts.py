@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from urllib3 import Timeout
 
 from integrations import http_exchange
 from integrations.answer import Answer
 from integrations.circuit_breakers import CONNECT, Breaker, breakers
 from integrations.deadline import Deadline
 from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.http_connections import UnusableURL
 from observability import context
 from observability.metrics import PEER_CALLS, PEER_SECONDS
 
@@ -83,7 +83,7 @@ def attempt(request: PeerRequest, deadline: Deadline) -> Answer:
     with _admitted(request, deadline, cut_short=remaining < request.full_timeout) as verdict:
         try:
             answer = _exchange(request, remaining)
-        except http_exchange.UnusableURL as error:
+        except UnusableURL as error:
             detail = f"not asked: {peer.setting} holds no usable URL"
             raise PeerUnavailable(peer.name, detail, repeatable=False) from error
         verdict.of_peer, verdict.of_operation = False, answer.status >= 500 and answer.status not in request.accepted
@@ -102,8 +102,9 @@ def _exchange(request: PeerRequest, seconds: float) -> Answer:
         body = _encode(request.body).encode()
     target = f"{request.path}?{urlencode(request.params)}" if request.params else request.path
     connect, read = settings.PEER_CONNECT_TIMEOUT, getattr(settings, request.timeout_setting)
-    timeout = Timeout(connect=connect, read=read, total=seconds)
-    return http_exchange.exchange(request.method, request.peer.url, target, headers=headers, body=body, timeout=timeout)
+    return http_exchange.exchange(
+        request.method, request.peer.url, target, headers=headers, body=body, connect=connect, read=read, total=seconds
+    )
 
 
 class _Verdict:

@@ -1,49 +1,22 @@
 """One HTTP exchange with a peer: a complete answer, or what is certain without one.
 
-urllib3 pools the connections and speaks HTTP; it repeats nothing here and follows no redirect. Added to it:
-
-- Whatever fails before the first byte of the request is `NotSent`, and nothing else is.
-- An answer has one time limit as a whole, however slowly its bytes arrive, and a limit on its size.
-- A connection is not used again if it was idle for longer than PEER_MAX_IDLE (s), as the peer may just be closing it,
-  nor if the peer sent more than the answer, which would be read as the answer to the next request.
-- Closing a connection resets it. After an ordinary close the kernel would go on delivering an abandoned request for a
-  minute or longer, and a call must not act later than a lease after it was sent (docs/peers.md).
+Nothing is repeated, and no redirect is followed.
 """
 
 import http.client
-import io
-import os
-import socket
-import ssl
-import struct
 import time
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
-from django.conf import settings
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout, make_headers
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
-from urllib3.util import parse_url
+from urllib3.exceptions import ConnectTimeoutError
 
 from integrations.answer import Answer, one_line
+from integrations.http_connections import MAX_BODY, Response, server_at
 
-MAX_BODY = 1024 * 1024
-"""Bytes of a body, decoded."""
-MAX_RECEIVED = MAX_BODY + 64 * 1024
-"""Bytes of a whole answer as it is sent: headers, interim answers and the framing of the body included."""
-_SOCKET_OPTIONS = [
-    *HTTPConnection.default_socket_options,
-    (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)),  # closing resets
-]
-_ONCE = Retry(total=False, redirect=False)
-
-
-class UnusableURL(ValueError):
-    """The base URL of a peer is not an http(s) URL to which paths can be appended."""
+_CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""zlib's names for what some servers send though they were asked not to."""
 
 
 class NotSent(Exception):
@@ -54,181 +27,75 @@ class Lost(Exception):
     """The request, or part of it, was sent, and there is no complete answer."""
 
 
-class _IncomingBytes(io.RawIOBase):
-    """What arrives on a socket: within the socket's timeout in all, and up to MAX_RECEIVED bytes."""
-
-    def __init__(self, sock: socket.socket, incoming: io.RawIOBase) -> None:
-        self.sock, self.ended = sock, False
-        self._incoming, self._spare = incoming, MAX_RECEIVED
-        self._until = time.monotonic() + (sock.gettimeout() or 0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self.ended:
-            return 0
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.sock.settimeout(left)
-        received = self._incoming.readinto(buffer) or 0
-        self._spare -= received
-        if self._spare < 0:
-            raise http.client.HTTPException(f"the answer is larger than {MAX_RECEIVED} bytes")
-        return received
-
-    def close(self) -> None:
-        self._incoming.close()
-        super().close()
-
-
-class _AnswerReader(io.BufferedReader):
-    """Reads one answer. Bytes beyond it make the connection useless, and urllib3's pool will find it closed."""
-
-    raw: _IncomingBytes
-
-    def close(self) -> None:
-        if not self.closed:
-            self.raw.ended = True
-            if self.peek(1):
-                with suppress(OSError):
-                    self.raw.sock.shutdown(socket.SHUT_RDWR)
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = _AnswerReader(_IncomingBytes(sock, self.fp.detach()))
-
-    def begin(self) -> None:
-        """Read up to the body of the final answer; http.client takes every interim one but 100 for it."""
-        super().begin()
-        while 101 < self.status < 200:
-            self.headers = None  # type: ignore[assignment]
-            super().begin()
-        if self.status == 101:
-            raise http.client.HTTPException("the peer speaks another protocol from here on")
-        lengths = self.headers.get_all("Content-Length", [])
-        stated = [*lengths, *self.headers.get_all("Transfer-Encoding", [])]
-        if self.headers.defects or len(stated) > 1 or not all(length.strip().isdecimal() for length in lengths):
-            raise http.client.HTTPException("the headers are malformed")
-
-
-class _Connection(HTTPConnection):
-    response_class = _Response
-    _answered_at = 0.0
-
-    def connect(self) -> None:
-        """Turn every failure to connect, slowness in sum included, into a `ConnectTimeoutError` or a subclass."""
-        began, allowed = time.monotonic(), self.timeout or 0
-        try:
-            super().connect()
-        except ConnectTimeoutError:
-            raise
-        except (OSError, ValueError, HTTPError, http.client.HTTPException) as error:
-            raise NewConnectionError(self, str(error)) from error
-        # Several addresses or a slow resolver: each was in time, the sum was not: the request must not go out late.
-        if time.monotonic() - began > allowed:
-            raise ConnectTimeoutError(self, f"Connecting took longer than {allowed:.3f} s")
-        self._answered_at = time.monotonic()
-
-    def getresponse(self) -> Any:
-        response = super().getresponse()
-        self._answered_at = time.monotonic()
-        return response
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether it may be used again, which the pool asks before it does."""
-        return super().is_connected and time.monotonic() - self._answered_at <= settings.PEER_MAX_IDLE
-
-
-class _TLSConnection(_Connection, HTTPSConnection):
-    """The same over TLS; the handshake belongs to connecting."""
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """Where requests below a base URL go: a pool, the URL's path, and the headers of every request."""
-
-    pool: HTTPConnectionPool
-    path: str
-    headers: Mapping[str, str]
-
-    @classmethod
-    def at(cls, url: str) -> "_Server":
-        """:raises UnusableURL:"""
-        try:
-            parts = parse_url(url)
-        except ValueError as error:
-            raise UnusableURL(str(error)) from error
-        if parts.scheme not in ("http", "https") or not parts.host or parts.query or parts.fragment:
-            raise UnusableURL("not the base URL of a service")
-        headers = make_headers(basic_auth=unquote(parts.auth)) if parts.auth else {}
-        # The threads of requests ask too, beside those of `concurrent_calls`.
-        how: dict[str, Any] = {"maxsize": 2 * settings.PEER_THREADS, "socket_options": _SOCKET_OPTIONS}
-        if parts.scheme == "https":
-            pool: HTTPConnectionPool = _TLSPool(parts.host, parts.port, ssl_context=ssl.create_default_context(), **how)
-        else:
-            pool = _Pool(parts.host, parts.port, **how)
-        return cls(pool, (parts.path or "").rstrip("/"), {"Accept": "application/json", **headers})
-
-
-_servers: dict[str, _Server] = {}
-"""By base URL; their connections are shared by all threads."""
-os.register_at_fork(after_in_child=_servers.clear)  # the sockets are the parent's
-
-
-def close_connections() -> None:
-    """Close every connection that is not in use; those in use are closed after it."""
-    while _servers:
-        _servers.popitem()[1].pool.close()
-
-
 def exchange(
-    method: str, url: str, target: str, *, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
-) -> Answer:
+    method: str, url: str, target: str, *,
+    headers: Mapping[str, str], body: bytes | None, connect: float, read: float, total: float,
+) -> Answer:  # fmt: skip
     """Send one request to `target`, a quoted path and query below the base URL, and read the answer.
 
-    :param timeout: its `connect` holds for connecting and again for sending, `read` for the whole answer, and `total`
-        for everything but resolving the peer's name; a request whose name was slow to resolve is not sent.
+    :param connect: seconds for connecting, and again for sending. A request whose name was slow to resolve is not sent.
+    :param read: seconds for the whole answer.
+    :param total: seconds for everything but resolving the name.
     :raises UnusableURL: if nothing can be sent to such a URL.
     :raises NotSent: if no connection was made.
     :raises Lost: for anything else than a complete answer, a body of more than MAX_BODY included.
     """
-    server = _servers.get(url) or _servers.setdefault(url, _Server.at(url))
+    server = server_at(url)
+    until = time.monotonic() + total
+    connection: Any = server.pool._get_conn()
+    complete = False
     try:
-        response = server.pool.urlopen(
-            method, server.path + target, body, {**server.headers, **headers},
-            retries=_ONCE, redirect=False, timeout=timeout, preload_content=False,
-        )  # fmt: skip
-        return Answer(response.status, response.headers, _body(response))
+        connection.timeout = min(connect, total)
+        if connection.is_closed:
+            connection.connect()
+        connection.sock.settimeout(connection.timeout)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the peer may have answered before it closed
+            connection.request(method, server.path + target, body, {**server.headers, **headers})
+        if connection.sock:
+            connection.sock.settimeout(max(0.001, min(read, until - time.monotonic())))
+        answer = _read(connection.getresponse())
+        complete = True
+        return answer
     except ConnectTimeoutError as error:
         raise NotSent(f"not sent: {one_line(str(error))}") from error
-    except (HTTPError, OSError, ValueError) as error:
+    except (http.client.HTTPException, OSError, ValueError) as error:
         raise Lost(f"no complete answer: {type(error).__name__} {one_line(str(error))}") from error
+    finally:
+        if not complete:
+            connection.close()
+        server.pool._put_conn(connection)
 
 
-def _body(response: BaseHTTPResponse) -> bytes:
+def _read(response: Response) -> Answer:
+    headers: dict[str, str] = {}
+    for name, value in response.getheaders():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
     try:
-        body = response.read(MAX_BODY + 1)
-        if len(body) > MAX_BODY:
-            raise ValueError(f"the body is larger than {MAX_BODY} bytes")
-        return body
-    except (HTTPError, OSError, ValueError):
+        return Answer(response.status, headers, _body(response, headers.get("content-encoding", "identity").lower()))
+    except (http.client.HTTPException, OSError, ValueError):
         if response.status < 300:
             raise
-        return b""  # the status says no, whatever became of the explanation
+        return Answer(response.status, headers, b"")  # the status says no, whatever became of the explanation
     finally:
-        response.close()  # and with it the connection, unless it has gone back to the pool
-        response.release_conn()
+        response.close()
+
+
+def _body(response: Response, coding: str) -> bytes:
+    body = response.read(MAX_BODY + 1)
+    if len(body) > MAX_BODY:
+        raise ValueError(f"the body is larger than {MAX_BODY} bytes")
+    if response.length:
+        raise http.client.IncompleteRead(body, response.length)
+    if coding == "identity":
+        return body
+    if coding not in _CODINGS:
+        raise ValueError("the coding of the body is unknown")
+    unpacking = zlib.decompressobj(wbits=_CODINGS[coding])
+    try:
+        body = unpacking.decompress(body, MAX_BODY)
+    except zlib.error as error:
+        raise ValueError(f"the body is not {coding}") from error
+    if not unpacking.eof:
+        raise ValueError(f"the body is not complete, or larger than {MAX_BODY} bytes")
+    return body

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 from urllib.parse import quote
 
-from integrations import http_exchange
 from integrations.answer import Answer, Unexpected
 from integrations.attempts import Peer, PeerRequest, attempt, full_timeout, observed
 from integrations.circuit_breakers import breakers
 from integrations.deadline import Deadline
 from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.http_connections import close_connections
 from integrations.http_exchange import Lost, NotSent
 from integrations.retry import parse_retry_after, repeat
 
@@ -31,7 +31,7 @@ REFUSALS = frozenset({400, 404, 409, 422})
 
 def reset() -> None:
     """Close idle connections and forget what the breakers counted. For tests, and before a process ends."""
-    http_exchange.close_connections()
+    close_connections()
     breakers.forget()
 
 

@@ -114,6 +114,18 @@ def test_a_release_of_more_than_is_reserved_tells_how_much_came_back(stocked: Sa
     assert release(LAMP, 5) == Release(0)
 
 
+@pytest.mark.parametrize(("operation", "change"), [("reserve", reserve), ("release", release)])
+def test_a_change_may_take_as_long_as_inventory_is_given_for_writes(
+    stocked: Sandbox, settings: Settings, operation: str, change: Callable[[str, int], object]
+) -> None:
+    settings.PEER_READ_TIMEOUT, settings.INVENTORY_WRITE_TIMEOUT = 0.2, 3.0
+    for slow in (operation, "check"):
+        stocked.control.fault(slow, "latency", seconds=0.7)
+    change(LAMP, 2)
+    with pytest.raises(PeerUnavailable):
+        check(LAMP, 2)
+
+
 def test_order_and_key_go_with_every_change(stocked: Sandbox) -> None:
     reserve(LAMP, 2)
     release(LAMP, 2)

@@ -1,5 +1,6 @@
 """What is certain after an exchange over HTTP, for every way in which one can go wrong."""
 
+import base64
 import gzip
 import json
 import logging
@@ -26,7 +27,7 @@ from pytest_django import Settings
 from integrations import BreakerOpen, Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable
 from integrations.answer import Answer, Unexpected
 from integrations.circuit_breakers import breakers
-from integrations.http_exchange import MAX_BODY
+from integrations.http_connections import MAX_BODY
 from integrations.peer_requests import Peer, PeerRequest, reset
 from integrations.peer_requests import read as send_read
 from integrations.peer_requests import write as send_write
@@ -172,6 +173,15 @@ def test_the_request_id_is_sent_along_if_a_header_can_hold_it(
     assert server.sent()[1].get("x-request-id") == sent
 
 
+def test_credentials_of_the_url_go_into_a_header(serve: Callable[..., RawServer], settings: Settings) -> None:
+    server = serve(DONE)
+    settings.RAW_URL = server.url.replace("//", "//orders:p%40ss@")
+    assert read() == {"done": True}
+    first, headers, _ = server.sent()
+    assert first == "GET /thing?q=a+b HTTP/1.1"
+    assert headers["authorization"] == f"Basic {base64.b64encode(b'orders:p@ss').decode()}"
+
+
 def test_the_environment_names_no_proxy(serve: Callable[..., RawServer], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", closed_port())
     serve(DONE)
@@ -252,7 +262,17 @@ def test_a_connection_that_was_slow_to_come_about_is_not_used(
 
 
 @pytest.mark.parametrize(
-    "url", ["", None, "127.0.0.1:8000/api", "http://", "ftp://127.0.0.1/", "http://h:port", "http://h/a?b=1"]
+    "url",
+    [
+        "",
+        None,
+        "127.0.0.1:8000/api",
+        "http://",
+        "ftp://127.0.0.1/",
+        "http://h:port",
+        "http://h/a?b=1",
+        "http://\N{SNOWMAN}:x@h/",
+    ],
 )
 def test_a_write_to_an_unusable_url_was_not_sent_and_names_the_setting(settings: Settings, url: str | None) -> None:
     settings.RAW_URL = url
@@ -369,7 +389,7 @@ def test_a_status_that_says_not_done_is_believed_whatever_becomes_of_its_words(
 # A write whose outcome nobody knows
 
 SAID = b'{"done": true}'
-LARGE_BODY = b'{"done": true, "padding": "' + b"x" * (2 * MAX_BODY) + b'"}'
+LARGE_BODY = SAID + b" " * (2 * MAX_BODY)  # whoever stopped reading in time would find an answer
 
 UNKNOWN: dict[str, Act] = {
     "silence": stall(SLOW),
@@ -649,6 +669,14 @@ def test_what_a_peer_sends_after_its_answer_is_not_taken_for_the_next(
         write()
     assert write() == {"done": True}
     assert (server.connections, len(server.requests)) == (2, 2)
+
+
+def test_a_connection_that_changes_its_protocol_is_not_used_again(serve: Callable[..., RawServer]) -> None:
+    server = serve(raw(head(101, Connection="Upgrade", Upgrade="websocket")), DONE)
+    with pytest.raises(OutcomeUnknown):
+        write()
+    assert write() == {"done": True}
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize("status", [204, 304])

@@ -19,7 +19,7 @@ from integrations import (
     PeerError,
     PeerRefused,
     PeerUnavailable,
-    http_exchange,
+    http_connections,
     inventory,
     peer_requests,
     products,
@@ -91,7 +91,7 @@ def asked(peer: Peer, said: Said, ask: Callable[..., object]) -> object:
     finally:
         assert time.monotonic() - began < PATIENCE
         assert len(peer.requests) == 1
-        http_exchange.close_connections()
+        http_connections.close_connections()
 
 
 def reserve(**how: Any) -> Reservation:
