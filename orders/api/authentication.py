@@ -10,7 +10,9 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from observability import context
 from orders.api.key_set import KeysUnknownError, key_set
@@ -164,6 +166,13 @@ def _name(subject: str, *, is_admin: bool) -> str:
         return canonical(subject)
     except MalformedUserId as error:
         raise TokenInvalid("The token's subject is no user id.") from error
+
+
+class Authenticated(BasePermission):
+    """The caller must be known; `orders.services.access` decides what they may see and do."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.user, Actor)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from orders.api.errors import CONTENT_TYPE
 from orders.api.operations import SHARED
+from orders.api.problem_responses import CONTENT_TYPE
 
 Json = Any
 

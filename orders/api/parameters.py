@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from integrations import Deadline
 from orders.api.fields import MOST_ERRORS, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models import PUBLIC_STATUSES
-from orders.services.identifiers import OBJECT_ID
+from orders.services.identifiers import OBJECT_ID, canonical
 from orders.services.order_queries import OrderQuery, Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
@@ -120,6 +120,11 @@ def order_id(text: str, name: str = "order_id") -> ObjectId:
     if not re.fullmatch(OBJECT_ID, text):
         raise ValidationError({name: ["Not an ObjectId: 24 hex digits are expected."]})
     return ObjectId(text)
+
+
+def user_id(text: str) -> str:
+    """A user's id in an address, in its one spelling. :raises MalformedUserId:"""
+    return canonical(text)
 
 
 def etag(version: int) -> str:

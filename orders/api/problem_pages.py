@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_exempt
 
-from orders.api.errors import refused
+from orders.api.problem_responses import refused
 from orders.api.problems import PROBLEMS
 
 KEPT = "public, max-age=300"

@@ -9,9 +9,9 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
 from orders.api import fields
 from orders.api.bulk_serializers import StatusesField
-from orders.api.errors import CONTENT_TYPE
 from orders.api.examples import add_examples
 from orders.api.operations import OPERATIONS, codes_of
+from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS, type_of
 from orders.models import PUBLIC_STATUSES
 from orders.services.identifiers import LONGEST_USER_ID

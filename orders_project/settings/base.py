@@ -242,13 +242,13 @@ UNFOLD = backoffice(PROJECT_NAME)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["orders.api.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["orders.api.permissions.Authenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["orders.api.authentication.Authenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["orders.api.throttling.WriteThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["orders.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["orders.api.rendering.ExactJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "NON_FIELD_ERRORS_KEY": "",
-    "EXCEPTION_HANDLER": "orders.api.errors.problem_details",
+    "EXCEPTION_HANDLER": "orders.api.exception_handler.problem_details",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

@@ -14,10 +14,9 @@ from django.db.migrations.loader import MigrationLoader
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from pymongo.errors import PyMongoError
 
 from integrations.circuit_breakers import breakers
-from orders.storage import service_state, time_limit
+from orders.storage import DATABASE_ERRORS, service_state, time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def _look() -> Readiness:
             database = True
             migrated = _migrations.applied()
             seen = service_state.worker_seen()
-    except (DatabaseError, PyMongoError) as error:
+    except DATABASE_ERRORS as error:
         logger.warning("the database is not ready: %s", error.__cause__ or error)
     return Readiness(database, migrated, seen, breakers.states())
 
