@@ -18,11 +18,9 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django_mongodb_backend.query import wrap_database_errors
@@ -89,14 +87,6 @@ def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) 
     return True
 
 
-def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
-    """The page that says how long to wait: 429 with Retry-After (RFC 6585)."""
-    wait = max(_wait(LogInHandler(), request, credentials), math.ceil(getattr(request, "log_in_wait", 0)))
-    context = admin.site.each_context(request) | {"title": "Log in", "minutes": math.ceil(wait / 60)}
-    page = TemplateResponse(request, "admin/locked_out.html", context, status=429, headers={"Retry-After": str(wait)})
-    return page.render()
-
-
 def _counters(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:
     """What a log-in is counted by, the narrowest first, and how many of it may fail."""
     name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]
@@ -110,16 +100,16 @@ def _failures(attempts: Any) -> int:
     return sum(attempts.values_list("failures_since_start", flat=True))
 
 
-def _wait(handler: LogInHandler, request: HttpRequest, credentials: dict[str, Any] | None) -> int:
+def seconds_to_wait(request: HttpRequest, credentials: dict[str, Any] | None) -> int:
     """Seconds until as many failures have cooled off as are too many."""
     now = timezone.now()
     limits = settings.AXES_FAILURE_LIMIT, settings.LOG_IN_FAILURES_PER_ADDRESS
     waits = [timedelta()]
-    for attempts, limit in zip(handler.get_user_attempts(request, credentials), limits, strict=True):
+    for attempts, limit in zip(LogInHandler().get_user_attempts(request, credentials), limits, strict=True):
         left = _failures(attempts)
         for at, failures in attempts.order_by("attempt_time").values_list("attempt_time", "failures_since_start"):
             if left < limit:
                 break
             left -= failures
             waits.append(at + settings.AXES_COOLOFF_TIME - now)
-    return max(1, math.ceil(max(waits).total_seconds()))
+    return max(1, math.ceil(max(waits).total_seconds()), math.ceil(getattr(request, "log_in_wait", 0)))

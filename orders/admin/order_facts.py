@@ -12,8 +12,8 @@ from orders.admin import words
 from orders.admin.words import Moment, moment
 from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from, to_cents
 from orders.services.access import ADDRESS_CHANGED, Actor
+from orders.services.audit import REASON_NEEDED
 from orders.services.lifecycle.editing import NOTE
-from orders.services.lifecycle.transitions import REASON_NEEDED
 from orders.services.order_queries import Alert, raised
 
 LINE_TONES = {

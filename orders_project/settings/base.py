@@ -209,7 +209,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 AXES_HANDLER = "orders_project.log_ins.LogInHandler"
-AXES_LOCKOUT_CALLABLE = "orders_project.log_ins.locked_out"
+AXES_LOCKOUT_CALLABLE = "orders_project.backoffice_site.locked_out"
 AXES_CLIENT_IP_CALLABLE = "orders.api.client_address.client_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = LOG_IN_FAILURES

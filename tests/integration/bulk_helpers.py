@@ -7,7 +7,7 @@ from bson import ObjectId
 
 from orders.models import BulkRun
 from orders.services import access, bulk
-from orders.services.lifecycle.transitions import REASON_NEEDED
+from orders.services.audit import REASON_NEEDED
 from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
 from tests.factories import OrderFactory

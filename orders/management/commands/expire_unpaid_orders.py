@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from orders.management.arguments import positive
 from orders.management.order_command import OrderCommand, stop_when_told
 from orders.management.progress import Progress
-from orders.management.selection import positive
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.lifecycle.expiry import expire_unpaid, reason

@@ -11,9 +11,9 @@ from typing import Any, TextIO, cast
 
 from django.core.management.base import CommandError, OutputWrapper
 
+from orders.management.arguments import actor_name, beginning, end, product_id, user_id
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
-from orders.management.selection import actor_name, beginning, end, product_id, user_id
 from orders.models import Status
 from orders.services.access import system
 from orders.services.order_queries import OrderQuery, count

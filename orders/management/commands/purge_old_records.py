@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from orders.management.arguments import actor_name, age, confirmed, positive
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
-from orders.management.selection import actor_name, age, confirmed, positive
 from orders.services import purging
 from orders.services.access import system
 from orders.services.audit import Act

@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
+from orders.management.arguments import actor_name, confirmed, order_key, positive, product_id
 from orders.management.order_command import USAGE, OrderCommand, unanswered
-from orders.management.selection import actor_name, confirmed, order_key, positive, product_id
 from orders.models import Document, LineState, StockCall
 from orders.services import order_queries
 from orders.services.access import system

@@ -15,8 +15,8 @@ from django.utils import timezone
 from observability import processes
 from observability.exposition import Server
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
+from orders.management.arguments import positive
 from orders.management.order_command import OrderCommand, stop_when_told, unanswered
-from orders.management.selection import positive
 from orders.services.access import Actor, system
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs

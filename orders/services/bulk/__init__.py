@@ -23,6 +23,7 @@ from orders.services.bulk.runs import (
     start_run,
     target_of,
 )
+from orders.services.bulk.selecting import TooManyBatches
 
 __all__ = [
     "FILTERS",
@@ -35,6 +36,7 @@ __all__ = [
     "RunExists",
     "RunIsOver",
     "RunNotFound",
+    "TooManyBatches",
     "UnknownTransition",
     "cancel_run",
     "counted_within",

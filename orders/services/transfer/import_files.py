@@ -29,6 +29,12 @@ class UnreadableFile(OrderError):
     code = "unreadable_file"
 
 
+class FileChanged(OrderError):
+    """The second reading of the file did not give what the first one did."""
+
+    code = "file_changed"
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong in one place of a file. :ivar field: e.g. `items.0.price`; empty for the whole record."""

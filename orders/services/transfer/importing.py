@@ -16,21 +16,14 @@ from itertools import islice
 from django.utils import timezone
 
 from orders.services.audit import Act
-from orders.services.errors import OrderError
 from orders.services.transfer.file_format import utc
-from orders.services.transfer.import_files import Problem, Record
+from orders.services.transfer.import_files import FileChanged, Problem, Record
 from orders.services.transfer.import_rules import Candidate, examine
 from orders.storage.imported_orders import insert_orders, known_orders
 
 BATCH = 1000
 Judged = tuple[int, Candidate | None, list[Problem]]
 """Where a record begins; the order, unless it is there already; what is wrong."""
-
-
-class FileChanged(OrderError):
-    """The second reading of the file did not give what the first one did."""
-
-    code = "file_changed"
 
 
 @dataclass
