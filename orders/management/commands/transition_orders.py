@@ -64,9 +64,7 @@ class Command(OrderCommand):
         which.add_argument("--limit", type=parse.positive, help="at most so many, the oldest first")
         how = parser.add_argument_group("how")
         how.add_argument("--reason", default="", help="kept in each order's history; needed to cancel and refund")
-        how.add_argument(
-            "--actor", type=parse.readable, default="", help="who does it, for the history (default: your login)"
-        )
+        how.add_argument("--actor", type=parse.readable, default="", help="who does it (default: your login)")
         how.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
         how.add_argument("--yes", action="store_true", help="do not ask")
         how.add_argument("--batch-size", type=parse.positive, help="orders of one batch (default 1000; 20 to release)")
