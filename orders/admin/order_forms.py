@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from orders.models import Address, Order, transition_names
 from orders.services import access
+from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing, transitions
+from orders.services.reporting import attention
 from orders.services.stock.resolution import resolve_line
 from orders.services.text_rules import ADDRESS_FIELDS
 
@@ -94,6 +96,41 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )
     return f"Line {int(line) + 1} of order {order.number} is now {changed['items'][int(line)]['stock']['state']}."
+
+
+def require_permission(name: str, transition: str, actor: Actor) -> None:
+    """Before all else: somebody who may not act is not told what is wrong with the form.
+
+    :param name: what the attention page calls the act.
+    :raises NotPermitted:
+    """
+    if name in ("resolve", "retry", "accept"):
+        actor.require(access.RESOLVE)
+    elif name == "verify":
+        actor.require_transition("cancel", "")
+    elif name == "transition" and transition in transition_names():
+        actor.require_transition(transition, "")
+
+
+def retry(order: Order, post: "QueryDict", act: Act) -> str:
+    """Let the worker try the stock of the order at once."""
+    attention.retry_now(order_id=order.pk, act=act)
+    return f"The stock of order {order.number} is queued for a retry."
+
+
+def accept_shortage(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `line`, `discrepancy` and `reason`."""
+    line, missing = post.get("line", ""), post.get("discrepancy", "")
+    if not (SMALL.match(line) and SMALL.match(missing)):
+        raise OrderError("The form is incomplete. Reload the page and try again.")
+    attention.accept_shortage(order_id=order.pk, line=int(line), discrepancy=int(missing), act=act)
+    return f"The short release of item {int(line) + 1} of order {order.number} is acknowledged."
+
+
+def verify_user(order: Order, post: "QueryDict", act: Act) -> str:
+    """Ask the user service about the customer of an order that was placed without it."""
+    attention.verify_user(order_id=order.pk, act=act)
+    return f"Customer {order.user_id} of order {order.number} is verified."
 
 
 def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
