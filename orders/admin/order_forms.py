@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orders.admin import order_facts
 from orders.models import Address, Order, transition_names
 from orders.services import access
 from orders.services.access import Actor
@@ -151,3 +152,22 @@ def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
             }
         )
     return fields
+
+
+def offered(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
+    """The forms that this actor may fill in now, and their names as `kept` has them."""
+    steps = order_facts.steps(order, actor)
+    unknown = [
+        {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
+        for index, item in (order_facts.unknown_lines(order) if actor.has(access.RESOLVE) else [])
+    ]
+    movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
+    may_note = actor.has(access.WRITE_NOTES)
+    names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
+    return {
+        "steps": steps,
+        "unknown": unknown,
+        "address": address_fields(order, kept) if movable else [],
+        "may_note": may_note,
+        "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
+    }

@@ -19,7 +19,6 @@ from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.audit import Act, require_reason
 from orders.services.order_queries import OrderKeys, OrderQuery
-from orders.services.transfer.run_reports import report_csv, report_json
 
 MOST_JOBS = 32
 SHOWN = 10
@@ -145,7 +144,7 @@ class Command(OrderCommand):
     def _write(self, report: Path, run: BulkRun) -> None:
         try:
             with report.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(report_json(run.pk) if report.suffix == ".json" else report_csv(run.pk))
+                file.writelines(bulk.report_json(run.pk) if report.suffix == ".json" else bulk.report_csv(run.pk))
         except OSError as error:
             self.stderr.write(f"the report could not be written: {error}; --resume {run.pk} --report writes it again")
         else:

@@ -7,7 +7,16 @@ docs/architecture.md, Bulk runs. The edges import this package only.
 
 from orders.services.bulk.executor import execute_if_small, execute_pending_runs, execute_run
 from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, counted_within, plan
-from orders.services.bulk.results import FILTERS, POSITION, PROBLEMS, OrderResult, results, results_page
+from orders.services.bulk.results import (
+    FILTERS,
+    POSITION,
+    PROBLEMS,
+    OrderResult,
+    report_csv,
+    report_json,
+    results,
+    results_page,
+)
 from orders.services.bulk.runs import (
     NothingSelected,
     RunExists,
@@ -47,6 +56,8 @@ __all__ = [
     "is_batchable",
     "pause_run",
     "plan",
+    "report_csv",
+    "report_json",
     "results",
     "results_page",
     "resume_run",
