@@ -1,4 +1,4 @@
-"""Every figure that is counted while working. What is read from the database instead is in orders/services/vitals.py.
+"""The metrics that are counted as the service works; others are read from the database, see `readiness`.
 
 Labels are bounded: routes are templates of the URL conf, codes and outcomes come from the code, never from a caller.
 """

@@ -12,9 +12,9 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from orders.admin import order_forms
-from orders.admin.acting import act_of, actor_of, why_not
+from orders.admin.attention_rows import Row, row_of
 from orders.admin.order_forms import Change
-from orders.admin.waiting_rows import Row, row_of
+from orders.admin.staff_actions import act_of, actor_of, why_not
 from orders.services.errors import OrderError
 from orders.services.order_queries import Alert
 from orders.services.reporting import attention

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from orders.admin import bulk_selection, bulk_words
-from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
+from orders.admin.staff_actions import act_of, actor_of
 from orders.models import BulkRun
 from orders.services import bulk
 from orders.services.audit import LONGEST_REASON, REASON_NEEDED, Act, InvalidReason, ReasonMissing, require_reason

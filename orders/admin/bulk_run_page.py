@@ -22,8 +22,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_words
-from orders.admin.acting import actor_of, why_not
 from orders.admin.read_only import ReadOnly
+from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
 from orders.services.errors import OrderError

@@ -14,9 +14,9 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from orders.admin import order_facts, order_forms, printing
-from orders.admin.acting import act_of, actor_of, status_of, why_not
 from orders.admin.order_forms import Change, Kept
 from orders.admin.read_only import ReadOnly
+from orders.admin.staff_actions import act_of, actor_of, status_of, why_not
 from orders.models import Order
 from orders.services.errors import OrderError
 
