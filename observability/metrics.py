@@ -10,7 +10,7 @@ from observability import processes
 processes.install()
 
 registry = CollectorRegistry()
-"""The figures of this process; see :mod:`observability.exposition` for those of all."""
+"""The metrics of this process; see :mod:`observability.exposition` for those of all."""
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

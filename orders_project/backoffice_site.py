@@ -1,4 +1,4 @@
-"""The backoffice's site: as the theme has it, but whoever changes their password cannot guess at the old one."""
+"""The backoffice's site: the theme's, with throttled changes of one's own password, and the page for locked logins."""
 
 from functools import partial
 from math import ceil
@@ -18,7 +18,7 @@ from orders_project.log_ins import is_password_of, seconds_to_wait
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
-    """A wrong old password counts as a failed log-in: a session that somebody took over is no way to guess it."""
+    """A wrong old password counts as a failed log-in, so that a hijacked session cannot be used to guess it."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The shapes of bulk transitions: the request, which is checked by these, and the answers, which they document."""
+"""Bulk transitions: the request, which these serializers validate, and the answers, which they document."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class KeyField(PatternField):
 
     def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
-        return order_typed(text) or text  # too long for a number: an order that there is not
+        return order_typed(text) or text  # too long for a number: no such order
 
 
 class StatusesField(ManyField):

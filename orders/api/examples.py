@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document: what the service really answered, on the demo data.
+"""The examples of the OpenAPI document: real answers of the service, on the demo data.
 
 A request and its answer have one name; that of a refusal is its code. The answers stand in `examples.json`, which
 `WRITE_EXAMPLES=1 python -m pytest tests/functional/test_schema_examples.py` writes; without the variable the same tests

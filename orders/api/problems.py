@@ -9,13 +9,13 @@ from django.conf import settings
 
 
 class Problem(NamedTuple):
-    """What is said of a code.
+    """The description of a code.
 
     :ivar statuses: the HTTP statuses that it comes with.
     :ivar what: what happened.
     :ivar kept: what of the request was carried out or kept.
     :ivar again: whether to send it again, and when.
-    :ivar repeatable: whether the same request, sent again as it is, may succeed without anybody changing it.
+    :ivar repeatable: whether the same request may succeed when it is simply sent again.
     """
 
     statuses: tuple[int, ...]
@@ -246,7 +246,7 @@ PROBLEMS: dict[str, Problem] = {
         repeatable=False,
     ),
 }
-"""Code → what is said of it."""
+"""Code → its description."""
 
 
 def type_of(code: str) -> str:

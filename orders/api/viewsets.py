@@ -25,8 +25,8 @@ ANY = frozenset(
         *("application/json, application/problem+json", "application/problem+json"),
     }
 )
-"""What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch, axios). Those
-made by openapi-generator name what the document lists for an operation: for a cancellation only problem documents."""
+"""What nearly all clients send: nothing, anything, or JSON first (curl, requests, fetch, axios). Clients made by
+openapi-generator name what the document lists for an operation: for a cancellation only problem documents."""
 JSON = OrjsonRenderer()
 
 

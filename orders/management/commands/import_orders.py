@@ -64,7 +64,7 @@ class Command(OrderCommand):
         reason = options["reason"] or f"Imported from {cleaned(one_line(path.name))}"
         act = Act(system(actor_name(), via="command"), timezone.now(), reason)
         try:
-            if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: of the second reading nothing would come
+            if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: it can be read only once
                 raise CommandError(
                     f"{path} is no regular file: it is read twice; write it to one first", returncode=USAGE
                 )

@@ -107,7 +107,7 @@ class Command(OrderCommand):
 
 
 def _ids(order: ObjectId | str | None) -> list[ObjectId | None]:
-    """The orders that are meant; None for all of them.
+    """The ids of the orders that were named; None for all.
 
     :raises CommandError: there is no such order.
     """

@@ -50,7 +50,7 @@ class Command(OrderCommand):
         WorkerLoop(actor, name, limit, stop, self.stdout, self.stderr).run()
 
     def _expose(self) -> None:
-        """Serve this worker's figures at WORKER_METRICS_PORT. Without them it works just as well."""
+        """Serve this worker's metrics at WORKER_METRICS_PORT; the worker runs even if the port is taken."""
         if not settings.WORKER_METRICS_PORT:
             return
         try:

@@ -38,8 +38,8 @@ class Readiness:
     :ivar database: a majority has just taken a write.
     :ivar migrated: every migration of this version is applied; None if the database could not be asked.
     :ivar worker_seen: when a worker was last seen; None if never, or if the database could not be asked.
-    :ivar breakers: of this process, for each call that it has made to a peer (`inventory.reserve`) and for connecting to
-        it (`inventory.connect`): `closed`, `half_open` or `open`.
+    :ivar breakers: of this process, for each call that it has made to a peer (`inventory.reserve`) and for connecting
+        to it (`inventory.connect`): `closed`, `half_open` or `open`.
     """
 
     database: bool
