@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from django.conf import settings
@@ -12,7 +12,6 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from observability import context
 from orders.api.key_set import KeysUnknownError, key_set
@@ -21,6 +20,9 @@ from orders.services import access
 from orders.services.access import Actor
 from orders.services.identifiers import MalformedUserId, canonical
 from orders.services.text_rules import cleaned, line_problem
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which loads this module, by the settings
 
 REQUIRED = ["sub", "exp", "type"]
 REMEMBERED = 2048
@@ -171,7 +173,7 @@ def _name(subject: str, *, is_admin: bool) -> str:
 class Authenticated(BasePermission):
     """The caller must be known; `orders.services.access` decides what they may see and do."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         return isinstance(request.user, Actor)
 
 
