@@ -80,13 +80,13 @@ def _of_tokens() -> Iterator[CheckMessage]:
     key = settings.JWT_SHARED_KEY
     if not (key or settings.JWT_JWKS_URL):
         yield Warning(
-            "Tokens are verified with SECRET_KEY, so whoever issues them can also forge the backoffice's sessions.",
+            "Tokens are verified with SECRET_KEY, so their issuers can also forge the backoffice's sessions.",
             hint="Set JWT_JWKS_URL, or a JWT_SHARED_KEY of its own.",
             id="orders.W001",
         )
     if key and key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         yield Warning(
-            "JWT_SHARED_KEY is a SECRET_KEY, so whoever issues tokens can also forge the backoffice's sessions.",
+            "JWT_SHARED_KEY is a SECRET_KEY, so the issuers of tokens can also forge the backoffice's sessions.",
             hint="Give each a value of its own.",
             id="orders.W006",
         )
@@ -99,7 +99,7 @@ def _of_tokens() -> Iterator[CheckMessage]:
     address = urlsplit(settings.JWT_JWKS_URL)
     if address.scheme == "http" and address.hostname not in LOOPBACK:
         yield Warning(
-            "The key set comes over plain HTTP: whoever is on the way can put a key of their own into it.",
+            "The key set is fetched over plain HTTP: anybody on the network path can insert a key of their own.",
             hint="Set an https address as JWT_JWKS_URL.",
             id="orders.W008",
         )

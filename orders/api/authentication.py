@@ -161,13 +161,13 @@ def _actor(claims: Mapping[str, Any]) -> Actor:
 def _name(subject: str, *, is_admin: bool) -> str:
     """:raises TokenInvalid: it cannot be a user id."""
     if line_problem(subject):  # it would be written into the history of orders
-        raise TokenInvalid("The token's subject is no plain text.")
+        raise TokenInvalid("The token's subject is not plain text.")
     if is_admin:
         return subject[:100]
     try:
         return canonical(subject)
     except MalformedUserId as error:
-        raise TokenInvalid("The token's subject is no user id.") from error
+        raise TokenInvalid("The token's subject is not a user id.") from error
 
 
 class Authenticated(BasePermission):
@@ -187,6 +187,6 @@ class BearerScheme(OpenApiAuthenticationExtension):
         text = (
             "An access token (JWT) of the shop's user service: HS256, or RS256 and ES256 where it publishes its keys. "
             "Its `sub` is the user id, its `type` is `access`, and its `exp` has not passed. Customers see and cancel "
-            "their own orders; whoever the token names an admin sees and changes all."
+            "their own orders; admins, as the token says, see and change all."
         )
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}

@@ -62,7 +62,7 @@ class FilterSerializer(ExactSerializer):
     user_id = UserIdField(required=False, help_text="Whose orders.")
     product_id = ObjectIdField(required=False, help_text="ObjectId of the product.")
     limit = CountField(
-        min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most so many, the oldest first."
+        min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most this many, the oldest first."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

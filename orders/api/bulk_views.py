@@ -30,7 +30,7 @@ class BulkTransitionViewSet(LimitedViewSet):
             202: RunSerializer,
             **problems(
                 e400="Malformed, or nothing says which orders; `errors` names fields.",
-                e403="The caller is no admin.",
+                e403="The caller is not an admin.",
                 e413="The body is too large.",
                 e422="The key was used for another run.",
             ),

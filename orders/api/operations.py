@@ -168,5 +168,5 @@ UNSURE = problems(
     "it is not known whether this was done; send the same again, which finds out."
 )
 ONE_ORDER = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
-ONE_RUN = problems(e400="Not an ObjectId.", e403="The caller is no admin.", e404="There is no such run.") | ALWAYS
+ONE_RUN = problems(e400="Not an ObjectId.", e403="The caller is not an admin.", e404="There is no such run.") | ALWAYS
 STEERED: dict[Any, Any] = {202: RunSerializer, **ONE_RUN, **UNSURE, **problems(e409="The run is over.")}

@@ -116,7 +116,7 @@ def _repeated(request: Request) -> dict[str, list[str]]:
 
 
 def order_id(text: str, name: str = "order_id") -> ObjectId:
-    """An id in an address. :raises ValidationError: naming the part of the address, if it is no ObjectId."""
+    """An id in an address. :raises ValidationError: naming the part of the address, if it is not an ObjectId."""
     if not re.fullmatch(OBJECT_ID, text):
         raise ValidationError({name: ["Not an ObjectId: 24 hex digits are expected."]})
     return ObjectId(text)
@@ -133,7 +133,7 @@ def etag(version: int) -> str:
 
 
 def expected_versions(request: Request) -> Collection[int] | None:
-    """The versions that `If-Match` names; None where there is no such header, or it is `*`: any will do.
+    """The versions that `If-Match` names; None if the header is missing or `*`: any version will do.
 
     A tag that is not ours names no version. No order satisfies an empty collection.
 
@@ -156,7 +156,7 @@ def none_match(request: Request, version: int) -> bool:
 
 
 def _versions(tags: str) -> frozenset[int] | None:
-    """The versions that a list of entity tags names; None where it is no such list."""
+    """The versions that a list of entity tags names; None if it is malformed."""
     if not re.fullmatch(ENTITY_TAGS, tags):
         return None
     ours = (re.fullmatch(OUR_TAG, tag) for tag in re.findall(ENTITY_TAG, tags))

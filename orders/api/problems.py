@@ -80,12 +80,12 @@ PROBLEMS: dict[str, Problem] = {
         401,
         "Token expired",
         "The token is genuine, but its time is over.",
-        "Yes, with a new access token: get one from whoever issued this one.",
+        "Yes, with a new access token: get one from the issuer of this one.",
     ),
     "token_invalid": _final(
         401,
         "Token not valid",
-        "The token is malformed, was not issued by anybody trusted here, or is no access token.",
+        "The token is malformed, was not issued by anybody trusted here, or is not an access token.",
         "Not with this token; have the customer sign in again.",
     ),
     "not_permitted": _final(
@@ -136,7 +136,7 @@ PROBLEMS: dict[str, Problem] = {
         "Status change not possible",
         "The order is in a status from which it cannot become what was asked: `current_status` is where it is, "
         "`allowed` where it can go. Cancelling an order that is cancelled already is answered so too, and is done.",
-        "No: read the order and decide anew.",
+        "No: read the order and decide again.",
     ),
     "order_busy": _passing(
         409, "Order busy", "Others kept changing the order while this was tried.", "Yes, at once or a moment later."
@@ -157,7 +157,7 @@ PROBLEMS: dict[str, Problem] = {
         412,
         "Order has changed",
         "The order is at another version than `If-Match` asks for; `changes` says what was changed and by whom.",
-        "Read the order, decide anew, and send its new `ETag` in `If-Match`.",
+        "Read the order, decide again, and send its new `ETag` in `If-Match`.",
     ),
     "idempotency_key_reused": _final(
         422,

@@ -129,7 +129,7 @@ def _class(belongs: Callable[[str], bool]) -> str:
     """The characters that belong, as the inside of a character class."""
     bounds: list[tuple[int, int]] = []
     for code in range(0x10000):
-        if 0xD800 <= code <= 0xDFFF or not belongs(chr(code)):  # halves of characters are no JSON
+        if 0xD800 <= code <= 0xDFFF or not belongs(chr(code)):  # surrogates are not valid in JSON
             continue
         first = bounds.pop()[0] if bounds and bounds[-1][1] == code - 1 else code
         bounds.append((first, code))

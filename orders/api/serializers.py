@@ -222,7 +222,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """A problem document (RFC 9457): `detail` reads alone, `code` and `errors` are for machines.
+    """A problem document (RFC 9457): `detail` is a complete message, `code` and `errors` are for machines.
 
     Other codes and members may be added: go by the status where a code is not known.
     """

@@ -47,7 +47,7 @@ def user_id(text: str) -> str:
     try:
         return identifiers.user_typed(text)
     except identifiers.MalformedUserId as error:
-        raise ArgumentTypeError(f"{text!r} is no user id. {error.detail}") from error
+        raise ArgumentTypeError(f"{text!r} is not a user id. {error.detail}") from error
 
 
 def product_id(text: str) -> str:
@@ -142,7 +142,7 @@ def readable(text: str) -> str:
 
 
 def actor_name() -> str:
-    """The login of whoever runs the command on this machine, for the history."""
+    """The login of the person who runs the command on this machine, for the history."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -26,7 +26,7 @@ class Command(OrderCommand):
     help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--limit", type=positive, default=100_000, help="at most so many orders (default 100000)")
+        parser.add_argument("--limit", type=positive, default=100_000, help="at most this many orders (default 100000)")
 
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
         stop = stop_when_told()

@@ -39,7 +39,7 @@ class Command(OrderCommand):
         parser.add_argument("--line", type=positive, help="only this line of it, counted from 1")
         parser.add_argument("--product", type=product_id, help="only lines of this product")
         parser.add_argument("--call", choices=StockCall.values, help="only lines whose reserve, or release, is unknown")
-        parser.add_argument("--limit", type=positive, default=1000, help="at most so many orders (default 1000)")
+        parser.add_argument("--limit", type=positive, default=1000, help="at most this many orders (default 1000)")
         answer = parser.add_mutually_exclusive_group()
         answer.add_argument("--happened", action="store_true", help="inventory carried the call out")
         answer.add_argument("--not-happened", action="store_true", help="it did not")

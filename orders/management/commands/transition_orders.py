@@ -60,7 +60,7 @@ class Command(OrderCommand):
         which.add_argument("--id", action="append", default=[], type=parse.order_key, help="id or number; often")
         which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one a line; - is the standard input")
         which.add_argument("--all", action="store_true", help="every order")
-        which.add_argument("--limit", type=parse.positive, help="at most so many, the oldest first")
+        which.add_argument("--limit", type=parse.positive, help="at most this many, the oldest first")
         how = parser.add_argument_group("how")
         how.add_argument("--reason", default="", help="kept in each order's history; needed to cancel and refund")
         how.add_argument("--actor", type=parse.readable, default="", help="who does it (default: your login)")

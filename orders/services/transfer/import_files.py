@@ -107,7 +107,7 @@ def _header(reader: Any) -> list[str]:
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is no CSV: {error}.") from error
+        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
     unknown = [repr(name) for name in header if name not in COLUMNS]
     if unknown:
         raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(COLUMNS)}.")
@@ -181,4 +181,4 @@ def _unknown(number: int, order: Mapping[str, Any], address: Mapping[str, Any], 
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
