@@ -50,9 +50,7 @@ class Command(OrderCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say what would be imported, and what is bad")
         parser.add_argument("--skip-bad", action="store_true", help="import the good orders even if others are bad")
         parser.add_argument("--reason", default="", help="kept in each order's history (default: the file)")
-        parser.add_argument(
-            "--problems", type=positive, default=50, help="problems to list at most (default 50)"
-        )
+        parser.add_argument("--problems", type=positive, default=50, help="problems to list at most (default 50)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]

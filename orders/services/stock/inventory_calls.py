@@ -110,7 +110,7 @@ def _ask(order_id: ObjectId, line: ClaimedLine, deadline: Deadline, retries: boo
                 deadline=until,
                 retries=retries,
                 sent_before=line.repeat,
-            ).quantity
+            )
     except PeerError:
         raise
     except Exception as error:
