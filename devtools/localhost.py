@@ -30,11 +30,11 @@ def lock(file: IO[str], *, exclusive: bool) -> bool:
     return True
 
 
-def listens(port: int, host: str = HOST) -> bool:
+def listens(port: int) -> bool:
     """Tell whether somebody accepts connections there."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def is_free(port: int, host: str = HOST) -> bool:

@@ -15,6 +15,6 @@ The errors::
 
 from integrations.concurrent_calls import gather
 from integrations.deadline import Deadline
-from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.peer_errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 
 __all__ = ["BreakerOpen", "Deadline", "OutcomeUnknown", "PeerError", "PeerRefused", "PeerUnavailable", "gather"]

@@ -16,8 +16,8 @@ from integrations import http_exchange
 from integrations.answer import Answer
 from integrations.circuit_breakers import CONNECT, Breaker, breakers
 from integrations.deadline import Deadline
-from integrations.errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.http_connections import UnusableURL
+from integrations.peer_errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from observability import context
 from observability.metrics import PEER_CALLS, PEER_SECONDS
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from integrations.errors import PeerError
+from integrations.peer_errors import PeerError
 
 T = TypeVar("T")
 

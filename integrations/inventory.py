@@ -32,21 +32,6 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
-class Reservation:
-    """Units reserved, as many as were asked for; what is left for others, if the peer says so."""
-
-    quantity: int
-    available_quantity: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Units released: from 0 to what was asked for, since the peer releases no more than is reserved."""
-
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True)
 class StockLevel:
     """Units that can be reserved, and units that are reserved."""
 
@@ -92,7 +77,7 @@ def reserve(
     deadline: Deadline,
     retries: bool = True,
     sent_before: bool = False,
-) -> Reservation:
+) -> int:
     """Reserve `quantity` units for an order: all of them or none. `key` is the idempotency key of the line.
 
     `sent_before` says that the same may have been sent before, to a peer that honours keys: then "not sent" or a
@@ -103,11 +88,10 @@ def reserve(
     :raises OutcomeUnknown: if they may or may not be reserved.
     """
 
-    def interpret(answer: Answer) -> Reservation:
-        body = _done(answer, "reserved")
-        if _count(body.get("quantity")) != quantity:
+    def interpret(answer: Answer) -> int:
+        if _count(_done(answer, "reserved").get("quantity")) != quantity:
             raise Unexpected(f"answered something unexpected: not {quantity} in `quantity`")
-        return Reservation(quantity, _count(body.get("available_quantity")))
+        return quantity
 
     request = _change("reserve", product_id, quantity, order_id, key)
     return _write(request, interpret, deadline=deadline, retries=retries, sent_before=sent_before)
@@ -122,21 +106,22 @@ def release(
     deadline: Deadline,
     retries: bool = True,
     sent_before: bool = False,
-) -> Release:
-    """Release up to `quantity` reserved units. The peer may release fewer: the caller compares.
+) -> int:
+    """Release up to `quantity` reserved units.
 
     `sent_before` is as for `reserve`.
 
+    :returns: the units released, which may be fewer: the peer releases no more than is reserved.
     :raises PeerUnavailable: if certainly nothing was released; a later attempt may succeed.
     :raises PeerRefused: if the peer said no: nothing reserved (400), no such product (404).
     :raises OutcomeUnknown: if they may or may not be released.
     """
 
-    def interpret(answer: Answer) -> Release:
+    def interpret(answer: Answer) -> int:
         released = _count(_done(answer, "released").get("quantity"))
         if released is None or released > quantity:
             raise Unexpected(f"answered something unexpected: not 0 to {quantity} in `quantity`")
-        return Release(released)
+        return released
 
     request = _change("release", product_id, quantity, order_id, key)
     return _write(request, interpret, deadline=deadline, retries=retries, sent_before=sent_before)

@@ -12,9 +12,9 @@ from integrations.answer import Answer, Unexpected
 from integrations.attempts import Peer, PeerRequest, attempt, full_timeout, observed
 from integrations.circuit_breakers import breakers
 from integrations.deadline import Deadline
-from integrations.errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.http_connections import close_connections
 from integrations.http_exchange import Lost, NotSent
+from integrations.peer_errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.retry import parse_retry_after, repeat
 
 __all__ = [

@@ -10,7 +10,7 @@ from django.utils.http import parse_http_date_safe
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from integrations.deadline import Deadline
-from integrations.errors import PeerError
+from integrations.peer_errors import PeerError
 from observability.metrics import PEER_RETRIES
 
 T = TypeVar("T")

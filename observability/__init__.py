@@ -1,5 +1,5 @@
-"""What a process tells of itself: log lines (`logs`) with what they are about (`context`), and figures (`metrics`).
+"""Log lines (`logs`), the context that they carry (`context`), and metrics (`metrics`).
 
-`processes` makes the figures of several processes one, `exposition` serves them, `mongodb` measures what is asked of
-the database. Nothing here knows what an order is, and everything may use it. docs/observability.md says what is told.
+`processes` combines the metrics of several processes, `exposition` serves them. Nothing here knows about orders, and
+everything may use it. docs/observability.md lists what is logged and measured.
 """

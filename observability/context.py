@@ -1,4 +1,4 @@
-"""What is being worked on: its request id, and what every log line about it says besides.
+"""The piece of work in progress: its request id, and the fields that all its log lines carry.
 
 A *scope* is one piece of work: a request, an order that a worker settles, a run. It ends with its block, so that
 nothing of one request is seen in the next one of the same thread. Threads that are given a copy of the context
@@ -16,7 +16,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class Scope:
-    """One piece of work: what its log lines say, what it has asked of peers, whether it may have written."""
+    """One piece of work: the fields of its log lines, its calls to peers, whether it may have written."""
 
     __slots__ = ("_lock", "fields", "may_have_written", "peer_calls", "peer_seconds")
 
@@ -28,7 +28,7 @@ class Scope:
         self._lock = threading.Lock()
 
     def bind(self, **fields: Any) -> None:
-        """Say this, too, in every further line. Replaced as a whole: another thread may be reading."""
+        """Add these fields to all further lines. Replaced as a whole: another thread may be reading."""
         with self._lock:
             self.fields = self.fields | fields
 
@@ -45,12 +45,12 @@ _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
 
 
 def current() -> Scope | None:
-    """The scope of this piece of work; None outside of any."""
+    """The current scope, if there is one."""
     return _scope.get()
 
 
 def fields() -> dict[str, Any]:
-    """What a log line of now says besides its own words."""
+    """The fields that a log line carries now."""
     scope = _scope.get()
     return scope.fields if scope else {}
 
@@ -62,13 +62,13 @@ def traceparent() -> str | None:
 
 
 def bind(**fields: Any) -> None:
-    """Say this, too, in every further line of the scope; nothing outside of one."""
+    """Add these fields to all further lines of the scope; without one, nothing happens."""
     if scope := _scope.get():
         scope.bind(**fields)
 
 
 class work:  # noqa: N801 - used as a verb; made of a generator, it would take three times as long
-    """Begin a piece of work: its lines say these fields and those of the work that it is a part of.
+    """Begin a piece of work: its lines carry these fields, and those of the work that it is part of.
 
     :param given: its request id; a new one where there is none. It is what the block is given.
     """
@@ -76,7 +76,7 @@ class work:  # noqa: N801 - used as a verb; made of a generator, it would take t
     __slots__ = ("_fields", "_id", "_outer")
 
     def __init__(self, given: str | None = None, **fields: Any) -> None:
-        self._id = given or f"{random.getrandbits(128):032x}"  # it only has to be another one
+        self._id = given or f"{random.getrandbits(128):032x}"  # it need only be unique
         self._fields = fields
 
     def __enter__(self) -> str:

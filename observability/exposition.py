@@ -1,4 +1,4 @@
-"""Serve the figures to Prometheus, on a port of its own: the addresses of the service never have them.
+"""Serve the metrics to Prometheus, on a port of their own: never at an address of the service.
 
 prometheus_client makes the answer; the server is a few threads beside the ones that answer requests, so that a service
 that is busy to the last thread still says so. gunicorn's first process opens the port and its workers share it: any of
@@ -28,19 +28,19 @@ logger = logging.getLogger(__name__)
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = 5.0  # seconds that a client has to say what it wants
+    timeout = 5.0  # seconds for a client to send its request
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of scrapes."""
+        """Do not log scrapes."""
 
 
 class Server(ThreadingWSGIServer):
     """GET /metrics, and nothing else.
 
-    :param port: 0 is one that the system chooses.
+    :param port: 0 lets the system choose one.
     :param shared: whether others that say the same may have the port too: while gunicorn replaces itself (USR2), the
         old one and the new one have it.
-    :raises OSError: if it is taken by somebody else.
+    :raises OSError: the port is in use.
     """
 
     def __init__(self, host: str, port: int, *, shared: bool = False) -> None:
@@ -50,10 +50,10 @@ class Server(ThreadingWSGIServer):
         self.socket.setblocking(False)  # several processes see one and the same caller: all but one then find nobody
 
     def start(self, token: str, *collectors: Collector) -> "Server":
-        """Answer from now on, in threads of this process.
+        """Start answering, in threads of this process.
 
-        :param token: where it is not empty, callers must bring it: `Authorization: Bearer <token>`.
-        :param collectors: of figures that are not counted here.
+        :param token: if not empty, callers must send it: `Authorization: Bearer <token>`.
+        :param collectors: of metrics that are not counted in this process.
         """
         self.set_app(_application(token, collectors))
         threading.Thread(target=self.serve_forever, name="metrics", daemon=True).start()

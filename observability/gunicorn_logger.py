@@ -1,4 +1,4 @@
-"""gunicorn's own words in the format of everybody else's."""
+"""gunicorn's log in the format of all other log lines."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from observability.logs import FORMATS, MalformedRequests, default_format, forma
 
 
 class Logger(GunicornLogger):
-    """For `logger_class`. Its log of requests stays off: the service writes one line for each by itself."""
+    """For `logger_class`. Its access log stays off: the service logs each request itself."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

@@ -1,6 +1,6 @@
-"""How log lines look: one JSON object a line for machines, or one line of text for people.
+"""The format of log lines: a JSON object for machines, or a line of text for people.
 
-Only what is known to be harmless gets in: the record's own words, what :mod:`observability.context` has bound, and
+Only safe values are logged: the record's message, what :mod:`observability.context` has bound, and
 extras that are plain values. A request object, as Django's own records carry it, would bring addresses and parameters.
 """
 
@@ -21,7 +21,7 @@ LONGEST = 2000
 """Characters of one value."""
 LONGEST_TRACE = 20_000
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "status_code", "color_message"}
-"""What every record has, and what Django's records have besides that stands in other fields of ours."""
+"""Attributes of every record, and those of Django's records that other fields already show."""
 
 
 def default_format() -> str:
@@ -35,7 +35,7 @@ def formatter_of(name: str) -> logging.Formatter:
 
 
 def details(record: logging.LogRecord) -> dict[str, Any]:
-    """What a record says besides its message: what is bound, and its own plain extras, cut to LONGEST."""
+    """The fields of a record besides its message: the bound ones, and its own plain extras, cut to LONGEST."""
     found: dict[str, Any] = {}
     if request_id := context.request_id.get():
         found["request_id"] = request_id
@@ -71,7 +71,7 @@ def _encodable(value: Any) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """`time level logger: event  name=value …`, without control characters, which could feign a line."""
+    """`time level logger: event  name=value …`, without control characters, which could forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -88,16 +88,16 @@ def _printable(text: str) -> str:
 
 
 class OnlyFaults(logging.Filter):
-    """Of Django's records about requests, keep those of unhandled errors: our own line says the rest."""
+    """Of Django's records about requests, keep those of unhandled errors: our own line covers the others."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)
 
 
 class FromOutside(logging.Filter):
-    """Turn down what any stranger can bring about by what they send: it is no fault of ours, and wakes nobody.
+    """Lower the level of what any stranger can cause by what they send: it is not an error of the service.
 
-    :param client_of: whose address a request comes from, which the line then says.
+    :param client_of: returns the address that a request comes from, which the line then shows.
     """
 
     def __init__(self, client_of: Callable[[Any], str] | None = None) -> None:
@@ -114,7 +114,7 @@ class FromOutside(logging.Filter):
 
 
 class MalformedRequests(FromOutside):
-    """The same for what gunicorn cannot read, among all that it says."""
+    """The same for requests that gunicorn cannot parse."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("Invalid request from ip=") or super().filter(record)
@@ -123,7 +123,7 @@ class MalformedRequests(FromOutside):
 def configuration(format_name: str, level: str, client_of: str) -> dict[str, Any]:
     """Django's LOGGING.
 
-    :param client_of: the path of a function that says whose address a request comes from.
+    :param client_of: the path of a function that returns the address that a request comes from.
 
     pymongo, urllib3 and Django's database never log at DEBUG, whatever the level: they would log documents, addresses
     of people among them.

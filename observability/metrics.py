@@ -1,4 +1,4 @@
-"""Every figure that is counted while working. What is read from the database instead is in orders/services/vitals.py.
+"""The metrics that are counted as the service works; others are read from the database, see `readiness`.
 
 Labels are bounded: routes are templates of the URL conf, codes and outcomes come from the code, never from a caller.
 """
@@ -10,7 +10,7 @@ from observability import processes
 processes.install()
 
 registry = CollectorRegistry()
-"""The figures of this process; see :mod:`observability.exposition` for those of all."""
+"""The metrics of this process; see :mod:`observability.exposition` for those of all."""
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

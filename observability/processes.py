@@ -1,4 +1,4 @@
-"""Figures of several processes that are one service: gunicorn's workers write theirs into files of one directory.
+"""Metrics of several processes as those of one service: the workers write theirs to files in one directory.
 
 prometheus_client names these files by process id, so that each worker that is replaced would leave some behind for as
 long as gunicorn runs. Here they are named by *slot*: gunicorn has as many slots as workers at a time, and a worker that
@@ -21,7 +21,7 @@ _name = ""
 
 
 def begin(parent: str | None = None) -> Path:
-    """Make a directory for the figures of this process and its children, and remove it when this process ends.
+    """Create a directory for the metrics of this process and its children, and remove it when this process ends.
 
     Those of processes that were killed are removed too, where the system tells which are there (Linux).
     """
@@ -32,7 +32,7 @@ def begin(parent: str | None = None) -> Path:
             shutil.rmtree(old, ignore_errors=True)
     pid = os.getpid()
     made = root / f"{PREFIX}{pid}"
-    shutil.rmtree(made, ignore_errors=True)  # of a process that had our id
+    shutil.rmtree(made, ignore_errors=True)  # left by a process that had our id
     made.mkdir(mode=0o700)
     os.environ[DIRECTORY] = str(made)
 
@@ -45,29 +45,29 @@ def begin(parent: str | None = None) -> Path:
 
 
 def together() -> bool:
-    """Whether this process is one of several whose figures are one."""
+    """Whether the metrics of several processes are combined."""
     return DIRECTORY in os.environ
 
 
 def take_slot(number: int) -> None:
-    """Say which slot this process has; before anything is counted in it."""
+    """Set the slot of this process, before anything is counted."""
     global _slot
     _slot = str(number)
 
 
 def name() -> str:
-    """What this process calls itself in its log lines."""
+    """The name of this process in log lines."""
     return _name or f"process-{os.getpid()}"
 
 
 def be_called(name: str) -> None:
-    """Say what this process is, e.g. `web-1`."""
+    """Set the name of this process, e.g. `web-1`."""
     global _name
     _name = name
 
 
 def install() -> None:
-    """Let prometheus_client name its files by slot. Before the first metric is made."""
+    """Have prometheus_client name its files by slot. Call it before the first metric is created."""
     if together():
         from prometheus_client import values
 

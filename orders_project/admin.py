@@ -1,4 +1,4 @@
-"""Logins and their groups, as Django has them, in the look of the backoffice."""
+"""Staff logins and roles: Django's admin pages for users and groups, in the backoffice's theme."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ admin.site.unregister(Group)
 
 
 class PlainNames(ModelForm):
-    """Names are of one line, and read as they are written."""
+    """User names are one line of readable text."""
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -39,7 +39,7 @@ class LoginForm(PlainNames, UserChangeForm):
 
 class NewLoginForm(PlainNames, UserCreationForm):
     def clean_username(self) -> str:
-        """Nobody may have a name like it in other letters. The backend takes `iexact` for a pattern unescaped."""
+        """User names are unique whatever their case. The backend uses `iexact` as a pattern without escaping it."""
         username = str(self.cleaned_data["username"])
         if User.objects.filter(username__iregex=rf"^{re.escape(username)}$").exists():
             raise ValidationError("A user with that username already exists.")
@@ -51,9 +51,9 @@ class RoleForm(PlainNames):
 
 
 class PlainSearch(ModelAdmin):
-    """A list that is searched for plain text, and filtered by its own filters alone.
+    """A list that is searched for plain text, and filtered only by its own filters.
 
-    The backend takes what is searched for as a regular expression; a broken one would be an error of the database.
+    The backend treats search terms as regular expressions, and a malformed one would be a database error.
     """
 
     filters: frozenset[str] = frozenset()
@@ -72,13 +72,13 @@ class PlainSearch(ModelAdmin):
 
 
 class WithinOnesOwn(ModelAdmin):
-    """Nobody but a superuser gives what they do not have, or acts on somebody or something that has more than they.
+    """Only superusers grant permissions that they lack, or change logins and roles that have more than they have.
 
-    Who could set the password of a login that may do more, or wake one up, would have what it has.
+    Otherwise setting the password of such a login, or activating it, would give them its permissions.
     """
 
     def permissions_of(self, obj: Any) -> set[Any]:
-        """Ids of the permissions that are had by whoever is, or is in, what is being changed."""
+        """Ids of the permissions of the login, or of the members of the role, that is being changed."""
         raise NotImplementedError
 
     def is_within(self, request: HttpRequest, obj: Any) -> bool:
@@ -94,7 +94,7 @@ class WithinOnesOwn(ModelAdmin):
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> ModelMultipleChoiceField | None:
-        """Offer, and accept, what its giver has."""
+        """Offer, and accept, only permissions that the user has."""
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         login = _login_of(request)
         if field is not None and not login.is_superuser:
@@ -111,7 +111,7 @@ def _login_of(request: HttpRequest) -> User:
 
 
 def permissions_of(login: User) -> set[Any]:
-    """Ids of a login's permissions, its groups' included, as it has them or had them once it is active again."""
+    """Ids of a login's permissions, those of its groups included, whether or not it is active."""
     of_groups = Permission.objects.filter(group__in=login.groups.all())
     return {*login.user_permissions.values_list("pk", flat=True), *of_groups.values_list("pk", flat=True)}
 
@@ -134,7 +134,7 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
         return super().is_within(request, obj) and (not obj.is_superuser or _login_of(request).is_superuser)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """Superusers alone make superusers."""
+        """Only superusers create superusers."""
         own = tuple(super().get_readonly_fields(request, obj))
         return own if _login_of(request).is_superuser else (*own, "is_superuser")
 

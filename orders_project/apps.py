@@ -45,12 +45,12 @@ class ProjectConfig(AppConfig):
         indexed_sort.install()
         _leave_alone(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":
-            logging.captureWarnings(True)  # they would be lines of another kind
+            logging.captureWarnings(True)  # they would be log lines of another format
         request_limits.read_all_as_utf8()
 
 
 def _leave_alone(*, debug: bool) -> None:
-    """Spare each request what Django does around it in vain (docs/adr/0008-what-an-api-request-skips.md).
+    """Skip per-request work of Django that has no effect here (docs/adr/0008-what-an-api-request-skips.md).
 
     pymongo looks after its own connections: the backend's `close()` does nothing. The only cache is Django's in-process
     one, which has no connections; and queries are recorded only in DEBUG.

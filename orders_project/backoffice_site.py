@@ -1,21 +1,24 @@
-"""The backoffice's site: as the theme has it, but whoever changes their password cannot guess at the old one."""
+"""The backoffice's site: the theme's, with throttled changes of one's own password, and the page for locked logins."""
 
 from functools import partial
+from math import ceil
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
-from orders_project.log_ins import is_password_of
+from orders_project.log_ins import is_password_of, seconds_to_wait
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
-    """A wrong old password counts as a failed log-in: a session that somebody took over is no way to guess it."""
+    """A wrong old password counts as a failed log-in, so that a hijacked session cannot be used to guess it."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,3 +41,11 @@ class BackofficeSite(UnfoldAdminSite):
             extra_context={**self.each_context(request), **(extra_context or {})},
         )
         return view(request)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
+    """The page that says how long to wait: 429 with Retry-After (RFC 6585)."""
+    wait = seconds_to_wait(request, credentials)
+    context = admin.site.each_context(request) | {"title": "Log in", "minutes": ceil(wait / 60)}
+    page = TemplateResponse(request, "admin/locked_out.html", context, status=429, headers={"Retry-After": str(wait)})
+    return page.render()

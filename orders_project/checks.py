@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` says of our own settings, and of what they lead to, beside Django's."""
+"""What `manage.py check --deploy` checks of our own settings and of the database, besides Django's checks."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +16,11 @@ from orders.storage.database import database
 from orders_project.settings.env import what_is_unfit
 
 TO_WRITE_DOWN = 3.0
-"""Seconds between the end of a request's talking to peers and the end of its time at the database."""
+"""Seconds by which a request's time at the database exceeds its time for calling peers."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LIMITS = ("RATE_LIMIT_WRITES", "RATE_LIMIT_ADMIN_WRITES", "RATE_LIMIT_REFUSED_TOKENS")
 DISTINCT = 8
-"""Fewer different characters than any 32 have that were drawn by chance."""
+"""Fewer different characters than 32 random ones ever have."""
 PATIENCE = 3.0
 """Seconds for the database to answer."""
 
@@ -31,12 +31,12 @@ def install() -> None:
 
 
 def check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Settings that are allowed, and that somebody should have meant."""
+    """Settings that are allowed, but are mistakes unless they are intended."""
     return [*_of_tokens(), *_of_limits(), *_of_strangers()]
 
 
 def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Whether the database can keep what it acknowledges. Asked here: Django asks databases only with `--database`."""
+    """Whether the database can keep what it acknowledges. Django itself checks databases only with `--database`."""
     if not settings.MONGODB_URI:
         return []  # in development, our own
     try:
@@ -63,7 +63,7 @@ def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_static_files(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Whether pages find their styles and scripts: where names carry hashes, a page without them is an error."""
+    """Whether static files are collected: where their names have hashes, a page fails without them."""
     read_manifest = getattr(staticfiles_storage, "read_manifest", None)
     if read_manifest is None or read_manifest() is not None:
         return []
@@ -80,13 +80,13 @@ def _of_tokens() -> Iterator[CheckMessage]:
     key = settings.JWT_SHARED_KEY
     if not (key or settings.JWT_JWKS_URL):
         yield Warning(
-            "Tokens are verified with SECRET_KEY, so whoever issues them can also forge the backoffice's sessions.",
+            "Tokens are verified with SECRET_KEY, so their issuers can also forge the backoffice's sessions.",
             hint="Set JWT_JWKS_URL, or a JWT_SHARED_KEY of its own.",
             id="orders.W001",
         )
     if key and key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         yield Warning(
-            "JWT_SHARED_KEY is a SECRET_KEY, so whoever issues tokens can also forge the backoffice's sessions.",
+            "JWT_SHARED_KEY is a SECRET_KEY, so the issuers of tokens can also forge the backoffice's sessions.",
             hint="Give each a value of its own.",
             id="orders.W006",
         )
@@ -99,7 +99,7 @@ def _of_tokens() -> Iterator[CheckMessage]:
     address = urlsplit(settings.JWT_JWKS_URL)
     if address.scheme == "http" and address.hostname not in LOOPBACK:
         yield Warning(
-            "The key set comes over plain HTTP: whoever is on the way can put a key of their own into it.",
+            "The key set is fetched over plain HTTP: anybody on the network path can insert a key of their own.",
             hint="Set an https address as JWT_JWKS_URL.",
             id="orders.W008",
         )

@@ -1,7 +1,7 @@
-"""The logins of the demo data, each of whose passwords is its name, and the refusal to serve a database that has them.
+"""The logins of the demo data, whose passwords are their names, and refusing to serve a database that has them.
 
 `manage.py check --deploy` looks for them, and so does the web server before it starts (`python -m
-orders_project.demo_logins`, see web/gunicorn_demo_logins.py); not the worker, which lets nobody in.
+orders_project.demo_logins`, see web/gunicorn_demo_logins.py); not the worker, which has no log-in.
 """
 
 import sys
@@ -21,7 +21,7 @@ STAFF = {"support": "Support", "fulfilment": "Fulfilment", "finance": "Finance",
 """Login → role."""
 LOGINS = (SUPERUSER, *STAFF)
 PATIENCE = 3.0
-"""Seconds to look for them; a database that does not answer keeps nothing from starting."""
+"""Seconds to look for them; if the database does not answer, the server starts all the same."""
 HINT = "Give each another password (manage.py changepassword NAME) or delete it."
 
 
@@ -31,7 +31,7 @@ def install() -> None:
 
 
 def with_demo_password() -> list[str]:
-    """Return the demo logins in the database that their names still let in: one read, by an index.
+    """Return the demo logins that still have their name as password: one read, by an index.
 
     :raises DatabaseError, PyMongoError: the database does not answer in time.
     """

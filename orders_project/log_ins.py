@@ -1,11 +1,11 @@
-"""Guessing passwords is slow: failed log-ins to the backoffice are counted for all workers, then refused for a while.
+"""Limits on guessing passwords: failed log-ins to the backoffice are counted for all workers, then refused for a while.
 
 django-axes counts them in MongoDB. A user name is locked only together with the address that failed at it, so that
-nobody can lock staff out from elsewhere; an address is locked altogether after more failures, because of those who try
-many names.
+nobody can lock staff out from elsewhere; an address is locked entirely after more failures, against those who try many
+names.
 
-A failure is known only when a password has been looked at. Whoever asks is therefore counted before, in one write, so
-that no more are looked at together than may fail; a success gives back what it and the failures before it took.
+A failure is known only after the password has been checked. Each attempt is therefore counted before, in one write, so
+that no more passwords are checked at once than may fail; a success gives back what it and earlier failures took.
 """
 
 import math
@@ -18,11 +18,9 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django_mongodb_backend.query import wrap_database_errors
@@ -32,11 +30,11 @@ from orders.storage.database import collection
 
 COUNTERS = "log-in:"
 SITE, SHARE = 48, 4
-"""Bits of an IPv6 network that one customer may have whole, and how many times an address's failures it may have."""
+"""Bits of an IPv6 network that one customer may own, and how many times the failures of an address it may have."""
 
 
 class LogInHandler(AxesDatabaseHandler):
-    """django-axes' own, with two limits, and queries that an index covers whole."""
+    """The handler of django-axes, with two limits, and queries that an index covers."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """The failures of user name and address together, or the share of its limit that the address has used."""
@@ -44,7 +42,7 @@ class LogInHandler(AxesDatabaseHandler):
         return max(pair, address * settings.AXES_FAILURE_LIMIT // settings.LOG_IN_FAILURES_PER_ADDRESS)
 
     def is_allowed(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-        """Whether a password may be looked at; it counts as a failure from here on, unless it is right."""
+        """Whether a password may be checked; the attempt counts as a failure until it succeeds."""
         if not super().is_allowed(request, credentials):
             return False
         for key, limit in _counters(request, credentials):
@@ -55,7 +53,7 @@ class LogInHandler(AxesDatabaseHandler):
         return True
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Forget the failures of who has got in, not the others from that address: he may be the guesser himself."""
+        """Forget the failures of this user name, not the others from the address: they may be guessing others."""
         failures = _failures(self.get_user_attempts(request, credentials)[0])
         for key, limit in _counters(request, credentials):
             rate_counters.give_back(key, 1 + failures, limit=limit, period=settings.LOG_IN_COOL_OFF)
@@ -63,7 +61,7 @@ class LogInHandler(AxesDatabaseHandler):
         return int(pair.delete()[0])
 
     def reset_attempts(self, **which: Any) -> int:
-        """What operators forget. What is under way may then begin anew for everybody: the failures are what locks."""
+        """Forget failures, for operators. All counters of attempts start again, too: only failures lock."""
         rate_counters.forget(COUNTERS)
         return int(super().reset_attempts(**which))
 
@@ -71,16 +69,16 @@ class LogInHandler(AxesDatabaseHandler):
     def clean_expired_user_attempts(
         self, request: HttpRequest | None = None, credentials: dict[str, Any] | None = None
     ) -> int:
-        """Delete what has cooled off in one go, not one by one."""
+        """Delete expired attempts with one command, not one by one."""
         over = {"attempt_time": {"$lte": timezone.now() - settings.AXES_COOLOFF_TIME}}
         return collection(AccessAttempt._meta.db_table).delete_many(over).deleted_count
 
 
 @sensitive_variables("password")
 def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) -> bool:
-    """Whether it is the password of who is logged in; a wrong one counts as a log-in that failed.
+    """Whether it is the password of the user who is logged in; a wrong one counts as a failed log-in.
 
-    Where no more may be looked at, or this was the last that might fail, axes answers the request by its lock.
+    If no more may be checked, or this was the last that may fail, axes answers that the login is locked.
     """
     credentials = {"username": user.get_username()}
     if authenticate(request, password=password, **credentials) is None:
@@ -89,16 +87,8 @@ def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) 
     return True
 
 
-def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
-    """The page that says how long to wait: 429 with Retry-After (RFC 6585)."""
-    wait = max(_wait(LogInHandler(), request, credentials), math.ceil(getattr(request, "log_in_wait", 0)))
-    context = admin.site.each_context(request) | {"title": "Log in", "minutes": math.ceil(wait / 60)}
-    page = TemplateResponse(request, "admin/locked_out.html", context, status=429, headers={"Retry-After": str(wait)})
-    return page.render()
-
-
 def _counters(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:
-    """What a log-in is counted by, the narrowest first, and how many of it may fail."""
+    """The counters of a log-in, the narrowest first, and how many failures each allows."""
     name, address = get_client_username(request, credentials), request.axes_ip_address  # type: ignore[attr-defined]
     yield f"{COUNTERS}{address} {name}", settings.AXES_FAILURE_LIMIT
     yield f"{COUNTERS}{address}", settings.LOG_IN_FAILURES_PER_ADDRESS
@@ -110,16 +100,16 @@ def _failures(attempts: Any) -> int:
     return sum(attempts.values_list("failures_since_start", flat=True))
 
 
-def _wait(handler: LogInHandler, request: HttpRequest, credentials: dict[str, Any] | None) -> int:
-    """Seconds until as many failures have cooled off as are too many."""
+def seconds_to_wait(request: HttpRequest, credentials: dict[str, Any] | None) -> int:
+    """Seconds until enough failures have expired for another attempt."""
     now = timezone.now()
     limits = settings.AXES_FAILURE_LIMIT, settings.LOG_IN_FAILURES_PER_ADDRESS
     waits = [timedelta()]
-    for attempts, limit in zip(handler.get_user_attempts(request, credentials), limits, strict=True):
+    for attempts, limit in zip(LogInHandler().get_user_attempts(request, credentials), limits, strict=True):
         left = _failures(attempts)
         for at, failures in attempts.order_by("attempt_time").values_list("attempt_time", "failures_since_start"):
             if left < limit:
                 break
             left -= failures
             waits.append(at + settings.AXES_COOLOFF_TIME - now)
-    return max(1, math.ceil(max(waits).total_seconds()))
+    return max(1, math.ceil(max(waits).total_seconds()), math.ceil(getattr(request, "log_in_wait", 0)))

@@ -6,9 +6,9 @@ from django.urls import include, path
 
 urlpatterns = [
     path(f"{settings.API_PREFIX.strip('/')}/", include("orders.api.urls")),
-    path("", include("orders.api.health_urls")),
+    path("", include("orders.api.health")),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]
-handler400 = "orders.api.errors.bad_request"
-handler404 = "orders.api.errors.not_found"
-handler500 = "orders.api.errors.server_error"
+handler400 = "orders.api.problem_responses.bad_request"
+handler404 = "orders.api.problem_responses.not_found"
+handler500 = "orders.api.problem_responses.server_error"

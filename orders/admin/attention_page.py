@@ -1,10 +1,7 @@
 """What waits for staff, on one page, each with its ways out as buttons."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from bson import ObjectId
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -14,23 +11,23 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin.acting import act_of, actor_of, why_not
-from orders.admin.order_forms import ANSWERS
-from orders.admin.waiting_rows import Row, row_of
-from orders.models import transition_names
-from orders.services import access
-from orders.services.access import Actor
-from orders.services.audit import Act
+from orders.admin import order_forms
+from orders.admin.attention_rows import Row, row_of
+from orders.admin.order_forms import Change
+from orders.admin.staff_actions import act_of, actor_of, why_not
 from orders.services.errors import OrderError
-from orders.services.identifiers import object_id
-from orders.services.lifecycle import transitions
 from orders.services.order_queries import Alert
 from orders.services.reporting import attention
 from orders.services.reporting.attention import Waiting
-from orders.services.stock.resolution import resolve_line
 
-SMALL = re.compile(r"[0-9]{1,9}\Z")
-VERSION = re.compile(r"[0-9]{1,18}\Z")
+CHANGES: dict[str, Change] = {
+    "resolve": order_forms.resolve,
+    "retry": order_forms.retry,
+    "accept": order_forms.accept_shortage,
+    "verify": order_forms.verify_user,
+    "transition": order_forms.change_status,
+}
+"""What the buttons post as `act`."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +106,23 @@ class AttentionPages(ModelAdmin):
 
     def _acted(self, request: HttpRequest) -> HttpResponse:
         try:
-            self.message_user(request, _carry_out(request), messages.SUCCESS)
+            self.message_user(request, self._take_action(request), messages.SUCCESS)
         except (OrderError, DatabaseError) as error:
             self.message_user(request, why_not(error), messages.ERROR)
         section = request.POST.get("section", "")
         anchor = f"#{section}" if section in WORDS else ""
         return HttpResponseRedirect(reverse("admin:orders_order_attention") + anchor)
+
+    def _take_action(self, request: HttpRequest) -> str:
+        """Do what was posted. :returns: what was done, in words."""
+        name = request.POST.get("act", "")
+        order_forms.require_permission(name, request.POST.get("transition", ""), actor_of(request))
+        act = act_of(request, request.POST.get("reason", "").strip())
+        change = CHANGES.get(name)
+        order = self.get_object(request, request.POST.get("order", ""))
+        if change is None or order is None:
+            raise OrderError("That is no way out of anything here.")
+        return change(order, request.POST, act)
 
 
 def _sections(request: HttpRequest) -> list[Section]:
@@ -124,77 +132,3 @@ def _sections(request: HttpRequest) -> list[Section]:
         for found in attention.everything(actor=actor, at=now)
         if found.orders
     ]
-
-
-def _carry_out(request: HttpRequest) -> str:
-    """Do what was posted. :returns: what was done, in words."""
-    order, name = request.POST.get("order", ""), request.POST.get("act", "")
-    _require(name, request.POST.get("transition", ""), actor_of(request))
-    act = _act(request)
-    do, order_id = ACTS.get(name), object_id(order)
-    if do is None or order_id is None:
-        raise OrderError("That is no way out of anything here.")
-    return do(request, order_id, act)
-
-
-def _require(name: str, transition: str, actor: Actor) -> None:
-    """Before all else: who may not do it is not told what is wrong with the form.
-
-    :raises NotPermitted:
-    """
-    if name in ("resolve", "retry", "accept"):
-        actor.require(access.RESOLVE)
-    elif name == "verify":
-        actor.require_transition("cancel", "")
-    elif name == "transition" and transition in transition_names():
-        actor.require_transition(transition, "")
-
-
-def _number(request: HttpRequest, name: str, pattern: re.Pattern[str] = SMALL) -> int:
-    given = request.POST.get(name, "")
-    if not pattern.match(given):
-        raise OrderError("The form was not complete.")
-    return int(given)
-
-
-def _resolve(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    line, attempts = _number(request, "line"), _number(request, "attempts")
-    answer = ANSWERS.get(request.POST.get("happened", ""))
-    if answer is None:
-        raise OrderError("The form was not complete.")
-    changed = resolve_line(order_id=order, line=line, happened=answer, act=act, expected_attempts=attempts)
-    return f"Line {line + 1} of order {changed['number']} is now {changed['items'][line]['stock']['state']}."
-
-
-def _retry(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    changed = attention.retry_now(order_id=order, act=act)
-    return f"The stock of order {changed['number']} is tried again as soon as the worker gets to it."
-
-
-def _accept(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    line, missing = _number(request, "line"), _number(request, "discrepancy")
-    changed = attention.accept_shortage(order_id=order, line=line, discrepancy=missing, act=act)
-    return f"Noted for line {line + 1} of order {changed['number']}."
-
-
-def _verify(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    changed = attention.verify_user(order_id=order, act=act)
-    return f"User {changed['user_id']} of order {changed['number']} is verified."
-
-
-def _transition(request: HttpRequest, order: ObjectId, act: Act) -> str:
-    name = request.POST.get("transition", "")
-    if name not in transition_names():
-        raise OrderError("That is no transition of an order.")
-    version = _number(request, "version", VERSION)
-    changed = transitions.change_status(order_id=order, transition=name, act=act, expected_version=version)
-    return f"Order {changed['number']} is now {changed['status']}."
-
-
-ACTS: dict[str, Callable[[HttpRequest, ObjectId, Act], str]] = {
-    "resolve": _resolve, "retry": _retry, "accept": _accept, "verify": _verify, "transition": _transition,
-}  # fmt: skip
-
-
-def _act(request: HttpRequest) -> Act:
-    return act_of(request, request.POST.get("reason", "").strip())

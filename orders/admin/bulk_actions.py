@@ -13,8 +13,8 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_confirmation, bulk_words
-from orders.admin.acting import actor_of, why_not
 from orders.admin.bulk_selection import TICK_FIRST, Chosen
+from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, transition_names
 from orders.services.errors import OrderError
 

@@ -10,13 +10,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from orders.admin import bulk_selection, bulk_words
-from orders.admin.acting import act_of, actor_of
 from orders.admin.bulk_selection import Chosen
+from orders.admin.staff_actions import act_of, actor_of
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.audit import LONGEST_REASON, Act, InvalidReason, ReasonMissing
+from orders.services.audit import LONGEST_REASON, REASON_NEEDED, Act, InvalidReason, ReasonMissing, require_reason
 from orders.services.identifiers import object_id
-from orders.services.lifecycle.transitions import REASON_NEEDED, require_reason
 
 LONGEST_LOOK = timedelta(minutes=15)
 """How long a confirmation page may stay open before its figures have to be shown again."""

@@ -22,13 +22,12 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_words
-from orders.admin.acting import actor_of, why_not
 from orders.admin.read_only import ReadOnly
+from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
-from orders.services.transfer.run_reports import report_csv
 
 PAGE = 50
 STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
@@ -85,7 +84,7 @@ class BulkRunPage(ReadOnly):
         run = self._run(request, run_id)
         name = f'attachment; filename="run-{run.pk}.csv"'
         return StreamingHttpResponse(
-            report_csv(run.pk), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+            bulk.report_csv(run.pk), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
         )
 
     def steer_view(self, request: HttpRequest, run_id: str) -> HttpResponse:

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from orders.admin.acting import actor_of
 from orders.admin.attention_page import WORDS
+from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
 from orders.services.reporting import attention

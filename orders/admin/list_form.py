@@ -1,18 +1,26 @@
 """What the address of the list asks for: a form over its parameters, so that every bad value gets a clear message."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from bson import ObjectId
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from unfold.widgets import INPUT_CLASSES
 
-from orders.admin.searching import meanings_of
 from orders.models import EPOCH, Status
-from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
-from orders.services.order_queries import Alert, OrderQuery
+from orders.services.identifiers import (
+    LONGEST_NUMBER,
+    LONGEST_USER_ID,
+    MalformedUserId,
+    object_id,
+    order_typed,
+    user_typed,
+)
+from orders.services.order_queries import Alert, Meanings, OrderQuery
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The first day comes after the last."
@@ -137,3 +145,20 @@ class ListForm(forms.Form):
 
 def _midnight(day: date | None) -> datetime | None:
     return datetime.combine(day, time.min, UTC) if day else None
+
+
+def meanings_of(text: str) -> Meanings | None:
+    """All that a search text may mean, each an exact look-up that has an index; None where it can mean nothing."""
+    text, user_id, product = text.strip(), None, object_id(text)
+    with suppress(MalformedUserId):
+        user_id = user_typed(text)
+    order = order_typed(text)
+    if order is None and 0 < len(text) <= LONGEST_NUMBER:
+        order = text  # orders that were imported may have a number without a digit
+    found = Meanings(
+        number=order if isinstance(order, str) else None,
+        order_id=order if isinstance(order, ObjectId) else None,
+        user_id=user_id,
+        product_id=str(product) if product else None,
+    )
+    return found if found != Meanings() else None

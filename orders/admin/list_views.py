@@ -1,17 +1,22 @@
 """The list's built-in views, each no more than an address with filters, and what is asked for in words."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from bson import ObjectId
 from django.http import QueryDict
 
 from orders.admin.list_form import OLDEST, ListForm
 from orders.models import Status
-from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP
+from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP, Position
 
 Parameters = dict[str, list[str]]
 
 MOST_COUNTED = 100
+TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
 
 
 @dataclass(frozen=True)
@@ -77,3 +82,20 @@ def chips(form: ListForm, parameters: Parameters) -> Iterator[Chip]:
             told = str(choices.get(value, value))
             text = told if name == "flag" else f"{field.label}: {told}"
             yield Chip(text, address({key: kept for key, kept in rest.items() if kept}))
+
+
+def token_of(row: int, position: Position) -> str:
+    """A place in the list as it stands in an address: the row's number, its order's creation and id."""
+    return f"{row}.{(position.created_at - EPOCH) // timedelta(milliseconds=1)}.{position.id}"
+
+
+def place_of(token: str) -> tuple[int, Position] | None:
+    """The row and the position that a token means; None for anything else."""
+    found = TOKEN.match(token)
+    if found is None:
+        return None
+    try:
+        created_at = EPOCH + timedelta(milliseconds=int(found[2]))
+    except OverflowError:
+        return None
+    return int(found[1]), Position(created_at, ObjectId(found[3]))

@@ -1,11 +1,8 @@
 """The list as Django's admin understands one, read by position off the indexes instead of by number."""
 
-import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from bson import ObjectId
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
@@ -20,14 +17,24 @@ from unfold.views import ChangeList
 
 from orders.admin import list_rows
 from orders.admin.list_form import ListForm
-from orders.admin.list_views import MOST_COUNTED, VIEWS, Chip, Parameters, View, address, chips, query_of, same
+from orders.admin.list_views import (
+    MOST_COUNTED,
+    VIEWS,
+    Chip,
+    Parameters,
+    View,
+    address,
+    chips,
+    place_of,
+    query_of,
+    same,
+    token_of,
+)
 from orders.models import Order
 from orders.services import order_queries
 from orders.services.order_queries import OrderQuery, Page, Position, is_meant, time_limit
 
 AFTER, BEFORE = "after", "before"
-TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
 T = TypeVar("T")
 
 
@@ -189,20 +196,3 @@ class OrderChangeList(ChangeList):
         if size is None:
             return ""
         return f"{MOST_COUNTED}+" if size > MOST_COUNTED else str(size)
-
-
-def token_of(row: int, position: Position) -> str:
-    """A place in the list as it stands in an address: the row's number, its order's creation and id."""
-    return f"{row}.{(position.created_at - EPOCH) // timedelta(milliseconds=1)}.{position.id}"
-
-
-def place_of(token: str) -> tuple[int, Position] | None:
-    """The row and the position that a token means; None for anything else."""
-    found = TOKEN.match(token)
-    if found is None:
-        return None
-    try:
-        created_at = EPOCH + timedelta(milliseconds=int(found[2]))
-    except OverflowError:
-        return None
-    return int(found[1]), Position(created_at, ObjectId(found[3]))

@@ -13,8 +13,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin.acting import actor_of
 from orders.admin.list_form import ListForm
+from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
 from orders.services.order_queries import time_limit
 from orders.services.transfer.exporting import export_orders

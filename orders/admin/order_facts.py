@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -11,9 +12,11 @@ from django.urls import reverse
 from orders.admin import words
 from orders.admin.words import Moment, moment
 from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from, to_cents
+from orders.services import order_queries
 from orders.services.access import ADDRESS_CHANGED, Actor
+from orders.services.audit import REASON_NEEDED
+from orders.services.identifiers import object_id
 from orders.services.lifecycle.editing import NOTE
-from orders.services.lifecycle.transitions import REASON_NEEDED
 from orders.services.order_queries import Alert, raised
 
 LINE_TONES = {
@@ -146,6 +149,17 @@ def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
 def changes_since(order: Order, version: int) -> list[HistoryEntry]:
     """What people changed after a version; each version has one entry."""
     return [entry for entry in order.history if entry.line is None][version + 1 :]
+
+
+def last_change(given: str) -> dict[str, Any] | None:
+    """The version of the order of this id, and what was changed last and by whom; None where there is none."""
+    key = object_id(given)
+    found = key and order_queries.last_change(key)
+    if not found:
+        return None
+    version, entry = found
+    told = {"what": words.act(entry["act"]), "who": words.person(entry["actor"])} if entry else {}
+    return {"version": version} | told
 
 
 def _kind(entry: HistoryEntry) -> str:

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orders.admin import order_facts
 from orders.models import Address, Order, transition_names
 from orders.services import access
+from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing, transitions
+from orders.services.reporting import attention
 from orders.services.stock.resolution import resolve_line
 from orders.services.text_rules import ADDRESS_FIELDS
 
@@ -96,6 +99,41 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     return f"Line {int(line) + 1} of order {order.number} is now {changed['items'][int(line)]['stock']['state']}."
 
 
+def require_permission(name: str, transition: str, actor: Actor) -> None:
+    """Before all else: somebody who may not act is not told what is wrong with the form.
+
+    :param name: what the attention page calls the act.
+    :raises NotPermitted:
+    """
+    if name in ("resolve", "retry", "accept"):
+        actor.require(access.RESOLVE)
+    elif name == "verify":
+        actor.require_transition("cancel", "")
+    elif name == "transition" and transition in transition_names():
+        actor.require_transition(transition, "")
+
+
+def retry(order: Order, post: "QueryDict", act: Act) -> str:
+    """Let the worker try the stock of the order at once."""
+    attention.retry_now(order_id=order.pk, act=act)
+    return f"The stock of order {order.number} is queued for a retry."
+
+
+def accept_shortage(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `line`, `discrepancy` and `reason`."""
+    line, missing = post.get("line", ""), post.get("discrepancy", "")
+    if not (SMALL.match(line) and SMALL.match(missing)):
+        raise OrderError("The form is incomplete. Reload the page and try again.")
+    attention.accept_shortage(order_id=order.pk, line=int(line), discrepancy=int(missing), act=act)
+    return f"The short release of item {int(line) + 1} of order {order.number} is acknowledged."
+
+
+def verify_user(order: Order, post: "QueryDict", act: Act) -> str:
+    """Ask the user service about the customer of an order that was placed without it."""
+    attention.verify_user(order_id=order.pk, act=act)
+    return f"Customer {order.user_id} of order {order.number} is verified."
+
+
 def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
     """The inputs of the address form, with what was typed before, or else what is stored."""
     fields = []
@@ -114,3 +152,22 @@ def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
             }
         )
     return fields
+
+
+def offered(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
+    """The forms that this actor may fill in now, and their names as `kept` has them."""
+    steps = order_facts.steps(order, actor)
+    unknown = [
+        {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
+        for index, item in (order_facts.unknown_lines(order) if actor.has(access.RESOLVE) else [])
+    ]
+    movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
+    may_note = actor.has(access.WRITE_NOTES)
+    names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
+    return {
+        "steps": steps,
+        "unknown": unknown,
+        "address": address_fields(order, kept) if movable else [],
+        "may_note": may_note,
+        "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
+    }

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Any
 
-from bson import ObjectId
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -14,16 +13,12 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import order_facts, order_forms, printing, words
-from orders.admin.acting import act_of, actor_of, why_not
+from orders.admin import order_facts, order_forms, printing
 from orders.admin.order_forms import Change, Kept
 from orders.admin.read_only import ReadOnly
+from orders.admin.staff_actions import act_of, actor_of, status_of, why_not
 from orders.models import Order
-from orders.services import access, order_queries
-from orders.services.access import Actor
 from orders.services.errors import OrderError
-from orders.services.lifecycle import editing
-from orders.services.refusals import STATUS
 
 FORMS: dict[str, Change] = {
     "transition": order_forms.change_status,
@@ -73,12 +68,10 @@ class OrderPage(ReadOnly):
         """GET, as JSON: the order's version, and who changed what last; open pages ask for it now and then."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = order_queries.last_change(ObjectId(object_id)) if ObjectId.is_valid(object_id) else None
+        found = order_facts.last_change(object_id)
         if found is None:
             raise Http404
-        version, entry = found
-        told = {"what": words.act(entry["act"]), "who": words.person(entry["actor"])} if entry else {}
-        return JsonResponse({"version": version} | told)
+        return JsonResponse(found)
 
     def _readable(self, request: HttpRequest, object_id: str) -> Order | None:
         """:raises PermissionDenied: for whoever may not see orders."""
@@ -127,10 +120,7 @@ class OrderPage(ReadOnly):
         now = self.get_object(request, str(order.pk))
         if now is None:
             raise Http404 from error
-        # The person can put bad input right; for all else they look at the order as it is now.
-        status = STATUS[type(error)]
-        status = status if status is HTTPStatus.BAD_REQUEST else HTTPStatus.CONFLICT
-        return self._page(request, now, order_forms.kept(request.POST, error), status)
+        return self._page(request, now, order_forms.kept(request.POST, error), status_of(error))
 
     def _page(
         self, request: HttpRequest, order: Order, kept: Kept | None = None, status: HTTPStatus = HTTPStatus.OK
@@ -138,7 +128,7 @@ class OrderPage(ReadOnly):
         actor, now, kept = actor_of(request), timezone.now(), kept or Kept()
         seen = order_forms.seen_version(request.POST)
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
-        forms = _forms(order, actor, kept)
+        forms = order_forms.offered(order, actor, kept)
         recent, earlier = order_facts.timeline(order, now)
         context = {
             **self.admin_site.each_context(request),
@@ -155,22 +145,3 @@ class OrderPage(ReadOnly):
             **forms,
         }
         return TemplateResponse(request, self.change_form_template, context, status=status)
-
-
-def _forms(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
-    """The forms that this actor may fill in now, and their names as `kept` has them."""
-    steps = order_facts.steps(order, actor)
-    unknown = [
-        {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
-        for index, item in (order_facts.unknown_lines(order) if actor.has(access.RESOLVE) else [])
-    ]
-    movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
-    may_note = actor.has(access.WRITE_NOTES)
-    names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
-    return {
-        "steps": steps,
-        "unknown": unknown,
-        "address": order_forms.address_fields(order, kept) if movable else [],
-        "may_note": may_note,
-        "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
-    }

@@ -1,15 +1,16 @@
-"""Bearer tokens: who calls, and whether as an admin."""
+"""Bearer tokens: who is calling, and whether as an admin."""
 
 import time
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from observability import context
@@ -20,9 +21,12 @@ from orders.services.access import Actor
 from orders.services.identifiers import MalformedUserId, canonical
 from orders.services.text_rules import cleaned, line_problem
 
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which loads this module, by the settings
+
 REQUIRED = ["sub", "exp", "type"]
 REMEMBERED = 2048
-"""Tokens whose signature need not be verified again: as long as their key is accepted, the answer stays the same."""
+"""Tokens whose verified signature is remembered, for as long as their key is accepted."""
 
 
 class KeysUnavailable(APIException):
@@ -49,7 +53,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         try:
             return _known(header)
-        except TokenExpired:  # a genuine one, of a customer who was away; thousands may come from one storefront
+        except TokenExpired:  # a genuine token of a customer who was away; one storefront may send thousands
             raise
         except TokenInvalid:
             count_refused_token(request)
@@ -60,15 +64,15 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class TokenInvalid(AuthenticationFailed):
-    """No token, or none that anybody here vouches for; `detail` says why."""
+    """There is no valid token; `detail` says why."""
 
     default_code = "token_invalid"
     challenge = {"error": "invalid_token", "error_description": "The token is not valid."}
-    """What the header says besides (RFC 6750 section 3); of fixed words, since `detail` may quote the token."""
+    """Parameters of WWW-Authenticate (RFC 6750 section 3): fixed texts, since `detail` may quote the token."""
 
 
 class TokenExpired(AuthenticationFailed):
-    """The signature is right, the time is over: another token of the same caller will do."""
+    """The signature is valid, but the token has expired: the caller needs a new one."""
 
     default_code = "token_expired"
     default_detail = "The token has expired."
@@ -109,7 +113,7 @@ def _header(token: str) -> Mapping[str, Any]:
 
 @lru_cache(REMEMBERED)
 def _decoded(token: str, key: Any, algorithm: str, issuer: str, audience: str) -> Mapping[str, Any]:
-    """The claims of a token that this key vouches for, remembered with the key; whether its time is over is not."""
+    """The claims of a token signed with this key, cached by both; expiry is checked by the caller."""
     return jwt.decode(
         token,
         key,
@@ -122,7 +126,7 @@ def _decoded(token: str, key: Any, algorithm: str, issuer: str, audience: str) -
 
 
 def _key_for(algorithm: object, token: str) -> Any:
-    """The key that a token's algorithm asks for. :raises jwt.PyJWTError: there is none."""
+    """The key for a token's algorithm. :raises jwt.PyJWTError: there is none."""
     if algorithm == "HS256":
         shared = settings.JWT_SHARED_KEY or (None if settings.JWT_JWKS_URL else settings.SECRET_KEY)
         if shared:
@@ -155,19 +159,26 @@ def _actor(claims: Mapping[str, Any]) -> Actor:
 
 
 def _name(subject: str, *, is_admin: bool) -> str:
-    """:raises TokenInvalid: nobody here can be called that."""
-    if line_problem(subject):  # it would stand in the history of orders
-        raise TokenInvalid("The token's subject is no plain text.")
+    """:raises TokenInvalid: it cannot be a user id."""
+    if line_problem(subject):  # it would be written into the history of orders
+        raise TokenInvalid("The token's subject is not plain text.")
     if is_admin:
         return subject[:100]
     try:
         return canonical(subject)
     except MalformedUserId as error:
-        raise TokenInvalid("The token's subject is no user id.") from error
+        raise TokenInvalid("The token's subject is not a user id.") from error
+
+
+class Authenticated(BasePermission):
+    """The caller must be known; `orders.services.access` decides what they may see and do."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        return isinstance(request.user, Actor)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI document describes the above."""
+    """How the OpenAPI document describes bearer tokens."""
 
     target_class = BearerAuthentication
     name = "bearer"
@@ -176,6 +187,6 @@ class BearerScheme(OpenApiAuthenticationExtension):
         text = (
             "An access token (JWT) of the shop's user service: HS256, or RS256 and ES256 where it publishes its keys. "
             "Its `sub` is the user id, its `type` is `access`, and its `exp` has not passed. Customers see and cancel "
-            "their own orders; whoever the token names an admin sees and changes all."
+            "their own orders; admins, as the token says, see and change all."
         )
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}

@@ -1,4 +1,4 @@
-"""The shapes of bulk transitions: the request, which is checked by these, and the answers, which they document."""
+"""Bulk transitions: the request, which these serializers validate, and the answers, which they document."""
 
 from typing import Any
 
@@ -13,9 +13,11 @@ from orders.api.fields import (
     StrictBooleanField,
     TextField,
     UserIdField,
+    WholeNumberField,
 )
 from orders.api.serializers import ExactSerializer
 from orders.models import PUBLIC_STATUSES, BulkState, OrderOutcome, transition_names
+from orders.services import bulk
 from orders.services.audit import LONGEST_REASON
 from orders.services.identifiers import EXPECTED_ORDER, ORDER_TYPED, canonical, order_typed
 from orders.services.order_queries import OrderKeys, OrderQuery
@@ -34,7 +36,7 @@ class KeyField(PatternField):
 
     def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
-        return order_typed(text) or text  # too long for a number: an order that there is not
+        return order_typed(text) or text  # too long for a number: no such order
 
 
 class StatusesField(ManyField):
@@ -60,7 +62,7 @@ class FilterSerializer(ExactSerializer):
     user_id = UserIdField(required=False, help_text="Whose orders.")
     product_id = ObjectIdField(required=False, help_text="ObjectId of the product.")
     limit = CountField(
-        min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most so many, the oldest first."
+        min_value=1, max_value=MOST_ORDERS, required=False, help_text="At most this many, the oldest first."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -158,3 +160,20 @@ class RunSerializer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # Not declared among the others: a field has an attribute by this name.
         return {**super().get_fields(), "reason": serializers.CharField(allow_blank=True)}
+
+
+class ResultsParameters(serializers.Serializer[Any]):
+    """What GET /orders/bulk-transitions/{run_id} understands."""
+
+    result = serializers.ChoiceField(
+        choices=[(name, name) for name in bulk.FILTERS],
+        default="problems",
+        help_text="Which results: by default those that were refused or failed.",
+    )
+    limit = WholeNumberField(min_value=1, max_value=1000, default=100, help_text="Results of one page.")
+    cursor = PatternField(
+        bulk.POSITION,
+        expected="a cursor of this API",
+        required=False,
+        help_text="Where the last page ended: its `Next-Cursor`.",
+    )

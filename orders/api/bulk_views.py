@@ -1,44 +1,20 @@
 """Transitions of many orders over the API, for admins: started here, carried out by the workers."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.conf import settings
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
-from orders.api.bulk_parameters import ResultsParameters
-from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, RunSerializer
-from orders.api.fields import anchored
+from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, ResultsParameters, RunSerializer
+from orders.api.operations import ALWAYS, ONE_RUN, RUN_ID, RUN_KEY, STEERED, UNSURE, problems
 from orders.api.presentation import present_plan, present_result, present_run
-from orders.api.views import ALWAYS, UNSURE, act_of, caller, expect_nothing, problems
-from orders.api.viewsets import LimitedViewSet
+from orders.api.viewsets import LimitedViewSet, act_of, caller, expect_nothing, link_next_page
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.identifiers import OBJECT_ID
-
-RUN_ID = OpenApiParameter(
-    "run_id",
-    OpenApiTypes.STR,
-    OpenApiParameter.PATH,
-    pattern=anchored(OBJECT_ID),
-    description="ObjectId of the run: the `id` that starting it answered.",
-)
-KEY = OpenApiParameter(
-    "Idempotency-Key",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    pattern=anchored(parameters.IDEMPOTENCY_KEY),
-    description="1 to 255 visible ASCII characters. The same request with the same key starts one run; a repeated one "
-    "answers with that run as it is now.",
-)
-ONE = problems(e400="Not an ObjectId.", e403="The caller is no admin.", e404="There is no such run.") | ALWAYS
-STEERED: dict[Any, Any] = {202: RunSerializer, **ONE, **UNSURE, **problems(e409="The run is over.")}
 
 
 @extend_schema(tags=["bulk transitions"])
@@ -48,13 +24,13 @@ class BulkTransitionViewSet(LimitedViewSet):
     @extend_schema(
         operation_id="start_bulk_transition",
         request=BulkTransitionSerializer,
-        parameters=[KEY],
+        parameters=[RUN_KEY],
         responses={
             200: PlanSerializer,
             202: RunSerializer,
             **problems(
                 e400="Malformed, or nothing says which orders; `errors` names fields.",
-                e403="The caller is no admin.",
+                e403="The caller is not an admin.",
                 e413="The body is too large.",
                 e422="The key was used for another run.",
             ),
@@ -86,7 +62,7 @@ class BulkTransitionViewSet(LimitedViewSet):
     @extend_schema(
         operation_id="get_bulk_transition",
         parameters=[RUN_ID, ResultsParameters],
-        responses={200: RunSerializer, **ONE},
+        responses={200: RunSerializer, **ONE_RUN},
     )
     def retrieve(self, request: Request, run_id: str) -> Response:
         """How far a run is, and what it could not do, in the run's order. `Link` leads to the next page."""
@@ -95,9 +71,7 @@ class BulkTransitionViewSet(LimitedViewSet):
         page = bulk.results_page(run, show=given["result"], after=given.get("cursor", ""), limit=given["limit"])
         response = Response(present_run(run) | {"results": [present_result(result) for result in page.results]})
         if page.next:
-            following = replace_query_param(request.build_absolute_uri(), "cursor", page.next)
-            response["Link"] = f'<{following}>; rel="next"'
-            response["Next-Cursor"] = page.next
+            link_next_page(response, request, page.next)
         return response
 
     @extend_schema(operation_id="cancel_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document: what the service really answered, on the demo data.
+"""The examples of the OpenAPI document: real answers of the service, on the demo data.
 
 A request and its answer have one name; that of a refusal is its code. The answers stand in `examples.json`, which
 `WRITE_EXAMPLES=1 python -m pytest tests/functional/test_schema_examples.py` writes; without the variable the same tests
@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from orders.api.errors import CONTENT_TYPE
 from orders.api.operations import SHARED
+from orders.api.problem_responses import CONTENT_TYPE
 
 Json = Any
 

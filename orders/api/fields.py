@@ -1,4 +1,4 @@
-"""Fields as strict as the OpenAPI document says: what they take, and the pattern by which it describes them."""
+"""Fields as strict as the OpenAPI document says, with the patterns by which it describes them."""
 
 import re
 from collections.abc import Callable
@@ -19,14 +19,14 @@ T = TypeVar("T")
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 DIGITS = "[1-9][0-9]{0,9}"
 PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
-"""More than nothing, below a hundred million, no more than two decimal places."""
+"""More than 0, less than 100 million, at most two decimal places."""
 MOST_ERRORS = 50
-"""So many errors of a request are told; nothing further is looked for."""
+"""At most this many errors of a request are reported; validation stops there."""
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def anchored(pattern: str) -> str:
-    """The pattern of a whole value, as JSON Schema wants it."""
+    """The pattern anchored at both ends, as JSON Schema needs it."""
     return f"^({pattern})$"
 
 
@@ -69,7 +69,7 @@ def _without_zeros(number: Decimal) -> Decimal:
 
 
 class TextField(serializers.CharField):
-    """Text as :mod:`orders.services.text_rules` keeps it: a JSON string, no number that would be written as one."""
+    """Text that satisfies :mod:`orders.services.text_rules`: a JSON string, never a number."""
 
     def __init__(self, *, max_length: int, lines: bool = False, **kwargs: Any) -> None:
         super().__init__(max_length=max_length, **kwargs)
@@ -77,7 +77,7 @@ class TextField(serializers.CharField):
 
     def run_validation(self, data: Any = empty) -> Any:
         if isinstance(data, str):
-            if len(data.strip()) > self._longest:  # as it was sent: so says the document
+            if len(data.strip()) > self._longest:  # as it was sent, as the OpenAPI document says
                 raise ValidationError(f"Ensure this field has no more than {self._longest} characters.")
             data = self._tidied(data)
             if problem := problem_of(data):
@@ -100,7 +100,7 @@ class CodeField(TextField):
 
 
 def each_validated(values: list[Any], validate: Callable[[Any], T]) -> list[T]:
-    """Validate the elements of a list, until so many are wrong that nobody is told of more.
+    """Validate the elements of a list, until MOST_ERRORS of them are wrong.
 
     :raises ValidationError: with the errors by index.
     """
@@ -119,7 +119,7 @@ def each_validated(values: list[Any], validate: Callable[[Any], T]) -> list[T]:
 
 
 class ManyField(serializers.ListField):
-    """A list of which no element is looked at before it is known to have no more than it may."""
+    """A list whose length is checked before any of its elements."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
@@ -131,7 +131,7 @@ class ManyField(serializers.ListField):
 
 
 class PatternField(serializers.CharField):
-    """Text that has to match as it is, surrounding blanks included."""
+    """Text that must match a pattern exactly; blanks around it are not stripped."""
 
     def __init__(self, pattern: str, *, expected: str, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
@@ -155,14 +155,14 @@ class UserIdField(serializers.Field[str, Any, str, Any]):
             text = str(int(data))  # 17.0 is an integer in JSON
         if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_USER_ID:
             raise ValidationError(EXPECTED)
-        return text  # what it is, the services find out
+        return text  # the services decide whether it is a known id
 
     def to_representation(self, value: str) -> str:
         return value
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """true or false, not what can be taken for one of them."""
+    """true or false, and nothing that merely converts to one of them."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -211,7 +211,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 class ObjectIdField(PatternField):
-    """An ObjectId as text; its value is as it was spelt."""
+    """An ObjectId as text, in the spelling that was sent."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(OBJECT_ID, expected="an ObjectId: 24 hex digits", min_length=24, max_length=24, **kwargs)

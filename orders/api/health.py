@@ -1,6 +1,7 @@
 """Is the service alive, and can it work?"""
 
 from django.http import HttpRequest, JsonResponse
+from django.urls import path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -35,3 +36,6 @@ def ready(request: HttpRequest) -> JsonResponse:
         "peers": found.breakers,
     }
     return JsonResponse(body, status=200 if found.ready else 503)
+
+
+urlpatterns = [path("health", health), path("health/ready", ready)]

@@ -1,4 +1,4 @@
-"""The public keys that tokens are verified with: kept here, and fetched now and then, by one request at a time."""
+"""The public keys that verify tokens: cached, and refreshed now and then by one request at a time."""
 
 import logging
 import threading
@@ -12,9 +12,9 @@ logger = logging.getLogger(__name__)
 TIMEOUT = 3
 """Seconds to wait for the document."""
 LIFESPAN = 300.0
-"""Seconds after which it is fetched anew. Where that fails, the keys that are known go on being good."""
+"""Seconds after which it is fetched again. If that fails, the cached keys remain valid."""
 STALE = 24 * 3600.0
-"""Seconds after which they are not, either."""
+"""Seconds after which cached keys are no longer used."""
 PAUSE = 30.0
 """Seconds between two fetches, whatever came of the first: for a key that is not in it (anybody can name one), or after
 a failure."""
@@ -23,11 +23,11 @@ PAUSE_AT_FIRST = 1.0
 
 
 class KeysUnknownError(Exception):
-    """The key is not known, and the set cannot be had."""
+    """The key is not known, and the key set cannot be fetched."""
 
 
 class KeySet:
-    """The key set at an address. Nobody waits for a fetch of another's whose own key is known."""
+    """The key set at an address. A request whose key is cached never waits for another request's fetch."""
 
     def __init__(self, url: str) -> None:
         self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=TIMEOUT)
@@ -54,7 +54,7 @@ class KeySet:
         raise jwt.InvalidKeyError("the key set has no such key")
 
     def _fetch(self, *, wait: bool) -> bool:
-        """:returns: False where it failed just now, or another is at it and has not come to an end."""
+        """:returns: False if it failed just now, or if another request is still fetching it."""
         if not self._fetching.acquire(blocking=wait, timeout=TIMEOUT if wait else -1):
             return False
         try:
@@ -63,7 +63,7 @@ class KeySet:
             self._keys = {key.key_id: key for key in self._client.get_signing_keys()}
             self._fetched_at = time.monotonic()
             self._failed = False
-        except Exception as error:  # whatever it was that came, there is no key set in it
+        except Exception as error:  # the answer was not a key set
             self._failed = True
             logger.warning("the key set cannot be fetched: %s: %s", type(error).__name__, str(error)[:200])
         finally:

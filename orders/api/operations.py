@@ -1,11 +1,22 @@
-"""What the OpenAPI document says of each operation beside its shapes: a summary, and every code it may answer with.
+"""What the OpenAPI document says of each operation beside its shapes.
 
-The tests' client holds every problem document that the suite is answered to these codes.
+A summary, the parameters of its address and headers, its refusals, and every code it may answer with. The tests' client
+compares every problem document that it receives with these codes.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from orders.api import parameters
+from orders.api.bulk_serializers import RunSerializer
+from orders.api.fields import anchored
+from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS
+from orders.api.serializers import ProblemSerializer
+from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID
 
 
 class Operation(NamedTuple):
@@ -71,3 +82,91 @@ def _status(code: str) -> int:
     """Where a code has several, the others are an intermediary's: the service itself answers 503."""
     statuses = PROBLEMS[code].statuses
     return statuses[0] if len(statuses) == 1 else 503
+
+
+# --- parameters ---
+
+ORDER_ID = OpenApiParameter(
+    "order_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the order: the `id` that placing it answered.",
+)
+USER_ID_OF_PATH = OpenApiParameter(
+    "user_id",
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID},
+    OpenApiParameter.PATH,
+    description=f"{EXPECTED} Of one with a slash in it, ask `GET /orders/?user_id=…`.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    {"type": "string", "format": "etags", "pattern": anchored(parameters.TAGS_OR_ANY)},
+    OpenApiParameter.HEADER,
+    description="Refuse (412) if the order has none of these ETags: a list as RFC 9110 section 13.1.1 has it, or `*`. "
+    'What an intermediary that compresses makes of an ETag (`W/"3"`) is as good as the ETag itself.',
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Answer 304 without a body if one of these ETags is the order's.",
+)
+PLACEMENT_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    required=settings.REQUIRE_IDEMPOTENCY_KEY,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
+    description="1 to 255 visible ASCII characters. The same request with the same key is placed once; a replay "
+    "answers with the order as it is now and `Idempotency-Replayed: true`.",
+)
+CHANGE_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
+    description="1 to 255 visible ASCII characters. The same change of the same order with the same key is made once; "
+    "a replay is answered as the first request was, with the order as it is now and `Idempotency-Replayed: true`, "
+    "whatever `If-Match` says and whatever has become of the order since. A refused change leaves its key free.",
+)
+RUN_ID = OpenApiParameter(
+    "run_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the run: the `id` that starting it answered.",
+)
+RUN_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
+    description="1 to 255 visible ASCII characters. The same request with the same key starts one run; a repeated one "
+    "answers with that run as it is now.",
+)
+
+# --- refusals ---
+
+
+def problems(**details: str) -> dict[tuple[int, str], OpenApiResponse]:
+    """The refusals of an operation: `e404="There is no such order."` documents status 404."""
+    return {
+        (int(code.removeprefix("e")), CONTENT_TYPE): OpenApiResponse(ProblemSerializer, text)
+        for code, text in details.items()
+    }
+
+
+TOO_MANY = problems(e429="Too many writes of the caller, or refused tokens from the address; see `Retry-After`.")
+NOT_LET_IN = (
+    "No token (`not_authenticated`), one whose time is over (`token_expired`: get another), or one that is not valid "
+    "(`token_invalid`)."
+)
+ALWAYS = problems(e401=NOT_LET_IN, e503="`database_unavailable`: nothing was changed; try again.") | TOO_MANY
+UNSURE = problems(
+    e503="`database_unavailable`: nothing was changed; try again. `outcome_unknown`: the database did not answer, and "
+    "it is not known whether this was done; send the same again, which finds out."
+)
+ONE_ORDER = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
+ONE_RUN = problems(e400="Not an ObjectId.", e403="The caller is not an admin.", e404="There is no such run.") | ALWAYS
+STEERED: dict[Any, Any] = {202: RunSerializer, **ONE_RUN, **UNSURE, **problems(e409="The run is over.")}

@@ -17,13 +17,13 @@ from rest_framework.request import Request
 from integrations import Deadline
 from orders.api.fields import MOST_ERRORS, MomentField, PatternField, UserIdField, WholeNumberField
 from orders.models import PUBLIC_STATUSES
-from orders.services.identifiers import OBJECT_ID
+from orders.services.identifiers import OBJECT_ID, canonical
 from orders.services.order_queries import OrderQuery, Position
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 """RFC 9110 section 8.8.3."""
 ENTITY_TAGS = rf"[ \t,]*(?:{ENTITY_TAG}[ \t]*(?:,[ \t,]*|$))*"
-"""A list of them; elements may be empty (section 5.6.1.2). However long it is, no part of it is tried in many ways."""
+"""A list of them; elements may be empty (section 5.6.1.2). The pattern cannot backtrack, however long the list is."""
 TAGS_OR_ANY = rf"\*|{ENTITY_TAGS}"
 OUR_TAG = r'(?:W/)?"(0|[1-9][0-9]{0,8})(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"'
 """Our ETag, or what intermediaries that compress make of it (docs/adr/0006-entity-tags-by-their-opaque-part.md)."""
@@ -73,11 +73,11 @@ class OrdersParameters(UserOrdersParameters):
 
 
 class NoParameters(serializers.Serializer[Any]):
-    """What a write understands: all that it is told stands in its body and headers."""
+    """What a write accepts: none, since everything is in its body and headers."""
 
 
 def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Read the query string. A parameter with an empty value asks for nothing, as if it were not there.
+    """Read the query string. A parameter with an empty value is ignored.
 
     :raises ValidationError: for a parameter that is unknown, given twice, or has a value that is not understood.
     """
@@ -101,12 +101,12 @@ def read(parameters: type[serializers.Serializer[Any]], request: Request) -> dic
 
 @cache
 def _reader(parameters: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """One for all requests: each new one copies every field, which takes longer than the query."""
+    """One instance for all requests: a new one would copy every field, which takes longer than the query."""
     return parameters()
 
 
 def deadline(request: Request) -> Deadline:
-    """When a request's talking must end: counted from its arrival, as the database's time is, which ends later."""
+    """When calls to peers must end, counted from the arrival of the request; its time at the database ends later."""
     began: float = getattr(request, "began", time.monotonic())
     return Deadline(began + settings.REQUEST_DEADLINE)
 
@@ -116,10 +116,15 @@ def _repeated(request: Request) -> dict[str, list[str]]:
 
 
 def order_id(text: str, name: str = "order_id") -> ObjectId:
-    """An id in an address. :raises ValidationError: naming the part of the address, if it is no ObjectId."""
+    """An id in an address. :raises ValidationError: naming the part of the address, if it is not an ObjectId."""
     if not re.fullmatch(OBJECT_ID, text):
         raise ValidationError({name: ["Not an ObjectId: 24 hex digits are expected."]})
     return ObjectId(text)
+
+
+def user_id(text: str) -> str:
+    """A user's id in an address, in its canonical form. :raises MalformedUserId:"""
+    return canonical(text)
 
 
 def etag(version: int) -> str:
@@ -128,9 +133,9 @@ def etag(version: int) -> str:
 
 
 def expected_versions(request: Request) -> Collection[int] | None:
-    """The versions that `If-Match` names; None where there is no such header, or it is `*`: any will do.
+    """The versions that `If-Match` names; None if the header is missing or `*`: any version will do.
 
-    A tag that is none of ours names no version. An empty collection is a condition that no order meets.
+    A tag that is not ours names no version. No order satisfies an empty collection.
 
     :raises ValidationError: if it is neither `*` nor a list of entity tags.
     """
@@ -151,7 +156,7 @@ def none_match(request: Request, version: int) -> bool:
 
 
 def _versions(tags: str) -> frozenset[int] | None:
-    """The versions that a list of entity tags names; None where it is no such list."""
+    """The versions that a list of entity tags names; None if it is malformed."""
     if not re.fullmatch(ENTITY_TAGS, tags):
         return None
     ours = (re.fullmatch(OUR_TAG, tag) for tag in re.findall(ENTITY_TAG, tags))
@@ -159,7 +164,7 @@ def _versions(tags: str) -> frozenset[int] | None:
 
 
 class KeyMissing(APIException):
-    """The shop places nothing that could not be repeated safely (REQUIRE_IDEMPOTENCY_KEY)."""
+    """Placing an order needs an Idempotency-Key here (REQUIRE_IDEMPOTENCY_KEY)."""
 
     status_code = 400
     default_code = "idempotency_key_required"
@@ -169,7 +174,7 @@ class KeyMissing(APIException):
 def placement_key(request: Request) -> str | None:
     """The `Idempotency-Key` of a placement.
 
-    :raises KeyMissing: if there is none, and must be.
+    :raises KeyMissing: if it is required and missing.
     :raises ValidationError:
     """
     key = idempotency_key(request)

@@ -35,8 +35,8 @@ def present_order(order: Document) -> dict[str, Any]:
 def present_history(order: Document, actor: Actor) -> list[dict[str, Any]]:
     """What happened to an order, oldest first, as far as the actor may know.
 
-    A customer sees the changes of status and address, who made them by kind (customer, staff, …) and own reasons;
-    names and reasons of others, notes, and what became of stock, are the shop's own.
+    Customers see the changes of status and address, what kind of actor made them (customer, staff, …), and their own
+    reasons. The names and reasons of others, notes and stock are internal.
     """
     return [_present_entry(entry, actor) for entry in order["history"] if _is_shown(entry, actor)]
 

@@ -10,17 +10,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_exempt
 
-from orders.api.errors import refused
+from orders.api.problem_responses import refused
 from orders.api.problems import PROBLEMS
 
 KEPT = "public, max-age=300"
-"""For how long browsers and proxies need not ask for a page again."""
+"""How long browsers and proxies may cache a page."""
 METHODS = ("GET", "HEAD")
 
 
 @csrf_exempt
 def page(request: HttpRequest, code: str) -> HttpResponse:
-    """GET /problems/{code}: a code in words. :raises Http404: there is no such code."""
+    """GET /problems/{code}: the description of a code. :raises Http404: there is no such code."""
     if code not in PROBLEMS:
         raise Http404
     problem = PROBLEMS[code]
@@ -45,6 +45,6 @@ def _shown(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
 
 
 def _marked(text: str) -> SafeString:
-    """What stands between backquotes as code."""
+    """Text between backquotes as code."""
     parts = [format_html("<code>{}</code>", part) if index % 2 else part for index, part in enumerate(text.split("`"))]
     return format_html_join("", "{}", ((part,) for part in parts))

@@ -9,13 +9,13 @@ from django.conf import settings
 
 
 class Problem(NamedTuple):
-    """What is said of a code.
+    """The description of a code.
 
     :ivar statuses: the HTTP statuses that it comes with.
     :ivar what: what happened.
     :ivar kept: what of the request was carried out or kept.
     :ivar again: whether to send it again, and when.
-    :ivar repeatable: whether the same request, sent again as it is, may succeed without anybody changing it.
+    :ivar repeatable: whether the same request may succeed when it is simply sent again.
     """
 
     statuses: tuple[int, ...]
@@ -80,12 +80,12 @@ PROBLEMS: dict[str, Problem] = {
         401,
         "Token expired",
         "The token is genuine, but its time is over.",
-        "Yes, with a new access token: get one from whoever issued this one.",
+        "Yes, with a new access token: get one from the issuer of this one.",
     ),
     "token_invalid": _final(
         401,
         "Token not valid",
-        "The token is malformed, was not issued by anybody trusted here, or is no access token.",
+        "The token is malformed, was not issued by anybody trusted here, or is not an access token.",
         "Not with this token; have the customer sign in again.",
     ),
     "not_permitted": _final(
@@ -136,7 +136,7 @@ PROBLEMS: dict[str, Problem] = {
         "Status change not possible",
         "The order is in a status from which it cannot become what was asked: `current_status` is where it is, "
         "`allowed` where it can go. Cancelling an order that is cancelled already is answered so too, and is done.",
-        "No: read the order and decide anew.",
+        "No: read the order and decide again.",
     ),
     "order_busy": _passing(
         409, "Order busy", "Others kept changing the order while this was tried.", "Yes, at once or a moment later."
@@ -157,7 +157,7 @@ PROBLEMS: dict[str, Problem] = {
         412,
         "Order has changed",
         "The order is at another version than `If-Match` asks for; `changes` says what was changed and by whom.",
-        "Read the order, decide anew, and send its new `ETag` in `If-Match`.",
+        "Read the order, decide again, and send its new `ETag` in `If-Match`.",
     ),
     "idempotency_key_reused": _final(
         422,
@@ -246,7 +246,7 @@ PROBLEMS: dict[str, Problem] = {
         repeatable=False,
     ),
 }
-"""Code → what is said of it."""
+"""Code → its description."""
 
 
 def type_of(code: str) -> str:

@@ -15,7 +15,7 @@ SIGNS = (b",", b"[", b"{")
 MOST_SIGNS = 25_000
 """Commas and opening brackets of a body, which has no more values than these: twice what the largest request needs."""
 LONGEST_NUMBER = 100
-"""Characters of a number, and the most zeros that its exponent may stand for."""
+"""Characters of a number, and the limit of its exponent."""
 
 
 class ExactJSONParser(BaseParser):
@@ -36,7 +36,7 @@ class ExactJSONParser(BaseParser):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as a dict. Of two members of one name, others on the way may have read the one that we do not."""
+    """An object as a dict. Duplicate names are refused: intermediaries may have read the other value."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name is there twice in an object")
@@ -85,5 +85,5 @@ def written(data: Any) -> bytes:
 
 
 def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
-    """What DRF's Response becomes, without the template response and the second look at the renderer on the way."""
+    """The same as DRF's Response, rendered at once instead of as a template response."""
     return HttpResponse(written(data), content_type=OrjsonRenderer.media_type, status=status, headers=headers)

@@ -1,4 +1,4 @@
-"""How the OpenAPI document is made: the fields' patterns, and what no annotation of a view can say."""
+"""How the OpenAPI document is made: the patterns of fields, and what the annotations of views cannot say."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -9,9 +9,9 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
 from orders.api import fields
 from orders.api.bulk_serializers import StatusesField
-from orders.api.errors import CONTENT_TYPE
 from orders.api.examples import add_examples
 from orders.api.operations import OPERATIONS, codes_of
+from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS, type_of
 from orders.models import PUBLIC_STATUSES
 from orders.services.identifiers import LONGEST_USER_ID
@@ -51,7 +51,7 @@ PATTERNS = {
 }
 RATE_LIMIT = [name for name in HEADERS if name.startswith("RateLimit-")]
 UNCOUNTED = {"401", "406", "411"}
-"""The statuses of what is refused before it is counted as a write of the caller's."""
+"""Statuses of refusals that come before a write is counted."""
 MONEY = "^[0-9]{1,12}\\.[0-9]{2}$"
 BULK_BY_IDS, BULK_BY_FILTER = "BulkTransitionByIdsRequest", "BulkTransitionByFilterRequest"
 ORDER_ANSWERS = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"))
@@ -69,7 +69,7 @@ LINKS = {
         *("pause_bulk_transition", "resume_bulk_transition"),
     ),
 }
-"""What can be done with what an operation made."""
+"""Links from the answer of an operation to what can be done next."""
 
 
 class PriceScheme(OpenApiSerializerFieldExtension):
@@ -120,7 +120,7 @@ def _refused(char: str) -> bool:
 
 
 def _unseen(char: str) -> bool:
-    """Whether nothing is left of a text that has only such characters."""
+    """Whether a text of such characters alone is empty once tidied."""
     return _refused(char) or char.isspace() or bool(DROPPED.match(char))
 
 
@@ -129,7 +129,7 @@ def _class(belongs: Callable[[str], bool]) -> str:
     """The characters that belong, as the inside of a character class."""
     bounds: list[tuple[int, int]] = []
     for code in range(0x10000):
-        if 0xD800 <= code <= 0xDFFF or not belongs(chr(code)):  # halves of characters are no JSON
+        if 0xD800 <= code <= 0xDFFF or not belongs(chr(code)):  # surrogates are not valid in JSON
             continue
         first = bounds.pop()[0] if bounds and bounds[-1][1] == code - 1 else code
         bounds.append((first, code))
@@ -164,7 +164,7 @@ def _is_alias(path: str, paths: set[str]) -> bool:
 
 
 def complete(result: Schema, **_generator: Any) -> Schema:
-    """A postprocessing hook: what no annotation of a view can say."""
+    """A postprocessing hook: what the annotations of views cannot say."""
     schemas = result["components"]["schemas"]
     for name, schema in schemas.items():
         _spell_out(schema)
@@ -198,7 +198,7 @@ def _operations(document: Schema) -> dict[str, Schema]:
 
 
 def _spell_out(schema: Schema) -> None:
-    """Describe properties in the few words that all generators of clients know."""
+    """Describe properties with the keywords that all client generators support."""
     for prop in schema.get("properties", {}).values():
         if prop.get("oneOf", [])[1:] == [EMPTY]:  # what the pattern lets through already
             prop |= prop.pop("oneOf")[0]
@@ -218,7 +218,7 @@ def _ask_exactly(schema: Schema) -> None:
 
 
 def _limit(schemas: Schema) -> None:
-    """How many there may be of something, and which of two."""
+    """State the limits of lists, and which properties exclude each other."""
     schemas["PlaceOrderRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": settings.MAX_ORDER_LINES}
     both = schemas["BulkTransitionRequest"]
     both["properties"]["ids"]["minItems"] = 1
@@ -236,7 +236,7 @@ def _name_statuses(operation: Schema) -> None:
 
 
 def _enumerate_codes(operation_id: str, operation: Schema) -> None:
-    """Say with which codes each refusal comes. No `enum`: some generated clients fail on a code that it has not."""
+    """List the codes of each refusal. Not as an `enum`: some generated clients fail on a code that is not in it."""
     for status, codes in codes_of(operation_id).items():
         response = operation["responses"].setdefault(status, {"description": ""})
         listed = "\n".join(f"- [`{code}`]({type_of(code)}): {PROBLEMS[code].title}" for code in codes)
@@ -246,7 +246,7 @@ def _enumerate_codes(operation_id: str, operation: Schema) -> None:
 
 
 def _describe(operation_id: str, status: str, response: Schema, *, counted: bool) -> None:
-    """Add the headers of a response, and the links that lead on from it."""
+    """Add the headers and the links of a response."""
     key = (operation_id, status)
     headers = {"X-Request-ID": True, "Cache-Control": True}
     headers |= {"ETag": True} if key in ORDER_ANSWERS else {}

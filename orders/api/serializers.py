@@ -1,4 +1,4 @@
-"""The shapes of requests, which are checked by these, and of answers, which are documented by these."""
+"""Requests, which these serializers validate, and answers, which they document."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -27,22 +27,22 @@ TRANSITIONS = [(name, name) for name in transition_names()]
 
 
 LONGEST_NAME = 100
-"""Characters of a member's name that are told: a name may be as long as the body."""
+"""Characters of a member's name in an error: a name may be as long as the body."""
 
 _bound: dict[type, Any] = {}
 
 
 class ExactSerializer(serializers.Serializer[Any]):
-    """A request body in which nothing is overlooked: it is obeyed whole, or refused whole.
+    """A request body of which nothing is ignored: unknown members are refused.
 
-    A member that is passed over may be what the caller meant: an amount, a currency, a criterion, `dry_run`.
+    An ignored member might have mattered to the caller: an amount, a currency, a criterion, `dry_run`.
     """
 
     default_error_messages = {"invalid": "A JSON object is expected here."}
 
     @property
     def fields(self) -> Any:
-        """Bound once for each class: a copy of each field for every request would take longer than what they check."""
+        """Bound once for each class: copying every field for each request would take longer than validation."""
         kind = type(self)
         if kind not in _bound:
             _bound[kind] = super(ExactSerializer, kind()).fields
@@ -72,7 +72,7 @@ def _shown(name: str) -> str:
 
 
 class NothingSerializer(ExactSerializer):
-    """The body of a write that needs none: nothing at all, or an object without members."""
+    """The body of a write that takes none: empty, or an object without members."""
 
 
 class AddressSerializer(ExactSerializer):
@@ -93,7 +93,7 @@ class AddressSerializer(ExactSerializer):
 
 
 class LinesSerializer(serializers.ListSerializer[Any]):
-    """The lines of an order, of which none is looked at before their number is known to be allowed."""
+    """The lines of an order, whose number is checked before any of them."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list) or not data:
@@ -185,9 +185,9 @@ class OrderSerializer(serializers.Serializer[Any]):
 
 
 class HistoryEntrySerializer(serializers.Serializer[Any]):
-    """One thing that happened to an order. `line` is there only for what became of a line's stock (admins).
+    """One event of an order. `line` is present only for the stock of a line (admins).
 
-    Of what leaves the status as it is (`change_address`; `note`, for admins), `from` and `to` are null.
+    Where the status stays as it is (`change_address`; `note`, for admins), `from` and `to` are null.
     """
 
     at = serializers.DateTimeField()
@@ -222,7 +222,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """A problem document (RFC 9457): `detail` reads alone, `code` and `errors` are for machines.
+    """A problem document (RFC 9457): `detail` is a complete message, `code` and `errors` are for machines.
 
     Other codes and members may be added: go by the status where a code is not known.
     """

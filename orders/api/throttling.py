@@ -52,7 +52,7 @@ class WriteThrottle(BaseThrottle):
         if request.method in SAFE_METHODS:
             return True
         caller = request.user
-        if not isinstance(caller, Actor):  # of what is open to everybody nothing is written
+        if not isinstance(caller, Actor):  # nothing is counted where anybody may call
             return True
         limit = settings.RATE_LIMIT_ADMIN_WRITES if caller.sees_all else settings.RATE_LIMIT_WRITES
         allowance = rate_limits.spend("write", caller.label, limit=limit)

@@ -9,7 +9,7 @@ from rest_framework.viewsets import ViewSet
 
 from orders.api import problem_pages
 from orders.api.bulk_views import BulkTransitionViewSet
-from orders.api.document import OpenApiView
+from orders.api.openapi_view import OpenApiView
 from orders.api.views import OrderViewSet
 
 

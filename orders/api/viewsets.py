@@ -1,15 +1,22 @@
-"""What the API's view sets have in common."""
+"""What the API's view sets have in common: who calls, the limit of writes, marks and links of an answer."""
 
-from typing import Any
+from typing import Any, cast
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import ViewSet
 
 from orders.api import parameters
-from orders.api.rendering import OrjsonRenderer
+from orders.api.presentation import present_order
+from orders.api.rendering import OrjsonRenderer, answer
+from orders.api.serializers import NothingSerializer
 from orders.api.throttling import headers_of
+from orders.models import Document
+from orders.services.access import Actor
+from orders.services.audit import Act
 from orders.services.rate_limits import Allowance
 
 ANY = frozenset(
@@ -18,8 +25,8 @@ ANY = frozenset(
         *("application/json, application/problem+json", "application/problem+json"),
     }
 )
-"""What nearly all clients accept: nothing said, anything, or JSON first (curl, requests, fetch, axios). Those
-made by openapi-generator name what the document lists for an operation: for a cancellation only problem documents."""
+"""What nearly all clients send: nothing, anything, or JSON first (curl, requests, fetch, axios). Clients made by
+openapi-generator name what the document lists for an operation: for a cancellation only problem documents."""
 JSON = OrjsonRenderer()
 
 
@@ -58,3 +65,37 @@ class LimitedViewSet(ViewSet):
             for name, value in headers_of(allowance).items():
                 response[name] = value
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+
+
+def caller(request: Request) -> Actor:
+    """Who is calling. :class:`~orders.api.authentication.Authenticated` has made sure that this is known."""
+    return cast("Actor", request.user)
+
+
+def act_of(request: Request, reason: str = "") -> Act:
+    return Act(caller(request), timezone.now(), reason)
+
+
+def expect_nothing(request: Request) -> None:
+    """:raises ValidationError: if a write that takes no body has one."""
+    NothingSerializer(data=request.data).is_valid(raise_exception=True)
+
+
+def marked(response: HttpResponse, *, replayed: bool) -> HttpResponse:
+    """Mark the response if it repeats the answer to an earlier request with the same key."""
+    if replayed:
+        response["Idempotency-Replayed"] = "true"
+    return response
+
+
+def order_response(order: Document, status: int = 200) -> HttpResponse:
+    return answer(present_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})
+
+
+def link_next_page(response: HttpResponse, request: Request, cursor: str, **changed: int) -> None:
+    """Name the next page, in `Link` (this address with `cursor` and the other changes) and in `Next-Cursor`."""
+    address = request.build_absolute_uri()
+    for name, value in {"cursor": cursor, **changed}.items():
+        address = replace_query_param(address, name, value)
+    response["Link"] = f'<{address}>; rel="next"'
+    response["Next-Cursor"] = cursor

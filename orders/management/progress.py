@@ -10,7 +10,7 @@ from tqdm import tqdm
 from orders.models import BulkRun, BulkState
 
 REPORT_EVERY = 5.0
-"""Seconds between lines of progress where there is no terminal."""
+"""Seconds between lines of progress where stderr is not a terminal."""
 
 tqdm.monitor_interval = 0  # a thread of its own would watch over bars that do not move
 

@@ -4,7 +4,6 @@ from orders.models.bulk_run import OPEN_STATES, BatchState, BulkRun, BulkState, 
 from orders.models.idempotency_key import IdempotencyKey
 from orders.models.machine import (
     Edge,
-    allowed_transitions,
     can_proceed,
     edges,
     edges_from,
@@ -17,7 +16,7 @@ from orders.models.machine import (
     transition_names,
     transition_towards,
 )
-from orders.models.money import CENT, from_cents, text_of, to_cents
+from orders.models.money import from_cents, text_of, to_cents
 from orders.models.order import Order, every_line_reserved
 from orders.models.parts import Address, Attempt, Document, HistoryEntry, Item, Stock
 from orders.models.states import (
@@ -31,9 +30,9 @@ from orders.models.states import (
 )
 
 __all__ = [
-    "CENT", "DUE_STATES", "EPOCH", "OPEN_STATES", "PUBLIC_STATUSES", "Address", "Attempt", "BatchState",
+    "DUE_STATES", "EPOCH", "OPEN_STATES", "PUBLIC_STATUSES", "Address", "Attempt", "BatchState",
     "BulkRun", "BulkState", "Document", "Edge", "HistoryEntry", "IdempotencyKey", "Item", "LineState", "Order",
-    "OrderOutcome", "Status", "Stock", "StockCall", "StockEffect", "allowed_transitions", "can_proceed",
+    "OrderOutcome", "Status", "Stock", "StockCall", "StockEffect", "can_proceed",
     "edges", "edges_from", "edges_named", "every_line_reserved", "from_cents", "moments", "permission_of",
     "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_names",
     "transition_towards",

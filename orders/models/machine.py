@@ -58,12 +58,6 @@ def edges_from(status: str) -> tuple[Edge, ...]:
 
 
 @cache
-def allowed_transitions() -> dict[str, list[str]]:
-    """The specification's table: public status → statuses it may change to."""
-    return {status: [edge.target for edge in edges_from(status)] for status in PUBLIC_STATUSES}
-
-
-@cache
 def transition_names() -> tuple[str, ...]:
     """The names of the transitions that people make, e.g. `ship`."""
     return tuple(dict.fromkeys(edge.name for edge in public_edges()))

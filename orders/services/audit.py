@@ -5,20 +5,21 @@ from datetime import datetime
 from typing import Any
 
 from orders.models import Document
-from orders.services.access import Actor
+from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
 from orders.services.text_rules import problem_of, several_lines
 from orders.storage.order_writes import history_entry
 
-
-class ReasonMissing(OrderError):
-    """Something that is not done without saying why."""
-
-    code = "reason_missing"
-
-
 LONGEST_REASON = 500
 """Characters, once tidied."""
+REASON_NEEDED = frozenset({"cancel", "refund"})
+"""Transitions that staff and operators make only with a reason: they end the order, and the customer will ask."""
+
+
+class ReasonMissing(OrderError):
+    """It needs a reason, and none was given."""
+
+    code = "reason_missing"
 
 
 class InvalidReason(OrderError):
@@ -59,3 +60,12 @@ class Act:
         """:raises ReasonMissing: saying `problem`, if no reason was given."""
         if not self.reason.strip():
             raise ReasonMissing(problem)
+
+
+def require_reason(transition: str, act: Act) -> None:
+    """Refuse a transition that needs a reason. Storefronts need none: customers owe nobody one, and DELETE has no body.
+
+    :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
+    """
+    if transition in REASON_NEEDED and act.actor.kind in (Kind.STAFF, Kind.SYSTEM):
+        act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")

@@ -9,10 +9,7 @@ import logging
 import time
 from dataclasses import replace
 
-from django.db import DatabaseError
-from pymongo.errors import PyMongoError
-
-from orders.storage import is_outage, rate_counters, time_limit
+from orders.storage import DATABASE_ERRORS, is_outage, rate_counters, time_limit
 from orders.storage.rate_counters import Allowance
 
 __all__ = ["Allowance", "spend"]
@@ -50,7 +47,7 @@ def spend(kind: str, who: str, *, limit: int) -> Allowance | None:
     try:
         with time_limit(ANSWER_TIMEOUT):
             allowance = rate_counters.spend(key, limit=limit, period=PERIOD)
-    except (DatabaseError, PyMongoError) as error:
+    except DATABASE_ERRORS as error:
         _failed(error)
         return None
     _failures = 0

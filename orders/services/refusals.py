@@ -6,12 +6,11 @@ Each error is here, also one that no code of the API stands for: a test goes thr
 from http import HTTPStatus
 
 from orders.services import access, audit, bulk, identifiers, order_queries, purging
-from orders.services.bulk.selecting import TooManyBatches
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing, idempotency_keys, placement, transitions, verification, versions
 from orders.services.reporting import attention, dashboard_figures
 from orders.services.stock import resolution
-from orders.services.transfer import import_files, importing
+from orders.services.transfer import import_files
 
 STATUS: dict[type[OrderError], HTTPStatus] = {
     OrderError: HTTPStatus.BAD_REQUEST,
@@ -51,9 +50,9 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     bulk.RunExists: HTTPStatus.UNPROCESSABLE_ENTITY,
     bulk.RunNotFound: HTTPStatus.NOT_FOUND,
     bulk.RunIsOver: HTTPStatus.CONFLICT,
-    TooManyBatches: HTTPStatus.CONFLICT,
+    bulk.TooManyBatches: HTTPStatus.CONFLICT,
     # files and old records
     import_files.UnreadableFile: HTTPStatus.BAD_REQUEST,
-    importing.FileChanged: HTTPStatus.CONFLICT,
+    import_files.FileChanged: HTTPStatus.CONFLICT,
     purging.TooYoung: HTTPStatus.CONFLICT,
 }

@@ -20,6 +20,8 @@ from pymongo.errors import (
 from observability import context
 from orders.models import Document
 
+DATABASE_ERRORS = DatabaseError, PyMongoError
+"""What a failing database raises: the ORM's errors, and pymongo's where nothing wraps them."""
 Expression = Any
 """A MongoDB aggregation expression."""
 

@@ -7,7 +7,7 @@ reasons that a plain update cannot serve: the end of a lease is set by mongod's 
 (docs/adr/0002-guarded-writes-in-pipelines.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from orders.models import EPOCH, Document, LineState, Order, StockCall
+from orders.models import EPOCH, Document, Edge, LineState, Order, StockCall, every_line_reserved
 from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
 from orders.storage.line_stock import LineStock, due_stage
 
@@ -195,3 +195,19 @@ def _document(order: Order) -> Document:
         for field in Order._meta.concrete_fields
     }
     return {name: value for name, value in document.items() if value is not None}
+
+
+CONDITIONS: dict[Callable[[Order], bool], Document] = {
+    every_line_reserved: {
+        "items": {"$ne": [], "$not": {"$elemMatch": {"stock.state": {"$ne": LineState.RESERVED.value}}}}
+    },
+}
+"""Each condition of the machine as a query."""
+
+
+def guard_of(edge: Edge) -> Document:
+    """The query for the orders that may take an arrow: its source, and every condition.
+
+    :raises KeyError: a condition has no query in CONDITIONS.
+    """
+    return {"$and": [{"status": edge.source}, *(CONDITIONS[condition] for condition in edge.conditions)]}

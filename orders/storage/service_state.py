@@ -1,4 +1,4 @@
-"""What is looked at again and again to see how the service is: each read has an index, and an end."""
+"""What monitoring reads of the database, again and again: each read uses an index, and is bounded."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,21 +15,21 @@ from orders.storage.order_writes import orders
 
 WORKER, PROBE = "worker", "probe"
 _OWED: Document = {"stock_due_at": {"$gt": EPOCH}}
-"""What the indexes `stock_due` and `stock_owed` are about."""
+"""Covered by the indexes `stock_due` and `stock_owed`."""
 
 
-def vitals() -> Collection[Document]:
-    """Two documents: when a worker was last seen, and what shows that the database takes writes."""
+def heartbeats() -> Collection[Document]:
+    """Two documents: when a worker was last seen, and the last write of a probe."""
     return collection("vitals")
 
 
 @dataclass(frozen=True)
-class Vitals:
-    """How the service is, by its database; counts end at the limit that was asked for.
+class ServiceFigures:
+    """What the database knows of the state of the service; counts stop at the limit that was asked for.
 
-    :ivar oldest_owed: seconds since the order came to its status that has waited longest for its stock.
-    :ivar overdue: seconds since a worker should have looked at the stock that is due the longest.
-    :ivar worker_seen: when a worker was last at work; None if never.
+    :ivar oldest_owed: age of the oldest order with stock still to settle, in seconds since it reached its status.
+    :ivar overdue: seconds since the stock that has been due longest became due.
+    :ivar worker_seen: when a worker was last seen; None if never.
     """
 
     owed: int
@@ -41,10 +41,10 @@ class Vitals:
 
 
 @wrap_database_errors
-def read(limit: int) -> Vitals:
-    """All of it: six reads, each by an index, none of more than `limit` entries."""
+def read(limit: int) -> ServiceFigures:
+    """Six reads, each by an index, none of more than `limit` entries."""
     now = server_time()
-    return Vitals(
+    return ServiceFigures(
         owed=orders().count_documents(_OWED, limit=limit),
         oldest_owed=_since("status_since", now),
         overdue=_since("stock_due_at", now),
@@ -55,7 +55,7 @@ def read(limit: int) -> Vitals:
 
 
 def _since(field: str, now: datetime) -> float:
-    """Seconds since the earliest such moment of an order that is owed stock; 0 where it is none, or still to come."""
+    """Seconds since the earliest such moment of an order with stock to settle; 0 if there is none, or it is to come."""
     found = orders().find_one(_OWED, {"_id": 0, field: 1}, sort=[(field, 1)])
     earliest = found.get(field) if found else None
     return max(0.0, (now - earliest).total_seconds()) if earliest else 0.0
@@ -70,21 +70,21 @@ def _open_runs(limit: int) -> dict[str, int]:
 
 @wrap_database_errors
 def beat(by: str) -> None:
-    """Note that a worker is at work."""
-    vitals().update_one({"_id": WORKER}, [{"$set": {"at": "$$NOW", "by": {"$literal": by}}}], upsert=True)
+    """Record that a worker is running."""
+    heartbeats().update_one({"_id": WORKER}, [{"$set": {"at": "$$NOW", "by": {"$literal": by}}}], upsert=True)
 
 
 @wrap_database_errors
 def worker_seen() -> datetime | None:
-    """When any worker was last at work, by mongod's clock."""
-    found = vitals().find_one({"_id": WORKER}, {"at": 1})
+    """When any worker was last seen, by mongod's clock."""
+    found = heartbeats().find_one({"_id": WORKER}, {"at": 1})
     return found["at"].replace(tzinfo=UTC) if found else None
 
 
 @wrap_database_errors
 def probe() -> None:
-    """Write something, and wait for a majority: the one proof that orders can be taken.
+    """Write something, and wait for a majority: the only proof that orders can be placed.
 
-    :raises DatabaseError: they cannot.
+    :raises DatabaseError: they cannot be.
     """
-    vitals().update_one({"_id": PROBE}, [{"$set": {"at": "$$NOW"}}], upsert=True)
+    heartbeats().update_one({"_id": PROBE}, [{"$set": {"at": "$$NOW"}}], upsert=True)

@@ -209,7 +209,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 AXES_HANDLER = "orders_project.log_ins.LogInHandler"
-AXES_LOCKOUT_CALLABLE = "orders_project.log_ins.locked_out"
+AXES_LOCKOUT_CALLABLE = "orders_project.backoffice_site.locked_out"
 AXES_CLIENT_IP_CALLABLE = "orders.api.client_address.client_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = LOG_IN_FAILURES
@@ -242,13 +242,13 @@ UNFOLD = backoffice(PROJECT_NAME)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["orders.api.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["orders.api.permissions.Authenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["orders.api.authentication.Authenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["orders.api.throttling.WriteThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["orders.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["orders.api.rendering.ExactJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "NON_FIELD_ERRORS_KEY": "",
-    "EXCEPTION_HANDLER": "orders.api.errors.problem_details",
+    "EXCEPTION_HANDLER": "orders.api.exception_handler.problem_details",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

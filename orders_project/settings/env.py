@@ -98,9 +98,9 @@ class Environment:
             return default
         return f"{given}/"
 
-    def url(self, name: str, default: str = "") -> str:
-        """An http(s) address without a trailing slash, or the default where the variable is not set."""
-        given = self.text(name, default).rstrip("/")
+    def url(self, name: str) -> str:
+        """An http(s) address without a trailing slash; empty where the variable is not set."""
+        given = self.text(name, "").rstrip("/")
         if given:
             try:
                 parts = urlsplit(given)
@@ -112,20 +112,20 @@ class Environment:
                 self.problems.append(f"{name} is not an http or https address")
         return given
 
-    def mongodb_uri(self, name: str, default: str = "") -> str:
+    def mongodb_uri(self, name: str) -> str:
         """A MongoDB address that reads on the primary and waits for a majority."""
-        given = self.text(name, default)
+        given = self.text(name, "")
         if not given:
             return given
         if not given.startswith(("mongodb://", "mongodb+srv://")):
             self.problems.append(f"{name} does not start with mongodb:// or mongodb+srv://")
-            return default
+            return ""
         try:
             if given.startswith("mongodb://"):  # the other kind would ask the name service
                 parse_uri(given)
         except (InvalidURI, ConfigurationError, ValueError):  # whose texts may quote a piece of the password
             self.problems.append(f"{name} is not a MongoDB address (is its password percent-encoded?)")
-            return default
+            return ""
         options = {option.lower(): value for option, value in parse_qsl(given.partition("?")[2])}
         if options.get("readpreference", "primary") != "primary":
             self.problems.append(f"{name} asks for another read preference than primary: stale reads sell a unit twice")

@@ -12,5 +12,5 @@ class SecretsFilter(SafeExceptionReporterFilter):
     hidden_settings = re.compile(f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URI|URL|^HOST$", re.IGNORECASE)
 
     def get_safe_cookies(self, request: Any) -> dict[str, Any]:
-        """Hide every cookie: each of ours lets somebody in."""
+        """Hide every cookie: each of ours is a credential."""
         return dict.fromkeys(super().get_safe_cookies(request), self.cleansed_substitute)

@@ -9,13 +9,13 @@ from observability import processes
 
 LENIENT = {f"orders_project.settings.{name}" for name in ("development", "test")}
 FOUND = 3
-"""The exit code where there are any. Here, since gunicorn's first process keeps clear of Django: HUP loads new code."""
+"""The exit code if there are any; here, since gunicorn's first process must not import Django (HUP loads new code)."""
 PATIENCE = 60.0
-"""Seconds for a process to start and look; the database has only some of them."""
+"""Seconds for the process to start and look; the database gets part of them."""
 
 
 def on_starting(server: Any) -> None:
-    """Look for demo logins in a process of its own; what keeps it from looking is logged, and keeps nothing else.
+    """Look for demo logins in a separate process; if that fails, it is logged and gunicorn starts.
 
     :raises RuntimeError: if there are any: gunicorn does not start then, and says why in one line.
     """
@@ -34,7 +34,7 @@ def on_starting(server: Any) -> None:
 def _look() -> tuple[int, str]:
     """:returns: the exit code, and the last line of what was printed."""
     environment = {"DJANGO_SETTINGS_MODULE": "orders_project.settings.production"} | os.environ
-    environment.pop(processes.DIRECTORY, None)  # its figures are nobody's
+    environment.pop(processes.DIRECTORY, None)  # its metrics are not wanted
     command = [sys.executable, "-m", "orders_project.demo_logins"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     lines = (done.stdout.strip() or done.stderr.strip()).splitlines()

@@ -1,4 +1,4 @@
-"""gunicorn's hooks for figures: one directory for all workers, a slot in it for each, one port for all of them.
+"""gunicorn's hooks for metrics: one directory for all workers, a slot for each of them, one port for all.
 
 Each is a plain function that gunicorn_conf.py names; the directory must be there before a worker loads the service.
 """
@@ -15,7 +15,7 @@ _server: "Server | None" = None
 
 
 def begin(parent: str | None) -> None:
-    """Make the directory where figures are wanted; called when gunicorn reads its configuration."""
+    """Create the directory if metrics are enabled; called when gunicorn reads its configuration."""
     if os.environ.get("METRICS_PORT"):
         processes.begin(parent)
 
@@ -35,7 +35,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give the worker the lowest slot that is free."""
+    """Give the worker the lowest free slot."""
     taken = {other.slot for other in server.WORKERS.values()}
     worker.slot = next(number for number in range(len(taken) + 1) if number not in taken)
 
@@ -56,7 +56,7 @@ def post_worker_init(_worker: Any) -> None:
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Forget what was true of a worker only while it lived."""
+    """Remove the gauges of a worker that has ended."""
     if processes.together():
         from prometheus_client.multiprocess import mark_process_dead
 

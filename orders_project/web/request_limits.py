@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http.multipartparser import MultiPartParserError
 from django.utils.http import parse_header_parameters
 
-from orders.api.errors import refused
+from orders.api.problem_responses import refused
 from orders.storage import time_limit
 
 CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}

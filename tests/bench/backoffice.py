@@ -54,7 +54,7 @@ class Samples:
         return str(self.chance.choice(self.one()["items"])["product_id"])
 
     def place(self) -> str:
-        from orders.admin.order_changelist import token_of
+        from orders.admin.list_views import token_of
         from orders.storage.order_query import Position
 
         order = self.one()

@@ -52,9 +52,6 @@ def measure(observed: bool) -> dict[str, float]:
     settings.LOGGING["handlers"]["stderr"]["stream"] = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     settings.LOGGING["formatters"]["line"]["name"] = "json"
     if not observed:
-        from observability import mongodb
-
-        mongodb.install = lambda: None
         settings.MIDDLEWARE[0] = "tests.bench.observability.OnlyIds"
     django.setup()
     from django.core.handlers.wsgi import WSGIHandler

@@ -1,7 +1,7 @@
 """Writes a million orders in a few minutes; no peer is told of them.
 
 They are written in bulk, past the services, and each is none the less one that the services could have made: its
-history is a way through the machine, and `orders.services.stock.invariants` finds nothing wrong with it. Inventory
+history is a way through the machine, and `tests.order_invariants` finds nothing wrong with it. Inventory
 holds nothing for their lines.
 """
 

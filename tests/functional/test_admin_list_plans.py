@@ -11,7 +11,7 @@ from bson import Decimal128
 from django.test import Client
 from pymongo.database import Database
 
-from orders.admin.order_changelist import token_of
+from orders.admin.list_views import token_of
 from orders.models import Status
 from orders.storage import order_query
 from orders.storage.order_query import OrderQuery, Position

@@ -185,7 +185,7 @@ def test_each_way_out_comes_back_to_its_section_and_says_what_it_did(
 def test_a_user_is_asked_about_again(database: Database[Document], sandbox: Sandbox) -> None:
     order, support = placed(), client_of("Support")
     database["orders"].update_one({"_id": order["_id"]}, {"$set": {"user_verified": False}})
-    assert said(post(support, order, "verify")) == [f"User 1 of order {order['number']} is verified."]
+    assert said(post(support, order, "verify")) == [f"Customer 1 of order {order['number']} is verified."]
     assert find(database, order)["user_verified"] is True
     database["orders"].update_one({"_id": order["_id"]}, {"$set": {"user_verified": False}})
     sandbox.control.fault("verify", "status", status=503)

@@ -15,8 +15,8 @@ from pymongo.database import Database
 
 from devtools.embedded_mongo import EmbeddedMongo
 from devtools.localhost import ROOT
-from orders.services.stock.invariants import violations_of
 from tests.functional.serving_stage import PRODUCT, Clients, ServingStage
+from tests.order_invariants import violations_of
 
 pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
 CLIENTS = 6

@@ -14,11 +14,11 @@ from pymongo.database import Database
 from integrations.sandbox import Sandbox
 from orders.models import Status
 from orders.services.lifecycle import transitions
-from orders.services.stock.invariants import violations_of
 from tests.bench import data, order_writer
 from tests.bench.order_maker import Maker
 from tests.factories import OrderFactory
 from tests.integration.builders import ADMIN, A, B, act, place, read
+from tests.order_invariants import violations_of
 
 Document = dict[str, Any]
 NOW = datetime(2026, 11, 20, 15, 30)  # noqa: DTZ001 - naive UTC, as stored

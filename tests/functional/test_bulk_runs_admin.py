@@ -15,7 +15,7 @@ from orders.admin import BulkRunAdmin, bulk_run_page
 from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.audit import Act
-from orders.services.transfer.run_reports import report_csv
+from orders.services.bulk import report_csv
 from orders.storage.bulk_runs import runs
 from orders.storage.order_query import OrderKeys, OrderQuery
 from tests.factories import OrderFactory

@@ -17,7 +17,7 @@ from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
 
-from devtools import demo_data
+from devtools import demo_data, demo_orders
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from orders.models import PUBLIC_STATUSES
@@ -40,8 +40,8 @@ def shop(sandbox: Sandbox, settings: Settings) -> Iterator[Sandbox]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Where how many there are is not the point."""
-    monkeypatch.setattr(demo_data, "ORDERS", 24)
-    return demo_data.ORDERS
+    monkeypatch.setattr(demo_orders, "ORDERS", 24)
+    return demo_orders.ORDERS
 
 
 def load() -> str:
@@ -70,8 +70,8 @@ def check_stock(database: Database[Document], sandbox: Sandbox) -> None:
 def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     database: Database[Document], shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert demo_data.ORDERS == 300  # the quickstart's own test loads them all
-    monkeypatch.setattr(demo_data, "ORDERS", 120)
+    assert demo_orders.ORDERS == 300  # the quickstart's own test loads them all
+    monkeypatch.setattr(demo_orders, "ORDERS", 120)
     before = timezone.now().replace(tzinfo=None)
     assert load() == "loaded 120 demo orders"
     orders = all_orders(database)
@@ -142,8 +142,8 @@ def test_an_interrupted_load_is_finished_without_doubles(
 ) -> None:
     demo_data.prepare()
     now = timezone.now() - timedelta(minutes=10)
-    for story in list(demo_data._stories(now))[:10:2]:
-        demo_data._live(story, now)
+    for story in list(demo_orders.stories(now))[:10:2]:
+        demo_orders.replay(story, now)
     early = {order["_id"]: order for order in all_orders(database)}
     assert len(early) == 5
     assert not demo_data.is_loaded()
@@ -171,11 +171,11 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
     demo_data.prepare()
     now = timezone.now()
     settings.STOCK_LEASE = 2.0
-    first = next(demo_data._stories(now))
+    first = next(demo_orders.stories(now))
     with monkeypatch.context() as patch:
         patch.setattr(reservation, "call_inventory", die)
         with pytest.raises(Killed):
-            demo_data._live(first, now)
+            demo_orders.replay(first, now)
     assert [order["status"] for order in all_orders(database)] == ["placing"]
     with contextlib.suppress(CommandError):  # it may ask for patience until the lease has lapsed …
         load()

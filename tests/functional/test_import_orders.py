@@ -27,13 +27,13 @@ from integrations.sandbox import Sandbox
 from orders.models import PUBLIC_STATUSES
 from orders.services.access import NotPermitted, admin, system
 from orders.services.audit import Act
-from orders.services.stock.invariants import violations_of
 from orders.services.transfer import import_files, importing
 from orders.services.transfer.file_format import Format
 from orders.storage import imported_orders
 from orders.storage.imported_orders import insert_orders
 from orders.storage.order_writes import orders
 from tests.factories import OrderFactory
+from tests.order_invariants import violations_of
 
 Document = dict[str, Any]
 P, Q = "665f1c0a9b1e8a0012a40001", "665f1c0a9b1e8a0012a40002"

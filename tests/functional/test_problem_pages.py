@@ -10,9 +10,9 @@ import requests
 from rest_framework import exceptions
 
 from devtools.localhost import ROOT
-from orders.api.errors import STATUS
 from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problems import PROBLEMS, type_of
+from orders.services.refusals import STATUS
 
 UNUSED = {"error", "throttled", "authentication_failed"}
 """Codes of DRF's own of which every use here has a subclass."""

@@ -7,12 +7,12 @@ from bson import ObjectId
 
 from orders.models import BulkRun
 from orders.services import access, bulk
-from orders.services.lifecycle.transitions import REASON_NEEDED
-from orders.services.stock.invariants import violations_of
+from orders.services.audit import REASON_NEEDED
 from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
 from tests.factories import OrderFactory
 from tests.integration.builders import Document, act
+from tests.order_invariants import violations_of
 
 STAFF = access.system("jane", via="command")
 

@@ -14,11 +14,11 @@ from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import Act, ReasonMissing
 from orders.services.reporting import attention
 from orders.services.reporting.attention import NothingOwed, NothingShort, StillUnverified
-from orders.services.stock.invariants import violations_of
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads
 from tests.functional.admin_helpers import Document, find, insert, line, placed, profiled, stored
 from tests.integration.builders import WORKER
+from tests.order_invariants import violations_of
 
 BOSS = access.admin("boss")
 SUPPORT = access.Actor(access.Kind.STAFF, "Support", "admin", frozenset({access.VIEW, "orders.cancel_order"}))

@@ -206,7 +206,7 @@ def test_two_processes_on_one_run_share_it(start: Start) -> None:
     while len(seen) < len(workers):  # before that, SIGTERM would find one that is still starting
         assert time.monotonic() < until
         time.sleep(0.01)
-        seen |= {beat["by"] for beat in service_state.vitals().find({"_id": service_state.WORKER})}
+        seen |= {beat["by"] for beat in service_state.heartbeats().find({"_id": service_state.WORKER})}
     run = started("start_processing", keys=many("paid"), batch_size=5, for_worker=True)
     until = time.monotonic() + 60
     while not bulk.get_run(run.pk).is_over and time.monotonic() < until:

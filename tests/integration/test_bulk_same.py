@@ -9,8 +9,7 @@ from orders.models import edges, edges_named, transition_names
 from orders.services import bulk
 from orders.services.audit import Act
 from orders.services.lifecycle.transitions import change_status
-from orders.storage.order_writes import orders
-from orders.storage.transition_guards import CONDITIONS, guard_of
+from orders.storage.order_writes import CONDITIONS, guard_of, orders
 from tests.integration.builders import A, B, Document, line, read, store
 from tests.integration.bulk_helpers import STAFF, carried, entries, stored
 

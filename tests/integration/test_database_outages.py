@@ -30,7 +30,8 @@ from pymongo.errors import (
 )
 from pytest_django import Settings
 
-from orders.api.errors import problem_details, server_error
+from orders.api.exception_handler import problem_details
+from orders.api.problem_responses import server_error
 from orders.models import LineState
 from orders.services import access
 from orders.services.stock import worker

@@ -23,7 +23,6 @@ from orders.services.lifecycle.editing import (
 )
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
-from orders.services.stock.invariants import violations_of
 from orders.storage import order_reads
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
@@ -39,6 +38,7 @@ from tests.integration.builders import (
     small_sandbox,  # noqa: F401
     store,
 )
+from tests.order_invariants import violations_of
 
 CUSTOMER = access.customer("1")
 PATHS = {"pending": (), "paid": ("pay",), "processing": ("pay", "start_processing")}

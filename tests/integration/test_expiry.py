@@ -18,7 +18,6 @@ from orders.services.lifecycle import expiry
 from orders.services.lifecycle.expiry import Expiry, expire_unpaid
 from orders.services.lifecycle.transitions import TransitionRefused, change_status
 from orders.services.lifecycle.versions import StaleOrder
-from orders.services.stock.invariants import violations_of
 from orders.storage import order_reads
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
@@ -34,6 +33,7 @@ from tests.integration.builders import (
     stock_of,
     store,
 )
+from tests.order_invariants import violations_of
 
 TTL = 3600
 

@@ -16,7 +16,6 @@ from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.services.lifecycle.transitions import Change, TransitionRefused, change_status, change_status_to
 from orders.services.lifecycle.versions import StaleOrder
-from orders.services.stock.invariants import violations_of
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads
 from tests.integration.builders import (
@@ -38,6 +37,7 @@ from tests.integration.builders import (
     stock_of,
     store,
 )
+from tests.order_invariants import violations_of
 
 CUSTOMER = access.customer("1")
 KEYS = {"key", "fingerprint"}

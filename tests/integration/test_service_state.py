@@ -16,11 +16,11 @@ def test_a_worker_that_is_at_work_is_seen(database: Database[dict[str, Any]]) ->
     seen = service_state.worker_seen()
     assert seen is not None
     assert abs(datetime.now(UTC) - seen) < MOMENT
-    assert service_state.vitals().find_one({"_id": service_state.WORKER})["by"] == "$worker-1"
+    assert service_state.heartbeats().find_one({"_id": service_state.WORKER})["by"] == "$worker-1"
 
 
 def test_a_probe_is_a_write_and_no_worker(database: Database[dict[str, Any]]) -> None:
     service_state.probe()
-    [written] = service_state.vitals().find()
+    [written] = service_state.heartbeats().find()
     assert abs(datetime.now(UTC) - written["at"].replace(tzinfo=UTC)) < MOMENT
     assert service_state.worker_seen() is None

@@ -15,7 +15,7 @@ from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.management.commands import settle_stock
+from orders.management import worker_loop
 from orders.services import bulk
 from orders.storage import daily_figures
 from orders.storage.order_writes import orders
@@ -174,7 +174,7 @@ def test_a_fault_in_bulk_runs_does_not_end_the_loop(
         seen.append(time.monotonic())
         raise fault from AutoReconnect("no primary") if away else None
 
-    monkeypatch.setattr(settle_stock, "execute_pending_runs", fail)
+    monkeypatch.setattr(worker_loop, "execute_pending_runs", fail)
     order_id = store("cancelled", line("releasing"), due=-PAST / 20)
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
     _, err = run("--loop")
@@ -192,7 +192,7 @@ def test_in_its_loop_it_counts_the_dashboards_figures_slice_by_slice(
     sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WORKER_INTERVAL = 60
-    monkeypatch.setattr(settle_stock, "COUNTING", 0.001)  # a day at a time, and between two days it looks for stock
+    monkeypatch.setattr(worker_loop, "COUNTING", 0.001)  # a day at a time, and between two days it looks for stock
     shelve(sandbox, available=0, reserved=10)
     order_id = store("cancelled", line("releasing"), due=-PAST / 50)
     orders().update_one({"_id": order_id}, {"$set": {"created_at": now() - timedelta(days=40)}})
@@ -218,7 +218,7 @@ def test_figures_that_cannot_be_counted_do_not_end_the_loop(
     def broken(**_: object) -> None:
         raise DatabaseError("no figures today")
 
-    monkeypatch.setattr(settle_stock, "refresh", broken)
+    monkeypatch.setattr(worker_loop, "refresh", broken)
     shelve(sandbox, available=0, reserved=10)
     order_id = store("cancelled", line("releasing"), due=-PAST / 20)
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])

@@ -349,7 +349,7 @@ def test_a_fault_of_ours_costs_no_other_line_its_outcome(sandbox: Sandbox, monke
     _, claim = claimed("release", A, B)
     real = inventory.release
 
-    def broken(product_id: str, *args: Any, **kwargs: Any) -> inventory.Release:
+    def broken(product_id: str, *args: Any, **kwargs: Any) -> int:
         if product_id == B:
             raise ZeroDivisionError
         return real(product_id, *args, **kwargs)

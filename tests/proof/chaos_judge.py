@@ -25,9 +25,9 @@ from pymongo import MongoClient
 from orders.models import PUBLIC_STATUSES, LineState
 from orders.services import access
 from orders.services.audit import Act
-from orders.services.stock.invariants import violations_of
 from orders.services.stock.reconciliation import reconcile
 from orders.storage.order_writes import orders
+from tests.order_invariants import violations_of
 from tests.proof.checks import Ledger, settle_by_truth
 
 Document = dict[str, Any]

@@ -7,8 +7,8 @@ from pymongo.database import Database
 
 from orders.models import LineState, Status
 from orders.services.audit import Act
-from orders.services.stock.invariants import violations_of
 from orders.services.stock.resolution import resolve_line
+from tests.order_invariants import violations_of
 from tests.proof.scenarios import STOCK, Case
 
 Document = dict[str, Any]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from bson import ObjectId
 
 from orders.models import DUE_STATES, PUBLIC_STATUSES, LineState, Status
-from orders.services.stock.invariants import violations_of
 from orders.storage.order_writes import orders
+from tests.order_invariants import violations_of
 from tests.proof import checks
 from tests.proof.interleave_actors import PRODUCTS, UNITS
 

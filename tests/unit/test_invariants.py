@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orders.services.stock import invariants
-from orders.services.stock.invariants import RULES, violations_of
+from tests import order_invariants as invariants
 from tests.factories import LINE_STATES, ROUTES
+from tests.order_invariants import RULES, violations_of
 
 Document = dict[str, Any]
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import orders
-from orders.api.errors import problem_details
+from orders.api.exception_handler import problem_details
 from orders.services.errors import OrderError
 from orders.services.refusals import STATUS
 

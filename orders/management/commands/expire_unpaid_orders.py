@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from orders.management.arguments import positive
 from orders.management.order_command import OrderCommand, stop_when_told
 from orders.management.progress import Progress
-from orders.management.selection import positive
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.lifecycle.expiry import expire_unpaid, reason
@@ -26,7 +26,7 @@ class Command(OrderCommand):
     help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--limit", type=positive, default=100_000, help="at most so many orders (default 100000)")
+        parser.add_argument("--limit", type=positive, default=100_000, help="at most this many orders (default 100000)")
 
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
         stop = stop_when_told()

@@ -11,9 +11,9 @@ from typing import Any, TextIO, cast
 
 from django.core.management.base import CommandError, OutputWrapper
 
+from orders.management.arguments import actor_name, beginning, end, product_id, user_id
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
-from orders.management.selection import actor_name, beginning, end, product_id, user_id
 from orders.models import Status
 from orders.services.access import system
 from orders.services.order_queries import OrderQuery, count
@@ -81,7 +81,7 @@ class Command(OrderCommand):
                 for piece in pieces:
                     file.write(piece)
         except BrokenPipeError:
-            # Whoever read it has had enough; what is still buffered must not be tried again at exit.
+            # The reader closed the pipe; the rest of the buffer must not be written again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
         self.stderr.write(f"{progress.count} orders exported")
@@ -89,9 +89,9 @@ class Command(OrderCommand):
 
 @contextmanager
 def opened(path: Path | None, stdout: OutputWrapper) -> Iterator[TextIO]:
-    """Where to write to: a file appears under its name when it is complete, and not at all otherwise."""
+    """The output: a file appears under its name only once it is complete."""
     if path is None:
-        # The command's own wrapper would end each piece with a line of its own.
+        # The command's own wrapper would add a line end to each piece.
         yield cast(TextIO, stdout._out)
         stdout.flush()
         return

@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from orders.management.arguments import actor_name, positive
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
-from orders.management.selection import actor_name, positive, words
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
@@ -49,8 +49,8 @@ class Command(OrderCommand):
         parser.add_argument("--format", choices=[*Format], help="csv or jsonl, whatever the name says")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be imported, and what is bad")
         parser.add_argument("--skip-bad", action="store_true", help="import the good orders even if others are bad")
-        parser.add_argument("--reason", type=words, default="", help="kept in each order's history (default: the file)")
-        parser.add_argument("--problems", type=positive, default=50, help="list so many problems at most (default 50)")
+        parser.add_argument("--reason", default="", help="kept in each order's history (default: the file)")
+        parser.add_argument("--problems", type=positive, default=50, help="problems to list at most (default 50)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
@@ -64,7 +64,7 @@ class Command(OrderCommand):
         reason = options["reason"] or f"Imported from {cleaned(one_line(path.name))}"
         act = Act(system(actor_name(), via="command"), timezone.now(), reason)
         try:
-            if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: of the second reading nothing would come
+            if not S_ISREG(path.stat().st_mode):  # e.g. /dev/stdin: it can be read only once
                 raise CommandError(
                     f"{path} is no regular file: it is read twice; write it to one first", returncode=USAGE
                 )

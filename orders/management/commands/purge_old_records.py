@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from orders.management.arguments import actor_name, age, confirmed, positive
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
-from orders.management.selection import actor_name, age, confirmed, positive
 from orders.services import purging
 from orders.services.access import system
 from orders.services.audit import Act
@@ -35,7 +35,7 @@ class Command(OrderCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--drafts-older-than", type=age, metavar="AGE", help="rejected drafts, e.g. 30d or 36h")
         parser.add_argument("--runs-older-than", type=age, metavar="AGE", help="bulk runs that are over, e.g. 90d")
-        parser.add_argument("--limit", type=positive, help="delete so many of each at most, the oldest first")
+        parser.add_argument("--limit", type=positive, help="delete at most this many of each, the oldest first")
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 

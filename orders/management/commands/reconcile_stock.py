@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 
+from orders.management.arguments import actor_name, confirmed
 from orders.management.order_command import USAGE, OrderCommand
-from orders.management.selection import actor_name, confirmed
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.stock import reconciliation

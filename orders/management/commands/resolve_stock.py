@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
+from orders.management.arguments import actor_name, confirmed, order_key, positive, product_id
 from orders.management.order_command import USAGE, OrderCommand, unanswered
-from orders.management.selection import actor_name, confirmed, order_key, positive, product_id
 from orders.models import Document, LineState, StockCall
 from orders.services import order_queries
 from orders.services.access import system
@@ -39,7 +39,7 @@ class Command(OrderCommand):
         parser.add_argument("--line", type=positive, help="only this line of it, counted from 1")
         parser.add_argument("--product", type=product_id, help="only lines of this product")
         parser.add_argument("--call", choices=StockCall.values, help="only lines whose reserve, or release, is unknown")
-        parser.add_argument("--limit", type=positive, default=1000, help="at most so many orders (default 1000)")
+        parser.add_argument("--limit", type=positive, default=1000, help="at most this many orders (default 1000)")
         answer = parser.add_mutually_exclusive_group()
         answer.add_argument("--happened", action="store_true", help="inventory carried the call out")
         answer.add_argument("--not-happened", action="store_true", help="it did not")
@@ -107,7 +107,7 @@ class Command(OrderCommand):
 
 
 def _ids(order: ObjectId | str | None) -> list[ObjectId | None]:
-    """The orders that are meant; None for all of them.
+    """The ids of the orders that were named; None for all.
 
     :raises CommandError: there is no such order.
     """

@@ -1,10 +1,7 @@
 """`manage.py transition_orders`: one transition of many orders."""
 
-import signal
-import sys
-import threading
 from argparse import ArgumentParser
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,17 +11,14 @@ from bson import ObjectId
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from orders.management import selection as parse
-from orders.management.order_command import USAGE, OrderCommand
+from orders.management import arguments as parse
+from orders.management.order_command import USAGE, OrderCommand, stop_when_told
 from orders.management.progress import Progress
 from orders.models import PUBLIC_STATUSES, BulkRun, transition_names
 from orders.services import bulk
 from orders.services.access import Actor, system
-from orders.services.audit import Act
-from orders.services.lifecycle.transitions import require_reason
+from orders.services.audit import Act, require_reason
 from orders.services.order_queries import OrderKeys, OrderQuery
-from orders.services.text_rules import line_problem
-from orders.services.transfer.run_reports import report_csv, report_json
 
 MOST_JOBS = 32
 SHOWN = 10
@@ -66,10 +60,10 @@ class Command(OrderCommand):
         which.add_argument("--id", action="append", default=[], type=parse.order_key, help="id or number; often")
         which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one a line; - is the standard input")
         which.add_argument("--all", action="store_true", help="every order")
-        which.add_argument("--limit", type=parse.positive, help="at most so many, the oldest first")
+        which.add_argument("--limit", type=parse.positive, help="at most this many, the oldest first")
         how = parser.add_argument_group("how")
         how.add_argument("--reason", default="", help="kept in each order's history; needed to cancel and refund")
-        how.add_argument("--actor", default="", help="who does it, for the history (default: your login)")
+        how.add_argument("--actor", type=parse.readable, default="", help="who does it (default: your login)")
         how.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
         how.add_argument("--yes", action="store_true", help="do not ask")
         how.add_argument("--batch-size", type=parse.positive, help="orders of one batch (default 1000; 20 to release)")
@@ -78,8 +72,7 @@ class Command(OrderCommand):
         how.add_argument("--resume", type=parse.object_id, metavar="RUN", help="go on with a run")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        actor = system(options["actor"].strip() or parse.actor_name(), via="command")
-        self._stop = threading.Event()
+        actor = system(options["actor"] or parse.actor_name(), via="command")
         _check(options)
         try:
             if options["resume"]:
@@ -107,7 +100,7 @@ class Command(OrderCommand):
                 return None
             if not parse.confirmed(f"{name.replace('_', ' ').capitalize()} {made.can} orders?"):
                 raise CommandError("nothing was changed", returncode=1)
-        self._listen()
+        self._stop = stop_when_told()  # from here on, between two orders
         act = replace(act, at=timezone.now())
         size = options["batch_size"]
         run = bulk.start_run(selection=chosen, transition=name, act=act, for_worker=False, batch_size=size)
@@ -115,16 +108,11 @@ class Command(OrderCommand):
         return run
 
     def _resumed(self, run_id: ObjectId, actor: Actor) -> BulkRun:
+        self._stop = stop_when_told()
         run = bulk.get_run(run_id)
         return run if run.is_over else bulk.resume_run(run_id=run_id, actor=actor, for_worker=False)
 
-    def _listen(self) -> None:
-        """From here on, being told to stop means to leave off between orders."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
-
     def _carry_on(self, run: BulkRun, actor: Actor, jobs: int | None) -> BulkRun:
-        self._listen()
         jobs = min(jobs, MOST_JOBS) if jobs else None
         with Progress(self.stdout, "orders") as progress:
             run = bulk.execute_run(run.pk, threads=jobs, stopping=self._stop.is_set, progress=progress.of_run)
@@ -156,7 +144,7 @@ class Command(OrderCommand):
     def _write(self, report: Path, run: BulkRun) -> None:
         try:
             with report.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(report_json(run.pk) if report.suffix == ".json" else report_csv(run.pk))
+                file.writelines(bulk.report_json(run.pk) if report.suffix == ".json" else bulk.report_csv(run.pk))
         except OSError as error:
             self.stderr.write(f"the report could not be written: {error}; --resume {run.pk} --report writes it again")
         else:
@@ -192,8 +180,6 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
-    elif line_problem(options["actor"]):
-        problem = "--actor must be readable text"
     if problem:
         raise CommandError(problem, returncode=USAGE)
 
@@ -207,7 +193,7 @@ def _require_some(orders: int) -> None:
 def _selection(options: dict[str, Any]) -> OrderQuery:
     """:raises CommandError: the file cannot be read, or has bad lines."""
     ends = [options["before"], options["older_than"] and timezone.now() - options["older_than"]]
-    keys = _keys_from(options["ids_from"]) if options["ids_from"] else OrderKeys()
+    keys = parse.order_keys_from(options["ids_from"]) if options["ids_from"] else OrderKeys()
     for key in options["id"]:
         keys.add(key)
     return OrderQuery(
@@ -220,16 +206,3 @@ def _selection(options: dict[str, Any]) -> OrderQuery:
         limit=options["limit"],
         everything=options["all"],
     )
-
-
-def _keys_from(name: str) -> OrderKeys:
-    try:
-        with nullcontext(sys.stdin) if name == "-" else Path(name).open(encoding="utf-8") as file:
-            keys, problems = parse.order_keys(file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{name} cannot be read: {error}", returncode=USAGE) from error
-    if problems:
-        more = "\n… and more" if len(problems) > SHOWN else ""
-        listed = "\n".join(problems[:SHOWN])
-        raise CommandError(f"{name} has bad lines, nothing was done:\n{listed}{more}", returncode=USAGE)
-    return keys

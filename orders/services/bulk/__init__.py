@@ -7,7 +7,16 @@ docs/architecture.md, Bulk runs. The edges import this package only.
 
 from orders.services.bulk.executor import execute_if_small, execute_pending_runs, execute_run
 from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, counted_within, plan
-from orders.services.bulk.results import FILTERS, POSITION, PROBLEMS, OrderResult, results, results_page
+from orders.services.bulk.results import (
+    FILTERS,
+    POSITION,
+    PROBLEMS,
+    OrderResult,
+    report_csv,
+    report_json,
+    results,
+    results_page,
+)
 from orders.services.bulk.runs import (
     NothingSelected,
     RunExists,
@@ -23,32 +32,11 @@ from orders.services.bulk.runs import (
     start_run,
     target_of,
 )
+from orders.services.bulk.selecting import TooManyBatches
 
 __all__ = [
-    "FILTERS",
-    "NO_SUCH_ORDER",
-    "POSITION",
-    "PROBLEMS",
-    "NothingSelected",
-    "OrderResult",
-    "Plan",
-    "RunExists",
-    "RunIsOver",
-    "RunNotFound",
-    "UnknownTransition",
-    "cancel_run",
-    "counted_within",
-    "execute_if_small",
-    "execute_pending_runs",
-    "execute_run",
-    "get_run",
-    "is_batchable",
-    "pause_run",
-    "plan",
-    "results",
-    "results_page",
-    "resume_run",
-    "run_id_for",
-    "start_run",
-    "target_of",
-]
+    "FILTERS", "NO_SUCH_ORDER", "POSITION", "PROBLEMS", "NothingSelected", "OrderResult", "Plan", "RunExists",
+    "RunIsOver", "RunNotFound", "TooManyBatches", "UnknownTransition", "cancel_run", "counted_within",
+    "execute_if_small", "execute_pending_runs", "execute_run", "get_run", "is_batchable", "pause_run", "plan",
+    "report_csv", "report_json", "results", "results_page", "resume_run", "run_id_for", "start_run", "target_of",
+]  # fmt: skip

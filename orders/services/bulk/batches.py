@@ -37,8 +37,7 @@ from orders.storage import bulk_runs
 from orders.storage.bulk_batches import Batch, Unchanged
 from orders.storage.line_stock import lines_used
 from orders.storage.order_query import Key
-from orders.storage.order_writes import guarded_write_many
-from orders.storage.transition_guards import guard_of
+from orders.storage.order_writes import guard_of, guarded_write_many
 
 logger = logging.getLogger(__name__)
 

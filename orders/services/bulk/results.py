@@ -1,5 +1,6 @@
-"""The outcome of each order of a run."""
+"""The outcome of each order of a run: listed, in pages, and as a report, which is the same wherever it is asked for."""
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -7,6 +8,7 @@ from itertools import islice
 from bson import ObjectId
 
 from orders.models import BatchState, BulkRun, Document, OrderOutcome
+from orders.services.transfer.file_format import csv_text
 from orders.storage import bulk_batches, bulk_runs
 
 PROBLEMS = frozenset({OrderOutcome.REFUSED.value, OrderOutcome.FAILED.value})
@@ -19,6 +21,8 @@ FILTERS: dict[str, Collection[str]] = {
 """What results can be narrowed to, by name."""
 POSITION = "[0-9]{1,7}-[0-9]{1,5}"
 """The form of a position: the number of a batch and the place in it."""
+COLUMNS = ("order_id", "number", "result", "reason")
+"""Of a report."""
 AT_ONCE = 10
 """Batches read at once."""
 
@@ -83,3 +87,19 @@ def _of_batch(batch: Document, wanted: frozenset[str], start: int) -> Iterator[O
     numbers = bulk_runs.order_numbers([key for _, key, _, _ in chosen])
     for index, key, result, reason in chosen:
         yield OrderResult(str(key), numbers.get(key, ""), result, reason, f"{batch['n']}-{index}")
+
+
+def report_csv(run_id: ObjectId) -> Iterator[str]:
+    """A heading, and a row for each order. :raises DatabaseError: between two pieces."""
+    yield csv_text([COLUMNS])
+    for result in results(run_id):
+        yield csv_text([[getattr(result, name) for name in COLUMNS]])
+
+
+def report_json(run_id: ObjectId) -> Iterator[str]:
+    """A list with an object for each order. :raises DatabaseError: between two pieces."""
+    before = "[\n"
+    for result in results(run_id):
+        yield before + json.dumps({name: getattr(result, name) for name in COLUMNS})
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"

@@ -19,10 +19,9 @@ from orders.models import (
     transition_names,
 )
 from orders.services.access import VIEW, Actor, Kind, staff_named
-from orders.services.audit import Act
+from orders.services.audit import Act, require_reason
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
-from orders.services.lifecycle.transitions import require_reason
 from orders.services.order_queries import InvalidOrderQuery, require_valid
 from orders.services.text_rules import cleaned
 from orders.storage import bulk_batches, bulk_runs, new_id

@@ -1,30 +1,23 @@
 """Changing an order's status: one guarded write, and the calls to inventory that follow from it."""
 
-import logging
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 from bson import ObjectId
 from django.conf import settings
-from django.db import DatabaseError
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
-from orders.services.access import Kind, visible
-from orders.services.audit import Act
+from orders.services.access import visible
+from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
 from orders.services.lifecycle.idempotency_keys import KeyedRequest
 from orders.services.lifecycle.versions import TRIES, busy, require_version
-from orders.services.stock.claims import claim_of, claiming
-from orders.services.stock.inventory_calls import carry_out
+from orders.services.stock.claims import claiming
+from orders.services.stock.inventory_calls import release_written
 from orders.storage import line_stock, order_reads
 from orders.storage.order_writes import as_read, guarded_write
-
-logger = logging.getLogger(__name__)
-
-REASON_NEEDED = frozenset({"cancel", "refund"})
-"""What staff and operators do only with a reason: it ends the order, and the customer will ask."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +128,6 @@ def _whole(order: Order) -> Document:
     return found
 
 
-def require_reason(transition: str, act: Act) -> None:
-    """Storefronts need none: customers owe nobody a reason, and DELETE has no place for one.
-
-    :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
-    """
-    if transition in REASON_NEEDED and act.actor.kind in (Kind.STAFF, Kind.SYSTEM):
-        act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
-
-
 def refusal(transition: str, status: str) -> str:
     """Why a transition is refused to an order in this status, and what it can become instead."""
     return f"Cannot {transition.replace('_', ' ')} an order that is {status}. {_alternatives(status)}"
@@ -180,17 +164,5 @@ def _write(order: Order, edge: Edge, act: Act, keyed: KeyedRequest | None, deadl
         return None
     TRANSITIONS.labels(edge.name, act.actor.via).inc()
     if order.stock_effect is StockEffect.RELEASE:
-        return _release(written, attempt, lease, act, deadline)
+        return release_written(written, attempt, lease, act, deadline=deadline)
     return written
-
-
-def _release(written: Document, attempt: str, lease: Deadline, act: Act, deadline: Deadline) -> Document:
-    """Release what the written transition claimed. The transition stands, whatever comes of this."""
-    claim = claim_of(written, attempt, lease)
-    if claim is None:
-        return written
-    try:
-        return carry_out(claim, act, deadline=deadline) or written
-    except DatabaseError:
-        logger.warning("order %s: its release could not be recorded; a worker takes over", claim.order_id)
-        return written

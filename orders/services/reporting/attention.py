@@ -1,4 +1,4 @@
-"""What waits for staff, and the ways out that are no transition and say nothing of an unknown line."""
+"""Orders that need attention, and what staff can do about them besides transitions and resolving unknown lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write
 
 SHOWN, COUNTED = 25, 500
-"""So many of each kind are shown, those that have waited longest, and so many are counted."""
+"""Of each kind, how many orders are shown (those that have waited longest), and up to how many are counted."""
 READING = 2.0
-"""Seconds that reading all of it may take."""
+"""Seconds for reading all of them."""
 
 
 class NothingOwed(OrderError):
-    """No line of the order can be tried again: nothing is owed, or somebody is at it."""
+    """No line of the order can be retried: no stock is due, or it is being tried."""
 
     code = "nothing_owed"
 
 
 class NothingShort(OrderError):
-    """The line does not lack what the caller saw it lack."""
+    """The line is not short of the units that the caller saw."""
 
     code = "nothing_short"
 
 
 class StillUnverified(OrderError):
-    """The user could not be verified now either."""
+    """The user could still not be verified."""
 
     code = "still_unverified"
 
@@ -60,7 +60,7 @@ class Waiting:
 
 
 def counts(*, actor: Actor, at: datetime) -> list[Waiting]:
-    """How many orders wait, by alert.
+    """How many orders need attention, by alert.
 
     :raises NotPermitted: the actor does not see all orders.
     :raises DatabaseError: also where it takes too long.
@@ -71,7 +71,7 @@ def counts(*, actor: Actor, at: datetime) -> list[Waiting]:
 
 
 def everything(*, actor: Actor, at: datetime) -> list[Waiting]:
-    """What waits, by alert; raises as :func:`counts` does."""
+    """The orders that need attention, by alert; raises as :func:`counts` does."""
     _require_seeing_all(actor)
     with time_limit(READING):
         return [
@@ -86,7 +86,7 @@ def _require_seeing_all(actor: Actor) -> None:
 
 
 def retry_now(*, order_id: ObjectId, act: Act) -> Document:
-    """Make an order's stock due at once, for the lines that nobody is trying right now; a worker takes it from there.
+    """Make an order's stock due at once, for the lines that nobody is trying right now; a worker does the rest.
 
     :returns: the whole document after it; unchanged where the stock is due already.
     :raises NotPermitted: the actor may not settle stock.
@@ -102,10 +102,10 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
         if item["stock"]["state"] in DUE_STATES and not _is_tried(item["stock"], now)
     ]
     if idle and order.get("stock_due_at") and order["stock_due_at"] <= now:
-        return order  # the worker is about to come to it
+        return order  # a worker is about to take it
     written = None
     if idle:
-        # A line counts its attempts up with each, so as long as these stand nobody has begun a new one.
+        # Each attempt is counted, so as long as the counts are the same nobody has begun a new one.
         seen = {f"items.{index}.stock.{name}": order["items"][index]["stock"][name]
                 for index in idle for name in ("state", "attempts")}  # fmt: skip
         written = guarded_write(
@@ -125,15 +125,15 @@ def _is_tried(stock: Document, now: datetime) -> bool:
 
 
 def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act) -> Document:
-    """Take note that inventory gave back less than asked: the line is released, and waits for nobody any more.
+    """Acknowledge that inventory took back fewer units than asked: the line counts as released.
 
     :param discrepancy: the units that are missing, as the person saw them.
-    :param act: its reason says what came of it.
+    :param act: its reason says what happened to the units.
     :returns: the whole document after it.
     :raises NotPermitted: the actor may not settle stock.
     :raises ReasonMissing:
     :raises OrderNotFound:
-    :raises NothingShort: there is no such line, or it does not lack so many.
+    :raises NothingShort: there is no such line, or it is not short of that many.
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
@@ -157,7 +157,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
 def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     """Ask the user service again about the user of an order that was placed while it did not answer.
 
-    For whoever may call the order off: that is the other way out.
+    For those who may cancel the order, which is the alternative.
 
     :returns: the whole document after it.
     :raises NotPermitted: the actor may not cancel orders.

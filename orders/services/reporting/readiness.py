@@ -1,4 +1,4 @@
-"""How the service is: figures for Prometheus that are read from the database, and whether it can work at all."""
+"""Metrics that are read from the database, whether the service can work at all, and the heartbeat of workers."""
 
 import logging
 import threading
@@ -14,33 +14,32 @@ from django.db.migrations.loader import MigrationLoader
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from pymongo.errors import PyMongoError
 
 from integrations.circuit_breakers import breakers
-from orders.storage import service_state, time_limit
+from orders.storage import DATABASE_ERRORS, service_state, time_limit
 
 logger = logging.getLogger(__name__)
 
 MOST = 10_000
-"""So far is counted; more is no news to anybody who is to act on it."""
-PATIENCE = 1.0
-"""Seconds that reading the figures may take, and likewise each check of whether the service can work."""
+"""Counts stop here: larger numbers would not change what anybody does about them."""
+READ_TIMEOUT = 1.0
+"""Seconds for reading the metrics, and for each check of whether the service can work."""
 PROBED_EVERY = 1.0
 """Seconds."""
-KEPT = 5.0
-"""Seconds for which the figures are not read anew, however often they are asked for."""
+CACHED_FOR = 5.0
+"""Seconds for which metrics are not read again, however often they are scraped."""
 PREFIX = "order_service_"
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether the service can work. Peers and workers are told of, and decide nothing.
+    """Whether the service can work. Peers and workers are reported, and do not decide it.
 
     :ivar database: a majority has just taken a write.
-    :ivar migrated: the database has every migration that this version knows; None where it could not be asked.
-    :ivar worker_seen: when a worker was last at work; None if never, or where it could not be asked.
-    :ivar breakers: what this process thinks of each call to a peer that it has made (`inventory.reserve`), and of
-        connecting to it (`inventory.connect`): `closed`, `half_open` or `open`.
+    :ivar migrated: every migration of this version is applied; None if the database could not be asked.
+    :ivar worker_seen: when a worker was last seen; None if never, or if the database could not be asked.
+    :ivar breakers: of this process, for each call that it has made to a peer (`inventory.reserve`) and for connecting
+        to it (`inventory.connect`): `closed`, `half_open` or `open`.
     """
 
     database: bool
@@ -53,49 +52,49 @@ class Readiness:
         return self.database and self.migrated is True
 
     def worker_is_at_work(self, now: datetime) -> bool:
-        """Whether one was seen within WORKER_SEEN_WITHIN seconds."""
+        """Whether a worker was seen within WORKER_SEEN_WITHIN seconds."""
         seen = self.worker_seen
         return seen is not None and (now - seen).total_seconds() <= settings.WORKER_SEEN_WITHIN
 
 
 def readiness() -> Readiness:
-    """What was found last, if that was less than PROBED_EVERY seconds ago: anybody may ask, and asking is a write."""
+    """Checked at most every PROBED_EVERY seconds: anybody may ask, and each check is a write."""
     global _last
-    with _looking:
+    with _check_lock:
         found, at = _last
         if found is None or time.monotonic() - at >= PROBED_EVERY:
-            found = _look()
+            found = _check()
             _last = found, time.monotonic()
     return replace(found, breakers=breakers.states())
 
 
-_looking = threading.Lock()
+_check_lock = threading.Lock()
 _last: tuple[Readiness | None, float] = (None, 0.0)
 
 
-def _look() -> Readiness:
-    """Look, for PATIENCE seconds of the database's time at most."""
+def _check() -> Readiness:
+    """Check the database, for at most READ_TIMEOUT seconds."""
     database, migrated, seen = False, None, None
     _migrations.load()
     try:
-        with time_limit(PATIENCE):
+        with time_limit(READ_TIMEOUT):
             service_state.probe()
             database = True
             migrated = _migrations.applied()
             seen = service_state.worker_seen()
-    except (DatabaseError, PyMongoError) as error:
+    except DATABASE_ERRORS as error:
         logger.warning("the database is not ready: %s", error.__cause__ or error)
     return Readiness(database, migrated, seen, breakers.states())
 
 
 class _Migrations:
-    """Whether the database is as this version needs it. Once it is, it stays so for as long as the process lives."""
+    """Whether the migrations are applied. Once they are, this is not checked again by this process."""
 
     def __init__(self) -> None:
         self._applied = False
 
     def load(self) -> None:
-        """Read the migrations' files, which takes its time the first time: no fault of the database."""
+        """Import the migrations outside the time limit: the first time is slow, and not because of the database."""
         if not self._applied:
             MigrationLoader(None)
 
@@ -111,54 +110,54 @@ _migrations = _Migrations()
 
 
 class DatabaseFigures(Collector):
-    """The figures that the database knows. Where it does not answer they are left out, and `database_up` is 0."""
+    """The metrics read from the database. If it does not answer they are left out, and `database_up` is 0."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._known: service_state.Vitals | None = None
+        self._known: service_state.ServiceFigures | None = None
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: Prometheus's client would otherwise collect all to find out."""
+        """Nothing: otherwise the Prometheus client would collect everything at registration."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         known = self._current()
-        yield _gauge("database_up", "Whether the database answered when these figures were read.", known is not None)
+        yield _gauge("database_up", "Whether the database answered when these metrics were read.", known is not None)
         if known is None:
             return
-        yield _gauge("stock_owed_orders", f"Orders that inventory owes an answer; {MOST} if more.", known.owed)
+        yield _gauge("stock_owed_orders", f"Orders with stock still to settle; {MOST} if more.", known.owed)
         yield _gauge(
             "stock_owed_oldest_seconds",
-            "Since when the order that has waited longest for its stock is in its status.",
+            "Age in seconds of the oldest order with stock still to settle.",
             known.oldest_owed,
         )
+        yield _gauge("worker_lag_seconds", "Seconds by which the oldest due stock is overdue.", known.overdue)
         yield _gauge(
-            "worker_lag_seconds", "Since when a worker should have looked at the stock due longest.", known.overdue
+            "stock_unknown_orders", f"Orders with a line whose stock outcome is unknown; {MOST} if more.", known.unknown
         )
-        yield _gauge("stock_unknown_orders", f"Orders with a line of unknown outcome; {MOST} if more.", known.unknown)
-        runs = GaugeMetricFamily(f"{PREFIX}bulk_runs", "Runs that are not over.", labels=["state"])
+        runs = GaugeMetricFamily(f"{PREFIX}bulk_runs", "Bulk runs that are not over.", labels=["state"])
         for state, count in known.runs.items():
             runs.add_metric([state], count)
         yield runs
         if known.worker_seen:
             seen = known.worker_seen.timestamp()
-            yield _gauge("worker_last_seen_timestamp_seconds", "When any worker was last at work.", seen)
+            yield _gauge("worker_last_seen_timestamp_seconds", "When any worker was last seen.", seen)
 
-    def _current(self) -> service_state.Vitals | None:
+    def _current(self) -> service_state.ServiceFigures | None:
         with self._lock:
-            if time.monotonic() - self._read_at >= KEPT:
+            if time.monotonic() - self._read_at >= CACHED_FOR:
                 self._known = _read()
                 self._read_at = time.monotonic()
             return self._known
 
 
-def _read() -> service_state.Vitals | None:
+def _read() -> service_state.ServiceFigures | None:
     try:
-        with time_limit(PATIENCE):
+        with time_limit(READ_TIMEOUT):
             return service_state.read(MOST)
     except DatabaseError as error:
-        logger.warning("figures could not be read: %s", error.__cause__ or error)
+        logger.warning("metrics could not be read: %s", error.__cause__ or error)
         return None
 
 
@@ -167,13 +166,13 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
 
 
 database_figures = DatabaseFigures()
-"""Of this process; it reads the database once for however many scrapes there are in KEPT seconds."""
+"""Of this process: it reads the database once in CACHED_FOR seconds, however many scrapes there are."""
 
 
 class Heartbeat:
-    """Lets others see that a worker is at work, every EVERY seconds at most.
+    """Records that a worker is running, at most every EVERY seconds.
 
-    :param name: which worker it is.
+    :param name: of the worker.
     """
 
     EVERY = 5.0
@@ -183,12 +182,12 @@ class Heartbeat:
         self._next = float("-inf")
 
     def beat(self) -> None:
-        """Never fails: a worker that cannot say that it is at work is at work all the same."""
+        """Never fails: a worker works even if its heartbeat cannot be written."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self.EVERY
         try:
-            with time_limit(PATIENCE):
+            with time_limit(READ_TIMEOUT):
                 service_state.beat(self._name)
         except DatabaseError as error:
             logger.warning("the worker's heartbeat could not be written: %s", error.__cause__ or error)

@@ -13,11 +13,12 @@ from typing import cast
 
 from bson import ObjectId
 from django.conf import settings
+from django.db import DatabaseError
 
 from integrations import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable, gather, inventory
 from orders.models import DUE_STATES, Document, LineState, StockCall
 from orders.services.audit import Act
-from orders.services.stock.claims import Claim, ClaimedLine, write_lines
+from orders.services.stock.claims import Claim, ClaimedLine, claim_of, write_lines
 from orders.services.stock.product_locks import ProductLocked, product_lock
 from orders.storage import new_id
 from orders.storage.line_stock import LineStock
@@ -109,7 +110,7 @@ def _ask(order_id: ObjectId, line: ClaimedLine, deadline: Deadline, retries: boo
                 deadline=until,
                 retries=retries,
                 sent_before=line.repeat,
-            ).quantity
+            )
     except PeerError:
         raise
     except Exception as error:
@@ -189,3 +190,15 @@ def carry_out(claim: Claim, act: Act, *, deadline: Deadline) -> Document | None:
     :raises DatabaseError: see :func:`record_outcomes`.
     """
     return record_outcomes(claim, call_inventory(claim, deadline=deadline), act, deadline=deadline)
+
+
+def release_written(written: Document, attempt: str, lease: Deadline, act: Act, *, deadline: Deadline) -> Document:
+    """Release what a transition claimed when it was written. The transition stands, whatever becomes of this."""
+    claim = claim_of(written, attempt, lease)
+    if claim is None:
+        return written
+    try:
+        return carry_out(claim, act, deadline=deadline) or written
+    except DatabaseError:
+        logger.warning("order %s: its release could not be recorded; a worker takes over", claim.order_id)
+        return written

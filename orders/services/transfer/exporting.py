@@ -1,4 +1,4 @@
-"""Orders as CSV or JSON lines, streamed: however many there are, memory stays flat."""
+"""Orders as CSV or JSON lines, streamed: memory use does not depend on how many there are."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -43,8 +43,8 @@ def export_orders(
 ) -> Iterator[str]:
     """The orders of a query, in its order, as the text of a file, piece by piece.
 
-    What is placed while it runs is not in it, and nothing is in it twice; an order that changes meanwhile is in it as
-    it was when its turn came.
+    Orders placed during the export are left out, and no order appears twice; one that changes meanwhile appears as it
+    is when it is read.
 
     :param by_line: CSV with a row for each line instead of each order; it can be imported again, and so can JSONL.
     :param bom: begin with a byte order mark, for Excel.

@@ -1,6 +1,6 @@
-"""The files in which orders leave and enter: their columns, and how a cell and a moment are written.
+"""The files that orders are exported to and imported from: their columns, and the format of cells and times.
 
-docs/import-export.md describes them for people; a test holds both together.
+docs/import-export.md describes them; a test compares the two.
 """
 
 import csv
@@ -15,12 +15,12 @@ ORDER_COLUMNS = (
     *("id", "number", "status", "user_id", "user_verified", "created_at", "placed_at", "paid_at", "shipped_at"),
     *("status_since", "updated_at", "version", "lines", "units", "total_price", "stock", *ADDRESS_COLUMNS),
 )
-"""One row is one order."""
+"""Columns where a row is an order."""
 LINE_COLUMNS = ("line", "product_id", "quantity", "price", "line_total", "line_stock")
-"""Where one row is one line, these follow its order's columns."""
+"""Columns that follow where a row is a line of an order."""
 
 # https://owasp.org/www-community/attacks/CSV_Injection, the full-width signs included. Apostrophes in front are
-# escaped by one more, so that the way back is exact.
+# escaped by another one, so that reading is exact.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _ESCAPED = re.compile("''*[=+\\-@\t\r\n＝＋－＠]")
 
@@ -31,14 +31,14 @@ class Format(StrEnum):
 
 
 def safe_cell(text: str) -> str:
-    """The text so that no spreadsheet takes it for a formula: with an apostrophe in front where it could."""
+    """The text with an apostrophe in front if a spreadsheet could take it for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as they stand in every file that we write: text is safe, and each cell in quotes.
+    """Rows as CSV, in which every cell is safe and quoted.
 
-    Without these a spreadsheet that takes `;` for the end of a cell would find formulas behind one.
+    Without quotes, a spreadsheet that splits cells at `;` would find formulas behind one.
     """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)

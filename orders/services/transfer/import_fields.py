@@ -1,4 +1,4 @@
-"""Reading the values of a record: each is understood exactly, or its problem is noted with its line and name."""
+"""Reading the values of a record: each is read exactly, or its problem is recorded with line and field."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -17,9 +17,9 @@ FLAGS = {"true": True, "false": False, True: True, False: False}
 
 
 class Fields:
-    """The fields of one order or line. A reader returns its value, or None where there is none or it is wrong.
+    """The fields of one order or line. A reader returns the value, or None if it is missing or invalid.
 
-    :ivar problems: what was wrong.
+    :ivar problems: what is wrong with the fields read so far.
     """
 
     def __init__(self, values: Mapping[str, Any], line: int, prefix: str = "") -> None:
@@ -27,7 +27,7 @@ class Fields:
         self._values, self._line, self._prefix = values, line, prefix
 
     def text(self, name: str, *, most: int, needed: bool = False) -> str:
-        """Text, kept as one line; a JSON number is taken for its digits. Empty where there is none or it is wrong."""
+        """Text, kept as one line; a JSON number counts as its digits. Empty if it is missing or invalid."""
         value = self._given(name, needed)
         if value is None:
             return ""
@@ -85,7 +85,7 @@ class Fields:
     def moment(
         self, name: str, *, latest: datetime, earliest: datetime = EPOCH, needed: bool = False
     ) -> datetime | None:
-        """A moment between two others (aware), as it is stored: naive UTC, to the millisecond."""
+        """A time between two others (aware), as it is stored: naive UTC, to the millisecond."""
         value = self._given(name, needed)
         if value is None:
             return None
@@ -104,7 +104,7 @@ class Fields:
         return stored
 
     def note(self, name: str, text: str) -> None:
-        """Remember what is wrong with a field."""
+        """Record what is wrong with a field."""
         self.problems.append(Problem(self._line, f"{self._prefix}{name}", text))
 
     def _given(self, name: str, needed: bool = False) -> Any:
@@ -119,5 +119,5 @@ class Fields:
 
 
 def _plain(number: Decimal) -> str:
-    """A JSON number with two decimals in digits; any other as it is, for `1e999999999` has too many of them."""
+    """A JSON number with two decimals; others as they are, since `1e999999999` would have too many digits."""
     return f"{number:f}" if number.as_tuple().exponent == -2 else str(number)

@@ -1,4 +1,4 @@
-"""Files of historical orders: taken apart into records, one an order, whose values nobody has looked at yet."""
+"""Files of historical orders, split into records: one for each order, its values not yet examined."""
 
 import csv
 import json
@@ -11,27 +11,33 @@ from orders.services.errors import OrderError
 from orders.services.transfer.file_format import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell
 
 KEYS = ("id", "reference", "number")
-"""What tells an order from others, the best first; one of them is needed."""
+"""The fields that identify an order, the best first; one of them is required."""
 NEEDED_COLUMNS = (
     *("status", "user_id", "created_at", "total_price", "line1", "city", "country"),
     *("product_id", "quantity", "price"),
 )
 COLUMNS = (*ORDER_COLUMNS, *LINE_COLUMNS, "reference")
 LONGEST_LINE = 16 * 1024 * 1024
-"""Characters; no document of MongoDB is larger."""
+"""Characters, as many as the largest document of MongoDB has."""
 ROW_LIMIT = 1000
-"""So many rows of one order are kept; more are more than any order may have."""
+"""Rows kept of one order: more than an order may have lines."""
 
 
 class UnreadableFile(OrderError):
-    """The file as a whole is not one of orders."""
+    """The file as a whole is not a file of orders."""
 
     code = "unreadable_file"
 
 
+class FileChanged(OrderError):
+    """The file changed between the first and the second reading."""
+
+    code = "file_changed"
+
+
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong in one place of a file. :ivar field: e.g. `items.0.price`; empty for the whole record."""
+    """A problem in one place of a file. :ivar field: e.g. `items.0.price`; empty for the whole record."""
 
     line: int
     field: str
@@ -43,7 +49,7 @@ class Problem:
 
 @dataclass
 class Record:
-    """One order as the file has it. :ivar lines: where each stands, how its fields are named, and the fields."""
+    """One order as the file has it. :ivar lines: for each, its place, the prefix of its field names, and its fields."""
 
     line: int
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -52,9 +58,9 @@ class Record:
 
 
 def read_records(file: TextIO, format: Format) -> Iterator[Record]:
-    """The orders of a file, in its order; memory holds one at a time.
+    """The orders of a file, in its order; only one is in memory at a time.
 
-    :param file: text, with `errors="surrogateescape"`, so that what is not UTF-8 is found where it stands.
+    :param file: text, with `errors="surrogateescape"`, so that bytes that are not UTF-8 are reported with their place.
     :raises UnreadableFile: the heading is not understood, or a line is endless.
     """
     return _read_csv(file) if format is Format.CSV else _read_jsonl(file)
@@ -101,7 +107,7 @@ def _header(reader: Any) -> list[str]:
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is no CSV: {error}.") from error
+        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
     unknown = [repr(name) for name in header if name not in COLUMNS]
     if unknown:
         raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(COLUMNS)}.")
@@ -117,7 +123,7 @@ def _header(reader: Any) -> list[str]:
 
 
 def _rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
-    """The rows that are not blank, each with the line at which it begins; one that is no CSV comes as a problem."""
+    """The rows that are not blank, each with its first line; a row that is not CSV becomes a problem."""
     while True:
         line = reader.line_num + 1
         try:
@@ -175,4 +181,4 @@ def _unknown(number: int, order: Mapping[str, Any], address: Mapping[str, Any], 
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")

@@ -1,4 +1,4 @@
-"""What a record must be like to become a historical order, and the order that it becomes."""
+"""The rules for a record of a historical order, and the order that it becomes."""
 
 import hashlib
 import re
@@ -33,9 +33,9 @@ LATER_MOMENTS = ("placed_at", "paid_at", "shipped_at", "status_since")
 
 @dataclass(frozen=True)
 class Identity:
-    """What an order is known by, so that the same record always becomes the same order.
+    """The identity of an order, so that the same record always becomes the same order.
 
-    :ivar number: as given, or drawn from the reference.
+    :ivar number: as given, or derived from the reference.
     :ivar given: which of KEYS the file names.
     """
 
@@ -47,7 +47,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An order that could be imported, as far as its own record tells."""
+    """An order whose own record is valid."""
 
     line: int
     identity: Identity
@@ -55,7 +55,7 @@ class Candidate:
 
 
 def examine(record: Record, act: Act) -> Candidate | list[Problem]:
-    """The order that a record stands for, or all that is wrong with the record."""
+    """The order of a record, or all the problems of the record."""
     if any(not problem.field for problem in record.problems):
         return record.problems
     fields = Fields(record.fields, record.line)
@@ -94,7 +94,7 @@ def _identity(fields: Fields) -> Identity | None:
 
 
 def _drawn_from(number: str) -> str:
-    """What ids are drawn from, so that orders of earlier imports are known again, which made this of some numbers."""
+    """What an id is derived from: earlier imports normalised some numbers so, and their orders must be recognised."""
     letters = re.sub(r"[\s-]", "", number).upper().translate(LOOK_ALIKES)
     return grouped(letters) if re.fullmatch(f"[{NUMBER_ALPHABET}]{{12}}", letters) else number
 
@@ -104,7 +104,7 @@ def _number(digest: bytes) -> str:
 
 
 def _order(fields: Fields, act: Act) -> Document:
-    """The order's own values; where `fields` has problems they mean nothing."""
+    """The order's own values; meaningless if `fields` has problems."""
     order: Document = {
         "user_id": _user(fields),
         "status": fields.choice("status", PUBLIC_STATUSES),
@@ -136,7 +136,7 @@ def _user(fields: Fields) -> str:
 
 
 def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
-    """The lines as they are stored, what they come to in cents, and what is wrong with them."""
+    """The lines as they are stored, their total in cents, and their problems."""
     most = settings.MAX_ORDER_LINES
     if not 1 <= len(record.lines) <= most:
         return [], 0, [Problem(record.line, "items", f"an order has 1 to {most} lines")]
@@ -160,7 +160,7 @@ def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
 
 
 def _document(identity: Identity, order: Document, items: list[Document], act: Act) -> Document:
-    """The order as it is stored, with one entry in its history; it is `updated_at` when it is written."""
+    """The order as it is stored, with one entry in its history; `updated_at` is set when it is written."""
     reference = f"reference {identity.reference}" if identity.reference else ""
     write_id = new_id()
     entry = act.entry("import", target=order["status"], detail=reference)

@@ -1,9 +1,9 @@
-"""Importing historical orders: all of a file or, where a row is bad, none of it; never one of them twice.
+"""Importing historical orders: all of a file or, if a row is bad, none of it; never an order twice.
 
-No stock is touched: the lines are `none`, and inventory is not asked. A file is read twice. First every record is
-examined, and nothing is written. Then the good ones that are not there are inserted, batch by batch; each has its id
-from the file, or drawn from its reference or number, so that a run that was cut off at any point is finished by
-another one.
+No stock is touched: the lines are `none`, and inventory is not called. A file is read twice: first every record is
+examined and nothing is written; then the good orders that do not exist yet are inserted, batch by batch. Each has its
+id from the file, or derived from its reference or number, so that an import that was interrupted at any point is
+finished by another one.
 """
 
 import sqlite3
@@ -16,29 +16,22 @@ from itertools import islice
 from django.utils import timezone
 
 from orders.services.audit import Act
-from orders.services.errors import OrderError
 from orders.services.transfer.file_format import utc
-from orders.services.transfer.import_files import Problem, Record
+from orders.services.transfer.import_files import FileChanged, Problem, Record
 from orders.services.transfer.import_rules import Candidate, examine
 from orders.storage.imported_orders import insert_orders, known_orders
 
 BATCH = 1000
 Judged = tuple[int, Candidate | None, list[Problem]]
-"""Where a record begins; the order, unless it is there already; what is wrong."""
-
-
-class FileChanged(OrderError):
-    """The second reading of the file did not give what the first one did."""
-
-    code = "file_changed"
+"""The first line of a record; the order, unless it exists already; its problems."""
 
 
 @dataclass
 class Import:
-    """What became of a file.
+    """The result of an import.
 
-    :ivar there: orders that were there before, by their id or number.
-    :ivar new: orders that were not, and were good; `imported` of them have been written.
+    :ivar there: orders that existed before, by their id or number.
+    :ivar new: valid orders that did not; `imported` of them have been written.
     :ivar bad: orders with a problem; the first problems are in `problems`, `problem_count` counts them all.
     """
 
@@ -64,17 +57,17 @@ def import_orders(
     examined: Callable[[int], None] = lambda _: None,
     written: Callable[[int], None] = lambda _: None,
 ) -> Import:
-    """Import the orders that are not there.
+    """Import the orders that do not exist yet.
 
-    :param records: gives the file's records from its beginning, each time it is called.
-    :param skip_bad: import the good ones even if there are bad ones; otherwise those keep everything out.
+    :param records: returns the file's records from its beginning, each time it is called.
+    :param skip_bad: import the good ones even if there are bad ones; otherwise nothing is imported.
     :param dry_run: examine only.
     :param keep_problems: how many problems to list.
-    :param examined, written: told how many more records have been dealt with, in the first and the second reading.
-    :raises NotPermitted: it is for operators' commands alone.
+    :param examined, written: called with the number of records just processed, in the first and the second reading.
+    :raises NotPermitted: only operators' commands may import.
     :raises UnreadableFile: nothing was imported.
-    :raises FileChanged: what was written stays.
-    :raises DatabaseError: what has been written stays; the same call goes on from there.
+    :raises FileChanged: what has been written stays.
+    :raises DatabaseError: what has been written stays; the same call continues from there.
     """
     act.actor.require_process("import orders")
     result = Import()
@@ -84,7 +77,7 @@ def import_orders(
     read = 0
     for batch in _batches(records()):
         good = [candidate for line, candidate, _ in _judge(batch, act) if candidate and not bad.has(line)]
-        # Who looks for what has changed lately goes by it, however long ago the import began.
+        # `updated_at` finds recent changes, so it is the time of writing, however long ago the import began.
         stamp = {"updated_at": utc(timezone.now())}
         result.imported += insert_orders([candidate.document | stamp for candidate in good])
         read += len(batch)
@@ -96,7 +89,7 @@ def import_orders(
 
 
 class _BadLines:
-    """Where bad records begin: noted, and later asked for, in ascending order, eight bytes each."""
+    """The first lines of bad records, added and queried in ascending order; eight bytes each."""
 
     def __init__(self) -> None:
         self._lines, self._position = array("Q"), 0
@@ -111,7 +104,7 @@ class _BadLines:
 
 
 class _Seen:
-    """Where in the file each key came first; kept on disk, however many there are."""
+    """The line at which each key came first; on disk, since there may be many."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -164,7 +157,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _judge(batch: list[Record], act: Act) -> Iterator[Judged]:
-    """Examine records, and compare them with the orders that are there."""
+    """Examine records, and compare them with the existing orders."""
     found = [(record.line, examine(record, act)) for record in batch]
     candidates = [candidate for _, candidate in found if isinstance(candidate, Candidate)]
     numbers = [candidate.identity.number for candidate in candidates if "number" in candidate.identity.given]

@@ -1,16 +1,21 @@
-"""What the commands share in reading their arguments and asking back."""
+"""The arguments of commands: how they are parsed, the files that they name, and asking for confirmation."""
 
 import getpass
 import re
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from bson import ObjectId
+from django.core.management.base import CommandError
 
+from orders.management.order_command import USAGE
 from orders.services import identifiers
 from orders.services.order_queries import OrderKeys
-from orders.services.text_rules import problem_of, several_lines
+from orders.services.text_rules import line_problem
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 LONGEST_AGE = 36_500 * 86_400
@@ -18,16 +23,9 @@ LONGEST_AGE = 36_500 * 86_400
 MOST_DIGITS = 18
 """Of a number that a database stores."""
 MOST_PROBLEMS = 100
+SHOWN_PROBLEMS = 10
 COMMENT = re.compile(r"(?:^|(?<=\s))#(?:\s.*)?$", re.DOTALL)
 """In a file of orders. `#1042` is none: so some shops write the number of an order."""
-
-
-def words(text: str) -> str:
-    """What is kept in an order's history."""
-    text = several_lines(text)
-    if problem := problem_of(text):
-        raise ArgumentTypeError(problem)
-    return text
 
 
 def positive(text: str) -> int:
@@ -49,7 +47,7 @@ def user_id(text: str) -> str:
     try:
         return identifiers.user_typed(text)
     except identifiers.MalformedUserId as error:
-        raise ArgumentTypeError(f"{text!r} is no user id. {error.detail}") from error
+        raise ArgumentTypeError(f"{text!r} is not a user id. {error.detail}") from error
 
 
 def product_id(text: str) -> str:
@@ -114,6 +112,20 @@ def order_keys(lines: Iterable[str]) -> tuple[OrderKeys, list[str]]:
     return keys, problems
 
 
+def order_keys_from(name: str) -> OrderKeys:
+    """Read such a file; `-` is the standard input. :raises CommandError: it cannot be read, or has bad lines."""
+    try:
+        with nullcontext(sys.stdin) if name == "-" else Path(name).open(encoding="utf-8") as file:
+            keys, problems = order_keys(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} cannot be read: {error}", returncode=USAGE) from error
+    if problems:
+        more = "\n… and more" if len(problems) > SHOWN_PROBLEMS else ""
+        listed = "\n".join(problems[:SHOWN_PROBLEMS])
+        raise CommandError(f"{name} has bad lines, nothing was done:\n{listed}{more}", returncode=USAGE)
+    return keys
+
+
 def confirmed(question: str) -> bool:
     """Ask the operator; where nobody can answer, the answer is no."""
     try:
@@ -122,8 +134,15 @@ def confirmed(question: str) -> bool:
         return False
 
 
+def readable(text: str) -> str:
+    """A line of text, without spaces around it."""
+    if line_problem(text):
+        raise ArgumentTypeError("it must be readable text")
+    return text.strip()
+
+
 def actor_name() -> str:
-    """The login of whoever runs the command on this machine, for the history."""
+    """The login of the person who runs the command on this machine, for the history."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

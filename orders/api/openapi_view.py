@@ -1,4 +1,4 @@
-"""GET /openapi.json: made once in a process, then bytes. Making it keeps a processor busy for 50 to 160 ms."""
+"""GET /openapi.json, generated once in each process: that takes 50 to 160 ms of processor time."""
 
 import threading
 from functools import cache
@@ -15,13 +15,13 @@ from rest_framework.request import Request
 from orders.api.rendering import written
 
 KEPT = "public, max-age=300"
-"""For how long browsers and proxies need not ask; then they are told that it is the same (304)."""
+"""How long browsers and proxies may cache it; after that they are told that it has not changed (304)."""
 
 _making = threading.Lock()
 
 
 class OpenApiView(SpectacularJSONAPIView):
-    """drf-spectacular's own, whose document is the same for everybody until the next release."""
+    """The view of drf-spectacular; the document is the same for everybody until the next release."""
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *_arguments: Any, **_named: Any) -> HttpResponseBase:

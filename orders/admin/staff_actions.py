@@ -1,6 +1,7 @@
 """Who acts in the backoffice (the login, with the permissions of its groups), and what they are told if it fails."""
 
 import logging
+from http import HTTPStatus
 from typing import cast
 
 from django.contrib.auth.models import AbstractUser
@@ -14,6 +15,7 @@ from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.refusals import STATUS
 
 logger = logging.getLogger(__name__)
 
@@ -42,3 +44,8 @@ def why_not(error: OrderError | DatabaseError, look: str = "Look whether the ord
         return f"Nothing was changed. {error.detail}"
     logger.warning("the database did not answer the backoffice: %s", error.__cause__ or error)
     return f"The database did not answer in time. {look} before trying again."
+
+
+def status_of(error: OrderError) -> HTTPStatus:
+    """400 for bad input, which the person can correct; 409 for all else: they look at the order as it is now."""
+    return HTTPStatus.BAD_REQUEST if STATUS[type(error)] is HTTPStatus.BAD_REQUEST else HTTPStatus.CONFLICT

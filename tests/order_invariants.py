@@ -1,7 +1,4 @@
-"""What must be true of every order, at every moment, whatever failed before: used by the proof and by operators.
-
-:func:`violations_of` checks a single order; `reconciliation` compares all of them with what inventory holds.
-"""
+"""What must be true of every order, at every moment, whatever failed before: what the tests and the proof judge by."""
 
 from collections.abc import Callable, Iterator
 

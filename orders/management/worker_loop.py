@@ -1,0 +1,124 @@
+"""What a worker does until it is told to stop: stock that is due, bulk runs, unpaid orders, the dashboard's figures."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.management.base import OutputWrapper
+from django.db import DatabaseError
+from django.utils import timezone
+
+from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
+from orders.management.order_command import unanswered
+from orders.services.access import Actor
+from orders.services.audit import Act
+from orders.services.bulk import execute_pending_runs
+from orders.services.lifecycle.expiry import expire_unpaid, reason
+from orders.services.order_queries import is_outage
+from orders.services.reporting.figures_refresh import refresh
+from orders.services.reporting.readiness import Heartbeat
+from orders.services.stock.worker import Pass, settle_due
+
+logger = logging.getLogger(__name__)
+
+SLICE = 1.0
+"""Seconds for bulk runs between two passes: stock that is due does not wait for them."""
+COUNTING = 0.5
+"""Seconds for counting figures between two passes."""
+
+
+class WorkerLoop:
+    """Any number may run at the same time.
+
+    :param name: by which this worker is known to be alive.
+    :param limit: orders to take in one pass.
+    """
+
+    def __init__(
+        self, actor: Actor, name: str, limit: int, stop: threading.Event, out: OutputWrapper, err: OutputWrapper
+    ) -> None:
+        self._actor, self._limit, self._stop, self._out, self._err = actor, limit, stop, out, err
+        self._heart = Heartbeat(name)
+
+    def run(self) -> None:
+        """Run until `stop` is set."""
+        expiry_due = figures_due = time.monotonic()
+
+        def stopping() -> bool:
+            self._heart.beat()  # a pass may take long
+            return self._stop.is_set()
+
+        while not stopping():
+            done = self._settle(stopping)
+            more = not self._stop.is_set() and self._execute_runs(stopping)
+            if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not self._stop.is_set():
+                unpaid = self._expire(stopping)
+                expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
+                more = more or unpaid
+            if time.monotonic() >= figures_due and not self._stop.is_set():
+                uncounted = self._count(stopping)
+                figures_due = time.monotonic() + (0 if uncounted else settings.FIGURES_EVERY)
+                more = more or uncounted
+            if done.orders + done.failed < self._limit and not more:
+                self._stop.wait(settings.WORKER_INTERVAL)
+
+    def _settle(self, stopping: Callable[[], bool]) -> Pass:
+        try:
+            done = settle_due(actor=self._actor, limit=self._limit, stopping=stopping)
+        except DatabaseError as error:
+            self._complain(f"{unanswered(error)}, trying again")
+            return Pass()
+        if done.orders or done.failed:
+            self._say(f"{done.orders} orders settled, {done.failed} failed")
+        WORKER_PASSES.inc()
+        WORKER_PASS_TIME.set_to_current_time()
+        return done
+
+    def _say(self, line: str) -> None:
+        """To the terminal, or to the log where LOG_FORMAT is for machines."""
+        if settings.LOG_FORMAT == "json":
+            logger.info("%s", line)
+        else:
+            self._out.write(line)
+
+    def _complain(self, line: str) -> None:
+        if settings.LOG_FORMAT == "json":
+            logger.warning("%s", line)
+        else:
+            self._err.write(line)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Report it, with a traceback unless the database simply does not answer."""
+        if not is_outage(error):
+            logger.exception("%s", what)
+        self._complain(f"{what}: {error.__cause__ or error}")
+
+    def _execute_runs(self, stopping: Callable[[], bool]) -> bool:
+        """Execute bulk runs for a moment. :returns: whether there may be more to do at once."""
+        try:
+            return execute_pending_runs(seconds=SLICE, stopping=stopping)
+        except Exception as error:
+            self._failed("bulk runs could not be executed, trying again", error)
+            return False
+
+    def _expire(self, stopping: Callable[[], bool]) -> bool:
+        """Cancel unpaid orders, up to the limit. :returns: whether there may be more, so that waiting is pointless."""
+        act = Act(self._actor, timezone.now(), reason())
+        try:
+            done = expire_unpaid(act=act, limit=self._limit, stopping=stopping)
+        except Exception as error:
+            self._failed("unpaid orders could not be expired, trying again later", error)
+            return False
+        if done.total:
+            self._say(f"unpaid orders: {done.summary}")
+        return done.total == self._limit and done.cancelled > 0
+
+    def _count(self, stopping: Callable[[], bool]) -> bool:
+        """Count the dashboard's figures for a moment. :returns: whether there is more to count."""
+        try:
+            return refresh(seconds=COUNTING, stopping=stopping).more
+        except Exception as error:
+            self._failed("the figures could not be counted, trying again later", error)
+            return False
