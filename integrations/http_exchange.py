@@ -53,8 +53,7 @@ def exchange(
             connection.request(method, server.path + target, body, {**server.headers, **headers})
         if connection.sock:
             connection.sock.settimeout(max(0.001, min(read, until - time.monotonic())))
-        answer = _read(connection.getresponse())
-        complete = True
+        answer, complete = _read(connection.getresponse())
         return answer
     except ConnectTimeoutError as error:
         raise NotSent(f"not sent: {one_line(str(error))}") from error
@@ -66,17 +65,19 @@ def exchange(
         server.pool._put_conn(connection)
 
 
-def _read(response: Response) -> Answer:
+def _read(response: Response) -> tuple[Answer, bool]:
+    """The answer, and whether all of it was read: nothing else may be asked over a connection that has more to come."""
     headers: dict[str, str] = {}
     for name, value in response.getheaders():
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     try:
-        return Answer(response.status, headers, _body(response, headers.get("content-encoding", "identity").lower()))
+        body = _body(response, headers.get("content-encoding", "identity").lower())
+        return Answer(response.status, headers, body), True
     except (http.client.HTTPException, OSError, ValueError):
         if response.status < 300:
             raise
-        return Answer(response.status, headers, b"")  # the status says no, whatever became of the explanation
+        return Answer(response.status, headers, b""), False  # the status says no, whatever became of the explanation
     finally:
         response.close()
 

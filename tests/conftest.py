@@ -14,6 +14,7 @@ from django.db import connection, connections
 from django.test.utils import setup_databases, teardown_databases
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
 from pytest_django.live_server_helper import LiveServer
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -105,7 +106,8 @@ def filled(database: Database[dict[str, Any]]) -> list[str]:
         {"$unionWith": {"coll": name, "pipeline": [{"$limit": 1}, {"$project": {"_id": {"$literal": name}}}]}}
         for name in names
     ]
-    return [found["_id"] for found in database.aggregate([{"$documents": []}, *looks])]
+    latest = database.with_options(read_concern=ReadConcern("local"))  # what a majority has may be older
+    return [found["_id"] for found in latest.aggregate([{"$documents": []}, *looks])]
 
 
 @pytest.fixture(scope="session")

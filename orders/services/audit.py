@@ -1,13 +1,13 @@
 """Who did something to an order, when and why: what every entry of a history says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from orders.models import Document
 from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
-from orders.services.text_rules import problem_of, several_lines
+from orders.services.text_rules import cleaned, problem_of, several_lines
 from orders.storage.order_writes import history_entry
 
 LONGEST_REASON = 500
@@ -46,6 +46,10 @@ class Act:
             problem = f"At most {LONGEST_REASON} characters, please: it has {len(self.reason)}."
         if problem:
             raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
+
+    def explained(self, reason: str) -> "Act":
+        """The same act, for a reason that nobody can be asked to correct: what may not be kept of it is cut out."""
+        return replace(self, reason=cleaned(reason)[:LONGEST_REASON])
 
     def entry(self, name: str, **details: Any) -> Document:
         """The history entry of this act; for `details` see :func:`orders.storage.order_writes.history_entry`."""

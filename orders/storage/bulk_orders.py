@@ -11,7 +11,7 @@ from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import Document, LineState
-from orders.storage.order_numbers import ids_by_number
+from orders.storage.order_numbers import ids_named
 from orders.storage.order_query import Key, OrderKeys, OrderQuery, Position, both
 from orders.storage.order_writes import orders
 
@@ -136,7 +136,7 @@ def _named(query: OrderQuery, keys: OrderKeys) -> Iterator[Key]:
 
 def _known_ids(keys: Sequence[Key]) -> list[tuple[Key, Sequence[Key]]]:
     """Each key with the id of its order, or the ids; numbers of no order stay as they are."""
-    found = ids_by_number([key for key in keys if isinstance(key, str)])
+    found = ids_named([key for key in keys if isinstance(key, str)])
     return [(key, (found.get(key) if isinstance(key, str) else None) or [key]) for key in keys]
 
 

@@ -1,7 +1,8 @@
 """Orders by the numbers that people type: whatever the case and wherever the hyphens, off one index."""
 
+import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
@@ -15,6 +16,7 @@ AS_TYPED = Collation(
     locale="en", strength=CollationStrength.SECONDARY, alternate=CollationAlternate.SHIFTED, maxVariable="punct"
 )
 """Case, blanks, hyphens and other punctuation make no difference; migration 0013 builds the index with it."""
+OURS = re.compile(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){2}\Z")
 LOOK_ALIKES = str.maketrans("ILO", "110")
 
 
@@ -22,10 +24,19 @@ LOOK_ALIKES = str.maketrans("ILO", "110")
 def ids_by_number(typed: Collection[str]) -> dict[str, list[ObjectId]]:
     """The orders that each of these texts means; of several, those whose number is written just so, but for case."""
     wanted = {spelling for text in typed for spelling in _spellings(text)}
-    found: dict[str, list[Document]] = {}
-    for order in _numbered(wanted):
-        found.setdefault(_bare(order["number"]), []).append(order)
+    found = _by_bare(wanted)
     return {text: _meant(text, found) for text in typed}
+
+
+@wrap_database_errors
+def ids_named(typed: Collection[str]) -> dict[str, list[ObjectId]]:
+    """The orders that each of these texts names for certain, for changes that nobody looks at before they are made.
+
+    Hyphens and look-alikes are forgiven in numbers of our own only. A foreign number must be written as it is, but for
+    case, and where two differ in nothing else, in its case, too.
+    """
+    found = _by_bare({spelling for text in typed for spelling in _spellings(text)})
+    return {text: _named(text, found) for text in typed}
 
 
 @wrap_database_errors
@@ -48,6 +59,13 @@ def _numbered(numbers: Collection[str]) -> list[Document]:
     return orders().find(query, {"number": 1}, collation=AS_TYPED, hint=INDEX).to_list()
 
 
+def _by_bare(wanted: Collection[str]) -> dict[str, list[Document]]:
+    found: dict[str, list[Document]] = {}
+    for order in _numbered(wanted):
+        found.setdefault(_bare(order["number"]), []).append(order)
+    return found
+
+
 def _spellings(text: str) -> tuple[str, str, str]:
     """How the number may stand in the order, the likeliest first: as typed, of our own alphabet, with its "order"."""
     return text, text.upper().translate(LOOK_ALIKES), f"order{text}"
@@ -58,6 +76,18 @@ def _meant(text: str, found: dict[str, list[Document]]) -> list[ObjectId]:
         if near := found.get(_bare(spelling)):
             exact = [order["_id"] for order in near if order["number"].casefold() == spelling.casefold()]
             return exact or [order["_id"] for order in near]
+    return []
+
+
+def _named(text: str, found: Mapping[str, list[Document]]) -> list[ObjectId]:
+    for spelling in _spellings(text):
+        near = found.get(_bare(spelling), [])
+        like = [order for order in near if order["number"].casefold() == spelling.casefold()]
+        like = like or [order for order in near if OURS.match(order["number"])]
+        if same := [order for order in like if order["number"] == spelling]:
+            like = same
+        if like:
+            return [order["_id"] for order in like] if len({order["number"] for order in like}) == 1 else []
     return []
 
 

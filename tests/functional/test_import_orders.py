@@ -260,6 +260,7 @@ def test_an_order_placed_here_is_left_as_it_is(csv_file: Callable[..., Path]) ->
     placed = OrderFactory(status="pending")
     assert "1 there already" in run(csv_file({"reference": "", "id": str(placed.pk)}))[1]
     assert "1 there already" in run(csv_file({"reference": "", "number": placed.number}))[1]
+    assert "1 there already" in run(csv_file({"reference": "", "number": placed.number.replace("-", "").lower()}))[1]
     assert one()["status"] == "pending"
     code, _, err = run(csv_file({"number": placed.number}))
     assert (code, err.splitlines()[0]) == (
@@ -476,9 +477,9 @@ def test_an_order_has_a_bounded_number_of_lines(csv_file: Callable[..., Path], s
 
 
 BROKEN_JSON: list[tuple[Any, str]] = [
-    ("{", "line 1: no JSON: "),
-    ("[" * 100_000, "line 1: no JSON: "),
-    ('{"total_price": NaN}', "line 1: no JSON: NaN is no number"),
+    ("{", "line 1: not JSON: "),
+    ("[" * 100_000, "line 1: not JSON: "),
+    ('{"total_price": NaN}', "line 1: not JSON: NaN is not a number"),
     ("[1]", "line 1: not a JSON object"),
     (as_object(items=3), "line 1, items: not a list"),
     (as_object(items=[]), "line 1, items: an order has 1 to 100 lines"),
@@ -494,7 +495,7 @@ BROKEN_JSON: list[tuple[Any, str]] = [
     (as_object(total_price=1e300), "line 1, total_price: "),
     (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e999999999"), "total_price: '1E+999999999' is not"),
     (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e-999999999"), "total_price: '1E-999999999' is not"),
-    (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e" + "9" * 30), "line 1: no JSON: "),
+    (json.dumps(as_object(total_price=1.5)).replace("1.5", "1e" + "9" * 30), "line 1: not JSON: "),
     (as_object(status=["paid"]), "line 1, status: ['paid'] is none of"),
     (as_object(user_id=True), "line 1, user_id: True is not a text"),
     (as_object(user_verified=1), "line 1, user_verified: 1 is neither true nor false"),
@@ -544,7 +545,7 @@ HEADINGS = [
     ("", "These columns are missing: status, "),
     ("id,lines", "A row is needed for each line of an order (export_orders --lines)."),
     (",".join(name for name in ORDER if name != "reference"), "These columns are missing: id or reference or number."),
-    ('"id"x', "Line 1 is no CSV"),
+    ('"id"x', "Line 1 is not CSV"),
 ]
 
 

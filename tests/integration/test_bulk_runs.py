@@ -10,6 +10,7 @@ from bson import ObjectId
 from pymongo.database import Database
 from pytest_django import Settings
 
+from integrations.sandbox import Sandbox
 from orders.models import BulkRun
 from orders.services import access, bulk
 from orders.services.bulk import batch_loop, executor, planning, runs, selecting
@@ -18,7 +19,7 @@ from orders.storage import bulk_batches, bulk_runs
 from orders.storage.bulk_orders import as_given, from_given
 from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
-from tests.integration.builders import FUTURE, PAST, Document, act, answer_lost, now, read
+from tests.integration.builders import FUTURE, PAST, A, Document, act, answer_lost, now, place, read
 from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -353,8 +354,8 @@ def test_results_go_on_where_they_were_left() -> None:
     run = carried("start_processing", keys=ids, batch_size=4)
     every = list(bulk.results(run.pk))
     assert [found.order_id for found in every] == [str(order_id) for order_id in ids]
-    for place, found in enumerate(every):
-        assert list(bulk.results(run.pk, after=found.position)) == every[place + 1 :]
+    for index, found in enumerate(every):
+        assert list(bulk.results(run.pk, after=found.position)) == every[index + 1 :]
     already = list(bulk.results(run.pk, only={"already"}))
     assert already == every[5:]
     assert list(bulk.results(run.pk, only={"already"}, after=already[1].position)) == already[2:]
@@ -464,3 +465,13 @@ def test_workers_take_a_run_up_again_when_its_pause_is_over() -> None:
     assert bulk.execute_pending_runs(seconds=20) is True
     run = bulk.get_run(run.pk)
     assert (run.state, run.pauses, run.last_error, run.paused_until) == ("done", 0, "", None)
+
+
+def test_a_run_recorded_without_a_reason_by_an_earlier_version_is_executed(sandbox: Sandbox) -> None:
+    order_id = place((A, 2)).order["_id"]
+    run = started("cancel", keys=[order_id])
+    BulkRun.objects.filter(pk=run.pk).update(reason="")
+    bulk.execute_run(run.pk)
+    found = read(order_id)
+    assert found["status"] == "cancelled"
+    assert [entry["reason"] for entry in found["history"] if entry["act"] == "cancel"] == [f"Bulk run {run.pk}"]

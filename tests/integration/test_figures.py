@@ -479,3 +479,22 @@ def test_a_change_that_shows_later_than_it_says_is_noticed(database: Database[Do
     database["orders"].update_one({"_id": made["_id"]}, {"$set": {"status": "paid", "updated_at": late}})
     refreshed()
     assert dashboard(actor=BOSS, period=ALL).sold == 1
+
+
+def test_a_refresh_without_time_for_old_days_does_not_ask_for_another(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_many([order(NOW, status="pending"), order(NOW - timedelta(days=3), status="paid")])
+    refreshed()
+    old = daily_figures.midnight(NOW - timedelta(days=3))
+    a_day_ago = NOW - timedelta(days=1, minutes=1)
+    daily_figures.figures().update_one({"_id": old}, {"$set": {"computed_at": a_day_ago}})
+    count = daily_figures.count
+
+    def slow(day: datetime) -> bool:
+        time.sleep(0.05)
+        return count(day)
+
+    monkeypatch.setattr(daily_figures, "count", slow)
+    database["orders"].update_one({"status": "pending"}, {"$set": {"updated_at": datetime.now(UTC)}})
+    assert refresh(seconds=0.01) == Refresh(counted=1, more=False)

@@ -62,7 +62,7 @@ def test_an_order_that_is_named_twice_is_one(database: Database[Document]) -> No
     ids = numbered("SO-2024-000123", "7KQF-2M9D-XW3H")
     so, own = ids.values()
     keys = OrderKeys(["so-2024-000123", "SO2024000123", own, "7kqf2m9dxw3h", "nobody-1"])
-    assert list(named(OrderQuery(keys=keys))) == [so, own, "nobody-1"]
+    assert list(named(OrderQuery(keys=keys))) == [so, "SO2024000123", own, "nobody-1"]
 
 
 def test_a_number_is_looked_up_off_the_index(plans: Plans, many: list[Document]) -> None:  # noqa: F811
@@ -70,3 +70,21 @@ def test_a_number_is_looked_up_off_the_index(plans: Plans, many: list[Document])
     by_index(plans(lambda: ids_by_number(typed)), most=5)
     by_index(plans(lambda: ids_of_numbers([order["number"] for order in many[:5]])), most=5)
     assert all(ids_by_number(typed).values())
+
+
+def named_by(text: str) -> list[ObjectId]:
+    return list(named(OrderQuery(keys=OrderKeys([text]))))
+
+
+def test_a_change_takes_numbers_of_another_shop_as_they_are_written_but_for_case() -> None:
+    orders = numbered("10-42", "104-2", "Order 1042", "SO-7", "so-8", "SO-8")
+    assert named_by("1-042") == ["1-042"]
+    assert named_by("1042") == ["1042"]
+    assert named_by("so-7") == [orders["SO-7"]]
+    assert named_by("so-8") == [orders["so-8"]]
+    assert named_by("So-8") == ["So-8"]
+
+
+def test_a_change_forgives_hyphens_and_look_alikes_in_numbers_of_our_own() -> None:
+    orders = numbered("7KQF-2M9D-XW31", "SO-7")
+    assert named_by("7kqf2m9dxw3l") == [orders["7KQF-2M9D-XW31"]]

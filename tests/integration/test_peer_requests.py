@@ -910,3 +910,21 @@ def test_json_of_the_largest_size_is_read(serve: Callable[..., RawServer]) -> No
     padding = "x" * (MAX_BODY - len(body))
     serve(answer(200, {"done": True, "padding": padding}))
     assert len(read()["padding"]) == len(padding)  # type: ignore[index]
+
+
+def test_a_refusal_cut_short_is_not_continued_in_the_next_answer(
+    serve: Callable[..., RawServer],
+) -> None:
+    def cut_short(connection: socket.socket) -> bool:
+        connection.sendall(head(400, **{"Content-Length": "60"}))
+        return True
+
+    def late_and_made_to_deceive(connection: socket.socket) -> bool:
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"done": true}')
+        return True
+
+    server = serve(cut_short, late_and_made_to_deceive)
+    with pytest.raises(PeerRefused):
+        write(retries=False)
+    write(retries=False)
+    assert server.connections == 2

@@ -13,7 +13,7 @@ from bson import Decimal128, ObjectId
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from integrations import Deadline, PeerUnavailable
+from integrations import Deadline, PeerUnavailable, inventory
 from integrations.sandbox import Sandbox
 from orders.models import Item
 from orders.services import access
@@ -804,3 +804,22 @@ def _wait_until_asked(sandbox: Sandbox, operation: str) -> None:
 def test_a_ticket_without_a_key_has_nothing_to_free(database: object) -> None:
     give_back(Ticket(ObjectId()))
     assert placement_keys.keys().count_documents({}) == 0
+
+
+def test_a_fault_of_ours_in_one_call_keeps_what_is_known_of_the_others(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = inventory.reserve
+
+    def broken(product_id: str, *args: Any, **kwargs: Any) -> Any:
+        if product_id == B:
+            raise RuntimeError("x" * 600)
+        return reserve(product_id, *args, **kwargs)
+
+    monkeypatch.setattr(inventory, "reserve", broken)
+    before = stock_of(sandbox, A)
+    with pytest.raises(PlacementInterrupted):
+        place((A, 2), (B, 3))
+    [order] = orders().find()
+    assert (order["status"], states(order)) == ("rejected", ["released", "unknown"])
+    assert stock_of(sandbox, A) == before

@@ -15,7 +15,7 @@ from orders.services import order_queries
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.order_queries import ids_by_number
+from orders.services.order_queries import ids_named
 from orders.services.stock.resolution import require_evidence, resolve_line
 
 HELP = """Say what became of lines whose reservation or release got no answer.
@@ -113,7 +113,7 @@ def _ids(order: ObjectId | str | None) -> list[ObjectId | None]:
     """
     if order is None:
         return [None]
-    found = ids_by_number([order])[order] if isinstance(order, str) else [order]
+    found = ids_named([order])[order] if isinstance(order, str) else [order]
     if not found:
         raise CommandError(f"There is no order {order}.", returncode=USAGE)
     return [*found]

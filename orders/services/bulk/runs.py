@@ -19,11 +19,10 @@ from orders.models import (
     transition_names,
 )
 from orders.services.access import VIEW, Actor, Kind, staff_named
-from orders.services.audit import Act, require_reason
+from orders.services.audit import REASON_NEEDED, Act, require_reason
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.order_queries import InvalidOrderQuery, require_valid
-from orders.services.text_rules import cleaned
 from orders.storage import bulk_batches, bulk_runs, new_id
 from orders.storage.bulk_orders import as_given
 from orders.storage.order_query import OrderQuery
@@ -164,8 +163,9 @@ class Job:
         return self.run.transition
 
     def act(self) -> Act:
-        """The act of this moment. A reason that predates today's rules must not stop the run, so it is cleaned."""
-        return Act(self.actor, timezone.now(), cleaned(self.run.reason))
+        """The act of this moment. A run that was recorded under other rules on reasons must not stop for its own."""
+        missing = f"Bulk run {self.run.pk}" if self.transition in REASON_NEEDED else ""
+        return Act(self.actor, timezone.now()).explained(self.run.reason or missing)
 
 
 def job_of(run: BulkRun) -> Job:

@@ -1,7 +1,6 @@
 """Reserving a draft's stock, which places the order or rejects the draft: steps 3 to 5 of a placement."""
 
 import logging
-from dataclasses import replace
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -83,7 +82,7 @@ def _place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document
 def _give_up(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: Deadline) -> None:
     """Record, reject and release as far as possible now; a worker finishes what fails here."""
     reason = next((outcome.detail for outcome in outcomes.values() if outcome.detail), "")
-    act = replace(act, reason=reason)
+    act = act.explained(reason)
     try:
         recorded = record_outcomes(claim, outcomes, act, deadline=deadline)
         beyond = settings.DATABASE_DEADLINE - settings.REQUEST_DEADLINE

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 SLACK = timedelta(minutes=5)
 """How much later than its `updated_at` a change may become visible: a request's time, and clocks that differ."""
 RECOUNT = timedelta(days=1)
+"""After this time an unchanged day is counted again, one in each refresh, so that no mistake lasts."""
 LEASE = 10.0
 LONGEST = 5.0
 """Seconds allowed for counting one day."""
@@ -67,8 +68,11 @@ def refresh(
         _mark_changes(now)
         asked = changed_days(since, until, now) if since and until else []
         changed = changed_days(EARLIEST, daily_figures.midnight(now), now)
-        days = list(dict.fromkeys([*asked, *changed, *_old_counts(now)]))
-        return _count(days, now, time.monotonic() + seconds, stopping)
+        end = time.monotonic() + seconds
+        done = _count(list(dict.fromkeys([*asked, *changed])), now, end, stopping)
+        if done.more or stopping() or (done.counted and time.monotonic() >= end):
+            return done
+        return replace(done, counted=done.counted + _count(_old_counts(now)[:1], now, end, stopping).counted)
     finally:
         with suppress(DatabaseError):  # the lease lapses by itself
             daily_figures.give_lease_back(holder)

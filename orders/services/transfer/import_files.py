@@ -148,7 +148,7 @@ def _record(number: int, line: str, decode: Callable[[str], Any]) -> Record:
     try:
         found = decode(line)
     except (ValueError, ArithmeticError, RecursionError) as error:  # ArithmeticError: `1e` and an endless exponent
-        return Record(number, problems=[Problem(number, "", f"no JSON: {error}")])
+        return Record(number, problems=[Problem(number, "", f"not JSON: {error}")])
     if not isinstance(found, dict):
         return Record(number, problems=[Problem(number, "", "not a JSON object")])
     items, address = found.pop("items", []), found.pop("shipping_address", {})

@@ -74,7 +74,7 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
 def _identity(fields: Fields) -> Identity | None:
     order_id, reference = fields.text("id", most=24), fields.text("reference", most=200)
     number = fields.text("number", most=LONGEST_NUMBER)
-    values = {"id": order_id, "reference": reference, "number": _drawn_from(number)}
+    values = {"id": order_id, "reference": reference, "number": drawn_from(number)}
     given = tuple(name for name in KEYS if values[name])
     if not given:
         if not fields.problems:
@@ -93,7 +93,7 @@ def _identity(fields: Fields) -> Identity | None:
     return Identity(ObjectId(order_id), number, reference, given)
 
 
-def _drawn_from(number: str) -> str:
+def drawn_from(number: str) -> str:
     """What an id is derived from: earlier imports normalised some numbers so, and their orders must be recognised."""
     letters = re.sub(r"[\s-]", "", number).upper().translate(LOOK_ALIKES)
     return grouped(letters) if re.fullmatch(f"[{NUMBER_ALPHABET}]{{12}}", letters) else number

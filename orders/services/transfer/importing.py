@@ -18,7 +18,7 @@ from django.utils import timezone
 from orders.services.audit import Act
 from orders.services.transfer.file_format import utc
 from orders.services.transfer.import_files import FileChanged, Problem, Record
-from orders.services.transfer.import_rules import Candidate, examine
+from orders.services.transfer.import_rules import Candidate, drawn_from, examine
 from orders.storage.imported_orders import insert_orders, known_orders
 
 BATCH = 1000
@@ -160,14 +160,17 @@ def _judge(batch: list[Record], act: Act) -> Iterator[Judged]:
     """Examine records, and compare them with the existing orders."""
     found = [(record.line, examine(record, act)) for record in batch]
     candidates = [candidate for _, candidate in found if isinstance(candidate, Candidate)]
-    numbers = [candidate.identity.number for candidate in candidates if "number" in candidate.identity.given]
+    numbered = [candidate.identity.number for candidate in candidates if "number" in candidate.identity.given]
+    numbers = [spelling for number in numbered for spelling in (number, drawn_from(number))]
     ids, holders = known_orders([candidate.identity.id for candidate in candidates], numbers)
     for line, candidate in found:
         if not isinstance(candidate, Candidate):
             yield line, None, candidate
             continue
         identity = candidate.identity
-        holder = holders.get(identity.number.casefold()) if "number" in identity.given else None
+        holder = None
+        if "number" in identity.given:  # an earlier import, or this service, may have it in the form of our own
+            holder = holders.get(identity.number.casefold()) or holders.get(drawn_from(identity.number).casefold())
         if identity.id in ids or (holder and identity.given == ("number",)):
             yield line, None, []
         elif holder:
