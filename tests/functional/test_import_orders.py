@@ -478,7 +478,7 @@ def test_an_order_has_a_bounded_number_of_lines(csv_file: Callable[..., Path], s
 BROKEN_JSON: list[tuple[Any, str]] = [
     ("{", "line 1: no JSON: "),
     ("[" * 100_000, "line 1: no JSON: "),
-    ('{"total_price": NaN}', "line 1: no JSON: NaN is no number"),
+    ('{"total_price": NaN}', "line 1: no JSON: NaN is not a number"),
     ("[1]", "line 1: not a JSON object"),
     (as_object(items=3), "line 1, items: not a list"),
     (as_object(items=[]), "line 1, items: an order has 1 to 100 lines"),
@@ -544,7 +544,7 @@ HEADINGS = [
     ("", "These columns are missing: status, "),
     ("id,lines", "A row is needed for each line of an order (export_orders --lines)."),
     (",".join(name for name in ORDER if name != "reference"), "These columns are missing: id or reference or number."),
-    ('"id"x', "Line 1 is no CSV"),
+    ('"id"x', "Line 1 is not CSV"),
 ]
 
 
