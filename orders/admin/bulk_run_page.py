@@ -1,6 +1,5 @@
 """The page of one bulk run: its progress, the outcome of each order, its report, and its buttons."""
 
-import re
 from typing import Any
 
 from django.contrib import messages
@@ -116,7 +115,7 @@ class BulkRunPage(ReadOnly):
         """One page of results: by default those with problems, or all if there are none."""
         shown = request.GET.get("show", "problems" if run.refused + run.failed else "all")
         after = request.GET.get("after", "")
-        if shown not in bulk.FILTERS or (after and not re.fullmatch(bulk.POSITION, after)):
+        if shown not in bulk.FILTERS or (after and not bulk.is_position(after)):
             messages.warning(request, "The address names no such results: these are the first ones.")
             shown, after = shown if shown in bulk.FILTERS else "all", ""
         page = bulk.results_page(run, show=shown, after=after, limit=PAGE)

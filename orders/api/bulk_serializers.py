@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from orders.api.fields import (
@@ -39,6 +40,7 @@ class KeyField(PatternField):
         return order_typed(text) or text  # too long for a number: no such order
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string", "enum": list(PUBLIC_STATUSES)}, "minItems": 1})
 class StatusesField(ManyField):
     """A list of statuses, or just one."""
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
@@ -48,6 +49,7 @@ class CountField(WholeNumberField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "string", "pattern": anchored(PRICE), "maxLength": 11})
 class PriceField(serializers.DecimalField):
     """A price as a string, or as a JSON number."""
 
@@ -146,6 +148,7 @@ class PatternField(serializers.CharField):
         return str(value)
 
 
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID})
 class UserIdField(serializers.Field[str, Any, str, Any]):
     """A user id as text; a JSON integer is taken as well, as the user service writes them."""
 
@@ -170,6 +173,7 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
+@extend_schema_field({"type": "string", "format": "date-or-date-time"})
 class MomentField(serializers.Field[datetime, Any, str, Any]):
     """A date, or a datetime (UTC where it names no zone). As an end, a date means the whole of that day."""
 

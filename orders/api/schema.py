@@ -8,13 +8,11 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
 from orders.api import fields
-from orders.api.bulk_serializers import StatusesField
 from orders.api.examples import add_examples
 from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS, type_of
 from orders.models import PUBLIC_STATUSES
-from orders.services.identifiers import LONGEST_USER_ID
 from orders.services.text_rules import DROPPED, REFUSED
 
 Schema = dict[str, Any]
@@ -72,27 +70,6 @@ LINKS = {
 """Links from the answer of an operation to what can be done next."""
 
 
-class PriceScheme(OpenApiSerializerFieldExtension):
-    target_class = fields.PriceField
-
-    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        return {"type": "string", "pattern": fields.anchored(fields.PRICE), "maxLength": 11}
-
-
-class UserIdScheme(OpenApiSerializerFieldExtension):
-    target_class = fields.UserIdField
-
-    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        return {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID}
-
-
-class MomentScheme(OpenApiSerializerFieldExtension):
-    target_class = fields.MomentField
-
-    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        return {"type": "string", "format": "date-or-date-time"}
-
-
 class CountScheme(OpenApiSerializerFieldExtension):
     target_class = fields.CountField
 
@@ -134,13 +111,6 @@ def _class(belongs: Callable[[str], bool]) -> str:
         first = bounds.pop()[0] if bounds and bounds[-1][1] == code - 1 else code
         bounds.append((first, code))
     return "".join(f"\\u{first:04x}" + (f"-\\u{last:04x}" if last > first else "") for first, last in bounds)
-
-
-class StatusesScheme(OpenApiSerializerFieldExtension):
-    target_class = StatusesField
-
-    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        return {"type": "array", "items": {"type": "string", "enum": list(PUBLIC_STATUSES)}, "minItems": 1}
 
 
 class PatternScheme(OpenApiSerializerFieldExtension):

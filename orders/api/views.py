@@ -100,10 +100,10 @@ class OrderViewSet(LimitedViewSet):
     def list(self, request: Request) -> HttpResponse:
         """List orders, newest first: all for admins, own ones for customers. `Link` leads to the next page."""
         given = parameters.read(OrdersParameters, request)
-        user_id = given.get("user_id")
         actor = caller(request)
-        if user_id is None and not actor.sees_all:
-            user_id = actor.id
+        user_id = None if actor.sees_all else actor.id
+        if "user_id" in given:
+            user_id = parameters.user_id(given["user_id"])
         return self._page(request, user_id, given)
 
     @extend_schema(

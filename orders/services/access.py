@@ -72,10 +72,6 @@ class Actor:
         return f"{self.kind}:{self.id}"
 
     @property
-    def is_staff(self) -> bool:
-        return self.kind is Kind.STAFF
-
-    @property
     def sees_all(self) -> bool:
         return VIEW in self.permissions
 

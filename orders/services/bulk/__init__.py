@@ -12,6 +12,7 @@ from orders.services.bulk.results import (
     POSITION,
     PROBLEMS,
     OrderResult,
+    is_position,
     report_csv,
     report_json,
     results,
@@ -37,6 +38,7 @@ from orders.services.bulk.selecting import TooManyBatches
 __all__ = [
     "FILTERS", "NO_SUCH_ORDER", "POSITION", "PROBLEMS", "NothingSelected", "OrderResult", "Plan", "RunExists",
     "RunIsOver", "RunNotFound", "TooManyBatches", "UnknownTransition", "cancel_run", "counted_within",
-    "execute_if_small", "execute_pending_runs", "execute_run", "get_run", "is_batchable", "pause_run", "plan",
-    "report_csv", "report_json", "results", "results_page", "resume_run", "run_id_for", "start_run", "target_of",
+    "execute_if_small", "execute_pending_runs", "execute_run", "get_run", "is_batchable", "is_position", "pause_run",
+    "plan", "report_csv", "report_json", "results", "results_page", "resume_run", "run_id_for", "start_run",
+    "target_of",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The outcome of each order of a run: listed, in pages, and as a report, which is the same wherever it is asked for."""
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,10 @@ COLUMNS = ("order_id", "number", "result", "reason")
 """Of a report."""
 AT_ONCE = 10
 """Batches read at once."""
+
+
+def is_position(text: str) -> bool:
+    return re.fullmatch(POSITION, text) is not None
 
 
 @dataclass(frozen=True)
