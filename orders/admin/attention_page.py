@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bson import ObjectId
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -17,6 +18,7 @@ from unfold.admin import ModelAdmin
 from orders.admin.acting import act_of, actor_of, why_not
 from orders.admin.order_forms import ANSWERS
 from orders.admin.waiting_rows import Row, row_of
+from orders.admin.words import settled, span
 from orders.models import transition_names
 from orders.services import access
 from orders.services.access import Actor
@@ -35,7 +37,7 @@ VERSION = re.compile(r"[0-9]{1,18}\Z")
 
 @dataclass(frozen=True)
 class Words:
-    """How an alert is called, and what it means."""
+    """The heading of an alert's section, and what it means."""
 
     title: str
     meaning: str
@@ -43,24 +45,24 @@ class Words:
 
 WORDS = {
     Alert.UNKNOWN: Words(
-        "Stock of unknown outcome",
-        "Inventory was asked and never answered: only a person can find out whether it acted. Look there, and say so.",
+        "Unconfirmed stock",
+        "Inventory did not answer, so the outcome has to be checked there. Then record the result here.",
     ),
     Alert.OWED: Words(
-        "Stock owed for long",
-        "Inventory is still to be told, and the worker has not got through. It goes on trying by itself.",
+        "Stock release overdue",
+        "Inventory has not confirmed the stock of these orders for over {owed}. It is retried automatically.",
     ),
     Alert.SHORT: Words(
-        "Released with less than asked",
-        "Inventory gave back fewer units than these orders held. Correct its figures there, then take note here.",
+        "Short releases",
+        "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge here.",
     ),
     Alert.UNCHECKED: Words(
-        "Open orders of unverified users",
-        "They were placed while the user service did not answer. Ask it again, or call the order off.",
+        "Unverified customers",
+        "Placed while the user service was unavailable. Verify the customer now, or cancel the order.",
     ),
     Alert.UNSHIPPED: Words(
-        "Paid and not shipped",
-        "They have been waiting for their next step for too long.",
+        "Paid, not shipped",
+        "No progress for over {unshipped}.",
     ),
 }
 
@@ -78,6 +80,10 @@ class Section:
     @property
     def count(self) -> str:
         return f"{self.waiting.count}{' or more' if self.waiting.more else ''}"
+
+    @property
+    def meaning(self) -> str:
+        return self.words.meaning.format(owed=span(settings.STOCK_OWED_TOO_LONG), unshipped=span(settings.SHIP_WITHIN))
 
     @property
     def hidden(self) -> bool:
@@ -133,7 +139,7 @@ def _carry_out(request: HttpRequest) -> str:
     act = _act(request)
     do, order_id = ACTS.get(name), object_id(order)
     if do is None or order_id is None:
-        raise OrderError("That is no way out of anything here.")
+        raise OrderError("Unknown action.")
     return do(request, order_id, act)
 
 
@@ -153,7 +159,7 @@ def _require(name: str, transition: str, actor: Actor) -> None:
 def _number(request: HttpRequest, name: str, pattern: re.Pattern[str] = SMALL) -> int:
     given = request.POST.get(name, "")
     if not pattern.match(given):
-        raise OrderError("The form was not complete.")
+        raise OrderError("The form is incomplete.")
     return int(given)
 
 
@@ -161,31 +167,31 @@ def _resolve(request: HttpRequest, order: ObjectId, act: Act) -> str:
     line, attempts = _number(request, "line"), _number(request, "attempts")
     answer = ANSWERS.get(request.POST.get("happened", ""))
     if answer is None:
-        raise OrderError("The form was not complete.")
+        raise OrderError("The form is incomplete.")
     changed = resolve_line(order_id=order, line=line, happened=answer, act=act, expected_attempts=attempts)
-    return f"Line {line + 1} of order {changed['number']} is now {changed['items'][line]['stock']['state']}."
+    return f"Item {line + 1} of order {changed['number']}: {settled(changed['items'][line]['stock']['state'])}."
 
 
 def _retry(request: HttpRequest, order: ObjectId, act: Act) -> str:
     changed = attention.retry_now(order_id=order, act=act)
-    return f"The stock of order {changed['number']} is tried again as soon as the worker gets to it."
+    return f"The stock of order {changed['number']} is queued for a retry."
 
 
 def _accept(request: HttpRequest, order: ObjectId, act: Act) -> str:
     line, missing = _number(request, "line"), _number(request, "discrepancy")
     changed = attention.accept_shortage(order_id=order, line=line, discrepancy=missing, act=act)
-    return f"Noted for line {line + 1} of order {changed['number']}."
+    return f"The short release of item {line + 1} of order {changed['number']} is acknowledged."
 
 
 def _verify(request: HttpRequest, order: ObjectId, act: Act) -> str:
     changed = attention.verify_user(order_id=order, act=act)
-    return f"User {changed['user_id']} of order {changed['number']} is verified."
+    return f"Customer {changed['user_id']} of order {changed['number']} is verified."
 
 
 def _transition(request: HttpRequest, order: ObjectId, act: Act) -> str:
     name = request.POST.get("transition", "")
     if name not in transition_names():
-        raise OrderError("That is no transition of an order.")
+        raise OrderError("Unknown action.")
     version = _number(request, "version", VERSION)
     changed = transitions.change_status(order_id=order, transition=name, act=act, expected_version=version)
     return f"Order {changed['number']} is now {changed['status']}."

@@ -141,7 +141,7 @@ def require_reason(transition: str, act: Act) -> None:
     :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
     """
     if transition in REASON_NEEDED and act.actor.kind in (Kind.STAFF, Kind.SYSTEM):
-        act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
+        act.require_reason(f"A reason is required to {transition} an order.")
 
 
 def refusal(transition: str, status: str) -> str:
