@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -11,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin import order_forms
+from orders.admin import order_forms, words
 from orders.admin.attention_rows import Row, row_of
 from orders.admin.order_forms import Change
 from orders.admin.staff_actions import act_of, actor_of, why_not
@@ -32,7 +33,7 @@ CHANGES: dict[str, Change] = {
 
 @dataclass(frozen=True)
 class Words:
-    """How an alert is called, and what it means."""
+    """The heading of an alert's section, and what it means."""
 
     title: str
     meaning: str
@@ -40,24 +41,24 @@ class Words:
 
 WORDS = {
     Alert.UNKNOWN: Words(
-        "Stock of unknown outcome",
-        "Inventory was asked and never answered: only a person can find out whether it acted. Look there, and say so.",
+        "Unconfirmed stock",
+        "Inventory did not answer, so the outcome has to be checked there. Then record the result here.",
     ),
     Alert.OWED: Words(
-        "Stock owed for long",
-        "Inventory is still to be told, and the worker has not got through. It goes on trying by itself.",
+        "Stock release overdue",
+        "Inventory has not confirmed the stock of these orders for over {owed}. It is retried automatically.",
     ),
     Alert.SHORT: Words(
-        "Released with less than asked",
-        "Inventory gave back fewer units than these orders held. Correct its figures there, then take note here.",
+        "Short releases",
+        "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge here.",
     ),
     Alert.UNCHECKED: Words(
-        "Open orders of unverified users",
-        "They were placed while the user service did not answer. Ask it again, or call the order off.",
+        "Unverified customers",
+        "Placed while the user service was unavailable. Verify the customer now, or cancel the order.",
     ),
     Alert.UNSHIPPED: Words(
-        "Paid and not shipped",
-        "They have been waiting for their next step for too long.",
+        "Paid, not shipped",
+        "No progress for over {unshipped}.",
     ),
 }
 
@@ -75,6 +76,12 @@ class Section:
     @property
     def count(self) -> str:
         return f"{self.waiting.count}{' or more' if self.waiting.more else ''}"
+
+    @property
+    def meaning(self) -> str:
+        return self.words.meaning.format(
+            owed=words.span(settings.STOCK_OWED_TOO_LONG), unshipped=words.span(settings.SHIP_WITHIN)
+        )
 
     @property
     def hidden(self) -> bool:

@@ -15,10 +15,10 @@ from unfold.admin import ModelAdmin
 from orders.admin import bulk_confirmation, bulk_words
 from orders.admin.bulk_selection import TICK_FIRST, Chosen
 from orders.admin.staff_actions import actor_of, why_not
-from orders.models import BulkRun, transition_names
+from orders.models import BulkRun, transition_label, transition_names
 from orders.services.errors import OrderError
 
-LOOK = "See under Bulk runs whether a run was started"
+LOOK = "Check under Bulk runs whether a run was started"
 
 
 class BulkActions(ModelAdmin):
@@ -36,7 +36,7 @@ class BulkActions(ModelAdmin):
         """The transitions that the reader may make of many orders; without any, the list has no checkboxes."""
         actor = actor_of(request)
         return {
-            name: (BulkActions.ask, name, bulk_words.label(name))
+            name: (BulkActions.ask, name, transition_label(name))
             for name in transition_names()
             if actor.may_bulk(name)
         }  # fmt: skip
@@ -76,7 +76,7 @@ class BulkActions(ModelAdmin):
             raise PermissionDenied
         name = request.POST.get(field, "")
         if name not in transition_names():
-            raise OrderError("That is no transition of orders.")
+            raise OrderError("Unknown action.")
         actor_of(request).require_bulk(name)
         return name
 
@@ -96,8 +96,9 @@ class BulkActions(ModelAdmin):
     def _started(self, request: HttpRequest, run: BulkRun) -> HttpResponse:
         if actor_of(request).has("orders.view_bulkrun"):
             return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
-        told = f"{run.done:,} of {bulk_words.count(run.total, 'order')} done, {run.refused + run.failed:,} not possible"
-        self.message_user(request, f"Run {run.pk} was started: {told} so far.", messages.INFO)
+        told = f"{run.done:,} of {bulk_words.count(run.total, 'order')} done so far"
+        problems = f"{run.refused + run.failed:,} skipped or failed"
+        self.message_user(request, f"Run {run.pk} started: {told}, {problems}.", messages.INFO)
         return _to_list("")
 
 

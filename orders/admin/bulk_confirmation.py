@@ -40,8 +40,7 @@ def shown(request: HttpRequest, name: str, chosen: Chosen, problem: str = "") ->
     hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
     hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
     return {
-        "title": f"{bulk_words.label(name)} {bulk_words.count(plan.can, 'order')}?",
-        "label": bulk_words.label(name),
+        "title": f"{bulk_words.action(name, bulk_words.count(plan.can, 'order'))}?",
         "target": bulk.target_of(name),
         "chosen": chosen,
         "plan": plan,
@@ -87,12 +86,10 @@ def _outdated(request: HttpRequest, name: str, chosen: Chosen) -> str:
     """Why more orders would change than were confirmed; empty if not."""
     moment, can = bulk_selection.moment(request.POST.get("shown", "")), request.POST.get("can", "")
     if moment is None or timezone.now() - moment > LONGEST_LOOK or not SMALL.match(can):
-        return "This page has been open for long. These are the orders as they are now: please confirm once more."
+        return "This page was open for too long. The figures have been updated: please confirm again."
     more = _plan(request, name, chosen).can - int(can)
     if more > 0:
-        return (
-            f"By now it would be {bulk_words.count(more, 'order')} more than you were shown. Please confirm once more."
-        )
+        return f"This would now change {bulk_words.count(more, 'more order')}. Please confirm again."
     return ""
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
-from orders.admin import bulk_words
+from orders.admin import bulk_words, words
 from orders.admin.bulk_run_page import BulkRunPage
 from orders.admin.list_columns import ago
 from orders.models import BulkRun
@@ -24,7 +24,7 @@ class BulkRunAdmin(BulkRunPage):
     ordering = ("-created_at", "-pk")
     sortable_by = ()
     search_fields = ("id",)
-    search_help_text = "Id of a run, as the history of an order tells it"
+    search_help_text = "Run id, as shown in an order's timeline"
     list_per_page = 50
     list_max_show_all = 50
     show_full_result_count = False
@@ -45,11 +45,11 @@ class BulkRunAdmin(BulkRunPage):
     def status(self, run: BulkRun) -> SafeString:
         return bulk_words.badge(run.state, run.get_state_display())
 
-    @admin.display(description="how far")
+    @admin.display(description="progress")
     def progress(self, run: BulkRun) -> str:
         problems = run.refused + run.failed
         told = f"{run.finished:,} of {run.total:,}"
-        return f"{told}, {problems:,} not possible" if problems else told
+        return f"{told}, {problems:,} skipped or failed" if problems else told
 
     @admin.display(description="orders")
     def selected_orders(self, run: BulkRun) -> str:
@@ -57,7 +57,7 @@ class BulkRunAdmin(BulkRunPage):
 
     @admin.display(description="by")
     def who(self, run: BulkRun) -> str:
-        return run.actor
+        return words.person(run.actor)
 
     @admin.display(description="started")
     def started(self, run: BulkRun) -> SafeString:
@@ -69,6 +69,6 @@ class BulkRunAdmin(BulkRunPage):
         if not search_term.strip():
             return queryset, False
         if (run_id := object_id(search_term)) is None:
-            self.message_user(request, "That is no id of a run: 24 hexadecimal digits.", messages.WARNING)
+            self.message_user(request, "A run id has 24 hexadecimal digits.", messages.WARNING)
             return queryset.none(), False
         return queryset.filter(pk=run_id), False

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import bulk_words
+from orders.admin import bulk_words, words
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
@@ -30,7 +30,7 @@ from orders.services.identifiers import object_id
 
 PAGE = 50
 STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
-STEPPED = {"cancel": "The run was cancelled.", "pause": "The run was stopped.", "resume": "The run goes on."}
+STEPPED = {"cancel": "Run cancelled.", "pause": "Run paused.", "resume": "Run resumed."}
 
 
 class BulkRunPage(ReadOnly):
@@ -62,6 +62,7 @@ class BulkRunPage(ReadOnly):
             "object": run,
             "steps": steps_for(request, run),
             "selection": bulk_words.selection(run.selection),
+            "who": f"{words.person(run.actor)}, {words.WAYS.get(run.via, run.via)}",
             **self._results(request, run),
             **(extra_context or {}),
         }
@@ -93,7 +94,7 @@ class BulkRunPage(ReadOnly):
         run, step = self._run(request, run_id), request.POST.get("step", "")
         try:
             if step not in STEPS:
-                raise OrderError("That is nothing that can be done with a run.")
+                raise OrderError("Unknown action.")
             STEPS[step](run_id=run.pk, actor=actor_of(request))
             self.message_user(request, STEPPED[step], messages.SUCCESS)
         except OrderError as error:
@@ -105,7 +106,7 @@ class BulkRunPage(ReadOnly):
             raise PermissionDenied
         found = object_id(run_id)
         if found is None:
-            raise Http404(f"{run_id} is no id of a run.")
+            raise Http404(f"{run_id} is not a run id.")
         try:
             return bulk.get_run(found)
         except bulk.RunNotFound as error:
@@ -116,7 +117,7 @@ class BulkRunPage(ReadOnly):
         shown = request.GET.get("show", "problems" if run.refused + run.failed else "all")
         after = request.GET.get("after", "")
         if shown not in bulk.FILTERS or (after and not bulk.is_position(after)):
-            messages.warning(request, "The address names no such results: these are the first ones.")
+            messages.warning(request, "That page link is not valid; showing the first page.")
             shown, after = shown if shown in bulk.FILTERS else "all", ""
         page = bulk.results_page(run, show=shown, after=after, limit=PAGE)
         return {
@@ -136,5 +137,5 @@ def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
     if run.is_over or not actor_of(request).may_bulk(run.transition):
         return []
     paused = run.state == BulkState.PAUSED
-    steps = [("resume", "Go on now")] if paused or not run.for_worker else []
-    return [*steps, *([] if paused else [("pause", "Stop for now")]), ("cancel", "Cancel the rest")]
+    steps = [("resume", "Resume")] if paused or not run.for_worker else []
+    return [*steps, *([] if paused else [("pause", "Pause")]), ("cancel", "Cancel remaining")]

@@ -20,8 +20,8 @@ from orders.services.order_queries import OrderKeys, OrderQuery, as_given, first
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""
 FIRST_YEAR = 2000
-NO_MATCH = "No order matches the list's filter."
-TICK_FIRST = "Tick the orders first, then choose what to do with them."
+NO_MATCH = "No orders match the filter."
+TICK_FIRST = "Select orders first, then choose an action."
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def of_confirmation(posted: QueryDict) -> Chosen:
         return _named(filter(None, posted.get("ids", "").split(",")))
     at = moment(posted.get("at", ""))
     if at is None:
-        raise OrderError("The form does not say when the orders were chosen.")
+        raise OrderError("The form is incomplete.")
     return _matching(QueryDict(posted.get("filter", "")), at)
 
 
@@ -68,10 +68,10 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
     if not ids:
         raise OrderError(TICK_FIRST)
     if len(ids) > MOST_NAMED:
-        raise OrderError(f"At most {MOST_NAMED:,} orders can be named at a time.")
+        raise OrderError(f"Select at most {MOST_NAMED:,} orders at a time.")
     keys = [key for order_id in ids if (key := object_id(order_id))]
     if len(keys) < len(ids):
-        raise OrderError("Something that was chosen is no order.")
+        raise OrderError("The selection contains something other than orders.")
     selection = OrderQuery(keys=OrderKeys(keys))
     return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
 
@@ -81,19 +81,19 @@ def _matching(query: QueryDict, at: datetime) -> Chosen:
     unknown = set(query) - {*ListForm.base_fields, AFTER, BEFORE, *IGNORED_PARAMS}
     form = ListForm(query)
     if unknown or not form.is_valid():
-        problems = [f"{label}: {message}" for label, message in form.problems()] or ["It asks for something unknown."]
-        raise OrderError(f"The list's filter cannot be read. {' '.join(problems)}")
+        problems = [f"{label}: {message}" for label, message in form.problems()] or ["It contains an unknown field."]
+        raise OrderError(f"The filter is not valid. {' '.join(problems)}")
     asked = form.query(at)
     if asked.is_for_lists:
         return _first_of(asked)
     statuses = tuple(status for status in asked.statuses if status in PUBLIC_STATUSES)
     if asked.statuses and not statuses:
-        raise OrderError("Drafts and orders that were turned away never change by hand.")
+        raise OrderError("Drafts and rejected orders cannot be changed.")
     if asked.since and asked.since >= at:
         raise OrderError(NO_MATCH)
     before = min(filter(None, (asked.before, at)))
     selection = replace(asked, statuses=statuses, before=before, drafts=False)
-    note = "Drafts and orders that were turned away are left out." if statuses != asked.statuses else ""
+    note = "Drafts and rejected orders are left out." if statuses != asked.statuses else ""
     fields = {"filter": query.urlencode(), "at": at.isoformat()}
     return Chosen(selection, bulk_words.selection(as_given(selection)), note, fields)
 
@@ -107,7 +107,7 @@ def _first_of(query: OrderQuery) -> Chosen:
         which = "oldest" if query.oldest_first else "newest"
         note = (
             f"More than {MOST_NAMED:,} orders match this filter. These are the {which} {MOST_NAMED:,}: "
-            "do the same again afterwards for the others."
+            "repeat the action for the rest."
         )
     return _named(map(str, ids[:MOST_NAMED]), note)
 

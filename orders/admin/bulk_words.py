@@ -7,7 +7,8 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orders.models import BulkRun, BulkState, OrderOutcome
+from orders.models import BulkRun, BulkState, OrderOutcome, transition_label
+from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
 
 NO_WORKER_AFTER = timedelta(seconds=30)
@@ -35,23 +36,24 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def label(transition: str) -> str:
-    """A transition's name for people, e.g. `Start processing`."""
-    return transition.replace("_", " ").capitalize()
+def action(transition: str, orders: str) -> str:
+    """`Start processing 3 orders`, `Mark 3 orders as paid`."""
+    verb, *state = transition_label(transition).partition(" as ")
+    return f"{verb} {orders}{''.join(state)}"
 
 
 def title(run: BulkRun) -> str:
-    """`Ship 1,200 orders`."""
-    return f"{label(run.transition)} {count(run.total, 'order') if run.selected else 'orders'}"
+    """`Mark 1,200 orders as shipped`."""
+    return action(run.transition, count(run.total, "order") if run.selected else "orders")
 
 
 def selection(given: Mapping[str, Any]) -> str:
     """Which orders were selected, of what `bulk_orders.as_given` keeps."""
     parts = list(_criteria(given))
     if "orders" in given:
-        parts = [f"{count(given['orders'], 'order')} named one by one", *parts]
-    told = ", ".join(parts) or "every order"
-    return told if "limit" not in given else f"{told}; at most {given['limit']:,}, the oldest first"
+        parts = [count(given["orders"], "selected order"), *parts]
+    told = ", ".join(parts) or "all orders"
+    return told if "limit" not in given else f"{told}; at most {given['limit']:,}, oldest first"
 
 
 def _criteria(given: Mapping[str, Any]) -> Iterator[str]:
@@ -75,40 +77,45 @@ def state(run: BulkRun, now: datetime) -> str:
     """What a run is at, and what is to be done about it, in a sentence or two."""
     match run.state:
         case BulkState.SELECTING:
-            told = f"It looks for its orders: {run.total:,} so far."
+            told = f"Finding orders: {run.total:,} so far."
         case BulkState.QUEUED:
-            told = "It waits for a worker."
+            told = "Waiting for a worker."
         case BulkState.RUNNING:
-            told = "It is under way."
+            told = "In progress."
         case BulkState.PAUSED if run.paused_until:
             seconds = max(1, round((run.paused_until - now).total_seconds()))
-            told = f"It pauses and goes on by itself in {count(seconds, 'second')}: {run.last_error}"
+            told = f"Paused. Resumes automatically in {count(seconds, 'second')}: {run.last_error}"
         case BulkState.PAUSED:
-            told = f"{run.last_error} It goes on when somebody resumes it."
+            told = f"{_by_name(run.last_error)} Resume the run to continue."
         case BulkState.DONE:
             told = _how_it_went(run)
         case _:
-            told = run.last_error
+            told = _by_name(run.last_error)
             if left := run.total - run.finished:
-                told += f" {count(left, 'order')} had not been dealt with."
+                told += f" Not processed: {count(left, 'order')}."
     return f"{told} {_who_executes_it(run, now)}".strip()
+
+
+def _by_name(text: str) -> str:
+    """The text with the names of staff as people know them, not as a history has them."""
+    return text.replace(f"{Kind.STAFF}:", "")
 
 
 def _how_it_went(run: BulkRun) -> str:
     if not run.total:
-        return "There was no such order."
+        return "No orders matched."
     if run.finished == run.done:
-        return f"All orders are {target_of(run.transition)} now."
-    return f"Not every order was changed: {count(run.total - run.done, 'order')} stayed as they were."
+        return f"All orders are now {target_of(run.transition)}."
+    return f"Not changed: {count(run.total - run.done, 'order')}."
 
 
 def _who_executes_it(run: BulkRun, now: datetime) -> str:
     if run.is_over or run.state == BulkState.PAUSED:
         return ""
     if not run.for_worker:
-        return "The command that started it carries it on; if that is gone, resume it here."
+        return "The command that started this run executes it. If that command has ended, resume the run here."
     if run.started_at is None and now - run.created_at > NO_WORKER_AFTER:
-        return "No worker has taken it up yet. Does one run (manage.py settle_stock --loop)?"
+        return "No worker has picked it up yet. Check that one is running (manage.py settle_stock --loop)."
     return ""
 
 
@@ -116,16 +123,16 @@ def figures(plan: Plan, transition: str) -> Iterator[tuple[str, str]]:
     """What a plan says, and how much."""
     yield f"Will become {target_of(transition)}", f"{plan.can:,}"
     yield f"Already {target_of(transition)}", f"{plan.already:,}"
-    yield "Not possible", f"{plan.cannot:,}"
+    yield "Will be skipped", f"{plan.cannot:,}"
     if not is_batchable(transition):
-        yield "Units of stock released", "too many to count" if plan.units is None else f"{plan.units:,}"
+        yield "Units released", "too many to count" if plan.units is None else f"{plan.units:,}"
 
 
 def refusals(plan: Plan) -> list[tuple[str, str]]:
     """How many orders cannot take the transition, and why; most first."""
     by_number = sorted(plan.refused.items(), key=lambda pair: -pair[1])
     return [
-        (count(number, "order"), "They are drafts or were turned away, or are gone." if why == NO_SUCH_ORDER else why)
+        (count(number, "order"), "Draft or rejected, or no longer exists." if why == NO_SUCH_ORDER else why)
         for why, number in by_number
     ]
 
@@ -133,12 +140,12 @@ def refusals(plan: Plan) -> list[tuple[str, str]]:
 def reason(result: OrderResult) -> str:
     """Why an order was not changed. Drafts are no orders to anybody but staff, who see them."""
     is_draft = result.number and result.reason == f"There is no order {result.order_id}."
-    return "It is a draft, or was turned away." if is_draft else result.reason
+    return "Draft or rejected order." if is_draft else result.reason
 
 
 def tabs(run: BulkRun) -> Iterator[tuple[str, str]]:
     """The filters of a run's results, with how many orders each has."""
-    yield "problems", f"Not possible ({run.refused + run.failed:,})"
+    yield "problems", f"Skipped or failed ({run.refused + run.failed:,})"
     yield "all", f"All ({run.total:,})"
     waiting = OrderOutcome.WAITING, run.total - run.finished
     for outcome, number in ((OrderOutcome.DONE, run.done), (OrderOutcome.ALREADY, run.already), waiting):
@@ -155,10 +162,10 @@ def progress(run: BulkRun, now: datetime) -> dict[str, Any]:
         "percent": run.finished * 100 // run.total if run.selected and run.total else None,
         "figures": [
             (f"Now {target_of(run.transition)}", f"{run.done:,}"),
-            ("Were so already", f"{run.already:,}"),
-            ("Refused", f"{run.refused:,}"),
+            ("Already done", f"{run.already:,}"),
+            ("Skipped", f"{run.refused:,}"),
             ("Failed", f"{run.failed:,}"),
-            ("Still to come", f"{run.total - run.finished:,}"),
+            ("Remaining", f"{run.total - run.finished:,}"),
         ],
-        "dealt_with": f"{run.finished:,} of {run.total:,}{'' if run.selected else ' found so far'}",
+        "processed": f"{run.finished:,} of {run.total:,}{'' if run.selected else ' found so far'}",
     }

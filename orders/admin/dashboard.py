@@ -20,7 +20,7 @@ from orders.services.reporting import attention
 from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
 
 PERIODS = {"today": ("Today", 1), "7": ("7 days", 7), "30": ("30 days", 30), "90": ("90 days", 90),
-           "year": ("Year", 365)}  # fmt: skip
+           "year": ("Last 12 months", 365)}  # fmt: skip
 DEFAULT = "30"
 SLOW = "The figures could not be read in time. Try again in a moment."
 
@@ -74,9 +74,9 @@ def _chosen(given: QueryDict) -> tuple[Period, str | None, str]:
         except InvalidPeriod as error:
             return fallback, DEFAULT, error.detail
         except ValueError:
-            return fallback, DEFAULT, "Give both days, like 2026-03-01."
+            return fallback, DEFAULT, "Enter both dates as YYYY-MM-DD."
     if key not in PERIODS:
-        return fallback, DEFAULT, "There is no such period."
+        return fallback, DEFAULT, "Unknown period."
     return _last(PERIODS[key][1]), key, ""
 
 
@@ -112,17 +112,17 @@ def _figures(found: Dashboard) -> dict[str, Any]:
             for status, orders in found.statuses.items()
         ],
         "best": [
-            ("By units", [(row.product_id, _count(row.units), _money(row.revenue)) for row in found.by_units]),
-            ("By revenue", [(row.product_id, _count(row.units), _money(row.revenue)) for row in found.by_revenue]),
+            (title, [(row.product_id, _count(row.units), _money(row.revenue)) for row in products])
+            for title, products in (("Best sellers", found.by_units), ("Best sellers by revenue", found.by_revenue))
         ],
     }
 
 
 def _tiles(found: Dashboard) -> list[tuple[str, str, str]]:
-    shipped = f"of {_count(found.shipped)} shipped" if found.shipped else "nothing was shipped"
+    shipped = f"of {_count(found.shipped)} shipped" if found.shipped else "no orders shipped"
     return [
         ("Orders", _count(found.orders), "placed in the period"),
-        ("Revenue", _money(found.revenue), f"of {_count(found.sold)} paid orders"),
+        ("Revenue", _money(found.revenue), f"from {_count(found.sold)} paid orders"),
         ("Average order", _money(found.average), "revenue per paid order"),
         ("Paid to shipped", _duration(found.to_ship), f"median {shipped}"),
     ]
@@ -153,9 +153,9 @@ def _chart(title: str, days: Sequence[Day], value: Callable[[Day], Any], words: 
             if amount
         ),
     )
-    told = f"{title}, from {days[0].date} to {days[-1].date}: {words(sum(values))} in all"
+    told = f"{title}, from {days[0].date} to {days[-1].date}: {words(sum(values))} in total"
     if top:
-        told += f", most on {days[values.index(top)].date} with {words(top)}"
+        told += f", with a peak of {words(top)} on {days[values.index(top)].date}"
     middle = days[len(days) // 2].date if len(days) > 2 else ""
     ends = (str(days[0].date), str(middle), str(days[-1].date) if len(days) > 1 else "")
     return Chart(title, f"{told}.", (words(top), words(top / 2) if top > 1 else "", words(0)), ends, bars)

@@ -58,7 +58,7 @@ def in_words(moment: datetime, now: datetime) -> str:
 def contents(order: Order) -> SafeString:
     """The first line, which leads to the other orders of its product, and how much there is besides."""
     if not order.items:
-        return SafeString("no lines")
+        return SafeString("no items")
     first, others = order.items[0], len(order.items) - 1
     link = format_html(
         '{} × <a class="order-link order-code" href="?{}" title="Orders with this product">{}</a>',
@@ -66,7 +66,7 @@ def contents(order: Order) -> SafeString:
     )  # fmt: skip
     if not others:
         return link
-    lines, units = f"{others} more line{'s' if others > 1 else ''}", sum(item.quantity for item in order.items)
+    lines, units = f"{others} more item{'s' if others > 1 else ''}", sum(item.quantity for item in order.items)
     return format_html('{} <span class="order-more">and {}, {} units</span>', link, lines, units)
 
 

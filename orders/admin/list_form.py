@@ -23,7 +23,7 @@ from orders.services.identifiers import (
 from orders.services.order_queries import Alert, Meanings, OrderQuery
 
 LAST_DAY = date(9998, 12, 31)
-DAYS_REVERSED = "The first day comes after the last."
+DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
 SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a product id"
 
@@ -42,7 +42,7 @@ def _day(label: str) -> forms.DateField:
         required=False,
         input_formats=["%Y-%m-%d"],
         validators=[MaxValueValidator(LAST_DAY)],
-        error_messages={"invalid": "Write a day as year-month-day, for example 2026-03-31."},
+        error_messages={"invalid": "Enter a date as YYYY-MM-DD, for example 2026-03-31."},
         widget=forms.DateInput(attrs=LOOK | {"type": "date"}, format="%Y-%m-%d"),
     )
 
@@ -63,7 +63,7 @@ class ListForm(forms.Form):
 
     q = forms.CharField(label="Search", required=False, max_length=200)
     status = _several("Status", Status.choices)
-    flag = _several("Needs a look (any of)", Alert.choices)
+    flag = _several("Alerts", Alert.choices)
     since = _day("Placed from")
     until = _day("Placed until")
     least = _money("Total from")
@@ -80,7 +80,7 @@ class ListForm(forms.Form):
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     sort = forms.ChoiceField(
-        label="Order",
+        label="Sort by",
         required=False,
         choices=[(NEWEST, "Newest first"), (OLDEST, "Oldest first")],
         widget=forms.Select(attrs=LOOK),
@@ -103,7 +103,7 @@ class ListForm(forms.Form):
     def clean_q(self) -> str:
         text = str(self.cleaned_data["q"])
         if text and meanings_of(text) is None:
-            raise ValidationError(f"Nothing can be found by that. Search for {SEARCHABLE}.")
+            raise ValidationError(f"Search for {SEARCHABLE}.")
         return text
 
     def clean(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class OrderChangeList(ChangeList):
             return None
         place = place_of(token)
         if place is None:
-            messages.warning(request, "The address names no place in the list: this is its beginning.")
+            messages.warning(request, "That page link is not valid; showing the first page.")
         return place
 
     def _in_time(self, read: Callable[[], T]) -> T | None:

@@ -89,7 +89,7 @@ def facts(order: Order, now: datetime) -> Facts:
         "Placed": order.placed_at,
         "Paid": order.paid_at,
         "Shipped": order.shipped_at,
-        "Last changed": order.updated_at,
+        "Last updated": order.updated_at,
     }
     return Facts(
         order=order,
@@ -107,9 +107,9 @@ def flags(order: Order, now: datetime) -> list[str]:
     """What is not as it should be with an order: its alerts, the same as on the list."""
     unknown, short = len(unknown_lines(order)), sum(item.stock.discrepancy or 0 for item in order.items)
     told = {
-        Alert.UNVERIFIED: "Customer not verified: the user service could not be asked when the order was placed.",
-        Alert.UNKNOWN: f"Stock of {words.count(unknown, 'line')} needs attention: somebody must say what happened.",
-        Alert.SHORT: f"Inventory gave back {words.count(short, 'unit')} less than was asked for.",
+        Alert.UNVERIFIED: "Customer not verified: the user service was unavailable when the order was placed.",
+        Alert.UNKNOWN: f"Unconfirmed stock of {words.count(unknown, 'item')}: check inventory, then record the result.",
+        Alert.SHORT: f"Short release: {words.count(short, 'unit')} not returned to stock.",
     }
     return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert is not Alert.UNCHECKED]
 
@@ -170,12 +170,11 @@ def _kind(entry: HistoryEntry) -> str:
 
 def _title(entry: HistoryEntry) -> str:
     if entry.line is None:
-        arrow = f": {entry.source} → {entry.target}" if entry.source and entry.target else ""
-        return words.act(entry.act) + arrow
+        return words.act(entry.act)
     if entry.act not in ("stock", "resolve"):
-        return f"{words.act(entry.act)}: line {entry.line + 1}"
-    said = "settled by hand" if entry.act == "resolve" else "settled"
-    return f"Stock of line {entry.line + 1} {said}: {' → '.join(filter(None, (entry.source, entry.target)))}"
+        return f"{words.act(entry.act)}: item {entry.line + 1}"
+    by_staff = " (confirmed manually)" if entry.act == "resolve" else ""
+    return f"Item {entry.line + 1}: {words.settled(entry.target)}{by_staff}"
 
 
 def _line(number: int, item: Item) -> Line:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orders.admin import order_facts
+from orders.admin import order_facts, words
 from orders.models import Address, Order, transition_names
 from orders.services import access
 from orders.services.access import Actor
@@ -27,7 +27,7 @@ SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What the two buttons of an unknown line say: whether inventory carried out the call."""
 ADDRESS_LABELS = {
-    "line1": "Street and number", "line2": "Second line", "city": "City", "state": "State or province",
+    "line1": "Address", "line2": "Apartment, suite, etc.", "city": "City", "state": "State or province",
     "postal_code": "Postal code", "country": "Country",
 }  # fmt: skip
 
@@ -62,10 +62,10 @@ def change_status(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `transition`, `version` and `reason`."""
     name, version = post.get("transition", ""), seen_version(post)
     if name not in transition_names():
-        raise OrderError("That is no transition of an order.")
+        raise OrderError("Unknown action.")
     act.actor.require_transition(name, order.user_id)
     if version is None:
-        raise OrderError("The version of the order is missing.")
+        raise OrderError("The form is incomplete. Reload the page and try again.")
     changed = transitions.change_status(order_id=order.pk, transition=name, act=act, expected_version=version)
     return f"Order {order.number} is now {changed['status']}."
 
@@ -75,16 +75,16 @@ def change_address(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.CHANGE_ADDRESS)
     version = seen_version(post)
     if version is None:
-        raise OrderError("The version of the order is missing.")
+        raise OrderError("The form is incomplete. Reload the page and try again.")
     address = Address(**{name: post.get(name, "") for name in ADDRESS_FIELDS})
     editing.change_address(order_id=order.pk, address=address, act=act, expected_version=version)
-    return f"Order {order.number} goes to {address} now."
+    return f"The shipping address of order {order.number} is now {address}."
 
 
 def write_note(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `text`."""
     editing.write_note(order_id=order.pk, text=post.get("text", ""), act=act)
-    return "The note is in the timeline."
+    return "Note added."
 
 
 def resolve(order: Order, post: "QueryDict", act: Act) -> str:
@@ -92,11 +92,13 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.RESOLVE)
     answer, line, attempts = (post.get(name, "") for name in ("happened", "line", "attempts"))
     if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
-        raise OrderError("That says nothing about a line of an order.")
+        raise OrderError("The form is incomplete. Reload the page and try again.")
     changed = resolve_line(
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )
-    return f"Line {int(line) + 1} of order {order.number} is now {changed['items'][int(line)]['stock']['state']}."
+    return (
+        f"Item {int(line) + 1} of order {order.number}: {words.settled(changed['items'][int(line)]['stock']['state'])}."
+    )
 
 
 def require_permission(name: str, transition: str, actor: Actor) -> None:

@@ -71,7 +71,7 @@ class OrderList(ModelAdmin):
     def stock(self, order: Order) -> SafeString:
         return list_columns.badges(dict.fromkeys(LineState(item.stock.state) for item in order.items))
 
-    @admin.display(description="needs a look", empty_value="")
+    @admin.display(description="alerts", empty_value="")
     def flags(self, order: Order) -> SafeString:
         found = raised(order, timezone.now())
         return list_columns.badges(alert for alert in found if alert is not Alert.UNCHECKED)  # unverified says it, too

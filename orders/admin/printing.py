@@ -28,7 +28,8 @@ def document(request: HttpRequest, name: str, order: Order) -> HttpResponse:
 
 def _warning(order: Order, *, packing: bool) -> str:
     if order.status in statuses_before("pay"):
-        return "This order is not paid yet."
+        return "This order has not been paid."
     if order.status in statuses_before("ship") | PACKED:
         return ""
-    return f"This order is {order.status}.{' Do not pack it.' if packing else ''}"
+    state = "a draft" if order.status == Status.PLACING else order.status
+    return f"This order is {state}.{' Do not pack it.' if packing else ''}"

@@ -15,6 +15,7 @@ from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.lifecycle.versions import StaleOrder
 from orders.services.refusals import STATUS
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def act_of(request: HttpRequest, reason: str = "") -> Act:
     return Act(actor_of(request), timezone.now(), reason)
 
 
-def why_not(error: OrderError | DatabaseError, look: str = "Look whether the order has changed") -> str:
+def why_not(error: OrderError | DatabaseError, look: str = "Check whether the order has changed") -> str:
     """What staff are told of a change that failed.
 
     :param look: how they learn whether it was made, where the database did not say so.
@@ -40,6 +41,8 @@ def why_not(error: OrderError | DatabaseError, look: str = "Look whether the ord
     """
     if isinstance(error, NotPermitted):
         raise PermissionDenied(error.detail) from error
+    if isinstance(error, StaleOrder):
+        return "Someone updated this order. Your change was not saved."
     if isinstance(error, OrderError):
         return f"Nothing was changed. {error.detail}"
     logger.warning("the database did not answer the backoffice: %s", error.__cause__ or error)

@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.utils.timesince import timesince
 
 from orders.models import Edge, Item, LineState, Stock, StockCall, StockEffect, edges_from, stock_effect
 
-KINDS = {"system": "process"}
-WAYS = {"api": "the storefront’s API", "admin": "the backoffice", "command": "a command", "worker": "the worker"}
+KINDS = {"staff": "", "system": "process"}
+WAYS = {
+    "api": "through the storefront’s API", "admin": "in the backoffice", "command": "on the command line",
+    "worker": "in the worker",
+}  # fmt: skip
 
 ACTS = {
-    "draft": "Draft made",
+    "draft": "Draft created",
     "import": "Imported",
-    "place": "Placed",
-    "reject": "Turned away",
+    "place": "Order placed",
+    "reject": "Rejected",
     "pay": "Paid",
     "start_processing": "Processing started",
     "ship": "Shipped",
@@ -24,23 +27,34 @@ ACTS = {
     "refund": "Refunded",
     "change_address": "Address changed",
     "note": "Internal note",
-    "retry": "Asked to try the stock again",
-    "accept_shortage": "Taken note of a short release",
+    "retry": "Stock retry requested",
+    "accept_shortage": "Short release acknowledged",
     "verify_user": "Customer verified",
 }
-DOING = {"cancel": "Cancelling", "refund": "Refunding", "ship": "Shipping"}
+RECORDS = {
+    "pay": "Records the payment.",
+    "start_processing": "Records that the order is being prepared.",
+    "deliver": "Records the delivery.",
+}
 
 STOCK = {
-    LineState.NONE: "No stock held",
+    LineState.NONE: "Not reserved",
     LineState.RESERVING: "Being reserved",
     LineState.RESERVED: "Reserved",
-    LineState.USED: "Used: it has left",
+    LineState.USED: "Shipped",
     LineState.RELEASING: "Being released",
     LineState.RELEASED: "Released",
 }
 UNKNOWN = {
-    StockCall.RESERVE: "Nobody knows whether it was reserved",
-    StockCall.RELEASE: "Nobody knows whether it was released",
+    StockCall.RESERVE: "Reservation not confirmed",
+    StockCall.RELEASE: "Release not confirmed",
+}
+SETTLED: dict[str, str] = {
+    LineState.NONE: "stock not reserved",
+    LineState.RESERVED: "stock reserved",
+    LineState.RELEASING: "stock to be released",
+    LineState.RELEASED: "stock released",
+    LineState.UNKNOWN: "stock could not be confirmed",
 }
 
 
@@ -62,7 +76,7 @@ def moment(at: datetime, now: datetime) -> Moment:
 
 
 def person(label: str) -> str:
-    """An actor's label for people: `staff:maria` is `staff maria`."""
+    """An actor's label for people: `staff:maria` is `maria`, `customer:17` is `customer 17`."""
     kind, _, name = label.partition(":")
     return f"{KINDS.get(kind, kind)} {name}".strip()
 
@@ -77,6 +91,17 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def span(seconds: int) -> str:
+    """`2 days`, `1 hour`."""
+    now = datetime.now(UTC)
+    return timesince(now - timedelta(seconds=seconds), now, depth=1).replace("\xa0", " ")
+
+
+def settled(state: str) -> str:
+    """What became of a line's stock, e.g. `stock released`."""
+    return SETTLED.get(state, state)
+
+
 def stock(known: Stock) -> str:
     """What is known of a line's stock, in a few words."""
     if known.state == LineState.UNKNOWN:
@@ -88,9 +113,9 @@ def stock_details(known: Stock) -> list[str]:
     """What else staff should know of a line's stock."""
     told = []
     if known.call:
-        told.append(f"Tried {'once' if known.attempts == 1 else f'{known.attempts} times'} so far")
+        told.append(count(known.attempts, "attempt"))
     if known.discrepancy:
-        told.append(f"{count(known.discrepancy, 'unit')} not given back by inventory")
+        told.append(f"{count(known.discrepancy, 'unit')} not returned to stock")
     if known.error:
         told.append(f"Inventory: {known.error}")
     return told
@@ -98,21 +123,19 @@ def stock_details(known: Stock) -> list[str]:
 
 def consequence(edge: Edge, items: Sequence[Item]) -> str:
     """What a transition will do to this order, and whether there is a way back."""
-    doing = DOING.get(edge.name, edge.label)
     held = [item for item in items if item.stock.state == LineState.RESERVED]
     units = count(sum(item.quantity for item in held), "unit")
     match stock_effect(edge.name):
         case StockEffect.RELEASE if held:
-            told = f"{doing} releases {units} of {count(len({item.product_id for item in held}), 'product')}."
+            told = f"Releases {units} of {count(len({item.product_id for item in held}), 'product')}."
         case StockEffect.RELEASE if any(item.stock.state == LineState.USED for item in items):
-            told = f"{doing} releases nothing: the goods have left."
+            told = "Releases no stock: the goods have been shipped."
         case StockEffect.RELEASE:
-            told = f"{doing} releases nothing: no stock is held for this order."
+            told = "Releases no stock: none is reserved for this order."
         case StockEffect.USE if held:
-            made = "makes 1 unit" if units == "1 unit" else f"makes {units}"
-            told = f"{doing} {made} used: nothing can be released afterwards."
+            return f"Deducts {units} from stock. This cannot be undone."
         case StockEffect.USE:
-            told = f"{doing} uses no stock: none is held for this order."
+            told = "Deducts nothing from stock: none is reserved for this order."
         case _:
-            told = f"{edge.doc} Its stock stays as it is."
-    return told if edges_from(edge.target) else f"{told} It cannot be undone."
+            told = f"{RECORDS.get(edge.name, edge.doc)}{' Stock stays reserved.' if held else ''}"
+    return told if edges_from(edge.target) else f"{told} This cannot be undone."

@@ -13,6 +13,7 @@ from orders.models.machine import (
     public_edges,
     statuses_before,
     stock_effect,
+    transition_label,
     transition_names,
     transition_towards,
 )
@@ -34,6 +35,6 @@ __all__ = [
     "BulkRun", "BulkState", "Document", "Edge", "HistoryEntry", "IdempotencyKey", "Item", "LineState", "Order",
     "OrderOutcome", "Status", "Stock", "StockCall", "StockEffect", "can_proceed",
     "edges", "edges_from", "edges_named", "every_line_reserved", "from_cents", "moments", "permission_of",
-    "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_names",
-    "transition_towards",
+    "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",
+    "transition_names", "transition_towards",
 ]  # fmt: skip

@@ -26,10 +26,10 @@ OPEN_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING, BulkSta
 class OrderOutcome(TextChoices):
     """The outcome of one order of a run."""
 
-    WAITING = "waiting", "Not yet"
+    WAITING = "waiting", "Remaining"
     DONE = "done", "Done"
-    ALREADY = "already", "Already so"
-    REFUSED = "refused", "Refused"
+    ALREADY = "already", "Already done"
+    REFUSED = "refused", "Skipped"
     FAILED = "failed", "Failed"
 
 
@@ -87,7 +87,7 @@ class BulkRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.transition} of {self.total} orders, {self.state}"
+        return f"Run {self.pk}"
 
     @property
     def is_over(self) -> bool:

@@ -10,6 +10,9 @@ from django_fsm import can_proceed as can_proceed  # part of what the machine al
 from orders.models.order import Order
 from orders.models.states import PUBLIC_STATUSES, Status, StockEffect
 
+LABELS = {"pay": "Mark as paid", "ship": "Mark as shipped", "deliver": "Mark as delivered"}
+"""What staff record instead of doing it; the other transitions are called by their names."""
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -24,8 +27,7 @@ class Edge:
 
     @property
     def label(self) -> str:
-        """The transition's name for people, e.g. `Start processing`."""
-        return self.name.replace("_", " ").capitalize()
+        return transition_label(self.name)
 
 
 @cache
@@ -61,6 +63,11 @@ def edges_from(status: str) -> tuple[Edge, ...]:
 def transition_names() -> tuple[str, ...]:
     """The names of the transitions that people make, e.g. `ship`."""
     return tuple(dict.fromkeys(edge.name for edge in public_edges()))
+
+
+def transition_label(name: str) -> str:
+    """A transition as staff call it, e.g. `Start processing` or `Mark as paid`."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 @cache

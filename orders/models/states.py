@@ -11,7 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Status(TextChoices):
     """The seven public statuses of the specification, and those of a draft: one under way, one rejected."""
 
-    PLACING = "placing", "Placing"
+    PLACING = "placing", "Draft"
     PENDING = "pending", "Pending"
     PAID = "paid", "Paid"
     PROCESSING = "processing", "Processing"
@@ -32,13 +32,13 @@ class LineState(TextChoices):
     `none → reserving → reserved → (used | releasing → released)`; `unknown` waits for a person.
     """
 
-    NONE = "none", "None"
+    NONE = "none", "Not reserved"
     RESERVING = "reserving", "Reserving"
     RESERVED = "reserved", "Reserved"
-    USED = "used", "Used"
+    USED = "used", "Shipped"
     RELEASING = "releasing", "Releasing"
     RELEASED = "released", "Released"
-    UNKNOWN = "unknown", "Unknown"
+    UNKNOWN = "unknown", "Unconfirmed"
 
 
 DUE_STATES = (LineState.RESERVING.value, LineState.RELEASING.value)

@@ -72,4 +72,4 @@ def require_reason(transition: str, act: Act) -> None:
     :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
     """
     if transition in REASON_NEEDED and act.actor.kind in (Kind.STAFF, Kind.SYSTEM):
-        act.require_reason(f"A reason is needed to {transition} an order: it is kept in its history.")
+        act.require_reason(f"A reason is required to {transition} an order.")

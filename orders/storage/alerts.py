@@ -22,13 +22,13 @@ OPEN = (Status.PENDING.value, *TO_SHIP)
 class Alert(TextChoices):
     """The kinds, as a filter or a badge calls them."""
 
-    UNKNOWN = "unknown", "Stock needs attention"
-    OWED = "owed", "Stock owed for long"
-    SHORT = "short", "Released with less than asked"
-    UNCHECKED = "unchecked", "User not verified, order open"
-    UNSHIPPED = "unshipped", "Paid and not shipped"
-    UNPAID = "unpaid", "Not paid in time"
-    UNVERIFIED = "unverified", "User not verified"
+    UNKNOWN = "unknown", "Unconfirmed stock"
+    OWED = "owed", "Stock release overdue"
+    SHORT = "short", "Short release"
+    UNCHECKED = "unchecked", "Unverified customer, open order"
+    UNSHIPPED = "unshipped", "Paid, not shipped"
+    UNPAID = "unpaid", "Payment overdue"
+    UNVERIFIED = "unverified", "Unverified customer"
 
 
 NEEDS_ATTENTION = (Alert.UNKNOWN, Alert.OWED, Alert.SHORT, Alert.UNCHECKED, Alert.UNSHIPPED)

@@ -147,7 +147,7 @@ class OrderQuery:
         if self.since and self.before and _utc(self.since) >= _utc(self.before):
             found["since"] = "The span of time ends before it begins."
         if self.least is not None and self.most is not None and self.least > self.most:
-            found["least"] = "The least total is more than the most."
+            found["least"] = "The minimum total is higher than the maximum."
         if self.product_id is not None and not re.fullmatch("[0-9a-f]{24}", self.product_id):
             found["product_id"] = "A product id has 24 hexadecimal digits."
         return found

@@ -50,7 +50,7 @@ def backoffice(title: str) -> dict[str, Any]:
                     ],
                 },
                 {
-                    "title": "Logins",
+                    "title": "Staff",
                     "separator": True,
                     "collapsible": False,
                     "items": [

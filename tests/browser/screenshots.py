@@ -56,8 +56,8 @@ def take(root: str) -> list[str]:
         shoot("attention", desk)
         desk.goto(f"{LIST}?status=paid")
         desk.locator("#action-toggle").check()
-        desk.get_by_label("With the ticked orders").select_option("start_processing")
-        desk.get_by_role("button", name="Go on").click()
+        desk.get_by_label("With selected orders").select_option("start_processing")
+        desk.get_by_role("button", name="Continue").click()
         desk.locator("form.bulk-card button[type=submit]").click()
         desk.locator(".bulk-results, .bulk-facts").first.wait_for()
         shoot("bulk-run", desk)
@@ -78,7 +78,7 @@ def _await_figures(page: Page) -> None:
     for _ in range(60):
         page.goto("/admin/")
         text = page.locator("#content").inner_text()
-        if "counted yet" not in text and "counted before" not in text:
+        if "counted yet" not in text and "last counted" not in text:
             return
         page.wait_for_timeout(1_000)
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.admin.list_columns import in_words
+from orders.models import Status
 from orders.storage import order_lists
 from tests.functional.admin_helpers import (
     EDGES,
@@ -71,7 +72,7 @@ def walk(client: Client, query: str, rel: str) -> list[list[str]]:
 def test_a_list_without_orders_says_so(support: Client) -> None:
     response = support.get(LIST)
     assert rows(response) == []
-    assert "There are no orders yet" in text_of(response)
+    assert "No orders yet" in text_of(response)
     for query in ("?status=paid", "?q=17", "?flag=unshipped"):
         assert look(support, query) == []
 
@@ -81,7 +82,7 @@ def test_orders_of_every_status_are_listed_newest_first(database: Database[Docum
     response = support.get(LIST)
     assert rows(response) == [order["number"] for order in orders.values()]
     for status, order in orders.items():
-        assert status.capitalize() in row_of(response, order)
+        assert Status(status).label in row_of(response, order)
     assert f'href="{LIST}{orders["paid"]["_id"]}/change/"' in response.content.decode()
 
 
@@ -94,8 +95,8 @@ def test_a_row_tells_what_staff_look_for(database: Database[Document], support: 
     response = support.get(LIST)
     product = order["items"][0]["product_id"]
     assert row_of(response, order) == (
-        f"{order['number']} 17 3 h ago 2 × {product} and 2 more lines, 6 units 29.80 Pending Reserved Unknown "
-        "Stock needs attention"
+        f"{order['number']} 17 3 h ago 2 × {product} and 2 more items, 6 units 29.80 Pending Reserved Unconfirmed "
+        "Unconfirmed stock"
     )
     body = response.content.decode()
     assert f'title="{at:%Y-%m-%d %H:%M:%S} UTC">3 h ago</time>' in body
@@ -108,9 +109,9 @@ def test_lines_are_counted_in_words(database: Database[Document], support: Clien
     insert(database, none, one, two)
     response = support.get(LIST)
     product = one["items"][0]["product_id"]
-    assert "no lines" in row_of(response, none)
+    assert "no items" in row_of(response, none)
     assert f"2 × {product} 29.80" in row_of(response, one)
-    assert f"2 × {product} and 1 more line, 4 units" in row_of(response, two)
+    assert f"2 × {product} and 1 more item, 4 units" in row_of(response, two)
 
 
 @pytest.mark.parametrize(
@@ -137,10 +138,10 @@ def test_what_is_long_ago_is_told_by_its_day() -> None:
 def test_flags_stand_in_words_on_the_orders_that_have_them(database: Database[Document], support: Client) -> None:
     long_ago = timezone.now() - LONG
     flagged = {
-        "User not verified": stored(1, user_verified=False),
-        "Stock needs attention": stored(2, items=[line("unknown", call="reserve")]),
-        "Paid and not shipped": stored(3, status="processing", created_at=long_ago, status_since=long_ago),
-        "Stock owed for long": stored(
+        "Unverified customer": stored(1, user_verified=False),
+        "Unconfirmed stock": stored(2, items=[line("unknown", call="reserve")]),
+        "Paid, not shipped": stored(3, status="processing", created_at=long_ago, status_since=long_ago),
+        "Stock release overdue": stored(
             4, status="cancelled", items=[line("releasing")], stock_due_at=timezone.now(), status_since=long_ago
         ),
     }
@@ -314,10 +315,10 @@ def test_an_address_that_was_tampered_with_never_breaks_the_list(database: Datab
 def test_what_cannot_be_read_is_named_and_shows_no_orders(database: Database[Document], support: Client) -> None:
     insert_each_status(database)
     for query, told in {
-        "since=2026-13-45": "Placed from: Write a day as year-month-day, for example 2026-03-31.",
-        "since=2026-02-01&until=2026-01-01": "Placed from: The first day comes after the last.",
+        "since=2026-13-45": "Placed from: Enter a date as YYYY-MM-DD, for example 2026-03-31.",
+        "since=2026-02-01&until=2026-01-01": "Placed from: The start date is after the end date.",
         "least=abc": "Total from: Enter a number.",
-        "least=2&most=1": "Total from: The least total is more than the most.",
+        "least=2&most=1": "Total from: The minimum total is higher than the maximum.",
         "product=x": "Product id: A product id has 24 hexadecimal digits.",
         "user=7.0": "Customer (user id): A user id is an integer, an ObjectId (24 hex digits), a UUID, or other",
         "status=nonsense": "Status: Select a valid choice. nonsense is not one of the available choices.",
@@ -326,14 +327,14 @@ def test_what_cannot_be_read_is_named_and_shows_no_orders(database: Database[Doc
         response = support.get(f"{LIST}?{query}")
         assert rows(response) == [], query
         assert told in text_of(response), query
-        assert "Nothing is shown, because a part of the filter could not be read" in text_of(response)
+        assert "The filter is not valid" in text_of(response)
 
 
 def test_a_place_that_cannot_be_read_is_the_beginning(database: Database[Document], support: Client) -> None:
     order = insert(database, stored())
     response = support.get(f"{LIST}?after=nonsense")
     assert rows(response) == [order["number"]]
-    assert "The address names no place in the list" in text_of(response)
+    assert "That page link is not valid" in text_of(response)
 
 
 def test_no_address_filters_by_what_has_no_index(database: Database[Document], support: Client) -> None:
@@ -355,7 +356,7 @@ def test_a_list_that_takes_too_long_stops_and_says_what_to_do(
     monkeypatch.setattr("orders.storage.order_query.OrderQuery.conditions", slow)
     response = support.get(LIST)
     assert rows(response) == []
-    assert "This takes too long" in text_of(response)
+    assert "The search took too long" in text_of(response)
     assert "choose a range of 31 days or less" in text_of(response)
 
 

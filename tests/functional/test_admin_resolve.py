@@ -33,6 +33,7 @@ MAY = ("Fulfilment", "Manager", "superuser")
 MAY_NOT = ("Support", "Finance")
 TOWEL = PRODUCTS[0].product_id
 WHY = "Counted on the shelf"
+SETTLED = {"none": "stock not reserved", "releasing": "stock to be released", "released": "stock released"}
 
 
 @pytest.fixture
@@ -62,11 +63,11 @@ def test_an_unknown_line_offers_two_buttons_and_asks_how_it_is_known(database: D
     response = client_of(role).get(page(order))
     body = response.content.decode()
     assert re.findall(r'<button type="submit" name="happened" value="(\w+)" class="order-button">([\w ]+)<', body) == [
-        ("yes", "It happened"), ("no", "It did not"),
+        ("yes", "Released"), ("no", "Not released"),
     ] * 2  # fmt: skip
     assert re.findall(r'<input type="hidden" name="line" value="(\d)">', body) == ["1", "2"]
     assert len(re.findall(r'name="reason" maxlength="500" required', body)) == 2
-    assert f"Line 2: did the release of 2 × {TOWEL} happen?" in text_of(response)
+    assert f"Item 2: was the stock released? 2 × {TOWEL}." in text_of(response)
 
 
 @pytest.mark.parametrize("role", [*MAY_NOT])
@@ -125,13 +126,13 @@ def test_an_answer_settles_the_line_and_is_in_the_history(
     order = unknown(database, call=call)
     response = resolve(warehouse, order, happened)
     assert (response.status_code, response.url) == (302, page(order))
-    assert said(response) == [f"Line 1 of order {order['number']} is now {becomes}."]
+    assert said(response) == [f"Item 1 of order {order['number']}: {SETTLED[becomes]}."]
     after = find(database, order)
     assert state(database, order) == becomes
     assert ("stock_due_at" in after) == (becomes == "releasing")
     last = after["history"][-1]
     assert (last["act"], last["actor"], last["via"], last["reason"]) == ("resolve", "staff:Fulfilment", "admin", WHY)
-    told = f"Stock of line 1 settled by hand: unknown → {becomes} {WHY} staff Fulfilment, through the backoffice"
+    told = f"Item 1: {SETTLED[becomes]} (confirmed manually) {WHY} Fulfilment, in the backoffice"
     assert told in text_of(warehouse.get(page(order)))
 
 
@@ -155,7 +156,7 @@ def test_without_a_reason_nothing_changes(database: Database[Document], warehous
     order = unknown(database)
     before = find(database, order)
     response = resolve(warehouse, order, "yes", reason=reason)
-    assert said(response) == ["Nothing was changed. A reason is needed: it says in the history how you know."]
+    assert said(response) == ["Nothing was changed. A reason is required: say how you know."]
     assert find(database, order) == before
 
 
@@ -223,7 +224,7 @@ def test_the_list_finds_the_orders_that_need_attention(database: Database[Docume
     insert(database, stored(4), stored(5, status="cancelled", items=[line("released")]))
     support = client_of("Support")
     assert len(rows(support.get(LIST))) == 5
-    assert "stock needs attention" in text_of(support.get(LIST)).lower()
+    assert text_of(support.get(LIST)).count("Unconfirmed Unconfirmed stock") == 3
     assert rows(support.get(LIST, {"flag": "unknown"})) == [order["number"] for order in (first, second, third)]
     narrowed = support.get(LIST, {"flag": "unknown", "status": "rejected"})
     assert rows(narrowed) == [third["number"]]

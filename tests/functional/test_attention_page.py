@@ -107,9 +107,9 @@ def test_the_page_says_what_is_known_of_each(database: Database[Document]) -> No
     told = text_of(client_of("Manager").get(PAGE))
     product = line()["product_id"]
     for words in (
-        f"Line 2: release of 2 × {product} , 1 attempt , unknown for",
-        "Last error: 503", "7 attempts", "next try due", "2 of 2", "Inventory said: gave 0 of 2",
-        "Stock of unknown outcome 1", "Processing 1 week, 2 days ago", "Pending , placed 4 minutes ago",
+        f"Item 2: release of 2 × {product} , 1 attempt , unconfirmed for",
+        "Last error: 503", "7 attempts", "next attempt", "2 of 2", "Inventory: gave 0 of 2",
+        "Unconfirmed stock 1", "Processing 1 week, 2 days ago", "Pending , placed 4 minutes ago",
     ):  # fmt: skip
         assert words.replace(" ,", ",") in told.replace(" ,", ","), words
 
@@ -179,7 +179,7 @@ def test_each_way_out_comes_back_to_its_section_and_says_what_it_did(
     assert find(database, orders["unknown"])["items"][1]["stock"]["state"] == "released"
     assert order_reads.due_orders(order_reads.server_time(), 9)[:1] == [orders["owed"]["_id"]]
     database["orders"].delete_many({})
-    assert "Nothing waits for you" in text_of(manager.get(PAGE))
+    assert "All caught up" in text_of(manager.get(PAGE))
 
 
 def test_a_user_is_asked_about_again(database: Database[Document], sandbox: Sandbox) -> None:
@@ -225,7 +225,7 @@ def test_a_line_that_is_being_tried_offers_no_retry(database: Database[Document]
     insert(database, stored(status="cancelled", items=items, status_since=LONG_AGO, stock_due_at=LONG_AGO))
     response = client_of("Manager").get(PAGE)
     assert buttons(response) == {"owed": set()}
-    assert "being tried right now" in text_of(response)
+    assert "being retried right now" in text_of(response)
 
 
 def test_only_so_many_are_shown_and_the_rest_is_said_to_be_there(
@@ -239,9 +239,9 @@ def test_only_so_many_are_shown_and_the_rest_is_said_to_be_there(
     )
     response = client_of("Manager").get(PAGE)
     told = text_of(response)
-    assert "Paid and not shipped 4 or more" in told
-    assert told.count("These are the 2 that have waited longest.") == 2
-    assert f'{LIST}?flag=unshipped">More in the list' in response.content.decode()
+    assert "Paid, not shipped 4 or more" in told
+    assert told.count("Showing the 2 that have waited longest.") == 2
+    assert f'{LIST}?flag=unshipped">View all in the list' in response.content.decode()
 
 
 def test_each_number_is_how_many_orders_its_link_shows(database: Database[Document]) -> None:
@@ -260,7 +260,7 @@ def test_each_number_is_how_many_orders_its_link_shows(database: Database[Docume
     response = manager.get(PAGE)
     told = {section.name: int(section.count) for section in response.context["sections"]}
     assert told == {"unknown": 2, "owed": 1, "short": 1, "unchecked": 2, "unshipped": 31}
-    assert f'{LIST}?flag=unshipped">More in the list' in response.content.decode()
+    assert f'{LIST}?flag=unshipped">View all in the list' in response.content.decode()
     assert {name: len(rows(manager.get(LIST, {"flag": name}))) for name in told} == told
     dashboard = manager.get("/admin/").content.decode()
     linked = re.findall(r'<a href="/admin/orders/order/attention/#(\w+)"><strong>(\d+)</strong>', dashboard)
@@ -287,7 +287,7 @@ def test_a_database_that_does_not_answer_is_told_as_such(
         response = manager.get(PAGE)
     assert response.status_code == 503
     assert "did not answer in time" in text_of(response)
-    assert "Nothing waits for you" not in text_of(response)
+    assert "All caught up" not in text_of(response)
     answer_lost(monkeypatch, written=False)
     assert said(post(manager, orders["owed"], "retry"))[0].startswith("The database did not answer in time.")
 

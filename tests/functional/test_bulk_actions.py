@@ -52,7 +52,7 @@ TARGETS = {name: target for edges in EDGES.values() for name, target in edges.it
 SOURCES = {name: [status for status, edges in EDGES.items() if name in edges] for name in TRANSITIONS}
 NOTHING = "Nothing was changed."
 
-NO_ANSWER = "The database did not answer in time. See under Bulk runs whether a run was started before trying again."
+NO_ANSWER = "The database did not answer in time. Check under Bulk runs whether a run was started before trying again."
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_whoever_may_not_look_at_runs_is_told_on_the_list_what_became_of_it(data
     order, other = stored_many(database, 1)[0], insert(database, stored(7, status="shipped"))
     response = confirm(client, choose(client, "pay", [order, other]))
     assert response.url == LIST
-    assert said(response) == [f"Run {only_run().pk} was started: 1 of 2 orders done, 1 not possible so far."]
+    assert said(response) == [f"Run {only_run().pk} started: 1 of 2 orders done so far, 1 skipped or failed."]
 
 
 # --- what the confirmation says ---
@@ -182,31 +182,31 @@ def test_the_confirmation_says_how_many_can_how_many_cannot_and_why(
     response = choose(manager, "ship", can + others)
     assert response.status_code == 200
     shown = text_of(response)
-    assert "Ship 3 orders?" in shown
-    assert "Chosen: 7 orders." in shown
-    assert "Will become shipped 3 Already shipped 1 Not possible 3" in shown
+    assert "Mark 3 orders as shipped?" in shown
+    assert "Selection: 7 orders." in shown
+    assert "Will become shipped 3 Already shipped 1 Will be skipped 3" in shown
     assert "2 orders: Cannot ship an order that is pending." in shown
-    assert "1 order: They are drafts or were turned away, or are gone." in shown
-    assert "Units of stock released" not in shown
+    assert "1 order: Draft or rejected, or no longer exists." in shown
+    assert "Units released" not in shown
     assert statuses(database) == {"processing": 3, "shipped": 1, "pending": 2, "placing": 1}
     assert not BulkRun.objects.exists()
 
 
 def test_the_confirmation_says_how_many_units_it_will_release(database: Database[Document], manager: Client) -> None:
     orders = [*stored_many(database, 2), insert(database, stored(9, items=[line(), line("unknown")]))]
-    assert "Units of stock released 6" in text_of(choose(manager, "cancel", orders))
+    assert "Units released 6" in text_of(choose(manager, "cancel", orders))
 
 
 def test_where_too_many_orders_are_chosen_their_units_are_not_counted(
     database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orders.services.bulk.planning.MOST_COUNTED", 1)
-    assert "Units of stock released too many to count" in text_of(choose(manager, "cancel", stored_many(database, 2)))
+    assert "Units released too many to count" in text_of(choose(manager, "cancel", stored_many(database, 2)))
 
 
 def test_where_no_order_can_there_is_nothing_to_confirm(database: Database[Document], manager: Client) -> None:
     response = choose(manager, "deliver", stored_many(database, 2), query="?status=pending")
-    assert "None of these orders can become delivered now" in text_of(response)
+    assert "None of these orders can become delivered." in text_of(response)
     assert BULK not in response.content.decode()
     assert f'href="{LIST}?status=pending"' in response.content.decode()
 
@@ -222,7 +222,7 @@ def test_cancelling_and_refunding_many_need_a_reason(
     answer = confirm(manager, asked, reason="   ")
     assert answer.status_code == (200 if needs else 302)
     if needs:
-        assert f"A reason is needed to {name} an order" in text_of(answer)
+        assert f"A reason is required to {name} an order" in text_of(answer)
         assert find(database, order)["status"] == SOURCES[name][0]
         assert not BulkRun.objects.exists()
         assert confirm(manager, answer, reason="Customer's wish").status_code == 302
@@ -247,8 +247,8 @@ def test_all_that_match_the_lists_filter_are_meant_and_nobody_else(
     insert(database, *(stored(100 + n) for n in range(3)))
     asked = across(manager, "start_processing", "?status=paid&status=placing")
     assert "Start processing 60 orders?" in text_of(asked)
-    assert "Chosen: orders that are paid, placed before" in text_of(asked)
-    assert "Drafts and orders that were turned away are left out." in text_of(asked)
+    assert "Selection: orders that are paid, placed before" in text_of(asked)
+    assert "Drafts and rejected orders are left out." in text_of(asked)
     response = confirm(manager, asked)
     assert (only_run().state, only_run().done) == ("done", 60)
     assert response.url == page_of(only_run())
@@ -294,7 +294,7 @@ def test_each_filter_of_the_list_chooses_what_the_list_shows(
         stored(5, items=[line("unknown")]),
     )
     asked = across(manager, "pay", query.format(product=product, day="2026-01-05"))
-    assert f"Pay {meant} order{'s' if meant > 1 else ''}?" in text_of(asked)
+    assert f"Mark {meant} order{'s' if meant > 1 else ''} as paid?" in text_of(asked)
     confirm(manager, asked)
     assert statuses(database).get("paid", 0) == meant
 
@@ -334,10 +334,10 @@ def test_many_are_left_to_the_workers(
     run = only_run()
     assert (run.state, run.for_worker, run.finished) == ("queued", True, 0)
     assert statuses(database) == {"pending": 3}
-    assert "It waits for a worker." in text_of(manager.get(response.url))
+    assert "Waiting for a worker." in text_of(manager.get(response.url))
     worker_pass()
     assert statuses(database) == {"paid": 3}
-    assert "All orders are paid now." in text_of(manager.get(response.url))
+    assert "All orders are now paid." in text_of(manager.get(response.url))
 
 
 def test_what_is_not_done_in_a_moment_is_left_to_the_workers(
@@ -359,7 +359,7 @@ def test_an_outage_of_inventory_pauses_the_run_and_the_page_says_so(
     response = confirm(manager, asked, reason="Flood in the warehouse")
     assert (only_run().state, statuses(database)) == ("paused", {"pending": 2})
     shown = text_of(manager.get(response.url))
-    assert "It pauses and goes on by itself in" in shown
+    assert "Resumes automatically in" in shown
     assert "inventory does not answer" in shown
     sandbox.control.clear_faults()
     worker_pass()

@@ -28,7 +28,7 @@ def test_more_orders_than_were_shown_are_asked_about_anew(database: Database[Doc
     shown = choose(manager, "start_processing", [first, second])
     database["orders"].update_one({"_id": second["_id"]}, {"$set": {"status": "paid"}})
     response = confirm(manager, shown)
-    asked_again(response, "By now it would be 1 order more than you were shown.")
+    asked_again(response, "This would now change 1 more order.")
     assert find(database, first)["status"] == "paid"
     assert confirm(manager, response).status_code == 302
     assert only_run().done == 2
@@ -59,7 +59,7 @@ def test_a_page_that_was_open_for_long_is_shown_anew(
     order = stored(1, status="paid")
     insert(database, order)
     response = confirm(manager, choose(manager, "start_processing", [order]), **forged)
-    asked_again(response, "This page has been open for long.")
+    asked_again(response, "This page was open for too long.")
     assert find(database, order)["status"] == "paid"
 
 
@@ -75,7 +75,7 @@ def test_a_moment_at_which_nobody_can_have_chosen_is_refused(
     form = form_of(across(manager, "start_processing", "?status=paid"))
     response = manager.post(BULK, form | {"at": at, "filter": query}, follow=True)
     assert response.status_code == 200
-    asked_again(response, "The form does not say when the orders were chosen.")
+    asked_again(response, "The form is incomplete.")
 
 
 def test_a_second_click_leaves_a_run_alone_whose_orders_are_being_taken_down(

@@ -74,23 +74,23 @@ def test_the_list_tells_of_each_run_the_newest_first(database: Database[Document
     worker_pass()
     start("ship", statuses=("processing", "paid"), user_id="7", limit=1200)
     told = text_of(manager.get(RUNS))
-    assert told.index("Ship orders") < told.index("Pay 3 orders")
-    assert "orders that are processing or paid, of customer 7; at most 1,200, the oldest first" in told
-    assert "3 orders named one by one" in told
+    assert told.index("Mark orders as shipped") < told.index("Mark 3 orders as paid")
+    assert "orders that are processing or paid, of customer 7; at most 1,200, oldest first" in told
+    assert "3 selected orders" in told
     assert "3 of 3" in told
-    assert "admin:boss" in told
+    assert "admin boss" in told
     assert "just now" in told
 
 
 def test_the_list_has_pages_and_counts_nothing(
     database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "There are no runs yet A run begins when somebody ticks orders" in text_of(manager.get(RUNS))
+    assert "No runs yet To start a run, select orders" in text_of(manager.get(RUNS))
     monkeypatch.setattr(BulkRunAdmin, "list_per_page", 2)
     made = [start(everything=True) for _ in range(3)]
     pages = [manager.get(RUNS, {"p": number}).context["cl"].result_list for number in "12"]
     assert [[run.pk for run in runs] for runs in pages] == [[made[2].pk, made[1].pk], [made[0].pk]]
-    assert "There are no more runs" in text_of(manager.get(RUNS, {"p": "3"}))
+    assert "No more runs" in text_of(manager.get(RUNS, {"p": "3"}))
     for number in ("0", "x", "9" * 30):
         assert manager.get(RUNS, {"p": number}).status_code in (200, 302)
 
@@ -102,8 +102,8 @@ def test_a_run_is_found_by_the_id_that_a_history_tells(database: Database[Docume
     assert not manager.get(RUNS, {"q": str(ObjectId())}).context["cl"].result_list
     response = manager.get(RUNS, {"q": "x"})
     assert not response.context["cl"].result_list
-    assert "No run has this id" in text_of(response)
-    assert said(response) == ["That is no id of a run: 24 hexadecimal digits."]
+    assert "Run not found" in text_of(response)
+    assert said(response) == ["A run id has 24 hexadecimal digits."]
 
 
 def test_the_sidebar_leads_to_the_runs(database: Database[Document], manager: Client) -> None:
@@ -126,17 +126,17 @@ def test_nothing_of_a_run_can_be_added_edited_or_deleted(database: Database[Docu
 def test_the_page_says_who_wants_what_of_which_orders_and_why(database: Database[Document], manager: Client) -> None:
     run = start(reason="Bank day")
     told = shown(manager, run)
-    assert "Pay 3 orders" in told
-    assert "3 orders named one by one" in told
+    assert "Mark 3 orders as paid" in told
+    assert "3 selected orders" in told
     assert "Bank day" in told
-    assert "admin:boss, via api" in told
-    assert "It waits for a worker." in told
-    assert "Dealt with: 0 of 3 (0 %)" in told
-    assert "Began Not yet Ended Not yet" in told
+    assert "admin boss, through the storefront’s API" in told
+    assert "Waiting for a worker." in told
+    assert "Processed: 0 of 3 (0 %)" in told
+    assert "Started Not yet Finished Not yet" in told
     worker_pass()
     told = shown(manager, run)
-    assert "All orders are paid now." in told
-    assert "Dealt with: 3 of 3 (100 %)" in told
+    assert "All orders are now paid." in told
+    assert "Processed: 3 of 3 (100 %)" in told
     assert "Not yet" not in told
 
 
@@ -147,11 +147,11 @@ def test_the_problems_come_first_with_links_to_their_orders(database: Database[D
     worker_pass()
     response = manager.get(page_of(run))
     told = text_of(response)
-    assert "Not every order was changed: 4 orders stayed as they were." in told
-    assert f"{bad.number} Refused Cannot pay an order that is shipped." in told
-    assert f"{draft.number} Refused It is a draft, or was turned away." in told
-    assert f"{gone} Refused There is no order {gone}." in told
-    assert "2222-2222-2222 Refused There is no order 2222-2222-2222." in told
+    assert "Not changed: 4 orders." in told
+    assert f"{bad.number} Skipped Cannot pay an order that is shipped." in told
+    assert f"{draft.number} Skipped Draft or rejected order." in told
+    assert f"{gone} Skipped There is no order {gone}." in told
+    assert "2222-2222-2222 Skipped There is no order 2222-2222-2222." in told
     assert good.number not in told
     assert f'href="{page(bad.pk)}"' in response.content.decode()
     assert page(gone) not in response.content.decode()
@@ -187,34 +187,34 @@ def test_an_address_that_names_no_results_shows_the_first_with_a_word(
     run = start()
     response = manager.get(f"{page_of(run)}{query}")
     assert response.status_code == 200
-    assert "The address names no such results: these are the first ones." in text_of(response)
+    assert "That page link is not valid; showing the first page." in text_of(response)
     assert len(response.context["results"]) == 3
 
 
 @pytest.mark.parametrize("query", ["?after=9999999-99999", "?show=failed", "?show=waiting&after=7-0"])
 def test_where_there_are_no_results_the_page_says_so(database: Database[Document], manager: Client, query: str) -> None:
     run = start()
-    assert "There is nothing to show yet" in shown(manager, run, query)
+    assert "No results yet." in shown(manager, run, query)
     worker_pass()
-    assert "There are no such orders in this run." in shown(manager, run, query)
-    assert "There was no problem with any order." in shown(manager, run, "?show=problems")
+    assert "No orders with this result." in shown(manager, run, query)
+    assert "No orders were skipped or failed." in shown(manager, run, "?show=problems")
 
 
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"state": "selecting", "selected": False, "total": 1200}, "It looks for its orders: 1,200 so far."),
-        ({"state": "running"}, "It is under way."),
-        ({"state": "paused", "last_error": "Stopped by staff:jo."}, "Stopped by staff:jo. It goes on when somebody"),
+        ({"state": "selecting", "selected": False, "total": 1200}, "Finding orders: 1,200 so far."),
+        ({"state": "running"}, "In progress."),
+        ({"state": "paused", "last_error": "Stopped by staff:jo."}, "Stopped by jo. Resume the run to continue."),
         (
             {"state": "paused", "last_error": "no answer", "paused_until": timezone.now() + timedelta(hours=1)},
-            "It pauses and goes on by itself in 3,",
+            "Resumes automatically in 3,",
         ),
-        ({"state": "cancelled", "last_error": "Cancelled by x.", "done": 1}, "2 orders had not been dealt with."),
+        ({"state": "cancelled", "last_error": "Cancelled by x.", "done": 1}, "Not processed: 2 orders."),
         ({"state": "failed", "last_error": "Internal error: oh", "done": 3}, "Internal error: oh"),
-        ({"state": "done", "total": 0}, "There was no such order."),
-        ({"state": "queued", "created_at": timezone.now() - timedelta(minutes=1)}, "No worker has taken it up yet."),
-        ({"state": "running", "for_worker": False}, "The command that started it carries it on"),
+        ({"state": "done", "total": 0}, "No orders matched."),
+        ({"state": "queued", "created_at": timezone.now() - timedelta(minutes=1)}, "No worker has picked it up yet."),
+        ({"state": "running", "for_worker": False}, "The command that started this run executes it."),
     ],
 )
 def test_every_state_is_said_in_words(
@@ -234,7 +234,7 @@ def test_a_run_that_is_under_way_keeps_its_page_up_to_date(database: Database[Do
     before = manager.get(address)
     assert "no-store" in before["Cache-Control"]
     assert (before.json()["over"], before.json()["done"]) == (False, 0)
-    assert "Dealt with: 0 of 3" in before.json()["html"]
+    assert "Processed: 0 of 3" in before.json()["html"]
     worker_pass()
     after = manager.get(address).json()
     assert (after["over"], after["state"], after["done"], after["total"]) == (True, "done", 3, 3)
@@ -262,10 +262,10 @@ def test_the_report_has_a_line_for_every_order(database: Database[Document], man
 
 def test_a_run_is_stopped_resumed_and_cancelled(database: Database[Document], manager: Client) -> None:
     run = start()
-    assert said(steer(manager, run, "pause")) == ["The run was stopped."]
+    assert said(steer(manager, run, "pause")) == ["Run paused."]
     worker_pass()
     assert statuses(database) == {"pending": 3}
-    assert "Stopped by staff:Manager. It goes on when somebody resumes it." in shown(manager, run)
+    assert "Stopped by Manager. Resume the run to continue." in shown(manager, run)
     response = steer(manager, run, "resume")
     assert response.url == page_of(run)
     worker_pass()
@@ -274,7 +274,7 @@ def test_a_run_is_stopped_resumed_and_cancelled(database: Database[Document], ma
     steer(manager, other, "cancel")
     worker_pass()
     assert statuses(database) == {"paid": 3, "pending": 3}
-    assert "Cancelled by staff:Manager. 3 orders had not been dealt with." in shown(manager, other)
+    assert "Cancelled by Manager. Not processed: 3 orders." in shown(manager, other)
 
 
 @pytest.mark.parametrize("state", ["queued", "paused", "done"])
@@ -366,7 +366,7 @@ def test_the_pages_scan_no_collection(database: Database[Document], manager: Cli
     start(statuses=("pending",))
     worker_pass()
     with profiled(database) as done:
-        assert "Pay 120 orders" in text_of(manager.get(RUNS))
+        assert "Mark 120 orders as paid" in text_of(manager.get(RUNS))
         manager.get(RUNS, {"q": str(run.pk)})
         for query in ("", "?show=all", "?show=done", "?show=problems&after=0-60"):
             assert shown(manager, run, query)

@@ -62,7 +62,7 @@ def test_a_packing_slip_has_no_prices_and_a_confirmation_has(database: Database[
     assert "Total 29.80" in confirmation
     for price in ("14.90", "29.80", "Price", "Total"):
         assert price not in slip
-    assert "2 units in 1 line" in slip
+    assert "2 units in 1 item" in slip
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -81,9 +81,10 @@ def test_a_packing_slip_warns_of_what_must_not_be_packed(
     order = insert(database, stored(status=status))
     slip, confirmation = (text_of(printed(support, order, name)) for name in DOCUMENTS)
     called_off = status in ("placing", "rejected", "cancelled", "refunded")
-    assert (f"This order is {status}. Do not pack it." in slip) == called_off
-    assert (f"This order is {status}." in confirmation) == called_off
-    assert ("not paid yet" in slip) == (status == "pending")
+    told = "a draft" if status == "placing" else status
+    assert (f"This order is {told}. Do not pack it." in slip) == called_off
+    assert (f"This order is {told}." in confirmation) == called_off
+    assert ("has not been paid" in slip) == (status == "pending")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -165,8 +165,8 @@ def test_what_did_not_happen_is_owed_again(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--happened",), "A reason is needed"),
-        (("--happened", "--reason", "  "), "A reason is needed"),
+        (("--happened",), "A reason is required"),
+        (("--happened", "--reason", "  "), "A reason is required"),
         (("--happened", "--reason", "x" * 501), "At most 500 characters"),
         (("--line", "1"), "--line needs --order"),
         (("--order", "nonsense"), "neither an order id"),

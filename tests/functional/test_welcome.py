@@ -141,7 +141,7 @@ def test_the_logins_open_the_admin(welcome: str, sandbox: Sandbox, live_server_u
         with Browser(live_server_url) as browser:
             answer = browser.log_in(login, "/admin/orders/order/", password=login)
             assert answer.status_code == 302, login
-            assert "There are no orders" in browser.get("/admin/orders/order/").text
+            assert "No orders yet" in browser.get("/admin/orders/order/").text
 
 
 def test_the_tokens_last_a_month(welcome: str) -> None:

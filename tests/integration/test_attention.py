@@ -138,7 +138,7 @@ def test_a_line_that_is_being_tried_is_left_alone(database: Database[Document]) 
     live = {"id": "a" * 32, "until": datetime.now(UTC).replace(microsecond=0) + HOUR}
     order = owed(database, line("releasing", call="release", attempt=live))
     before = find(database, order)
-    with pytest.raises(NothingOwed, match="being tried"):
+    with pytest.raises(NothingOwed, match="being retried"):
         attention.retry_now(order_id=order["_id"], act=act())
     assert find(database, order) == before
     both = owed(database, line("releasing", call="release", attempt=live), line("releasing", call="release"))
@@ -267,7 +267,7 @@ def test_a_user_that_is_unknown_or_cannot_be_asked_about_stays_unverified(
     order = unverified(database, "987654")
     if trouble == "down":
         sandbox.control.fault("verify", "status", status=503)
-    with pytest.raises(StillUnverified, match="knows no active" if trouble == "unknown" else "does not answer"):
+    with pytest.raises(StillUnverified, match="has no active" if trouble == "unknown" else "does not answer"):
         attention.verify_user(order_id=order["_id"], act=act())
     assert find(database, order) == order
 

@@ -35,7 +35,7 @@ def test_a_run_changes_every_order_that_it_selects_and_no_other() -> None:
     paid, pending = stored("paid", 25), stored("pending", 3)
     run = carried("start_processing", statuses=("paid",), batch_size=10, reason="the warehouse opens")
     assert (run.state, run.total, figures(run)) == ("done", 25, (25, 0, 0, 0))
-    assert (str(run), run.actor, run.finished) == ("start_processing of 25 orders, done", "system:jane", 25)
+    assert (str(run), run.actor, run.finished) == (f"Run {run.pk}", "system:jane", 25)
     for order_id in paid:
         order = read(order_id)
         assert order["status"] == "processing"

@@ -188,7 +188,7 @@ def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, dat
     with database_down():
         answer = requests.get(f"{live_server_url}/admin/", cookies={"sessionid": "a" * 32}, timeout=30)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "The database cannot be reached right now" in answer.text
+    assert "The database is not available" in answer.text
     assert "unavailable.css" in answer.text
 
 

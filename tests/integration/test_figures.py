@@ -435,8 +435,9 @@ def test_whoever_does_not_see_all_orders_sees_no_figures(database: Database[Docu
 
 @pytest.mark.parametrize(
     ("first", "last", "problem"),
-    [(0, -1, "after the last"), (0, 1, "in the future"), (-400, 0, "366 days at most"), (-20000, -19990, "begin with")],
-)
+    [(0, -1, "after the end date"), (0, 1, "in the future"), (-400, 0, "at most 366 days"),
+     (-20000, -19990, "no figures before")],
+)  # fmt: skip
 def test_a_period_that_makes_no_sense_is_refused(first: int, last: int, problem: str) -> None:
     with pytest.raises(InvalidPeriod, match=problem):
         period(TODAY + timedelta(days=first), TODAY + timedelta(days=last), today=TODAY)

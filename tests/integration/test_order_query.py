@@ -44,7 +44,7 @@ def test_what_makes_no_sense_is_refused_by_whoever_would_act_on_it(
 
 
 def test_totals_the_wrong_way_round_are_refused(database: Database[Document]) -> None:
-    with pytest.raises(InvalidOrderQuery, match="The least total is more than the most"):
+    with pytest.raises(InvalidOrderQuery, match="The minimum total is higher than the maximum"):
         export_orders(OrderQuery(least=Decimal(2), most=Decimal(1)), actor=BOSS)
     assert OrderQuery(least=Decimal(1), most=Decimal(1), since=NOW, before=NOW + MOMENT).problems == {}
 

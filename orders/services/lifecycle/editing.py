@@ -62,7 +62,7 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
         order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         require_version(order, [expected_version], act)
         if not may_change_address(order.status):
-            raise AddressFixed(f"This order is {order.status}: its address cannot be changed any more.")
+            raise AddressFixed(f"This order is {order.status}: its address can no longer be changed.")
         if (written := _write_address(order, _valid(address), act)) is not None:
             return written
     raise busy()
@@ -95,7 +95,7 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
 def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
     before = order.shipping_address
     if wanted == _values(before):
-        raise SameAddress("That is the address which the order has already.")
+        raise SameAddress("The order already has this address.")
     return guarded_write(
         order.pk,
         guard=as_read(order),
@@ -107,7 +107,7 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
 
 def _valid(address: Address) -> Document:
     if errors := address_problems(address):
-        raise InvalidAddress("Nothing can be sent to this address.", errors=errors)
+        raise InvalidAddress("Check the address.", errors=errors)
     return _values(address)
 
 

@@ -82,7 +82,7 @@ def everything(*, actor: Actor, at: datetime) -> list[Waiting]:
 
 def _require_seeing_all(actor: Actor) -> None:
     if not actor.sees_all:
-        raise NotPermitted("You may not see what waits for staff.")
+        raise NotPermitted("You may not see orders that need attention.")
 
 
 def retry_now(*, order_id: ObjectId, act: Act) -> Document:
@@ -115,7 +115,7 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
             fields={"stock_due_at": now},
         )
     if written is None:
-        raise NothingOwed(f"Order {order['number']} owes nothing, or its stock is being tried right now.")
+        raise NothingOwed(f"Order {order['number']} has no stock to retry, or it is being retried right now.")
     return written
 
 
@@ -137,7 +137,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    act.require_reason("A reason is needed: it says in the history what came of it.")
+    act.require_reason("A reason is required: say what happened to the missing units.")
     order = _whole(order_id, act.actor)
     stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
     written = None
@@ -150,7 +150,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
             items=lines_by_index({line: LineStock(LineState.RELEASED, attempts=stock["attempts"])}),
         )
     if written is None:
-        raise NothingShort(f"Line {line + 1} of order {order['number']} does not lack {discrepancy} units.")
+        raise NothingShort(f"Item {line + 1} of order {order['number']} is not {discrepancy} units short.")
     return written
 
 
@@ -175,7 +175,7 @@ def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     except PeerError as error:
         raise StillUnverified("The user service does not answer. Try again later.") from error
     if not known:
-        raise StillUnverified(f"The user service knows no active user {user_id}. Look into it, or cancel the order.")
+        raise StillUnverified(f"The user service has no active user {user_id}. Resolve this, or cancel the order.")
     written = guarded_write(
         order_id,
         guard={"user_verified": False},

@@ -106,13 +106,13 @@ def period(first: date, last: date, *, today: date) -> Period:
     :raises InvalidPeriod: says what is wrong with it.
     """
     if first > last:
-        raise InvalidPeriod("The first day lies after the last one.")
+        raise InvalidPeriod("The start date is after the end date.")
     if last > today:
         raise InvalidPeriod("The period ends in the future.")
     if first < daily_figures.EARLIEST.date():
-        raise InvalidPeriod(f"Figures begin with {daily_figures.EARLIEST.date()}.")
+        raise InvalidPeriod(f"There are no figures before {daily_figures.EARLIEST.date()}.")
     if (chosen := Period(first, last)).days > LONGEST_PERIOD:
-        raise InvalidPeriod(f"A period has {LONGEST_PERIOD} days at most; this one has {chosen.days}.")
+        raise InvalidPeriod(f"A period can be at most {LONGEST_PERIOD} days long; this one is {chosen.days}.")
     return chosen
 
 

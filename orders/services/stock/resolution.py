@@ -49,7 +49,7 @@ def resolve_line(
 
 def require_evidence(act: Act) -> None:
     """:raises ReasonMissing:"""
-    act.require_reason("A reason is needed: it says in the history how you know.")
+    act.require_reason("A reason is required: say how you know.")
 
 
 def _unknown(order: Document, line: int, expected_attempts: int | None) -> Document:

@@ -6,7 +6,7 @@
   async function receive(link, tell, signal) {
     const response = await fetch(link.href, { signal, credentials: "same-origin" });
     if (!response.ok || !(response.headers.get("Content-Type") || "").startsWith("text/csv")) {
-      throw new Error(response.status === 403 ? "You may not export orders." : `The server answered ${response.status}.`);
+      throw new Error(response.status === 403 ? "You do not have permission to export orders." : `The server answered ${response.status}.`);
     }
     const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") || "");
     const parts = [];
@@ -42,7 +42,7 @@
       save(received);
       tell(`Done: ${received.rows.toLocaleString("en")} orders, ${mebibytes(received.bytes)}`);
     } catch (error) {
-      tell(controller.signal.aborted ? "Stopped. Nothing was saved." : `The export broke off, nothing was saved. ${error.message}`);
+      tell(controller.signal.aborted ? "Stopped. Nothing was saved." : `The export was interrupted. Nothing was saved. ${error.message}`);
     }
     stop.hidden = true;
     link.removeAttribute("aria-disabled");

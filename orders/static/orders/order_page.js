@@ -11,10 +11,10 @@
 
   function tell(now) {
     const who = now.who ? ` (${now.what.toLowerCase()}, by ${now.who})` : "";
-    notice.textContent = `This order was changed meanwhile${who}. `;
+    notice.textContent = `Someone updated this order${who}. `;
     const link = document.createElement("a");
     link.href = page.dataset.page;
-    link.textContent = "Show it as it is now";
+    link.textContent = "Show the current order";
     notice.append(link);
     notice.hidden = false;
   }
