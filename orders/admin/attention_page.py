@@ -128,7 +128,7 @@ class AttentionPages(ModelAdmin):
         change = CHANGES.get(name)
         order = self.get_object(request, request.POST.get("order", ""))
         if change is None or order is None:
-            raise OrderError("That is no way out of anything here.")
+            raise OrderError("Unknown action.")
         return change(order, request.POST, act)
 
 
