@@ -379,7 +379,7 @@ def exported() -> dict[str, tuple[str, set[str]]]:
         if isinstance(metric, Counter | Gauge | Histogram):
             suffix = "_total" if metric._type == "counter" else ""
             found[metric._name + suffix] = (metric._type, set(metric._labelnames))
-    known = reads.Vitals(0, 0, 0, 0, {"running": 0}, datetime.now(UTC))
+    known = reads.ServiceFigures(0, 0, 0, 0, {"running": 0}, datetime.now(UTC))
     figures = DatabaseFigures()
     figures._known, figures._read_at = known, time.monotonic()
     for family in figures.collect():

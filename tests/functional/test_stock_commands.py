@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from devtools import demo_orders
 from integrations.sandbox import Sandbox
-from orders.management import progress, selection
+from orders.management import arguments, progress
 from orders.services.lifecycle import expiry
 from orders.services.stock.resolution import resolve_line
 from orders.storage.order_writes import orders
@@ -148,7 +148,7 @@ def test_one_line_is_settled_without_asking(sandbox: Sandbox) -> None:
     assert out.endswith("1 settled, 0 not\n")
     assert (states(read(order_id)), states(read(other))) == (["released"], ["unknown"])
     entry = read(order_id)["history"][-1]
-    assert entry["actor"] == f"system:{selection.actor_name()}"
+    assert entry["actor"] == f"system:{arguments.actor_name()}"
     assert (entry["act"], entry["via"], entry["reason"]) == ("resolve", "command", WHY)
 
 
@@ -244,7 +244,7 @@ def test_a_login_that_has_no_name_is_the_operator(monkeypatch: pytest.MonkeyPatc
         raise KeyError("uid not found")
 
     monkeypatch.setattr("getpass.getuser", nameless)
-    assert selection.actor_name() == "operator"
+    assert arguments.actor_name() == "operator"
 
 
 # --- reconcile_stock -----------------------------------------------------------------------------------------------
