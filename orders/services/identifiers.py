@@ -44,9 +44,11 @@ _BREAK = rf"[.:#{_BLANK}{_UNSEEN}]{{1,6}}"
 _ORDER = rf"[Oo][Rr][Dd][Ee][Rr]{_BREAK}(?:(?:[Nn][Oo]|[Nn][Rr]|[Ii][Dd]|[Nn][Uu][Mm][Bb][Ee][Rr]){_BREAK})?"
 ORDER_TYPED = (
     rf"{_SKIPPED}{{0,20}}(?:{_ORDER})?(?:((?:[0-9a-fA-F]{_SKIPPED}{{0,4}}){{24}})"
-    rf"|((?:{_SEEN}{_BETWEEN}){{0,13}}[0-9]{_BETWEEN}(?:{_SEEN}{_BETWEEN}){{0,13}})){_SKIPPED}{{0,20}}"
+    rf"|((?:{_SEEN}{_BETWEEN}){{0,13}}[0-9]{_BETWEEN}(?:{_SEEN}{_BETWEEN}){{0,13}}|(?:[A-Za-z]{_BETWEEN}){{12}}))"
+    rf"{_SKIPPED}{{0,20}}"
 )
-"""What can be read as an order's id (its first group) or as a number (its second), which has a digit at least.
+"""What can be read as an order's id (its first group) or as a number (its second): twelve letters, as one in ninety of
+our own has no digit, or anything with a digit; so words of a heading are no numbers.
 
 Without look-ahead, which tools that read the OpenAPI document do not know; so numbers may turn out to be too long."""
 

@@ -149,6 +149,7 @@ def _batches(read: Read, query: OrderQuery, fields: Mapping[str, Any] | None, si
 def _batch(
     read: Read, query: OrderQuery, after: Position | None, fields: Mapping[str, Any] | None, size: int
 ) -> list[Document]:
+    orders()  # connects, where nothing is connected yet: for that the usual limit holds, not the long one of a batch
     with time_limit(BATCH_TIMEOUT):
         return _find(read, query, after, fields, size)
 

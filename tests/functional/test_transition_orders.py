@@ -245,7 +245,6 @@ def test_a_file_holds_numbers_as_people_write_them(tmp_path: Path) -> None:
         (["pay", "--ids-from", "-"], "leaves nobody to ask"),
         (["pay", "--all", "--reason", "caf\udce9"], "The reason cannot be kept."),
         (["pay", "--all", "--reason", "x" * 501, "--yes"], "At most 500 characters, please: it has 501."),
-        (["pay", "--all", "--actor", "a\nb"], "must be readable text"),
         (["cancel", "--all"], "A reason is required to cancel an order"),
         (["refund", "--all", "--yes", "--reason", " "], "A reason is required to refund an order"),
         (["pay", "--status", "paid", "--user", "2"], "No order is selected"),

@@ -156,7 +156,10 @@ def test_killed_amid_releases_and_resumed_each_is_released_once(
     for _ in range(40):
         place((A, 2))
     sandbox.control.fault("release", "latency", seconds=0.05)
-    process = start("transition_orders", "cancel", "--status", "pending", "--yes", "--batch-size", "6", "--jobs", "3")
+    process = start(
+        *("transition_orders", "cancel", "--status", "pending", "--yes", "--reason", "no stock"),
+        *("--batch-size", "6", "--jobs", "3"),
+    )
     killed_when(process, lambda: orders().count_documents({"status": "cancelled"}) >= 13)
     run = bulk.get_run(bulk_runs.runs().find_one({})["_id"])  # type: ignore[index]
     code, told = finished(start("transition_orders", "--resume", str(run.pk), "--report", str(tmp_path / "r.csv")))

@@ -103,3 +103,9 @@ def test_ids_are_read_with_blanks_and_marks() -> None:
     assert object_id(f" \u200e{str(AN_ID).upper()}\u200f\n") == AN_ID
     assert (object_id(str(AN_ID)[1:]), object_id(f"{AN_ID}!"), object_id("")) == (None, None, None)
     assert (user_typed(" \u200f0017\u200e "), user_typed("\ufeffAlice@Example.com ")) == ("17", "Alice@Example.com")
+
+
+def test_a_number_of_our_own_without_a_digit_is_read_too() -> None:
+    assert order_typed("ZNYD-XYCF-TFCY") == "ZNYD-XYCF-TFCY"
+    assert order_typed("order no. znydxycftfcy") == "znydxycftfcy"
+    assert order_typed("znyd xycf tfc") is None
