@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin import order_forms, words
+from orders.admin import labels, order_forms
 from orders.admin.attention_rows import Row, row_of
 from orders.admin.order_forms import Change
 from orders.admin.staff_actions import act_of, actor_of, why_not
@@ -80,7 +80,7 @@ class Section:
     @property
     def meaning(self) -> str:
         return self.words.meaning.format(
-            owed=words.span(settings.STOCK_OWED_TOO_LONG), unshipped=words.span(settings.SHIP_WITHIN)
+            owed=labels.span(settings.STOCK_OWED_TOO_LONG), unshipped=labels.span(settings.SHIP_WITHIN)
         )
 
     @property

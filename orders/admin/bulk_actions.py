@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
-from orders.admin import bulk_confirmation, bulk_words
+from orders.admin import bulk_confirmation, bulk_labels
 from orders.admin.bulk_selection import TICK_FIRST, Chosen
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, transition_label, transition_names
@@ -96,7 +96,7 @@ class BulkActions(ModelAdmin):
     def _started(self, request: HttpRequest, run: BulkRun) -> HttpResponse:
         if actor_of(request).has("orders.view_bulkrun"):
             return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
-        told = f"{run.done:,} of {bulk_words.count(run.total, 'order')} done so far"
+        told = f"{run.done:,} of {bulk_labels.count(run.total, 'order')} done so far"
         problems = f"{run.refused + run.failed:,} skipped or failed"
         self.message_user(request, f"Run {run.pk} started: {told}, {problems}.", messages.INFO)
         return _to_list("")

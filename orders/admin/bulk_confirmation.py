@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from orders.admin import bulk_selection, bulk_words
+from orders.admin import bulk_labels, bulk_selection
 from orders.admin.bulk_selection import Chosen
 from orders.admin.staff_actions import act_of, actor_of
 from orders.models import BulkRun
@@ -40,12 +40,12 @@ def shown(request: HttpRequest, name: str, chosen: Chosen, problem: str = "") ->
     hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
     hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
     return {
-        "title": f"{bulk_words.action(name, bulk_words.count(plan.can, 'order'))}?",
+        "title": f"{bulk_labels.action(name, bulk_labels.count(plan.can, 'order'))}?",
         "target": bulk.target_of(name),
         "chosen": chosen,
         "plan": plan,
-        "figures": bulk_words.figures(plan, name),
-        "refusals": bulk_words.refusals(plan),
+        "figures": bulk_labels.figures(plan, name),
+        "refusals": bulk_labels.refusals(plan),
         "releases": not bulk.is_batchable(name),
         "reason": request.POST.get("reason", ""),
         "needs_reason": name in REASON_NEEDED,
@@ -89,7 +89,7 @@ def _outdated(request: HttpRequest, name: str, chosen: Chosen) -> str:
         return "This page was open for too long. The figures have been updated: please confirm again."
     more = _plan(request, name, chosen).can - int(can)
     if more > 0:
-        return f"This would now change {bulk_words.count(more, 'more order')}. Please confirm again."
+        return f"This would now change {bulk_labels.count(more, 'more order')}. Please confirm again."
     return ""
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
-from orders.admin import bulk_words, words
+from orders.admin import bulk_labels, labels
 from orders.admin.bulk_run_page import BulkRunPage
 from orders.admin.list_columns import ago
 from orders.models import BulkRun
@@ -39,11 +39,11 @@ class BulkRunAdmin(BulkRunPage):
 
     @admin.display(description="run")
     def what(self, run: BulkRun) -> str:
-        return bulk_words.title(run)
+        return bulk_labels.title(run)
 
     @admin.display(description="state")
     def status(self, run: BulkRun) -> SafeString:
-        return bulk_words.badge(run.state, run.get_state_display())
+        return bulk_labels.badge(run.state, run.get_state_display())
 
     @admin.display(description="progress")
     def progress(self, run: BulkRun) -> str:
@@ -53,11 +53,11 @@ class BulkRunAdmin(BulkRunPage):
 
     @admin.display(description="orders")
     def selected_orders(self, run: BulkRun) -> str:
-        return bulk_words.selection(run.selection)
+        return bulk_labels.selection(run.selection)
 
     @admin.display(description="by")
     def who(self, run: BulkRun) -> str:
-        return words.person(run.actor)
+        return labels.person(run.actor)
 
     @admin.display(description="started")
     def started(self, run: BulkRun) -> SafeString:

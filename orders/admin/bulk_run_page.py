@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import bulk_words, words
+from orders.admin import bulk_labels, labels
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
@@ -56,13 +56,13 @@ class BulkRunPage(ReadOnly):
         run = self._run(request, object_id)
         context = {
             **self.admin_site.each_context(request),
-            **bulk_words.progress(run, timezone.now()),
-            "title": bulk_words.title(run),
+            **bulk_labels.progress(run, timezone.now()),
+            "title": bulk_labels.title(run),
             "opts": self.opts,
             "object": run,
             "steps": steps_for(request, run),
-            "selection": bulk_words.selection(run.selection),
-            "who": f"{words.person(run.actor)}, {words.WAYS.get(run.via, run.via)}",
+            "selection": bulk_labels.selection(run.selection),
+            "who": f"{labels.person(run.actor)}, {labels.WAYS.get(run.via, run.via)}",
             **self._results(request, run),
             **(extra_context or {}),
         }
@@ -73,7 +73,7 @@ class BulkRunPage(ReadOnly):
         """A run's progress: its figures, and the part of its page that shows them."""
         run = self._run(request, run_id)
         shown = render_to_string(
-            "admin/orders/bulkrun/progress.html", bulk_words.progress(run, timezone.now()), request
+            "admin/orders/bulkrun/progress.html", bulk_labels.progress(run, timezone.now()), request
         )
         figures = {name: getattr(run, name) for name in ("state", "total", "done", "already", "refused", "failed")}
         return JsonResponse({**figures, "over": run.is_over, "html": shown})
@@ -122,10 +122,14 @@ class BulkRunPage(ReadOnly):
         page = bulk.results_page(run, show=shown, after=after, limit=PAGE)
         return {
             "results": [
-                (result, bulk_words.badge(result.result, OrderOutcome(result.result).label), bulk_words.reason(result))
+                (
+                    result,
+                    bulk_labels.badge(result.result, OrderOutcome(result.result).label),
+                    bulk_labels.reason(result),
+                )
                 for result in page.results
             ],
-            "tabs": [(name, title, name == shown) for name, title in bulk_words.tabs(run)],
+            "tabs": [(name, title, name == shown) for name, title in bulk_labels.tabs(run)],
             "shown": shown,
             "began": not after,
             "next": page.next,

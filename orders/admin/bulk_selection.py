@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from orders.admin import bulk_words
+from orders.admin import bulk_labels
 from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
 from orders.models import PUBLIC_STATUSES
@@ -73,7 +73,7 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
     if len(keys) < len(ids):
         raise OrderError("The selection contains something other than orders.")
     selection = OrderQuery(keys=OrderKeys(keys))
-    return Chosen(selection, bulk_words.count(len(ids), "order"), note, {"ids": ",".join(ids)})
+    return Chosen(selection, bulk_labels.count(len(ids), "order"), note, {"ids": ",".join(ids)})
 
 
 def _matching(query: QueryDict, at: datetime) -> Chosen:
@@ -95,7 +95,7 @@ def _matching(query: QueryDict, at: datetime) -> Chosen:
     selection = replace(asked, statuses=statuses, before=before, drafts=False)
     note = "Drafts and rejected orders are left out." if statuses != asked.statuses else ""
     fields = {"filter": query.urlencode(), "at": at.isoformat()}
-    return Chosen(selection, bulk_words.selection(as_given(selection)), note, fields)
+    return Chosen(selection, bulk_labels.selection(as_given(selection)), note, fields)
 
 
 def _first_of(query: OrderQuery) -> Chosen:

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from orders.admin import words
-from orders.admin.words import Moment, moment
+from orders.admin import labels
+from orders.admin.labels import Moment, moment
 from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from, to_cents
 from orders.services import order_queries
 from orders.services.access import ADDRESS_CHANGED, Actor
@@ -108,8 +108,9 @@ def flags(order: Order, now: datetime) -> list[str]:
     unknown, short = len(unknown_lines(order)), sum(item.stock.discrepancy or 0 for item in order.items)
     told = {
         Alert.UNVERIFIED: "Customer not verified: the user service was unavailable when the order was placed.",
-        Alert.UNKNOWN: f"Unconfirmed stock of {words.count(unknown, 'item')}: check inventory, then record the result.",
-        Alert.SHORT: f"Short release: {words.count(short, 'unit')} not returned to stock.",
+        Alert.UNKNOWN: f"Unconfirmed stock of {labels.count(unknown, 'item')}: check inventory, "
+        "then record the result.",
+        Alert.SHORT: f"Short release: {labels.count(short, 'unit')} not returned to stock.",
     }
     return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert is not Alert.UNCHECKED]
 
@@ -117,7 +118,7 @@ def flags(order: Order, now: datetime) -> list[str]:
 def steps(order: Order, actor: Actor) -> list[Step]:
     """The transitions that this actor may make now, in the machine's order."""
     return [
-        Step(edge.name, edge.label, words.consequence(edge, order.items), edge.name in REASON_NEEDED)
+        Step(edge.name, edge.label, labels.consequence(edge, order.items), edge.name in REASON_NEEDED)
         for edge in edges_from(order.status)
         if actor.may(edge.name, order.user_id)
     ]
@@ -136,8 +137,8 @@ def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
             kind=_kind(entry),
             title=_title(entry),
             when=moment(entry.at, now),
-            who=words.person(entry.actor),
-            way=words.WAYS.get(entry.via, entry.via),
+            who=labels.person(entry.actor),
+            way=labels.WAYS.get(entry.via, entry.via),
             reason=entry.reason,
             request_id=entry.request_id,
             detail=f"Before: {entry.detail}" if entry.detail and entry.act == ADDRESS_CHANGED else entry.detail,
@@ -158,7 +159,7 @@ def last_change(given: str) -> dict[str, Any] | None:
     if not found:
         return None
     version, entry = found
-    told = {"what": words.act(entry["act"]), "who": words.person(entry["actor"])} if entry else {}
+    told = {"what": labels.act(entry["act"]), "who": labels.person(entry["actor"])} if entry else {}
     return {"version": version} | told
 
 
@@ -170,11 +171,11 @@ def _kind(entry: HistoryEntry) -> str:
 
 def _title(entry: HistoryEntry) -> str:
     if entry.line is None:
-        return words.act(entry.act)
+        return labels.act(entry.act)
     if entry.act not in ("stock", "resolve"):
-        return f"{words.act(entry.act)}: item {entry.line + 1}"
+        return f"{labels.act(entry.act)}: item {entry.line + 1}"
     by_staff = " (confirmed manually)" if entry.act == "resolve" else ""
-    return f"Item {entry.line + 1}: {words.settled(entry.target)}{by_staff}"
+    return f"Item {entry.line + 1}: {labels.settled(entry.target)}{by_staff}"
 
 
 def _line(number: int, item: Item) -> Line:
@@ -185,9 +186,9 @@ def _line(number: int, item: Item) -> Line:
         quantity=item.quantity,
         price=item.price,
         total=to_cents(item.price * item.quantity),
-        stock=words.stock(item.stock),
+        stock=labels.stock(item.stock),
         tone="bad" if item.stock.discrepancy else LINE_TONES[LineState(item.stock.state)],
-        details=words.stock_details(item.stock),
+        details=labels.stock_details(item.stock),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orders.admin import order_facts, words
+from orders.admin import labels, order_facts
 from orders.models import Address, Order, transition_names
 from orders.services import access
 from orders.services.access import Actor
@@ -96,9 +96,8 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     changed = resolve_line(
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )
-    return (
-        f"Item {int(line) + 1} of order {order.number}: {words.settled(changed['items'][int(line)]['stock']['state'])}."
-    )
+    outcome = labels.settled(changed["items"][int(line)]["stock"]["state"])
+    return f"Item {int(line) + 1} of order {order.number}: {outcome}."
 
 
 def require_permission(name: str, transition: str, actor: Actor) -> None:
