@@ -1,8 +1,10 @@
 """What a run still knows after a node of the database, or one of its own processes, is lost."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from pymongo.collection import Collection
 
 from orders.services import bulk
@@ -39,6 +41,20 @@ def test_a_run_whose_counts_do_not_add_up_is_never_called_done(monkeypatch: pyte
     monkeypatch.setattr(bulk_batches, "finish_batch", miscounted)
     run = carried("start_processing", keys=stored("paid", 2))
     assert (run.state, run.last_error) == ("paused", executor.INCOMPLETE)
+
+
+def test_a_run_is_done_only_once_a_majority_has_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally, states = bulk_batches.tally, []
+
+    def lagging(run_id: ObjectId, *, lasting: bool = False) -> bulk_batches.Tally:
+        found = tally(run_id, lasting=lasting)
+        if lasting:
+            states.append(str(bulk.get_run(run_id).state))
+        return replace(found, open=True) if len(states) == 1 else found
+
+    monkeypatch.setattr(bulk_batches, "tally", lagging)
+    run = carried("start_processing", keys=stored("paid", 2))
+    assert (run.state, states) == ("done", ["running", "running"])
 
 
 def test_which_orders_a_run_is_about_is_written_to_a_majority(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,6 +226,14 @@ def test_a_note_that_is_empty_or_too_long_is_refused_and_not_cut(database: objec
     assert noted(order_id, "ü" * 500)["history"][-1]["reason"] == "ü" * 500
 
 
+def test_a_note_that_cannot_be_read_is_refused_and_not_mended(database: object) -> None:
+    order_id = store("pending", line("reserved"), due=None)
+    before = read(order_id)
+    with pytest.raises(InvalidNote):
+        noted(order_id, "called\x1b[2J")
+    assert read(order_id) == before
+
+
 def test_of_many_notes_at_once_none_is_lost(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(editing, "TRIES", 100)
     order_id = store("pending", line("reserved"), due=None)
