@@ -113,7 +113,7 @@ def _ask(order_id: ObjectId, line: ClaimedLine, deadline: Deadline, retries: boo
             )
     except PeerError:
         raise
-    except Exception as error:
+    except Exception as error:  # pragma: no cover - tested, in a thread that coverage may not see
         # A fault of ours must not lose what is known of the other lines.
         logger.exception("order %s: asking inventory about line %s failed", order_id, line.index)
         raise OutcomeUnknown("inventory", f"asking failed here: {error!r}") from error
