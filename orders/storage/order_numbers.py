@@ -23,8 +23,7 @@ LOOK_ALIKES = str.maketrans("ILO", "110")
 @wrap_database_errors
 def ids_by_number(typed: Collection[str]) -> dict[str, list[ObjectId]]:
     """The orders that each of these texts means; of several, those whose number is written just so, but for case."""
-    wanted = {spelling for text in typed for spelling in _spellings(text)}
-    found = _by_bare(wanted)
+    found = _near(typed)
     return {text: _meant(text, found) for text in typed}
 
 
@@ -35,7 +34,7 @@ def ids_named(typed: Collection[str]) -> dict[str, list[ObjectId]]:
     Hyphens and look-alikes are forgiven in numbers of our own only. A foreign number must be written as it is, but for
     case, and where two differ in nothing else, in its case, too.
     """
-    found = _by_bare({spelling for text in typed for spelling in _spellings(text)})
+    found = _near(typed)
     return {text: _named(text, found) for text in typed}
 
 
@@ -59,9 +58,10 @@ def _numbered(numbers: Collection[str]) -> list[Document]:
     return orders().find(query, {"number": 1}, collation=AS_TYPED, hint=INDEX).to_list()
 
 
-def _by_bare(wanted: Collection[str]) -> dict[str, list[Document]]:
+def _near(typed: Collection[str]) -> dict[str, list[Document]]:
+    """The orders that any of these texts may mean, by what is bare of their numbers."""
     found: dict[str, list[Document]] = {}
-    for order in _numbered(wanted):
+    for order in _numbered({spelling for text in typed for spelling in _spellings(text)}):
         found.setdefault(_bare(order["number"]), []).append(order)
     return found
 
@@ -71,24 +71,24 @@ def _spellings(text: str) -> tuple[str, str, str]:
     return text, text.upper().translate(LOOK_ALIKES), f"order{text}"
 
 
-def _meant(text: str, found: dict[str, list[Document]]) -> list[ObjectId]:
+def _meant(text: str, found: Mapping[str, list[Document]]) -> list[ObjectId]:
     for spelling in _spellings(text):
         if near := found.get(_bare(spelling)):
-            exact = [order["_id"] for order in near if order["number"].casefold() == spelling.casefold()]
-            return exact or [order["_id"] for order in near]
+            return [order["_id"] for order in _but_for_case(spelling, near) or near]
     return []
 
 
 def _named(text: str, found: Mapping[str, list[Document]]) -> list[ObjectId]:
     for spelling in _spellings(text):
         near = found.get(_bare(spelling), [])
-        like = [order for order in near if order["number"].casefold() == spelling.casefold()]
-        like = like or [order for order in near if OURS.match(order["number"])]
-        if same := [order for order in like if order["number"] == spelling]:
-            like = same
-        if like:
+        like = _but_for_case(spelling, near) or [order for order in near if OURS.match(order["number"])]
+        if like := [order for order in like if order["number"] == spelling] or like:
             return [order["_id"] for order in like] if len({order["number"] for order in like}) == 1 else []
     return []
+
+
+def _but_for_case(spelling: str, orders_near: list[Document]) -> list[Document]:
+    return [order for order in orders_near if order["number"].casefold() == spelling.casefold()]
 
 
 def _bare(number: str) -> str:

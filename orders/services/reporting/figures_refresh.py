@@ -72,7 +72,7 @@ def refresh(
         done = _count(list(dict.fromkeys([*asked, *changed])), now, end, stopping)
         if done.more or stopping() or (done.counted and time.monotonic() >= end):
             return done
-        return replace(done, counted=done.counted + _count(_old_counts(now)[:1], now, end, stopping).counted)
+        return replace(done, counted=done.counted + _count(_oldest_count(now), now, end, stopping).counted)
     finally:
         with suppress(DatabaseError):  # the lease lapses by itself
             daily_figures.give_lease_back(holder)
@@ -92,14 +92,15 @@ def changed_days(since: datetime, until: datetime, now: datetime) -> list[dateti
     ]
 
 
-def _old_counts(now: datetime) -> list[datetime]:
+def _oldest_count(now: datetime) -> list[datetime]:
+    """The day that was counted the longest ago, if that is longer than RECOUNT."""
     counts = daily_figures.counts(EARLIEST, now)
     old = [
         (count["computed_at"], day)
         for day, count in counts.items()
         if not count["stale"] and count["computed_at"] < now - RECOUNT and count.get("retry_at", EARLIEST) <= now
     ]
-    return [day for _, day in sorted(old)]
+    return [min(old)[1]] if old else []
 
 
 def _mark_changes(now: datetime) -> None:
