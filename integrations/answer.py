@@ -61,6 +61,12 @@ class Answer:
         return one_line(self.body[: 4 * MAX_DETAIL].decode("utf-8", "replace"))
 
 
+def text_in(body: Mapping[str, Any], name: str) -> str:
+    """Return the member `name` of an answer if it is text; empty if it is missing or of another kind."""
+    found = body.get(name)
+    return found if isinstance(found, str) else ""
+
+
 def one_line(text: str) -> str:
     """Return at most 200 characters of `text`, with a space for each that is not printable."""
     return "".join(char if char.isprintable() else " " for char in text[:MAX_DETAIL]).strip()

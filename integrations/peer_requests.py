@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 from urllib.parse import quote
 
-from integrations.answer import Answer, Unexpected
+from integrations.answer import Answer, Unexpected, text_in
 from integrations.attempts import Peer, PeerRequest, attempt, full_timeout, observed
 from integrations.circuit_breakers import breakers
 from integrations.deadline import Deadline
@@ -19,7 +19,7 @@ from integrations.retry import parse_retry_after, repeat
 
 __all__ = [
     "Answer", "Deadline", "Peer", "PeerRefused", "PeerRequest", "PeerUnavailable", "Unexpected",
-    "full_timeout", "path_segment", "read", "reset", "write",
+    "full_timeout", "path_segment", "read", "reset", "text_in", "write",
 ]  # fmt: skip
 
 T = TypeVar("T")

@@ -1,11 +1,11 @@
-"""The product service: a product's name, and its current price."""
+"""The product service: what a product is called, and its current price."""
 
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 
 from integrations import peer_requests
-from integrations.peer_requests import Answer, Deadline, PeerRequest, Unexpected
+from integrations.peer_requests import Answer, Deadline, PeerRequest, Unexpected, text_in
 
 PEER = peer_requests.Peer("products", "PRODUCT_SERVICE_URL")
 
@@ -15,12 +15,19 @@ _PRICE_LIMIT = Decimal(10) ** 12  # no price is that high; 1E+999999 is valid JS
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as the peer knows it; `price` is exact, greater than 0 and in the shop's currency."""
+    """A product as the peer knows it; what it does not say is empty.
+
+    :ivar price: exact, and greater than 0.
+    :ivar currency: of the price (ISO 4217); where the peer names none, it is the shop's.
+    """
 
     product_id: str
     name: str
     price: Decimal
-    category: str
+    category: str = ""
+    sku: str = ""
+    image_url: str = ""
+    currency: str = ""
 
 
 def fetch(product_id: str, *, deadline: Deadline, retries: bool = True) -> Product | None:
@@ -50,14 +57,13 @@ def _product(product_id: str, answer: Answer) -> Product:
         raise Unexpected("answered with another product than was asked for")
     return Product(
         product_id=str(answered_id),
-        name=_text(body.get("name")),
+        name=text_in(body, "name"),
         price=_price(body.get("price")),
-        category=_text(body.get("category")),
+        category=text_in(body, "category"),
+        sku=text_in(body, "sku"),
+        image_url=text_in(body, "image_url"),
+        currency=text_in(body, "currency").upper(),
     )
-
-
-def _text(found: object) -> str:
-    return found if isinstance(found, str) else ""
 
 
 def _price(found: object) -> Decimal:

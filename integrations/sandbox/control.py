@@ -68,9 +68,9 @@ class CallLog:
 class Control:
     """Data, faults and records of one sandbox; safe to use from any thread, before it is started too.
 
-    Collections besides those of `StockRoom`: `products` (`_id` ObjectId, `name`, `price` Decimal128,
-    `category`) and `users` (`_id` int, `email`, `full_name`, `active`). Product ids are taken as ObjectId or
-    its 24 hex digits.
+    Collections besides those of `StockRoom`: `products` (`_id` ObjectId, `name`, `price` Decimal128, `category`, `sku`,
+    `image_url`, `currency`) and `users` (`_id` int, `email`, `full_name`, `active`). Product ids are taken as ObjectId
+    or its 24 hex digits.
     """
 
     def __init__(self, database: Database[Document]) -> None:
@@ -125,6 +125,9 @@ class Control:
         name: str,
         price: str | int | Decimal,
         category: str = "",
+        sku: str = "",
+        image_url: str = "",
+        currency: str = "",
         available: int,
         reserved: int | None = None,
         reorder_threshold: int | None = None,
@@ -137,7 +140,8 @@ class Control:
         :raises BadControlError: if a value is of the wrong kind or out of range.
         """
         key = _object_id(product_id)
-        shown = {"name": _text("name", name), "price": _price(price), "category": _text("category", category)}
+        texts = {"name": name, "category": category, "sku": sku, "image_url": image_url, "currency": currency}
+        shown = {"price": _price(price), **{field: _text(field, value) for field, value in texts.items()}}
         given = {"available": available, "reserved": reserved, "reorder_threshold": reorder_threshold}
         stock = {field: _units(field, value) for field, value in given.items() if value is not None}
         if available is None:

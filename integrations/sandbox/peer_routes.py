@@ -104,8 +104,9 @@ class PeerRoutes:
             return failure(404, f"Product with ID {given} not found")
         price: Decimal128 = product["price"]
         shown = {"_id": product["_id"], "name": product["name"], "price": price.to_decimal()}
+        more = {name: product[name] for name in ("sku", "image_url", "currency") if product.get(name)}
         quantity = sum(level["available"] for level in product["stock"])
-        return Response(200, shown | {"category": product["category"], "quantity": quantity})
+        return Response(200, shown | more | {"category": product["category"], "quantity": quantity})
 
     def _check(self, asked: Asked) -> Response:
         given, quantity = _required(asked, "query"), _positive(asked.fields, "query")

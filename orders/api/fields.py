@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from django.core.validators import EmailValidator, RegexValidator
 from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -13,7 +14,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID
-from orders.services.text_rules import one_line, problem_of, several_lines
+from orders.services.lifecycle.drafts import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA
+from orders.services.text_rules import PHONE, one_line, problem_of, several_lines
 
 T = TypeVar("T")
 
@@ -99,6 +101,44 @@ class CodeField(TextField):
         if isinstance(data, int | Decimal) and not isinstance(data, bool) and 0 <= data < 10**self._longest:
             data = str(int(data)) if data == int(data) else data  # 17.0 is an integer in JSON
         return super().run_validation(data)
+
+
+class EmailField(TextField):
+    """A mail address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=254, **kwargs)
+        self.validators.append(EmailValidator())
+
+
+class PhoneField(TextField):
+    """A telephone number as people write it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=40, **kwargs)
+        self.validators.append(RegexValidator(PHONE, "A telephone number has at least three digits."))
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "maxProperties": MOST_METADATA,
+        "propertyNames": {"maxLength": LONGEST_METADATA_KEY, "pattern": anchored("[^.$][^.]*")},
+        "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA_VALUE},
+    }
+)
+class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
+    """Text by name; the services know how much of it, and which names."""
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if not isinstance(data, dict):
+            raise ValidationError("A JSON object is expected here.")
+        if len(data) <= MOST_METADATA and (strange := [name for name in data if not isinstance(data[name], str)]):
+            raise ValidationError({name[:LONGEST_METADATA_KEY]: ["Expected is a string."] for name in strange})
+        return data
+
+    def to_representation(self, value: dict[str, str]) -> dict[str, str]:
+        return value
 
 
 def each_validated(values: list[Any], validate: Callable[[Any], T]) -> list[T]:

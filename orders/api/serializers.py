@@ -11,16 +11,19 @@ from orders.api.fields import (
     MOST_ERRORS,
     CodeField,
     CountField,
+    EmailField,
+    MetadataField,
     ObjectIdField,
+    PhoneField,
     PriceField,
     TextField,
     UserIdField,
     each_validated,
 )
-from orders.models import PUBLIC_STATUSES, Address, Item, transition_names
+from orders.models import PUBLIC_STATUSES, Address, Contact, Item, transition_names
 from orders.services.audit import LONGEST_REASON
 from orders.services.identifiers import EXPECTED
-from orders.services.lifecycle.drafts import require_number_of_lines
+from orders.services.lifecycle.drafts import Details, require_number_of_lines
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
@@ -76,8 +79,12 @@ class NothingSerializer(ExactSerializer):
 
 
 class AddressSerializer(ExactSerializer):
-    """Where an order is sent."""
+    """Where an order or its invoice is sent."""
 
+    name = TextField(
+        max_length=200, required=False, allow_blank=True, allow_null=True, help_text="Who receives it there."
+    )
+    company = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     line1 = TextField(max_length=200)
     line2 = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
     city = TextField(max_length=100)
@@ -90,6 +97,15 @@ class AddressSerializer(ExactSerializer):
         help_text="A JSON integer is taken for its digits.",
     )
     country = TextField(max_length=100)
+    phone = PhoneField(required=False, allow_blank=True, allow_null=True)
+
+
+class ContactSerializer(ExactSerializer):
+    """Whom to reach about an order; what is left out is taken from the user service."""
+
+    name = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    email = EmailField(required=False, allow_blank=True, allow_null=True)
+    phone = PhoneField(required=False, allow_blank=True, allow_null=True)
 
 
 class LinesSerializer(serializers.ListSerializer[Any]):
@@ -122,16 +138,49 @@ class PlaceOrderSerializer(ExactSerializer):
     user_id = UserIdField(help_text=f"{EXPECTED} A JSON integer is read as well.")
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
+    billing_address = AddressSerializer(required=False, allow_null=True)
+    contact = ContactSerializer(required=False, allow_null=True)
+    currency = serializers.CharField(
+        max_length=3,
+        min_length=3,
+        required=False,
+        help_text="ISO 4217, in capitals; by default the shop's. Prices are in it.",
+    )
+    reference = TextField(
+        max_length=64, required=False, allow_blank=True, allow_null=True, help_text="Your own number of the order."
+    )
+    note = TextField(
+        max_length=500,
+        lines=True,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        help_text="What the customer asks or says.",
+    )
+    metadata = MetadataField(required=False, allow_null=True)
 
     def to_arguments(self) -> dict[str, Any]:
         """The validated body as arguments of `placement.place_order`."""
         data = self.validated_data
-        address = {name: value or "" for name, value in data["shipping_address"].items()}
+        billing = data.get("billing_address")
+        details = Details(
+            contact=Contact(**_texts(data.get("contact") or {})),
+            currency=data.get("currency"),
+            reference=data.get("reference") or "",
+            note=data.get("note") or "",
+            metadata=data.get("metadata") or {},
+            billing_address=Address(**_texts(billing)) if billing else None,
+        )
         return {
             "user_id": data["user_id"],
             "items": [Item(**item) for item in data["items"]],
-            "shipping_address": Address(**address),
+            "shipping_address": Address(**_texts(data["shipping_address"])),
+            "details": details,
         }
+
+
+def _texts(part: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value or "" for name, value in part.items()}
 
 
 class StatusSerializer(ExactSerializer):
@@ -147,15 +196,31 @@ class OrderItemSerializer(serializers.Serializer[Any]):
     price = serializers.DecimalField(
         max_digits=10, decimal_places=2, help_text="Of one, as it was placed: a decimal with two places."
     )
+    name = serializers.CharField(help_text="Of the product when it was ordered; empty where that is not known.")
+    sku = serializers.CharField(help_text="Of the product; may be empty.")
+    image_url = serializers.CharField(help_text="Of a picture of the product; may be empty.")
+
+
+class OrderContactSerializer(serializers.Serializer[Any]):
+    """The person who ordered; each member may be empty."""
+
+    name = serializers.CharField()
+    email = serializers.CharField()
+    phone = serializers.CharField()
 
 
 class OrderAddressSerializer(serializers.Serializer[Any]):
+    """An address; members that were not given are empty."""
+
+    name = serializers.CharField()
+    company = serializers.CharField()
     line1 = serializers.CharField()
     line2 = serializers.CharField()
     city = serializers.CharField()
     state = serializers.CharField()
     postal_code = serializers.CharField()
     country = serializers.CharField()
+    phone = serializers.CharField()
 
 
 class OrderSerializer(serializers.Serializer[Any]):
@@ -175,9 +240,20 @@ class OrderSerializer(serializers.Serializer[Any]):
     total_price = serializers.DecimalField(
         max_digits=14, decimal_places=2, help_text="Of all lines: a decimal with two places."
     )
+    currency = serializers.CharField(help_text="ISO 4217, e.g. `EUR`: of the prices and the total.")
+    contact = OrderContactSerializer()
     shipping_address = OrderAddressSerializer()
+    billing_address = OrderAddressSerializer(allow_null=True)
+    reference = serializers.CharField(help_text="The storefront's own number of the order; may be empty.")
+    note = serializers.CharField(help_text="What the customer said with the order; may be empty.")
+    metadata = serializers.DictField(child=serializers.CharField(), help_text="As the storefront sent it.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    paid_at = serializers.DateTimeField(allow_null=True)
+    shipped_at = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField(allow_null=True)
+    cancelled_at = serializers.DateTimeField(allow_null=True)
+    refunded_at = serializers.DateTimeField(allow_null=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # `_id` cannot be declared: a leading underscore is private to Python's name mangling rules, not to JSON.

@@ -96,7 +96,7 @@ def stock_effect(name: str) -> StockEffect:
 def moments(status: str, at: datetime) -> dict[str, datetime]:
     """The fields that tell when an order reached its status; every write that changes the status sets them."""
     fields = {"status_since": at}
-    if status in (Status.PAID, Status.SHIPPED):
+    if status in (Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.CANCELLED, Status.REFUNDED):
         fields[f"{status}_at"] = at
     return fields
 

@@ -1,8 +1,10 @@
 """The order: one document, with its state machine."""
 
+from collections.abc import Collection
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -10,7 +12,7 @@ from django_fsm import FSMField, transition
 from django_mongodb_backend.fields import EmbeddedModelArrayField, EmbeddedModelField
 
 from orders.models.money import to_cents
-from orders.models.parts import Address, HistoryEntry, Item
+from orders.models.parts import Address, Contact, HistoryEntry, Item
 from orders.models.states import EPOCH, LineState, Status, StockEffect
 
 
@@ -34,7 +36,17 @@ class Order(models.Model):
     user_verified = models.BooleanField(default=True)
     items = EmbeddedModelArrayField(Item)
     total_price = models.DecimalField(max_digits=14, decimal_places=2)
+    currency = models.CharField(max_length=3, blank=True, default="")
+    """ISO 4217."""
+    contact = EmbeddedModelField(Contact, blank=True, default=Contact)
     shipping_address = EmbeddedModelField(Address)
+    billing_address = EmbeddedModelField(Address, null=True, blank=True)
+    reference = models.CharField(max_length=64, blank=True, default="")
+    """The storefront's own number of it."""
+    note = models.CharField(max_length=500, blank=True, default="")
+    """What the customer said with the order."""
+    metadata = models.JSONField(blank=True, default=dict)
+    """What the storefront keeps with the order: text by name. Nothing in this service reads it."""
     history = EmbeddedModelArrayField(HistoryEntry, blank=True, default=list)
     write_id = models.CharField(max_length=32, blank=True, default="", editable=False)
     """Identifies the last write, so that a writer whose answer was lost can tell whether it succeeded."""
@@ -45,6 +57,9 @@ class Order(models.Model):
     status_since = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     shipped_at = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    refunded_at = models.DateTimeField(null=True, blank=True)
 
     stock_effect = StockEffect.NOTHING
     """Set by a transition: what its write must do to the reserved lines."""
@@ -96,6 +111,16 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
+        """An order as it was stored; fields that are missing there read as empty, and its currency as the shop's."""
+        order = super().from_db(db, field_names, values, **options)
+        missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
+        for name, value in missing.items():
+            if order.__dict__.get(name, value) in (None, ""):
+                setattr(order, name, value)
+        return order
 
     @property
     def total(self) -> Decimal:

@@ -23,8 +23,11 @@ class Part(EmbeddedModel):
 
 
 class Address(Part):
-    """Where an order is shipped to."""
+    """Where an order is shipped or billed to."""
 
+    name = models.CharField(max_length=200, blank=True, default="")
+    """Who receives it there; where it is empty, the order's contact does."""
+    company = models.CharField(max_length=200, blank=True, default="")
     line1 = models.CharField(max_length=200)
     line2 = models.CharField(max_length=200, blank=True, default="")
     city = models.CharField(max_length=100)
@@ -32,10 +35,24 @@ class Address(Part):
     postal_code = models.CharField(max_length=20, blank=True, default="")
     """Empty where there are none, as in Hong Kong or the Emirates."""
     country = models.CharField(max_length=100)
+    phone = models.CharField(max_length=40, blank=True, default="")
 
     def __str__(self) -> str:
-        parts = (self.line1, self.line2, f"{self.postal_code} {self.city}".strip(), self.state, self.country)
-        return ", ".join(part for part in parts if part.strip())
+        town = f"{self.postal_code} {self.city}".strip()
+        street = (self.name, self.company, self.line1, self.line2)
+        parts = (*street, town, self.state, self.country, self.phone)
+        return ", ".join(part for part in parts if part and part.strip())
+
+
+class Contact(Part):
+    """The person who ordered, frozen at placement; each field is empty where nobody said it."""
+
+    name = models.CharField(max_length=200, blank=True, default="")
+    email = models.EmailField(max_length=254, blank=True, default="")
+    phone = models.CharField(max_length=40, blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.phone
 
 
 class Attempt(Part):
@@ -67,15 +84,18 @@ class Stock(Part):
 
 
 class Item(Part):
-    """One line of an order; its price is frozen at placement."""
+    """One line of an order; its price and what its product is called are frozen at placement."""
 
     product_id = models.CharField(max_length=24)
+    name = models.CharField(max_length=300, blank=True, default="")
+    sku = models.CharField(max_length=64, blank=True, default="")
+    image_url = models.CharField(max_length=2000, blank=True, default="")
     quantity = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     price = models.DecimalField(max_digits=10, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))])
     stock = EmbeddedModelField(Stock, default=Stock)
 
     def __str__(self) -> str:
-        return f"{self.quantity} × {self.product_id}"
+        return f"{self.quantity} × {self.name or self.product_id}"
 
 
 class HistoryEntry(Part):

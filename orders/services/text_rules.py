@@ -6,15 +6,15 @@ U+180E). Invisible characters that come along with pasted text are removed: thos
 byte order marks, and tags that do not belong to a flag. In one line, tabs and line breaks become a space. Other control
 characters are refused, and so are halves of characters (lone surrogates).
 
-A text is tidied first (`one_line` or `several_lines`) and then checked (`problem_of`); an address has both done by
-`address_problems`.
+A text is tidied first (`one_line` or `several_lines`) and then checked (`problem_of`); an address or a contact has both
+done by `part_problems`.
 """
 
 import re
 
 from django.core.exceptions import ValidationError
 
-from orders.models import Address
+from orders.models import Address, Contact
 
 HALVES = "\ud800-\udfff"
 BREAKS = "\n\r\x85\u2028\u2029"
@@ -60,17 +60,25 @@ def _seen(text: str) -> str:
 
 
 ADDRESS_FIELDS = tuple(field.name for field in Address._meta.concrete_fields if not field.primary_key)
+CONTACT_FIELDS = tuple(field.name for field in Contact._meta.concrete_fields if not field.primary_key)
+PHONE = re.compile("[^0-9]*([0-9][^0-9]*){3,}")
 
 
-def address_problems(address: Address) -> dict[str, list[str]]:
-    """Tidy the address's fields. :returns: what is wrong with each; empty if nothing is."""
-    for name in ADDRESS_FIELDS:
-        setattr(address, name, one_line(getattr(address, name) or ""))
-    unreadable = {
-        name: [problem] for name in ADDRESS_FIELDS if (problem := problem_of(getattr(address, name))) is not None
-    }
+def part_problems(part: Address | Contact) -> dict[str, list[str]]:
+    """Tidy the fields of an address or a contact. :returns: what is wrong with each; empty if nothing is."""
+    names = ADDRESS_FIELDS if isinstance(part, Address) else CONTACT_FIELDS
+    for name in names:
+        setattr(part, name, one_line(getattr(part, name) or ""))
+    problems = {name: [problem] for name in names if (problem := problem_of(getattr(part, name))) is not None}
+    if part.phone and not PHONE.fullmatch(part.phone):
+        problems["phone"] = ["A telephone number has at least three digits."]
     try:
-        address.full_clean()
+        part.full_clean()
     except ValidationError as error:
-        return error.message_dict | unreadable
-    return unreadable
+        return error.message_dict | problems
+    return problems
+
+
+def fitting(text: str, most: int) -> str:
+    """Foreign text, such as a product's name, as it is kept: in one line of at most so many characters."""
+    return one_line(cleaned(text))[:most].rstrip()

@@ -19,7 +19,9 @@ from orders.storage.order_writes import orders
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "version", "total_price", "shipping_address"),
-        *("items.product_id", "items.quantity", "items.price", "created_at", "updated_at"),
+        *("items.product_id", "items.quantity", "items.price", "items.name", "items.sku", "items.image_url"),
+        *("currency", "contact", "billing_address", "reference", "note", "metadata", "created_at", "updated_at"),
+        *("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at"),
     ),
     1,
 )

@@ -74,6 +74,12 @@ IDEMPOTENCY_KEY_TTL = env.integer("IDEMPOTENCY_KEY_TTL", 24 * 3600, least=60)
 MAX_ORDER_LINES = env.integer("MAX_ORDER_LINES", 100, least=1, most=1000)
 MAX_LINE_QUANTITY = env.integer("MAX_LINE_QUANTITY", 10_000, least=1, most=2**31 - 1)
 MAX_OPEN_ORDERS_PER_USER = env.integer("MAX_OPEN_ORDERS_PER_USER", 20)
+CURRENCY, *_more_currencies = env.currencies("CURRENCY", "EUR")
+CURRENCIES = env.currencies("CURRENCIES", CURRENCY)
+if _more_currencies:
+    env.problems.append("CURRENCY is one currency, the shop's; CURRENCIES lists all in which it takes orders")
+if CURRENCY not in CURRENCIES:
+    env.problems.append(f"CURRENCIES must name CURRENCY ({CURRENCY}), too")
 MAX_ORDER_TOTAL = env.money("MAX_ORDER_TOTAL", Decimal("1000000.00"))
 
 # --- who may call the API --------------------------------------------------------------------------------------------

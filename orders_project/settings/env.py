@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from babel.core import get_global
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, validate
 from pymongo.errors import ConfigurationError, InvalidURI
@@ -70,6 +71,13 @@ class Environment:
         """A comma-separated list; empty parts are dropped."""
         given = self.text(name)
         return [part.strip() for part in given.split(",") if part.strip()] if given else list(default)
+
+    def currencies(self, name: str, default: str) -> list[str]:
+        """A comma-separated list of currencies by their codes (ISO 4217), e.g. `EUR,CHF`."""
+        codes = self.items(name, (default,))
+        unknown = [code for code in codes if code not in get_global("all_currencies")]
+        self.problems.extend(f"{name}: {code} is not the code of a currency (ISO 4217), e.g. EUR" for code in unknown)
+        return codes
 
     def origins(self, name: str, *, also: str) -> list[str]:
         """A comma-separated list of origins, as browsers send them.

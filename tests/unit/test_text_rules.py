@@ -11,7 +11,7 @@ from orders.services.bulk.runs import job_of
 from orders.services.text_rules import (
     DROPPED,
     REFUSED,
-    address_problems,
+    part_problems,
     cleaned,
     line_problem,
     one_line,
@@ -75,12 +75,12 @@ def test_what_a_telephone_puts_around_an_address_does_not_keep_it_from_being_shi
     address = Address(
         line1="\u2067רחוב הרצל 1\u2069", city="\u202bتل\tأبيب\u202c", postal_code="1\u200b", country="IL\n"
     )
-    assert address_problems(address) == {}
+    assert part_problems(address) == {}
     assert (address.line1, address.city, address.postal_code, address.country) == ("רחוב הרצל 1", "تل أبيب", "1", "IL")
 
 
 def test_a_field_of_nothing_but_such_characters_is_empty() -> None:
-    assert set(address_problems(Address(line1="\u2067\u2069", city="b", postal_code="1", country="IL"))) == {"line1"}
+    assert set(part_problems(Address(line1="\u2067\u2069", city="b", postal_code="1", country="IL"))) == {"line1"}
 
 
 def test_a_name_of_a_file_is_told_with_question_marks() -> None:

@@ -1,15 +1,18 @@
 """Drafts: what must be true of an order before any peer is asked."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from orders.models import Address, Item, Order, Stock, to_cents
+from orders.models import Address, Contact, Item, Order, Stock, to_cents
 from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
 from orders.services.identifiers import new_number
-from orders.services.text_rules import address_problems
+from orders.services.text_rules import one_line, part_problems, problem_of, several_lines
 from orders.storage import order_reads
 
 
@@ -17,6 +20,33 @@ class InvalidOrder(OrderError):
     """The order breaks a rule that needs no peer; `errors` maps each wrong field to its problems."""
 
     code = "invalid_order"
+
+
+MOST_METADATA = 50
+LONGEST_METADATA_KEY = 40
+LONGEST_METADATA_VALUE = 500
+"""Characters."""
+RECIPIENT = ("name", "company", "phone")
+"""The fields of an address that say who receives it there."""
+
+
+@dataclass(frozen=True)
+class Details:
+    """What an order may say beside whom it is for, its lines and where it goes.
+
+    :ivar contact: whom to reach about it; what it leaves out is asked of the user service.
+    :ivar currency: by its code; None: the shop's.
+    :ivar reference: the storefront's own number of it.
+    :ivar note: the customer's.
+    :ivar metadata: text by name.
+    """
+
+    contact: Contact = field(default_factory=Contact)
+    currency: str | None = None
+    reference: str = ""
+    note: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    billing_address: Address | None = None
 
 
 class TooManyOpenOrders(OrderError):
@@ -41,7 +71,7 @@ def require_room_for_orders(actor: Actor, user_id: str) -> None:
         )
 
 
-def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: datetime) -> Order:
+def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: datetime, details: Details) -> Order:
     """A new order in `placing`, tidied and checked.
 
     :raises InvalidOrder:
@@ -51,15 +81,20 @@ def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: da
         number=new_number(),
         user_id=user_id,
         items=items,
+        currency=details.currency or settings.CURRENCY,
+        contact=details.contact,
         shipping_address=shipping_address,
+        billing_address=details.billing_address,
+        reference=one_line(details.reference),
+        note=several_lines(details.note),
+        metadata={one_line(name): several_lines(text) for name, text in _few(details.metadata).items()},
         created_at=at,
         updated_at=at,
         status_since=at,
     )
     _check_limits(items)
-    if problems := address_problems(shipping_address):
-        errors = {f"shipping_address.{name}": found for name, found in problems.items()}
-        raise InvalidOrder("Nothing can be sent to this address.", errors=errors)
+    if problems := _part_problems(order) | _detail_problems(order):
+        raise InvalidOrder("Check the fields of the order.", errors=problems)
     for item in items:
         # So that lines of one product are recognised, however its ObjectId is spelt.
         item.product_id = item.product_id.lower()
@@ -72,10 +107,71 @@ def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: da
             errors={"items": ["The total is too high."]},
         )
     try:
-        order.full_clean(exclude=["status", "history", "items", "shipping_address"])
+        parts = ("items", "contact", "shipping_address", "billing_address")
+        order.full_clean(exclude=["status", "history", "metadata", *parts])
     except ValidationError as error:
         raise InvalidOrder("The order is not valid.", errors=error.message_dict) from error
     return order
+
+
+def requested(order: Order) -> list[Any]:
+    """What a new draft was asked to be, JSON-ready: the same for two requests exactly if they ask for the same.
+
+    Fields that orders did not always have stand apart and only where they say something, so that a request means the
+    same to the version before.
+    """
+    shipping = _values(order.shipping_address)
+    lines = [[item.product_id, item.quantity, str(item.price)] for item in order.items]
+    said = {
+        "currency": order.currency if order.currency != settings.CURRENCY else "",
+        "contact": {name: value for name, value in _values(order.contact).items() if value},
+        "recipient": {name: value for name in RECIPIENT if (value := shipping.pop(name))},
+        "billing_address": _values(order.billing_address) if order.billing_address else None,
+        "reference": order.reference,
+        "note": order.note,
+        "metadata": order.metadata,
+    }
+    more = {name: value for name, value in said.items() if value}
+    return [order.user_id, lines, shipping, *([more] if more else [])]
+
+
+def _values(part: Address | Contact) -> dict[str, str]:
+    return {field.name: getattr(part, field.name) for field in part._meta.concrete_fields if not field.primary_key}
+
+
+def _few(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """:raises InvalidOrder: it has too many entries. Checked before anything is done for each of them."""
+    if len(metadata) > MOST_METADATA:
+        problem = f"At most {MOST_METADATA} entries are allowed; there are {len(metadata)}."
+        raise InvalidOrder(f"Metadata: {problem}", errors={"metadata": [problem]})
+    return metadata
+
+
+def _part_problems(order: Order) -> dict[str, list[str]]:
+    names = ("contact", "shipping_address", "billing_address")
+    parts = {name: part for name in names if (part := getattr(order, name)) is not None}
+    return {f"{name}.{field}": found for name, part in parts.items() for field, found in part_problems(part).items()}
+
+
+def _detail_problems(order: Order) -> dict[str, list[str]]:
+    problems: dict[str, list[str]] = {}
+    if order.currency not in settings.CURRENCIES:
+        problems["currency"] = [f"Orders are taken in {', '.join(settings.CURRENCIES)} only."]
+    for name in ("reference", "note"):
+        if problem := problem_of(getattr(order, name)):
+            problems[name] = [problem]
+    entries = {name: _entry_problem(name, text) for name, text in order.metadata.items()}
+    # A name may be as long as the body.
+    return problems | {f"metadata.{name[:LONGEST_METADATA_KEY]}": [found] for name, found in entries.items() if found}
+
+
+def _entry_problem(name: str, text: Any) -> str | None:
+    """What is wrong with an entry of the metadata. MongoDB reads dots and dollar signs in names as its own."""
+    if not 1 <= len(name) <= LONGEST_METADATA_KEY or "." in name or name.startswith("$"):
+        return f"A name has 1 to {LONGEST_METADATA_KEY} characters, no dot, and no dollar sign at its start."
+    if len(text) > LONGEST_METADATA_VALUE:
+        return f"A text has at most {LONGEST_METADATA_VALUE} characters; this one has {len(text)}."
+    return problem_of(name) or problem_of(text)
 
 
 def require_number_of_lines(count: int) -> None:

@@ -7,7 +7,7 @@ from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES,
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.versions import TRIES, busy, require_version
-from orders.services.text_rules import ADDRESS_FIELDS, address_problems, problem_of, several_lines
+from orders.services.text_rules import ADDRESS_FIELDS, part_problems, problem_of, several_lines
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
 
@@ -106,7 +106,7 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
 
 
 def _valid(address: Address) -> Document:
-    if errors := address_problems(address):
+    if errors := part_problems(address):
         raise InvalidAddress("Check the address.", errors=errors)
     return _values(address)
 

@@ -24,12 +24,19 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.identifiers import canonical
 from orders.services.lifecycle import idempotency_keys
-from orders.services.lifecycle.drafts import InvalidOrder, TooManyOpenOrders, new_draft, require_room_for_orders
+from orders.services.lifecycle.drafts import (
+    Details,
+    InvalidOrder,
+    TooManyOpenOrders,
+    new_draft,
+    requested,
+    require_room_for_orders,
+)
 from orders.services.lifecycle.idempotency_keys import Ticket
 from orders.services.lifecycle.reservation import PlacementInterrupted, claim_draft, reserve_and_place
 from orders.services.lifecycle.verification import verify
 
-__all__ = ["InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
+__all__ = ["Details", "InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,14 @@ def place_order(
     items: list[Item],
     shipping_address: Address,
     act: Act,
+    details: Details | None = None,
     idempotency_key: str | None = None,
     deadline: Deadline | None = None,
 ) -> Placement:
     """Place an order.
 
     :param items: with product_id, quantity and the price that the customer was shown.
+    :param details: what else the customer said; by default nothing.
     :param deadline: when the caller's time is up; by default REQUEST_DEADLINE from now.
     :raises MalformedUserId, InvalidOrder: no peer was asked.
     :raises NotPermitted: an order in another's name.
@@ -64,7 +73,10 @@ def place_order(
     """
     deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
     try:
-        placement = _place_order(user_id, items, shipping_address, act, idempotency_key, deadline)
+        user_id = canonical(user_id)
+        act.actor.require_placing_for(user_id)
+        order = new_draft(user_id, items, shipping_address, act.at, details or Details())
+        placement = _place(order, act, idempotency_key, deadline)
     except Exception as error:
         PLACEMENTS.labels(_outcome_label(error)).inc()
         raise
@@ -85,18 +97,13 @@ def _outcome_label(error: Exception) -> str:
             return "failed_here"
 
 
-def _place_order(
-    user_id: str, items: list[Item], shipping_address: Address, act: Act, key: str | None, deadline: Deadline
-) -> Placement:
-    user_id = canonical(user_id)
-    act.actor.require_placing_for(user_id)
-    order = new_draft(user_id, items, shipping_address, act.at)
+def _place(order: Order, act: Act, key: str | None, deadline: Deadline) -> Placement:
     ticket = _take_key(order, key, act)
     context.bind(order_id=str(ticket.order_id))
     if ticket.placed:
         return Placement(ticket.placed, replayed=True)
     try:
-        require_room_for_orders(act.actor, user_id)
+        require_room_for_orders(act.actor, order.user_id)
         order.user_verified = verify(order, deadline=_time_to_verify(deadline))
         if deadline.remaining() < inventory.full_timeout():
             raise PlacementInterrupted("Verifying the order took too long. Try again.", retry_after=5)
@@ -121,7 +128,5 @@ def _time_to_verify(deadline: Deadline) -> Deadline:
 def _take_key(order: Order, key: str | None, act: Act) -> Ticket:
     if key is None:
         return Ticket(ObjectId())
-    address = {field.name: getattr(order.shipping_address, field.name) for field in Address._meta.fields[1:]}
-    lines = [[item.product_id, item.quantity, str(item.price)] for item in order.items]
-    request = [order.user_id, lines, address]
-    return idempotency_keys.take(caller=act.actor.label, key=key, fingerprint=idempotency_keys.fingerprint(request))
+    fingerprint = idempotency_keys.fingerprint(requested(order))
+    return idempotency_keys.take(caller=act.actor.label, key=key, fingerprint=fingerprint)

@@ -10,6 +10,7 @@ from django.conf import settings
 from integrations import Deadline, PeerError, gather, inventory, products, users
 from orders.models import Order, to_cents
 from orders.services.errors import OrderError
+from orders.services.lifecycle.frozen_facts import freeze_contact, freeze_product
 
 
 class VerificationFailed(OrderError):
@@ -29,7 +30,7 @@ class UnknownProduct(VerificationFailed):
 
 
 class PriceChanged(VerificationFailed):
-    """`errors` names each line with its product's `current_price`."""
+    """`errors` names each line whose price is another, or in another currency; `current_prices` has what it is now."""
 
     code = "price_changed"
 
@@ -47,6 +48,8 @@ class InsufficientStock(VerificationFailed):
 def verify(order: Order, *, deadline: Deadline) -> bool:
     """Verify an order's user, products, prices and stock; each product is asked about once.
 
+    What the peers call user and products is written into the order (:mod:`orders.services.lifecycle.frozen_facts`).
+
     :returns: False where the user service could not be asked and ALLOW_UNVERIFIED_USERS lets the order through.
     :raises VerificationFailed: the first rule broken, in this order: user, products, prices, stock.
     :raises PeerUnavailable: a peer that is needed gave no usable answer.
@@ -58,7 +61,7 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
         *(partial(products.fetch, product_id, deadline=deadline) for product_id in ids),
         *(partial(inventory.check, product_id, wanted[product_id], deadline=deadline) for product_id in ids),
     )
-    if user is False:
+    if user is None:
         raise UnknownUser(f"There is no active user {order.user_id}.", errors={"user_id": ["Unknown or inactive."]})
     _raise_first(answers if settings.ALLOW_UNVERIFIED_USERS else [user, *answers])
     found = dict(zip(ids, cast("list[products.Product | None]", answers[: len(ids)]), strict=True))
@@ -67,7 +70,12 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     short = {product_id: answer.current_quantity for product_id, answer in stock.items() if not answer.available}
     if short:
         raise _insufficient(order, short)
-    return user is True
+    for item in order.items:
+        if product := found[item.product_id]:
+            freeze_product(item, product)
+    if isinstance(user, users.User):
+        freeze_contact(order, user)
+    return isinstance(user, users.User)
 
 
 def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadline) -> InsufficientStock:
@@ -107,6 +115,16 @@ def _check_products(order: Order, found: dict[str, products.Product | None]) -> 
     }
     if unknown:
         raise UnknownProduct("; ".join(problem for [problem] in unknown.values()), errors=unknown)
+    priced_in = {product_id: product.currency or settings.CURRENCY for product_id, product in found.items() if product}
+    foreign = {
+        f"items.{index}.price": [f"The price of {item.product_id} is in {priced_in[item.product_id]}."]
+        for index, item in enumerate(order.items)
+        if priced_in[item.product_id] != order.currency
+    }
+    if foreign:
+        raise PriceChanged(
+            f"The order is in {order.currency}. {' '.join(problem for [problem] in foreign.values())}", errors=foreign
+        )
     prices = {product_id: to_cents(product.price) for product_id, product in found.items() if product}
     changed = {
         f"items.{index}.price": [f"The price of {item.product_id} is {prices[item.product_id]}, not {item.price}."]

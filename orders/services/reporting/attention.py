@@ -174,7 +174,7 @@ def verify_user(*, order_id: ObjectId, act: Act) -> Document:
         known = users.verify(user_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
     except PeerError as error:
         raise StillUnverified("The user service does not answer. Try again later.") from error
-    if not known:
+    if known is None:
         raise StillUnverified(f"The user service has no active user {user_id}. Resolve this, or cancel the order.")
     written = guarded_write(
         order_id,
