@@ -22,12 +22,22 @@ MOMENT: Final = "2026-03-02T09:30:00.000Z"
 NUMBER: Final = "7KQF-2M9D-XW3H"
 REQUEST_ID: Final = "0c5f1a3e7c1e4a559f0e5b0c1d2e3f40"
 ADDRESS = {"line1": "1 Harbour Lane", "city": "Lisbon", "postal_code": "1100-053", "country": "Portugal"}
+CONTACT = {"name": "Amara Okafor", "email": "amara.okafor@example.com", "phone": "+351 21 555 0142"}
 TOWEL = {"product_id": "665f1c0a9b1e8a0012a40001", "quantity": 2, "price": "14.90"}
 MUG = {"product_id": "665f1c0a9b1e8a0012a40007", "quantity": 1, "price": "12.50"}
 NO_PRODUCT = "000000000000000000000001"
 REQUESTS: dict[str, dict[str, Json]] = {
     "place_order": {
-        "Two lines": {"user_id": "1", "items": [TOWEL, MUG], "shipping_address": ADDRESS},
+        "Two lines": {
+            "user_id": "1",
+            "items": [TOWEL, MUG],
+            "shipping_address": ADDRESS,
+            "contact": CONTACT,
+            "currency": "EUR",
+            "reference": "WEB-20931",
+            "note": "Please ring twice.",
+            "metadata": {"campaign": "spring"},
+        },
         "unknown_product": {
             "user_id": "1",
             "items": [TOWEL | {"product_id": NO_PRODUCT}],

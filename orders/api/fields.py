@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.core.validators import EmailValidator, RegexValidator
 from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -14,8 +13,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID
-from orders.services.lifecycle.drafts import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA
-from orders.services.text_rules import PHONE, one_line, problem_of, several_lines
+from orders.services.lifecycle.drafts import LONGEST_METADATA_KEY, MOST_METADATA
+from orders.services.text_rules import SHAPES, one_line, problem_of, several_lines
 
 T = TypeVar("T")
 
@@ -103,30 +102,20 @@ class CodeField(TextField):
         return super().run_validation(data)
 
 
-class EmailField(TextField):
-    """A mail address."""
+class ShapedField(TextField):
+    """A line of text of a certain shape, such as an email address."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=254, **kwargs)
-        self.validators.append(EmailValidator())
+    def __init__(self, shape: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape, self.expected = SHAPES[shape]
 
-
-class PhoneField(TextField):
-    """A telephone number as people write it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=40, **kwargs)
-        self.validators.append(RegexValidator(PHONE, "A telephone number has at least three digits."))
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not self.shape.fullmatch(text):
+            raise ValidationError(self.expected)
+        return text
 
 
-@extend_schema_field(
-    {
-        "type": "object",
-        "maxProperties": MOST_METADATA,
-        "propertyNames": {"maxLength": LONGEST_METADATA_KEY, "pattern": anchored("[^.$][^.]*")},
-        "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA_VALUE},
-    }
-)
 class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
     """Text by name; the services know how much of it, and which names."""
 
@@ -134,7 +123,7 @@ class MetadataField(serializers.Field[dict[str, str], Any, dict[str, str], Any])
         if not isinstance(data, dict):
             raise ValidationError("A JSON object is expected here.")
         if len(data) <= MOST_METADATA and (strange := [name for name in data if not isinstance(data[name], str)]):
-            raise ValidationError({name[:LONGEST_METADATA_KEY]: ["Expected is a string."] for name in strange})
+            raise ValidationError({name[:LONGEST_METADATA_KEY]: ["A string is expected here."] for name in strange})
         return data
 
     def to_representation(self, value: dict[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS, type_of
 from orders.models import PUBLIC_STATUSES
+from orders.services.lifecycle.drafts import LONGEST_METADATA_VALUE, MOST_METADATA
 from orders.services.text_rules import DROPPED, REFUSED
 
 Schema = dict[str, Any]
@@ -87,9 +88,21 @@ class TextScheme(OpenApiSerializerFieldExtension):
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         allowed = f"[^{_class(_refused)}]*"
         pattern = f"^{allowed}$"
-        if not self.target.allow_blank:  # something in it must be there to read
+        if isinstance(self.target, fields.ShapedField):
+            pattern = fields.anchored(
+                f"|{self.target.shape.pattern}" if self.target.allow_blank else self.target.shape.pattern
+            )
+        elif not self.target.allow_blank:  # something in it must be there to read
             pattern = f"^{allowed}[^{_class(_unseen)}]{allowed}$"
         return {"type": "string", "pattern": pattern, "maxLength": self.target.max_length}
+
+
+class MetadataScheme(OpenApiSerializerFieldExtension):
+    target_class = fields.MetadataField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        text = {"type": "string", "pattern": f"^[^{_class(_refused)}]*$", "maxLength": LONGEST_METADATA_VALUE}
+        return {"type": "object", "maxProperties": MOST_METADATA, "additionalProperties": text}
 
 
 def _refused(char: str) -> bool:

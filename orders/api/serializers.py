@@ -11,11 +11,11 @@ from orders.api.fields import (
     MOST_ERRORS,
     CodeField,
     CountField,
-    EmailField,
     MetadataField,
     ObjectIdField,
-    PhoneField,
+    PatternField,
     PriceField,
+    ShapedField,
     TextField,
     UserIdField,
     each_validated,
@@ -97,15 +97,15 @@ class AddressSerializer(ExactSerializer):
         help_text="A JSON integer is taken for its digits.",
     )
     country = TextField(max_length=100)
-    phone = PhoneField(required=False, allow_blank=True, allow_null=True)
+    phone = ShapedField("phone", max_length=40, required=False, allow_blank=True, allow_null=True)
 
 
 class ContactSerializer(ExactSerializer):
     """Whom to reach about an order; what is left out is taken from the user service."""
 
     name = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
-    email = EmailField(required=False, allow_blank=True, allow_null=True)
-    phone = PhoneField(required=False, allow_blank=True, allow_null=True)
+    email = ShapedField("email", max_length=254, required=False, allow_blank=True, allow_null=True)
+    phone = ShapedField("phone", max_length=40, required=False, allow_blank=True, allow_null=True)
 
 
 class LinesSerializer(serializers.ListSerializer[Any]):
@@ -140,11 +140,12 @@ class PlaceOrderSerializer(ExactSerializer):
     shipping_address = AddressSerializer()
     billing_address = AddressSerializer(required=False, allow_null=True)
     contact = ContactSerializer(required=False, allow_null=True)
-    currency = serializers.CharField(
-        max_length=3,
-        min_length=3,
+    currency = PatternField(
+        "[A-Z]{3}",
+        expected="the code of a currency (ISO 4217), e.g. EUR",
         required=False,
-        help_text="ISO 4217, in capitals; by default the shop's. Prices are in it.",
+        allow_null=True,
+        help_text="Of the prices: ISO 4217, in capitals. Left out: the shop's.",
     )
     reference = TextField(
         max_length=64, required=False, allow_blank=True, allow_null=True, help_text="Your own number of the order."
@@ -155,9 +156,14 @@ class PlaceOrderSerializer(ExactSerializer):
         required=False,
         allow_blank=True,
         allow_null=True,
-        help_text="What the customer asks or says.",
+        help_text="What the customer says with the order.",
     )
-    metadata = MetadataField(required=False, allow_null=True)
+    metadata = MetadataField(
+        required=False,
+        allow_null=True,
+        help_text="Texts of your own, by name. A name has 1 to 40 characters in one line, no dot, and no dollar sign "
+        "at its beginning.",
+    )
 
     def to_arguments(self) -> dict[str, Any]:
         """The validated body as arguments of `placement.place_order`."""

@@ -118,7 +118,7 @@ class Order(models.Model):
         order = super().from_db(db, field_names, values, **options)
         missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
         for name, value in missing.items():
-            if order.__dict__.get(name, value) in (None, ""):
+            if name in order.__dict__ and order.__dict__[name] in (None, ""):
                 setattr(order, name, value)
         return order
 

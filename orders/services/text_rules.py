@@ -61,7 +61,19 @@ def _seen(text: str) -> str:
 
 ADDRESS_FIELDS = tuple(field.name for field in Address._meta.concrete_fields if not field.primary_key)
 CONTACT_FIELDS = tuple(field.name for field in Contact._meta.concrete_fields if not field.primary_key)
-PHONE = re.compile("[^0-9]*([0-9][^0-9]*){3,}")
+
+_LETTERS = r"A-Za-z\u00c0-\u167f\u3041-\ud7ff"
+_ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = f"[{_LETTERS}0-9]([{_LETTERS}0-9-]{{0,61}}[{_LETTERS}0-9])?"
+_NO_DIGITS = r"[^0-9\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]*"
+SHAPES = {
+    "email": (
+        re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+([{_LETTERS}]{{2,63}}|xn--[a-z0-9]{{1,59}})"),
+        "An email address is expected, e.g. amara@example.com.",
+    ),
+    "phone": (re.compile(f"{_NO_DIGITS}([0-9]{_NO_DIGITS}){{3,}}"), "A telephone number has at least three digits."),
+}
+"""Fields whose text has a certain shape: the pattern, as JSON Schema can have it too, and what is expected."""
 
 
 def part_problems(part: Address | Contact) -> dict[str, list[str]]:
@@ -70,8 +82,10 @@ def part_problems(part: Address | Contact) -> dict[str, list[str]]:
     for name in names:
         setattr(part, name, one_line(getattr(part, name) or ""))
     problems = {name: [problem] for name in names if (problem := problem_of(getattr(part, name))) is not None}
-    if part.phone and not PHONE.fullmatch(part.phone):
-        problems["phone"] = ["A telephone number has at least three digits."]
+    for name in SHAPES.keys() & set(names) - problems.keys():
+        shape, expected = SHAPES[name]
+        if getattr(part, name) and not shape.fullmatch(getattr(part, name)):
+            problems[name] = [expected]
     try:
         part.full_clean()
     except ValidationError as error:

@@ -21,7 +21,7 @@ FACTS = {
     "unknown_user": 400,  # the user service has no such customer
     "malformed_user_id": 400,  # printable, composed and so on: more than a schema can say
     "unknown_product": 400,  # the product service has no such product
-    "invalid_order": 400,  # prices times quantities come to more than MAX_ORDER_TOTAL
+    "invalid_order": 400,  # prices times quantities exceed MAX_ORDER_TOTAL; the shop does not take this currency
     "stale_order": 412,  # RFC 9110: the order is at another version than If-Match asks for
     "idempotency_key_reused": 422,  # the key came with another request before
     "run_exists": 422,  # the same, of a bulk run
@@ -49,6 +49,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         return
     if case.operation.definition.raw["operationId"] == "place_order":
         _order_what_there_is(case.body)
+        _name_metadata(case.body)
     if case.operation.definition.raw["operationId"] == "start_bulk_transition":
         _make_criteria(case.body.get("filter"))
         if sum(map(ord, str(case.body))) % 3:  # most are to start a run, not to ask what it would do
@@ -60,10 +61,17 @@ def _order_what_there_is(body: dict[str, Any]) -> None:
     if choice % 3 == 0:
         return
     body["user_id"] = str(CUSTOMERS[0].user_id)
+    body.pop("currency", None)
     for index, item in enumerate(body["items"]):
         product = PLENTY[(choice + index) % len(PLENTY)]
         item |= {"product_id": product.product_id, "price": product.price, "quantity": 1}
         item["price"] = product.price if index % 2 else float(Decimal(product.price))
+
+
+def _name_metadata(body: dict[str, Any]) -> None:
+    """What the document says in words: which names there may be."""
+    if body.get("metadata"):
+        body["metadata"] = {f"name {index}": text for index, text in enumerate(body["metadata"].values())}
 
 
 def _make_criteria(criteria: dict[str, Any] | None) -> None:

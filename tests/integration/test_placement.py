@@ -15,12 +15,18 @@ from pytest_django import Settings
 
 from integrations import Deadline, PeerUnavailable, inventory
 from integrations.sandbox import Sandbox
-from orders.models import Item
+from orders.models import Contact, Item
 from orders.services import access
 from orders.services.identifiers import new_number
 from orders.services.lifecycle import placement, reservation, transitions
 from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, Ticket, give_back
-from orders.services.lifecycle.placement import InvalidOrder, PlacementInterrupted, TooManyOpenOrders, place_order
+from orders.services.lifecycle.placement import (
+    Details,
+    InvalidOrder,
+    PlacementInterrupted,
+    TooManyOpenOrders,
+    place_order,
+)
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged, UnknownProduct, UnknownUser
 from orders.services.stock.worker import settle_due
 from orders.services.text_rules import ADDRESS_FIELDS
@@ -61,6 +67,10 @@ FAILURES = [
     pytest.param("wrong", {}, id="answers-another-shape"),
 ]
 """How a peer may fail."""
+SAID = {"name": "Amara Okafor", "email": "amara@example.com", "phone": "555"}
+"""What a contact may say."""
+FINGERPRINT_OF_OLD = "a1904e6832b98c461dec2fa404181c3f39019f2be4c5cb4dab90f7e04c62a93d"
+"""What the version that knew no contact, currency and so on made of two units of A for customer 1."""
 
 
 def only_order() -> dict[str, Any]:
@@ -723,11 +733,23 @@ def test_a_replay_is_the_order_as_it_is_now_and_asks_nobody(sandbox: Sandbox) ->
         {"items": lines((A, 3))},
         {"items": [Item(product_id=A, quantity=2, price=PRICES[A] + 1)]},
         {"items": lines((A, 2), (B, 1))},
-        *({"shipping_address": address(**{name: "Y"})} for name in ADDRESS_FIELDS),
+        *({"shipping_address": address(**{name: "555"})} for name in ADDRESS_FIELDS),
+        *({"details": Details(contact=Contact(**{name: text}))} for name, text in SAID.items()),
+        {"details": Details(currency="CHF")},
+        {"details": Details(reference="WEB-1")},
+        {"details": Details(note="Ring twice.")},
+        {"details": Details(metadata={"a": "b"})},
+        {"details": Details(billing_address=address())},
     ],
-    ids=["user", "product", "quantity", "price", "lines", *ADDRESS_FIELDS],
+    ids=[
+        *("user", "product", "quantity", "price", "lines", *ADDRESS_FIELDS, *(f"contact.{name}" for name in SAID)),
+        *("currency", "reference", "note", "metadata", "billing_address"),
+    ],
 )
-def test_a_key_is_refused_for_a_request_that_differs_in_anything(sandbox: Sandbox, changed: dict[str, Any]) -> None:
+def test_a_key_is_refused_for_a_request_that_differs_in_anything(
+    sandbox: Sandbox, settings: Settings, changed: dict[str, Any]
+) -> None:
+    settings.CURRENCIES = ["EUR", "CHF"]
     request = {"user_id": "1", "items": lines((A, 2)), "shipping_address": address()}
     place_order(**request, act=act(), idempotency_key="k")
     calls = len(sandbox.control.calls())
@@ -735,6 +757,15 @@ def test_a_key_is_refused_for_a_request_that_differs_in_anything(sandbox: Sandbo
         place_order(**(request | changed), act=act(), idempotency_key="k")
     assert only_order()["version"] == 1
     assert len(sandbox.control.calls()) == calls, "no peer is asked"
+
+
+@pytest.mark.parametrize("details", [None, Details(), Details(currency="EUR"), Details(contact=Contact(name=" "))])
+def test_a_request_that_says_nothing_new_means_the_same_to_the_version_before(
+    sandbox: Sandbox, details: Details | None
+) -> None:
+    place((A, 2), idempotency_key="k", details=details)
+    [key] = placement_keys.keys().find()
+    assert key["fingerprint"] == FINGERPRINT_OF_OLD
 
 
 def test_many_requests_with_one_key_place_one_order(sandbox: Sandbox, settings: Settings) -> None:

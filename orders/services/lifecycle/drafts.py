@@ -12,7 +12,7 @@ from orders.models import Address, Contact, Item, Order, Stock, to_cents
 from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
 from orders.services.identifiers import new_number
-from orders.services.text_rules import one_line, part_problems, problem_of, several_lines
+from orders.services.text_rules import line_problem, one_line, part_problems, problem_of, several_lines
 from orders.storage import order_reads
 
 
@@ -87,7 +87,7 @@ def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: da
         billing_address=details.billing_address,
         reference=one_line(details.reference),
         note=several_lines(details.note),
-        metadata={one_line(name): several_lines(text) for name, text in _few(details.metadata).items()},
+        metadata={name: several_lines(text) for name, text in _few(details.metadata).items()},
         created_at=at,
         updated_at=at,
         status_since=at,
@@ -171,7 +171,7 @@ def _entry_problem(name: str, text: Any) -> str | None:
         return f"A name has 1 to {LONGEST_METADATA_KEY} characters, no dot, and no dollar sign at its start."
     if len(text) > LONGEST_METADATA_VALUE:
         return f"A text has at most {LONGEST_METADATA_VALUE} characters; this one has {len(text)}."
-    return problem_of(name) or problem_of(text)
+    return line_problem(name) or problem_of(text)
 
 
 def require_number_of_lines(count: int) -> None:

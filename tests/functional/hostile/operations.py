@@ -20,7 +20,17 @@ FILTER = {
     "product_id": TWO_TOWELS[0], "limit": 10,
 }  # fmt: skip
 BODIES: dict[str, list[Any]] = {
-    "place_order": [order_body(OWNER, TWO_TOWELS)],
+    "place_order": [
+        order_body(OWNER, TWO_TOWELS)
+        | {
+            "billing_address": order_body(OWNER)["shipping_address"],
+            "contact": {"name": "Amara Okafor", "email": "amara@example.com", "phone": "+351 21 555 0142"},
+            "currency": "EUR",
+            "reference": "WEB-1",
+            "note": "Ring twice.",
+            "metadata": {"campaign": "spring"},
+        }
+    ],
     "change_order_status": [{"status": "cancelled", "reason": "Too late"}],
     "start_bulk_transition": [
         {"transition": "pay", "ids": ["0" * 24], "reason": "", "dry_run": True},
