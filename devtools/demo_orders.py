@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from integrations import Deadline
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
-from orders.models import Address, Document, Item
+from orders.models import Address, Contact, Document, Item
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
@@ -46,7 +46,23 @@ REASONS = {
 }
 BY = {"pay": "finance", "refund": "finance", "cancel": "support"}
 STREETS = ("Harbour Lane", "Mill Road", "Station Street", "Orchard Avenue", "King's Parade", "Bridge Street")
-CITIES = (("Lisbon", "1100-053"), ("Gothenburg", "411 03"), ("Lyon", "69002"), ("Graz", "8010"), ("Cork", "T12 XY00"))
+CITIES = (
+    ("Lisbon", "1100-053", "Portugal", "+351 21 555"),
+    ("Gothenburg", "411 03", "Sweden", "+46 31 555"),
+    ("Lyon", "69002", "France", "+33 4 55 55"),
+    ("Graz", "8010", "Austria", "+43 316 555"),
+    ("Cork", "T12 XY00", "Ireland", "+353 21 555"),
+)
+"""City, postal code, country, and how its telephone numbers begin."""
+NOTES = (
+    "Please ring twice.", "Leave it with the neighbour at no. 12.", "It is a present: no invoice in the box, please.",
+    "Deliver after 5 p.m. if you can.\nThe door code is 2204.", "Thanks, I love the mugs!",
+)  # fmt: skip
+OTHERS = (
+    ("Oluwaseun Adébáyò", ""), ("Marguerite Dubois", ""), ("Kenji Tanaka", ""), ("Reception", "Café Orvalho, Lda."),
+    ("Goods-in, 2nd floor", "Lindqvist & Döttrar AB"),
+)  # fmt: skip
+"""Who receives what somebody else ordered: name and company."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class Story:
     user_id: str
     items: list[Item]
     address: Address
+    details: placement.Details
     placed_at: datetime
     path: tuple[str, ...]
 
@@ -68,7 +85,10 @@ def stories(now: datetime) -> Iterator[Story]:
     plenty = [product for product in PRODUCTS if product.available > 100]
     for number in range(ORDERS):
         age = timedelta(days=DAYS) * (1 - number / ORDERS) * chance.uniform(0.97, 1)
-        city, postal_code = chance.choice(CITIES)
+        city, postal_code, country, phone = chance.choice(CITIES)
+        # By chances of their own, so that the orders stay the same otherwise.
+        said = random.Random(f"said {number}")  # noqa: S311
+        recipient, company = said.choice(OTHERS) if said.random() < 0.2 else ("", "")
         yield Story(
             key=f"demo-{number}",
             user_id=chance.choice(users),
@@ -77,10 +97,18 @@ def stories(now: datetime) -> Iterator[Story]:
                 for product in chance.sample(plenty, chance.choice((1, 1, 2, 2, 3, 4)))
             ],
             address=Address(
+                name=recipient,
+                company=company,
                 line1=f"{chance.randint(1, 180)} {chance.choice(STREETS)}",
                 city=city,
                 postal_code=postal_code,
-                country="Europe",
+                country=country,
+            ),
+            details=placement.Details(
+                contact=Contact(phone=f"{phone} {said.randint(1000, 9999)}" if said.random() < 0.6 else ""),
+                reference=f"WEB-{20_000 + number}",
+                note=said.choice(NOTES) if said.random() < 0.2 else "",
+                metadata={"channel": said.choice(("web", "web", "app"))},
             ),
             placed_at=now - age,
             path=chance.choices(list(PATHS), list(PATHS.values()))[0],
@@ -123,6 +151,7 @@ def _place(story: Story) -> Document:
         user_id=story.user_id,
         items=story.items,
         shipping_address=story.address,
+        details=story.details,
         act=Act(access.customer(story.user_id), story.placed_at),
         idempotency_key=story.key,
         deadline=Deadline.after(PLACEMENT_TIMEOUT),

@@ -114,9 +114,11 @@ def _manage(*arguments: str) -> str:
 
 
 def _curl(url: str, bearer: str, user_id: str) -> str:
-    product = PRODUCTS[0]
+    product, customer = PRODUCTS[0], CUSTOMERS[0]
     address = {"line1": "1 Harbour Lane", "city": "Lisbon", "postal_code": "1100-053", "country": "Portugal"}
     item = {"product_id": product.product_id, "quantity": 1, "price": product.price}
-    body = orjson.dumps({"user_id": user_id, "items": [item], "shipping_address": address}).decode()
+    contact = {"name": customer.full_name, "email": customer.email, "phone": "+351 21 555 0142"}
+    order = {"user_id": user_id, "items": [item], "shipping_address": address, "contact": contact}
+    body = orjson.dumps(order | {"reference": "WEB-1001", "note": "Please ring twice."}).decode()
     headers = [f"Authorization: Bearer {bearer}", "Content-Type: application/json", f"Idempotency-Key: {uuid.uuid4()}"]
     return shlex.join(["curl", "-i", url, *(part for header in headers for part in ("-H", header)), "-d", body])

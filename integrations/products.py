@@ -62,8 +62,17 @@ def _product(product_id: str, answer: Answer) -> Product:
         category=text_in(body, "category"),
         sku=text_in(body, "sku"),
         image_url=text_in(body, "image_url"),
-        currency=text_in(body, "currency").upper(),
+        currency=_currency(body.get("currency")),
     )
+
+
+def _currency(found: object) -> str:
+    """Return the code of a currency; empty if none is named."""
+    if found is None or found == "":
+        return ""
+    if isinstance(found, str) and re.fullmatch("[A-Za-z]{3}", found):
+        return found.upper()
+    raise Unexpected("answered something unexpected: no code of a currency (ISO 4217) in `currency`")
 
 
 def _price(found: object) -> Decimal:

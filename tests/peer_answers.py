@@ -15,8 +15,11 @@ from tests.raw_server import abort
 PRODUCT = "665f1c0a9b1e8a0012a4aaaa"
 QUANTITY = 2
 SAID: dict[str, tuple[tuple[str, str], ...]] = {
-    "verify": (("valid", "true"), ("user_id", "1"), ("email", '"a@example.com"')),
-    "product": (("_id", f'"{PRODUCT}"'), ("name", '"Lamp"'), ("price", "19.99"), ("category", '"light"')),
+    "verify": (("valid", "true"), ("user_id", "1"), ("email", '"a@example.com"'), ("full_name", '"A"')),
+    "product": (
+        *(("_id", f'"{PRODUCT}"'), ("name", '"Lamp"'), ("price", "19.99"), ("category", '"light"')),
+        *(("sku", '"LA-1"'), ("image_url", '"https://img.example/1.png"'), ("currency", '"EUR"')),
+    ),
     "check": (("available", "true"), ("current_quantity", "9"), ("requested_quantity", "2")),
     "stock": (("product_id", f'"{PRODUCT}"'), ("available_quantity", "9"), ("reserved_quantity", "3")),
     "reserve": (("reserved", "true"), ("product_id", f'"{PRODUCT}"'), ("quantity", "2"), ("available_quantity", "7")),

@@ -6,9 +6,10 @@ from integrations.sandbox.control import Control
 
 
 class DemoProduct(NamedTuple):
-    """A product of the demo: id, name, price (decimal, in the shop's currency), category, initial stock (units)."""
+    """A product of the demo; its price is a decimal in the shop's currency, `available` its initial stock (units)."""
 
     product_id: str
+    sku: str
     name: str
     price: str
     category: str
@@ -25,30 +26,30 @@ class DemoCustomer(NamedTuple):
 
 
 PRODUCTS = (
-    DemoProduct("665f1c0a9b1e8a0012a40001", "Linen tea towel, set of 2", "14.90", "Kitchen", 1800),
-    DemoProduct("665f1c0a9b1e8a0012a40002", "Cast iron skillet, 26 cm", "49.00", "Kitchen", 420),
-    DemoProduct("665f1c0a9b1e8a0012a40003", "Pour-over coffee dripper", "24.50", "Kitchen", 960),
-    DemoProduct("665f1c0a9b1e8a0012a40004", "Burr coffee grinder, hand-cranked", "79.95", "Kitchen", 350),
-    DemoProduct("665f1c0a9b1e8a0012a40005", "Chef's knife, 20 cm", "89.00", "Kitchen", 280),
-    DemoProduct("665f1c0a9b1e8a0012a40006", "Beech chopping board", "34.99", "Kitchen", 640),
-    DemoProduct("665f1c0a9b1e8a0012a40007", "Stoneware mug, 350 ml", "12.50", "Tableware", 3200),
-    DemoProduct("665f1c0a9b1e8a0012a40008", "Dinner plate, speckled", "16.75", "Tableware", 2400),
-    DemoProduct("665f1c0a9b1e8a0012a40009", "Carafe with cork stopper, 1 l", "27.40", "Tableware", 510),
-    DemoProduct("665f1c0a9b1e8a0012a4000a", "Wool blanket, 130 x 180 cm", "119.00", "Home", 300),
-    DemoProduct("665f1c0a9b1e8a0012a4000b", "Down pillow, 50 x 70 cm", "64.90", "Home", 450),
-    DemoProduct("665f1c0a9b1e8a0012a4000c", "Beeswax candle, 20 cm", "8.20", "Home", 4000),
-    DemoProduct("665f1c0a9b1e8a0012a4000d", "Table lamp, brass", "139.50", "Home", 4),
-    DemoProduct("665f1c0a9b1e8a0012a4000e", "Wall clock, oak, 30 cm", "72.00", "Home", 330),
-    DemoProduct("665f1c0a9b1e8a0012a4000f", "Dotted notebook, A5", "11.95", "Stationery", 2800),
-    DemoProduct("665f1c0a9b1e8a0012a40010", "Fountain pen, fine nib", "42.00", "Stationery", 520),
-    DemoProduct("665f1c0a9b1e8a0012a40011", "Ink bottle, blue-black, 50 ml", "13.80", "Stationery", 1100),
-    DemoProduct("665f1c0a9b1e8a0012a40012", "Desk calendar", "9.99", "Stationery", 1500),
-    DemoProduct("665f1c0a9b1e8a0012a40013", "Canvas tote bag", "19.00", "Bags", 2200),
-    DemoProduct("665f1c0a9b1e8a0012a40014", "Roll-top backpack, 22 l", "98.75", "Bags", 380),
-    DemoProduct("665f1c0a9b1e8a0012a40015", "Leather key ring", "15.30", "Bags", 1300),
-    DemoProduct("665f1c0a9b1e8a0012a40016", "Steel water bottle, 750 ml", "29.90", "Outdoor", 1700),
-    DemoProduct("665f1c0a9b1e8a0012a40017", "Folding saw", "37.60", "Outdoor", 7),
-    DemoProduct("665f1c0a9b1e8a0012a40018", "Head torch, rechargeable", "44.45", "Outdoor", 600),
+    DemoProduct("665f1c0a9b1e8a0012a40001", "TW-LIN-2", "Linen tea towel, set of 2", "14.90", "Kitchen", 1800),
+    DemoProduct("665f1c0a9b1e8a0012a40002", "SK-CI-26", "Cast iron skillet, 26 cm", "49.00", "Kitchen", 420),
+    DemoProduct("665f1c0a9b1e8a0012a40003", "CD-PO-1", "Pour-over coffee dripper", "24.50", "Kitchen", 960),
+    DemoProduct("665f1c0a9b1e8a0012a40004", "CG-BU-H", "Burr coffee grinder, hand-cranked", "79.95", "Kitchen", 350),
+    DemoProduct("665f1c0a9b1e8a0012a40005", "KN-CH-20", "Chef's knife, 20 cm", "89.00", "Kitchen", 280),
+    DemoProduct("665f1c0a9b1e8a0012a40006", "CB-BE-1", "Beech chopping board", "34.99", "Kitchen", 640),
+    DemoProduct("665f1c0a9b1e8a0012a40007", "MG-ST-350", "Stoneware mug, 350 ml", "12.50", "Tableware", 3200),
+    DemoProduct("665f1c0a9b1e8a0012a40008", "PL-DI-SP", "Dinner plate, speckled", "16.75", "Tableware", 2400),
+    DemoProduct("665f1c0a9b1e8a0012a40009", "CA-CK-1L", "Carafe with cork stopper, 1 l", "27.40", "Tableware", 510),
+    DemoProduct("665f1c0a9b1e8a0012a4000a", "BL-WO-130", "Wool blanket, 130 x 180 cm", "119.00", "Home", 300),
+    DemoProduct("665f1c0a9b1e8a0012a4000b", "PI-DO-50", "Down pillow, 50 x 70 cm", "64.90", "Home", 450),
+    DemoProduct("665f1c0a9b1e8a0012a4000c", "CN-BW-20", "Beeswax candle, 20 cm", "8.20", "Home", 4000),
+    DemoProduct("665f1c0a9b1e8a0012a4000d", "LA-BR-1", "Table lamp, brass", "139.50", "Home", 4),
+    DemoProduct("665f1c0a9b1e8a0012a4000e", "CL-OA-30", "Wall clock, oak, 30 cm", "72.00", "Home", 330),
+    DemoProduct("665f1c0a9b1e8a0012a4000f", "NB-DO-A5", "Dotted notebook, A5", "11.95", "Stationery", 2800),
+    DemoProduct("665f1c0a9b1e8a0012a40010", "PE-FO-F", "Fountain pen, fine nib", "42.00", "Stationery", 520),
+    DemoProduct("665f1c0a9b1e8a0012a40011", "IN-BB-50", "Ink bottle, blue-black, 50 ml", "13.80", "Stationery", 1100),
+    DemoProduct("665f1c0a9b1e8a0012a40012", "CA-DE-1", "Desk calendar", "9.99", "Stationery", 1500),
+    DemoProduct("665f1c0a9b1e8a0012a40013", "BA-TO-C", "Canvas tote bag", "19.00", "Bags", 2200),
+    DemoProduct("665f1c0a9b1e8a0012a40014", "BP-RT-22", "Roll-top backpack, 22 l", "98.75", "Bags", 380),
+    DemoProduct("665f1c0a9b1e8a0012a40015", "KR-LE-1", "Leather key ring", "15.30", "Bags", 1300),
+    DemoProduct("665f1c0a9b1e8a0012a40016", "BO-ST-750", "Steel water bottle, 750 ml", "29.90", "Outdoor", 1700),
+    DemoProduct("665f1c0a9b1e8a0012a40017", "SA-FO-1", "Folding saw", "37.60", "Outdoor", 7),
+    DemoProduct("665f1c0a9b1e8a0012a40018", "TO-HE-R", "Head torch, rechargeable", "44.45", "Outdoor", 600),
 )
 
 CUSTOMERS = (
@@ -75,6 +76,7 @@ def seed(control: Control) -> None:
             name=product.name,
             price=product.price,
             category=product.category,
+            sku=product.sku,
             available=product.available,
             overwrite=False,
         )

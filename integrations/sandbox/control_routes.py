@@ -105,7 +105,8 @@ class ControlRoutes:
 
     def _product(self, request: Request) -> Response:
         required = {"name", "price", "available"}
-        fields = _fields(request, required=required, optional={"category", "reserved", "reorder_threshold"})
+        optional = {"category", "sku", "image_url", "currency", "reserved", "reorder_threshold"}
+        fields = _fields(request, required=required, optional=optional)
         self._control.put_product(request.segments[-1], **fields)
         return Response(204, None)
 

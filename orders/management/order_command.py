@@ -39,7 +39,7 @@ class OrderCommand(BaseCommand):
         except DatabaseError as error:
             raise CommandError(f"{unanswered(error)}{more}", returncode=self.outage_code) from error
         except PeerError as error:
-            raise CommandError(f"{error.peer} does not answer: {error}", returncode=self.outage_code) from error
+            raise CommandError(f"{error.peer} does not answer: {error}{more}", returncode=self.outage_code) from error
         except KeyboardInterrupt as error:
             raise CommandError(f"stopped{more}", returncode=1) from error
 

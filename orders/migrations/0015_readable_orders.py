@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
         text("item", "name", 300),
         text("item", "sku", 64),
         text("item", "image_url", 2000),
+        migrations.AlterField("historyentry", "detail", models.CharField(blank=True, default="", max_length=1200)),
         migrations.SeparateDatabaseAndState(
             state_operations=[
                 text("order", "currency", 3),

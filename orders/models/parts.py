@@ -113,8 +113,8 @@ class HistoryEntry(Part):
     via = models.CharField(max_length=20)
     reason = models.CharField(max_length=500, blank=True, default="")
     request_id = models.CharField(max_length=64, blank=True, default="")
-    detail = models.CharField(max_length=1000, blank=True, default="")
-    """What changed, where the statuses do not say it, e.g. the address before."""
+    detail = models.CharField(max_length=1200, blank=True, default="")
+    """What changed, where the statuses do not say it, e.g. the address before: 1,175 characters at most."""
     key = models.CharField(max_length=64, blank=True, default="")
     """SHA-256 of (caller, idempotency key), in hex: the request with this key made the change. Never shown."""
     fingerprint = models.CharField(max_length=64, blank=True, default="")

@@ -95,4 +95,4 @@ def part_problems(part: Address | Contact) -> dict[str, list[str]]:
 
 def fitting(text: str, most: int) -> str:
     """Foreign text, such as a product's name, as it is kept: in one line of at most so many characters."""
-    return one_line(cleaned(text))[:most].rstrip()
+    return one_line(cleaned(text[: 4 * most]))[:most].rstrip()

@@ -18,9 +18,11 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from orders.models import EPOCH, Document, Edge, LineState, Order, StockCall, every_line_reserved
+from orders.models import EPOCH, Document, Edge, HistoryEntry, LineState, Order, StockCall, every_line_reserved
 from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
 from orders.storage.line_stock import LineStock, due_stage
+
+LONGEST_DETAIL = HistoryEntry._meta.get_field("detail").max_length
 
 
 def orders() -> Collection[Document]:
@@ -48,7 +50,7 @@ def history_entry(
     if line is not None:
         entry["line"] = line
     if detail:
-        entry["detail"] = detail[:1000]
+        entry["detail"] = detail[:LONGEST_DETAIL]
     if key:
         entry |= {"key": key, "fingerprint": fingerprint}
     return entry | {"reason": reason[:500], "request_id": request_id}

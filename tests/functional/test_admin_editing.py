@@ -34,7 +34,8 @@ from tests.functional.admin_helpers import (
 )
 from tests.integration.builders import answer_lost
 
-ELSEWHERE = ADDRESS | {"line1": "2 Short Street", "line2": "c/o Rufus", "city": "Sylvania"}
+NOBODY = {"name": "", "company": "", "phone": ""}
+ELSEWHERE = ADDRESS | NOBODY | {"line1": "2 Short Street", "line2": "c/o Rufus", "city": "Sylvania"}
 TYPED = "The customer moved “yesterday” <b>"
 ESCAPED = "The customer moved “yesterday” &lt;b&gt;"
 
@@ -76,6 +77,28 @@ def test_a_new_address_is_on_the_page_and_the_old_one_in_the_timeline(
     text = text_of(manager.get(page(order)))
     assert "Shipping address 2 Short Street c/o Rufus 12345 Sylvania Freedonia" in text
     assert f"Address changed {TYPED} Before: 1 Long Street, 12345 Springfield, Freedonia Manager" in text
+
+
+def test_who_receives_it_is_part_of_the_address(database: Database[Document], manager: Client) -> None:
+    order = insert(database, stored())
+    form = main_of(manager.get(page(order)))
+    for name, label, longest in (("name", "Recipient name", 200), ("company", "Company", 200), ("phone", "Phone", 40)):
+        assert f'<label for="address-{name}">{label} (optional)</label>' in form
+        assert f'name="{name}" value="" maxlength="{longest}" autocomplete' in form
+    recipient = {"name": "<b>Rufus</b>", "company": "=1+1", "phone": "555 0199"}
+    form_data = ELSEWHERE | recipient | {"version": order["version"], "reason": TYPED}
+    assert said(post(manager, order, "address", form_data)) == [
+        f"The shipping address of order {order['number']} is now <b>Rufus</b>, =1+1, 2 Short Street, c/o Rufus, "
+        "12345 Sylvania, Freedonia, 555 0199."
+    ]
+    assert find(database, order)["shipping_address"] == ELSEWHERE | recipient
+    main = main_of(manager.get(page(order)))
+    assert 'name="name" value="&lt;b&gt;Rufus&lt;/b&gt;"' in main
+    assert "<b>Rufus" not in main
+    response = move(manager, find(database, order), phone="call me")
+    assert response.status_code == 400
+    assert re.search(r'name="phone" value="call me" .*aria-invalid="true"', main_of(response))
+    assert "A telephone number has at least three digits." in text_of(response)
 
 
 def test_an_address_may_be_without_a_postal_code(database: Database[Document], manager: Client) -> None:
@@ -122,7 +145,9 @@ def test_an_older_address_with_characters_that_turn_the_text_round_can_be_edited
     insert(database, order)
     kept = order["shipping_address"] | {"line2": "Rear\tbuilding"}
     assert move(manager, order, **kept).status_code == 302
-    assert find(database, order)["shipping_address"] == kept | {"city": "Springfield", "line2": "Rear building"}
+    assert find(database, order)["shipping_address"] == kept | NOBODY | {
+        "city": "Springfield", "line2": "Rear building",
+    }  # fmt: skip
 
 
 def test_a_wrong_address_is_shown_again_with_what_is_wrong(database: Database[Document], manager: Client) -> None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     assert all(before - order["created_at"] < timedelta(days=3, minutes=1) for order in unpaid)
     check_times(orders, before)
     check_histories(orders)
+    check_names(orders)
     assert load() == "demo data is there already"
     assert all_orders(database) == orders
     check_stock(database, shop)
@@ -104,6 +106,19 @@ def check_times(orders: list[Document], now: datetime) -> None:
         assert order["created_at"] == order["placed_at"] == moments[0]
         assert max(*moments, order["updated_at"]) <= latest
         assert order["updated_at"] == [entry["at"] for entry in order["history"] if "line" not in entry][-1]
+
+
+def check_names(orders: list[Document]) -> None:
+    people = {str(customer.user_id): (customer.full_name, customer.email) for customer in CUSTOMERS}
+    called = {product.product_id: (product.name, product.sku) for product in PRODUCTS}
+    for order in orders:
+        assert (order["contact"]["name"], order["contact"]["email"]) == people[order["user_id"]]
+        assert all((item["name"], item["sku"]) == called[item["product_id"]] for item in order["items"])
+        assert (order["currency"], order["reference"][:4]) == ("EUR", "WEB-")
+    for said in ("note", "contact.phone", "shipping_address.name", "shipping_address.company"):
+        found = {str(reduce(lambda part, name: part[name], said.split("."), order)) for order in orders}
+        assert "" in found, f"every order has a {said}"
+        assert len(found) > 2, f"hardly any order has a {said}"
 
 
 def check_histories(orders: list[Document]) -> None:

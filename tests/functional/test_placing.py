@@ -75,9 +75,9 @@ def test_an_order_has_exactly_the_shape_that_storefronts_read(api: Api, database
     assert (order["user_id"], order["user_verified"], order["status"], order["version"]) == ("1", True, "pending", 1)
     assert order["items"] == [
         {"product_id": TOWEL.product_id, "quantity": 2, "price": "14.90",
-         "name": "Linen tea towel, set of 2", "sku": "", "image_url": ""},
+         "name": "Linen tea towel, set of 2", "sku": "TW-LIN-2", "image_url": ""},
         {"product_id": SKILLET.product_id, "quantity": 1, "price": "49.00",
-         "name": "Cast iron skillet, 26 cm", "sku": "", "image_url": ""},
+         "name": "Cast iron skillet, 26 cm", "sku": "SK-CI-26", "image_url": ""},
     ]  # fmt: skip
     assert (order["total_price"], order["currency"]) == ("78.80", "EUR")
     assert order["contact"] == {"name": "Amara Okafor", "email": "amara.okafor@example.com", "phone": ""}

@@ -121,6 +121,8 @@ def test_the_line_to_paste_places_an_order(
     assert str(order["_id"]) in body
     assert (order["status"], order["user_id"], order["user_verified"]) == ("pending", str(CUSTOMERS[0].user_id), True)
     assert order["history"][-1]["actor"] == f"customer:{CUSTOMERS[0].user_id}"
+    assert (order["contact"]["name"], order["contact"]["email"]) == (CUSTOMERS[0].full_name, CUSTOMERS[0].email)
+    assert all((order["contact"]["phone"], order["reference"], order["note"]))
     assert sandbox.control.stock(PRODUCTS[0].product_id).reserved == 1
 
 

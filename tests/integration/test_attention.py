@@ -8,10 +8,12 @@ from bson import ObjectId
 from django.utils import timezone
 from pymongo.database import Database
 
+from integrations import users
 from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import Act, ReasonMissing
+from orders.services.lifecycle.versions import OrderBusy
 from orders.services.reporting import attention
 from orders.services.reporting.attention import NothingOwed, NothingShort, StillUnverified
 from orders.services.stock.worker import settle_due
@@ -270,6 +272,55 @@ def test_a_user_that_is_unknown_or_cannot_be_asked_about_stays_unverified(
     with pytest.raises(StillUnverified, match="has no active" if trouble == "unknown" else "does not answer"):
         attention.verify_user(order_id=order["_id"], act=act())
     assert find(database, order) == order
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (None, ("Amara Okafor", "amara.okafor@example.com", "")),
+        ({"name": "Bob", "email": "", "phone": "555"}, ("Bob", "amara.okafor@example.com", "555")),
+    ],
+)
+def test_what_the_contact_lacks_is_filled_in(
+    database: Database[Document], sandbox: Sandbox, sent: dict[str, str] | None, kept: tuple[str, ...]
+) -> None:
+    order = unverified(database)
+    if sent:
+        database["orders"].update_one({"_id": order["_id"]}, {"$set": {"contact": sent}})
+    contact = attention.verify_user(order_id=order["_id"], act=act())["contact"]
+    assert tuple(contact[name] for name in ("name", "email", "phone")) == kept
+
+
+def test_a_contact_that_changes_meanwhile_is_not_overwritten(
+    database: Database[Document], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, verify = unverified(database), users.verify
+
+    def change_in_between(*args: Any, **options: Any) -> Any:
+        contact = {"name": "Bob", "email": "", "phone": ""}
+        database["orders"].update_one({"_id": order["_id"]}, {"$set": {"contact": contact}, "$inc": {"version": 1}})
+        return verify(*args, **options)
+
+    monkeypatch.setattr(users, "verify", change_in_between)
+    changed = attention.verify_user(order_id=order["_id"], act=act())
+    assert (changed["user_verified"], changed["version"]) == (True, order["version"] + 2)
+    assert changed["contact"] == {"name": "Bob", "email": "amara.okafor@example.com", "phone": ""}
+
+
+def test_an_order_that_others_keep_changing_stays_unverified(
+    database: Database[Document], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, read = unverified(database), order_reads.get_whole
+
+    def changed_again(order_id: ObjectId) -> Document | None:
+        found = read(order_id)
+        database["orders"].update_one({"_id": order_id}, {"$inc": {"version": 1}})
+        return found
+
+    monkeypatch.setattr(order_reads, "get_whole", changed_again)
+    with pytest.raises(OrderBusy):
+        attention.verify_user(order_id=order["_id"], act=act())
+    assert find(database, order)["user_verified"] is False
 
 
 def test_a_user_is_verified_once_by_two_at_once(

@@ -23,6 +23,7 @@ from orders.services.lifecycle.editing import (
 )
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.services.text_rules import ADDRESS_FIELDS
 from orders.storage import order_reads
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
@@ -43,8 +44,8 @@ from tests.order_invariants import violations_of
 CUSTOMER = access.customer("1")
 PATHS = {"pending": (), "paid": ("pay",), "processing": ("pay", "start_processing")}
 ELSEWHERE = {
-    "line1": "2 Short Street", "line2": "c/o Rufus", "city": "Sylvania", "state": "S", "postal_code": "54321",
-    "country": "Freedonia",
+    "name": "Rufus T. Firefly", "company": "Ministry of Ducks", "line1": "2 Short Street", "line2": "c/o Rufus",
+    "city": "Sylvania", "state": "S", "postal_code": "54321", "country": "Freedonia", "phone": "555 0199",
 }  # fmt: skip
 
 
@@ -158,7 +159,8 @@ def test_of_eight_at_one_version_one_changes_the_address(database: object) -> No
         ({"line1": ""}, {"line1"}), ({"line1": "   "}, {"line1"}), ({"city": "", "country": ""}, {"city", "country"}),
         ({"postal_code": "9" * 21}, {"postal_code"}), ({"line2": "x" * 201}, {"line2"}), ({"line1": None}, {"line1"}),
         ({"city": "Syl\x0bvania"}, {"city"}), ({"state": "\0"}, {"state"}), ({"city": "\u2067\u2069"}, {"city"}),
-        ({"line2": "a\x9bb"}, {"line2"}),
+        ({"line2": "a\x9bb"}, {"line2"}), ({"name": "x" * 201, "company": "a\x00b"}, {"name", "company"}),
+        ({"phone": "call me"}, {"phone"}), ({"phone": "5" * 41}, {"phone"}),
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_field_by_field(
@@ -171,6 +173,14 @@ def test_an_address_that_is_none_is_refused_field_by_field(
     assert refused.value.members["errors"].keys() == fields
     assert all(refused.value.members["errors"].values())
     assert read(order_id) == before
+
+
+def test_the_history_keeps_the_old_address_whole_however_long_it_is(database: object) -> None:
+    longest = {name: "5" * (Address._meta.get_field(name).max_length or 0) for name in ADDRESS_FIELDS}
+    order_id = store("pending", line("reserved"), due=None, shipping_address=longest)
+    [*_, entry] = moved(order_id)["history"]
+    assert entry["detail"] == str(Address(**longest))
+    assert len(entry["detail"]) == 1175
 
 
 def test_blanks_around_a_field_are_taken_off_and_dollars_stay_dollars(database: object) -> None:

@@ -127,6 +127,34 @@ def test_what_is_no_price_makes_the_answer_useless(settings: Settings, written: 
         fetched(settings, written)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"), [(b'"EUR"', "EUR"), (b'"jpy"', "JPY"), (b'""', ""), (b"null", "")], ids=str
+)
+def test_the_currency_of_a_price_is_read_in_any_case(settings: Settings, written: bytes, read: str) -> None:
+    found = fetched(settings, b"5", more=b', "currency": ' + written)
+    assert found is not None
+    assert found.currency == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b'"\\u20ac"', b'"EURO"', b'"EU"', b'"E R"', b"978", b"true", b"[]", b'"\\ud800AA"', b'"' + b"E" * 9999 + b'"'],
+)
+def test_a_currency_that_cannot_be_read_makes_the_answer_useless(settings: Settings, written: bytes) -> None:
+    with pytest.raises(PeerUnavailable, match="no code of a currency"):
+        fetched(settings, b"5", more=b', "currency": ' + written)
+
+
+def test_what_else_a_product_is_called_is_told_where_it_is_text(settings: Settings) -> None:
+    more = b', "name": "Lamp", "sku": "LA-1", "image_url": "https://img.example/1.png"'
+    assert fetched(settings, b"5", more=more) == Product(
+        LAMP, "Lamp", Decimal(5), sku="LA-1", image_url="https://img.example/1.png"
+    )
+    assert fetched(settings, b"5", more=b', "name": 1, "sku": null, "image_url": ["x"]') == Product(
+        LAMP, "", Decimal(5)
+    )
+
+
 def test_an_answer_about_another_product_is_no_answer(settings: Settings) -> None:
     with pytest.raises(PeerUnavailable, match="another product"):
         fetched(settings, b"5", more=b', "_id": "665f1c0a9b1e8a0012a40001"')

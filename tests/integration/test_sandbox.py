@@ -96,6 +96,14 @@ class TestProducts:
         assert answer.json(parse_float=Decimal) == expected
         assert '"price":19.99,' in answer.text
 
+    def test_a_product_tells_its_sku_image_and_currency_where_it_has_them(
+        self, sandbox: Sandbox, http: requests.Session
+    ) -> None:
+        more = {"sku": "LA-1", "image_url": "https://img.example/lamp.jpg", "currency": "EUR"}
+        sandbox.control.put_product(LAMP, name="Lamp", price="19.99", available=9, **more)
+        answer = http.get(f"{sandbox.url}/products/{LAMP}", timeout=TIMEOUT).json()
+        assert {name: answer[name] for name in more} == more
+
     @pytest.mark.parametrize("price", ["0.1", "12.50", "1E+2", "12345678901234567890.123456789"])
     def test_no_price_passes_through_a_float(self, sandbox: Sandbox, http: requests.Session, price: str) -> None:
         sandbox.control.put_product(LAMP, name="Lamp", price=price, available=1)
@@ -453,6 +461,9 @@ class TestControl:
             ("PUT", f"/products/{LAMP}", {"name": "a", "price": 1, "available": -1}, "available"),
             ("PUT", f"/products/{LAMP}", {"name": "a", "price": 1, "available": None}, "available"),
             ("PUT", f"/products/{LAMP}", {"name": "a", "price": 1}, "available"),
+            ("PUT", f"/products/{LAMP}", {"name": "a", "price": 1, "available": 1, "sku": 7}, "sku"),
+            ("PUT", f"/products/{LAMP}", {"name": "a", "price": 1, "available": 1, "image_url": None}, "image_url"),
+            ("PUT", f"/products/{LAMP}", {"name": "a", "price": 1, "available": 1, "currency": []}, "currency"),
             ("PUT", "/users/x", {"email": "a", "full_name": "b"}, "user id"),
             ("PUT", "/users/3", {"email": "a", "full_name": "b", "active": 1}, "active"),
             ("GET", "/movements?product_id=lamp", None, "product id"),
@@ -468,11 +479,13 @@ class TestControl:
         assert running.control.faults.listed() == before
 
     def test_puts_products_and_customers(self, sandbox: Sandbox, http: requests.Session) -> None:
-        product = {"name": "Clock", "price": 72.10, "category": "Home", "available": 3, "reserved": 2}
+        product = {"name": "Clock", "price": 72.10, "category": "Home", "available": 3, "reserved": 2, "sku": "CL-1"}
         assert control(sandbox, http, "PUT", f"/products/{UNKNOWN}", product).status_code == 204
         user = {"email": "mei@example.com", "full_name": "Mei Tanaka", "active": True}
         assert control(sandbox, http, "PUT", "/users/3", user).status_code == 204
-        assert '"price":72.1,' in http.get(f"{sandbox.url}/products/{UNKNOWN}", timeout=TIMEOUT).text
+        answer = http.get(f"{sandbox.url}/products/{UNKNOWN}", timeout=TIMEOUT)
+        assert '"price":72.1,' in answer.text
+        assert answer.json()["sku"] == "CL-1"
         assert http.get(f"{sandbox.url}/users/3/verify", timeout=TIMEOUT).json()["valid"] is True
         told = control(sandbox, http, "GET", "/stock").json()
         amounts = {"available": 3, "reserved": 2, "reorder_threshold": 10}

@@ -100,6 +100,10 @@ MALFORMED: list[tuple[Callable[[Environment], Any], str]] = [
     (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=0"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?readPreference=secondary"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?w=1"),
+    (lambda env: env.currencies("X", "EUR"), "euro"),
+    (lambda env: env.currencies("X", "EUR"), "EUR,eur"),
+    (lambda env: env.currencies("X", "EUR"), "XXL"),
+    (lambda env: env.currencies("X", "EUR"), "\u20ac"),
     (lambda env: env.origins("X", also=r"\*"), "shop.example"),
     (lambda env: env.origins("X", also=r"\*"), "https://shop.example/checkout"),
     (lambda env: env.origins("X", also=r"\*"), "https://*.shop.example"),
@@ -131,6 +135,8 @@ WELL_FORMED: list[tuple[Callable[[Environment], Any], str, Any]] = [
     (lambda env: env.integer("X", 1, most=65535), "65535", 65535),
     (lambda env: env.money("X", Decimal(1)), "1000.50", Decimal("1000.50")),
     (lambda env: env.items("X"), " a, b,,c ", ["a", "b", "c"]),
+    (lambda env: env.currencies("X", "EUR"), "EUR, CHF,JPY", ["EUR", "CHF", "JPY"]),
+    (lambda env: env.currencies("X", "EUR"), "", ["EUR"]),
     (lambda env: env.integers("X", (1,)), "429, 503", [429, 503]),
     (
         lambda env: env.origins("X", also=r"\*"),
@@ -214,6 +220,21 @@ def test_an_origin_that_would_let_nobody_in_is_refused_at_the_start() -> None:
     assert "CSRF_TRUSTED_ORIGINS" in start("production", **PRODUCTION, CSRF_TRUSTED_ORIGINS="*").stderr
     of_all = {"CSRF_TRUSTED_ORIGINS": "https://*.shop.example"}
     assert start("production", "CSRF_TRUSTED_ORIGINS", **PRODUCTION, **of_all).stdout.strip() == str([*of_all.values()])
+
+
+def test_the_shop_has_one_currency_which_is_among_those_that_it_takes() -> None:
+    started = start("development", show="CURRENCIES", CURRENCY="CHF")
+    assert (started.returncode, started.stdout) == (0, "['CHF']\n")
+    started = start("development", show="CURRENCIES", CURRENCY="CHF", CURRENCIES="EUR,CHF")
+    assert (started.returncode, started.stdout) == (0, "['EUR', 'CHF']\n")
+    for given, said in (
+        ({"CURRENCY": "CHF", "CURRENCIES": "EUR"}, "CURRENCIES must name CURRENCY (CHF), too"),
+        ({"CURRENCY": "CHF,EUR"}, "CURRENCY is one currency, the shop's"),
+        ({"CURRENCY": "EURO"}, "CURRENCY: EURO is not the code of a currency"),
+    ):
+        started = start("development", **given)
+        assert started.returncode != 0
+        assert said in started.stderr
 
 
 def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:

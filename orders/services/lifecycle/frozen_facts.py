@@ -4,37 +4,52 @@ from urllib.parse import urlsplit
 
 from integrations import products, users
 from orders.models import Contact, Item, Order
-from orders.services.text_rules import fitting, part_problems
+from orders.services.text_rules import SHAPES, fitting, one_line
+
+LONGEST = {
+    (model, name): int(model._meta.get_field(name).max_length)
+    for model, names in ((Item, ("name", "sku", "image_url")), (Contact, ("name", "email")))
+    for name in names
+}
+"""Characters."""
 
 
 def freeze_product(item: Item, product: products.Product) -> None:
     """Write into a line what its product is called."""
-    for name in ("name", "sku"):
-        setattr(item, name, fitting(getattr(product, name), _longest(Item, name)))
-    item.image_url = _image_url(product.image_url)
+    for name, fact in product_facts(product).items():
+        setattr(item, name, fact)
 
 
 def freeze_contact(order: Order, user: users.User) -> None:
     """Write into an order what the user service knows of its customer, where the storefront did not say it."""
-    known = Contact(**{name: fitting(getattr(user, name), _longest(Contact, name)) for name in ("name", "email")})
-    unusable = part_problems(known)
-    order.contact = order.contact or Contact()
-    for name in ("name", "email"):
-        if name not in unusable and not getattr(order.contact, name):
-            setattr(order.contact, name, getattr(known, name))
+    for name, fact in user_facts(user).items():
+        if not getattr(order.contact, name):
+            setattr(order.contact, name, fact)
+
+
+def product_facts(product: products.Product) -> dict[str, str]:
+    """Fields of a line; what the peer does not say, or says in no usable way, is empty."""
+    names = {name: fitting(getattr(product, name), LONGEST[Item, name]) for name in ("name", "sku")}
+    return names | {"image_url": _image_url(product.image_url)}
+
+
+def user_facts(user: users.User) -> dict[str, str]:
+    """Fields of a contact; what the peer does not say, or says in no usable way, is empty."""
+    return {"name": fitting(user.name, LONGEST[Contact, "name"]), "email": _email(user.email)}
+
+
+def _email(given: str) -> str:
+    # Never cut or corrected: another address would be somebody else's.
+    email, (shape, _) = one_line(given[: 2 * LONGEST[Contact, "email"]]), SHAPES["email"]
+    return email if len(email) <= LONGEST[Contact, "email"] and shape.fullmatch(email) else ""
 
 
 def _image_url(given: str) -> str:
     """The address of an image that a page may show; empty if it is none, or too long."""
-    if len(given) > _longest(Item, "image_url") or not given.isprintable() or " " in given:
+    if len(given) > LONGEST[Item, "image_url"] or not given.isprintable() or " " in given:
         return ""
     try:
         address = urlsplit(given)
     except ValueError:
         return ""
     return given if address.scheme in ("http", "https") and address.hostname else ""
-
-
-def _longest(model: type[Item | Contact], name: str) -> int:
-    longest: int = model._meta.get_field(name).max_length
-    return longest

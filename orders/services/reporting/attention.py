@@ -12,6 +12,9 @@ from orders.models import DUE_STATES, Document, LineState
 from orders.services.access import RESOLVE, Actor, NotPermitted, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.lifecycle.frozen_facts import user_facts
+from orders.services.lifecycle.versions import TRIES, busy
+from orders.services.text_rules import CONTACT_FIELDS
 from orders.storage import alerts, order_reads, time_limit
 from orders.storage.alerts import NEEDS_ATTENTION, Alert
 from orders.storage.line_stock import LineStock, lines_by_index
@@ -157,33 +160,52 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
 def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     """Ask the user service again about the user of an order that was placed while it did not answer.
 
+    What the order's contact lacks is filled in from its answer.
+
     For those who may cancel the order, which is the alternative.
 
     :returns: the whole document after it.
     :raises NotPermitted: the actor may not cancel orders.
     :raises OrderNotFound:
     :raises StillUnverified: the service does not answer, or knows no such active user.
+    :raises OrderBusy: others kept changing the order.
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require_transition("cancel", "")
     order = _whole(order_id, act.actor)
     if order["user_verified"]:
         return order
-    user_id = order["user_id"]
+    user = _known(order["user_id"])
+    for _ in range(TRIES):
+        if (written := _write_verified(order, user, act)) is not None:
+            return written
+        order = _whole(order_id, act.actor)
+        if order["user_verified"]:
+            return order
+    raise busy()
+
+
+def _known(user_id: str) -> users.User:
     try:
         known = users.verify(user_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
     except PeerError as error:
         raise StillUnverified("The user service does not answer. Try again later.") from error
     if known is None:
         raise StillUnverified(f"The user service has no active user {user_id}. Resolve this, or cancel the order.")
-    written = guarded_write(
-        order_id,
-        guard={"user_verified": False},
-        entries=[act.entry("verify_user", detail=f"The user service knows {user_id} as an active user.")],
-        fields={"user_verified": True},
+    return known
+
+
+def _write_verified(order: Document, user: users.User, act: Act) -> Document | None:
+    """Also fill in what the contact lacks. The version guards what it was read to say: it may have changed since."""
+    contact = order.get("contact") or {}
+    said = {name: contact.get(name) or user_facts(user).get(name, "") for name in CONTACT_FIELDS}
+    return guarded_write(
+        order["_id"],
+        guard={"user_verified": False, "version": order["version"]},
+        entries=[act.entry("verify_user", detail=f"The user service knows {order['user_id']} as an active user.")],
+        fields={"user_verified": True, "contact": said},
         seen_at=act.at,
     )
-    return written or _whole(order_id, act.actor)
 
 
 def _whole(order_id: ObjectId, actor: Actor) -> Document:
