@@ -6,6 +6,7 @@ import org.openapitools.client.ApiClient;
 import org.openapitools.client.ApiException;
 import org.openapitools.client.api.OrdersApi;
 import org.openapitools.client.model.AddressRequest;
+import org.openapitools.client.model.ContactRequest;
 import org.openapitools.client.model.ItemRequest;
 import org.openapitools.client.model.Order;
 import org.openapitools.client.model.OrderStatus;
@@ -23,7 +24,9 @@ public class Use {
         ItemRequest item = new ItemRequest().productId(env("PRODUCT")).quantity(2).price(env("PRICE"));
         AddressRequest address = new AddressRequest()
             .line1("1 Long Street").city("Springfield").postalCode("12345").country("Freedonia");
-        PlaceOrderRequest body = new PlaceOrderRequest().userId("1").items(List.of(item)).shippingAddress(address);
+        ContactRequest contact = new ContactRequest().name("Margaret").phone("555 0199");
+        PlaceOrderRequest body = new PlaceOrderRequest()
+            .userId("1").items(List.of(item)).shippingAddress(address).contact(contact);
         return api.placeOrder(
             OrdersApi.APIPlaceOrderRequest.newBuilder().placeOrderRequest(body).idempotencyKey(env("KEY")).build());
     }
@@ -57,6 +60,7 @@ public class Use {
         seen.put("read", read.getId());
         seen.put("listed", listed);
         seen.put("price", price);
+        seen.put("names", List.of(read.getContact().getName(), read.getItems().get(0).getName()));
         seen.put("total", read.getTotalPrice());
         seen.put("status", cancelled.getStatus().getValue());
         seen.put("refused", refused);

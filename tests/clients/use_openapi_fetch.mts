@@ -16,6 +16,7 @@ const place = () =>
       user_id: "1",
       items: [{ product_id: process.env.PRODUCT, quantity: 2, price: process.env.PRICE }],
       shipping_address: { line1: "1 Long Street", city: "Springfield", postal_code: "12345", country: "Freedonia" },
+      contact: { name: "Margaret", phone: "555 0199" },
     },
   });
 
@@ -42,6 +43,7 @@ console.log(
     read: read?.id,
     listed: listed?.map((order) => order.id),
     price,
+    names: [read?.contact.name, read?.items[0].name],
     total: read?.total_price,
     status,
     refused: response.status,

@@ -8,6 +8,7 @@ from order_client import AuthenticatedClient
 from order_client.api.orders import cancel_order, change_order_status, get_order, list_orders, place_order
 from order_client.models import (
     AddressRequest,
+    ContactRequest,
     ItemRequest,
     Order,
     OrderStatus,
@@ -26,6 +27,7 @@ def place() -> Order:
         shipping_address=AddressRequest(
             line1="1 Long Street", city="Springfield", postal_code="12345", country="Freedonia"
         ),
+        contact=ContactRequest(name="Margaret", phone="555 0199"),
     )
     placed = place_order.sync(client=client, body=body, idempotency_key=os.environ["KEY"])
     assert isinstance(placed, Order), placed
@@ -52,6 +54,7 @@ sys.stdout.write(
             "read": read.id,
             "listed": [order.id for order in listed],
             "price": price,
+            "names": [read.contact.name, read.items[0].name],
             "total": read.total_price,
             "status": status.value,
             "refused": refused.status_code.value,

@@ -12,6 +12,7 @@ const place = () =>
       userId: "1",
       items: [{ productId: process.env.PRODUCT, quantity: 2, price: process.env.PRICE }],
       shippingAddress: { line1: "1 Long Street", city: "Springfield", postalCode: "12345", country: "Freedonia" },
+      contact: { name: "Margaret", phone: "555 0199" },
     },
   });
 
@@ -38,6 +39,7 @@ async function main(): Promise<void> {
       read: created ? read.id : undefined,
       listed: listed.map((order) => order.id),
       price,
+      names: [read.contact.name, read.items[0].name],
       total: read.totalPrice,
       status: cancelled.status,
       refused: refused.status,

@@ -27,7 +27,7 @@ def old(sandbox: Sandbox) -> Any:
 def test_it_says_how_many_there_are_and_fills_them_in_when_confirmed(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--dry-run") == f"1 order lacks {LACKS}"
     monkeypatch.setattr("builtins.input", lambda question: "n" if LACKS in question else "y")
-    with pytest.raises(CommandError, match="^nothing was changed$") as refused:
+    with pytest.raises(CommandError, match=r"^nothing was changed$") as refused:
         run()
     assert refused.value.returncode == 1
     assert "contact" not in read(old)
@@ -46,7 +46,7 @@ def test_it_takes_where_to_begin_and_how_many(old: Any) -> None:
 
 def test_a_service_that_is_down_ends_it_in_one_line(old: Any, sandbox: Sandbox) -> None:
     sandbox.control.fault("product", "status", status=503)
-    with pytest.raises(CommandError, match="products does not answer.*; what was filled in stays") as failed:
+    with pytest.raises(CommandError, match=r"products does not answer.*; what was filled in stays") as failed:
         run("--yes")
     assert failed.value.returncode == 1
     assert "contact" not in read(old)

@@ -7,6 +7,9 @@ from django.conf import settings
 
 from devtools.localhost import ROOT
 from orders.api.problems import PROBLEMS
+from orders.api.serializers import PlaceOrderSerializer
+from orders.models import Order
+from orders.services.lifecycle.drafts import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA
 from orders_project.settings import base
 from tests.storefront_page import PAGE, recipe, rows
 
@@ -69,6 +72,19 @@ def test_every_header_that_a_page_is_said_to_send_or_to_read_is_let_through() ->
     shown = set(re.findall(r"`([A-Z][A-Za-z-]+)`", read)) | {f"RateLimit-{name}" for name in ("Limit", "Remaining")}
     assert len(shown) > 8
     assert shown <= set(settings.CORS_EXPOSE_HEADERS)
+
+
+def test_what_an_order_may_say_is_told_with_its_limits() -> None:
+    [section] = re.findall(r"(?s)\n## What an order may say\n(.*?)\n## ", PAGE)
+    optional = {name for name, field in PlaceOrderSerializer().fields.items() if not field.required}
+    assert optional == set(re.findall(r"(?m)^\| `([a-z_]+)` \|", section))
+    for figure in (
+        f"up to {Order._meta.get_field('reference').max_length} characters",
+        f"up to {Order._meta.get_field('note').max_length} characters",
+        f"up to {MOST_METADATA} texts of your own by name, {LONGEST_METADATA_VALUE} characters each",
+        f"A name has up to {LONGEST_METADATA_KEY} characters",
+    ):
+        assert figure in section
 
 
 def test_links_within_the_page_lead_somewhere_and_others_lead_here() -> None:
