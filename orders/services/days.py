@@ -33,9 +33,8 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 def day_of(moment: datetime) -> date:
     """The one day between whose bounds an aware moment lies."""
     day = local(moment).date()
-    since, before = day_bounds(day)
-    # Where clocks were put back from after midnight to before it, the day before has ended all the same.
-    return day + ONE_DAY if moment >= before else day - ONE_DAY if moment < since else day
+    # Where clocks were put back from after midnight to before it, the day before had ended all the same.
+    return day + ONE_DAY if moment >= day_bounds(day)[1] else day
 
 
 def today() -> date:
