@@ -74,7 +74,7 @@ class TextFormatter(logging.Formatter):
     """`time level logger: event  name=value …`, without control characters, which could forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
         said = "".join(f" {name}={value}" for name, value in details(record).items())
         event = f"{record.getMessage()[:LONGEST]}{'  ' if said else ''}{said.strip()}"
         line = f"{at} {record.levelname} {record.name}: {_printable(event)}"

@@ -6,12 +6,13 @@ migrations stay, which makes a test about ten times as fast as Django's flush.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection, connections
-from django.test.utils import setup_databases, teardown_databases
+from django.test.utils import override_settings, setup_databases, teardown_databases
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
@@ -33,12 +34,20 @@ LONGEST = (
     "test_quickstart", "test_failover", "test_clients", "test_api_fuzzed", "test_storefront_recipes",
 )  # fmt: skip
 """The modules that take longest: begun first, so that no process is left alone with one of them at the end."""
+UseZone = Callable[[str], None]
 KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+
+
+@pytest.fixture
+def use_zone() -> Iterator[UseZone]:
+    """Run the rest of the test with another TIME_ZONE."""
+    with ExitStack() as changes:
+        yield lambda name: changes.enter_context(override_settings(TIME_ZONE=name))
 
 
 @pytest.fixture(scope="session")

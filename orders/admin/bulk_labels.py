@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from orders.models import BulkRun, BulkState, OrderOutcome, transition_label
 from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
+from orders.services.days import local
 
 NO_WORKER_AFTER = timedelta(seconds=30)
 """How long a run may wait before its page asks whether a worker is running."""
@@ -70,7 +71,7 @@ def _criteria(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _moment(iso: str) -> str:
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
+    return f"{local(datetime.fromisoformat(iso)):%Y-%m-%d %H:%M %Z}"
 
 
 def state(run: BulkRun, now: datetime) -> str:

@@ -16,6 +16,7 @@ from orders.admin.attention_page import WORDS
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
+from orders.services.days import today, zone
 from orders.services.reporting import attention
 from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
 
@@ -48,7 +49,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "periods": [(name, label, name == key) for name, (label, _) in PERIODS.items()],
         "period": chosen,
         "custom": key is None,
-        "today": _today(),
+        "today": today(),
         "problem": problem,
     }
     try:
@@ -58,19 +59,14 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _today() -> date:
-    return timezone.now().date()
-
-
 def _chosen(given: QueryDict) -> tuple[Period, str | None, str]:
     """The requested period, its name if it has one, and what is wrong with the request."""
-    today = _today()
     key = given.get("period", DEFAULT)
     fallback = _last(PERIODS[DEFAULT][1])
     if "from" in given or "to" in given:
         try:
             first, last = (date.fromisoformat(given.get(name, "")) for name in ("from", "to"))
-            return period(first, last, today=today), None, ""
+            return period(first, last, today=today()), None, ""
         except InvalidPeriod as error:
             return fallback, DEFAULT, error.detail
         except ValueError:
@@ -81,7 +77,8 @@ def _chosen(given: QueryDict) -> tuple[Period, str | None, str]:
 
 
 def _last(days: int) -> Period:
-    return Period(_today() - timedelta(days=days - 1), _today())
+    last = today()
+    return Period(last - timedelta(days=days - 1), last)
 
 
 def _attention(actor: Actor) -> dict[str, Any]:
@@ -101,6 +98,7 @@ def _figures(found: Dashboard) -> dict[str, Any]:
     most = max(found.statuses.values(), default=0) or 1
     return {
         "figures": found,
+        "zone": zone().key,
         "tiles": _tiles(found),
         "charts": [
             _chart("Orders per day", found.days, lambda day: day.orders, _count),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils.timesince import timesince
 
 from orders.models import Edge, Item, LineState, Stock, StockCall, StockEffect, edges_from, stock_effect
+from orders.services.days import local
 
 KINDS = {"staff": "", "system": "process"}
 WAYS = {
@@ -72,7 +73,12 @@ def moment(at: datetime, now: datetime) -> Moment:
     at = at.astimezone(UTC)
     seconds = (now - at).total_seconds()
     ago = "just now" if seconds < 60 else f"{timesince(at, now, depth=1)} ago".replace("\xa0", " ")
-    return Moment(ago, f"{at:%Y-%m-%d %H:%M:%S} UTC", at.isoformat(timespec="seconds"))
+    return Moment(ago, exact(at), at.isoformat(timespec="seconds"))
+
+
+def exact(at: datetime) -> str:
+    """An aware moment by the clocks of the shop, e.g. `2026-03-29 14:05:09 CEST`."""
+    return f"{local(at):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def person(label: str) -> str:

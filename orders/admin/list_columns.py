@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from orders.admin import labels
 from orders.models import LineState, Order, Status
+from orders.services.days import local
 from orders.services.order_queries import Alert
 
 TONES: dict[Status | LineState | Alert, str] = {
@@ -38,17 +40,16 @@ def badges(kinds: Iterable[Status | LineState | Alert]) -> SafeString:
 
 def ago(moment: datetime, now: datetime) -> SafeString:
     """How long ago something was, with the exact time for whoever points at it."""
-    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), exact, in_words(moment, now)
-    )
+    iso, words = moment.isoformat(timespec="seconds"), in_words(moment, now)
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, labels.exact(moment), words)
 
 
 def in_words(moment: datetime, now: datetime) -> str:
     """`3 h ago`; beyond a month the day."""
     passed = now - moment
     if passed >= A_MONTH:
-        return f"{moment.day} {moment:%b %Y}"
+        day = local(moment)
+        return f"{day.day} {day:%b %Y}"
     for step, name in STEPS:
         if passed >= step:
             return f"{passed // step} {name} ago"

@@ -1,7 +1,7 @@
 """What the address of the list asks for: a form over its parameters, so that every bad value gets a clear message."""
 
 from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator
 from unfold.widgets import INPUT_CLASSES
 
 from orders.models import EPOCH, Status
+from orders.services.days import day_bounds
 from orders.services.identifiers import (
     LONGEST_NUMBER,
     LONGEST_USER_ID,
@@ -59,7 +60,7 @@ def _money(label: str) -> forms.DecimalField:
 
 
 class ListForm(forms.Form):
-    """The list's search and filters. Days are whole days in UTC, both ends included."""
+    """The list's search and filters. Days are whole days of TIME_ZONE, both ends included."""
 
     q = forms.CharField(label="Search", required=False, max_length=200)
     status = _several("Status", Status.choices)
@@ -114,7 +115,7 @@ class ListForm(forms.Form):
     def query(self, at: datetime) -> OrderQuery:
         """What the form asks for, as far as it can be read. :param at: the moment by which alerts are judged."""
         given = self.cleaned_data
-        until = given.get("until")
+        since, until = given.get("since"), given.get("until")
         return OrderQuery(
             statuses=tuple(dict.fromkeys(given.get("status", ()))),
             alerts=tuple(dict.fromkeys(given.get("flag", ()))),
@@ -123,8 +124,8 @@ class ListForm(forms.Form):
             product_id=given.get("product") or None,
             least=given.get("least"),
             most=given.get("most"),
-            since=_midnight(given.get("since")),
-            before=_midnight(until and until + timedelta(days=1)),
+            since=day_bounds(since)[0] if since else None,
+            before=day_bounds(until)[1] if until else None,
             meanings=meanings_of(given.get("q", "")),
             oldest_first=given.get("sort") == OLDEST,
             drafts=True,
@@ -141,10 +142,6 @@ class ListForm(forms.Form):
         return [
             (str(self.fields[name].label), str(message)) for name, found in self.errors.items() for message in found
         ]
-
-
-def _midnight(day: date | None) -> datetime | None:
-    return datetime.combine(day, time.min, UTC) if day else None
 
 
 def meanings_of(text: str) -> Meanings | None:

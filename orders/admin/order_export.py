@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 from orders.admin.list_form import ListForm
 from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
+from orders.services.days import local
 from orders.services.order_queries import time_limit
 from orders.services.transfer.exporting import export_orders
 
@@ -49,7 +50,7 @@ class OrderExport(ModelAdmin):
             self.message_user(request, "Nothing was exported: the database did not answer in time.", messages.ERROR)
             return _back_to_the_list(request)
         logger.info("%s exports orders: %s", actor.label, request.GET.urlencode() or "all")
-        name = f"orders-{now:%Y-%m-%d}.csv"
+        name = f"orders-{local(now):%Y-%m-%d}.csv"
         return StreamingHttpResponse(
             pieces,
             content_type="text/csv; charset=utf-8",

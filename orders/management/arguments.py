@@ -5,8 +5,8 @@ import re
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from contextlib import nullcontext, suppress
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from bson import ObjectId
@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 
 from orders.management.order_command import USAGE
 from orders.services import identifiers
+from orders.services.days import day_bounds, zone
 from orders.services.order_queries import OrderKeys
 from orders.services.text_rules import line_problem
 
@@ -67,21 +68,25 @@ def age(text: str) -> timedelta:
 
 
 def beginning(text: str) -> datetime:
-    """A moment, or the beginning of a day, e.g. `2026-03-01` or `2026-03-01T12:00`; UTC where no zone is given."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ArgumentTypeError(f"{text!r} is not a date or time, e.g. 2026-03-01 or 2026-03-01T12:00") from error
+    """A moment, or the beginning of a day, e.g. `2026-03-01` or `2026-03-01T12:00`; of TIME_ZONE if none is given."""
+    return _bounds(text)[0]
 
 
 def end(text: str) -> datetime:
     """A moment, or the end of a day."""
-    moment = beginning(text)
+    return _bounds(text)[1]
+
+
+def _bounds(text: str) -> tuple[datetime, datetime]:
+    """The bounds of a day, or twice the moment."""
+    with suppress(ValueError):
+        return day_bounds(date.fromisoformat(text))
     try:
-        return moment + timedelta(days=1) if re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text) else moment
-    except OverflowError as error:
-        raise ArgumentTypeError(f"{text!r} is too late a date") from error
+        moment = datetime.fromisoformat(text)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone())).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentTypeError(f"{text!r} is not a date or time, e.g. 2026-03-01 or 2026-03-01T12:00") from error
+    return moment, moment
 
 
 def order_key(text: str) -> ObjectId | str:

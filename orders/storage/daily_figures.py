@@ -1,22 +1,26 @@
 """Figures of each day, counted by mongod from that day's orders and kept as one document a day.
 
 ```
-figures_by_day: { _id: midnight (UTC), stale: true | false, attempt, computed_at, retry_at,
+figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC),
+                  stale: true | false, attempt, computed_at, retry_at,
                   statuses: [{status, orders, cents}],   orders placed that day, by their status now
                   products: [{id, units, cents}],        sold that day: the best sellers only, if products_cut
                   products_cut,
                   shipping: [orders, …] }                orders shipped that day, by bucket of the time since payment
-                { _id: "state", until, lease, holder }
+                { _id: "state", until, zone, lease, holder }
 ```
 
 A day that changes is marked `stale` and keeps its figures until it is counted again. Marking also removes `attempt`,
 without which a count that is under way cannot write. Days that are not stale include all changes up to `until`.
+
+Figures of another zone than TIME_ZONE are never read: such a day counts as not counted.
 """
 
 import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
+from django.conf import settings
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
@@ -30,8 +34,8 @@ from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
 
 DAY = timedelta(days=1)
-EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
-"""The first day that has figures."""
+EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - a key
+"""The key of the first day that has figures."""
 SOLD = (Status.PAID.value, Status.PROCESSING.value, Status.SHIPPED.value, Status.DELIVERED.value)
 """Statuses that count as sold: paid, and neither cancelled nor refunded since."""
 BEST_SELLERS = 100
@@ -46,9 +50,18 @@ def figures() -> Collection[Document]:
     return collection("figures_by_day").with_options(write_concern=WriteConcern(w=1), read_concern=ReadConcern("local"))
 
 
-def midnight(moment: datetime) -> datetime:
-    """The beginning of a moment's day."""
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+def day_key(day: date) -> datetime:
+    """What a day's figures are kept under: its midnight, whatever the zone."""
+    return datetime.combine(day, time())
+
+
+def is_current(kept: Document) -> bool:
+    """Whether figures, or the state, are of the zone that is set now."""
+    return bool(kept.get("zone", "UTC") == settings.TIME_ZONE)
+
+
+def _of_this_zone() -> Document:
+    return {"zone": {"$in": ["UTC", None]} if settings.TIME_ZONE == "UTC" else settings.TIME_ZONE}
 
 
 # --- one process counts at a time ------------------------------------------------------------------------------------
@@ -56,7 +69,7 @@ def midnight(moment: datetime) -> datetime:
 
 @wrap_database_errors
 def state() -> Document:
-    """Up to when changes have been looked for (`until`); empty before the first time."""
+    """Up to when changes have been looked for (`until`), and by which zone; empty before the first time."""
     return figures().find_one({"_id": STATE}) or {}
 
 
@@ -76,36 +89,35 @@ def give_lease_back(holder: str) -> None:
 
 @wrap_database_errors
 def set_until(moment: datetime) -> None:
-    figures().update_one({"_id": STATE}, {"$max": {"until": moment}}, upsert=True)
+    change = {"$max": {"until": moment}, "$set": {"zone": settings.TIME_ZONE}}
+    figures().update_one({"_id": STATE}, change, upsert=True)
 
 
 # --- which days ------------------------------------------------------------------------------------------------------
 
 
 @wrap_database_errors
-def first_day() -> datetime | None:
-    """The day of the oldest order."""
-    found = (
-        orders().find({"created_at": {"$gte": EARLIEST}}, {"created_at": 1, "_id": 0}).sort("created_at", 1).limit(1)
-    )
-    return next((midnight(order["created_at"]) for order in found), None)
+def oldest_order(since: datetime) -> datetime | None:
+    """When the first order since a moment was placed."""
+    found = orders().find({"created_at": {"$gte": since}}, {"created_at": 1, "_id": 0}).sort("created_at", 1).limit(1)
+    return next((order["created_at"].replace(tzinfo=UTC) for order in found), None)
 
 
 @wrap_database_errors
-def touched_days(since: datetime) -> list[datetime]:
-    """The days on which orders that have changed since a moment were placed or shipped."""
-
-    def day_of(field: str) -> Document:
-        return {"$dateTrunc": {"date": f"${field}", "unit": "day"}}
-
+def touched(since: datetime) -> list[tuple[datetime, datetime]]:
+    """When orders that have changed since a moment were placed or shipped: first and last of each day in UTC."""
+    fields = ("created_at", "shipped_at")
+    days = {field: {"$dateTrunc": {"date": f"${field}", "unit": "day"}} for field in fields}
+    first, last = ({f"{way}_{field}": {f"${way}": f"${field}"} for field in fields} for way in ("min", "max"))
     found = orders().aggregate(
         [
             {"$match": {"updated_at": {"$gte": since}}},
-            {"$project": {"_id": 0, "created_at": 1, "shipped_at": 1}},
-            {"$group": {"_id": {"placed": day_of("created_at"), "shipped": day_of("shipped_at")}}},
+            {"$project": {"_id": 0, **dict.fromkeys(fields, 1)}},
+            {"$group": {"_id": days, **first, **last}},
         ]
     )
-    return sorted({day for group in found for day in group["_id"].values() if day})
+    spans = ((group[f"min_{field}"], group[f"max_{field}"]) for group in found for field in fields)
+    return [(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)) for first, last in spans if first]
 
 
 @wrap_database_errors
@@ -117,15 +129,23 @@ def mark(days: Iterable[datetime] | None = None) -> None:
 
 @wrap_database_errors
 def counts(since: datetime, until: datetime) -> dict[datetime, Document]:
-    """What is known about the counts of the days from `since` to `until`, both included, without their figures."""
-    fields = {"stale": 1, "computed_at": 1, "retry_at": 1}
-    return {kept["_id"]: kept for kept in figures().find(_days(since, until), fields)}
+    """What is known about the counts of the days from `since` to `until`, both included, without their figures.
+
+    Days that were counted in another zone are stale.
+    """
+    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1}
+    found = figures().find(_days(since, until), fields)
+    return {kept["_id"]: kept | {"stale": kept["stale"] or not is_current(kept)} for kept in found}
 
 
 @wrap_database_errors
 def put_off(day: datetime, until: datetime) -> None:
     """Leave a day that could not be counted alone until a moment."""
-    figures().update_one({"_id": day}, {"$set": {"retry_at": until}, "$setOnInsert": {"stale": True}}, upsert=True)
+    figures().update_one({"_id": day}, {"$set": {"retry_at": until}, "$setOnInsert": _uncounted()}, upsert=True)
+
+
+def _uncounted() -> Document:
+    return {"stale": True, "zone": settings.TIME_ZONE}
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -134,7 +154,13 @@ def put_off(day: datetime, until: datetime) -> None:
 @wrap_database_errors
 def days_kept(since: datetime, until: datetime) -> list[Document]:
     """The figures of the days from `since` to `until`, both included, but for their products."""
-    return figures().find(_days(since, until), {"products": 0}).sort("_id", 1).to_list()
+    return figures().find(_days(since, until) | _of_this_zone(), {"products": 0}).sort("_id", 1).to_list()
+
+
+@wrap_database_errors
+def days_of_another_zone(since: datetime, until: datetime) -> int:
+    """How many days of a period have been counted in another zone, but not yet in this one."""
+    return figures().count_documents(_days(since, until) | {"$nor": [_of_this_zone()]})
 
 
 @wrap_database_errors
@@ -144,7 +170,7 @@ def best_sellers(since: datetime, until: datetime, limit: int) -> Document:
     sums = {name: {"$sum": f"$products.{name}"} for name in measures}
     [found] = figures().aggregate(
         [
-            {"$match": _days(since, until)},
+            {"$match": _days(since, until) | _of_this_zone()},
             {"$unwind": "$products"},
             {"$group": {"_id": "$products.id", **sums}},
             {"$facet": {name: [{"$sort": {name: -1, "_id": 1}}, {"$limit": limit}] for name in measures}},
@@ -161,24 +187,28 @@ def _days(since: datetime, until: datetime) -> Document:
 
 
 @wrap_database_errors
-def count(day: datetime) -> bool:
-    """Count a day and keep its figures. :returns: False if it changed meanwhile and must be counted again."""
-    attempt = new_id()
-    figures().update_one({"_id": day}, {"$set": {"attempt": attempt}, "$setOnInsert": {"stale": True}}, upsert=True)
+def count(day: datetime, since: datetime, before: datetime) -> bool:
+    """Count a day, which begins at `since` and ends at `before`, and keep its figures.
+
+    :returns: False if it changed meanwhile and must be counted again.
+    """
+    attempt, zone = new_id(), settings.TIME_ZONE
+    figures().update_one({"_id": day}, {"$set": {"attempt": attempt}, "$setOnInsert": _uncounted()}, upsert=True)
     now = server_time()
-    counted = _placed(day) | {"shipping": _shipping(day), "computed_at": now, "stale": False}
+    counted = _placed(since, before) | {"shipping": _shipping(since, before)}
+    counted |= {"computed_at": now, "stale": False, "zone": zone}
     written = figures().update_one(
         {"_id": day, "attempt": attempt}, {"$set": counted, "$unset": {"attempt": "", "retry_at": ""}}
     )
     return written.matched_count == 1
 
 
-def _placed(day: datetime) -> Document:
+def _placed(since: datetime, before: datetime) -> Document:
     price = {"$multiply": ["$items.price", "$items.quantity"]}
     fields = ("status", "total_price", "items.product_id", "items.quantity", "items.price")
     [counted] = orders().aggregate(
         [
-            {"$match": OrderQuery(since=day, before=day + DAY).conditions},
+            {"$match": OrderQuery(since=since, before=before).conditions},
             {"$project": dict.fromkeys(fields, 1)},
             {
                 "$facet": {
@@ -219,12 +249,12 @@ def _best_sellers(products: list[Document]) -> list[Document]:
     return list(best.values())
 
 
-def _shipping(day: datetime) -> list[int]:
+def _shipping(since: datetime, before: datetime) -> list[int]:
     minutes = {"$divide": [{"$subtract": ["$shipped_at", "$paid_at"]}, 60_000]}
     bucket = {"$toInt": {"$floor": {"$divide": [{"$ln": {"$max": [minutes, 1]}}, math.log(BUCKET)]}}}
     found = orders().aggregate(
         [
-            {"$match": {"shipped_at": {"$gte": day, "$lt": day + DAY}, "paid_at": {"$gt": EPOCH}}},
+            {"$match": {"shipped_at": {"$gte": since, "$lt": before}, "paid_at": {"$gt": EPOCH}}},
             {"$project": {"_id": 0, "shipped_at": 1, "paid_at": 1}},
             {"$group": {"_id": bucket, "orders": {"$sum": 1}}},
         ]

@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import available_timezones
 
 from babel.core import get_global
 from django.core.exceptions import ImproperlyConfigured
@@ -18,6 +19,8 @@ PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret"
 PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 ORIGIN = re.compile(r"(?!https://.*:443$|http://.*:80$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 """RFC 6454: scheme, host and, unless it is the scheme's own, port. Browsers write it in small letters."""
+NO_ZONES = {"localtime", "Factory"}
+"""Files beside those of time zones: whatever the machine is set to, and one for a machine that nobody has set."""
 SHORTEST_SECRET = 32
 """Characters; RFC 7518 section 3.2 asks for 256 bits under HS256."""
 
@@ -78,6 +81,14 @@ class Environment:
         unknown = [code for code in codes if code not in get_global("all_currencies")]
         self.problems.extend(f"{name}: {code} is not the code of a currency (ISO 4217), e.g. EUR" for code in unknown)
         return codes
+
+    def time_zone(self, name: str) -> str:
+        """The name of a time zone, e.g. `Europe/Berlin`; UTC where the variable is not set."""
+        given = self.text(name, "UTC")
+        if given != "UTC" and given not in available_timezones() - NO_ZONES:
+            self.problems.append(f"{name}: {given!r} is no time zone of the IANA database, e.g. Europe/Berlin")
+            return "UTC"
+        return given
 
     def origins(self, name: str, *, also: str) -> list[str]:
         """A comma-separated list of origins, as browsers send them.

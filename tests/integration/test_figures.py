@@ -20,12 +20,15 @@ from orders.models import PUBLIC_STATUSES
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.audit import Act
+from orders.services.days import day_bounds
 from orders.services.lifecycle import transitions
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting import figures_refresh as refreshing
 from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
 from orders.services.reporting.figures_refresh import Refresh, refresh
 from orders.storage import daily_figures
+from orders.storage.daily_figures import DAY
+from tests.conftest import UseZone
 from tests.functional.admin_helpers import Document, profiled, stored
 
 BOSS = access.admin("boss")
@@ -58,36 +61,45 @@ def order(at: datetime, **changes: Any) -> Document:
     return made | changes
 
 
+def key(moment: datetime) -> datetime:
+    return daily_figures.day_key(moment.date())
+
+
+def day_of(moment: datetime | None) -> date | None:
+    """The day that the clocks of the shop show."""
+    return moment and moment.replace(tzinfo=UTC).astimezone(timezone.get_default_timezone()).date()
+
+
 def straight(database: Database[Document], chosen: Period) -> Dashboard:
     """The figures of a period, added up in the plainest way."""
-    since, until = (datetime.combine(day, datetime.min.time()) for day in (chosen.first, chosen.last))
-    until += timedelta(days=1)
-    placed = database["orders"].find({"created_at": {"$gte": since, "$lt": until}, "status": {"$in": PUBLIC_STATUSES}})
+    dates = [chosen.first + timedelta(days=number) for number in range(chosen.days)]
+    made = list(database["orders"].find())
+    placed = [found for found in made if found["status"] in PUBLIC_STATUSES and day_of(found["created_at"]) in dates]
     days, money, statuses = Counter[date](), Counter[date](), Counter[str]()
     units, revenue = Counter[str](), Counter[str]()
     for found in placed:
         statuses[found["status"]] += 1
-        days[found["created_at"].date()] += 1
+        day = day_of(found["created_at"])
+        days[day] += 1
         if found["status"] in SOLD:
-            money[found["created_at"].date()] += found["total_price"].to_decimal()
+            money[day] += found["total_price"].to_decimal()
             for item in found["items"]:
                 units[item["product_id"]] += item["quantity"]
                 revenue[item["product_id"]] += item["price"].to_decimal() * item["quantity"]
-    shipped = database["orders"].find({"shipped_at": {"$gte": since, "$lt": until}, "paid_at": {"$ne": None}})
+    shipped = [found for found in made if found.get("paid_at") and day_of(found.get("shipped_at")) in dates]
     times = [found["shipped_at"] - found["paid_at"] for found in shipped]
-    made = Dashboard(chosen)
-    dates = [chosen.first + timedelta(days=number) for number in range(chosen.days)]
-    made.days = [Day(day, days[day], money[day] or Decimal("0.00")) for day in dates]
-    made.statuses = {status: statuses[status] for status in PUBLIC_STATUSES}
-    made.sold, made.revenue = sum(statuses[status] for status in SOLD), sum(money.values(), Decimal(0))
-    made.shipped, made.to_ship = len(times), median_low(times) if times else None
+    added = Dashboard(chosen)
+    added.days = [Day(day, days[day], money[day] or Decimal("0.00")) for day in dates]
+    added.statuses = {status: statuses[status] for status in PUBLIC_STATUSES}
+    added.sold, added.revenue = sum(statuses[status] for status in SOLD), sum(money.values(), Decimal(0))
+    added.shipped, added.to_ship = len(times), median_low(times) if times else None
 
     def best(by: Counter[str]) -> list[dashboards.Product]:
         top = sorted(by, key=lambda product: (-by[product], product))[:10]
         return [dashboards.Product(product, units[product], revenue[product]) for product in top]
 
-    made.by_units, made.by_revenue = best(units), best(revenue)
-    return made
+    added.by_units, added.by_revenue = best(units), best(revenue)
+    return added
 
 
 def same(found: Dashboard, wanted: Dashboard) -> None:
@@ -221,18 +233,18 @@ def test_a_count_that_began_before_a_change_was_noticed_is_thrown_away(
 ) -> None:
     database["orders"].insert_one(order(NOW, status="paid"))
     refreshed()
-    day = daily_figures.midnight(NOW)
+    day = key(NOW)
     straight_count = daily_figures._placed
 
-    def slow(which: datetime) -> Document:
-        counted = straight_count(which)
+    def slow(since: datetime, before: datetime) -> Document:
+        counted = straight_count(since, before)
         monkeypatch.setattr(daily_figures, "_placed", straight_count)
         database["orders"].insert_one(order(NOW, status="paid"))
         daily_figures.mark([day])
         return counted
 
     monkeypatch.setattr(daily_figures, "_placed", slow)
-    assert not daily_figures.count(day)
+    assert not daily_figures.count(day, day, day + DAY)
     [kept] = daily_figures.days_kept(day, day)
     assert kept["stale"]
     refreshed()
@@ -294,12 +306,12 @@ def test_a_day_that_cannot_be_counted_does_not_hold_up_the_others(
 ) -> None:
     fill(database, 20, days=3)
     database["orders"].insert_one(order(NOW - timedelta(days=4)))
-    count, bad = daily_figures.count, daily_figures.midnight(NOW)
+    count, bad = daily_figures.count, key(NOW)
 
-    def failing(day: datetime) -> bool:
+    def failing(day: datetime, *bounds: datetime) -> bool:
         if day == bad:
             raise DatabaseError("too slow")
-        return count(day)
+        return count(day, *bounds)
 
     monkeypatch.setattr(daily_figures, "count", failing)
     assert refresh(seconds=30) == Refresh(4)
@@ -312,7 +324,7 @@ def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Documen
     database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid"))
     refreshed()
     past = {"$set": {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}}
-    database["figures_by_day"].update_one({"_id": daily_figures.midnight(NOW - timedelta(days=2))}, past)
+    database["figures_by_day"].update_one({"_id": key(NOW - timedelta(days=2))}, past)
     assert dashboard(actor=BOSS, period=ALL).orders == 0
     refreshed()
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
@@ -327,7 +339,7 @@ def test_in_a_shop_where_orders_change_all_the_time_old_days_are_counted_again_t
     dashboard(actor=BOSS, period=long_ago)
     refreshed()
     past = {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}
-    database["figures_by_day"].update_one({"_id": daily_figures.midnight(old["created_at"])}, {"$set": past})
+    database["figures_by_day"].update_one({"_id": key(old["created_at"])}, {"$set": past})
     database["orders"].update_one({"_id": busy["_id"]}, {"$set": {"updated_at": datetime.now(UTC)}})
     assert dashboard(actor=BOSS, period=long_ago).orders == 0
     refreshed()
@@ -340,12 +352,12 @@ def test_a_day_that_could_not_be_counted_again_is_left_alone_for_a_while(
     database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid", updated_at=NOW - timedelta(days=1)))
     refreshed()
     old = [NOW - timedelta(days=1, minutes=minutes) for minutes in (9, 5)]
-    days = [daily_figures.midnight(NOW - timedelta(days=number)) for number in (2, 1)]
+    days = [key(NOW - timedelta(days=number)) for number in (2, 1)]
     for day, at in zip(days, old, strict=True):
         database["figures_by_day"].update_one({"_id": day}, {"$set": {"computed_at": at}})
     asked: list[datetime] = []
 
-    def failing(day: datetime) -> bool:
+    def failing(day: datetime, *bounds: datetime) -> bool:
         asked.append(day)
         raise DatabaseError("too slow")
 
@@ -376,10 +388,10 @@ def test_another_failure_to_look_for_changes_marks_nothing(
     refreshed()
     before = daily_figures.state()["until"]
 
-    def failing(since: datetime) -> list[datetime]:
+    def failing(since: datetime) -> None:
         raise DatabaseError("no primary")
 
-    monkeypatch.setattr(daily_figures, "touched_days", failing)
+    monkeypatch.setattr(daily_figures, "touched", failing)
     with pytest.raises(DatabaseError, match="no primary"):
         refresh(seconds=30)
     assert (daily_figures.state()["until"], database["figures_by_day"].count_documents({"stale": True})) == (before, 0)
@@ -395,7 +407,7 @@ def test_any_product_id_is_shown_as_it_is(database: Database[Document]) -> None:
 
 
 def test_an_order_at_midnight_counts_on_the_day_that_begins_and_on_no_other(database: Database[Document]) -> None:
-    midnight = daily_figures.midnight(NOW) - timedelta(days=2)
+    midnight = key(NOW) - timedelta(days=2)
     earlier = midnight - timedelta(days=1)
     database["orders"].insert_many(
         [
@@ -412,6 +424,126 @@ def test_an_order_at_midnight_counts_on_the_day_that_begins_and_on_no_other(data
     assert list(shown.values()) == [(1, 0, False), (1, 1, True), (0, 0, False)]
     both = dashboard(actor=BOSS, period=Period(earlier.date(), midnight.date()))
     assert (both.orders, both.shipped, [day.orders for day in both.days]) == (2, 1, [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Europe/Berlin", date(2026, 3, 29)),
+        ("Europe/Berlin", date(2026, 10, 25)),
+        ("America/Sao_Paulo", date(2018, 11, 4)),  # at whose midnight clocks were put forward
+        ("America/Sao_Paulo", date(2018, 2, 18)),  # and back
+        ("Pacific/Apia", date(2011, 12, 30)),  # which was skipped
+    ],
+)
+def test_days_on_which_clocks_change_count_each_order_once(
+    database: Database[Document], use_zone: UseZone, zone: str, day: date
+) -> None:
+    use_zone(zone)
+    chosen = Period(day - DAY, day + DAY)
+    starts = [bound.replace(tzinfo=None) for one in (day, day + DAY) for bound in day_bounds(one)]
+    moments = [start - timedelta(milliseconds=early) for start in starts for early in (0, 1)]
+    moments += [starts[0] + timedelta(minutes=45 * number) for number in range(-20, 60)]
+    database["orders"].insert_many([order(moment) for moment in moments])
+    found = dashboard(actor=BOSS, period=chosen)
+    same(found, straight(database, chosen))
+    assert found.orders > 0
+
+
+def test_the_days_of_a_change_are_those_of_the_zone(
+    database: Database[Document], use_zone: UseZone, old_news: None
+) -> None:
+    use_zone("Asia/Kathmandu")
+    noon = NOW.replace(hour=12, minute=0, second=0)
+    evening = noon - timedelta(days=9, hours=-7)  # 19:00 in UTC is 00:45 there
+    placed = order(evening, status="paid")
+    database["orders"].insert_one(placed)
+    refreshed()
+    changes = {"status": "shipped", "shipped_at": evening + timedelta(days=3), "updated_at": datetime.now(UTC)}
+    database["orders"].update_one({"_id": placed["_id"]}, {"$set": changes})
+    assert refresh(seconds=30).counted == 2
+    found = dashboard(actor=BOSS, period=ALL)
+    same(found, straight(database, ALL))
+    assert (found.shipped, [day.date for day in found.days if day.orders]) == (1, [evening.date() + DAY])
+
+
+def test_another_time_zone_has_the_figures_counted_anew_and_until_then_shows_none_of_the_old(
+    database: Database[Document], use_zone: UseZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, 300)
+    database["orders"].insert_one(order(datetime.combine(ALL.first, datetime.min.time())))
+    refreshed()
+    use_zone("Asia/Tokyo")
+    chosen = Period(ALL.first + 2 * DAY, TODAY)
+    with monkeypatch.context() as hurry:
+        hurry.setattr(dashboards, "COUNTING", 0.000_001)
+        found = dashboard(actor=BOSS, period=chosen)
+    assert (found.recounting, found.missing, found.orders, found.by_units) == (43, 43, 0, [])
+    daily_figures.count(key(NOW), *day_bounds(TODAY))
+    assert dashboards.daily_figures.days_of_another_zone(key(NOW) - DAY, key(NOW)) == 1
+    refreshed()
+    found = dashboard(actor=BOSS, period=chosen)
+    same(found, straight(database, chosen))
+    assert found.recounting == 0
+
+
+def test_figures_of_a_zone_that_is_set_again_do_not_miss_what_changed_meanwhile(
+    database: Database[Document], use_zone: UseZone, monkeypatch: pytest.MonkeyPatch, old_news: None
+) -> None:
+    evening = NOW.replace(hour=20) - timedelta(days=5)  # the next day in Tokyo
+    made = order(evening, status="pending")
+    database["orders"].insert_many([made, order(NOW, status="paid")])
+    refreshed()
+    use_zone("Asia/Tokyo")
+    monkeypatch.setattr(refreshing, "SLACK", timedelta(0))
+    assert refresh(seconds=0) == Refresh(1, more=True)  # the old days are still those of UTC
+    database["orders"].update_one({"_id": made["_id"]}, {"$set": {"status": "paid", "updated_at": datetime.now(UTC)}})
+    refresh(seconds=0)
+    use_zone("UTC")
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
+def test_a_day_that_is_counted_by_a_process_of_the_former_zone_is_counted_anew(
+    database: Database[Document], use_zone: UseZone, old_news: None
+) -> None:
+    fill(database, 50, days=5)
+    use_zone("Asia/Tokyo")
+    refreshed()
+    chosen, day = Period(TODAY - 3 * DAY, TODAY), key(NOW - DAY)
+    use_zone("UTC")
+    assert daily_figures.count(day, day, day + DAY)
+    use_zone("Asia/Tokyo")
+    same(dashboard(actor=BOSS, period=chosen), straight(database, chosen))
+
+
+def test_figures_from_before_zones_were_recorded_are_of_utc(database: Database[Document], old_news: None) -> None:
+    fill(database, 20, days=3)
+    refreshed()
+    database["figures_by_day"].update_many({}, {"$unset": {"zone": ""}})
+    assert refresh(seconds=30) == Refresh(0)
+    found = dashboard(actor=BOSS, period=ALL)
+    same(found, straight(database, ALL))
+    assert (found.orders > 0, found.recounting) == (True, 0)
+
+
+def test_a_day_that_cannot_be_counted_in_a_new_zone_is_left_alone_for_a_while_and_not_shown(
+    database: Database[Document], use_zone: UseZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    use_zone("Asia/Tokyo")
+    asked: list[datetime] = []
+
+    def failing(day: datetime, *bounds: datetime) -> bool:
+        asked.append(day)
+        raise DatabaseError("too slow")
+
+    monkeypatch.setattr(daily_figures, "count", failing)
+    for _ in range(3):
+        assert refresh(seconds=30) == Refresh(0)
+    assert len(asked) == len(set(asked)) > 0
+    assert dashboard(actor=BOSS, period=ALL).orders == 0
 
 
 def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
@@ -452,12 +584,12 @@ def test_no_query_of_the_figures_reads_orders_that_it_does_not_need(
     touched = made[0]
     database["orders"].update_many({}, {"$set": {"updated_at": NOW - timedelta(days=1)}})
     database["orders"].update_one({"_id": touched["_id"]}, {"$set": {"updated_at": NOW}})
-    today = daily_figures.midnight(touched["created_at"])
+    today = key(touched["created_at"])
     with profiled(database) as looking:
-        daily_figures.touched_days(NOW - timedelta(minutes=1))
-        daily_figures.first_day()
+        daily_figures.touched(NOW - timedelta(minutes=1))
+        refreshing.first_day()
     with profiled(database) as counting:
-        daily_figures.count(today)
+        daily_figures.count(today, today, today + DAY)
     of_orders = [operation for operation in [*looking, *counting] if operation["ns"].endswith(".orders")]
     assert len(of_orders) == 4
     for operation in of_orders:
@@ -487,14 +619,14 @@ def test_a_refresh_without_time_for_old_days_does_not_ask_for_another(
 ) -> None:
     database["orders"].insert_many([order(NOW, status="pending"), order(NOW - timedelta(days=3), status="paid")])
     refreshed()
-    old = daily_figures.midnight(NOW - timedelta(days=3))
+    old = key(NOW - timedelta(days=3))
     a_day_ago = NOW - timedelta(days=1, minutes=1)
     daily_figures.figures().update_one({"_id": old}, {"$set": {"computed_at": a_day_ago}})
     count = daily_figures.count
 
-    def slow(day: datetime) -> bool:
+    def slow(day: datetime, *bounds: datetime) -> bool:
         time.sleep(0.05)
-        return count(day)
+        return count(day, *bounds)
 
     monkeypatch.setattr(daily_figures, "count", slow)
     database["orders"].update_one({"status": "pending"}, {"$set": {"updated_at": datetime.now(UTC)}})

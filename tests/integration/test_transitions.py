@@ -474,8 +474,8 @@ def test_an_order_that_ships_counts_among_the_days_shipments(sandbox: Sandbox) -
         change_status(order_id=order_id, transition=transition, act=act())
     shipped = read(order_id)
     assert shipped["paid_at"] < shipped["shipped_at"] == shipped["status_since"] == shipped["updated_at"]
-    today = daily_figures.midnight(shipped["shipped_at"])
-    assert daily_figures.count(today)
+    today = daily_figures.day_key(shipped["shipped_at"].date())
+    assert daily_figures.count(today, today, today + daily_figures.DAY)
     assert [sum(day["shipping"]) for day in daily_figures.days_kept(today, today)] == [1]
 
 

@@ -23,9 +23,12 @@ from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Fo
 COLUMNS = fill(f"Columns: {', '.join(ORDER_COLUMNS)}; with --lines also {', '.join(LINE_COLUMNS)}.", 100)
 HELP = f"""Write orders to a file or to stdout, as CSV or as JSON lines, the newest first. Nothing is changed.
 
-Moments are UTC (2026-03-01T12:00:00.000Z), money is exact. A cell that a spreadsheet could take
-for a formula begins with an apostrophe. --lines and --format jsonl give files that import_orders
-reads. More in docs/import-export.md.
+In CSV times have the offset of TIME_ZONE (2026-03-01T13:00:00.000+01:00), in JSON lines they are in
+UTC (2026-03-01T12:00:00.000Z). Money is exact. A cell that a spreadsheet could take for a formula
+begins with an apostrophe. --lines and --format jsonl give files that import_orders reads. More in
+docs/import-export.md.
+
+A date is a day of TIME_ZONE, and so is a time without an offset.
 
 {COLUMNS}
 

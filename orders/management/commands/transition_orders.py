@@ -34,6 +34,8 @@ inventory does not answer, a run that releases stock pauses.
 
 Exit code 0: each order is as wanted; 1: some are not, or it was stopped; 2: bad usage, or no order is selected.
 
+A date is a day of TIME_ZONE, and so is a time without an offset.
+
 In a file of ids or numbers a `#` with a blank behind it begins a comment.
 
 Examples:

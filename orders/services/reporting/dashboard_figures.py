@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, zip_longest
 from math import sqrt
@@ -15,9 +15,9 @@ from django.db import DatabaseError
 from orders.models import PUBLIC_STATUSES, Document
 from orders.services.access import Actor, NotPermitted
 from orders.services.errors import OrderError
-from orders.services.reporting.figures_refresh import changed_days, refresh
+from orders.services.reporting.figures_refresh import changed_days, first_day, refresh
 from orders.storage import daily_figures, time_limit
-from orders.storage.daily_figures import BUCKET, DAY, SOLD
+from orders.storage.daily_figures import BUCKET, DAY, SOLD, day_key
 from orders.storage.order_reads import server_time
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class InvalidPeriod(OrderError):
 
 @dataclass(frozen=True)
 class Period:
-    """Days (UTC), first and last included."""
+    """Days of TIME_ZONE, first and last included."""
 
     first: date
     last: date
@@ -72,6 +72,7 @@ class Dashboard:
     :ivar statuses: orders placed in the period by their status now, for every public status.
     :ivar to_ship: median time from payment to shipping of the orders shipped in the period, to one per cent.
     :ivar missing: days that have not been counted yet.
+    :ivar recounting: how many of those have been counted in another time zone, before TIME_ZONE was changed.
     :ivar stale: days that have changed since they were counted.
     :ivar cut: whether only each day's best sellers are included in the products.
     """
@@ -87,6 +88,7 @@ class Dashboard:
     by_units: list[Product] = field(default_factory=list)
     by_revenue: list[Product] = field(default_factory=list)
     missing: int = 0
+    recounting: int = 0
     stale: int = 0
     cut: bool = False
 
@@ -124,12 +126,13 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
     """
     if not actor.sees_all:
         raise NotPermitted("You may not see the figures of the shop.")
-    since, until = _midnight(period.first), _midnight(period.last)
+    since, until = day_key(period.first), day_key(period.last)
     with time_limit(READING):
         _count_if_outdated(since, until)
-        first, state, kept = daily_figures.first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
+        first, state, kept = first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
+        recounting = daily_figures.days_of_another_zone(since, until)
         best = daily_figures.best_sellers(since, until, TOP)
-    found = Dashboard(period, as_of=_aware(state.get("until")))
+    found = Dashboard(period, as_of=_aware(state.get("until")), recounting=recounting)
     found.by_units, found.by_revenue = _products(best["units"]), _products(best["cents"])
     _days(found, {day["_id"]: day for day in kept}, first)
     counted = [day for day in kept if "computed_at" in day]
@@ -152,10 +155,6 @@ def _count_if_outdated(since: datetime, until: datetime) -> None:
         logger.info("showing the figures as they are: counting takes longer than %s s: %s", COUNTING, error)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time())
-
-
 def _aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment else None
 
@@ -166,18 +165,18 @@ def _money(cents: int) -> Decimal:
 
 def _days(found: Dashboard, kept: dict[datetime, Document], first: datetime | None) -> None:
     for number in range(found.period.days):
-        midnight = _midnight(found.period.first) + number * DAY
-        day = kept.get(midnight, {})
+        key = day_key(found.period.first) + number * DAY
+        day = kept.get(key, {})
         if "computed_at" in day:
             found.stale += bool(day["stale"])
             orders = sum(row["orders"] for row in day["statuses"])
             cents = sum(row["cents"] for row in day["statuses"] if row["status"] in SOLD)
-            found.days.append(Day(midnight.date(), orders, _money(cents)))
-        elif first is None or midnight < first:
-            found.days.append(Day(midnight.date(), 0, _money(0)))
+            found.days.append(Day(key.date(), orders, _money(cents)))
+        elif first is None or key < first:
+            found.days.append(Day(key.date(), 0, _money(0)))
         else:
             found.missing += 1
-            found.days.append(Day(midnight.date()))
+            found.days.append(Day(key.date()))
 
 
 def _statuses(found: Dashboard, days: Iterable[Document]) -> None:

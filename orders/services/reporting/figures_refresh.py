@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import DatabaseError
 
+from orders.services.days import day_bounds, day_of
 from orders.storage import daily_figures, time_limit
-from orders.storage.daily_figures import DAY, EARLIEST
+from orders.storage.daily_figures import DAY, EARLIEST, day_key
 from orders.storage.order_reads import server_time
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def refresh(
 
     :param seconds: how long to go on; one day is counted in any case.
     :param lease: seconds after which another process may take over.
-    :param since: with `until`, a period (naive UTC midnights, both included) that is counted before other days.
+    :param since: with `until`, a period (keys of days, both included) that is counted before other days.
     :raises DatabaseError: days that were not counted stay marked.
     """
     holder = daily_figures.take_lease(lease)
@@ -67,7 +68,7 @@ def refresh(
         now = server_time()
         _mark_changes(now)
         asked = changed_days(since, until, now) if since and until else []
-        changed = changed_days(EARLIEST, daily_figures.midnight(now), now)
+        changed = changed_days(EARLIEST, _key_of(now), now)
         end = time.monotonic() + seconds
         done = _count(list(dict.fromkeys([*asked, *changed])), now, end, stopping)
         if done.more or stopping() or (done.counted and time.monotonic() >= end):
@@ -78,9 +79,15 @@ def refresh(
             daily_figures.give_lease_back(holder)
 
 
+def first_day() -> datetime | None:
+    """The key of the day of the oldest order."""
+    first = daily_figures.oldest_order(day_bounds(EARLIEST.date())[0])
+    return day_key(day_of(first)) if first else None
+
+
 def changed_days(since: datetime, until: datetime, now: datetime) -> list[datetime]:
     """The days from `since` to `until`, both included, that have not been counted since they changed; newest first."""
-    first = daily_figures.first_day()
+    first = first_day()
     if first is None:
         return []
     counts, since = daily_figures.counts(since, until), max(since, first)
@@ -94,7 +101,7 @@ def changed_days(since: datetime, until: datetime, now: datetime) -> list[dateti
 
 def _oldest_count(now: datetime) -> list[datetime]:
     """The day that was counted the longest ago, if that is longer than RECOUNT."""
-    counts = daily_figures.counts(EARLIEST, now)
+    counts = daily_figures.counts(EARLIEST, _key_of(now))
     old = [
         (count["computed_at"], day)
         for day, count in counts.items()
@@ -104,10 +111,13 @@ def _oldest_count(now: datetime) -> list[datetime]:
 
 
 def _mark_changes(now: datetime) -> None:
-    if last := daily_figures.state().get("until"):
+    state = daily_figures.state()
+    if not daily_figures.is_current(state):
+        daily_figures.mark()  # figures of this zone, from before it was another, may have missed changes
+    elif last := state.get("until"):
         try:
             with time_limit(LOOKING):
-                touched = daily_figures.touched_days(last - SLACK)
+                touched = _touched_days(last - SLACK)
         except DatabaseError as error:
             if not getattr(error.__cause__, "timeout", False):
                 raise
@@ -117,6 +127,17 @@ def _mark_changes(now: datetime) -> None:
         else:
             daily_figures.mark(touched)
     daily_figures.set_until(now)
+
+
+def _touched_days(since: datetime) -> set[datetime]:
+    """The days on which orders that have changed since a moment were placed or shipped."""
+    spans = [(day_key(day_of(first)), day_key(day_of(last))) for first, last in daily_figures.touched(since)]
+    return {first + number * DAY for first, last in spans for number in range((last - first).days + 1)}
+
+
+def _key_of(moment: datetime) -> datetime:
+    """:param moment: naive UTC."""
+    return day_key(day_of(moment.replace(tzinfo=UTC)))
 
 
 def _count(days: list[datetime], now: datetime, end: float, stopping: Callable[[], bool]) -> Refresh:
@@ -131,7 +152,7 @@ def _count(days: list[datetime], now: datetime, end: float, stopping: Callable[[
 def _count_day(day: datetime, now: datetime) -> bool:
     try:
         with time_limit(LONGEST):
-            return daily_figures.count(day)
+            return daily_figures.count(day, *day_bounds(day.date()))
     except DatabaseError as error:
         logger.warning("the figures of %s could not be counted: %s", day.date(), error)
         daily_figures.put_off(day, now + PUT_OFF)

@@ -15,6 +15,7 @@ from orders.services.transfer.file_format import (
     Format,
     csv_text,
     iso,
+    local_iso,
 )
 from orders.storage.order_lists import batches
 from orders.storage.order_query import OrderQuery
@@ -82,7 +83,7 @@ def _order_row(order: Document) -> list[Any]:
         order["status"],
         order["user_id"],
         "true" if order["user_verified"] else "false",
-        *(iso(order.get(name)) for name in MOMENTS),
+        *(local_iso(order.get(name)) for name in MOMENTS),
         order["version"],
         len(items),
         sum(item["quantity"] for item in items),

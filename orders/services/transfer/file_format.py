@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from orders.services.days import local, zone
+
 ADDRESS_COLUMNS = ("line1", "line2", "city", "state", "postal_code", "country")
 ORDER_COLUMNS = (
     *("id", "number", "status", "user_id", "user_verified", "created_at", "placed_at", "paid_at", "shipped_at"),
@@ -54,6 +56,16 @@ def plain_cell(cell: str) -> str:
 def iso(moment: datetime | None) -> str:
     """A stored moment (naive UTC) to the millisecond, e.g. `2026-03-01T12:00:00.000Z`; empty for None."""
     return f"{moment.isoformat(timespec='milliseconds')}Z" if moment else ""
+
+
+def local_iso(moment: datetime | None) -> str:
+    """A stored moment for people, with the offset of `TIME_ZONE`; e.g. `2026-03-01T13:00:00.000+01:00`.
+
+    The same as :func:`iso` where that zone is UTC.
+    """
+    if moment is None or zone().key == "UTC":
+        return iso(moment)
+    return local(moment.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")
 
 
 def utc(moment: datetime) -> datetime:
