@@ -161,7 +161,7 @@ def test_a_generated_client_compiles_and_places_reads_and_cancels(
         "read": seen["id"],
         "listed": seen["listed"],
         "price": PRICE,
-        "names": ["Margaret", NAME],
+        "names": ["Margaret", TOWEL.name],
         "total": TOTAL,
         "status": "cancelled",
         "refused": 409,

@@ -145,15 +145,18 @@ def test_what_became_of_a_write_is_never_guessed(settings: Settings, peer: Peer,
 
 def is_valid(value: object) -> bool:
     match value:
-        case Product(name=str(name), category=str(), price=Decimal(), product_id=known):
-            return known == PRODUCT and 0 < value.price < 10**12 and len(name) <= 100_000
+        case Product(name=str(name), category=str(), sku=str(), image_url=str(), price=Decimal(), product_id=known):
+            currency = re.fullmatch("([A-Z]{3})?", value.currency)
+            return known == PRODUCT and 0 < value.price < 10**12 and len(name) <= 100_000 and currency is not None
+        case users.User(name=str(), email=str()):
+            return True
         case Availability(current_quantity=current, message=message):
             return is_count(current) and is_line(message)
         case int() if not isinstance(value, bool):  # units reserved or released
             return 0 <= value <= QUANTITY
         case StockLevel(available=int(), reserved=int()):
             return is_count(value.available) and is_count(value.reserved)
-    return value is None or isinstance(value, bool)
+    return value is None
 
 
 def is_count(value: int | None) -> bool:
