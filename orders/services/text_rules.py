@@ -30,11 +30,15 @@ BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and 
 
 def one_line(text: str) -> str:
     """A text of one line, such as a name or a line of an address, as it is kept."""
+    if text.isprintable():  # most texts; of the blanks that are only the space itself
+        return text.strip(" ")
     return NOT_ONE_LINE.sub(" ", _seen(text).strip(BLANKS))
 
 
 def several_lines(text: str) -> str:
     """A text of several lines, such as a note or a reason, as it is kept."""
+    if text.isprintable():
+        return text.strip(" ")
     return LINE_BREAK.sub("\n", _seen(text).strip(BLANKS))
 
 
@@ -64,14 +68,19 @@ CONTACT_FIELDS = tuple(field.name for field in Contact._meta.concrete_fields if 
 PHONE = re.compile("[^0-9]*([0-9][^0-9]*){3,}")
 
 
+def phone_problem(phone: str) -> str | None:
+    """What is wrong with a telephone number, tidied or not; None if nothing is, or if there is none."""
+    return None if not phone or PHONE.fullmatch(phone) else "A telephone number has at least three digits."
+
+
 def part_problems(part: Address | Contact) -> dict[str, list[str]]:
     """Tidy the fields of an address or a contact. :returns: what is wrong with each; empty if nothing is."""
     names = ADDRESS_FIELDS if isinstance(part, Address) else CONTACT_FIELDS
     for name in names:
         setattr(part, name, one_line(getattr(part, name) or ""))
     problems = {name: [problem] for name in names if (problem := problem_of(getattr(part, name))) is not None}
-    if part.phone and not PHONE.fullmatch(part.phone):
-        problems["phone"] = ["A telephone number has at least three digits."]
+    if problem := phone_problem(part.phone):
+        problems["phone"] = [problem]
     try:
         part.full_clean()
     except ValidationError as error:
