@@ -3,20 +3,20 @@
 from urllib.parse import urlsplit
 
 from integrations import products, users
-from orders.models import Contact, Item, Order
+from orders.models import Address, Contact, Item, Order
 from orders.services.text_rules import fitting, part_problems
 
 
 def freeze_product(item: Item, product: products.Product) -> None:
     """Write into a line what its product is called."""
     for name in ("name", "sku"):
-        setattr(item, name, fitting(getattr(product, name), _longest(Item, name)))
-    item.image_url = _image_url(product.image_url)
+        setattr(item, name, fitting(getattr(product, name), longest(Item, name)))
+    item.image_url = image_address(product.image_url)
 
 
 def freeze_contact(order: Order, user: users.User) -> None:
     """Write into an order what the user service knows of its customer, where the storefront did not say it."""
-    known = Contact(**{name: fitting(getattr(user, name), _longest(Contact, name)) for name in ("name", "email")})
+    known = Contact(**{name: fitting(getattr(user, name), longest(Contact, name)) for name in ("name", "email")})
     unusable = part_problems(known)
     order.contact = order.contact or Contact()
     for name in ("name", "email"):
@@ -24,9 +24,9 @@ def freeze_contact(order: Order, user: users.User) -> None:
             setattr(order.contact, name, getattr(known, name))
 
 
-def _image_url(given: str) -> str:
+def image_address(given: str) -> str:
     """The address of an image that a page may show; empty if it is none, or too long."""
-    if len(given) > _longest(Item, "image_url") or not given.isprintable() or " " in given:
+    if len(given) > longest(Item, "image_url") or not given.isprintable() or " " in given:
         return ""
     try:
         address = urlsplit(given)
@@ -35,6 +35,7 @@ def _image_url(given: str) -> str:
     return given if address.scheme in ("http", "https") and address.hostname else ""
 
 
-def _longest(model: type[Item | Contact], name: str) -> int:
-    longest: int = model._meta.get_field(name).max_length
-    return longest
+def longest(model: type[Address | Contact | Item], name: str) -> int:
+    """How many characters a field of a part may have."""
+    most: int = model._meta.get_field(name).max_length
+    return most
