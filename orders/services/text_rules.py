@@ -30,11 +30,15 @@ BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and 
 
 def one_line(text: str) -> str:
     """A text of one line, such as a name or a line of an address, as it is kept."""
+    if text.isprintable():  # most texts; of the blanks that are only the space itself
+        return text.strip(" ")
     return NOT_ONE_LINE.sub(" ", _seen(text).strip(BLANKS))
 
 
 def several_lines(text: str) -> str:
     """A text of several lines, such as a note or a reason, as it is kept."""
+    if text.isprintable():
+        return text.strip(" ")
     return LINE_BREAK.sub("\n", _seen(text).strip(BLANKS))
 
 
@@ -76,6 +80,12 @@ SHAPES = {
 """Fields whose text has a certain shape: the pattern, as JSON Schema can have it too, and what is expected."""
 
 
+def shape_problem(name: str, text: str) -> str | None:
+    """What is wrong with the text of a field of SHAPES; None if nothing is, or if there is none."""
+    shape, expected = SHAPES[name]
+    return expected if text and not shape.fullmatch(text) else None
+
+
 def part_problems(part: Address | Contact) -> dict[str, list[str]]:
     """Tidy the fields of an address or a contact. :returns: what is wrong with each; empty if nothing is."""
     names = ADDRESS_FIELDS if isinstance(part, Address) else CONTACT_FIELDS
@@ -83,9 +93,8 @@ def part_problems(part: Address | Contact) -> dict[str, list[str]]:
         setattr(part, name, one_line(getattr(part, name) or ""))
     problems = {name: [problem] for name in names if (problem := problem_of(getattr(part, name))) is not None}
     for name in SHAPES.keys() & set(names) - problems.keys():
-        shape, expected = SHAPES[name]
-        if getattr(part, name) and not shape.fullmatch(getattr(part, name)):
-            problems[name] = [expected]
+        if problem := shape_problem(name, getattr(part, name)):
+            problems[name] = [problem]
     try:
         part.full_clean()
     except ValidationError as error:

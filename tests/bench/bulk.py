@@ -55,8 +55,8 @@ def fill(count: int) -> None:
     for begin in range(0, count, BATCH):
         orders().insert_many((order(number) for number in range(begin, min(count, begin + BATCH))), ordered=False)
     for name, kept in indexes.items():
-        partial = {"partialFilterExpression"} & set(kept)
-        orders().create_index(kept["key"], name=name, **{option: kept[option] for option in partial})
+        options = {"partialFilterExpression", "collation"} & set(kept)
+        orders().create_index(kept["key"], name=name, **{option: kept[option] for option in options})
 
 
 def bare(count: int) -> float:

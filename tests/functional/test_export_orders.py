@@ -23,10 +23,19 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from devtools.localhost import ROOT
 from orders.management import progress
-from orders.models import Address, Item, Status, Stock
+from orders.models import Address, Contact, Item, Status, Stock
 from orders.services.access import Actor, Kind, NotPermitted, system
+from orders.services.transfer import exporting
 from orders.services.transfer.exporting import export_orders
-from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell, safe_cell
+from orders.services.transfer.file_format import (
+    LINE_COLUMNS,
+    ORDER_COLUMNS,
+    PARTS,
+    SUMMARY_COLUMN,
+    Format,
+    plain_cell,
+    safe_cell,
+)
 from orders.services.transfer.import_files import KEYS, NEEDED_COLUMNS
 from orders.storage import order_lists
 from orders.storage.order_query import OrderQuery
@@ -37,6 +46,11 @@ Document = dict[str, Any]
 OPERATOR = system("operator", via="command")
 ALL = OrderQuery(drafts=True)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NEW_COLUMNS = (
+    *(*PARTS["contact"], *PARTS["billing_address"], "shipping_name", "shipping_company", "shipping_phone"),
+    *("reference", "note", "metadata", "delivered_at", "cancelled_at", "refunded_at"),
+)
+"""Of what orders did not always have; but for the currency, which is never empty."""
 DANGEROUS = ('=HYPERLINK("http://evil")', "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "'=1", "''@x")
 
 
@@ -67,10 +81,11 @@ def test_one_row_is_one_order_newest_first() -> None:
     second = OrderFactory(status="shipped", created_at=START + timedelta(milliseconds=1), shipped_at=START)
     text, err = run()
     assert err == "2 orders exported\n"
-    assert text.splitlines()[0] == ",".join(f'"{name}"' for name in ORDER_COLUMNS)  # all in quotes
+    assert text.splitlines()[0] == ",".join(f'"{name}"' for name in (*ORDER_COLUMNS, "products"))  # all in quotes
     newest, oldest = rows(text)
     assert newest["id"] == str(second.pk)
     assert newest["shipped_at"] == "2026-03-01T12:00:00.000Z"
+    assert {name: oldest.pop(name) for name in NEW_COLUMNS} == dict.fromkeys(NEW_COLUMNS, "")
     assert oldest == {
         "id": str(first.pk),
         "number": first.number,
@@ -87,6 +102,7 @@ def test_one_row_is_one_order_newest_first() -> None:
         "lines": "2",
         "units": "4",
         "total_price": "59.60",
+        "currency": "EUR",
         "stock": "reserved",
         "line1": "1 Long Street",
         "line2": "",
@@ -94,7 +110,39 @@ def test_one_row_is_one_order_newest_first() -> None:
         "state": "",
         "postal_code": "12345",
         "country": "Freedonia",
+        "products": "2 × 665f1c0a9b1e8a0012a40001; 2 × 665f1c0a9b1e8a0012a40002",
     }
+
+
+def test_a_row_tells_who_ordered_what() -> None:
+    named = Item(product_id="665f1c0a9b1e8a0012a40001", quantity=3, price=Decimal("0.10"), name="Desk", sku="D-1")
+    address = Address(name="Amara Okafor", company="Okafor & Co", line1="1 Way", city="Kano", country="Nigeria")
+    OrderFactory(
+        status="delivered",
+        items=[named],
+        currency="KWD",
+        contact=Contact(name="Amara Okafor", email="amara@shop.example", phone="+49 30 123"),
+        shipping_address=address,
+        billing_address=address,
+        note="Ring twice.\nThe bell is broken.",
+        metadata={"channel": "app", "=1": "'"},
+        delivered_at=START,
+    )
+    (row,) = rows(run()[0])
+    told = {
+        "contact_name": "Amara Okafor", "contact_email": "amara@shop.example", "contact_phone": "'+49 30 123",
+        "products": "3 × Desk", "currency": "KWD", "shipping_name": "Amara Okafor", "shipping_company": "Okafor & Co",
+        "billing_name": "Amara Okafor", "billing_country": "Nigeria", "note": "Ring twice.\nThe bell is broken.",
+        "metadata": '{"channel":"app","=1":"\'"}', "delivered_at": "2026-03-01T12:00:00.000Z", "cancelled_at": "",
+    }  # fmt: skip
+    assert {name: row[name] for name in told} == told
+    (line,) = rows(run("--lines")[0])
+    assert (line["product_name"], line["sku"], line["image_url"]) == ("Desk", "D-1", "")
+    (found,) = map(json.loads, run("--format", "jsonl")[0].splitlines())
+    assert found["contact"] == {"name": "Amara Okafor", "email": "amara@shop.example", "phone": "+49 30 123"}
+    assert found["billing_address"]["company"] == "Okafor & Co"
+    assert (found["metadata"], found["items"][0]["name"]) == ({"channel": "app", "=1": "'"}, "Desk")
+    assert not {"reference", "cancelled_at"} & set(found)
 
 
 def test_one_row_is_one_line_where_that_is_asked_for() -> None:
@@ -107,6 +155,9 @@ def test_one_row_is_one_line_where_that_is_asked_for() -> None:
     assert {first["id"], second["id"]} == {str(order.pk)}
     assert {name: second[name] for name in LINE_COLUMNS} == {
         "line": "2",
+        "product_name": "",
+        "sku": "",
+        "image_url": "",
         "product_id": order.items[1].product_id,
         "quantity": "2",
         "price": "14.90",
@@ -254,6 +305,12 @@ def test_memory_holds_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert told == [5]
 
 
+def test_a_piece_has_so_many_rows_since_each_line_repeats_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 2)
+    OrderFactory(lines=3), OrderFactory(lines=2)
+    assert [piece.count("\n") for piece in export_orders(ALL, actor=OPERATOR, by_line=True)] == [1, 2, 2, 1]
+
+
 def test_who_may_not_export_gets_nothing() -> None:
     with pytest.raises(NotPermitted, match="You may not export orders"):
         export_orders(ALL, actor=Actor(Kind.STAFF, "support", "admin"))
@@ -361,6 +418,6 @@ def test_the_page_for_operators_tells_of_every_column() -> None:
     page = (ROOT / "docs" / "import-export.md").read_text()
     told = dict(re.findall(r"^\| (`.+`) \| .* \| (yes|no|public ones) \|$", page, re.MULTILINE))
     columns = {name: kept != "no" for names, kept in told.items() for name in re.findall(r"`(\w+)`", names)}
-    assert set(columns) == {*ORDER_COLUMNS, *LINE_COLUMNS}
+    assert set(columns) == {*ORDER_COLUMNS, *LINE_COLUMNS, SUMMARY_COLUMN}
     assert set(NEEDED_COLUMNS) <= {name for name, kept in columns.items() if kept}
     assert all(f"`{name}`" in page.partition("## Importing")[2] for name in (*NEEDED_COLUMNS, *KEYS))

@@ -9,6 +9,7 @@ from orders.services.access import customer
 from orders.services.audit import Act, InvalidReason
 from orders.services.bulk.runs import job_of
 from orders.services.text_rules import (
+    BLANKS,
     DROPPED,
     REFUSED,
     cleaned,
@@ -52,6 +53,12 @@ def test_no_character_at_all_is_kept_that_turns_the_text_round_or_is_refused() -
 def test_in_one_line_tabs_and_line_breaks_become_a_blank(space: str) -> None:
     assert one_line(f"{space}1 Way{space}Flat 2{space}") == "1 Way Flat 2"
     assert line_problem(f"a{space}b")
+
+
+def test_no_blank_is_kept_at_the_ends() -> None:
+    assert {" ", "\t", "\u00a0", "\u3000"} <= set(BLANKS)
+    for blank in BLANKS:
+        assert one_line(f"{blank}a{blank}") == several_lines(f"{blank} a {blank}") == "a", hex(ord(blank))
 
 
 def test_in_several_lines_they_stay() -> None:

@@ -18,9 +18,11 @@ from orders.models import Status
 from orders.services.access import system
 from orders.services.order_queries import OrderQuery, count
 from orders.services.transfer.exporting import export_orders
-from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, Format
+from orders.services.transfer.file_format import LINE_COLUMNS, ORDER_COLUMNS, SUMMARY_COLUMN, Format
 
-COLUMNS = fill(f"Columns: {', '.join(ORDER_COLUMNS)}; with --lines also {', '.join(LINE_COLUMNS)}.", 100)
+COLUMNS = fill(
+    f"Columns: {', '.join(ORDER_COLUMNS)}; then {SUMMARY_COLUMN} or, with --lines, {', '.join(LINE_COLUMNS)}.", 100
+)
 HELP = f"""Write orders to a file or to stdout, as CSV or as JSON lines, the newest first. Nothing is changed.
 
 In CSV times have the offset of TIME_ZONE (2026-03-01T13:00:00.000+01:00), in JSON lines they are in

@@ -25,9 +25,9 @@ HELP = """Import historical orders. No stock is touched. If any row is bad, noth
 CSV has a row for each line of an order, the rows of one order together; JSON lines have an order
 each. Files that export_orders wrote with --lines or --format jsonl can be read.
 
-Needed: an id or a reference (not both) or a number; status (a public one), user_id, created_at (with its zone),
+Needed: an id, a reference or a number; status (a public one), user_id, created_at (with its zone),
 total_price (the sum of the lines), line1, city, country, product_id, quantity, price.
-Not needed: user_verified, placed_at, paid_at, shipped_at, status_since, line2, state.
+Not needed: the other columns of an export, e.g. contact_name, currency, paid_at, product_name.
 Money has exactly two decimals. More in docs/import-export.md.
 
 An order that is there already is skipped: a run that was cut off is finished by running it again.

@@ -87,7 +87,7 @@ def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: da
         billing_address=details.billing_address,
         reference=one_line(details.reference),
         note=several_lines(details.note),
-        metadata={name: several_lines(text) for name, text in _few(details.metadata).items()},
+        metadata=tidied_metadata(_few(details.metadata)),
         created_at=at,
         updated_at=at,
         status_since=at,
@@ -160,12 +160,17 @@ def _detail_problems(order: Order) -> dict[str, list[str]]:
     for name in ("reference", "note"):
         if problem := problem_of(getattr(order, name)):
             problems[name] = [problem]
-    entries = {name: _entry_problem(name, text) for name, text in order.metadata.items()}
+    entries = {name: metadata_problem(name, text) for name, text in order.metadata.items()}
     # A name may be as long as the body.
     return problems | {f"metadata.{name[:LONGEST_METADATA_KEY]}": [found] for name, found in entries.items() if found}
 
 
-def _entry_problem(name: str, text: Any) -> str | None:
+def tidied_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata as it is kept."""
+    return {name: several_lines(text) for name, text in metadata.items()}
+
+
+def metadata_problem(name: str, text: str) -> str | None:
     """What is wrong with an entry of the metadata. MongoDB reads dots and dollar signs in names as its own."""
     if not 1 <= len(name) <= LONGEST_METADATA_KEY or "." in name or name.startswith("$"):
         return f"A name has 1 to {LONGEST_METADATA_KEY} characters, no dot, and no dollar sign at its start."

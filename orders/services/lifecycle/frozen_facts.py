@@ -3,15 +3,8 @@
 from urllib.parse import urlsplit
 
 from integrations import products, users
-from orders.models import Contact, Item, Order
+from orders.models import Address, Contact, Item, Order
 from orders.services.text_rules import SHAPES, fitting, one_line
-
-LONGEST = {
-    (model, name): int(model._meta.get_field(name).max_length)
-    for model, names in ((Item, ("name", "sku", "image_url")), (Contact, ("name", "email")))
-    for name in names
-}
-"""Characters."""
 
 
 def freeze_product(item: Item, product: products.Product) -> None:
@@ -29,27 +22,33 @@ def freeze_contact(order: Order, user: users.User) -> None:
 
 def product_facts(product: products.Product) -> dict[str, str]:
     """Fields of a line; what the peer does not say, or says in no usable way, is empty."""
-    names = {name: fitting(getattr(product, name), LONGEST[Item, name]) for name in ("name", "sku")}
-    return names | {"image_url": _image_url(product.image_url)}
+    names = {name: fitting(getattr(product, name), longest(Item, name)) for name in ("name", "sku")}
+    return names | {"image_url": image_address(product.image_url)}
 
 
 def user_facts(user: users.User) -> dict[str, str]:
     """Fields of a contact; what the peer does not say, or says in no usable way, is empty."""
-    return {"name": fitting(user.name, LONGEST[Contact, "name"]), "email": _email(user.email)}
+    return {"name": fitting(user.name, longest(Contact, "name")), "email": _email(user.email)}
 
 
 def _email(given: str) -> str:
     # Never cut or corrected: another address would be somebody else's.
-    email, (shape, _) = one_line(given[: 2 * LONGEST[Contact, "email"]]), SHAPES["email"]
-    return email if len(email) <= LONGEST[Contact, "email"] and shape.fullmatch(email) else ""
+    email, (shape, _) = one_line(given[: 2 * longest(Contact, "email")]), SHAPES["email"]
+    return email if len(email) <= longest(Contact, "email") and shape.fullmatch(email) else ""
 
 
-def _image_url(given: str) -> str:
+def image_address(given: str) -> str:
     """The address of an image that a page may show; empty if it is none, or too long."""
-    if len(given) > LONGEST[Item, "image_url"] or not given.isprintable() or " " in given:
+    if len(given) > longest(Item, "image_url") or not given.isprintable() or " " in given:
         return ""
     try:
         address = urlsplit(given)
     except ValueError:
         return ""
     return given if address.scheme in ("http", "https") and address.hostname else ""
+
+
+def longest(model: type[Address | Contact | Item], name: str) -> int:
+    """How many characters a field of a part may have."""
+    most: int = model._meta.get_field(name).max_length
+    return most

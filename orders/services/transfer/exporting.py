@@ -1,17 +1,22 @@
 """Orders as CSV or JSON lines, streamed: memory use does not depend on how many there are."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from orders.models import Document, text_of
 from orders.services.access import EXPORT, Actor
 from orders.services.order_queries import require_valid
 from orders.services.transfer.file_format import (
-    ADDRESS_COLUMNS,
+    ITEM_COLUMNS,
     LINE_COLUMNS,
+    MOMENTS,
     ORDER_COLUMNS,
+    PARTS,
+    SUMMARY_COLUMN,
     Format,
     csv_text,
     iso,
@@ -23,11 +28,13 @@ from orders.storage.order_query import OrderQuery
 Batches = Iterator[list[Document]]
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Tells Excel that a file is UTF-8."""
-MOMENTS = ("created_at", "placed_at", "paid_at", "shipped_at", "status_since", "updated_at")
+ROWS_AT_ONCE = 1000
+"""Rows of lines in one piece of text: each repeats its order, note and metadata included."""
 CSV_FIELDS = dict.fromkeys(
     (
-        *("number", "status", "user_id", "user_verified", "version", "total_price", "shipping_address", *MOMENTS),
-        *("items.product_id", "items.quantity", "items.price", "items.stock.state"),
+        *("number", "status", "user_id", "user_verified", "version", "total_price", "currency", *PARTS, *MOMENTS),
+        *("reference", "note", "metadata"),
+        *(f"items.{name}" for name in ("product_id", "quantity", "price", "stock.state", *ITEM_COLUMNS.values())),
     ),
     1,
 )
@@ -67,20 +74,23 @@ def _after_bom(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _csv(found: Batches, by_line: bool, progress: Callable[[int], None]) -> Iterator[str]:
-    yield csv_text([(*ORDER_COLUMNS, *LINE_COLUMNS) if by_line else ORDER_COLUMNS])
+    yield csv_text([(*ORDER_COLUMNS, *LINE_COLUMNS) if by_line else (*ORDER_COLUMNS, SUMMARY_COLUMN)])
     for batch in found:
-        rows = (row for order in batch for row in (_line_rows(order) if by_line else [_order_row(order)]))
-        yield csv_text(rows)
+        rows = (row for order in batch for row in (_line_rows(order) if by_line else [_summary_row(order)]))
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            yield csv_text(some)
         progress(len(batch))
 
 
 def _order_row(order: Document) -> list[Any]:
     """The cells of ORDER_COLUMNS."""
-    items, address = order["items"], order["shipping_address"]
+    items, metadata = order["items"], order.get("metadata")
+    contact, shipping, billing = (_part_cells(order, part) for part in PARTS)
     return [
         order["_id"],
         order["number"],
         order["status"],
+        *contact,
         order["user_id"],
         "true" if order["user_verified"] else "false",
         *(local_iso(order.get(name)) for name in MOMENTS),
@@ -88,17 +98,44 @@ def _order_row(order: Document) -> list[Any]:
         len(items),
         sum(item["quantity"] for item in items),
         text_of(order["total_price"]),
+        _currency(order),
         " ".join(sorted({item["stock"]["state"] for item in items})),
-        *(address.get(name, "") for name in ADDRESS_COLUMNS),
+        *shipping,
+        *billing,
+        order.get("reference") or "",
+        order.get("note") or "",
+        orjson.dumps(metadata).decode() if metadata else "",
     ]
 
 
+def _part_cells(order: Document, part: str) -> list[str]:
+    values, columns = order.get(part), PARTS[part]
+    return [values.get(name) or "" for name in columns.values()] if values else [""] * len(columns)
+
+
+def _currency(order: Document) -> str:
+    """Never empty, since the system that reads the file may have another currency of its own."""
+    currency: str = order.get("currency") or settings.CURRENCY
+    return currency
+
+
+def _summary_row(order: Document) -> list[Any]:
+    """The cells of ORDER_COLUMNS and SUMMARY_COLUMN."""
+    lines = (f"{item['quantity']} × {item.get('name') or item['product_id']}" for item in order["items"])
+    return [*_order_row(order), "; ".join(lines)]
+
+
 def _line_rows(order: Document) -> Iterator[list[Any]]:
+    """The cells of ORDER_COLUMNS and LINE_COLUMNS."""
     row = _order_row(order)
     for position, item in enumerate(order["items"], start=1):
         product, quantity, price = item["product_id"], item["quantity"], item["price"]
+        name, sku, image_url = (item.get(text) or "" for text in ITEM_COLUMNS.values())
         cost = text_of(price, times=quantity)
-        yield [*row, position, product, quantity, text_of(price), cost, item["stock"]["state"]]
+        yield [
+            *(*row, position, name, sku, product, quantity, text_of(price), cost),
+            *(item["stock"]["state"], image_url),
+        ]
 
 
 def _jsonl(found: Batches, progress: Callable[[int], None]) -> Iterator[str]:
@@ -111,13 +148,17 @@ def _order_object(order: Document) -> Document:
     """The order as one JSON object, its history included; fields that are not set are left out."""
     given = {name: order[name] for name in ("number", "status", "user_id", "user_verified")}
     moments = {name: iso(order[name]) for name in MOMENTS if order.get(name)}
+    parts = {part: order[part] for part in PARTS if any((order.get(part) or {}).values())}
+    said = {name: order[name] for name in ("reference", "note", "metadata") if order.get(name)}
     return {
         "id": str(order["_id"]),
         **given,
         **moments,
         "version": order["version"],
         "total_price": text_of(order["total_price"]),
-        "shipping_address": order["shipping_address"],
+        "currency": _currency(order),
+        **parts,
+        **said,
         "items": [_line_object(item) for item in order["items"]],
         "history": [_entry_object(entry) for entry in order["history"]],
     }
@@ -131,7 +172,9 @@ def _entry_object(entry: Document) -> Document:
 def _line_object(item: Document) -> Document:
     stock = item["stock"]
     short = {"discrepancy": stock["discrepancy"]} if stock.get("discrepancy") else {}
+    texts = {name: item[name] for name in ITEM_COLUMNS.values() if item.get(name)}
     return {
+        **texts,
         "product_id": item["product_id"],
         "quantity": item["quantity"],
         "price": text_of(item["price"]),

@@ -11,20 +11,40 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from orders.services.days import local, zone
+from orders.services.text_rules import ADDRESS_FIELDS, CONTACT_FIELDS
 
-ADDRESS_COLUMNS = ("line1", "line2", "city", "state", "postal_code", "country")
+PLACE = ("line1", "line2", "city", "state", "postal_code", "country")
+"""The fields of the shipping address whose columns have their plain names."""
+PARTS = {
+    "contact": {f"contact_{name}": name for name in CONTACT_FIELDS},
+    "shipping_address": {name if name in PLACE else f"shipping_{name}": name for name in ADDRESS_FIELDS},
+    "billing_address": {f"billing_{name}": name for name in ADDRESS_FIELDS},
+}
+"""The parts of an order that are spread over several columns: column → field of the part."""
+ITEM_COLUMNS = {"product_name": "name", "sku": "sku", "image_url": "image_url"}
+"""What the product of a line is called: column → field of the line."""
+STEPS = ("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at")
+"""When an order reached a status, in the order in which that may happen."""
+MOMENTS = ("created_at", "placed_at", *STEPS, "status_since", "updated_at")
 ORDER_COLUMNS = (
-    *("id", "number", "status", "user_id", "user_verified", "created_at", "placed_at", "paid_at", "shipped_at"),
-    *("status_since", "updated_at", "version", "lines", "units", "total_price", "stock", *ADDRESS_COLUMNS),
+    *("id", "number", "status", *PARTS["contact"], "user_id", "user_verified", *MOMENTS),
+    *("version", "lines", "units", "total_price", "currency", "stock"),
+    *(*PARTS["shipping_address"], *PARTS["billing_address"], "reference", "note", "metadata"),
 )
-"""Columns where a row is an order."""
-LINE_COLUMNS = ("line", "product_id", "quantity", "price", "line_total", "line_stock")
+"""Columns of every file."""
+SUMMARY_COLUMN = "products"
+"""The column that follows where a row is an order."""
+LINE_COLUMNS = (
+    *("line", "product_name", "sku", "product_id", "quantity", "price", "line_total", "line_stock", "image_url"),
+)
 """Columns that follow where a row is a line of an order."""
 
 # https://owasp.org/www-community/attacks/CSV_Injection, the full-width signs included. Apostrophes in front are
 # escaped by another one, so that reading is exact.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _ESCAPED = re.compile("''*[=+\\-@\t\r\n＝＋－＠]")
+_SUSPECT = frozenset("'=+-@\t\r\n＝＋－＠")
+"""What such a cell begins with, by which most cells are told at once."""
 
 
 class Format(StrEnum):
@@ -34,7 +54,7 @@ class Format(StrEnum):
 
 def safe_cell(text: str) -> str:
     """The text with an apostrophe in front if a spreadsheet could take it for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if text[:1] in _SUSPECT and _FORMULA.match(text) else text
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
@@ -50,7 +70,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 def plain_cell(cell: str) -> str:
     """The text that :func:`safe_cell` made this of."""
-    return cell[1:] if _ESCAPED.match(cell) else cell
+    return cell[1:] if cell[:1] == "'" and _ESCAPED.match(cell) else cell
 
 
 def iso(moment: datetime | None) -> str:

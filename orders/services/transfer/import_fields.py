@@ -1,40 +1,59 @@
 """Reading the values of a record: each is read exactly, or its problem is recorded with line and field."""
 
+import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from orders.models import EPOCH
-from orders.services.text_rules import one_line, problem_of
+from orders.services.text_rules import one_line, problem_of, several_lines
 from orders.services.transfer.file_format import utc
 from orders.services.transfer.import_files import Problem
 
 MONEY = re.compile(r"[0-9]{1,12}\.[0-9]{2}\Z")
 WHOLE = re.compile(r"[0-9]{1,9}\Z")
 FLAGS = {"true": True, "false": False, True: True, False: False}
+LONGEST_SHOWN = 100
+"""Characters of a value that a problem quotes."""
+
+
+def shown(value: object) -> str:
+    """A value as a problem quotes it."""
+    text = repr(value)
+    return f"{text[:LONGEST_SHOWN]}…" if len(text) > LONGEST_SHOWN else text
 
 
 class Fields:
     """The fields of one order or line. A reader returns the value, or None if it is missing or invalid.
 
     :ivar problems: what is wrong with the fields read so far.
+    :param paths: what the file calls a field, where that is not its name.
     """
 
-    def __init__(self, values: Mapping[str, Any], line: int, prefix: str = "") -> None:
+    def __init__(
+        self, values: Mapping[str, Any], line: int, prefix: str = "", paths: Mapping[str, str] | None = None
+    ) -> None:
         self.problems: list[Problem] = []
-        self._values, self._line, self._prefix = values, line, prefix
+        self._values, self._line, self._prefix, self._paths = values, line, prefix, paths or {}
 
-    def text(self, name: str, *, most: int, needed: bool = False) -> str:
-        """Text, kept as one line; a JSON number counts as its digits. Empty if it is missing or invalid."""
-        value = self._given(name, needed)
+    def any_given(self, names: Iterable[str]) -> bool:
+        """Whether any of these fields has a value, valid or not."""
+        return any(self._given(name) is not None for name in names)
+
+    def text(self, name: str, *, most: int, needed: bool = False, lines: bool = False) -> str:
+        """Text; a JSON number counts as its digits. Empty if it is missing or invalid.
+
+        :param lines: it may have several; otherwise it is kept as one.
+        """
+        value = self._given(name, needed, several_lines if lines else one_line)
         if value is None:
             return ""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str) or problem_of(value):
-            self.note(name, f"{value!r} is not a text in UTF-8 without control characters")
+            self.note(name, f"{shown(value)} is not a text in UTF-8 without control characters")
         elif len(value) > most:
             self.note(name, f"it has {len(value)} characters, {most} at most are allowed")
         else:
@@ -44,7 +63,7 @@ class Fields:
     def choice(self, name: str, choices: Collection[str]) -> str:
         value = self._given(name, needed=True)
         if value is not None and value not in choices:
-            self.note(name, f"{value!r} is none of: {', '.join(choices)}")
+            self.note(name, f"{shown(value)} is none of: {', '.join(choices)}")
         return str(value)
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -52,7 +71,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, str | bool) or value not in FLAGS:
-            self.note(name, f"{value!r} is neither true nor false")
+            self.note(name, f"{shown(value)} is neither true nor false")
             return default
         return FLAGS[value]
 
@@ -63,7 +82,7 @@ class Fields:
             return None
         number = int(value) if isinstance(value, str) and WHOLE.match(value) else value
         if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
-            self.note(name, f"{value!r} is not a whole number from 1 to {most}")
+            self.note(name, f"{shown(value)} is not a whole number from 1 to {most}")
             return None
         return number
 
@@ -74,7 +93,7 @@ class Fields:
             return None
         text = _plain(value) if isinstance(value, Decimal) else value
         if not isinstance(text, str) or not MONEY.match(text):
-            self.note(name, f"{str(value)!r} is not an amount with exactly two decimals, e.g. 12.50")
+            self.note(name, f"{shown(str(value))} is not an amount with exactly two decimals, e.g. 12.50")
             return None
         cents = int(text.replace(".", ""))
         if cents < least or len(text) - 1 > digits:
@@ -92,25 +111,39 @@ class Fields:
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
             if moment is None or moment.tzinfo is None:
-                self.note(name, f"{value!r} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
+                self.note(name, f"{shown(value)} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
                 return None
             stored = utc(moment)
         except (ValueError, OverflowError):
-            self.note(name, f"{value!r} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
+            self.note(name, f"{shown(value)} is not a moment with its zone, e.g. 2026-03-01T12:00:00Z")
             return None
         if not earliest <= moment <= latest:
-            self.note(name, f"{value} is not between {earliest.isoformat()} and {latest.isoformat()}")
+            self.note(name, f"{shown(value)} is not between {earliest.isoformat()} and {latest.isoformat()}")
             return None
         return stored
 
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """A JSON object, or the text of one; what is in it is not examined. Empty if it is missing or invalid."""
+        given = self._given(name, tidied=str.strip)
+        try:
+            value = json.loads(given) if isinstance(given, str) else given
+        except (ValueError, RecursionError):
+            value = given
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.note(name, f'{shown(given)} is not a JSON object, e.g. {{"channel": "app"}}')
+            return {}
+        return value
+
     def note(self, name: str, text: str) -> None:
         """Record what is wrong with a field."""
-        self.problems.append(Problem(self._line, f"{self._prefix}{name}", text))
+        self.problems.append(Problem(self._line, f"{self._prefix}{self._paths.get(name, name)}", text))
 
-    def _given(self, name: str, needed: bool = False) -> Any:
+    def _given(self, name: str, needed: bool = False, tidied: Callable[[str], str] = one_line) -> Any:
         value = self._values.get(name)
         if isinstance(value, str):
-            value = one_line(value)
+            value = tidied(value)
         if value is None or value == "":
             if needed:
                 self.note(name, "it is missing")

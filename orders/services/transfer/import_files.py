@@ -8,7 +8,15 @@ from decimal import Decimal
 from typing import Any, NoReturn, TextIO
 
 from orders.services.errors import OrderError
-from orders.services.transfer.file_format import ADDRESS_COLUMNS, LINE_COLUMNS, ORDER_COLUMNS, Format, plain_cell
+from orders.services.transfer.file_format import (
+    ITEM_COLUMNS,
+    LINE_COLUMNS,
+    ORDER_COLUMNS,
+    PARTS,
+    SUMMARY_COLUMN,
+    Format,
+    plain_cell,
+)
 
 KEYS = ("id", "reference", "number")
 """The fields that identify an order, the best first; one of them is required."""
@@ -16,7 +24,9 @@ NEEDED_COLUMNS = (
     *("status", "user_id", "created_at", "total_price", "line1", "city", "country"),
     *("product_id", "quantity", "price"),
 )
-COLUMNS = (*ORDER_COLUMNS, *LINE_COLUMNS, "reference")
+COLUMNS = (*ORDER_COLUMNS, *LINE_COLUMNS, SUMMARY_COLUMN)
+JSON_PATHS = {column: f"{part}.{name}" for part, columns in PARTS.items() for column, name in columns.items()}
+"""Where an order in JSON has the values of a column, if it has them elsewhere than under the column's name."""
 LONGEST_LINE = 16 * 1024 * 1024
 """Characters, as many as the largest document of MongoDB has."""
 ROW_LIMIT = 1000
@@ -49,12 +59,18 @@ class Problem:
 
 @dataclass
 class Record:
-    """One order as the file has it. :ivar lines: for each, its place, the prefix of its field names, and its fields."""
+    """One order as the file has it, its values by column.
+
+    :ivar lines: for each, its place, the prefix of its field names, and its fields.
+    :ivar paths: what the file calls a column, where that is not its name; `item_paths` the same for lines.
+    """
 
     line: int
     fields: Mapping[str, Any] = field(default_factory=dict)
     lines: list[tuple[int, str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    item_paths: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_records(file: TextIO, format: Format) -> Iterator[Record]:
@@ -78,11 +94,12 @@ def _lines_of(file: TextIO) -> Iterator[str]:
 def _read_csv(file: TextIO) -> Iterator[Record]:
     reader = csv.reader(_lines_of(file), strict=True)
     header = _header(reader)
+    of_line = [name for name in header if name in LINE_COLUMNS]
     record: Record | None = None
     first: dict[str, str] = {}
     for line, row, problem in _rows(reader):
-        cells = dict(zip(header, map(plain_cell, row), strict=False))
-        order = {name: cell for name, cell in cells.items() if name not in LINE_COLUMNS}
+        order = dict(zip(header, map(plain_cell, row), strict=False))
+        cells = {name: order.pop(name, "") for name in of_line}
         if problem is None and len(row) != len(header):
             problem = Problem(line, "", f"it has {len(row)} cells, the heading {len(header)}")
         same = record is not None and problem is None and _key(order) == _key(first) != ("", "", "")
@@ -151,26 +168,34 @@ def _record(number: int, line: str, decode: Callable[[str], Any]) -> Record:
         return Record(number, problems=[Problem(number, "", f"not JSON: {error}")])
     if not isinstance(found, dict):
         return Record(number, problems=[Problem(number, "", "not a JSON object")])
-    items, address = found.pop("items", []), found.pop("shipping_address", {})
-    problems = []
+    items = found.pop("items", [])
+    parts = {part: value for part in PARTS if (value := found.pop(part, None)) is not None}
+    problems = [Problem(number, part, "not an object") for part, value in parts.items() if not isinstance(value, dict)]
+    parts = {part: value for part, value in parts.items() if isinstance(value, dict)}
     if not isinstance(items, list):
-        problems, items = [Problem(number, "items", "not a list")], []
-    if not isinstance(address, dict):
-        problems, address = [*problems, Problem(number, "shipping_address", "not an object")], {}
-    problems += _unknown(number, found, address, items)
-    lines = [(number, f"items.{index}.", item) for index, item in enumerate(items[:ROW_LIMIT])]
-    return Record(number, {**found, **{name: address.get(name) for name in ADDRESS_COLUMNS}}, lines, problems)
+        problems, items = [*problems, Problem(number, "items", "not a list")], []
+    problems += _unknown(number, found, parts, items)
+    lines = [(number, f"items.{index}.", _by_column(item)) for index, item in enumerate(items[:ROW_LIMIT])]
+    for part, values in parts.items():
+        found |= {column: values.get(name) for column, name in PARTS[part].items()}
+    return Record(number, found, lines, problems, JSON_PATHS, ITEM_COLUMNS)
 
 
-OBJECT_FIELDS = {*ORDER_COLUMNS, "reference", "history"} - {*ADDRESS_COLUMNS, "lines", "units", "stock"}
-ITEM_FIELDS = {"product_id", "quantity", "price", "stock", "discrepancy"}
+def _by_column(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return item | {column: item.get(name) for column, name in ITEM_COLUMNS.items()}
 
 
-def _unknown(number: int, order: Mapping[str, Any], address: Mapping[str, Any], items: list[Any]) -> list[Problem]:
-    places: list[tuple[str, Iterable[str], Iterable[str]]] = [
-        ("", order, OBJECT_FIELDS),
-        ("shipping_address.", address, ADDRESS_COLUMNS),
-    ]
+OBJECT_FIELDS = {*ORDER_COLUMNS, "history"} - {*JSON_PATHS, "lines", "units", "stock"}
+ITEM_FIELDS = {*ITEM_COLUMNS.values(), "product_id", "quantity", "price", "stock", "discrepancy"}
+
+
+def _unknown(
+    number: int, order: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]], items: list[Any]
+) -> list[Problem]:
+    places: list[tuple[str, Iterable[str], Iterable[str]]] = [("", order, OBJECT_FIELDS)]
+    places += [(f"{part}.", values, PARTS[part].values()) for part, values in parts.items()]
     places += [(f"items.{index}.", item, ITEM_FIELDS) for index, item in enumerate(items) if isinstance(item, dict)]
     return [
         Problem(number, f"{place}{name}", "there is no such field")

@@ -3,12 +3,13 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
+from itertools import pairwise
 
 from bson import Int64, ObjectId
 from django.conf import settings
 
-from orders.models import PUBLIC_STATUSES, Address, Document, LineState, from_cents
+from orders.models import PUBLIC_STATUSES, Document, LineState, from_cents
 from orders.services.audit import Act
 from orders.services.identifiers import (
     LONGEST_NUMBER,
@@ -19,16 +20,21 @@ from orders.services.identifiers import (
     canonical,
     grouped,
 )
+from orders.services.transfer.file_format import STEPS, iso
 from orders.services.transfer.import_fields import Fields
 from orders.services.transfer.import_files import KEYS, Problem, Record
+from orders.services.transfer.import_parts import LONGEST_REFERENCE, details, people_and_places, product_texts
 from orders.storage import new_id
 from orders.storage.order_numbers import LOOK_ALIKES
 
-ADDRESS = [
-    (field.name, field.max_length or 0, not field.blank) for field in Address._meta.fields if not field.primary_key
-]
-UNSHIPPED = ("pending", "paid", "processing", "cancelled")
-LATER_MOMENTS = ("placed_at", "paid_at", "shipped_at", "status_since")
+LATER_MOMENTS = ("placed_at", *STEPS, "status_since")
+STATUSES_AFTER = {
+    "shipped_at": ("shipped", "delivered", "refunded"),
+    "delivered_at": ("delivered", "refunded"),
+    "cancelled_at": ("cancelled",),
+    "refunded_at": ("refunded",),
+}
+"""The statuses in which an order may be that was shipped, delivered and so on."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Identity:
     """The identity of an order, so that the same record always becomes the same order.
 
     :ivar number: as given, or derived from the reference.
+    :ivar reference: what another system calls it; it identifies the order only where there is no id.
     :ivar given: which of KEYS the file names.
     """
 
@@ -58,7 +65,7 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
     """The order of a record, or all the problems of the record."""
     if any(not problem.field for problem in record.problems):
         return record.problems
-    fields = Fields(record.fields, record.line)
+    fields = Fields(record.fields, record.line, paths=record.paths)
     identity = _identity(fields)
     order = _order(fields, act)
     items, cents, problems = _items(record)
@@ -87,8 +94,9 @@ def _identity(fields: Fields) -> Identity | None:
     if not re.fullmatch(OBJECT_ID, order_id):
         fields.note("id", f"{order_id!r} is not an order id (24 hex digits)")
         return None
-    if reference:
-        fields.note("reference", "there is an id too, by which it would be known: give one of them")
+    if len(reference) > LONGEST_REFERENCE:
+        text = f"it has {len(reference)} characters, {LONGEST_REFERENCE} at most are allowed beside an id"
+        fields.note("reference", text)
         return None
     return Identity(ObjectId(order_id), number, reference, given)
 
@@ -110,7 +118,8 @@ def _order(fields: Fields, act: Act) -> Document:
         "status": fields.choice("status", PUBLIC_STATUSES),
         "user_verified": fields.flag("user_verified", default=True),
         "total_price": from_cents(fields.money("total_price", digits=14) or 0),
-        "shipping_address": {name: fields.text(name, most=most, needed=needed) for name, most, needed in ADDRESS},
+        **people_and_places(fields),
+        **details(fields),
     }
     created_at = fields.moment("created_at", latest=act.at, needed=True)
     if created_at is None:
@@ -118,12 +127,18 @@ def _order(fields: Fields, act: Act) -> Document:
     order["created_at"], earliest = created_at, created_at.replace(tzinfo=UTC)
     later = {name: fields.moment(name, latest=act.at, earliest=earliest) for name in LATER_MOMENTS}
     moments = {name: at for name, at in later.items() if at is not None}
-    if shipped_at := moments.get("shipped_at"):
-        if order["status"] in UNSHIPPED:
-            fields.note("shipped_at", f"an order that is {order['status']} has not been shipped")
-        if moments.get("paid_at", shipped_at) > shipped_at:
-            fields.note("shipped_at", "it is before paid_at")
+    _check_steps(fields, order["status"], {name: moments[name] for name in STEPS if name in moments})
     return order | {"placed_at": created_at, "status_since": max([created_at, *moments.values()])} | moments
+
+
+def _check_steps(fields: Fields, status: str, steps: dict[str, datetime]) -> None:
+    """Note each step that an order in this status cannot have made, or made before an earlier one."""
+    for name in steps:
+        if status in PUBLIC_STATUSES and status not in STATUSES_AFTER.get(name, PUBLIC_STATUSES):
+            fields.note(name, f"an order that is {status} has not been {name.removesuffix('_at')}")
+    for (earlier, before), (name, at) in pairwise(steps.items()):
+        if at < before:
+            fields.note(name, f"{iso(at)} is before {earlier}, {iso(before)}")
 
 
 def _user(fields: Fields) -> str:
@@ -147,13 +162,13 @@ def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
         if not isinstance(values, dict):
             problems.append(Problem(line, prefix.rstrip("."), "not an object"))
             continue
-        fields = Fields(values, line, prefix)
+        fields = Fields(values, line, prefix, record.item_paths)
         product_id = fields.text("product_id", most=24, needed=True).lower()
         quantity = fields.whole("quantity", most=settings.MAX_LINE_QUANTITY) or 0
         cents = fields.money("price", digits=10, least=1) or 0
         stock = {"state": LineState.NONE.value, "attempts": 0, "error": ""}
         item = {"product_id": product_id, "quantity": Int64(quantity), "price": from_cents(cents), "stock": stock}
-        items.append(item)
+        items.append(item | product_texts(fields))
         cost += cents * quantity
         problems += fields.problems
     return items, cost, problems
@@ -164,7 +179,7 @@ def _document(identity: Identity, order: Document, items: list[Document], act: A
     reference = f"reference {identity.reference}" if identity.reference else ""
     write_id = new_id()
     entry = act.entry("import", target=order["status"], detail=reference)
-    return {
+    document = {
         "_id": identity.id,
         "number": identity.number,
         **order,
@@ -173,3 +188,7 @@ def _document(identity: Identity, order: Document, items: list[Document], act: A
         "history": [entry | {"write_id": write_id}],
         "write_id": write_id,
     }
+    if 0 < len(identity.reference) <= LONGEST_REFERENCE:
+        document["reference"] = identity.reference
+    # The document is complete here: what is derived from all of it, such as its search words, is added here.
+    return document
