@@ -265,7 +265,8 @@ def test_bad_usage_is_2_and_does_nothing(arguments: list[str], told: str) -> Non
     [
         ["place", "--all"], ["pay", "--status", "placing"], ["pay", "--older-than", "3 days"],
         ["pay", "--older-than", "999999999w"], ["pay", "--from", "yesterday"],
-        ["pay", "--to", "9999-12-31T23:59:59-10:00"], ["pay", "--user", "7.0"], ["pay", "--product", "1"], ["pay", "--all", "--limit", "0"],
+        ["pay", "--to", "9999-12-31T23:59:59-10:00"], ["pay", "--user", "7.0"], ["pay", "--product", "1"],
+        ["pay", "--all", "--limit", "0"],
         ["pay", "--all", "--jobs", "-1"], ["--resume", "1"], ["pay", "--all", "--limit", "9" * 19],
         ["pay", "--all", "--actor", "a\nb"],
     ],
