@@ -91,9 +91,9 @@ def write_note(order: Order, post: "QueryDict", act: Act) -> str:
 
 
 def erase_customer(order: Order, post: "QueryDict", act: Act) -> str:
-    """Take `erase`, the version of the page, and `reason`; erase all finished orders of the order's customer."""
+    """Take `erase` (`customer`) and `reason`; erase the personal data of all finished orders of the order's customer."""
     act.actor.require(access.ERASE)
-    if "erase" not in post:
+    if post.get("erase") != "customer":
         raise OrderError("The form is incomplete. Reload the page and try again.")
     customer = Customer(user_id=order.user_id)
     done = erasing.erase_customer(customer=customer, act=act, limit=ERASED_AT_ONCE)
