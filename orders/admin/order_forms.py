@@ -91,7 +91,7 @@ def write_note(order: Order, post: "QueryDict", act: Act) -> str:
 
 
 def erase_customer(order: Order, post: "QueryDict", act: Act) -> str:
-    """Take `erase` (`customer`) and `reason`; erase the personal data of all finished orders of the order's customer."""
+    """Take `erase` (`customer`) and `reason`; erase all finished orders of the order's customer."""
     act.actor.require(access.ERASE)
     if post.get("erase") != "customer":
         raise OrderError("The form is incomplete. Reload the page and try again.")
