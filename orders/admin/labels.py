@@ -28,6 +28,7 @@ ACTS = {
     "refund": "Refunded",
     "change_address": "Address changed",
     "note": "Internal note",
+    "erase": "Personal data erased",
     "retry": "Stock retry requested",
     "accept_shortage": "Short release acknowledged",
     "verify_user": "Customer verified",

@@ -13,7 +13,7 @@ from orders.admin import labels
 from orders.admin.labels import Moment, moment
 from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from, to_cents
 from orders.services import order_queries
-from orders.services.access import ADDRESS_CHANGED, Actor
+from orders.services.access import ADDRESS_CHANGED, ERASED, Actor
 from orders.services.audit import REASON_NEEDED
 from orders.services.identifiers import object_id
 from orders.services.lifecycle.editing import NOTE
@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Event:
-    """An entry of the timeline. `kind` says in a word what sort of thing it is: status, stock, note, address."""
+    """An entry of the timeline. `kind` says in a word what it is about: status, stock, note, address, privacy."""
 
     kind: str
     title: str
@@ -163,10 +163,16 @@ def last_change(given: str) -> dict[str, Any] | None:
     return {"version": version} | told
 
 
+def erasure(order: Order, now: datetime) -> Event | None:
+    """The last erasure of the order's personal data, if it was erased."""
+    found = [entry for entry in order.history if entry.act == ERASED]
+    return next(iter(events(found[-1:], now)), None)
+
+
 def _kind(entry: HistoryEntry) -> str:
     if entry.line is not None:
         return "stock"
-    return {NOTE: "note", ADDRESS_CHANGED: "address"}.get(entry.act, "status")
+    return {NOTE: "note", ADDRESS_CHANGED: "address", ERASED: "privacy"}.get(entry.act, "status")
 
 
 def _title(entry: HistoryEntry) -> str:

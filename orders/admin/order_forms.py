@@ -11,7 +11,8 @@ from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle import editing, transitions
+from orders.services.lifecycle import editing, erasing, transitions
+from orders.services.lifecycle.erasing import Customer, NothingToErase, OrderUnfinished
 from orders.services.reporting import attention
 from orders.services.stock.resolution import resolve_line
 from orders.services.text_rules import ADDRESS_FIELDS
@@ -26,6 +27,8 @@ VERSION = re.compile(r"[0-9]{1,18}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What the two buttons of an unknown line say: whether inventory carried out the call."""
+ERASED_AT_ONCE = 200
+"""Orders of a customer that are looked at while the page waits."""
 ADDRESS_LABELS = {
     "name": "Recipient name", "company": "Company", "line1": "Address", "line2": "Apartment, suite, etc.",
     "city": "City", "state": "State or province", "postal_code": "Postal code", "country": "Country", "phone": "Phone",
@@ -45,8 +48,8 @@ class Kept:
 
 
 def kept(post: "QueryDict", error: OrderError | None = None) -> Kept:
-    """What was typed, and into which form: a transition's, `address`, `note`, or that of a `line`."""
-    fallbacks = {"line1": "address", "text": "note", "line": f"line {post.get('line', '')}"}
+    """What was typed, and into which form: a transition's, `address`, `note`, `erase`, or that of a `line`."""
+    fallbacks = {"line1": "address", "text": "note", "erase": "erase", "line": f"line {post.get('line', '')}"}
     form = post.get("transition") or next((form for name, form in fallbacks.items() if name in post), "")
     typed = {name: str(post[name]) for name in ("reason", "text", *ADDRESS_FIELDS) if name in post}
     return Kept(form, typed, error.members.get("errors", {}) if error else {})
@@ -85,6 +88,23 @@ def write_note(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `text`."""
     editing.write_note(order_id=order.pk, text=post.get("text", ""), act=act)
     return "Note added."
+
+
+def erase_customer(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `erase` (`customer`) and `reason`; erase all finished orders of the order's customer."""
+    act.actor.require(access.ERASE)
+    if post.get("erase") != "customer":
+        raise OrderError("The form is incomplete. Reload the page and try again.")
+    customer = Customer(user_id=order.user_id)
+    done = erasing.erase_customer(customer=customer, act=act, limit=ERASED_AT_ONCE)
+    if not done.erased:
+        raise OrderUnfinished(" ".join(done.waiting)) if done.waiting else NothingToErase("Nothing is left to erase.")
+    told = [f"Personal data erased from {labels.count(done.erased, 'order')} of customer {order.user_id}."]
+    if done.waiting:
+        told += ["Erase again later:", *done.waiting]
+    if done.total == ERASED_AT_ONCE:
+        told.append("There may be more orders: run manage.py erase_customer.")
+    return " ".join(told)
 
 
 def resolve(order: Order, post: "QueryDict", act: Act) -> str:
@@ -164,11 +184,16 @@ def offered(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
     ]
     movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
     may_note = actor.has(access.WRITE_NOTES)
+    may_erase = actor.has(access.ERASE) and not order.erased_at
     names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
     return {
         "steps": steps,
         "unknown": unknown,
         "address": address_fields(order, kept) if movable else [],
         "may_note": may_note,
-        "names": [*names, *(["address"] if movable else []), *(["note"] if may_note else [])],
+        "may_erase": may_erase,
+        "names": [
+            *names,
+            *(name for name, may in (("address", movable), ("note", may_note), ("erase", may_erase)) if may),
+        ],
     }

@@ -25,6 +25,7 @@ FORMS: dict[str, Change] = {
     "address": order_forms.change_address,
     "note": order_forms.write_note,
     "resolve": order_forms.resolve,
+    "erase": order_forms.erase_customer,
 }
 """What can be posted to an order, by the last part of the address."""
 
@@ -137,6 +138,7 @@ class OrderPage(ReadOnly):
             "title": order.number,
             "kept": kept,
             "facts": order_facts.facts(order, now),
+            "erasure": order_facts.erasure(order, now),
             "recent": recent,
             "earlier": earlier,
             "missed": order_facts.events(missed, now),

@@ -269,7 +269,7 @@ class OrderSerializer(serializers.Serializer[Any]):
 class HistoryEntrySerializer(serializers.Serializer[Any]):
     """One event of an order. `line` is present only for the stock of a line (admins).
 
-    Where the status stays as it is (`change_address`; `note`, for admins), `from` and `to` are null.
+    Where the status stays as it is (`change_address`, `erase`; `note`, for admins), `from` and `to` are null.
     """
 
     at = serializers.DateTimeField()

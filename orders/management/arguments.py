@@ -15,6 +15,7 @@ from django.core.management.base import CommandError
 from orders.management.order_command import USAGE
 from orders.services import identifiers
 from orders.services.days import day_bounds, zone
+from orders.services.lifecycle.erasing import Customer, customer_typed
 from orders.services.order_queries import OrderKeys
 from orders.services.text_rules import line_problem
 
@@ -49,6 +50,14 @@ def user_id(text: str) -> str:
         return identifiers.user_typed(text)
     except identifiers.MalformedUserId as error:
         raise ArgumentTypeError(f"{text!r} is not a user id. {error.detail}") from error
+
+
+def customer(text: str) -> Customer:
+    """A customer, by user id or by e-mail address."""
+    try:
+        return customer_typed(text)
+    except identifiers.MalformedUserId as error:
+        raise ArgumentTypeError(f"{text!r} is neither a user id nor an e-mail address. {error.detail}") from error
 
 
 def product_id(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a worker does until it is told to stop: stock that is due, bulk runs, unpaid orders, the dashboard's figures."""
+"""What a worker does until it is told to stop: stock that is due, bulk runs, unpaid orders, figures, retention."""
 
 import logging
 import threading
@@ -15,6 +15,7 @@ from orders.management.order_command import unanswered
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
+from orders.services.lifecycle.erasing import erase_old, retention_reason
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.order_queries import is_outage
 from orders.services.reporting.figures_refresh import refresh
@@ -27,6 +28,8 @@ SLICE = 1.0
 """Seconds for bulk runs between two passes: stock that is due does not wait for them."""
 COUNTING = 0.5
 """Seconds for counting figures between two passes."""
+ERASE_EVERY = 3600.0
+"""Seconds between looking for personal data that has been kept long enough."""
 
 
 class WorkerLoop:
@@ -44,7 +47,7 @@ class WorkerLoop:
 
     def run(self) -> None:
         """Run until `stop` is set."""
-        expiry_due = figures_due = time.monotonic()
+        expiry_due = figures_due = erasing_due = time.monotonic()
 
         def stopping() -> bool:
             self._heart.beat()  # a pass may take long
@@ -61,6 +64,10 @@ class WorkerLoop:
                 uncounted = self._count(stopping)
                 figures_due = time.monotonic() + (0 if uncounted else settings.FIGURES_EVERY)
                 more = more or uncounted
+            if settings.PERSONAL_DATA_DAYS > 0 and time.monotonic() >= erasing_due and not self._stop.is_set():
+                unerased = self._erase(stopping)
+                erasing_due = time.monotonic() + (0 if unerased else ERASE_EVERY)
+                more = more or unerased
             if done.orders + done.failed < self._limit and not more:
                 self._stop.wait(settings.WORKER_INTERVAL)
 
@@ -114,6 +121,18 @@ class WorkerLoop:
         if done.total:
             self._say(f"unpaid orders: {done.summary}")
         return done.total == self._limit and done.cancelled > 0
+
+    def _erase(self, stopping: Callable[[], bool]) -> bool:
+        """Erase personal data, up to the limit. :returns: whether there may be more, so that waiting is pointless."""
+        act = Act(self._actor, timezone.now(), retention_reason())
+        try:
+            done = erase_old(act=act, limit=self._limit, stopping=stopping)
+        except Exception as error:
+            self._failed("personal data could not be erased, trying again later", error)
+            return False
+        if done.erased:
+            self._say(f"personal data erased from {done.erased} orders")
+        return done.total == self._limit and done.erased > 0
 
     def _count(self, stopping: Callable[[], bool]) -> bool:
         """Count the dashboard's figures for a moment. :returns: whether there is more to count."""

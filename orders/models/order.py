@@ -60,6 +60,8 @@ class Order(models.Model):
     delivered_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
     refunded_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
+    """When personal data was last erased from it; the history says by whom."""
 
     stock_effect = StockEffect.NOTHING
     """Set by a transition: what its write must do to the reserved lines."""
@@ -78,6 +80,7 @@ class Order(models.Model):
             ("change_address", "Can change where orders are shipped to"),
             ("write_notes", "Can write internal notes"),
             ("export_orders", "Can export orders"),
+            ("erase_customer", "Can erase personal data"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="newest"),

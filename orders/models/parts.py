@@ -99,7 +99,7 @@ class Item(Part):
 
 
 class HistoryEntry(Part):
-    """One thing that happened to an order; entries are only ever appended.
+    """One thing that happened to an order; entries are only ever appended, and change only as their texts are erased.
 
     Of a transition, `source` and `target` are statuses; of a stock outcome (`line` is set) they are line states.
     """

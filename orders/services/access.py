@@ -19,15 +19,19 @@ RESOLVE = "orders.resolve_stock"
 CHANGE_ADDRESS = "orders.change_address"
 WRITE_NOTES = "orders.write_notes"
 EXPORT = "orders.export_orders"
+ERASE = "orders.erase_customer"
 
 ADDRESS_CHANGED = "change_address"
 """The act by which the history names a change of the address."""
+ERASED = "erase"
+"""The act by which the history names the erasure of personal data."""
 
 STAFF_WORK = {
     RESOLVE: "settle the stock of orders",
     CHANGE_ADDRESS: "change where an order is shipped to",
     WRITE_NOTES: "write notes",
     EXPORT: "export orders",
+    ERASE: "erase personal data",
 }
 """What staff may do beside looking and making transitions, in words."""
 
@@ -147,9 +151,9 @@ class Actor:
     def knows_of(self, act: str, target: str) -> bool:
         """Tell whether the actor may know of such an entry of a history that they may see.
 
-        Customers learn of statuses (`target`) and of changes of the address; notes are the shop's own.
+        Customers learn of statuses (`target`), of changes of the address and of erasures; notes are the shop's own.
         """
-        return self.sees_all or target in PUBLIC_STATUSES or act == ADDRESS_CHANGED
+        return self.sees_all or target in PUBLIC_STATUSES or act in (ADDRESS_CHANGED, ERASED)
 
     def _is(self, user_id: str) -> bool:
         return self.kind is Kind.CUSTOMER and self.id == user_id

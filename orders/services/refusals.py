@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from orders.services import access, audit, bulk, identifiers, order_queries, purging
 from orders.services.errors import OrderError
-from orders.services.lifecycle import editing, idempotency_keys, placement, transitions, verification, versions
+from orders.services.lifecycle import editing, erasing, idempotency_keys, placement, transitions, verification, versions
 from orders.services.reporting import attention, dashboard_figures
 from orders.services.stock import resolution
 from orders.services.transfer import import_files
@@ -40,6 +40,8 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     editing.InvalidNote: HTTPStatus.BAD_REQUEST,
     editing.SameAddress: HTTPStatus.CONFLICT,
     editing.AddressFixed: HTTPStatus.CONFLICT,
+    erasing.OrderUnfinished: HTTPStatus.CONFLICT,
+    erasing.NothingToErase: HTTPStatus.CONFLICT,
     resolution.NothingUnknown: HTTPStatus.CONFLICT,
     attention.NothingOwed: HTTPStatus.CONFLICT,
     attention.NothingShort: HTTPStatus.CONFLICT,

@@ -94,6 +94,7 @@ def guarded_write(
     retry_after: float = 0.0,
     seen_at: datetime | None = None,
     write_id: str | None = None,
+    unset: Sequence[str] = (),
 ) -> Document | None:
     """Change one order if the guard still holds.
 
@@ -105,11 +106,13 @@ def guarded_write(
     :param retry_after: seconds until a line that is owed and under no attempt is due.
     :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
     :param write_id: marks the document and the entries; given where one and the same change is tried more than once.
+    :param unset: fields to remove.
     :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
     write_id = write_id or new_id()
     pipeline = _change(entries, fields or {}, items, retry_after, seen_at, write_id)
+    pipeline += [{"$unset": list(unset)}] if unset else []
     guarded = {"_id": order_id, **guard}
     with writing():
         written = orders().find_one_and_update(guarded, pipeline, return_document=ReturnDocument.AFTER)

@@ -66,6 +66,7 @@ BACKOFFICE_QUERY_MS = env.integer("BACKOFFICE_QUERY_MS", 2_000, least=100)
 EXPIRE_UNPAID_EVERY = env.number("EXPIRE_UNPAID_EVERY", 60.0)
 INVENTORY_CONSUMES = env.flag("INVENTORY_CONSUMES", default=False)
 FIGURES_EVERY = env.number("FIGURES_EVERY", 60.0, least=1)
+PERSONAL_DATA_DAYS = env.integer("PERSONAL_DATA_DAYS", 0, most=36_500)
 
 # --- placement -----------------------------------------------------------------------------------------------------
 ALLOW_UNVERIFIED_USERS = env.flag("ALLOW_UNVERIFIED_USERS", default=True)

@@ -81,6 +81,7 @@ def test_a_forged_address_or_note_without_its_permission_is_refused_and_changes_
     forms = {
         "change_address": ("address", {"line1": "2 Short Street", "city": "S", "postal_code": "1", "country": "F"}),
         "write_notes": ("note", {"text": "Hello"}),
+        "erase_customer": ("erase", {"erase": "customer"}),
     }
     for status, order in insert_each_status(database).items():
         before = find(database, order)

@@ -47,6 +47,7 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     store("cancelled", line("released"), unknown, due=None, number="7KQF-2M9D-XW3H")
     [picked], [arrived], _ = stored("processing", 1), stored("shipped", 1), stored("paid", 1)
     started("start_processing", keys=stored("paid", 1), run_id=ObjectId("692201d0a1b2c3d4e5f60718"))
+    Path("erased-orders.txt").write_text(f"{arrived}\n")
     Path("picked.txt").write_text(f"{picked}\n")
     Path("mail.txt").write_text(f"Dear all, please close {arrived}: it has arrived.\n")
     with Path("old-shop.csv").open("w", newline="") as file:

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from integrations.sandbox import Sandbox
 from orders.api.serializers import OrderSerializer
-from orders.models import Address, Order
+from orders.models import Address, Contact, Order
 from orders.services import access
 from orders.services.audit import Act
-from orders.services.lifecycle import editing
+from orders.services.lifecycle import editing, erasing
 from tests.api_client import order_body
 from tests.factories import ROUTES, OrderFactory
 from tests.functional.helpers import (
@@ -168,6 +168,23 @@ def test_notes_are_for_admins_and_of_a_new_address_a_customer_learns_the_moment(
     whole = answer.text + stale.text + visitor().get(f"orders/{order_id}").text + visitor().get("orders/").text
     for secret in ("difficult", "shouted", '"act":"note"', "maria", "desk-1", 'detail":"1'):
         assert secret not in whole
+
+
+def test_of_an_order_whose_personal_data_was_erased_the_rest_is_read(visitor: Api) -> None:
+    order_id = ObjectId(OrderFactory(status="delivered", contact=Contact(name="Amara"), note="ring twice").pk)
+    before = visitor().get(f"orders/{order_id}")
+    maria = access.admin("maria", request_id="desk-1")
+    erasing.erase_order(order_id=order_id, act=Act(maria, timezone.now(), "Request 4711"))
+    after = visitor().get(f"orders/{order_id}", headers={"If-None-Match": before.headers["ETag"]})
+    assert after.status_code == 200, "a cached copy is out of date"
+    changed = {name for name, value in after.json().items() if value != before.json()[name]}
+    assert changed == {"contact", "shipping_address", "note", "version", "updated_at"}
+    assert set(after.json()["contact"].values()) == {""}
+    assert {name for name, value in after.json()["shipping_address"].items() if value} == {"country"}
+    assert visitor().get("orders/").json() == [after.json()]
+    entry = ("erase", None, None, "admin", "api", "", "", None)
+    assert _essence(visitor().get(f"orders/{order_id}/history").json()[-1]) == entry
+    assert OrderSerializer(Order.objects.get(pk=order_id)).data["note"] == ""
 
 
 @pytest.mark.parametrize("admin", [False, True])

@@ -20,6 +20,7 @@ NAMES = (
     "0008_dashboard_indexes",
     "0012_short_newest",
     "0013_numbers_as_typed",
+    "0017_personal_data",
 )
 WITH_INDEXES = tuple(name for name in NAMES if name != "0005_staff_work")
 SUCCEEDED = {"0002_indexes_inside_documents": "stock_unknown", "0008_dashboard_indexes": "stock_short"}

@@ -98,6 +98,7 @@ RUN, RUN_PAGE = "admin:orders/bulkrun/<str:run_id>/", "admin:orders/bulkrun/<pat
 THE_RUN = {"object_id": "run"}
 FORM = {"version": "1", "reason": WHY}
 UNKNOWN = {"line": "0", "attempts": "1", "happened": "yes", "reason": WHY}
+ERASURE = {"erase": "customer", "reason": WHY}
 RESOLVED = staff(302, works("resolve_stock"))
 NEW_ADDRESS = ADDRESS | FORM | {"city": "Elsewhere"}
 ATTENTION = {"order": "{object_id}", **FORM}
@@ -167,5 +168,8 @@ ADMIN_RULES = {
     f"{ONE}transition/": page(*get(staff(405)), *of_transitions(FORM)),
     f"{ONE}address/": page(*get(staff(405)), post(staff(302, works("change_address")), NEW_ADDRESS)),
     f"{ONE}note/": page(*get(staff(405)), post(staff(302, works("write_notes")), {"text": "A note"})),
+    f"{ONE}erase/": page(
+        *get(staff(405)), post(staff(302, works("erase_customer")), ERASURE, object_id="delivered")
+    ),
     f"{ONE}resolve/": page(*get(staff(405)), post(RESOLVED, UNKNOWN, object_id="unknown")),
 }  # fmt: skip

@@ -1,0 +1,81 @@
+"""Everything that is stored about one customer, as readable JSON: what they may ask for."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from orders.models import Document, text_of
+from orders.services.access import EXPORT, Actor
+from orders.services.transfer.file_format import iso
+from orders.storage.personal_data import Customer, orders_of
+
+FACTS = ("number", "status", "user_id", "user_verified", "currency", "reference", "note", "metadata")
+MOMENTS = (
+    *("created_at", "placed_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at", "updated_at"),
+    "erased_at",
+)
+PARTS = ("contact", "shipping_address", "billing_address")
+ITEM_FACTS = ("product_id", "name", "sku", "image_url", "quantity")
+
+
+def export_customer(
+    customer: Customer, *, actor: Actor, at: datetime, progress: Callable[[int], None] = lambda _: None
+) -> Iterator[str]:
+    """All orders of a customer, as the text of one JSON object, piece by piece: memory does not depend on how many.
+
+    Rejected drafts are among them. Of the history, what happened to the stock of lines is left out, and staff are not
+    named: it is about the customer. Fields that are not set are left out.
+
+    :param at: aware; when they asked.
+    :param progress: told how many more orders have been written, each time.
+    :raises NotPermitted: at once, before the first piece is asked for.
+    :raises DatabaseError: between two pieces.
+    """
+    actor.require(EXPORT)
+    return _pieces(customer, at, progress)
+
+
+def _pieces(customer: Customer, at: datetime, progress: Callable[[int], None]) -> Iterator[str]:
+    asked = {"user_id": customer.user_id, "email": customer.email}
+    about = {"customer": {name: value for name, value in asked.items() if value}, "exported_at": iso(at)}
+    yield _json(about).rstrip("}\n") + ',\n  "orders": ['
+    comma = ""
+    for order in orders_of(customer):
+        yield f"{comma}\n{_indented(_json(_order(order)), 4)}"
+        comma = ","
+        progress(1)
+    yield f"{comma and chr(10) + '  '}]\n}}\n"
+
+
+def _json(value: Document) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def _indented(text: str, by: int) -> str:
+    return "\n".join(" " * by + line for line in text.split("\n"))
+
+
+def _order(order: Document) -> Document:
+    return {
+        "id": str(order["_id"]),
+        **{name: order[name] for name in FACTS if order.get(name) not in (None, "", {})},
+        **{name: iso(order[name]) for name in MOMENTS if order.get(name)},
+        "total_price": text_of(order["total_price"]),
+        **{name: said for name in PARTS if (said := _said(order.get(name) or {}))},
+        "items": [
+            _said({name: item.get(name) for name in ITEM_FACTS}) | {"price": text_of(item["price"])}
+            for item in order["items"]
+        ],
+        "history": [_entry(entry) for entry in order["history"] if entry.get("line") is None],
+    }
+
+
+def _said(part: Document) -> Document:
+    return {name: value for name, value in part.items() if value}
+
+
+def _entry(entry: Document) -> dict[str, Any]:
+    told = {name: entry.get(name) for name in ("act", "from", "to", "reason", "detail")}
+    return {"at": iso(entry["at"]), **_said(told), "by": entry["actor"].partition(":")[0], "via": entry["via"]}
