@@ -30,6 +30,7 @@ from orders.models import PUBLIC_STATUSES, Address, Contact, Item, Order, Stock
 from orders.services.access import NotPermitted, admin, system
 from orders.services.audit import Act
 from orders.services.lifecycle.drafts import Details, InvalidOrder, new_draft
+from orders.services.lifecycle.erasing import erase_order
 from orders.services.transfer import import_files, importing
 from orders.services.transfer.file_format import Format, safe_cell
 from orders.storage import imported_orders
@@ -273,6 +274,7 @@ def rich_order(status: str, number: int) -> Order:
             "empty": "",
             "json": '{"a": [1]}',
         },
+        erased_at=created + timedelta(days=1) if status == "refunded" else None,
         **moments,
     )  # type: ignore[return-value]
 
@@ -336,6 +338,15 @@ def test_an_order_that_says_little_reads_the_same_afterwards(tmp_path: Path, for
         for anew in ("version", "updated_at"):
             before.pop(anew), after.pop(anew)
         assert after == before
+
+
+@FORMS
+def test_an_order_whose_personal_data_was_erased_comes_back_without_any(tmp_path: Path, form: tuple[str, ...]) -> None:
+    order = OrderFactory(status="delivered", contact=Contact(name="Amara Okafor"))
+    erase_order(order_id=order.pk, act=Act(system("test", via="command"), timezone.now()))
+    [(before, after)] = there_and_back(tmp_path, form)
+    assert (after["erased_at"], after["shipping_address"]["line1"]) == (before["erased_at"], "")
+    assert "Amara" not in str(after)
 
 
 # --- never twice ------------------------------------------------------------------------------------------------

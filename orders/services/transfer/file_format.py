@@ -25,7 +25,7 @@ ITEM_COLUMNS = {"product_name": "name", "sku": "sku", "image_url": "image_url"}
 """What the product of a line is called: column → field of the line."""
 STEPS = ("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at")
 """When an order reached a status, in the order in which that may happen."""
-MOMENTS = ("created_at", "placed_at", *STEPS, "status_since", "updated_at")
+MOMENTS = ("created_at", "placed_at", *STEPS, "status_since", "updated_at", "erased_at")
 ORDER_COLUMNS = (
     *("id", "number", "status", *PARTS["contact"], "user_id", "user_verified", *MOMENTS),
     *("version", "lines", "units", "total_price", "currency", "stock"),

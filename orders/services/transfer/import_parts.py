@@ -34,16 +34,22 @@ LONGEST_NOTE = Order._meta.get_field("note").max_length or 0
 
 
 def people_and_places(fields: Fields) -> Document:
-    """Contact and addresses, as they are stored."""
-    shipping = _part(fields, "shipping_address")
+    """Contact and addresses, as they are stored. An order whose personal data was erased needs no address."""
+    shipping = _part(fields, "shipping_address", complete=not fields.any_given(["erased_at"]))
     if not any(shipping[name] for name in RECIPIENT):
         shipping = {name: text for name, text in shipping.items() if name not in RECIPIENT}
-    others = {part: _part(fields, part) for part in ("contact", "billing_address") if fields.any_given(PARTS[part])}
+    others = {
+        part: _part(fields, part, complete=True)
+        for part in ("contact", "billing_address")
+        if fields.any_given(PARTS[part])
+    }
     return {"shipping_address": shipping, **others}
 
 
-def _part(fields: Fields, part: str) -> dict[str, str]:
-    texts = {name: fields.text(column, most=most, needed=needed) for column, name, most, needed in COLUMNS[part]}
+def _part(fields: Fields, part: str, *, complete: bool) -> dict[str, str]:
+    texts = {
+        name: fields.text(column, most=most, needed=needed and complete) for column, name, most, needed in COLUMNS[part]
+    }
     column_of = {name: column for column, name in PARTS[part].items()}
     for name in SHAPES.keys() & texts.keys():
         if problem := shape_problem(name, texts[name]):

@@ -128,7 +128,10 @@ def _order(fields: Fields, act: Act) -> Document:
     later = {name: fields.moment(name, latest=act.at, earliest=earliest) for name in LATER_MOMENTS}
     moments = {name: at for name, at in later.items() if at is not None}
     _check_steps(fields, order["status"], {name: moments[name] for name in STEPS if name in moments})
-    return order | {"placed_at": created_at, "status_since": max([created_at, *moments.values()])} | moments
+    order |= {"placed_at": created_at, "status_since": max([created_at, *moments.values()])} | moments
+    if erased_at := fields.moment("erased_at", latest=act.at, earliest=earliest):
+        order["erased_at"] = erased_at
+    return order
 
 
 def _check_steps(fields: Fields, status: str, steps: dict[str, datetime]) -> None:
