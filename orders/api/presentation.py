@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import orjson
-
 from orders.models import PUBLIC_STATUSES, BulkRun, Document, edges_from
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
+from orders.services.events.public_event import public_event
 
 OPEN = ("act", "from", "to", "via")
 """What customers may know of others' acts."""
@@ -45,25 +44,13 @@ def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
 
 
 def present_event(event: Document, actor: Actor) -> dict[str, Any]:
-    """One event of the feed, as far as the actor may know it; see :class:`orders.api.event_views.EventSerializer`."""
-    known = actor.knows(event["actor"])
-    snapshot, order_id = event.get("order"), event.get("order_id")
-    shown = {
-        "cursor": event["_id"],
-        "id": event["id"],
-        "type": event["type"],
-        "sequence": event.get("sequence"),
-        "order_id": str(order_id) if order_id else None,
-        "number": event.get("number"),
-        "version": event.get("version"),
-        "at": event["at"],
-        "actor": actor.name_of(event["actor"]),
-        "data": event["data"] if known else {name: event["data"][name] for name in OPEN if name in event["data"]},
-        "order": orjson.Fragment(snapshot) if snapshot else None,
-    }
-    if not actor.sees_all:
+    """One event of the feed, as far as the actor may know it."""
+    shown = public_event(event)
+    if actor.sees_all:
         return shown
-    return shown | {"order_digest": event["order_digest"], "digest": event["digest"]}
+    data = shown["data"] if actor.knows(shown["actor"]) else {n: shown["data"][n] for n in OPEN if n in shown["data"]}
+    shown |= {"actor": actor.name_of(shown["actor"]), "data": data}
+    return {name: value for name, value in shown.items() if name not in ("order_digest", "digest")}
 
 
 def present_transitions(order: Document, actor: Actor) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from orders.management.order_command import unanswered
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
+from orders.services.events.delivering import Deliverer
 from orders.services.events.telling import Teller, purge
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.order_queries import is_outage
@@ -25,7 +26,7 @@ from orders.services.stock.worker import Pass, settle_due
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("stock", "events", "bulk", "expiry", "figures")
+PARTS = ("stock", "events", "webhooks", "bulk", "expiry", "figures")
 """The parts of a worker's work."""
 SLICE = 1.0
 """Seconds for bulk runs between two passes: stock that is due does not wait for them."""
@@ -63,15 +64,17 @@ class WorkerLoop:
 
     def run(self) -> None:
         """Run until `stop` is set."""
-        teller = threading.Thread(target=self._tell, name="teller")
-        if "events" in self._parts:
-            teller.start()  # what is told does not wait for slow peers
+        # What is told and delivered does not wait for slow peers.
+        beside = {"events": self._tell, "webhooks": self._deliver}
+        threads = [threading.Thread(target=work, name=part) for part, work in beside.items() if part in self._parts]
+        for thread in threads:
+            thread.start()
         try:
             self._work()
         finally:
             self._stop.set()
-            if teller.ident:
-                teller.join()
+            for thread in threads:
+                thread.join()
 
     def _work(self) -> None:
         expiry_due = figures_due = time.monotonic()
@@ -112,6 +115,20 @@ class WorkerLoop:
             with suppress(DatabaseError):
                 teller.leave()
         finally:
+            connections.close_all()
+
+    def _deliver(self) -> None:
+        """Deliver webhooks until `stop` is set."""
+        deliverer = Deliverer(self._stop.is_set)
+        try:
+            while not self._stop.wait(EVENTS_INTERVAL):
+                try:
+                    deliverer.start_due()
+                except Exception as error:
+                    self._failed("webhooks could not be delivered, trying again", error)
+                    self._stop.wait(settings.WORKER_INTERVAL)
+        finally:
+            deliverer.join()
             connections.close_all()
 
     def _settle(self, stopping: Callable[[], bool]) -> Pass:

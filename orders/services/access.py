@@ -19,6 +19,7 @@ RESOLVE = "orders.resolve_stock"
 CHANGE_ADDRESS = "orders.change_address"
 WRITE_NOTES = "orders.write_notes"
 EXPORT = "orders.export_orders"
+MANAGE_WEBHOOKS = "orders.manage_webhooks"
 
 ADDRESS_CHANGED = "change_address"
 """The act by which the history names a change of the address."""
@@ -28,6 +29,7 @@ STAFF_WORK = {
     CHANGE_ADDRESS: "change where an order is shipped to",
     WRITE_NOTES: "write notes",
     EXPORT: "export orders",
+    MANAGE_WEBHOOKS: "manage webhooks",
 }
 """What staff may do beside looking and making transitions, in words."""
 
