@@ -17,6 +17,7 @@ from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
 from orders.services.events.delivering import Deliverer
+from orders.services.events.publishing import BrokerUnavailable, EventsDeleted, Publisher
 from orders.services.events.telling import Teller, purge
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.order_queries import is_outage
@@ -26,7 +27,7 @@ from orders.services.stock.worker import Pass, settle_due
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("stock", "events", "webhooks", "bulk", "expiry", "figures")
+PARTS = ("stock", "events", "webhooks", "broker", "bulk", "expiry", "figures")
 """The parts of a worker's work."""
 SLICE = 1.0
 """Seconds for bulk runs between two passes: stock that is due does not wait for them."""
@@ -36,6 +37,7 @@ TURN = 5.0
 PURGED = 1000
 """Events to delete at a time."""
 PURGE_EVERY = 600.0
+LONGEST_BROKER_PAUSE = 30.0
 COUNTING = 0.5
 """Seconds for counting figures between two passes."""
 
@@ -66,6 +68,8 @@ class WorkerLoop:
         """Run until `stop` is set."""
         # What is told and delivered does not wait for slow peers.
         beside = {"events": self._tell, "webhooks": self._deliver}
+        if settings.EVENTS_AMQP_URL:
+            beside["broker"] = self._publish
         threads = [threading.Thread(target=work, name=part) for part, work in beside.items() if part in self._parts]
         for thread in threads:
             thread.start()
@@ -129,6 +133,25 @@ class WorkerLoop:
                     self._stop.wait(settings.WORKER_INTERVAL)
         finally:
             deliverer.join()
+            connections.close_all()
+
+    def _publish(self) -> None:
+        """Publish events to the broker until `stop` is set."""
+        publisher, pause = Publisher(), EVENTS_INTERVAL
+        try:
+            while not self._stop.wait(pause):
+                try:
+                    publisher.run(stopping=self._stop.is_set)
+                    pause = EVENTS_INTERVAL
+                except (BrokerUnavailable, EventsDeleted) as error:
+                    self._complain(f"events could not be published, trying again: {error}")
+                    pause = min(2 * pause + settings.WORKER_INTERVAL, LONGEST_BROKER_PAUSE)
+                except Exception as error:
+                    self._failed("events could not be published, trying again", error)
+                    pause = settings.WORKER_INTERVAL
+            with suppress(DatabaseError):
+                publisher.leave()
+        finally:
             connections.close_all()
 
     def _settle(self, stopping: Callable[[], bool]) -> Pass:

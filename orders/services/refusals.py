@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from orders.services import access, audit, bulk, identifiers, order_queries, purging
 from orders.services.errors import OrderError
-from orders.services.events import reading, webhooks
+from orders.services.events import publishing, reading, webhooks
 from orders.services.lifecycle import editing, idempotency_keys, placement, transitions, verification, versions
 from orders.services.reporting import attention, dashboard_figures
 from orders.services.stock import resolution
@@ -47,6 +47,7 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     attention.StillUnverified: HTTPStatus.CONFLICT,
     # events
     reading.CursorExpired: HTTPStatus.GONE,
+    publishing.EventsDeleted: HTTPStatus.GONE,
     webhooks.InvalidWebhook: HTTPStatus.BAD_REQUEST,
     webhooks.WebhookNotFound: HTTPStatus.NOT_FOUND,
     webhooks.TooManyWebhooks: HTTPStatus.CONFLICT,
