@@ -166,6 +166,20 @@ def events_after(
 
 
 @wrap_database_errors
+def events_of(order_ids: Sequence[ObjectId]) -> list[Document]:
+    """All events of these orders, in order, without the orders themselves."""
+    asked = {"order_id": {"$in": list(order_ids)}}
+    return feed().find(asked, {"order": 0}, sort=[("_id", 1)]).to_list()
+
+
+@wrap_database_errors
+def histories(order_ids: Sequence[ObjectId]) -> dict[ObjectId, Document]:
+    """The histories of these orders, and whether they have something to tell, by order."""
+    fields = {"history": 1, "untold_at": 1}
+    return {order["_id"]: order for order in orders().find({"_id": {"$in": list(order_ids)}}, fields)}
+
+
+@wrap_database_errors
 def purge(before: datetime, limit: int) -> int:
     """Delete the oldest events if they were told before a moment (aware); the newest is kept, to count from.
 
