@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from orders.management.order_command import OrderCommand
 from orders.services.events.verifying import Verified, verify
 
-HELP = """Compare every event that is kept with the one before and with the history of its order, and say what was altered.
+HELP = """Compare every event that is kept with the one before and with the history of its order; say what was altered.
 
 Exit code 1 if anything was. The digest that it prints is that of the last event: compare it with one that a follower
 of the feed has kept for the same cursor.
