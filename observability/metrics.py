@@ -54,6 +54,9 @@ WORKER_ORDERS = Counter(
     "order_service_worker_orders", "Orders that workers looked at since their stock was due.", ["result"],
     registry=registry,
 )  # fmt: skip
+WEBHOOK_DELIVERIES = Counter(
+    "order_service_webhook_deliveries", "Events sent to webhook endpoints, by result.", ["result"], registry=registry
+)
 WORKER_PASSES = Counter("order_service_worker_passes", "Looks of a worker for what is due.", registry=registry)
 WORKER_PASS_TIME = Gauge(
     "order_service_worker_last_pass_timestamp_seconds",

@@ -1,57 +1,14 @@
 """Stored orders as JSON-ready values, by hand: the serializers in this package document the same shapes."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
-
-from orders.models import PUBLIC_STATUSES, BulkRun, Document, edges_from, text_of
+from orders.models import PUBLIC_STATUSES, BulkRun, Document, edges_from
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
-from orders.services.text_rules import ADDRESS_FIELDS, CONTACT_FIELDS
+from orders.services.events.public_event import public_event
 
-ITEM_FACTS = ("name", "sku", "image_url")
-MOMENTS = ("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at")
-
-
-def present_order(order: Document) -> dict[str, Any]:
-    """One order as the API shows it. The id comes as `_id`, which clients of the old service read, and as `id`."""
-    order_id = str(order["_id"])
-    billing_address = order.get("billing_address")
-    return {
-        "_id": order_id,
-        "id": order_id,
-        "number": order["number"],
-        "user_id": order["user_id"],
-        "user_verified": order["user_verified"],
-        "status": order["status"],
-        "version": order["version"],
-        "items": [
-            {
-                "product_id": item["product_id"],
-                "quantity": item["quantity"],
-                "price": text_of(item["price"]),
-                **_texts(item, ITEM_FACTS),
-            }
-            for item in order["items"]
-        ],
-        "total_price": text_of(order["total_price"]),
-        "currency": order.get("currency") or settings.CURRENCY,
-        "contact": _texts(order.get("contact") or {}, CONTACT_FIELDS),
-        "shipping_address": _texts(order["shipping_address"], ADDRESS_FIELDS),
-        "billing_address": _texts(billing_address, ADDRESS_FIELDS) if billing_address else None,
-        "reference": order.get("reference") or "",
-        "note": order.get("note") or "",
-        "metadata": order.get("metadata") or {},
-        "created_at": order["created_at"],
-        "updated_at": order["updated_at"],
-        **{name: order.get(name) for name in MOMENTS},
-    }
-
-
-def _texts(part: Document, names: Iterable[str]) -> dict[str, str]:
-    """Text members of a part of an order; those that orders did not always have may be missing."""
-    return {name: part.get(name) or "" for name in names}
+OPEN = ("act", "from", "to", "via")
+"""What customers may know of others' acts."""
 
 
 def present_history(order: Document, actor: Actor) -> list[dict[str, Any]]:
@@ -84,6 +41,16 @@ def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
         "request_id": entry["request_id"] if known else "",
     }
     return shown | ({"line": entry["line"]} if entry.get("line") is not None else {})
+
+
+def present_event(event: Document, actor: Actor) -> dict[str, Any]:
+    """One event of the feed, as far as the actor may know it."""
+    shown = public_event(event)
+    if actor.sees_all:
+        return shown
+    data = shown["data"] if actor.knows(shown["actor"]) else {n: shown["data"][n] for n in OPEN if n in shown["data"]}
+    shown |= {"actor": actor.name_of(shown["actor"]), "data": data}
+    return {name: value for name, value in shown.items() if name not in ("content_digest", "digest")}
 
 
 def present_transitions(order: Document, actor: Actor) -> list[dict[str, str]]:

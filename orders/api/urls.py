@@ -9,6 +9,7 @@ from rest_framework.viewsets import ViewSet
 
 from orders.api import problem_pages
 from orders.api.bulk_views import BulkTransitionViewSet
+from orders.api.event_views import EventViewSet
 from orders.api.openapi_view import OpenApiView
 from orders.api.views import OrderViewSet
 
@@ -35,6 +36,7 @@ urlpatterns = [
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
+    *route("events", EventViewSet, get="list"),
     path("problems", problem_pages.index, name="problems"),
     path("problems/<str:code>", problem_pages.page, name="problem"),
     path("openapi.json", OpenApiView.as_view(http_method_names=READ), name="openapi"),

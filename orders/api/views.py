@@ -25,7 +25,7 @@ from orders.api.operations import (
     problems,
 )
 from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
-from orders.api.presentation import present_history, present_order, present_transitions
+from orders.api.presentation import present_history, present_transitions
 from orders.api.rendering import answer
 from orders.api.serializers import (
     HistoryEntrySerializer,
@@ -48,6 +48,7 @@ from orders.services import order_queries
 from orders.services.access import visible
 from orders.services.lifecycle import placement, transitions
 from orders.services.order_queries import OrderQuery, Position
+from orders.services.public_order import public_order
 
 
 @extend_schema(tags=["orders"])
@@ -231,7 +232,7 @@ class OrderViewSet(LimitedViewSet):
         )
         limit: int = given["limit"]
         found = order_queries.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
-        response = answer([present_order(order) for order in found[:limit]])
+        response = answer([public_order(order) for order in found[:limit]])
         if len(found) > limit:
             last = found[limit - 1]
             cursor = CursorField().to_representation(Position(last["created_at"], last["_id"]))

@@ -10,13 +10,13 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import ViewSet
 
 from orders.api import parameters
-from orders.api.presentation import present_order
 from orders.api.rendering import OrjsonRenderer, answer
 from orders.api.serializers import NothingSerializer
 from orders.api.throttling import headers_of
 from orders.models import Document
 from orders.services.access import Actor
 from orders.services.audit import Act
+from orders.services.public_order import public_order
 from orders.services.rate_limits import Allowance
 
 ANY = frozenset(
@@ -89,7 +89,7 @@ def marked(response: HttpResponse, *, replayed: bool) -> HttpResponse:
 
 
 def order_response(order: Document, status: int = 200) -> HttpResponse:
-    return answer(present_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})
+    return answer(public_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})
 
 
 def link_next_page(response: HttpResponse, request: Request, cursor: str, **changed: int) -> None:

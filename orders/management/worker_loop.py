@@ -1,13 +1,14 @@
-"""What a worker does until it is told to stop: stock that is due, bulk runs, unpaid orders, figures, retention."""
+"""What a worker does until it is told to stop: due stock, events, bulk runs, unpaid orders, figures, retention."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from django.conf import settings
 from django.core.management.base import OutputWrapper
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
@@ -15,6 +16,9 @@ from orders.management.order_command import unanswered
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
+from orders.services.events.delivering import Deliverer
+from orders.services.events.publishing import BrokerUnavailable, EventsDeleted, Publisher
+from orders.services.events.telling import Teller, purge
 from orders.services.lifecycle.erasing import erase_old, retention_reason
 from orders.services.lifecycle.expiry import expire_unpaid, reason
 from orders.services.order_queries import is_outage
@@ -24,8 +28,17 @@ from orders.services.stock.worker import Pass, settle_due
 
 logger = logging.getLogger(__name__)
 
+PARTS = ("stock", "events", "webhooks", "broker", "bulk", "expiry", "figures", "retention")
+"""The parts of a worker's work."""
 SLICE = 1.0
 """Seconds for bulk runs between two passes: stock that is due does not wait for them."""
+EVENTS_INTERVAL = 0.25
+"""Seconds between two looks for something to tell: an index is looked at, nothing else."""
+TURN = 5.0
+PURGED = 1000
+"""Events to delete at a time."""
+PURGE_EVERY = 600.0
+LONGEST_BROKER_PAUSE = 30.0
 COUNTING = 0.5
 """Seconds for counting figures between two passes."""
 ERASE_EVERY = 3600.0
@@ -36,17 +49,41 @@ class WorkerLoop:
     """Any number may run at the same time.
 
     :param name: by which this worker is known to be alive.
+    :param parts: of PARTS, those that it does.
     :param limit: orders to take in one pass.
     """
 
     def __init__(
-        self, actor: Actor, name: str, limit: int, stop: threading.Event, out: OutputWrapper, err: OutputWrapper
+        self,
+        actor: Actor,
+        name: str,
+        parts: Collection[str],
+        limit: int,
+        stop: threading.Event,
+        out: OutputWrapper,
+        err: OutputWrapper,
     ) -> None:
         self._actor, self._limit, self._stop, self._out, self._err = actor, limit, stop, out, err
+        self._parts = parts
         self._heart = Heartbeat(name)
 
     def run(self) -> None:
         """Run until `stop` is set."""
+        # What is told and delivered does not wait for slow peers.
+        beside = {"events": self._tell, "webhooks": self._deliver}
+        if settings.EVENTS_AMQP_URL:
+            beside["broker"] = self._publish
+        threads = [threading.Thread(target=work, name=part) for part, work in beside.items() if part in self._parts]
+        for thread in threads:
+            thread.start()
+        try:
+            self._work()
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _work(self) -> None:
         expiry_due = figures_due = erasing_due = time.monotonic()
 
         def stopping() -> bool:
@@ -54,22 +91,75 @@ class WorkerLoop:
             return self._stop.is_set()
 
         while not stopping():
-            done = self._settle(stopping)
-            more = not self._stop.is_set() and self._execute_runs(stopping)
-            if settings.EXPIRE_UNPAID_EVERY > 0 and time.monotonic() >= expiry_due and not self._stop.is_set():
+            done = self._settle(stopping) if "stock" in self._parts else Pass()
+            more = "bulk" in self._parts and not self._stop.is_set() and self._execute_runs(stopping)
+            if self._is_time("expiry", expiry_due) and settings.EXPIRE_UNPAID_EVERY > 0:
                 unpaid = self._expire(stopping)
                 expiry_due = time.monotonic() + (0 if unpaid else settings.EXPIRE_UNPAID_EVERY)
                 more = more or unpaid
-            if time.monotonic() >= figures_due and not self._stop.is_set():
+            if self._is_time("figures", figures_due):
                 uncounted = self._count(stopping)
                 figures_due = time.monotonic() + (0 if uncounted else settings.FIGURES_EVERY)
                 more = more or uncounted
-            if settings.PERSONAL_DATA_DAYS > 0 and time.monotonic() >= erasing_due and not self._stop.is_set():
+            if self._is_time("retention", erasing_due) and settings.PERSONAL_DATA_DAYS > 0:
                 unerased = self._erase(stopping)
                 erasing_due = time.monotonic() + (0 if unerased else ERASE_EVERY)
                 more = more or unerased
             if done.orders + done.failed < self._limit and not more:
                 self._stop.wait(settings.WORKER_INTERVAL)
+
+    def _is_time(self, part: str, due: float) -> bool:
+        return part in self._parts and time.monotonic() >= due and not self._stop.is_set()
+
+    def _tell(self) -> None:
+        """Tell events until `stop` is set."""
+        teller, purge_due = Teller(), time.monotonic()
+        try:
+            while not self._stop.wait(EVENTS_INTERVAL):
+                try:
+                    teller.run(seconds=TURN, stopping=self._stop.is_set)
+                    if time.monotonic() >= purge_due and purge(at=timezone.now(), limit=PURGED) < PURGED:
+                        purge_due = time.monotonic() + PURGE_EVERY
+                except Exception as error:
+                    self._failed("events could not be told, trying again", error)
+                    self._stop.wait(settings.WORKER_INTERVAL)
+            with suppress(DatabaseError):
+                teller.leave()
+        finally:
+            connections.close_all()
+
+    def _deliver(self) -> None:
+        """Deliver webhooks until `stop` is set."""
+        deliverer = Deliverer(self._stop.is_set)
+        try:
+            while not self._stop.wait(EVENTS_INTERVAL):
+                try:
+                    deliverer.start_due()
+                except Exception as error:
+                    self._failed("webhooks could not be delivered, trying again", error)
+                    self._stop.wait(settings.WORKER_INTERVAL)
+        finally:
+            deliverer.join()
+            connections.close_all()
+
+    def _publish(self) -> None:
+        """Publish events to the broker until `stop` is set."""
+        publisher, pause = Publisher(), EVENTS_INTERVAL
+        try:
+            while not self._stop.wait(pause):
+                try:
+                    publisher.run(stopping=self._stop.is_set)
+                    pause = EVENTS_INTERVAL
+                except (BrokerUnavailable, EventsDeleted) as error:
+                    self._complain(f"events could not be published, trying again: {error}")
+                    pause = min(2 * pause + settings.WORKER_INTERVAL, LONGEST_BROKER_PAUSE)
+                except Exception as error:
+                    self._failed("events could not be published, trying again", error)
+                    pause = settings.WORKER_INTERVAL
+            with suppress(DatabaseError):
+                publisher.leave()
+        finally:
+            connections.close_all()
 
     def _settle(self, stopping: Callable[[], bool]) -> Pass:
         try:

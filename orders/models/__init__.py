@@ -1,6 +1,7 @@
 """The order document and its parts, the state machine and what follows from it, money, and the records of bulk runs."""
 
 from orders.models.bulk_run import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
+from orders.models.event_types import EVENT_TYPES, RUN_FINISHED, event_type
 from orders.models.idempotency_key import IdempotencyKey
 from orders.models.machine import (
     Edge,
@@ -29,12 +30,13 @@ from orders.models.states import (
     StockCall,
     StockEffect,
 )
+from orders.models.webhook_endpoint import WebhookEndpoint
 
 __all__ = [
-    "DUE_STATES", "EPOCH", "OPEN_STATES", "PUBLIC_STATUSES", "Address", "Attempt", "BatchState", "BulkRun",
-    "BulkState", "Contact", "Document", "Edge", "HistoryEntry", "IdempotencyKey", "Item", "LineState",
-    "Order", "OrderOutcome", "Status", "Stock", "StockCall", "StockEffect", "can_proceed", "edges",
-    "edges_from", "edges_named", "every_line_reserved", "from_cents", "moments", "permission_of",
-    "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",
-    "transition_names", "transition_towards",
+    "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "PUBLIC_STATUSES", "RUN_FINISHED", "Address",
+    "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge", "HistoryEntry",
+    "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Status", "Stock", "StockCall",
+    "StockEffect", "WebhookEndpoint", "can_proceed", "edges", "edges_from", "edges_named", "event_type",
+    "every_line_reserved", "from_cents", "moments", "permission_of", "public_edges", "statuses_before",
+    "stock_effect", "text_of", "to_cents", "transition_label", "transition_names", "transition_towards",
 ]  # fmt: skip

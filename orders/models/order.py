@@ -63,6 +63,11 @@ class Order(models.Model):
     erased_at = models.DateTimeField(null=True, blank=True)
     """When personal data was last erased from it; the history says by whom."""
 
+    untold_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """Since when its history has had something to tell; see `orders.storage.event_feed`, also for the next two."""
+    told = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    events_told = models.PositiveIntegerField(null=True, blank=True, editable=False)
+
     stock_effect = StockEffect.NOTHING
     """Set by a transition: what its write must do to the reserved lines."""
 
@@ -109,6 +114,7 @@ class Order(models.Model):
             ),
             # The figures by day: which days changed, and how long shipping took.
             models.Index(fields=["updated_at", "created_at", "shipped_at"], name="touched"),
+            models.Index(fields=["untold_at"], name="untold", condition=Q(untold_at__gt=EPOCH)),
             models.Index(fields=["shipped_at", "paid_at"], name="shipped", condition=Q(shipped_at__gt=EPOCH)),
         ]
 

@@ -20,6 +20,7 @@ CHANGE_ADDRESS = "orders.change_address"
 WRITE_NOTES = "orders.write_notes"
 EXPORT = "orders.export_orders"
 ERASE = "orders.erase_customer"
+MANAGE_WEBHOOKS = "orders.manage_webhooks"
 
 ADDRESS_CHANGED = "change_address"
 """The act by which the history names a change of the address."""
@@ -32,6 +33,7 @@ STAFF_WORK = {
     WRITE_NOTES: "write notes",
     EXPORT: "export orders",
     ERASE: "erase personal data",
+    MANAGE_WEBHOOKS: "manage webhooks",
 }
 """What staff may do beside looking and making transitions, in words."""
 

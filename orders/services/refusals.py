@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from orders.services import access, audit, bulk, identifiers, order_queries, purging
 from orders.services.errors import OrderError
+from orders.services.events import publishing, reading, webhooks
 from orders.services.lifecycle import editing, erasing, idempotency_keys, placement, transitions, verification, versions
 from orders.services.reporting import attention, dashboard_figures
 from orders.services.stock import resolution
@@ -46,6 +47,12 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     attention.NothingOwed: HTTPStatus.CONFLICT,
     attention.NothingShort: HTTPStatus.CONFLICT,
     attention.StillUnverified: HTTPStatus.CONFLICT,
+    # events
+    reading.CursorExpired: HTTPStatus.GONE,
+    publishing.EventsDeleted: HTTPStatus.GONE,
+    webhooks.InvalidWebhook: HTTPStatus.BAD_REQUEST,
+    webhooks.WebhookNotFound: HTTPStatus.NOT_FOUND,
+    webhooks.TooManyWebhooks: HTTPStatus.CONFLICT,
     # bulk runs
     bulk.UnknownTransition: HTTPStatus.BAD_REQUEST,
     bulk.NothingSelected: HTTPStatus.BAD_REQUEST,

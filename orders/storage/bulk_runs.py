@@ -58,6 +58,8 @@ def _change(
     """
     found = {"_id": run_id, "state": {"$in": [str(state) for state in states]}, **(guard or {})}
     values = {name: literal(value) for name, value in fields.items()}
+    if "finished_at" in fields:
+        values["untold"] = literal(True)  # others hear of it: orders.storage.event_feed
     with writing():
         return runs().update_one(found, [{"$set": values | (computed or {})}]).matched_count == 1
 

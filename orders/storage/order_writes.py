@@ -18,7 +18,17 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
-from orders.models import EPOCH, Document, Edge, HistoryEntry, LineState, Order, StockCall, every_line_reserved
+from orders.models import (
+    EPOCH,
+    Document,
+    Edge,
+    HistoryEntry,
+    LineState,
+    Order,
+    StockCall,
+    event_type,
+    every_line_reserved,
+)
 from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
 from orders.storage.line_stock import LineStock, due_stage
 
@@ -146,6 +156,13 @@ def guarded_write_many(
     return orders().update_many({"_id": {"$in": list(order_ids)}, **guard}, pipeline).modified_count
 
 
+_UNTOLD: Document = {
+    "untold_at": {"$ifNull": ["$untold_at", "$$NOW"]},
+    "told": {"$ifNull": ["$told", {"$size": "$history"}]},  # of the time before there were events, nothing is told
+}
+"""What marks an order whose history gets an entry that others are to hear of."""
+
+
 def _change(
     entries: Sequence[Document],
     fields: Mapping[str, Any],
@@ -159,8 +176,10 @@ def _change(
     changes: Document = {name: literal(value) for name, value in fields.items()} | {"write_id": write_id}
     if seen_at:
         changes |= {"version": {"$add": ["$version", 1]}, "updated_at": seen_at}
+    if any(map(event_type, entries)):
+        changes |= _UNTOLD
     if stamped:
-        changes["history"] = {"$concatArrays": ["$history", literal(stamped)]}
+        changes["history"] = {"$concatArrays": [changes.get("history", "$history"), literal(stamped)]}
     if items is not None:
         changes["items"] = items
     return [{"$set": changes}, *([due_stage(retry_after)] if items is not None else [])]

@@ -130,10 +130,12 @@ def erase(order: Document, entry: Document, *, user_id: str) -> Document | None:
     fields = {
         "user_id": user_id,
         "shipping_address": _country_alone(order),
-        "history": [*told, entry | {"write_id": write_id}],
+        "history": told,
         "erased_at": entry["at"],
     }
-    return guarded_write(order["_id"], guard=guard, fields=fields, unset=FIELDS, seen_at=entry["at"], write_id=write_id)
+    return guarded_write(
+        order["_id"], guard=guard, entries=[entry], fields=fields, unset=FIELDS, seen_at=entry["at"], write_id=write_id
+    )
 
 
 def _country_alone(order: Document) -> Document:

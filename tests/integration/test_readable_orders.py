@@ -9,10 +9,10 @@ from pytest_django import Settings
 
 from integrations import peer_requests
 from integrations.sandbox import Sandbox
-from orders.api.presentation import present_order
 from orders.models import Address, Contact, Item, Order
 from orders.services.lifecycle.placement import Details, InvalidOrder, place_order
 from orders.services.lifecycle.verification import PriceChanged
+from orders.services.public_order import public_order
 from orders.storage import order_reads
 from orders.storage.order_writes import orders
 from tests.functional.hostile.values import PLAIN, UNREADABLE
@@ -145,7 +145,7 @@ def test_all_that_is_said_is_kept_tidied_and_as_the_text_that_it_is(sandbox: San
         assert order["note"] == f"{text}\n{text}"
         assert text in order["metadata"].values()
         assert (order["billing_address"]["name"], order["billing_address"]["company"]) == (text, text)
-        shown = present_order(read(order["_id"]))
+        shown = public_order(read(order["_id"]))
         assert {name: shown[name] for name in ("reference", "note", "metadata", "contact")} == {
             name: order[name] for name in ("reference", "note", "metadata", "contact")
         }
@@ -243,14 +243,14 @@ def test_an_order_that_has_none_of_it_reads_as_empty_everywhere() -> None:
     assert str(order.contact) == ""
     assert {getattr(order.items[0], name) for name in FACTS} == {""}
     assert str(order.shipping_address) == "1 Long Street, 1 Springfield, X"
-    shown = present_order(read(order_id))
+    shown = public_order(read(order_id))
     assert (shown["currency"], shown["contact"], shown["billing_address"], shown["metadata"]) == (
         *("EUR", NOBODY), None, {},
     )  # fmt: skip
     assert {shown["items"][0][name] for name in FACTS} == {""}
     fast = order_reads.get_order(order_id)
     assert fast is not None
-    assert present_order(fast) == shown
+    assert public_order(fast) == shown
 
 
 def test_what_was_not_read_is_not_taken_for_empty(sandbox: Sandbox) -> None:

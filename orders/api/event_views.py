@@ -1,0 +1,106 @@
+"""The feed of events."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
+
+from orders.api import parameters
+from orders.api.fields import ObjectIdField, WholeNumberField
+from orders.api.operations import ALWAYS, problems
+from orders.api.presentation import present_event
+from orders.api.rendering import answer
+from orders.api.serializers import OrderSerializer
+from orders.api.viewsets import LimitedViewSet, caller
+from orders.models import EVENT_TYPES
+from orders.services.events import reading
+
+LARGEST_CURSOR = 2**53 - 1
+"""Beyond it JavaScript's numbers are not exact."""
+
+
+class TypesField(serializers.CharField):
+    """Types of events, separated by commas."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        types = [kind.strip() for kind in super().to_internal_value(data).split(",")]
+        if unknown := [kind for kind in types if kind not in EVENT_TYPES]:
+            raise serializers.ValidationError(
+                f"There is no type {unknown[0][:100]!r}. Known: {', '.join(EVENT_TYPES)}."
+            )
+        return tuple(dict.fromkeys(types))
+
+
+class EventsParameters(serializers.Serializer[Any]):
+    """What GET /events understands."""
+
+    after = WholeNumberField(
+        min_value=0,
+        max_value=LARGEST_CURSOR,
+        required=False,
+        help_text="The `cursor` of the last event that you know; without it, from the oldest that is kept.",
+    )
+    limit = WholeNumberField(min_value=1, max_value=reading.LONGEST_PAGE, default=100, help_text="Events of one page.")
+    types = TypesField(required=False, max_length=500, help_text="Only these types, separated by commas.")
+    order_id = ObjectIdField(required=False, help_text="Only the events of this order.")
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """Something that happened. The types are open: others may be added."""
+
+    cursor = serializers.IntegerField(help_text="Its number in the feed, which has no gaps.")
+    id = serializers.CharField(help_text="Stays the same whenever and wherever it is told again.")
+    type = serializers.CharField(help_text="E.g. `order.paid`.")
+    sequence = serializers.IntegerField(
+        allow_null=True, help_text="Its number among the events of its order, which has no gaps; null without one."
+    )
+    order_id = serializers.CharField(allow_null=True)
+    number = serializers.CharField(allow_null=True, help_text="Of the order.")
+    version = serializers.IntegerField(allow_null=True, help_text="Of the order as it is told here.")
+    at = serializers.DateTimeField(help_text="When it happened.")
+    actor = serializers.CharField(help_text="Who did it; customers learn only the kind of others.")
+    order = OrderSerializer(allow_null=True, help_text="As it was when this was told, perhaps later than `at`.")
+    content_digest = serializers.CharField(required=False, help_text="SHA-256 of `actor`, `data` and `order` (admins).")
+    digest = serializers.CharField(required=False, help_text="SHA-256 that links it to the event before (admins).")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # Not declared: a serializer has an attribute by this name.
+        data = serializers.DictField(help_text="What its entry in the history says.")
+        return {**super().get_fields(), "data": data}
+
+
+@extend_schema(tags=["events"])
+class EventViewSet(LimitedViewSet):
+    """Events."""
+
+    @extend_schema(
+        operation_id="list_events",
+        parameters=[EventsParameters],
+        responses={
+            200: EventSerializer(many=True),
+            **problems(e400="A parameter is not understood.", e410="Events after this cursor have been deleted."),
+            **ALWAYS,
+        },
+    )
+    def list(self, request: Request) -> HttpResponse:
+        """List events in the order of the feed: all for admins, those of own orders for customers.
+
+        Ask again with `after` set to the last `cursor` that you have dealt with; `Link` and `Next-Cursor` name it.
+        """
+        given = parameters.read(EventsParameters, request)
+        actor = caller(request)
+        order_id = parameters.order_id(given["order_id"]) if "order_id" in given else None
+        found = reading.events_after(
+            actor, given.get("after"), limit=given["limit"], types=given.get("types", ()), order_id=order_id
+        )
+        response = answer([present_event(event, actor) for event in found])
+        if found:
+            cursor = str(found[-1]["_id"])
+            response["Next-Cursor"] = cursor
+            if len(found) == given["limit"]:
+                address = replace_query_param(request.build_absolute_uri(), "after", cursor)
+                response["Link"] = f'<{address}>; rel="next"'
+        return response

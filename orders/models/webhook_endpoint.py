@@ -1,0 +1,38 @@
+"""Where events are delivered to."""
+
+from django.db import models
+from django_mongodb_backend.fields import ArrayField
+
+
+class WebhookEndpoint(models.Model):
+    """An address that is sent events, each signed, in the order of the feed.
+
+    `cursor` is the number of the last event that it has dealt with, or that was not meant for it. What
+    `orders.storage.webhook_endpoints` writes besides: `lease`, `failures`, `failing_since`, `due_at`, `deliveries`.
+    """
+
+    url = models.CharField(max_length=2000)
+    description = models.CharField(max_length=200, blank=True, default="")
+    types = ArrayField(models.CharField(max_length=64), blank=True, default=list)
+    """Types of events that it is sent; empty: all."""
+    active = models.BooleanField(default=True)
+    secrets = ArrayField(models.CharField(max_length=100), default=list, editable=False)
+    """The newest first; during a rotation there are two, and each event is signed with both."""
+    cursor = models.BigIntegerField(default=0, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    """In a row."""
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """Not before this moment it is called again."""
+    stopped_because = models.CharField(max_length=300, blank=True, default="", editable=False)
+    """Why it was switched off by the service; empty if a person did it."""
+    created_at = models.DateTimeField(editable=False)
+    created_by = models.CharField(max_length=200, editable=False)
+
+    class Meta:
+        db_table = "webhook_endpoints"
+        default_permissions = ("view",)
+        permissions = [("manage_webhooks", "Can manage webhooks")]
+
+    def __str__(self) -> str:
+        return self.description or self.url

@@ -1,0 +1,1 @@
+"""What others hear of orders: the feed of events, and whom it is delivered to."""

@@ -1,0 +1,174 @@
+"""Delivering events to webhook endpoints: each signed, in the order of the feed, at least once.
+
+An endpoint is delivered to under a lease, by one thread at a time over all machines, event by event; its cursor moves
+only after the endpoint has answered 2xx. A process that dies in between leaves an event to be delivered again, with the
+same `webhook-id`. Signatures follow the Standard Webhooks specification (https://www.standardwebhooks.com).
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from integrations import webhook_calls
+from integrations.webhook_calls import Delivery
+from observability.metrics import WEBHOOK_DELIVERIES
+from orders.models import Document
+from orders.services.events.public_event import public_event
+from orders.storage import event_feed, new_id, webhook_endpoints
+from orders.storage.webhook_endpoints import Attempted
+
+logger = logging.getLogger(__name__)
+
+PAGE = 100
+LEASE = 60.0
+"""Seconds; renewed before each call, which takes far less."""
+FIRST_DELAY, LONGEST_DELAY = 5.0, 3600.0
+"""Seconds between attempts: exponential, with jitter."""
+GIVE_UP_AFTER = timedelta(days=3)
+GONE = 410
+"""An endpoint that answers so wants no more (Standard Webhooks)."""
+
+
+class Deliverer:
+    """Delivers to every endpoint, each in a thread of its own: one that is slow holds up no other."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._threads: dict[ObjectId, threading.Thread] = {}
+
+    def start_due(self) -> None:
+        """Start delivering to the endpoints that are due and that this process is not delivering to already.
+
+        :raises DatabaseError:
+        """
+        self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive()}
+        last = event_feed.last_event()
+        for endpoint_id in webhook_endpoints.due_endpoints(before=last["_id"] if last else 0):
+            if endpoint_id not in self._threads:
+                thread = threading.Thread(target=self._deliver, args=[endpoint_id], name=f"webhook-{endpoint_id}")
+                self._threads[endpoint_id] = thread
+                thread.start()
+
+    def join(self) -> None:
+        """Wait until nothing is being delivered."""
+        for thread in self._threads.values():
+            thread.join()
+
+    def _deliver(self, endpoint_id: ObjectId) -> None:
+        try:
+            deliver(endpoint_id, stopping=self._stopping)
+        except DatabaseError as error:
+            logger.warning("webhook %s: the database does not answer: %s", endpoint_id, error.__cause__ or error)
+        except Exception:
+            logger.exception("webhook %s: events could not be delivered", endpoint_id)
+        finally:
+            connections.close_all()
+
+
+def deliver(endpoint_id: ObjectId, *, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Deliver to one endpoint what it has not had, until that is all, or a call fails.
+
+    :returns: how many events were delivered.
+    :raises DatabaseError: the last one may have been delivered without a record of it.
+    """
+    holder, count = new_id(), 0
+    try:
+        while not stopping() and (endpoint := webhook_endpoints.take(endpoint_id, holder, LEASE)):
+            done, more = _page(endpoint, holder, stopping)
+            count += done
+            if not more:
+                break
+    finally:
+        webhook_endpoints.give_back(endpoint_id, holder)
+    return count
+
+
+def send_test(endpoint: Mapping[str, Any]) -> Delivery:
+    """Send an endpoint an event of the type `webhook.test`, once; nothing is recorded of it."""
+    now = timezone.now()
+    return _post(endpoint, f"test-{new_id()}", {"type": "webhook.test", "timestamp": now, "data": {}}, now)
+
+
+def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tuple[int, bool]:
+    """Deliver some events. :returns: how many, and whether to go on."""
+    endpoint_id, cursor = endpoint["_id"], endpoint["cursor"]
+    oldest = event_feed.oldest_cursor()
+    if oldest is not None and cursor < oldest - 1:
+        webhook_endpoints.stop(
+            endpoint_id, holder, None, f"Events after {cursor} were deleted before they could be delivered."
+        )
+        return 0, False
+    types: Sequence[str] = endpoint.get("types") or ()
+    events = event_feed.events_after(cursor, limit=PAGE)
+    done = 0
+    for event in events:
+        if stopping():
+            return done, False
+        if types and event["type"] not in types:
+            continue
+        held = webhook_endpoints.take(endpoint_id, holder, LEASE)
+        if not held or not _deliver_one(held, holder, event):
+            return done, False
+        done += 1
+    if events and not webhook_endpoints.delivered(endpoint_id, holder, events[-1]["_id"], None):
+        return done, False
+    return done, len(events) == PAGE
+
+
+def _deliver_one(endpoint: Document, holder: str, event: Document) -> bool:
+    """:returns: whether it was delivered, and the endpoint is still ours."""
+    result = _post(endpoint, event["id"], public_event(event) | {"timestamp": event["at"]}, timezone.now())
+    WEBHOOK_DELIVERIES.labels("delivered" if result.succeeded else "failed").inc()
+    attempted = Attempted(
+        event["_id"], event["id"], event["type"], result.status, result.milliseconds, result.error[:200]
+    )
+    if result.succeeded:
+        return webhook_endpoints.delivered(endpoint["_id"], holder, event["_id"], attempted)
+    if why := _reason_to_stop(endpoint, result):
+        webhook_endpoints.stop(endpoint["_id"], holder, attempted, why)
+        logger.warning("webhook %s was switched off: %s", endpoint["_id"], why)
+        return False
+    failures = (endpoint.get("failures") or 0) + 1
+    webhook_endpoints.failed(
+        endpoint["_id"], holder, attempted, failures=failures, again_in=_delay(failures, result.retry_after)
+    )
+    return False
+
+
+def _reason_to_stop(endpoint: Document, result: Delivery) -> str:
+    if result.status == GONE:
+        return "It answered 410 Gone."
+    since: datetime | None = endpoint.get("failing_since")
+    if since and timezone.now() - since.replace(tzinfo=UTC) > GIVE_UP_AFTER:
+        last = result.error or f"it answered {result.status}"
+        return f"Nothing could be delivered to it for {GIVE_UP_AFTER.days} days; at last: {last}."
+    return ""
+
+
+def _delay(failures: int, asked: float | None) -> float:
+    """Seconds until the next attempt: at least what the endpoint asked for, up to LONGEST_DELAY."""
+    delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 20))
+    return min(LONGEST_DELAY, max(asked or 0.0, delay * random.uniform(0.8, 1.2)))  # noqa: S311 - spreads retries
+
+
+def _post(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any], now: datetime) -> Delivery:
+    body = orjson.dumps(event, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+    signatures = (Webhook(secret).sign(message_id, now, body.decode()) for secret in endpoint["secrets"])
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "order-service",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+    return webhook_calls.post(endpoint["url"], headers=headers, body=body, insecure=settings.WEBHOOKS_INSECURE)

@@ -1,0 +1,169 @@
+"""Webhook endpoints as people manage them; deliveries themselves are in :mod:`orders.services.events.delivering`."""
+
+import base64
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from bson import ObjectId
+from django.conf import settings
+
+from integrations import webhook_calls
+from orders.models import EVENT_TYPES, WebhookEndpoint
+from orders.services.access import MANAGE_WEBHOOKS, Actor
+from orders.services.errors import OrderError
+from orders.services.text_rules import one_line
+from orders.storage import event_feed, webhook_endpoints
+
+MOST_ENDPOINTS = 50
+SECRET_BYTES = 32
+LONGEST_URL, LONGEST_DESCRIPTION = 2000, 200
+
+
+class InvalidWebhook(OrderError):
+    """An endpoint cannot be so; `errors` says why, by field."""
+
+    code = "invalid_webhook"
+
+
+class WebhookNotFound(OrderError):
+    code = "webhook_not_found"
+
+
+class TooManyWebhooks(OrderError):
+    """There are as many endpoints as there may be."""
+
+    code = "too_many_webhooks"
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """An endpoint, and its secret, which is shown this once."""
+
+    endpoint: WebhookEndpoint
+    secret: str
+
+
+def list_endpoints(actor: Actor) -> list[WebhookEndpoint]:
+    """:raises NotPermitted:"""
+    actor.require(MANAGE_WEBHOOKS)
+    return list(WebhookEndpoint.objects.order_by("pk"))
+
+
+def get_endpoint(endpoint_id: ObjectId, actor: Actor) -> WebhookEndpoint:
+    """:raises NotPermitted, WebhookNotFound:"""
+    actor.require(MANAGE_WEBHOOKS)
+    found = WebhookEndpoint.objects.filter(pk=endpoint_id).first()
+    if found is None:
+        raise WebhookNotFound(f"There is no webhook endpoint {endpoint_id}.")
+    return found
+
+
+def create_endpoint(
+    *, url: str, types: Collection[str] = (), description: str = "", actor: Actor, at: datetime
+) -> NewSecret:
+    """Add an endpoint, which is sent what is told from now on.
+
+    :raises NotPermitted, InvalidWebhook, TooManyWebhooks:
+    """
+    actor.require(MANAGE_WEBHOOKS)
+    _require_valid(url, types, description)
+    if WebhookEndpoint.objects.count() >= MOST_ENDPOINTS:
+        raise TooManyWebhooks(f"There are {MOST_ENDPOINTS} webhook endpoints, which is the limit. Delete one first.")
+    last, secret = event_feed.last_event(), _new_secret()
+    endpoint = WebhookEndpoint.objects.create(
+        url=url,
+        types=sorted(types),
+        description=one_line(description),
+        secrets=[secret],
+        cursor=last["_id"] if last else 0,
+        created_at=at,
+        created_by=actor.label,
+    )
+    return NewSecret(endpoint, secret)
+
+
+def change_endpoint(
+    endpoint_id: ObjectId,
+    *,
+    actor: Actor,
+    url: str | None = None,
+    types: Collection[str] | None = None,
+    description: str | None = None,
+    active: bool | None = None,
+) -> WebhookEndpoint:
+    """Change what is given of an endpoint. One that is switched on again goes on where it stopped.
+
+    :raises NotPermitted, WebhookNotFound, InvalidWebhook:
+    """
+    endpoint = get_endpoint(endpoint_id, actor)
+    _require_valid(url or endpoint.url, types or (), description or "")
+    given: dict[str, object] = {"url": url, "types": None if types is None else sorted(types), "active": active}
+    fields = {name: value for name, value in given.items() if value is not None}
+    if description is not None:
+        fields["description"] = one_line(description)
+    if active:
+        fields |= {"stopped_because": "", "failures": 0, "failing_since": None, "due_at": None}
+    return _changed(endpoint_id, fields, actor)
+
+
+def delete_endpoint(endpoint_id: ObjectId, *, actor: Actor) -> None:
+    """:raises NotPermitted, WebhookNotFound:"""
+    get_endpoint(endpoint_id, actor).delete()
+
+
+def rotate_secret(endpoint_id: ObjectId, *, actor: Actor) -> NewSecret:
+    """Give an endpoint a new secret. Events are signed with the one before as well, until :func:`end_rotation`.
+
+    :raises NotPermitted, WebhookNotFound:
+    """
+    endpoint, secret = get_endpoint(endpoint_id, actor), _new_secret()
+    return NewSecret(_changed(endpoint_id, {"secrets": [secret, *endpoint.secrets[:1]]}, actor), secret)
+
+
+def end_rotation(endpoint_id: ObjectId, *, actor: Actor) -> WebhookEndpoint:
+    """Stop signing with the secret before. :raises NotPermitted, WebhookNotFound:"""
+    endpoint = get_endpoint(endpoint_id, actor)
+    return _changed(endpoint_id, {"secrets": endpoint.secrets[:1]}, actor)
+
+
+def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoint:
+    """Deliver again, or for the first time, all events with a larger number.
+
+    :raises NotPermitted, WebhookNotFound:
+    :raises InvalidWebhook: events after that one have been deleted, or it is still to come.
+    """
+    get_endpoint(endpoint_id, actor)
+    oldest, last = event_feed.oldest_cursor(), event_feed.last_event()
+    first, newest = (oldest or 1) - 1, last["_id"] if last else 0
+    if not first <= after <= newest:
+        problem = f"The events that can be delivered follow {first} to {newest}."
+        raise InvalidWebhook(problem, errors={"after": [problem]})
+    return _changed(endpoint_id, {"cursor": after, "failures": 0, "failing_since": None, "due_at": None}, actor)
+
+
+def _changed(endpoint_id: ObjectId, fields: dict[str, object], actor: Actor) -> WebhookEndpoint:
+    webhook_endpoints.change(endpoint_id, fields)
+    return get_endpoint(endpoint_id, actor)
+
+
+def _require_valid(url: str, types: Collection[str], description: str) -> None:
+    errors: dict[str, list[str]] = {}
+    try:
+        webhook_calls.checked(url, insecure=settings.WEBHOOKS_INSECURE)
+        if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
+            errors["url"] = [f"At most {LONGEST_URL} visible ASCII characters are allowed."]
+    except webhook_calls.Forbidden as error:
+        errors["url"] = [str(error)]
+    if unknown := [kind for kind in types if kind not in EVENT_TYPES]:
+        errors["types"] = [f"There is no type {unknown[0][:100]}. Known: {', '.join(EVENT_TYPES)}."]
+    if len(description) > LONGEST_DESCRIPTION or not description.isprintable():
+        errors["description"] = [f"One line of at most {LONGEST_DESCRIPTION} characters is allowed."]
+    if errors:
+        raise InvalidWebhook(" ".join(problem for [problem] in errors.values()), errors=errors)
+
+
+def _new_secret() -> str:
+    """A secret in the form of the Standard Webhooks specification."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"

@@ -1,0 +1,120 @@
+"""Webhook endpoints: who delivers to one, how far it is, and what became of the last calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+
+from orders.models import Document, WebhookEndpoint
+from orders.storage import leases
+from orders.storage.database import collection, from_now, literal
+
+KEPT = 20
+"""How many of the last deliveries an endpoint remembers."""
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """One delivery that was attempted: which event, and what came of it."""
+
+    cursor: int
+    event_id: str
+    type: str
+    status: int | None
+    milliseconds: int
+    error: str
+
+
+def endpoints() -> Collection[Document]:
+    return collection(WebhookEndpoint._meta.db_table)
+
+
+@wrap_database_errors
+def due_endpoints(*, before: int) -> list[ObjectId]:
+    """Active endpoints whose cursor lies before a number, and that may be called now, by mongod's clock.
+
+    There are few: the collection is read whole.
+    """
+    now = {"$or": [{"$eq": [{"$ifNull": ["$due_at", None]}, None]}, {"$lte": ["$due_at", "$$NOW"]}]}
+    return [
+        found["_id"]
+        for found in endpoints().find({"active": True, "cursor": {"$lt": before}, "$expr": now}, {"_id": 1})
+    ]
+
+
+@wrap_database_errors
+def take(endpoint_id: ObjectId, holder: str, seconds: float) -> Document | None:
+    """Take, or keep, the lease of an active endpoint. :returns: the endpoint; None if another has it, or it is off."""
+    free = {"$or": [leases.ended("lease.until"), {"$eq": ["$lease.id", literal(holder)]}]}
+    return endpoints().find_one_and_update(
+        {"_id": endpoint_id, "active": True, "$expr": free},
+        [{"$set": {"lease": leases.attempt(holder, seconds)}}],
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+@wrap_database_errors
+def give_back(endpoint_id: ObjectId, holder: str) -> None:
+    leases.give_back(endpoints(), {"_id": endpoint_id, "lease.id": holder}, "lease")
+
+
+@wrap_database_errors
+def delivered(endpoint_id: ObjectId, holder: str, cursor: int, attempted: Attempted | None) -> bool:
+    """Record that all up to `cursor` has been dealt with. :returns: False if the lease, or the endpoint, is gone."""
+    fields: dict[str, Any] = {"cursor": cursor, "failures": 0, "failing_since": None, "due_at": None}
+    return _write(endpoint_id, holder, fields, attempted)
+
+
+@wrap_database_errors
+def failed(endpoint_id: ObjectId, holder: str, attempted: Attempted, *, failures: int, again_in: float) -> bool:
+    """Record a delivery that failed, to be repeated in so many seconds."""
+    computed = {"failing_since": {"$ifNull": ["$failing_since", "$$NOW"]}, "due_at": from_now(again_in)}
+    return _write(endpoint_id, holder, {"failures": failures}, attempted, computed)
+
+
+@wrap_database_errors
+def stop(endpoint_id: ObjectId, holder: str, attempted: Attempted | None, why: str) -> bool:
+    """Switch an endpoint off because it cannot be delivered to."""
+    return _write(endpoint_id, holder, {"active": False, "stopped_because": why[:300]}, attempted)
+
+
+def _write(
+    endpoint_id: ObjectId,
+    holder: str,
+    fields: Mapping[str, Any],
+    attempted: Attempted | None,
+    computed: Document | None = None,
+) -> bool:
+    changes: Document = {name: literal(value) for name, value in fields.items()} | (computed or {})
+    if attempted:
+        record = {"$mergeObjects": [literal(vars(attempted)), {"at": "$$NOW"}]}
+        known = {"$concatArrays": [{"$ifNull": ["$deliveries", []]}, [record]]}
+        changes["deliveries"] = {"$slice": [known, -KEPT]}
+    held = {"_id": endpoint_id, "lease.id": holder, "active": True}
+    return endpoints().update_one(held, [{"$set": changes}]).matched_count == 1
+
+
+@wrap_database_errors
+def change(endpoint_id: ObjectId, fields: Mapping[str, Any]) -> bool:
+    """Change what people decide of an endpoint. Whoever is delivering to it stops after the present call.
+
+    :returns: False if there is none.
+    """
+    update = {"$set": dict(fields), "$unset": {"lease": ""}}
+    return endpoints().update_one({"_id": endpoint_id}, update).matched_count == 1
+
+
+@wrap_database_errors
+def deliveries(endpoint_id: ObjectId) -> list[Document]:
+    """The last deliveries of an endpoint, the newest first; `at` is aware."""
+    found = endpoints().find_one({"_id": endpoint_id}, {"deliveries": 1}) or {}
+    return [entry | {"at": _aware(entry["at"])} for entry in reversed(found.get("deliveries") or [])]
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
