@@ -8,6 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orders.models import BulkRun, BulkState, OrderOutcome, transition_label
+from orders.services import order_queries
 from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
 
@@ -48,7 +49,10 @@ def title(run: BulkRun) -> str:
 
 
 def selection(given: Mapping[str, Any]) -> str:
-    """Which orders were selected, of what `bulk_orders.as_given` keeps."""
+    """Which orders were selected, of what `bulk_orders.as_given` keeps.
+
+    :raises DatabaseError: what a customer or a product is called is looked up.
+    """
     parts = list(_criteria(given))
     if "orders" in given:
         parts = [count(given["orders"], "selected order"), *parts]
@@ -60,13 +64,18 @@ def _criteria(given: Mapping[str, Any]) -> Iterator[str]:
     if "status" in given:
         yield f"orders that are {' or '.join(given['status'])}"
     if "user" in given:
-        yield f"of customer {given['user']}"
+        yield f"of customer {_named(order_queries.customer_name(given['user']), given['user'])}"
     if "product" in given:
-        yield f"with product {given['product']}"
+        product_id = given["product"]
+        yield f"with product {_named(order_queries.product_names([product_id]).get(product_id, ''), product_id)}"
     if "created_from" in given:
         yield f"placed from {_moment(given['created_from'])}"
     if "created_before" in given:
         yield f"placed before {_moment(given['created_before'])}"
+
+
+def _named(name: str, key: str) -> str:
+    return f"{name} ({key})" if name else key
 
 
 def _moment(iso: str) -> str:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from orders.admin.attention_page import WORDS
+from orders.admin.money_format import money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
@@ -101,6 +103,8 @@ def _figures(found: Dashboard) -> dict[str, Any]:
     most = max(found.statuses.values(), default=0) or 1
     return {
         "figures": found,
+        "elsewhere": " and ".join(money(amount, currency) for currency, amount in found.elsewhere.items()),
+        "currency": settings.CURRENCY,
         "tiles": _tiles(found),
         "charts": [
             _chart("Orders per day", found.days, lambda day: day.orders, _count),
@@ -112,7 +116,7 @@ def _figures(found: Dashboard) -> dict[str, Any]:
             for status, orders in found.statuses.items()
         ],
         "best": [
-            (title, [(row.product_id, _count(row.units), _money(row.revenue)) for row in products])
+            (title, [(row, _count(row.units), _money(row.revenue)) for row in products])
             for title, products in (("Best sellers", found.by_units), ("Best sellers by revenue", found.by_revenue))
         ],
     }
@@ -166,7 +170,7 @@ def _count(number: float) -> str:
 
 
 def _money(amount: Decimal | None) -> str:
-    return "–" if amount is None else f"{amount:,.2f}"
+    return "–" if amount is None else money(amount, settings.CURRENCY)
 
 
 def _share(part: int, whole: int) -> str:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from unfold.widgets import INPUT_CLASSES
 
-from orders.models import EPOCH, Status
+from orders.models import DATED_STATUSES, EPOCH, Status
 from orders.services.identifiers import (
     LONGEST_NUMBER,
     LONGEST_USER_ID,
@@ -20,11 +20,13 @@ from orders.services.identifiers import (
     order_typed,
     user_typed,
 )
-from orders.services.order_queries import Alert, Meanings, OrderQuery
+from orders.services.order_queries import Alert, Meanings, OrderQuery, Reached
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
+DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
+"""What the days of the list may be about."""
 SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a product id"
 
 LOOK = {"class": " ".join(INPUT_CLASSES)}
@@ -59,13 +61,14 @@ def _money(label: str) -> forms.DecimalField:
 
 
 class ListForm(forms.Form):
-    """The list's search and filters. Days are whole days in UTC, both ends included."""
+    """The list's search and filters. Days are whole days in UTC, both ends included, of what `date` names."""
 
     q = forms.CharField(label="Search", required=False, max_length=200)
     status = _several("Status", Status.choices)
     flag = _several("Alerts", Alert.choices)
-    since = _day("Placed from")
-    until = _day("Placed until")
+    date = forms.ChoiceField(label="Date", required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
+    since = _day("From")
+    until = _day("Until")
     least = _money("Total from")
     most = _money("Total up to")
     product = forms.CharField(
@@ -115,6 +118,8 @@ class ListForm(forms.Form):
         """What the form asks for, as far as it can be read. :param at: the moment by which alerts are judged."""
         given = self.cleaned_data
         until = given.get("until")
+        span = {"since": _midnight(given.get("since")), "before": _midnight(until and until + timedelta(days=1))}
+        reached = given.get("date")
         return OrderQuery(
             statuses=tuple(dict.fromkeys(given.get("status", ()))),
             alerts=tuple(dict.fromkeys(given.get("flag", ()))),
@@ -123,8 +128,7 @@ class ListForm(forms.Form):
             product_id=given.get("product") or None,
             least=given.get("least"),
             most=given.get("most"),
-            since=_midnight(given.get("since")),
-            before=_midnight(until and until + timedelta(days=1)),
+            **({"reached": Reached(reached, **span)} if reached else span),
             meanings=meanings_of(given.get("q", "")),
             oldest_first=given.get("sort") == OLDEST,
             drafts=True,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 from django.http import QueryDict
 
-from orders.admin.list_form import OLDEST, ListForm
+from orders.admin.list_form import DATES, OLDEST, ListForm
 from orders.models import Status
 from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP, Position
 
@@ -80,8 +80,16 @@ def chips(form: ListForm, parameters: Parameters) -> Iterator[Chip]:
         for value in filter(None, values):
             rest = parameters | {name: [other for other in values if other != value]}
             told = str(choices.get(value, value))
-            text = told if name == "flag" else f"{field.label}: {told}"
+            text = told if name == "flag" else f"{_label(form, name)}: {told}"
             yield Chip(text, address({key: kept for key, kept in rest.items() if kept}))
+
+
+def _label(form: ListForm, name: str) -> str:
+    """What a field is called beside its value, e.g. `Paid from`."""
+    label = str(form.fields[name].label)
+    if name not in ("since", "until"):
+        return label
+    return f"{dict(DATES).get(form.data.get('date', ''), 'Date')} {label.lower()}"
 
 
 def token_of(row: int, position: Position) -> str:

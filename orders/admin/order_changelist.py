@@ -17,6 +17,7 @@ from unfold.views import ChangeList
 
 from orders.admin import list_rows
 from orders.admin.list_form import ListForm
+from orders.admin.list_sums import sums_of
 from orders.admin.list_views import (
     MOST_COUNTED,
     VIEWS,
@@ -167,6 +168,11 @@ class OrderChangeList(ChangeList):
     def everywhere_address(self) -> str:
         """The same search over all orders."""
         return address({"q": self.asked["q"]}) if self.query and len(self.asked) > 1 else ""
+
+    @property
+    def sums(self) -> str:
+        """How many orders the list has and what they come to, in words; empty where adding them takes too long."""
+        return (self._in_time(lambda: sums_of(self.order_query)) if self.page.orders else None) or ""
 
     @property
     def filters(self) -> list[Any]:

@@ -21,6 +21,7 @@ from orders.models.money import from_cents, text_of, to_cents
 from orders.models.order import Order, every_line_reserved
 from orders.models.parts import Address, Attempt, Contact, Document, HistoryEntry, Item, Stock
 from orders.models.states import (
+    DATED_STATUSES,
     DUE_STATES,
     EPOCH,
     PUBLIC_STATUSES,
@@ -31,8 +32,8 @@ from orders.models.states import (
 )
 
 __all__ = [
-    "DUE_STATES", "EPOCH", "OPEN_STATES", "PUBLIC_STATUSES", "Address", "Attempt", "BatchState", "BulkRun",
-    "BulkState", "Contact", "Document", "Edge", "HistoryEntry", "IdempotencyKey", "Item", "LineState",
+    "DATED_STATUSES", "DUE_STATES", "EPOCH", "OPEN_STATES", "PUBLIC_STATUSES", "Address", "Attempt", "BatchState",
+    "BulkRun", "BulkState", "Contact", "Document", "Edge", "HistoryEntry", "IdempotencyKey", "Item", "LineState",
     "Order", "OrderOutcome", "Status", "Stock", "StockCall", "StockEffect", "can_proceed", "edges",
     "edges_from", "edges_named", "every_line_reserved", "from_cents", "moments", "permission_of",
     "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",
