@@ -14,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from orders.admin.attention_page import WORDS
-from orders.admin.money_format import money
+from orders.admin.money_format import amounts, money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
@@ -103,7 +103,7 @@ def _figures(found: Dashboard) -> dict[str, Any]:
     most = max(found.statuses.values(), default=0) or 1
     return {
         "figures": found,
-        "elsewhere": " and ".join(money(amount, currency) for currency, amount in found.elsewhere.items()),
+        "elsewhere": amounts(found.elsewhere),
         "currency": settings.CURRENCY,
         "tiles": _tiles(found),
         "charts": [
@@ -123,10 +123,11 @@ def _figures(found: Dashboard) -> dict[str, Any]:
 
 
 def _tiles(found: Dashboard) -> list[tuple[str, str, str]]:
+    alone = f" in {settings.CURRENCY}" if found.elsewhere else ""
     shipped = f"of {_count(found.shipped)} shipped" if found.shipped else "no orders shipped"
     return [
         ("Orders", _count(found.orders), "placed in the period"),
-        ("Revenue", _money(found.revenue), f"from {_count(found.sold)} paid orders"),
+        ("Revenue", _money(found.revenue), f"from {_count(found.sold)} paid orders{alone}"),
         ("Average order", _money(found.average), "revenue per paid order"),
         ("Paid to shipped", _duration(found.to_ship), f"median {shipped}"),
     ]
@@ -169,8 +170,8 @@ def _count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _money(amount: Decimal | None) -> str:
-    return "–" if amount is None else money(amount, settings.CURRENCY)
+def _money(amount: Decimal | int | None) -> str:
+    return "–" if amount is None else money(Decimal(amount), settings.CURRENCY)
 
 
 def _share(part: int, whole: int) -> str:

@@ -74,9 +74,10 @@ def contents(order: Order) -> SafeString:
 
 def customer(order: Order) -> SafeString:
     """The customer's name and e-mail address, and the user's id, which leads to all orders of this user."""
-    told = [text for text in (order.contact.name, order.contact.email, order.user_id) if text]
+    told = [text for text in (order.contact.name, order.contact.email) if text]
     link = format_html(
         '<a class="order-link" href="?{}" title="All orders of this customer"><bdi>{}</bdi></a>',
-        urlencode({"user": order.user_id}), told[0],
+        urlencode({"user": order.user_id}), told[0] if told else order.user_id,
     )  # fmt: skip
-    return link + format_html_join("", ' <bdi class="order-more">{}</bdi>', ((text,) for text in told[1:]))
+    others = [*told[1:], *([f"id\xa0{order.user_id}"] if told else [])]
+    return link + format_html_join("", ' <span class="order-more"><bdi>{}</bdi></span>', ((text,) for text in others))

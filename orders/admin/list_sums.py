@@ -1,6 +1,6 @@
 """How many orders the list has, and what their totals come to: of the first thousand, so that it is soon known."""
 
-from orders.admin.money_format import money
+from orders.admin.money_format import amounts
 from orders.services import order_queries
 from orders.services.order_queries import OrderQuery, time_limit
 
@@ -18,10 +18,9 @@ def sums_of(query: OrderQuery) -> str:
         sums, more = order_queries.sums(query, MOST)
     if not sums:  # they may have been purged meanwhile
         return ""
-    *others, last = [money(found.total, found.currency) for found in sums]
-    amounts = f"{', '.join(others)} and {last}" if others else last
+    total = amounts({found.currency: found.total for found in sums})
     if more:
         which = "oldest" if query.oldest_first else "newest"
-        return f"More than {MOST:,} orders; the {which} {MOST:,} come to {amounts}."
+        return f"More than {MOST:,} orders; the {which} {MOST:,} come to {total}."
     orders = sum(found.orders for found in sums)
-    return f"{orders:,} orders come to {amounts}." if orders > 1 else f"1 order comes to {amounts}."
+    return f"{orders:,} orders come to {total}." if orders > 1 else f"1 order comes to {total}."

@@ -181,7 +181,16 @@ class OrderChangeList(ChangeList):
 
     @property
     def chips(self) -> list[Chip]:
-        return list(chips(self.form, self.asked))
+        names = self._in_time(self._names) or {}
+        return list(chips(self.form, self.asked, {field: name for field, name in names.items() if name}))
+
+    def _names(self) -> dict[str, str]:
+        """What the customer and the product that are filtered by are called, where that is known."""
+        user_id, product_id = self.order_query.user_id, self.order_query.product_id
+        return {
+            "user": order_queries.customer_name(user_id) if user_id else "",
+            "product": order_queries.product_names([product_id]).get(product_id, "") if product_id else "",
+        }
 
     @property
     def kept(self) -> list[tuple[str, str]]:

@@ -27,8 +27,8 @@ SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What the two buttons of an unknown line say: whether inventory carried out the call."""
 ADDRESS_LABELS = {
-    "line1": "Address", "line2": "Apartment, suite, etc.", "city": "City", "state": "State or province",
-    "postal_code": "Postal code", "country": "Country",
+    "name": "Recipient name", "company": "Company", "line1": "Address", "line2": "Apartment, suite, etc.",
+    "city": "City", "state": "State or province", "postal_code": "Postal code", "country": "Country", "phone": "Phone",
 }  # fmt: skip
 
 

@@ -131,8 +131,8 @@ def test_a_row_names_its_customer_and_product_and_has_its_currency(
     for order, told in zip(
         orders,
         (
-            "Amara Okafor amara@example.com 17 just now 2 × Bath towel, 70 × 140 cm and 1 more item, 4 units ¥29.80",
-            f"amara@example.com 18 1 min ago 2 × {product} and 1 more item, 4 units €29.80",
+            "Amara Okafor amara@example.com id 17 just now 2 × Bath towel, 70 × 140 cm and 1 more item, 4 units ¥29.80",
+            f"amara@example.com id 18 1 min ago 2 × {product} and 1 more item, 4 units €29.80",
             "19 2 min ago 2 × Bath towel, 70 × 140 cm CHF 29.80",
         ),
         strict=True,

@@ -6,7 +6,7 @@ import pytest
 from django.utils.translation import override
 from pytest_django import Settings
 
-from orders.admin.money_format import money
+from orders.admin.money_format import amounts, money
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,16 @@ def test_without_a_currency_it_is_in_the_shops(settings: Settings) -> None:
 
 def test_a_code_that_is_no_currency_is_shown_as_it_is() -> None:
     assert money(Decimal(5), "XQZ") == "XQZ\xa05.00"
+
+
+@pytest.mark.parametrize(
+    ("totals", "told"),
+    [
+        ({}, ""),
+        ({"EUR": "14"}, "€14.00"),
+        ({"EUR": "14", "JPY": "900"}, "€14.00 and ¥900"),
+        ({"EUR": "14", "JPY": "900", "CHF": "7"}, "€14.00, ¥900 and CHF\xa07.00"),
+    ],
+)
+def test_amounts_in_several_currencies_are_listed(totals: dict[str, str], told: str) -> None:
+    assert amounts({currency: Decimal(total) for currency, total in totals.items()}) == told
