@@ -26,6 +26,7 @@ from tests.functional.admin_helpers import (
     stored,
     text_of,
 )
+from tests.functional.bulk_admin import across
 
 MUG, TOWEL = "665f1c0a9b1e8a0012a40001", "665f1c0a9b1e8a0012a40002"
 
@@ -124,6 +125,29 @@ def test_a_span_in_which_orders_came_to_a_status_joins_the_other_filters(
     assert look(support, **paid, flag="unverified") == numbers(orders[1])
     assert look(support, **paid, least="50") == numbers(orders[3])
     assert look(support, **paid, product=TOWEL) == []
+
+
+def test_the_export_and_the_choice_of_all_are_of_the_same_days(database: Database[Document]) -> None:
+    manager, day = client_of("Manager"), datetime(2026, 3, 2, 12, tzinfo=UTC)
+    orders = [stored(n, status="paid", created_at=day) | {"paid_at": day + timedelta(days=n)} for n in range(3)]
+    insert(database, *orders)
+    query = "?date=paid&since=2026-03-03&until=2026-03-03"
+    exported = b"".join(manager.get(f"{LIST}export/{query}").streaming_content).decode()
+    assert [order["number"] in exported for order in orders] == [False, True, False]
+    chosen = text_of(across(manager, "start_processing", query))
+    assert "Selection: 1 order." in chosen
+    assert "Start processing 1 order?" in chosen
+
+
+def test_who_or_what_is_filtered_by_is_told_by_name(database: Database[Document], support: Client) -> None:
+    mug = line() | {"product_id": MUG, "name": "Mug <b>"}
+    insert(database, stored(1, user_id="17", contact={"name": "Amara Okafor"}, items=[mug]), stored(2, user_id="18"))
+    asked = {"user": "0017", "product": MUG.upper()}
+    assert [*chips(support.get(LIST, asked))] == [
+        "Customer: Amara Okafor (0017)",
+        f"Product: Mug <b> ({MUG.upper()})",
+    ]
+    assert [*chips(support.get(LIST, {"user": "18", "product": TOWEL}))] == ["Customer: 18", f"Product: {TOWEL}"]
 
 
 @pytest.mark.parametrize("few", [order_query.FEW, 1])
