@@ -144,10 +144,17 @@ def test_a_row_names_its_customer_and_product_and_has_its_currency(
 # --- what it comes to ------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def time_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is to run out of time who is not meant to."""
+    monkeypatch.setattr(list_sums, "SECONDS", 5.0)
+
+
 def worth(number: int, total: str, currency: str | None = None, **more: Any) -> Document:
     return stored(number, total_price=Decimal128(total), **({"currency": currency} if currency else {}), **more)
 
 
+@pytest.mark.usefixtures("time_to_add")
 def test_the_list_says_how_many_orders_it_has_and_what_they_come_to(
     database: Database[Document], support: Client
 ) -> None:
@@ -158,6 +165,7 @@ def test_the_list_says_how_many_orders_it_has_and_what_they_come_to(
     assert "come to" not in text_of(support.get(LIST, {"status": "refunded"}))
 
 
+@pytest.mark.usefixtures("time_to_add")
 def test_currencies_are_not_added_to_each_other(database: Database[Document], support: Client) -> None:
     insert(
         database, worth(1, "10.00"), worth(2, "1.00", "EUR"), worth(3, "7.00", "CHF"), worth(4, "900.00", "JPY"),
@@ -166,12 +174,14 @@ def test_currencies_are_not_added_to_each_other(database: Database[Document], su
     assert "6 orders come to €14.00, ¥1,000.50 and CHF 7.00." in text_of(support.get(LIST))
 
 
+@pytest.mark.usefixtures("time_to_add")
 def test_an_order_that_several_alerts_find_is_added_once(database: Database[Document], support: Client) -> None:
     insert(database, worth(1, "10.00", items=[line("unknown", call="release")], user_verified=False))
     response = support.get(LIST, {"flag": ["unknown", "unverified", "unchecked"]})
     assert "1 order comes to €10.00." in text_of(response)
 
 
+@pytest.mark.usefixtures("time_to_add")
 @pytest.mark.parametrize(("query", "which", "total"), [("", "newest", "60.00"), ("?sort=oldest", "oldest", "120.00")])
 def test_of_many_orders_the_first_are_added(
     database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, query: str, which: str, total: str
