@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from orders.admin.money_format import money
 from orders.models import DUE_STATES, Document, Edge, LineState, Status, edges_from
 from orders.services.access import RESOLVE, Actor
 from orders.services.order_queries import Alert
@@ -14,6 +15,7 @@ class WaitingLine:
 
     index: int
     product_id: str
+    name: str
     quantity: int
     call: str
     attempts: int
@@ -33,6 +35,7 @@ class Row:
 
     id: str
     number: str
+    customer: str
     user_id: str
     status: str
     version: int
@@ -58,14 +61,16 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
     """
     edges = [edge for edge in edges_from(order["status"]) if actor.may(edge.name, order["user_id"])]
     forward = ("start_processing", "ship") if alert is Alert.UNSHIPPED else ()
+    contact = order.get("contact") or {}
     cancels = alert in (Alert.OWED, Alert.UNCHECKED, Alert.UNSHIPPED)
     return Row(
         id=str(order["_id"]),
         number=order["number"],
+        customer=contact.get("name") or contact.get("email") or order["user_id"],
         user_id=order["user_id"],
         status=Status(order["status"]).label,
         version=order["version"],
-        total=str(order["total_price"]),
+        total=money(order["total_price"].to_decimal(), order.get("currency") or ""),
         since=_aware(order["created_at"] if alert is Alert.UNCHECKED else order.get("status_since")),
         due=_aware(order.get("stock_due_at")),
         lines=[_line(order, index, now) for index in _lines(alert, order)],
@@ -92,6 +97,7 @@ def _line(order: Document, index: int, now: datetime) -> WaitingLine:
     return WaitingLine(
         index=index,
         product_id=item["product_id"],
+        name=item.get("name") or item["product_id"],
         quantity=item["quantity"],
         call=stock.get("call") or "",
         attempts=stock["attempts"],

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orders.models import BulkRun, BulkState, OrderOutcome, transition_label
+from orders.services import order_queries
 from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
 from orders.services.days import local
@@ -48,26 +49,36 @@ def title(run: BulkRun) -> str:
     return action(run.transition, count(run.total, "order") if run.selected else "orders")
 
 
-def selection(given: Mapping[str, Any]) -> str:
-    """Which orders were selected, of what `bulk_orders.as_given` keeps."""
-    parts = list(_criteria(given))
+def selection(given: Mapping[str, Any], *, named: bool = False) -> str:
+    """Which orders were selected, of what `bulk_orders.as_given` keeps.
+
+    :param named: look up what the customer and the product are called.
+    :raises DatabaseError: they could not be looked up.
+    """
+    parts = list(_criteria(given, named=named))
     if "orders" in given:
         parts = [count(given["orders"], "selected order"), *parts]
     told = ", ".join(parts) or "all orders"
     return told if "limit" not in given else f"{told}; at most {given['limit']:,}, oldest first"
 
 
-def _criteria(given: Mapping[str, Any]) -> Iterator[str]:
+def _criteria(given: Mapping[str, Any], *, named: bool) -> Iterator[str]:
     if "status" in given:
         yield f"orders that are {' or '.join(given['status'])}"
-    if "user" in given:
-        yield f"of customer {given['user']}"
-    if "product" in given:
-        yield f"with product {given['product']}"
+    if user_id := given.get("user"):
+        name = order_queries.customer_name(user_id) if named else ""
+        yield f"of customer {_called(name, user_id)}"
+    if product_id := given.get("product"):
+        names = order_queries.product_names([product_id]) if named else {}
+        yield f"with product {_called(names.get(product_id, ''), product_id)}"
     if "created_from" in given:
         yield f"placed from {_moment(given['created_from'])}"
     if "created_before" in given:
         yield f"placed before {_moment(given['created_before'])}"
+
+
+def _called(name: str, key: str) -> str:
+    return f"{name} ({key})" if name else key
 
 
 def _moment(iso: str) -> str:

@@ -61,7 +61,7 @@ class BulkRunPage(ReadOnly):
             "opts": self.opts,
             "object": run,
             "steps": steps_for(request, run),
-            "selection": bulk_labels.selection(run.selection),
+            "selection": bulk_labels.selection(run.selection, named=True),
             "who": f"{labels.person(run.actor)}, {labels.WAYS.get(run.via, run.via)}",
             **self._results(request, run),
             **(extra_context or {}),

@@ -95,7 +95,7 @@ def _matching(query: QueryDict, at: datetime) -> Chosen:
     selection = replace(asked, statuses=statuses, before=before, drafts=False)
     note = "Drafts and rejected orders are left out." if statuses != asked.statuses else ""
     fields = {"filter": query.urlencode(), "at": at.isoformat()}
-    return Chosen(selection, bulk_labels.selection(as_given(selection)), note, fields)
+    return Chosen(selection, bulk_labels.selection(as_given(selection), named=True), note, fields)
 
 
 def _first_of(query: OrderQuery) -> Chosen:

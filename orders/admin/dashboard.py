@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from orders.admin.attention_page import WORDS
+from orders.admin.money_format import amounts, money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
@@ -99,6 +101,8 @@ def _figures(found: Dashboard) -> dict[str, Any]:
     return {
         "figures": found,
         "zone": zone().key,
+        "elsewhere": amounts(found.elsewhere),
+        "currency": settings.CURRENCY,
         "tiles": _tiles(found),
         "charts": [
             _chart("Orders per day", found.days, lambda day: day.orders, _count),
@@ -110,17 +114,18 @@ def _figures(found: Dashboard) -> dict[str, Any]:
             for status, orders in found.statuses.items()
         ],
         "best": [
-            (title, [(row.product_id, _count(row.units), _money(row.revenue)) for row in products])
+            (title, [(row, _count(row.units), _money(row.revenue)) for row in products])
             for title, products in (("Best sellers", found.by_units), ("Best sellers by revenue", found.by_revenue))
         ],
     }
 
 
 def _tiles(found: Dashboard) -> list[tuple[str, str, str]]:
+    alone = f" in {settings.CURRENCY}" if found.elsewhere else ""
     shipped = f"of {_count(found.shipped)} shipped" if found.shipped else "no orders shipped"
     return [
         ("Orders", _count(found.orders), "placed in the period"),
-        ("Revenue", _money(found.revenue), f"from {_count(found.sold)} paid orders"),
+        ("Revenue", _money(found.revenue), f"from {_count(found.sold)} paid orders{alone}"),
         ("Average order", _money(found.average), "revenue per paid order"),
         ("Paid to shipped", _duration(found.to_ship), f"median {shipped}"),
     ]
@@ -163,8 +168,8 @@ def _count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _money(amount: Decimal | None) -> str:
-    return "–" if amount is None else f"{amount:,.2f}"
+def _money(amount: Decimal | int | None) -> str:
+    return "–" if amount is None else money(Decimal(amount), settings.CURRENCY)
 
 
 def _share(part: int, whole: int) -> str:

@@ -57,13 +57,15 @@ def in_words(moment: datetime, now: datetime) -> str:
 
 
 def contents(order: Order) -> SafeString:
-    """The first line, which leads to the other orders of its product, and how much there is besides."""
+    """The first line by its product's name, which leads to the other orders of it, and how much there is besides."""
     if not order.items:
         return SafeString("no items")
     first, others = order.items[0], len(order.items) - 1
     link = format_html(
-        '{} × <a class="order-link order-code" href="?{}" title="Orders with this product">{}</a>',
-        first.quantity, urlencode({"product": first.product_id}), first.product_id,
+        '<span class="order-item">{} × <a class="order-link{}" href="?{}" title="Orders with this product">'
+        "<bdi>{}</bdi></a></span>",
+        first.quantity, "" if first.name else " order-code", urlencode({"product": first.product_id}),
+        first.name or first.product_id,
     )  # fmt: skip
     if not others:
         return link
@@ -72,8 +74,11 @@ def contents(order: Order) -> SafeString:
 
 
 def customer(order: Order) -> SafeString:
-    """The user's id, which leads to all orders of this user."""
-    return format_html(
-        '<a class="order-link" href="?{}" title="All orders of this customer">{}</a>',
-        urlencode({"user": order.user_id}), order.user_id,
+    """The customer's name and e-mail address, and the user's id, which leads to all orders of this user."""
+    told = [text for text in (order.contact.name, order.contact.email) if text]
+    link = format_html(
+        '<a class="order-link" href="?{}" title="All orders of this customer"><bdi>{}</bdi></a>',
+        urlencode({"user": order.user_id}), told[0] if told else order.user_id,
     )  # fmt: skip
+    others = [*told[1:], *([f"id\xa0{order.user_id}"] if told else [])]
+    return link + format_html_join("", ' <span class="order-more"><bdi>{}</bdi></span>', ((text,) for text in others))

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from unfold.widgets import INPUT_CLASSES
 
-from orders.models import EPOCH, Status
+from orders.models import DATED_STATUSES, EPOCH, Status
 from orders.services.days import day_bounds
 from orders.services.identifiers import (
     LONGEST_NUMBER,
@@ -21,11 +21,13 @@ from orders.services.identifiers import (
     order_typed,
     user_typed,
 )
-from orders.services.order_queries import Alert, Meanings, OrderQuery
+from orders.services.order_queries import Alert, Meanings, OrderQuery, Reached
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
+DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
+"""What the days of the list may be about."""
 SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a product id"
 
 LOOK = {"class": " ".join(INPUT_CLASSES)}
@@ -60,13 +62,14 @@ def _money(label: str) -> forms.DecimalField:
 
 
 class ListForm(forms.Form):
-    """The list's search and filters. Days are whole days of TIME_ZONE, both ends included."""
+    """The list's search and filters. Days are whole days of TIME_ZONE, both ends included, of what `date` names."""
 
     q = forms.CharField(label="Search", required=False, max_length=200)
     status = _several("Status", Status.choices)
     flag = _several("Alerts", Alert.choices)
-    since = _day("Placed from")
-    until = _day("Placed until")
+    date = forms.ChoiceField(label="Date", required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
+    since = _day("From")
+    until = _day("Until")
     least = _money("Total from")
     most = _money("Total up to")
     product = forms.CharField(
@@ -115,7 +118,8 @@ class ListForm(forms.Form):
     def query(self, at: datetime) -> OrderQuery:
         """What the form asks for, as far as it can be read. :param at: the moment by which alerts are judged."""
         given = self.cleaned_data
-        since, until = given.get("since"), given.get("until")
+        since, until, reached = given.get("since"), given.get("until"), given.get("date")
+        span = {"since": day_bounds(since)[0] if since else None, "before": day_bounds(until)[1] if until else None}
         return OrderQuery(
             statuses=tuple(dict.fromkeys(given.get("status", ()))),
             alerts=tuple(dict.fromkeys(given.get("flag", ()))),
@@ -124,8 +128,7 @@ class ListForm(forms.Form):
             product_id=given.get("product") or None,
             least=given.get("least"),
             most=given.get("most"),
-            since=day_bounds(since)[0] if since else None,
-            before=day_bounds(until)[1] if until else None,
+            **({"reached": Reached(reached, **span)} if reached else span),
             meanings=meanings_of(given.get("q", "")),
             oldest_first=given.get("sort") == OLDEST,
             drafts=True,

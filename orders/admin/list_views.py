@@ -1,14 +1,14 @@
 """The list's built-in views, each no more than an address with filters, and what is asked for in words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bson import ObjectId
 from django.http import QueryDict
 
-from orders.admin.list_form import OLDEST, ListForm
+from orders.admin.list_form import DATES, OLDEST, ListForm
 from orders.models import Status
 from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP, Position
 
@@ -17,6 +17,9 @@ Parameters = dict[str, list[str]]
 MOST_COUNTED = 100
 TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
+
+CHIP_LABELS = {"product": "Product", "user": "Customer"}
+"""Fields by what they mean, where a name stands beside the id."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,11 @@ def _sets(parameters: Parameters) -> dict[str, set[str]]:
     return {name: set(values) - {""} for name, values in parameters.items() if any(values)}
 
 
-def chips(form: ListForm, parameters: Parameters) -> Iterator[Chip]:
-    """What a form asks for, value by value, but the search (it stands in its box) and the order."""
+def chips(form: ListForm, parameters: Parameters, names: Mapping[str, str]) -> Iterator[Chip]:
+    """What a form asks for, value by value, but the search (it stands in its box) and the order.
+
+    :param names: what the values of fields are called, by the field.
+    """
     for name, values in parameters.items():
         if name in {"q", "sort"} or name not in form.fields:
             continue
@@ -79,9 +85,17 @@ def chips(form: ListForm, parameters: Parameters) -> Iterator[Chip]:
         choices = dict(getattr(field, "choices", ()))
         for value in filter(None, values):
             rest = parameters | {name: [other for other in values if other != value]}
-            told = str(choices.get(value, value))
-            text = told if name == "flag" else f"{field.label}: {told}"
+            told = f"{names[name]} ({value})" if name in names else str(choices.get(value, value))
+            text = told if name == "flag" else f"{_label(form, name)}: {told}"
             yield Chip(text, address({key: kept for key, kept in rest.items() if kept}))
+
+
+def _label(form: ListForm, name: str) -> str:
+    """What a field is called beside its value, e.g. `Paid from`."""
+    label = CHIP_LABELS.get(name) or str(form.fields[name].label)
+    if name not in ("since", "until"):
+        return label
+    return f"{dict(DATES).get(form.data.get('date', ''), 'Date')} {label.lower()}"
 
 
 def token_of(row: int, position: Position) -> str:

@@ -17,6 +17,7 @@ from unfold.views import ChangeList
 
 from orders.admin import list_rows
 from orders.admin.list_form import ListForm
+from orders.admin.list_sums import sums_of
 from orders.admin.list_views import (
     MOST_COUNTED,
     VIEWS,
@@ -169,13 +170,27 @@ class OrderChangeList(ChangeList):
         return address({"q": self.asked["q"]}) if self.query and len(self.asked) > 1 else ""
 
     @property
+    def sums(self) -> str:
+        """How many orders the list has and what they come to, in words; empty where adding them takes too long."""
+        return (self._in_time(lambda: sums_of(self.order_query)) if self.page.orders else None) or ""
+
+    @property
     def filters(self) -> list[Any]:
         """The form's fields but the search, which has a box of its own."""
         return [field for field in self.form if field.name != "q"]
 
     @property
     def chips(self) -> list[Chip]:
-        return list(chips(self.form, self.asked))
+        names = self._in_time(self._names) or {}
+        return list(chips(self.form, self.asked, {field: name for field, name in names.items() if name}))
+
+    def _names(self) -> dict[str, str]:
+        """What the customer and the product that are filtered by are called, where that is known."""
+        user_id, product_id = self.order_query.user_id, self.order_query.product_id
+        return {
+            "user": order_queries.customer_name(user_id) if user_id else "",
+            "product": order_queries.product_names([product_id]).get(product_id, "") if product_id else "",
+        }
 
     @property
     def kept(self) -> list[tuple[str, str]]:

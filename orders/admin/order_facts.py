@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +10,8 @@ from django.urls import reverse
 
 from orders.admin import labels
 from orders.admin.labels import Moment, moment
-from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from, to_cents
+from orders.admin.money_format import money
+from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from
 from orders.services import order_queries
 from orders.services.access import ADDRESS_CHANGED, ERASED, Actor
 from orders.services.audit import REASON_NEEDED
@@ -33,14 +33,16 @@ RECENT = 25
 
 @dataclass(frozen=True)
 class Line:
-    """A line of an order; `number` counts from 1."""
+    """A line of an order; `number` counts from 1, and a product without a name is called by its id."""
 
     number: int
     product_id: str
+    name: str
+    sku: str
     product_url: str
     quantity: int
-    price: Decimal
-    total: Decimal
+    price: str
+    total: str
     stock: str
     tone: str
     details: list[str]
@@ -72,12 +74,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Facts:
-    """What an order is now, for its page and on paper."""
+    """What an order is now, for its page and on paper.
+
+    :ivar customer: by name, else by e-mail address or user id; `recipient`: who receives it, as far as that is known.
+    """
 
     order: Order
     status: str
     status_tone: str
+    total: str
+    customer: str
     customer_url: str
+    recipient: str
+    metadata: list[tuple[str, str]]
     moments: list[tuple[str, Moment]]
     units: int
     flags: list[str]
@@ -89,17 +98,24 @@ def facts(order: Order, now: datetime) -> Facts:
         "Placed": order.placed_at,
         "Paid": order.paid_at,
         "Shipped": order.shipped_at,
+        "Delivered": order.delivered_at,
+        "Cancelled": order.cancelled_at,
+        "Refunded": order.refunded_at,
         "Last updated": order.updated_at,
     }
     return Facts(
         order=order,
         status=Status(order.status).label,
         status_tone=STATUS_TONES.get(Status(order.status), "muted"),
+        total=money(order.total_price, order.currency),
+        customer=order.contact.name or order.contact.email or order.user_id,
+        metadata=list(order.metadata.items()),
+        recipient=order.shipping_address.name or order.contact.name,
         customer_url=_list(user=order.user_id),
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
         units=sum(item.quantity for item in order.items),
         flags=flags(order, now),
-        lines=[_line(number, item) for number, item in enumerate(order.items, 1)],
+        lines=[_line(number, item, order.currency) for number, item in enumerate(order.items, 1)],
     )
 
 
@@ -184,14 +200,16 @@ def _title(entry: HistoryEntry) -> str:
     return f"Item {entry.line + 1}: {labels.settled(entry.target)}{by_staff}"
 
 
-def _line(number: int, item: Item) -> Line:
+def _line(number: int, item: Item, currency: str) -> Line:
     return Line(
         number=number,
         product_id=item.product_id,
+        name=item.name or item.product_id,
+        sku=item.sku,
         product_url=_list(product=item.product_id),
         quantity=item.quantity,
-        price=item.price,
-        total=to_cents(item.price * item.quantity),
+        price=money(item.price, currency),
+        total=money(item.price * item.quantity, currency),
         stock=labels.stock(item.stock),
         tone="bad" if item.stock.discrepancy else LINE_TONES[LineState(item.stock.state)],
         details=labels.stock_details(item.stock),

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from orders.admin import list_columns
+from orders.admin.money_format import money
 from orders.admin.order_changelist import OrderChangeList
 from orders.models import LineState, Order, Status
 from orders.services.order_queries import Alert, raised
@@ -61,7 +62,7 @@ class OrderList(ModelAdmin):
 
     @admin.display(description="total")
     def total(self, order: Order) -> str:
-        return f"{order.total_price:.2f}"
+        return money(order.total_price, order.currency)
 
     @admin.display(description="status")
     def status_badge(self, order: Order) -> SafeString:

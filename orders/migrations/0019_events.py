@@ -35,7 +35,7 @@ def count(name):
 
 
 class Migration(Slow):
-    dependencies = [("orders", "0017_personal_data")]
+    dependencies = [("orders", "0018_reached_indexes")]
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[

@@ -22,6 +22,7 @@ from orders.models.money import from_cents, text_of, to_cents
 from orders.models.order import Order, every_line_reserved
 from orders.models.parts import Address, Attempt, Contact, Document, HistoryEntry, Item, Stock
 from orders.models.states import (
+    DATED_STATUSES,
     DUE_STATES,
     EPOCH,
     PUBLIC_STATUSES,
@@ -33,8 +34,8 @@ from orders.models.states import (
 from orders.models.webhook_endpoint import WebhookEndpoint
 
 __all__ = [
-    "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "PUBLIC_STATUSES", "RUN_FINISHED", "Address",
-    "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge", "HistoryEntry",
+    "DATED_STATUSES", "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "PUBLIC_STATUSES", "RUN_FINISHED",
+    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge", "HistoryEntry",
     "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Status", "Stock", "StockCall",
     "StockEffect", "WebhookEndpoint", "can_proceed", "edges", "edges_from", "edges_named", "event_type",
     "every_line_reserved", "from_cents", "moments", "permission_of", "public_edges", "statuses_before",

@@ -8,7 +8,7 @@ from functools import cache
 from django_fsm import can_proceed as can_proceed  # part of what the machine allows
 
 from orders.models.order import Order
-from orders.models.states import PUBLIC_STATUSES, Status, StockEffect
+from orders.models.states import DATED_STATUSES, PUBLIC_STATUSES, Status, StockEffect
 
 LABELS = {"pay": "Mark as paid", "ship": "Mark as shipped", "deliver": "Mark as delivered"}
 """What staff record instead of doing it; the other transitions are called by their names."""
@@ -96,7 +96,7 @@ def stock_effect(name: str) -> StockEffect:
 def moments(status: str, at: datetime) -> dict[str, datetime]:
     """The fields that tell when an order reached its status; every write that changes the status sets them."""
     fields = {"status_since": at}
-    if status in (Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.CANCELLED, Status.REFUNDED):
+    if status in DATED_STATUSES:
         fields[f"{status}_at"] = at
     return fields
 

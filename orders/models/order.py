@@ -13,7 +13,7 @@ from django_mongodb_backend.fields import EmbeddedModelArrayField, EmbeddedModel
 
 from orders.models.money import to_cents
 from orders.models.parts import Address, Contact, HistoryEntry, Item
-from orders.models.states import EPOCH, LineState, Status, StockEffect
+from orders.models.states import DATED_STATUSES, EPOCH, LineState, Status, StockEffect
 
 
 def every_line_reserved(order: models.Model) -> bool:
@@ -96,6 +96,14 @@ class Order(models.Model):
             models.Index(fields=["stock_due_at"], name="stock_due", condition=Q(stock_due_at__gt=EPOCH)),
             models.Index(fields=["total_price", "-created_at", "-id"], name="total_newest"),
             models.Index(fields=["-created_at", "-id", "status", "total_price"], name="newest_status_total"),
+            *(
+                models.Index(
+                    fields=[f"{status}_at", "-created_at", "-id"],
+                    name=f"{status}_newest",
+                    condition=Q((f"{status}_at__gt", EPOCH)),
+                )
+                for status in DATED_STATUSES
+            ),
             models.Index(
                 fields=["user_verified", "-created_at", "-id", "status"],
                 name="unverified_newest",

@@ -24,6 +24,10 @@ class Status(TextChoices):
 
 PUBLIC_STATUSES = tuple(status.value for status in Status if status not in (Status.PLACING, Status.REJECTED))
 """What the storefront may see; the other two never leave the backoffice."""
+DATED_STATUSES = tuple(
+    status.value for status in (Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.CANCELLED, Status.REFUNDED)
+)
+"""An order keeps when it came to one of these, e.g. as `paid_at`."""
 
 
 class LineState(TextChoices):

@@ -117,7 +117,8 @@ def raised(order: Order, at: datetime) -> list[Alert]:
 FIELDS: Mapping[str, Any] = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "version", "total_price", "items.product_id"),
-        *("items.quantity", "items.stock", "created_at", "status_since", "stock_due_at"),
+        *("currency", "contact.name", "contact.email", "items.name", "items.quantity", "items.stock"),
+        *("created_at", "status_since", "stock_due_at"),
     ),
     1,
 ) | {

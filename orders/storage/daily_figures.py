@@ -3,12 +3,15 @@
 ```
 figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC),
                   stale: true | false, attempt, computed_at, retry_at,
-                  statuses: [{status, orders, cents}],   orders placed that day, by their status now
+                  statuses: [{status, currency, orders, cents}],   orders placed that day, by their status now
                   products: [{id, units, cents}],        sold that day: the best sellers only, if products_cut
                   products_cut,
                   shipping: [orders, …] }                orders shipped that day, by bucket of the time since payment
                 { _id: "state", until, zone, lease, holder }
 ```
+
+Amounts in different currencies are never added up: `cents` of products are those of orders in the shop's own. Days that
+were counted before orders had a currency have no `currency`: they are the shop's.
 
 A day that changes is marked `stale` and keeps its figures until it is counted again. Marking also removes `attempt`,
 without which a count that is under way cannot write. Days that are not stale include all changes up to `until`.
@@ -29,6 +32,7 @@ from pymongo.write_concern import WriteConcern
 from orders.models import EPOCH, Document, Status
 from orders.storage import leases
 from orders.storage.database import Expression, collection, from_now, new_id
+from orders.storage.order_lists import currency
 from orders.storage.order_query import OrderQuery
 from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
@@ -204,8 +208,9 @@ def count(day: datetime, since: datetime, before: datetime) -> bool:
 
 
 def _placed(since: datetime, before: datetime) -> Document:
-    price = {"$multiply": ["$items.price", "$items.quantity"]}
-    fields = ("status", "total_price", "items.product_id", "items.quantity", "items.price")
+    price: Expression = {"$multiply": ["$items.price", "$items.quantity"]}
+    ours: Expression = {"$cond": [{"$eq": [currency(), settings.CURRENCY]}, price, 0]}
+    fields = ("status", "currency", "total_price", "items.product_id", "items.quantity", "items.price")
     [counted] = orders().aggregate(
         [
             {"$match": OrderQuery(since=since, before=before).conditions},
@@ -213,8 +218,14 @@ def _placed(since: datetime, before: datetime) -> Document:
             {
                 "$facet": {
                     "statuses": [
-                        {"$group": {"_id": "$status", "orders": {"$sum": 1}, "cents": _cents("$total_price")}},
-                        {"$project": {"_id": 0, "status": "$_id", "orders": 1, "cents": 1}},
+                        {
+                            "$group": {
+                                "_id": {"status": "$status", "currency": currency()},
+                                "orders": {"$sum": 1},
+                                "cents": _cents("$total_price"),
+                            }
+                        },
+                        {"$replaceWith": {"$mergeObjects": ["$_id", {"orders": "$orders", "cents": "$cents"}]}},
                     ],
                     "products": [
                         {"$match": {"status": {"$in": list(SOLD)}}},
@@ -223,7 +234,7 @@ def _placed(since: datetime, before: datetime) -> Document:
                             "$group": {
                                 "_id": "$items.product_id",
                                 "units": {"$sum": "$items.quantity"},
-                                "cents": _cents(price),
+                                "cents": _cents(ours),
                             }
                         },
                         {"$project": {"_id": 0, "id": "$_id", "units": 1, "cents": 1}},

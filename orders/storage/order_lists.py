@@ -8,15 +8,17 @@ for is counted beyond a cap.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from bson import ObjectId
+from django.conf import settings
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import PyMongoError
 
-from orders.models import Item, Order, Stock
+from orders.models import Contact, Item, Order, Stock
 from orders.models.parts import Document
-from orders.storage.database import time_limit
+from orders.storage.database import Expression, time_limit
 from orders.storage.order_query import OrderQuery, Position, Read, both
 from orders.storage.order_writes import orders
 
@@ -27,11 +29,17 @@ STOCK_FIELDS = ("state", "discrepancy")
 FIELDS = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "total_price", "created_at", "status_since", "stock_due_at"),
-        *("items.product_id", "items.quantity", *(f"items.stock.{name}" for name in STOCK_FIELDS)),
+        *("currency", "contact.name", "contact.email"),
+        *("items.product_id", "items.name", "items.quantity", *(f"items.stock.{name}" for name in STOCK_FIELDS)),
     ),
     1,
 )
 """What a row of the list shows."""
+
+
+def currency() -> Expression:
+    """The currency of an order; where it has none, the shop's."""
+    return {"$cond": [{"$gt": ["$currency", ""]}, "$currency", settings.CURRENCY]}
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,15 @@ class Page:
     places: Sequence[Position] = ()
     earlier: bool = False
     later: bool = False
+
+
+@dataclass(frozen=True)
+class Sum:
+    """How many orders there are in a currency, and what they come to."""
+
+    currency: str
+    orders: int
+    total: Decimal
 
 
 @wrap_database_errors
@@ -70,6 +87,21 @@ def first_ids(query: OrderQuery, most: int) -> list[ObjectId]:
 def size(query: OrderQuery, most: int) -> int:
     """How many orders there are, counted up to `most`."""
     return len(_places(query, most))
+
+
+@wrap_database_errors
+def sums(query: OrderQuery, most: int) -> tuple[list[Sum], bool]:
+    """What the first orders of the list come to, by currency, the most orders first, and whether there are others.
+
+    :param most: so many orders are added up.
+    """
+    found = _places(query, most + 1)
+    pipeline = [
+        {"$match": {"_id": {"$in": [place.id for place in found[:most]]}}},
+        {"$group": {"_id": currency(), "orders": {"$sum": 1}, "total": {"$sum": "$total_price"}}},
+    ]
+    each = [Sum(row["_id"], row["orders"], row["total"].to_decimal()) for row in orders().aggregate(pipeline)]
+    return sorted(each, key=lambda added: (-added.orders, added.currency)), len(found) > most
 
 
 def _places(query: OrderQuery, limit: int, position: Position | None = None) -> list[Position]:
@@ -104,9 +136,12 @@ def _order(document: Document) -> Order:
     return Order(
         id=document["_id"],
         total_price=document["total_price"].to_decimal(),
+        currency=document.get("currency") or settings.CURRENCY,
+        contact=Contact(**(document.get("contact") or {})),
         items=[
             Item(
                 product_id=item["product_id"],
+                name=item.get("name") or "",
                 quantity=item["quantity"],
                 stock=Stock(**{name: item["stock"].get(name) for name in STOCK_FIELDS}),
             )

@@ -7,7 +7,7 @@ guesses.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -109,11 +109,42 @@ class Meanings:
         return [*numbered, *([self.order_id] if self.order_id else [])]
 
 
+CLOCKS_DIFFER = timedelta(days=1)
+"""No order came to a status so much before it was created, whichever servers told the time."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Orders that came to a status in a span of time, whatever they are now; each status has an index for it.
+
+    :ivar status: one of DATED_STATUSES.
+    :ivar since: then or later; `before`: earlier; both aware or naive UTC.
+    """
+
+    status: str
+    since: datetime | None = None
+    before: datetime | None = None
+
+    @property
+    def field(self) -> str:
+        return f"{self.status}_at"
+
+    @property
+    def index(self) -> str:
+        return f"{self.status}_newest"
+
+    @property
+    def condition(self) -> Document:
+        """The first bound is the index's own: without it no span is known to lie within the index."""
+        return _span({"$gt": EPOCH, "$gte": self.since, "$lt": self.before})
+
+
 @dataclass(frozen=True)
 class OrderQuery:
     """Orders that meet all of it; of `alerts` and of `meanings` an order needs one.
 
     :ivar since: created then or later; `before`: created earlier; both aware or naive UTC.
+    :ivar reached: they came to a status in a span of time.
     :ivar least: their total is so much or more; `most`: so much or less.
     :ivar alerts: by their names, as they are at the moment `at`.
     :ivar drafts: drafts and rejected orders, too, which it never finds otherwise.
@@ -128,6 +159,7 @@ class OrderQuery:
     product_id: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    reached: Reached | None = None
     least: Decimal | None = None
     most: Decimal | None = None
     alerts: tuple[str, ...] = ()
@@ -144,7 +176,8 @@ class OrderQuery:
     def problems(self) -> dict[str, str]:
         """What makes no sense, by field, for people."""
         found = {}
-        if self.since and self.before and _utc(self.since) >= _utc(self.before):
+        spans = [(self.since, self.before), *([(self.reached.since, self.reached.before)] if self.reached else [])]
+        if any(since and before and _utc(since) >= _utc(before) for since, before in spans):
             found["since"] = "The span of time ends before it begins."
         if self.least is not None and self.most is not None and self.least > self.most:
             found["least"] = "The minimum total is higher than the maximum."
@@ -160,7 +193,8 @@ class OrderQuery:
     @property
     def is_for_lists(self) -> bool:
         """Whether only a list can look for these orders: a run, which takes its time, cannot."""
-        return bool(self.alerts or self.meanings or self.least is not None or self.most is not None)
+        of_total = self.least is not None or self.most is not None
+        return bool(self.alerts or self.meanings or self.reached or of_total)
 
     @cached_property
     def conditions(self) -> Document:
@@ -174,6 +208,8 @@ class OrderQuery:
             asked["status"] = self._of_statuses()
         if self.since or self.before:
             asked["created_at"] = _span({"$gte": self.since, "$lt": self.before})
+        if self.reached:
+            asked[self.reached.field] = self.reached.condition
         if self.least is not None or self.most is not None:
             asked["total_price"] = _span({"$gte": _stored(self.least), "$lte": _stored(self.most)})
         return asked
@@ -217,7 +253,11 @@ class OrderQuery:
 
     def _plain_read(self) -> Read:
         index = self.index()
-        return Read(index, (ANY_TIME if index == "newest_status_total" else {}) | self.conditions)
+        asked = (ANY_TIME if index == "newest_status_total" else {}) | self.conditions
+        if self.reached and self.reached.before and index != self.reached.index:
+            created_before: Document = {"created_at": {"$lt": self.reached.before + CLOCKS_DIFFER}}
+            return Read(index, both(asked, created_before))  # a walk by creation begins where they may be
+        return Read(index, asked)
 
     def index(self, few: int | None = None) -> str:
         """The index that reads least: of what is asked for, what the fewest orders have.
@@ -228,21 +268,23 @@ class OrderQuery:
         asked, few = self.conditions, few or FEW
         if self.user_id is not None:
             return "user_status_newest" if "status" in asked else "user_newest"
-        of_total = "total_price" in asked
-        leads = {"product_newest": "items.product_id", "status_newest": "status", "total_newest": "total_price"}
-        given = [index for index, path in leads.items() if path in asked and (self.statuses or path != "status")]
-        if of_total or len(given) > 1:
-            counts = {index: self._count(index, leads[index], few + 1) for index in given}
+        in_order = {"product_newest": "items.product_id"} | ({"status_newest": "status"} if self.statuses else {})
+        of_span = {"total_newest": "total_price"} | ({self.reached.index: self.reached.field} if self.reached else {})
+        given = {index: path for index, path in (in_order | of_span).items() if path in asked}
+        if len(given) > 1 or not given.keys() <= in_order.keys():
+            counts = {index: self._count(index, path, few + 1) for index, path in given.items()}
             fewest = min(counts, key=lambda index: counts[index])
             if counts[fewest] <= few:
                 return fewest
-        if of_total and self.product_id is None:
+        if "total_price" in asked and self.product_id is None:
             return "newest_status_total"
-        return given[0] if given else "newest" if self.drafts else "status_newest"
+        walked = [index for index in given if index in in_order]
+        return walked[0] if walked else "newest" if self.drafts else "status_newest"
 
     def _count(self, index: str, path: str, most: int) -> int:
         """How many orders an index leads to, up to `most`."""
-        bounds = ["created_at"] if path != "total_price" else []  # of a span of totals, each would be looked at
+        within = path in ("items.product_id", "status")
+        bounds = ["created_at"] if within else []  # of a span of totals or moments, each would be looked at
         asked = {name: self.conditions[name] for name in (path, *bounds) if name in self.conditions}
         return orders().count_documents(asked, limit=most, hint=index)
 

@@ -26,6 +26,7 @@ from devtools.localhost import data_dir
 
 LIST = "/admin/orders/order/"
 STATUSES = ("pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded", "rejected")
+DATED = ("paid", "shipped", "delivered", "cancelled", "refunded")
 FLAGS = ("unknown", "owed", "short", "unshipped", "unpaid", "unverified", "unchecked")
 
 DASHBOARD_LIMIT = 500.0
@@ -64,6 +65,13 @@ class Samples:
         """31 days around an order."""
         first = self.one()["created_at"] - timedelta(days=self.chance.randrange(31))
         return {"since": f"{first:%Y-%m-%d}", "until": f"{first + timedelta(days=30):%Y-%m-%d}"}
+
+    def day(self) -> dict[str, str]:
+        day = f"{self.one()['created_at']:%Y-%m-%d}"
+        return {"since": day, "until": day}
+
+    def until(self) -> dict[str, str]:
+        return {"until": f"{self.one()['created_at']:%Y-%m-%d}"}
 
     def totals(self, width: str) -> dict[str, str]:
         total = self.one()["total_price"].to_decimal()
@@ -112,6 +120,11 @@ def filters(samples: Samples) -> Iterator[tuple[str, Callable[[], dict[str, Any]
     for flag in FLAGS:
         yield f"flag {flag}", lambda flag=flag: {"flag": flag}  # type: ignore[misc]
     yield "days, 31", samples.month
+    for status in DATED:
+        yield f"ever {status}", lambda status=status: {"date": status}  # type: ignore[misc]
+        yield f"days {status}, 1", lambda status=status: {"date": status} | samples.day()  # type: ignore[misc]
+        yield f"days {status}, 31", lambda status=status: {"date": status} | samples.month()  # type: ignore[misc]
+        yield f"days {status}, until", lambda status=status: {"date": status} | samples.until()  # type: ignore[misc]
     yield "product", lambda: {"product": samples.product()}
     yield "user", lambda: {"user": samples.one()["user_id"]}
     for width in ("narrow", "from", "up to"):

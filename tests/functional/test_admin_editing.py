@@ -260,7 +260,7 @@ def test_who_is_late_sees_what_changed_and_by_whom_and_keeps_what_was_typed(
     assert f'value="{ESCAPED}"' in main
     if name == "address":
         assert 'name="line1" value="2 Short Street"' in main
-        assert "Shipping address 1 Long Street" in text
+        assert re.search(r"Shipping address [\w ]*\b1 Long Street", text)
     versions = set(re.findall(r'name="version" value="(\d+)"', main))
     assert versions == {str(between["version"])}
     again = between if name == "cancel" else between | {"version": int(versions.pop())}

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
+from orders.admin import list_sums
 from orders.admin.list_columns import in_words
 from orders.models import Status
 from orders.storage import order_lists
@@ -95,7 +96,7 @@ def test_a_row_tells_what_staff_look_for(database: Database[Document], support: 
     response = support.get(LIST)
     product = order["items"][0]["product_id"]
     assert row_of(response, order) == (
-        f"{order['number']} 17 3 h ago 2 × {product} and 2 more items, 6 units 29.80 Pending Reserved Unconfirmed "
+        f"{order['number']} 17 3 h ago 2 × {product} and 2 more items, 6 units €29.80 Pending Reserved Unconfirmed "
         "Unconfirmed stock"
     )
     body = response.content.decode()
@@ -110,8 +111,97 @@ def test_lines_are_counted_in_words(database: Database[Document], support: Clien
     response = support.get(LIST)
     product = one["items"][0]["product_id"]
     assert "no items" in row_of(response, none)
-    assert f"2 × {product} 29.80" in row_of(response, one)
+    assert f"2 × {product} €29.80" in row_of(response, one)
     assert f"2 × {product} and 1 more item, 4 units" in row_of(response, two)
+
+
+def test_a_row_names_its_customer_and_product_and_has_its_currency(
+    database: Database[Document], support: Client
+) -> None:
+    towel = line() | {"name": "Bath towel, 70 × 140 cm"}
+    person = {"name": "Amara Okafor", "email": "amara@example.com", "phone": "+44 20 7946 0958"}
+    orders = [
+        stored(0, user_id="17", contact=person, currency="JPY", items=[towel, line()]),
+        stored(1, user_id="18", contact=person | {"name": ""}, items=[line(), towel]),
+        stored(2, user_id="19", contact={"name": "", "email": "", "phone": ""}, currency="CHF", items=[towel]),
+    ]
+    insert(database, *orders)
+    response = support.get(LIST)
+    product = line()["product_id"]
+    for order, told in zip(
+        orders,
+        (
+            "Amara Okafor amara@example.com id 17 just now 2 × Bath towel, 70 × 140 cm and 1 more item, 4 units ¥29.80",
+            f"amara@example.com id 18 1 min ago 2 × {product} and 1 more item, 4 units €29.80",
+            "19 2 min ago 2 × Bath towel, 70 × 140 cm CHF 29.80",
+        ),
+        strict=True,
+    ):
+        assert row_of(response, order).startswith(f"{order['number']} {told} Pending")
+    assert '<a class="order-link" href="?user=17" title="All orders of this customer">' in response.content.decode()
+
+
+# --- what it comes to ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def time_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is to run out of time who is not meant to."""
+    monkeypatch.setattr(list_sums, "SECONDS", 5.0)
+
+
+def worth(number: int, total: str, currency: str | None = None, **more: Any) -> Document:
+    return stored(number, total_price=Decimal128(total), **({"currency": currency} if currency else {}), **more)
+
+
+@pytest.mark.usefixtures("time_to_add")
+def test_the_list_says_how_many_orders_it_has_and_what_they_come_to(
+    database: Database[Document], support: Client
+) -> None:
+    insert(database, worth(1, "10.00"), worth(2, "0.05", "EUR"), worth(3, "99.00", status="cancelled"))
+    assert "Orders 1–3 of 3, newest first 3 orders come to €109.05." in text_of(support.get(LIST))
+    assert "1 order comes to €99.00." in text_of(support.get(LIST, {"status": "cancelled"}))
+    assert "2 orders come to €10.05." in text_of(support.get(LIST, {"status": "pending", "sort": "oldest"}))
+    assert "come to" not in text_of(support.get(LIST, {"status": "refunded"}))
+
+
+@pytest.mark.usefixtures("time_to_add")
+def test_currencies_are_not_added_to_each_other(database: Database[Document], support: Client) -> None:
+    insert(
+        database, worth(1, "10.00"), worth(2, "1.00", "EUR"), worth(3, "7.00", "CHF"), worth(4, "900.00", "JPY"),
+        worth(5, "100.50", "JPY"), worth(6, "3.00", ""),
+    )  # fmt: skip
+    assert "6 orders come to €14.00, ¥1,000.50 and CHF 7.00." in text_of(support.get(LIST))
+
+
+@pytest.mark.usefixtures("time_to_add")
+def test_an_order_that_several_alerts_find_is_added_once(database: Database[Document], support: Client) -> None:
+    insert(database, worth(1, "10.00", items=[line("unknown", call="release")], user_verified=False))
+    response = support.get(LIST, {"flag": ["unknown", "unverified", "unchecked"]})
+    assert "1 order comes to €10.00." in text_of(response)
+
+
+@pytest.mark.usefixtures("time_to_add")
+@pytest.mark.parametrize(("query", "which", "total"), [("", "newest", "60.00"), ("?sort=oldest", "oldest", "120.00")])
+def test_of_many_orders_the_first_are_added(
+    database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, query: str, which: str, total: str
+) -> None:
+    monkeypatch.setattr(list_sums, "MOST", 3)
+    insert(database, *(worth(number, f"{10 * (number + 1)}.00") for number in range(3)))
+    assert "3 orders come to €60.00." in text_of(support.get(LIST + query))
+    insert(database, *(worth(number, f"{10 * (number + 1)}.00") for number in range(3, 5)))
+    assert f"More than 3 orders; the {which} 3 come to €{total}." in text_of(support.get(LIST + query))
+
+
+def test_what_takes_long_to_add_is_not_waited_for(
+    database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_sums, "SECONDS", 0.000_001)
+    order = insert(database, worth(1, "10.00"))
+    response = support.get(LIST)
+    assert rows(response) == [order["number"]]
+    assert "Orders 1–1 of 1, newest first" in text_of(response)
+    assert "comes to" not in text_of(response)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +397,8 @@ def test_an_address_that_was_tampered_with_never_breaks_the_list(database: Datab
         "_facets=True", "q=%00", "q=" + "x" * 5000, "all=", "_popup=1", "e=1", "after=x", "before=", "before=1.2.3",
         "after=1.99999999999999.ffffffffffffffffffffffff", "after=1.-99999999999999.ffffffffffffffffffffffff",
         "after=999999999.0.ffffffffffffffffffffffff", "before=0.0.ffffffffffffffffffffffff", "status=paid&status=paid",
-        "sort=oldest&sort=newest", "q=1&q=2",
+        "sort=oldest&sort=newest", "q=1&q=2", "date=paid_at", "date=paid&until=9998-12-31",
+        "date=paid&since=0001-01-01",
     ):  # fmt: skip
         assert support.get(f"{LIST}?{query}", follow=True).status_code == 200, query
 
@@ -315,12 +406,14 @@ def test_an_address_that_was_tampered_with_never_breaks_the_list(database: Datab
 def test_what_cannot_be_read_is_named_and_shows_no_orders(database: Database[Document], support: Client) -> None:
     insert_each_status(database)
     for query, told in {
-        "since=2026-13-45": "Placed from: Enter a date as YYYY-MM-DD, for example 2026-03-31.",
-        "since=2026-02-01&until=2026-01-01": "Placed from: The start date is after the end date.",
+        "since=2026-13-45": "From: Enter a date as YYYY-MM-DD, for example 2026-03-31.",
+        "since=2026-02-01&until=2026-01-01": "From: The start date is after the end date.",
         "least=abc": "Total from: Enter a number.",
         "least=2&most=1": "Total from: The minimum total is higher than the maximum.",
         "product=x": "Product id: A product id has 24 hexadecimal digits.",
         "user=7.0": "Customer (user id): A user id is an integer, an ObjectId (24 hex digits), a UUID, or other",
+        "date=placed": "Date: Select a valid choice. placed is not one of the available choices.",
+        "date=paid&since=2026-02-01&until=2026-01-01": "From: The start date is after the end date.",
         "status=nonsense": "Status: Select a valid choice. nonsense is not one of the available choices.",
         "flag=nonsense&status=paid": "nonsense is not one of the available choices.",
     }.items():

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models import Status
+from orders.models import DATED_STATUSES, Status
 from orders.storage import order_query
 from tests.functional.admin_helpers import (
     LIST,
@@ -26,6 +26,7 @@ from tests.functional.admin_helpers import (
     stored,
     text_of,
 )
+from tests.functional.bulk_admin import across
 
 MUG, TOWEL = "665f1c0a9b1e8a0012a40001", "665f1c0a9b1e8a0012a40002"
 
@@ -74,6 +75,79 @@ def test_days_are_whole_days_in_utc_with_both_ends(database: Database[Document],
     assert look(support, since="2026-03-04") == numbers(orders[3])
     assert look(support, until="2026-03-01") == numbers(orders[0])
     assert look(support, since="", until="") == numbers(*orders[::-1])
+
+
+@pytest.mark.parametrize("few", [order_query.FEW, 1])
+@pytest.mark.parametrize("status", DATED_STATUSES)
+def test_days_may_be_those_on_which_orders_came_to_a_status_whatever_they_are_now(
+    database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, status: str, few: int
+) -> None:
+    monkeypatch.setattr(order_query, "FEW", few)
+    placed, at = datetime(2026, 2, 1, tzinfo=UTC), f"{status}_at"
+    orders = [
+        stored(0, created_at=placed, status="refunded") | {at: datetime(2026, 3, 1, 23, 59, 59, 999000, UTC)},
+        stored(1, created_at=placed) | {at: datetime(2026, 3, 2, tzinfo=UTC)},
+        stored(2, created_at=placed) | {at: datetime(2026, 3, 3, 23, 59, 59, 999000, UTC)},
+        stored(3, created_at=placed) | {at: datetime(2026, 3, 4, tzinfo=UTC)},
+        stored(4, created_at=datetime(2026, 3, 2, tzinfo=UTC)),
+        stored(5, created_at=datetime(2026, 3, 2, tzinfo=UTC)) | {at: None},
+        stored(6, created_at=datetime(2026, 3, 2, 0, 0, 2, tzinfo=UTC)) | {at: datetime(2026, 3, 2, tzinfo=UTC)},
+    ]
+    insert(database, *orders)
+    newest = sorted(orders, key=lambda order: (order["created_at"], order["_id"]), reverse=True)
+
+    def of(*wanted: int) -> list[str]:
+        return [order["number"] for order in newest if orders.index(order) in wanted]
+
+    assert look(support, date=status, since="2026-03-02", until="2026-03-03") == of(1, 2, 6)
+    assert look(support, date=status, since="2026-03-02", until="2026-03-02") == of(1, 6)
+    assert look(support, date=status, since="2026-03-04") == of(3)
+    assert look(support, date=status, until="2026-03-01") == of(0)
+    assert look(support, date=status, since="0001-01-01") == look(support, date=status) == of(0, 1, 2, 3, 6)
+    assert look(support, date=status, sort="oldest", until="2026-03-03") == of(0, 1, 2, 6)[::-1]
+    assert look(support, date=status, since="2026-03-01", until="2026-03-03", status="refunded") == of(0)
+    assert look(support, date="", since="2026-03-01") == of(4, 5, 6)
+
+
+def test_a_span_in_which_orders_came_to_a_status_joins_the_other_filters(
+    database: Database[Document], support: Client
+) -> None:
+    day = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    orders = [
+        stored(0, user_id="7", created_at=day - timedelta(days=1)) | {"paid_at": day},
+        stored(1, user_id="8", created_at=day - timedelta(days=2), user_verified=False) | {"paid_at": day},
+        stored(2, user_id="7", user_verified=False) | {"paid_at": day + timedelta(days=9)},
+        stored(3, total_price=Decimal128("99.00"), created_at=day) | {"paid_at": day},
+    ]
+    insert(database, *orders)
+    paid = {"date": "paid", "since": "2026-03-02", "until": "2026-03-02"}
+    assert look(support, **paid, user="7") == look(support, **paid, q="7") == numbers(orders[0])
+    assert look(support, **paid, flag="unverified") == numbers(orders[1])
+    assert look(support, **paid, least="50") == numbers(orders[3])
+    assert look(support, **paid, product=TOWEL) == []
+
+
+def test_the_export_and_the_choice_of_all_are_of_the_same_days(database: Database[Document]) -> None:
+    manager, day = client_of("Manager"), datetime(2026, 3, 2, 12, tzinfo=UTC)
+    orders = [stored(n, status="paid", created_at=day) | {"paid_at": day + timedelta(days=n)} for n in range(3)]
+    insert(database, *orders)
+    query = "?date=paid&since=2026-03-03&until=2026-03-03"
+    exported = b"".join(manager.get(f"{LIST}export/{query}").streaming_content).decode()
+    assert [order["number"] in exported for order in orders] == [False, True, False]
+    chosen = text_of(across(manager, "start_processing", query))
+    assert "Selection: 1 order." in chosen
+    assert "Start processing 1 order?" in chosen
+
+
+def test_who_or_what_is_filtered_by_is_told_by_name(database: Database[Document], support: Client) -> None:
+    mug = line() | {"product_id": MUG, "name": "Mug <b>"}
+    insert(database, stored(1, user_id="17", contact={"name": "Amara Okafor"}, items=[mug]), stored(2, user_id="18"))
+    asked = {"user": "0017", "product": MUG.upper()}
+    assert [*chips(support.get(LIST, asked))] == [
+        "Customer: Amara Okafor (0017)",
+        f"Product: Mug <b> ({MUG.upper()})",
+    ]
+    assert [*chips(support.get(LIST, {"user": "18", "product": TOWEL}))] == ["Customer: 18", f"Product: {TOWEL}"]
 
 
 @pytest.mark.parametrize("few", [order_query.FEW, 1])
@@ -179,6 +253,12 @@ def test_what_the_list_is_narrowed_to_is_told_and_can_be_taken_back(
         "Payment overdue": "?most=9&sort=oldest&status=paid&status=shipped",
         "Total up to: 9": "?flag=unpaid&sort=oldest&status=paid&status=shipped",
     }
+    assert chips(support.get(LIST, {"date": "shipped", "since": "2026-03-01", "until": "2026-03-02"})) == {
+        "Date: Shipped": "?since=2026-03-01&until=2026-03-02",
+        "Shipped from: 2026-03-01": "?date=shipped&until=2026-03-02",
+        "Shipped until: 2026-03-02": "?date=shipped&since=2026-03-01",
+    }
+    assert [*chips(support.get(LIST, {"since": "2026-03-01"}))] == ["Placed from: 2026-03-01"]
     assert chips(support.get(LIST)) == {}
     assert "No matching orders" in text_of(response)
 
@@ -187,7 +267,7 @@ def test_every_input_has_a_label(support: Client) -> None:
     body = support.get(LIST).content.decode()
     form = body[body.index('id="order-filters"') : body.index("</details>")]
     inputs = re.findall(r"<(?:input|select)[^>]*>", form)
-    assert len(inputs) == 9 + 7 + 7
+    assert len(inputs) == 9 + 7 + 8
     for tag in inputs:
         [widget_id] = re.findall(r'id="(\w+)"', tag)
         assert f'<label for="{widget_id}"' in form

@@ -14,6 +14,7 @@ from integrations.sandbox.catalogue import PRODUCTS
 from orders.models import LineState, Status
 from orders.services.lifecycle import transitions
 from tests.functional.admin_helpers import (
+    ADDRESS,
     EDGES,
     LIST,
     PATHS,
@@ -64,7 +65,7 @@ def test_an_order_of_every_public_status_shows_its_lines_and_its_history(
     text = text_of(response)
     for told in (
         order["number"],
-        "29.80",
+        "€29.80",
         "1 Long Street 12345 Springfield Freedonia",
         TOWEL.product_id,
         "customer 1, through the storefront’s API, just now",
@@ -74,7 +75,7 @@ def test_an_order_of_every_public_status_shows_its_lines_and_its_history(
         assert f"{told} " in text
     used = "Shipped"
     stock = {"shipped": used, "delivered": used, "cancelled": "Released", "refunded": "Released"}
-    assert f"{TOWEL.product_id} 2 14.90 29.80 {stock.get(status, 'Reserved')} " in text
+    assert f"{TOWEL.product_id} 2 €14.90 €29.80 {stock.get(status, 'Reserved')} " in text
     assert f"{order['number']} {Status(status).label} " in text
     assert "placing" not in text
 
@@ -126,12 +127,70 @@ def test_a_line_of_every_state_is_shown_with_what_is_owed_for_it(database: Datab
     order = insert(database, stored(items=[document for document, _ in lines.values()]))
     text = text_of(manager.get(page(order)))
     for _, shown in lines.values():
-        assert f"{TOWEL.product_id} 2 14.90 29.80 {shown} " in text
+        assert f"{TOWEL.product_id} 2 €14.90 €29.80 {shown} " in text
     for state, (document, _) in lines.items():
         alone = insert(database, stored(items=[document]))
         assert manager.get(page(alone)).status_code == 200, state
     listed = text_of(manager.get(LIST))
-    assert f"and 6 more items, 14 units 29.80 Pending {' '.join(state.label for state in LineState)} " in listed
+    assert f"and 6 more items, 14 units €29.80 Pending {' '.join(state.label for state in LineState)} " in listed
+
+
+def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
+    database: Database[Document], manager: Client
+) -> None:
+    towel = line() | {"name": "Bath towel", "sku": "BT-70", "image_url": "https://shop.example/towel.png"}
+    address = ADDRESS | {"name": "Chidi Okafor", "company": "Okafor & Sons", "phone": "+44 20 7946 0000"}
+    order = insert(
+        database,
+        stored(
+            user_id="8", currency="CHF", items=[towel, line()], reference="WEB-1", note="Ring twice.\nThen wait.",
+            metadata={"campaign": "spring", "items": "3", "empty": ""},
+            contact={"name": "Amara Okafor", "email": "amara+1@example.com", "phone": "+44 20 7946 0958"},
+            shipping_address=address, billing_address=ADDRESS | {"name": "Accounts", "city": "Zürich"},
+            delivered_at=order_time(), cancelled_at=order_time(), refunded_at=order_time(),
+        ),
+    )  # fmt: skip
+    response = manager.get(page(order))
+    text, body = text_of(response), response.content.decode()
+    for told in (
+        "Customer Amara Okafor id 8 , verified",
+        "Total CHF 29.80 4 units in 2 items",
+        "Reference WEB-1 in the storefront",
+        f"Bath towel SKU BT-70 {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
+        f"Reserved {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
+        "Contact Amara Okafor amara+1@example.com Copy e-mail address +44 20 7946 0958 Copy phone number",
+        "Shipping address Chidi Okafor Okafor & Sons 1 Long Street 12345 Springfield Freedonia +44 20 7946 0000",
+        "Billing address Accounts 1 Long Street 12345 Zürich Freedonia",
+        "Customer’s note Ring twice. Then wait.",
+        "Metadata from the storefront (3) campaign spring items 3 empty",
+        "Delivered just now",
+        "Cancelled just now",
+        "Refunded just now",
+    ):
+        assert told in text, told
+    assert 'href="mailto:amara%2B1@example.com"' in body
+    assert 'data-copy="amara+1@example.com"' in body
+    assert "towel.png" not in body, "the content security policy shows no pictures from elsewhere"
+
+
+def test_an_order_from_before_there_were_names_reads_well_by_its_ids(
+    database: Database[Document], manager: Client
+) -> None:
+    order = insert(database, stored(user_id="8"))
+    text = text_of(manager.get(page(order)))
+    assert "Summary Customer 8 verified Total €29.80" in text
+    assert f"Stock {TOWEL.product_id} 2 €14.90 €29.80 Reserved" in text
+    assert "Shipping address 1 Long Street 12345 Springfield Freedonia" in text
+    for absent in ("SKU", "Contact", "Copy", "Billing address", "Customer’s note", "Metadata", "Reference"):
+        assert absent not in text, absent
+
+
+def test_who_receives_an_order_is_its_contact_where_the_address_names_nobody(
+    database: Database[Document], manager: Client
+) -> None:
+    contact = {"name": "Amara Okafor", "email": "", "phone": ""}
+    order = insert(database, stored(contact=contact))
+    assert "Shipping address Amara Okafor 1 Long Street" in text_of(manager.get(page(order)))
 
 
 def order_time() -> Any:

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting.figures_refresh import refresh
-from tests.functional.admin_helpers import Document, client_of, insert, profiled, stored, text_of
+from tests.functional.admin_helpers import Document, client_of, insert, line, profiled, stored, text_of
 
 START = "/admin/"
 
@@ -54,8 +54,8 @@ def tiles(response: HttpResponse) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("query", "orders", "revenue"),
-    [("?period=today", "2", "10.00"), ("?period=7", "4", "1,244.50"), ("", "5", "1,344.50"),
-     ("?period=30", "5", "1,344.50"), ("?period=90", "6", "1,344.50"), ("?period=year", "7", "2,344.50")],
+    [("?period=today", "2", "€10.00"), ("?period=7", "4", "€1,244.50"), ("", "5", "€1,344.50"),
+     ("?period=30", "5", "€1,344.50"), ("?period=90", "6", "€1,344.50"), ("?period=year", "7", "€2,344.50")],
 )  # fmt: skip
 def test_each_period_shows_its_orders_and_what_they_come_to(
     reader: Client, query: str, orders: str, revenue: str
@@ -73,14 +73,14 @@ def test_own_days_are_shown_from_the_first_to_the_last(reader: Client) -> None:
     first, last = today() - timedelta(days=21), today() - timedelta(days=3)
     response = reader.get(START, {"from": first.isoformat(), "to": last.isoformat()})
     shown = tiles(response)
-    assert (shown["Orders"], shown["Revenue"], shown["Average order"]) == ("3", "1,334.50", "667.25")
+    assert (shown["Orders"], shown["Revenue"], shown["Average order"]) == ("3", "€1,334.50", "€667.25")
     assert shown["Paid to shipped"] == "3 h"
     body = response.content.decode()
     assert f'name="from" required max="{today()}" value="{first}"' in body
     assert f'name="to" required max="{today()}" value="{last}"' in body
     assert "aria-current" not in body
     assert re.search(rf'<tr><th scope="row">{last}</th><td class="figures-number">2</td>'
-                     r'<td class="figures-number">1,234.50</td></tr>', body)  # fmt: skip
+                     r'<td class="figures-number">€1,234.50</td></tr>', body)  # fmt: skip
     assert "Delivered 1 33.3 %" in text_of(response)
 
 
@@ -113,13 +113,32 @@ def test_the_charts_are_told_in_words_and_as_a_table(reader: Client) -> None:
     first = today() - timedelta(days=6)
     assert charts == [
         f"Orders per day, from {first} to {today()}: 4 in total, with a peak of 2 on {today() - timedelta(days=3)}.",
-        f"Revenue per day, from {first} to {today()}: 1,244.50 in total, with a peak of 1,234.50 "
+        f"Revenue per day, from {first} to {today()}: €1,244.50 in total, with a peak of €1,234.50 "
         f"on {today() - timedelta(days=3)}.",
     ]
     assert len(re.findall(r"<rect [^>]*><title>", body)) == 4
     assert len(re.findall(r'<tr><th scope="row">\d{4}-\d\d-\d\d</th>', body)) == 7
     assert len(re.findall("<h1", body)) == 1
     assert "Revenue is the total of the orders placed on a day" in body
+
+
+def test_amounts_in_other_currencies_are_told_apart_and_best_sellers_by_name(database: Database[Document]) -> None:
+    towel = line() | {"name": "Bath towel"}
+    for number, (currency, total) in enumerate(
+        [("EUR", "10.00"), ("CHF", "20.00"), ("JPY", "900.00"), ("CHF", "1.00")]
+    ):
+        money = {"currency": currency, "total_price": Decimal128(total)}
+        insert(database, stored(number, status="paid", items=[towel], created_at=noon(0), **money))
+    nameless = line() | {"product_id": "f" * 24, "quantity": 1}
+    insert(database, stored(9, status="paid", items=[nameless], created_at=noon(0), total_price=Decimal128("5.00")))
+    while refresh(seconds=60).more:
+        pass
+    response = client_of("Support").get(START)
+    shown, told = tiles(response), text_of(response)
+    assert (shown["Orders"], shown["Revenue"], shown["Average order"]) == ("5", "€15.00", "€7.50")
+    assert "Revenue €15.00 from 2 paid orders in EUR" in told
+    assert "It counts the orders in EUR alone; paid orders in other currencies come to CHF 21.00 and ¥900." in told
+    assert f"Best sellers Product Units Revenue Bath towel {towel['product_id']} 8 €29.80 {'f' * 24} 1 €14.90" in told
 
 
 def test_a_period_without_orders_says_so(database: Database[Document]) -> None:

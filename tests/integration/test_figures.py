@@ -51,6 +51,9 @@ def order(at: datetime, **changes: Any) -> Document:
         }
         for _ in range(CHANCE.randint(1, 3))
     ]
+    for item in items:
+        if CHANCE.random() < 0.5:
+            item["name"] = f"Product {item['product_id'][-3:]} as it was called then, {CHANCE.randrange(9)}"
     total = sum(item["price"].to_decimal() * item["quantity"] for item in items)
     made = stored(CHANCE.randrange(10**9), status=status, items=items, total_price=Decimal128(total))
     made |= {"created_at": at, "updated_at": at, "placed_at": at, "status_since": at}
@@ -76,34 +79,55 @@ def straight(database: Database[Document], chosen: Period) -> Dashboard:
     made = list(database["orders"].find())
     placed = [found for found in made if found["status"] in PUBLIC_STATUSES and day_of(found["created_at"]) in dates]
     days, money, statuses = Counter[date](), Counter[date](), Counter[str]()
-    units, revenue = Counter[str](), Counter[str]()
+    units, revenue, elsewhere, sold = Counter[str](), Counter[str](), Counter[str](), 0
     for found in placed:
         statuses[found["status"]] += 1
         day = day_of(found["created_at"])
         days[day] += 1
         if found["status"] in SOLD:
-            money[day] += found["total_price"].to_decimal()
+            ours = found.get("currency", settings.CURRENCY) == settings.CURRENCY
+            sold += ours
+            if ours:
+                money[day] += found["total_price"].to_decimal()
+            else:
+                elsewhere[found["currency"]] += found["total_price"].to_decimal()
             for item in found["items"]:
                 units[item["product_id"]] += item["quantity"]
-                revenue[item["product_id"]] += item["price"].to_decimal() * item["quantity"]
+                revenue[item["product_id"]] += item["price"].to_decimal() * item["quantity"] * ours
     shipped = [found for found in made if found.get("paid_at") and day_of(found.get("shipped_at")) in dates]
     times = [found["shipped_at"] - found["paid_at"] for found in shipped]
     added = Dashboard(chosen)
     added.days = [Day(day, days[day], money[day] or Decimal("0.00")) for day in dates]
     added.statuses = {status: statuses[status] for status in PUBLIC_STATUSES}
-    added.sold, added.revenue = sum(statuses[status] for status in SOLD), sum(money.values(), Decimal(0))
+    added.sold, added.revenue, added.elsewhere = sold, sum(money.values(), Decimal(0)), dict(elsewhere)
     added.shipped, added.to_ship = len(times), median_low(times) if times else None
 
     def best(by: Counter[str]) -> list[dashboards.Product]:
         top = sorted(by, key=lambda product: (-by[product], product))[:10]
-        return [dashboards.Product(product, units[product], revenue[product]) for product in top]
+        return [dashboards.Product(product, name(product), units[product], revenue[product]) for product in top]
+
+    def name(product: str) -> str:
+        newest = max(database["orders"].find({"items.product_id": product}), key=lambda order: order["created_at"])
+        names = [item.get("name") for item in newest["items"] if item["product_id"] == product]
+        return next(filter(None, names), product)
 
     added.by_units, added.by_revenue = best(units), best(revenue)
     return added
 
 
 def same(found: Dashboard, wanted: Dashboard) -> None:
-    for name in ("days", "statuses", "sold", "revenue", "shipped", "by_units", "by_revenue", "orders", "average"):
+    for name in (
+        "days",
+        "statuses",
+        "sold",
+        "revenue",
+        "elsewhere",
+        "shipped",
+        "by_units",
+        "by_revenue",
+        "orders",
+        "average",
+    ):
         assert getattr(found, name) == getattr(wanted, name), name
     if wanted.to_ship is None:
         assert found.to_ship is None
@@ -117,7 +141,11 @@ def same(found: Dashboard, wanted: Dashboard) -> None:
 def fill(database: Database[Document], number: int, days: int = 45) -> list[Document]:
     start = datetime.combine(TODAY - timedelta(days=days - 1), datetime.min.time())
     span = (NOW - start).total_seconds()
-    made = [order(start + timedelta(seconds=int(CHANCE.random() * span))) for _ in range(number)]
+    currencies: list[Document] = [{}, {"currency": settings.CURRENCY}, {"currency": "CHF"}, {"currency": "JPY"}]
+    made = [
+        order(start + timedelta(seconds=int(CHANCE.random() * span)), **CHANCE.choice(currencies))
+        for _ in range(number)
+    ]
     database["orders"].insert_many(made)
     return made
 
@@ -148,7 +176,7 @@ def test_the_figures_equal_a_straight_count_also_after_changes(database: Databas
         for chosen in CHANCE.sample(made, 60):
             status = CHANCE.choice(PUBLIC_STATUSES)
             changes: Document = {"status": status, "updated_at": datetime.now(UTC)}
-            if status == "shipped":
+            if status == "shipped" and "shipped_at" not in chosen:  # no order is shipped twice
                 changes |= {"paid_at": chosen["created_at"], "shipped_at": NOW}
             database["orders"].update_one({"_id": chosen["_id"]}, {"$set": changes})
         fill(database, 20, days=1)
@@ -601,7 +629,9 @@ def test_no_query_of_the_figures_reads_orders_that_it_does_not_need(
     with profiled(database) as reading:
         dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=6), TODAY))
     assert all("COLLSCAN" not in operation["planSummary"] for operation in reading), reading
-    assert sum(operation["docsExamined"] for operation in reading if operation["ns"].endswith(".orders")) <= 1
+    read = [operation for operation in reading if operation["ns"].endswith(".orders")]
+    assert sum(operation["docsExamined"] for operation in read) <= 1 + 20, "what each best seller is called"
+    assert all(operation["docsExamined"] <= 1 for operation in read), read
 
 
 def test_a_change_that_shows_later_than_it_says_is_noticed(database: Database[Document], old_news: None) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from orders.services.errors import OrderError
 from orders.services.reporting.figures_refresh import changed_days, first_day, refresh
 from orders.storage import daily_figures, time_limit
 from orders.storage.daily_figures import BUCKET, DAY, SOLD, day_key
+from orders.storage.order_names import product_names
 from orders.storage.order_reads import server_time
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,10 @@ class Period:
 
 @dataclass(frozen=True)
 class Day:
-    """Orders placed on a day, and the revenue of those that count as sold; None if not counted yet."""
+    """Orders placed on a day, and the revenue of those that count as sold; None if not counted yet.
+
+    The revenue is that in the shop's currency.
+    """
 
     date: date
     orders: int | None = None
@@ -59,17 +63,22 @@ class Day:
 
 @dataclass(frozen=True)
 class Product:
+    """A product that was sold; `name` is its id where it has none, and its revenue is in the shop's currency."""
+
     product_id: str
+    name: str
     units: int
     revenue: Decimal
 
 
 @dataclass
 class Dashboard:
-    """The figures of a period.
+    """The figures of a period. Money is what orders in the shop's currency come to, but for `elsewhere`.
 
     :ivar as_of: changes up to this moment are included, except on `stale` days; None before the first count.
     :ivar statuses: orders placed in the period by their status now, for every public status.
+    :ivar sold: orders that count as sold, in the shop's currency; `revenue`: what they come to.
+    :ivar elsewhere: what those in other currencies come to, by currency.
     :ivar to_ship: median time from payment to shipping of the orders shipped in the period, to one per cent.
     :ivar missing: days that have not been counted yet.
     :ivar recounting: how many of those have been counted in another time zone, before TIME_ZONE was changed.
@@ -83,6 +92,7 @@ class Dashboard:
     statuses: dict[str, int] = field(default_factory=dict)
     sold: int = 0
     revenue: Decimal = Decimal(0)
+    elsewhere: dict[str, Decimal] = field(default_factory=dict)
     shipped: int = 0
     to_ship: timedelta | None = None
     by_units: list[Product] = field(default_factory=list)
@@ -132,8 +142,9 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
         first, state, kept = first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
         recounting = daily_figures.days_of_another_zone(since, until)
         best = daily_figures.best_sellers(since, until, TOP)
+        names = product_names(row["_id"] for rows in best.values() for row in rows)
     found = Dashboard(period, as_of=_aware(state.get("until")), recounting=recounting)
-    found.by_units, found.by_revenue = _products(best["units"]), _products(best["cents"])
+    found.by_units, found.by_revenue = (_products(best[measure], names) for measure in ("units", "cents"))
     _days(found, {day["_id"]: day for day in kept}, first)
     counted = [day for day in kept if "computed_at" in day]
     found.cut = any(day["products_cut"] for day in counted)
@@ -170,7 +181,7 @@ def _days(found: Dashboard, kept: dict[datetime, Document], first: datetime | No
         if "computed_at" in day:
             found.stale += bool(day["stale"])
             orders = sum(row["orders"] for row in day["statuses"])
-            cents = sum(row["cents"] for row in day["statuses"] if row["status"] in SOLD)
+            cents = sum(row["cents"] for row in day["statuses"] if row["status"] in SOLD and _is_ours(row))
             found.days.append(Day(key.date(), orders, _money(cents)))
         elif first is None or key < first:
             found.days.append(Day(key.date(), 0, _money(0)))
@@ -180,16 +191,26 @@ def _days(found: Dashboard, kept: dict[datetime, Document], first: datetime | No
 
 
 def _statuses(found: Dashboard, days: Iterable[Document]) -> None:
-    orders, cents = Counter[str](), 0
+    orders, elsewhere, cents = Counter[str](), Counter[str](), 0
     for row in (row for day in days for row in day["statuses"]):
         orders[row["status"]] += row["orders"]
-        cents += row["cents"] if row["status"] in SOLD else 0
+        if row["status"] in SOLD and _is_ours(row):
+            found.sold += row["orders"]
+            cents += row["cents"]
+        elif row["status"] in SOLD:
+            elsewhere[row["currency"]] += row["cents"]
     found.statuses = {status: orders[status] for status in PUBLIC_STATUSES}
-    found.sold, found.revenue = sum(orders[status] for status in SOLD), _money(cents)
+    found.revenue = _money(cents)
+    found.elsewhere = {currency: _money(elsewhere[currency]) for currency in sorted(elsewhere)}
 
 
-def _products(rows: Iterable[Document]) -> list[Product]:
-    return [Product(row["_id"], row["units"], _money(row["cents"])) for row in rows]
+def _is_ours(row: Document) -> bool:
+    """Whether figures are in the shop's currency, as all were before orders had one."""
+    return row.get("currency", settings.CURRENCY) == settings.CURRENCY
+
+
+def _products(rows: Iterable[Document], names: Mapping[str, str]) -> list[Product]:
+    return [Product(row["_id"], names.get(row["_id"], row["_id"]), row["units"], _money(row["cents"])) for row in rows]
 
 
 def _shipping(found: Dashboard, days: Iterable[Document]) -> None:
