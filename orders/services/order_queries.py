@@ -4,7 +4,7 @@ from orders.services.errors import OrderError
 from orders.storage import DATABASE_ERRORS, is_outage, time_limit
 from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP, Alert, raised
 from orders.storage.bulk_orders import as_given
-from orders.storage.order_lists import Page, count, first_ids, page_after, page_before, size
+from orders.storage.order_lists import Page, count, first_ids, orders_with_ids, page_after, page_before, size
 from orders.storage.order_numbers import ids_named, is_meant
 from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position
 from orders.storage.order_reads import get_history, get_order, last_change, list_orders, unknown_lines
@@ -12,8 +12,8 @@ from orders.storage.order_reads import get_history, get_order, last_change, list
 __all__ = [
     "DATABASE_ERRORS", "NEEDS_ATTENTION", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys",
     "OrderQuery", "Page", "Position", "as_given", "count", "first_ids", "get_history", "get_order", "ids_named",
-    "is_meant", "is_outage", "last_change", "list_orders", "page_after", "page_before", "raised", "require_valid",
-    "size", "time_limit", "unknown_lines",
+    "is_meant", "is_outage", "last_change", "list_orders", "orders_with_ids", "page_after", "page_before", "raised",
+    "require_valid", "size", "time_limit", "unknown_lines",
 ]  # fmt: skip
 
 
