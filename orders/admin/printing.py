@@ -96,7 +96,7 @@ def _documents(request: HttpRequest, name: str, orders: Sequence[Order], gone: i
 
 
 def _rendered(request: HttpRequest, name: str, **shown: object) -> HttpResponse:
-    context = {"shop": settings.PROJECT_NAME, "heading": DOCUMENTS.get(name, ""), **shown}
+    context = {"shop": settings.PROJECT_NAME, "kind": name, "heading": DOCUMENTS.get(name, ""), **shown}
     return render(request, f"orders/print/{name}.html", context)
 
 

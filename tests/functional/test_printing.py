@@ -140,7 +140,8 @@ def test_a_packing_slip_names_whoever_receives_it_and_the_products(
 def test_a_confirmation_says_whom_to_reach_who_pays_and_how_much(database: Database[Document], support: Client) -> None:
     order = insert(database, told(billing_address=BILLED))
     text = text_of(printed(support, order, "confirmation"))
-    assert "Customer Amara Okafor 1 E-mail amara@example.com Phone +44 20 7946 0958" in text
+    assert "Customer Amara Okafor 1 E-mail amara@example.com Placed" in text
+    assert "Ship to Amara Okafor 1 Long Street 12345 Springfield Freedonia Phone +44 20 7946 0958" in text
     assert "Bill to Accounts Okafor Ltd 2 Short Street 12345 Shelbyville Freedonia" in text
     assert "Reference SHOP-4711" in text
     assert "Ring twice." in text
@@ -165,9 +166,11 @@ def test_the_address_says_who_receives_a_parcel_else_the_contact_does(
     database: Database[Document], support: Client, address: Document, recipient: str, phone: str
 ) -> None:
     order = insert(database, told(shipping_address=ADDRESS | address))
-    text = text_of(printed(support, order, "packing-slip"))
-    assert f"Ship to {recipient}" in text
-    assert f"Phone {phone}" in text
+    slip, confirmation = (text_of(printed(support, order, name)) for name in DOCUMENTS)
+    for text in (slip, confirmation):
+        assert f"Ship to {recipient}" in text
+        assert f"Phone {phone} " in text
+    assert CONTACT["phone"] in confirmation
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
