@@ -1,6 +1,7 @@
 """Money as people read it: an amount with its currency, in the reader's language."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 
@@ -29,6 +30,12 @@ def money(amount: Decimal, currency: str) -> str:
     usual = get_currency_precision(currency) >= CENTS or cents == cents.to_integral_value()
     text = format_currency(cents, currency, locale=_locale(get_language() or ""), currency_digits=usual)
     return _LETTER_MEETS_DIGIT.sub("\xa0", text)  # CLDR asks for it (CHF 12.50, but €12.50); Babel leaves it out
+
+
+def amounts(totals: Mapping[str, Decimal]) -> str:
+    """Amounts by their currencies in a row, e.g. `€14.00, ¥900 and CHF 7.00`."""
+    *others, last = [money(total, currency) for currency, total in totals.items()] or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @lru_cache
