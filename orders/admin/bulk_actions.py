@@ -33,7 +33,7 @@ class BulkActions(ModelAdmin):
         return [path("bulk/", bulk_view, name="orders_order_bulk"), *super().get_urls()]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The transitions that the reader may make of many orders; without any, the list has no checkboxes."""
+        """The transitions that the reader may make of many orders."""
         actor = actor_of(request)
         return {
             name: (BulkActions.ask, name, transition_label(name))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bson import ObjectId
 from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.http import QueryDict
 from django.utils import timezone
@@ -50,6 +51,20 @@ def of_list(query: QueryDict, posted: QueryDict) -> Chosen:
     return _named(posted.getlist("_selected_action"))
 
 
+def first_of_list(query: QueryDict, posted: QueryDict, most: int) -> list[ObjectId]:
+    """Ids of the orders that the list's own form chooses, drafts among them, in the order of the list.
+
+    :param most: how many there may be; one more is returned where there are more.
+    :raises OrderError: nothing is chosen, or it cannot be understood.
+    """
+    if posted.get("across") != "1":
+        return keys_of(posted.getlist("_selected_action"))[: most + 1]
+    ids = first_ids(_asked(query, timezone.now()), most + 1)
+    if not ids:
+        raise OrderError(NO_MATCH)
+    return ids
+
+
 def of_confirmation(posted: QueryDict) -> Chosen:
     """What the confirmation page posts: the fields of a :class:`Chosen`.
 
@@ -63,7 +78,11 @@ def of_confirmation(posted: QueryDict) -> Chosen:
     return _matching(QueryDict(posted.get("filter", "")), at)
 
 
-def _named(given: Iterable[str], note: str = "") -> Chosen:
+def keys_of(given: Iterable[str]) -> list[ObjectId]:
+    """Ids as a form or an address names them, each once.
+
+    :raises OrderError: there is none, or too many, or it is something else.
+    """
     ids = list(dict.fromkeys(given))
     if not ids:
         raise OrderError(TICK_FIRST)
@@ -72,18 +91,28 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
     keys = [key for order_id in ids if (key := object_id(order_id))]
     if len(keys) < len(ids):
         raise OrderError("The selection contains something other than orders.")
-    selection = OrderQuery(keys=OrderKeys(keys))
-    return Chosen(selection, bulk_labels.count(len(ids), "order"), note, {"ids": ",".join(ids)})
+    return list(dict.fromkeys(keys))
 
 
-def _matching(query: QueryDict, at: datetime) -> Chosen:
-    """All orders that the list's address asks for, but none that was placed after `at`."""
+def _named(given: Iterable[str], note: str = "") -> Chosen:
+    keys = keys_of(given)
+    fields = {"ids": ",".join(map(str, keys))}
+    return Chosen(OrderQuery(keys=OrderKeys(keys)), bulk_labels.count(len(keys), "order"), note, fields)
+
+
+def _asked(query: QueryDict, at: datetime) -> OrderQuery:
+    """What the list's address asks for. :raises OrderError:"""
     unknown = set(query) - {*ListForm.base_fields, AFTER, BEFORE, *IGNORED_PARAMS}
     form = ListForm(query)
     if unknown or not form.is_valid():
         problems = [f"{label}: {message}" for label, message in form.problems()] or ["It contains an unknown field."]
         raise OrderError(f"The filter is not valid. {' '.join(problems)}")
-    asked = form.query(at)
+    return form.query(at)
+
+
+def _matching(query: QueryDict, at: datetime) -> Chosen:
+    """All orders that the list's address asks for, but none that was placed after `at`."""
+    asked = _asked(query, at)
     if asked.is_for_lists:
         return _first_of(asked)
     statuses = tuple(status for status in asked.statuses if status in PUBLIC_STATUSES)

@@ -7,9 +7,10 @@ from orders.admin.bulk_actions import BulkActions
 from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
+from orders.admin.print_actions import PrintActions
 from orders.models import Order
 
 
 @admin.register(Order)
-class OrderAdmin(AttentionPages, BulkActions, OrderExport, OrderList, OrderPage):
+class OrderAdmin(AttentionPages, PrintActions, BulkActions, OrderExport, OrderList, OrderPage):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""

@@ -1,12 +1,19 @@
-"""An order on paper: the packing slip and the order confirmation."""
+"""Orders on paper: packing slips, order confirmations, and the pick list over several orders."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import segno
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
-from orders.admin.order_facts import facts
-from orders.models import Order, Status, statuses_before
+from orders.admin.labels import count
+from orders.admin.money_format import money
+from orders.models import Address, Contact, Item, Order, Status, statuses_before, to_cents
+from orders.services.reporting.pick_list import pick_list
 
 DOCUMENTS = {"packing-slip": "Packing slip", "confirmation": "Order confirmation"}
 """The printed documents by the last part of their address."""
@@ -14,16 +21,109 @@ DOCUMENTS = {"packing-slip": "Packing slip", "confirmation": "Order confirmation
 PACKED = {Status.SHIPPED, Status.DELIVERED}
 
 
+@dataclass(frozen=True)
+class PrintedLine:
+    """A line of an order; `number` counts from 1, and money is shown with its currency."""
+
+    number: int
+    item: Item
+    price: str
+    total: str
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What is printed of one order.
+
+    :ivar code: the order's number as a QR code, in SVG.
+    :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one.
+    :ivar phone: of whoever receives it.
+    """
+
+    order: Order
+    status: str
+    warning: str
+    code: SafeString
+    recipient: list[str]
+    phone: str
+    billing: list[str]
+    lines: list[PrintedLine]
+    units: int
+    total: str
+
+
 def document(request: HttpRequest, name: str, order: Order) -> HttpResponse:
     """One of DOCUMENTS as HTML that prints well and needs no scripts of its own page."""
-    context = {
-        "title": DOCUMENTS[name],
-        "shop": settings.PROJECT_NAME,
-        "facts": facts(order, timezone.now()),
-        "order": order,
-        "warning": _warning(order, packing=name == "packing-slip"),
-    }
+    title = f"{DOCUMENTS[name]} {order.number}"
+    return _rendered(request, name, title=title, documents=[_printed(name, order)], of_one=order)
+
+
+def packing_slips(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpResponse:
+    """A packing slip for each order, in this order, each from a new page on."""
+    return _documents(request, "packing-slip", orders, gone)
+
+
+def confirmations(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpResponse:
+    """An order confirmation for each order, in this order, each from a new page on."""
+    return _documents(request, "confirmation", orders, gone)
+
+
+def picks(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpResponse:
+    """What to fetch for these orders together, and which of them are left out."""
+    return _rendered(request, "pick-list", title="Pick list", found=pick_list(orders), gone=gone)
+
+
+OF_MANY: dict[str, tuple[str, Callable[[HttpRequest, Sequence[Order], int], HttpResponse]]] = {
+    "packing-slips": ("Print packing slips", packing_slips),
+    "confirmations": ("Print order confirmations", confirmations),
+    "pick-list": ("Print pick list", picks),
+}
+"""What is printed of several orders: by the last part of its address, what the list calls it, and what makes it of the
+orders and the number of those that are gone."""
+
+
+def address_lines(address: Address, contact: Contact) -> list[str]:
+    """An address as it is written on a parcel; where it names nobody, it is the contact's."""
+    named = [address.name, address.company]
+    town = f"{address.postal_code} {address.city}"
+    lines = [*(named if any(named) else [contact.name]), address.line1, address.line2, town, address.state]
+    return [line.strip() for line in [*lines, address.country] if line and line.strip()]
+
+
+def _documents(request: HttpRequest, name: str, orders: Sequence[Order], gone: int) -> HttpResponse:
+    title = count(len(orders), DOCUMENTS[name].lower())
+    return _rendered(request, name, title=title, documents=[_printed(name, order) for order in orders], gone=gone)
+
+
+def _rendered(request: HttpRequest, name: str, **shown: object) -> HttpResponse:
+    context = {"shop": settings.PROJECT_NAME, "kind": name, "heading": DOCUMENTS.get(name, ""), **shown}
     return render(request, f"orders/print/{name}.html", context)
+
+
+def _printed(name: str, order: Order) -> Printed:
+    return Printed(
+        order=order,
+        status=Status(order.status).label,
+        warning=_warning(order, packing=name == "packing-slip"),
+        code=_code(order.number),
+        recipient=address_lines(order.shipping_address, order.contact),
+        phone=order.shipping_address.phone or order.contact.phone,
+        billing=address_lines(order.billing_address, order.contact) if order.billing_address else [],
+        lines=[
+            PrintedLine(number, item, _money(order, item.price), _money(order, to_cents(item.price * item.quantity)))
+            for number, item in enumerate(order.items, 1)
+        ],
+        units=sum(item.quantity for item in order.items),
+        total=_money(order, order.total_price),
+    )
+
+
+def _money(order: Order, amount: Decimal) -> str:
+    return money(amount, order.currency)
+
+
+def _code(number: str) -> SafeString:
+    return mark_safe(segno.make_qr(number).svg_inline(omitsize=True))  # noqa: S308 - lines only, none of the text
 
 
 def _warning(order: Order, *, packing: bool) -> str:

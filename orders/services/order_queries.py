@@ -4,7 +4,7 @@ from orders.services.errors import OrderError
 from orders.storage import DATABASE_ERRORS, is_outage, time_limit
 from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP, Alert, raised
 from orders.storage.bulk_orders import as_given
-from orders.storage.order_lists import Page, count, first_ids, page_after, page_before, size, sums
+from orders.storage.order_lists import Page, count, first_ids, orders_with_ids, page_after, page_before, size, sums
 from orders.storage.order_names import customer_name, product_names
 from orders.storage.order_numbers import ids_named, is_meant
 from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position, Reached
@@ -13,8 +13,9 @@ from orders.storage.order_reads import get_history, get_order, last_change, list
 __all__ = [
     "DATABASE_ERRORS", "NEEDS_ATTENTION", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys",
     "OrderQuery", "Page", "Position", "Reached", "as_given", "count", "customer_name", "first_ids",
-    "get_history", "get_order", "ids_named", "is_meant", "is_outage", "last_change", "list_orders", "page_after",
-    "page_before", "product_names", "raised", "require_valid", "size", "sums", "time_limit", "unknown_lines",
+    "get_history", "get_order", "ids_named", "is_meant", "is_outage", "last_change", "list_orders", "orders_with_ids",
+    "page_after", "page_before", "product_names", "raised", "require_valid", "size", "sums", "time_limit",
+    "unknown_lines",
 ]  # fmt: skip
 
 

@@ -24,6 +24,8 @@ def pages(database: Database[Document]) -> dict[str, str]:
         "attention": f"{LIST}attention/",
         "runs": "/admin/orders/bulkrun/",
         "packing slip": page(unknown).replace("/change/", "/packing-slip/"),
+        "confirmations": f"{LIST}confirmations/?ids={unknown['_id']}",
+        "pick list": f"{LIST}pick-list/?ids={unknown['_id']}",
     }
 
 

@@ -1,9 +1,12 @@
 """A day in the backoffice: orders are found, cancelled, shipped, exported and printed, by mouse and keyboard."""
 
+import base64
 import csv
-from typing import Any
+import re
+from typing import Any, Literal
 
 import pytest
+import segno
 from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
@@ -96,6 +99,93 @@ def test_documents_are_printed(sign_in: SignIn, database: Database[Document]) ->
     desk.get_by_role("link", name="Order confirmation").click()
     expect(desk.locator("body")).to_contain_text("44.70")
     assert len(desk.pdf()) > 1000
+
+
+def test_selected_orders_are_printed_as_one_document_in_one_dialog(
+    sign_in: SignIn, database: Database[Document]
+) -> None:
+    insert(database, *(stored(number, status="paid") for number in range(3)), stored(3, status="shipped"))
+    desk = sign_in("Fulfilment", at=f"{LIST}?status=paid")
+    desk.locator("#action-toggle").check()
+    desk.get_by_label("With selected orders").select_option(label="Print packing slips")
+    desk.get_by_role("button", name="Continue").click()
+    expect(desk.get_by_role("heading", name="Packing slip")).to_have_count(3)
+    assert inaccessible(desk) == []
+    desk.evaluate("() => { window.dialogs = 0; window.print = () => { window.dialogs += 1; }; }")
+    desk.get_by_role("button", name="Print").click()
+    assert desk.evaluate("window.dialogs") == 1
+    assert pages_of(desk.pdf(format="A4")) == pages_of(desk.pdf(format="Letter")) == 3
+    desk.reload()
+    expect(desk.get_by_role("heading", name="Packing slip")).to_have_count(3)
+
+
+def test_orders_of_many_lines_run_over_pages_and_each_begins_a_new_one(
+    sign_in: SignIn, database: Database[Document]
+) -> None:
+    long = [line() | {"name": "A rather long name of a product " * 9} for _ in range(100)]
+    orders = [stored(0, items=long), stored(1), stored(2, items=long)]
+    insert(database, *orders)
+    desk = sign_in("Fulfilment")
+    counts = []
+    for which in (orders, orders[:1], orders[1:2]):
+        desk.goto(f"{LIST}packing-slips/?ids={','.join(str(order['_id']) for order in which)}")
+        counts.append(pages_of(desk.pdf(format="A4")))
+    together, long_one, short_one = counts
+    assert short_one == 1
+    assert long_one > 2
+    assert together == 2 * long_one + short_one
+
+
+def test_a_pick_list_is_printed(sign_in: SignIn, database: Database[Document]) -> None:
+    insert(database, *(stored(number, status="paid") for number in range(2)), stored(2, status="cancelled"))
+    desk = sign_in("Fulfilment", at=LIST)
+    desk.locator("#action-toggle").check()
+    desk.get_by_label("With selected orders").select_option(label="Print pick list")
+    desk.get_by_role("button", name="Continue").click()
+    expect(desk.locator("tbody tr")).to_have_count(1)
+    expect(desk.locator("main")).to_contain_text("Not on this list: 1 order")
+    assert inaccessible(desk) == []
+    assert pages_of(desk.pdf()) == 1
+
+
+def test_a_product_that_fifty_orders_need_is_picked_off_one_page(sign_in: SignIn, database: Database[Document]) -> None:
+    orders = [stored(number, status="paid") for number in range(50)]
+    insert(database, *orders)
+    desk = sign_in("Fulfilment", at=f"{LIST}pick-list/?ids={','.join(str(order['_id']) for order in orders)}")
+    expect(desk.locator("main")).to_contain_text("100 units of 1 product for 50 orders")
+    assert pages_of(desk.pdf(format="A4")) == pages_of(desk.pdf(format="Letter")) == 1
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_a_scanner_sees_the_whole_code_of_an_orders_number_black_on_white(
+    sign_in: SignIn, database: Database[Document], media: Literal["screen", "print"]
+) -> None:
+    order = insert(database, stored(items=[line() | {"name": "A rather long name of a product " * 9}]))
+    code = segno.make_qr(order["number"])
+    desk = sign_in("Fulfilment", at=page(order).replace("/change/", "/packing-slip/"), device_scale_factor=4)
+    desk.emulate_media(media=media)
+    picture = base64.b64encode(desk.locator(".code svg").screenshot()).decode()
+    seen = desk.evaluate(MODULES_SEEN, [picture, code.symbol_size()[0]])
+    assert seen == [[int(dark) for dark in row] for row in code.matrix_iter(border=4)]
+
+
+MODULES_SEEN = """async ([picture, size]) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${picture}`;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    const at = (place, length) => Math.floor((place + 0.5) * length / size);
+    const dark = (x, y) => pen.getImageData(at(x, image.width), at(y, image.height), 1, 1).data[0] < 128 ? 1 : 0;
+    return [...Array(size).keys()].map((y) => [...Array(size).keys()].map((x) => dark(x, y)));
+}"""
+"""What the middle of each square of a pictured code is: 1 is dark. Needs the code to fill the picture."""
+
+
+def pages_of(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type */Page\b", pdf))
 
 
 def test_who_may_not_change_orders_sees_no_buttons_and_a_forged_post_changes_nothing(

@@ -34,8 +34,11 @@ from tests.functional.admin_helpers import (
 )
 
 OURS = [
-    f"{{id}}/{name}/"
-    for name in ("transition", "address", "note", "resolve", "version", "packing-slip", "confirmation")
+    *(
+        f"{{id}}/{name}/"
+        for name in ("transition", "address", "note", "resolve", "version", "packing-slip", "confirmation")
+    ),
+    *("packing-slips/", "confirmations/", "pick-list/"),
 ]
 VIEWERS = [role for role in ROLES if role != "nobody"]
 

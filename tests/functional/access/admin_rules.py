@@ -93,6 +93,11 @@ def of_transitions(body: Mapping[str, str], status: int = 302, *, changes: bool 
     ]
 
 
+def several() -> Rule:
+    """A print of several orders: without any it leads back to the list, and of such as there are not, it is none."""
+    return page(*get(staff(302, LOOKERS)), *get(staff(404, LOOKERS), query=f"ids={'0' * 24}"), idle(staff(405)))
+
+
 ORDER, ONE = "admin:orders/order/", "admin:orders/order/<path:object_id>/"
 RUN, RUN_PAGE = "admin:orders/bulkrun/<str:run_id>/", "admin:orders/bulkrun/<path:object_id>/"
 THE_RUN = {"object_id": "run"}
@@ -146,7 +151,14 @@ ADMIN_RULES = {
         *get(staff(200, LOOKERS)),
         idle(staff(200, LOOKERS)),
         *of_transitions({"_selected_action": "{object_id}"}, 200, changes=False),
+        *(
+            Ask("POST", staff(302, LOOKERS), {"_selected_action": "{object_id}", "action": name})
+            for name in ("packing-slips", "confirmations", "pick-list")
+        ),
     ),
+    f"{ORDER}packing-slips/": several(),
+    f"{ORDER}confirmations/": several(),
+    f"{ORDER}pick-list/": several(),
     f"{ORDER}add/": shown(staff(403)),
     f"{ORDER}attention/": page(
         *get(staff(200, LOOKERS)),

@@ -1,5 +1,6 @@
 """The pages of the backoffice with the fields of their forms and the parameters of their addresses."""
 
+from orders.admin import printing
 from orders.admin.list_form import ListForm
 from orders.admin.order_changelist import AFTER, BEFORE
 from tests.functional.access.admin_rules import ADMIN_RULES
@@ -22,6 +23,7 @@ QUERIES = {
     "admin:orders/bulkrun/<path:object_id>/change/": ("show", AFTER),
     "admin:orders/order/": (*OF_DJANGO, *ListForm.base_fields, AFTER, BEFORE),
     "admin:orders/order/export/": (*ListForm.base_fields,),
+    **{f"admin:orders/order/{name}/": ("ids",) for name in printing.OF_MANY},
 }  # fmt: skip
 """What the pages read from their address; those of forms are taken from the forms."""
 OF_FORMS = {
