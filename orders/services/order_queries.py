@@ -8,10 +8,11 @@ from orders.storage.order_lists import Page, count, first_ids, page_after, page_
 from orders.storage.order_numbers import ids_named, is_meant
 from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position
 from orders.storage.order_reads import get_history, get_order, last_change, list_orders, unknown_lines
+from orders.storage.term_index import Word
 
 __all__ = [
     "DATABASE_ERRORS", "NEEDS_ATTENTION", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys",
-    "OrderQuery", "Page", "Position", "as_given", "count", "first_ids", "get_history", "get_order", "ids_named",
+    "OrderQuery", "Page", "Position", "Word", "as_given", "count", "first_ids", "get_history", "get_order", "ids_named",
     "is_meant", "is_outage", "last_change", "list_orders", "page_after", "page_before", "raised", "require_valid",
     "size", "time_limit", "unknown_lines",
 ]  # fmt: skip

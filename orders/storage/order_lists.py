@@ -17,8 +17,9 @@ from pymongo.errors import PyMongoError
 from orders.models import Item, Order, Stock
 from orders.models.parts import Document
 from orders.storage.database import time_limit
-from orders.storage.order_query import OrderQuery, Position, Read, both
+from orders.storage.order_query import OrderQuery, Position, both
 from orders.storage.order_writes import orders
+from orders.storage.term_index import MOST_WALKED, Read
 
 BATCH_TIMEOUT = 60.0
 """Seconds for one batch: nobody waits for it, and a filter without an index may have to pass by many orders."""
@@ -67,6 +68,14 @@ def first_ids(query: OrderQuery, most: int) -> list[ObjectId]:
 
 
 @wrap_database_errors
+def documents(
+    query: OrderQuery, fields: Mapping[str, Any], *, after: Position | None = None, skip: int = 0, limit: int
+) -> list[Document]:
+    """Orders with these fields, as many, in the order of the query."""
+    return _documents([place.id for place in _places(query, skip + limit, after)[skip:]], fields)
+
+
+@wrap_database_errors
 def size(query: OrderQuery, most: int) -> int:
     """How many orders there are, counted up to `most`."""
     return len(_places(query, most))
@@ -76,9 +85,29 @@ def _places(query: OrderQuery, limit: int, position: Position | None = None) -> 
     """Places in order, merged from the reads; an order that several of them find is one."""
     found: set[Position] = set()
     for read in query.reads():
-        cursor = _find(read, query, position, {"created_at": 1}, limit)
-        found.update(Position(order["created_at"], order["_id"]) for order in cursor)
+        places = _walked(read, query, position, limit) if read.instead else None
+        if places is None:
+            for index in read.instead or (read,):
+                found.update(_place(order) for order in _find(index, query, position, {"created_at": 1}, limit))
+        else:
+            found.update(places)
     return sorted(found, reverse=not query.oldest_first)[:limit]
+
+
+def _walked(read: Read, query: OrderQuery, position: Position | None, limit: int) -> list[Position] | None:
+    """What a walk finds; None where it has passed MOST_WALKED orders, and has not found as many as are wanted."""
+    way, ahead, behind = (1, "$gte", "$lte") if query.oldest_first else (-1, "$lte", "$gte")
+    span = {name: value for name, value in query.conditions.items() if name == "created_at"}
+    left = both(span, {"created_at": {ahead: position.created_at}} if position else {})
+    keys = {"created_at": 1, "_id": 0}  # read off the index alone
+    end = orders().find(left, keys, sort=[("created_at", way), ("_id", way)], hint=read.index)
+    ends = [{"created_at": {behind: order["created_at"]}} for order in end.skip(MOST_WALKED).limit(1)]
+    found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
+    return found if not ends or len(found) == limit else None
+
+
+def _place(order: Document) -> Position:
+    return Position(order["created_at"], order["_id"])
 
 
 def _find(
@@ -95,9 +124,13 @@ def _page(places: Sequence[Position], *, earlier: bool, later: bool) -> Page:
 
 
 def _orders(ids: Sequence[ObjectId]) -> list[Order]:
-    """Orders by their ids, in this order, with the fields of a row; one that has gone meanwhile is left out."""
-    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, FIELDS)}
-    return [_order(found[order_id]) for order_id in ids if order_id in found]
+    return [_order(document) for document in _documents(ids, FIELDS)]
+
+
+def _documents(ids: Sequence[ObjectId], fields: Mapping[str, Any]) -> list[Document]:
+    """Orders by their ids, in this order; one that has gone meanwhile is left out."""
+    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, fields)}
+    return [found[order_id] for order_id in ids if order_id in found]
 
 
 def _order(document: Document) -> Order:
