@@ -33,6 +33,8 @@ FIELDS = dict.fromkeys(
     1,
 )
 """What a row of the list shows."""
+KEYS = {"created_at": 1, "_id": 1}
+"""What is read off an index alone."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +87,59 @@ def _places(query: OrderQuery, limit: int, position: Position | None = None) -> 
     """Places in order, merged from the reads; an order that several of them find is one."""
     found: set[Position] = set()
     for read in query.reads():
-        places = _walked(read, query, position, limit) if read.instead else None
-        if places is None:
-            for index in read.instead or (read,):
-                found.update(_place(order) for order in _find(index, query, position, {"created_at": 1}, limit))
-        else:
-            found.update(places)
+        found.update(_places_of(read, query, limit, position))
     return sorted(found, reverse=not query.oldest_first)[:limit]
 
 
-def _walked(read: Read, query: OrderQuery, position: Position | None, limit: int) -> list[Position] | None:
+def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+    if read.few is not None:
+        return _among_few(read, query, limit, position)
+    if read.instead:
+        if (walked := _walked(read, query, limit, position)) is not None:
+            return walked
+        return [place for other in read.instead for place in _places_of(other, query, limit, position)]
+    return [_place(order) for order in _find(read, query, position, {"created_at": 1}, limit)]
+
+
+def _among_few(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+    """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes."""
+    asked, way = both(read.few or {}, _span_left(query, position)), 1 if query.oldest_first else -1
+    found: list[Position] = []
+    start, size = 0, limit if read.filter == read.few else 4 * limit
+    while True:
+        keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
+        places = [_place(order) for order in keys.skip(start).limit(size).batch_size(size)]
+        some = [place for place in places if position is None or _follows(place, position, query)]
+        found += some if read.filter == read.few else _that_meet(read.filter, some)
+        if len(found) >= limit or len(places) < size:
+            return found[:limit]
+        start, size = start + size, 8 * size
+
+
+def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:
+    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions)
+    ids = {order["_id"] for order in orders().find(asked, {"_id": 1}, hint="_id_")}
+    return [place for place in places if place.id in ids]
+
+
+def _follows(place: Position, position: Position, query: OrderQuery) -> bool:
+    return place > position if query.oldest_first else place < position
+
+
+def _walked(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position] | None:
     """What a walk finds; None where it has passed MOST_WALKED orders, and has not found as many as are wanted."""
-    way, ahead, behind = (1, "$gte", "$lte") if query.oldest_first else (-1, "$lte", "$gte")
-    span = {name: value for name, value in query.conditions.items() if name == "created_at"}
-    left = both(span, {"created_at": {ahead: position.created_at}} if position else {})
-    keys = {"created_at": 1, "_id": 0}  # read off the index alone
-    end = orders().find(left, keys, sort=[("created_at", way), ("_id", way)], hint=read.index)
-    ends = [{"created_at": {behind: order["created_at"]}} for order in end.skip(MOST_WALKED).limit(1)]
+    way, behind = (1, "$lte") if query.oldest_first else (-1, "$gte")
+    left = orders().find(_span_left(query, position), KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
+    ends = [{"created_at": {behind: order["created_at"]}} for order in left.skip(MOST_WALKED).limit(1)]
     found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
     return found if not ends or len(found) == limit else None
+
+
+def _span_left(query: OrderQuery, position: Position | None) -> Document:
+    """When the orders that are left were created: what an index tells without them."""
+    span = {name: value for name, value in query.conditions.items() if name == "created_at"}
+    ahead = "$gte" if query.oldest_first else "$lte"
+    return both(span, {"created_at": {ahead: position.created_at}} if position else {})
 
 
 def _place(order: Document) -> Position:

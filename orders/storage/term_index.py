@@ -1,9 +1,9 @@
 """Orders by the words in them: which reads find those that have all words of a search, and how much is read for them.
 
-A word is found by its beginning, so its orders stand in the index term by term, each in the order of creation: what is
-read is sorted. Of several words, the one that the fewest orders have is read off the index, and the orders are looked
-at for the others. Where each word is on many orders, a walk from the newest order soon meets a page of those that have
-them all; a walk that does not is ended, and the index is read after all.
+A word is found by its beginning, so its orders stand in the index term by term: their keys are read, and sorted by
+creation. Of several words, the one that the fewest orders have is read so, and these orders are looked at for the
+others, the newest first, until a page is full. Where each word is on many orders, a walk from the newest order soon
+meets a page of those that have them all; a walk that does not is ended, and the index is read after all.
 """
 
 import re
@@ -38,18 +38,20 @@ FIELDS: Mapping[str, Any] = dict.fromkeys(
 class Read:
     """A filter, and the index that reads it; without one the planner chooses.
 
+    :ivar few: what of the filter the index alone can tell, where few orders meet it.
     :ivar instead: of a walk that may take too long: what finds the same off other indexes.
     """
 
     index: str | None
     filter: Document
+    few: Document | None = None
     instead: "tuple[Read, ...]" = ()
 
     def narrowed(self, *filters: Document) -> "Read":
         """The same read, of what meets these filters, too."""
         asked = [self.filter, *filter(None, filters)]
         instead = tuple(read.narrowed(*filters) for read in self.instead)
-        return Read(self.index, {"$and": asked} if len(asked) > 1 else self.filter, instead)
+        return Read(self.index, {"$and": asked} if len(asked) > 1 else self.filter, self.few, instead)
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,11 @@ def reads_of(words: Sequence[Word]) -> list[Read]:
     rarest = min(words, key=lambda word: (counts[word], -word.length))
     if not counts[rarest]:
         return []
-    others = [word.filter for word in words if word is not rarest]
-    found = [Read(read.index, {"$and": [read.filter, *others]}) for read in rarest.reads]
+    all_words = {"$and": [word.filter for word in words]} if len(words) > 1 else {}
     if counts[rarest] <= FEW:
-        return found
-    return [Read(WALKED, {"$and": [word.filter for word in words]}, tuple(found))]
+        return [Read(read.index, all_words or read.filter, read.filter) for read in rarest.reads]
+    instead = [Read(read.index, {"$and": [read.filter, *filter(None, [all_words])]}) for read in rarest.reads]
+    return [Read(WALKED, all_words or rarest.filter, instead=tuple(instead))]
 
 
 @wrap_database_errors

@@ -131,6 +131,7 @@ class Maker:
             "reference": f"WEB-{created.year}-{chance.getrandbits(28):09d}",
             "note": "",
             "metadata": {},
+            "terms": [],
             "history": [],
             "write_id": "",
             "created_at": created,

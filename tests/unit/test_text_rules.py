@@ -11,10 +11,10 @@ from orders.services.bulk.runs import job_of
 from orders.services.text_rules import (
     DROPPED,
     REFUSED,
-    part_problems,
     cleaned,
     line_problem,
     one_line,
+    part_problems,
     problem_of,
     several_lines,
 )

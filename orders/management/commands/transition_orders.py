@@ -218,6 +218,7 @@ def _selection(options: dict[str, Any]) -> OrderQuery:
 def _found(query: OrderQuery) -> OrderQuery:
     """The orders that a search finds now, by their ids: a run goes on for long, and must not search again."""
     ids = first_ids(replace(query, oldest_first=True), MOST_FOUND + 1)
+    _require_some(len(ids))
     if len(ids) > MOST_FOUND and query.limit is None:
         problem = f"More than {MOST_FOUND:,} orders have these words: narrow the search, or give a --limit"
         raise CommandError(problem, returncode=USAGE)
