@@ -9,6 +9,7 @@ from factory.django import DjangoModelFactory
 
 from orders.models import Address, HistoryEntry, Item, Order, Stock
 from orders.services.identifiers import new_number
+from orders.services.search_terms import terms_of
 
 ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     "placing": (),
@@ -74,6 +75,8 @@ class OrderFactory(DjangoModelFactory):  # type: ignore[type-arg]
     shipping_address = factory.LazyFunction(
         lambda: Address(line1="1 Long Street", city="Springfield", postal_code="12345", country="Freedonia")
     )
+
+    terms = factory.LazyAttribute(terms_of)
 
     @factory.lazy_attribute
     def items(self: Any) -> list[Item]:

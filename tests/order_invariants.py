@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from orders.models import DUE_STATES, PUBLIC_STATUSES, Document, LineState, Status, edges
+from orders.services.search_terms import terms_of
 
 Rule = Callable[[Document], Iterator[str]]
 
@@ -93,6 +94,12 @@ def no_line_was_released_twice(order: Document) -> Iterator[str]:
         yield f"line {line} was released {released.count(line)} times"
 
 
+def search_terms_are_of_its_words(order: Document) -> Iterator[str]:
+    """Whoever changes what an order is found by, changes its search terms; those that were stored before have none."""
+    if order.get("terms") not in (None, terms_of(order)):
+        yield f"found by {order['terms']}, but its words are {terms_of(order)}"
+
+
 RULES: tuple[Rule, ...] = (
     history_is_a_path,
     every_change_has_its_version,
@@ -100,4 +107,5 @@ RULES: tuple[Rule, ...] = (
     lines_agree_with_the_status,
     attempts_are_only_on_due_lines,
     no_line_was_released_twice,
+    search_terms_are_of_its_words,
 )

@@ -1,11 +1,9 @@
 """What the address of the list asks for: a form over its parameters, so that every bad value gets a clear message."""
 
-from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from bson import ObjectId
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
@@ -13,22 +11,15 @@ from unfold.widgets import INPUT_CLASSES
 
 from orders.models import DATED_STATUSES, EPOCH, Status
 from orders.services.days import day_bounds
-from orders.services.identifiers import (
-    LONGEST_NUMBER,
-    LONGEST_USER_ID,
-    MalformedUserId,
-    object_id,
-    order_typed,
-    user_typed,
-)
-from orders.services.order_queries import Alert, Meanings, OrderQuery, Reached
+from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
+from orders.services.order_queries import Alert, InvalidOrderQuery, Meanings, OrderQuery, Reached
+from orders.services.searching import LONGEST_SEARCH, meanings_of
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
 DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
 """What the days of the list may be about."""
-SEARCHABLE = "an order number (7K2M-9QWX-4HTC), an order id, a user id or a product id"
 
 LOOK = {"class": " ".join(INPUT_CLASSES)}
 
@@ -64,7 +55,10 @@ def _money(label: str) -> forms.DecimalField:
 class ListForm(forms.Form):
     """The list's search and filters. Days are whole days of TIME_ZONE, both ends included, of what `date` names."""
 
-    q = forms.CharField(label="Search", required=False, max_length=200)
+    meanings: Meanings | None = None
+    """Of the search, once it has been read."""
+
+    q = forms.CharField(label="Search", required=False, max_length=LONGEST_SEARCH)
     status = _several("Status", Status.choices)
     flag = _several("Alerts", Alert.choices)
     date = forms.ChoiceField(label="Date", required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
@@ -105,9 +99,11 @@ class ListForm(forms.Form):
             raise ValidationError(error.detail) from error
 
     def clean_q(self) -> str:
-        text = str(self.cleaned_data["q"])
-        if text and meanings_of(text) is None:
-            raise ValidationError(f"Search for {SEARCHABLE}.")
+        text = str(self.cleaned_data["q"]).strip()
+        try:
+            self.meanings = meanings_of(text) if text else None
+        except InvalidOrderQuery as error:
+            raise ValidationError(error.detail) from error
         return text
 
     def clean(self) -> dict[str, Any]:
@@ -129,7 +125,7 @@ class ListForm(forms.Form):
             least=given.get("least"),
             most=given.get("most"),
             **({"reached": Reached(reached, **span)} if reached else span),
-            meanings=meanings_of(given.get("q", "")),
+            meanings=self.meanings,
             oldest_first=given.get("sort") == OLDEST,
             drafts=True,
         )
@@ -145,20 +141,3 @@ class ListForm(forms.Form):
         return [
             (str(self.fields[name].label), str(message)) for name, found in self.errors.items() for message in found
         ]
-
-
-def meanings_of(text: str) -> Meanings | None:
-    """All that a search text may mean, each an exact look-up that has an index; None where it can mean nothing."""
-    text, user_id, product = text.strip(), None, object_id(text)
-    with suppress(MalformedUserId):
-        user_id = user_typed(text)
-    order = order_typed(text)
-    if order is None and 0 < len(text) <= LONGEST_NUMBER:
-        order = text  # orders that were imported may have a number without a digit
-    found = Meanings(
-        number=order if isinstance(order, str) else None,
-        order_id=order if isinstance(order, ObjectId) else None,
-        user_id=user_id,
-        product_id=str(product) if product else None,
-    )
-    return found if found != Meanings() else None

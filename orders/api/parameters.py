@@ -19,6 +19,7 @@ from orders.api.fields import MOST_ERRORS, MomentField, PatternField, UserIdFiel
 from orders.models import PUBLIC_STATUSES
 from orders.services.identifiers import OBJECT_ID, canonical
 from orders.services.order_queries import OrderQuery, Position
+from orders.services.searching import LONGEST_SEARCH
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 """RFC 9110 section 8.8.3."""
@@ -64,6 +65,12 @@ class OrdersParameters(UserOrdersParameters):
     user_id = UserIdField(required=False, help_text="Whose orders; customers see their own only.")
     start_date = MomentField(required=False, help_text="Placed at or after this: a date, or a datetime.")
     end_date = MomentField(required=False, whole_day=True, help_text="Up to this; a date means the whole of that day.")
+    q = serializers.CharField(
+        required=False,
+        max_length=LONGEST_SEARCH,
+        help_text="For admins: orders with all of these words, found by their beginning in names, company, e-mail "
+        "address, phone number, town, postal code, reference, products, numbers and ids; or with this total (64.90).",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         problems = OrderQuery(since=attrs.get("start_date"), before=attrs.get("end_date")).problems

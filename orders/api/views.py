@@ -1,5 +1,6 @@
 """The endpoints of the storefront API: parse, call one service, present."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -49,6 +50,7 @@ from orders.services.access import visible
 from orders.services.lifecycle import placement, transitions
 from orders.services.order_queries import OrderQuery, Position
 from orders.services.public_order import public_order
+from orders.services.searching import meanings_of, searched_in_time
 
 
 @extend_schema(tags=["orders"])
@@ -94,7 +96,10 @@ class OrderViewSet(LimitedViewSet):
         parameters=[OrdersParameters],
         responses={
             200: OrderSerializer(many=True),
-            **problems(e400="A parameter is not understood.", e403="Another's orders."),
+            **problems(
+                e400="A parameter is not understood, or the search is too wide.",
+                e403="Another's orders, or a customer's search.",
+            ),
             **ALWAYS,
         },
     )
@@ -102,6 +107,8 @@ class OrderViewSet(LimitedViewSet):
         """List orders, newest first: all for admins, own ones for customers. `Link` leads to the next page."""
         given = parameters.read(OrdersParameters, request)
         actor = caller(request)
+        if "q" in given:
+            actor.require_searching()
         user_id = None if actor.sees_all else actor.id
         if "user_id" in given:
             user_id = parameters.user_id(given["user_id"])
@@ -229,9 +236,11 @@ class OrderViewSet(LimitedViewSet):
             user_id=user_id,
             since=given.get("start_date"),
             before=given.get("end_date"),
+            meanings=meanings_of(given["q"]) if "q" in given else None,
         )
         limit: int = given["limit"]
-        found = order_queries.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
+        with searched_in_time() if query.meanings else nullcontext():
+            found = order_queries.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
         response = answer([public_order(order) for order in found[:limit]])
         if len(found) > limit:
             last = found[limit - 1]

@@ -16,7 +16,8 @@ from orders.management.order_command import USAGE
 from orders.services import identifiers
 from orders.services.days import day_bounds, zone
 from orders.services.lifecycle.erasing import Customer, customer_typed
-from orders.services.order_queries import OrderKeys
+from orders.services.order_queries import InvalidOrderQuery, Meanings, OrderKeys
+from orders.services.searching import meanings_of
 from orders.services.text_rules import line_problem
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -65,6 +66,14 @@ def product_id(text: str) -> str:
     if found := identifiers.object_id(text):
         return str(found)
     raise ArgumentTypeError(f"{text!r} is not a product id (24 hex digits)")
+
+
+def search(text: str) -> Meanings:
+    """What orders are searched by, as in the backoffice."""
+    try:
+        return meanings_of(text)
+    except InvalidOrderQuery as error:
+        raise ArgumentTypeError(error.detail) from error
 
 
 def age(text: str) -> timedelta:

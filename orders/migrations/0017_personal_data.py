@@ -56,7 +56,7 @@ def grant(apps, schema_editor):
 
 
 class Migration(Slow):
-    dependencies = [("orders", "0015_readable_orders")]
+    dependencies = [("orders", "0016_search_terms")]
     operations = [
         migrations.AlterModelOptions(
             name="order",

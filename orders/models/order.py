@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django_fsm import FSMField, transition
-from django_mongodb_backend.fields import EmbeddedModelArrayField, EmbeddedModelField
+from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, EmbeddedModelField
 
 from orders.models.money import to_cents
 from orders.models.parts import Address, Contact, HistoryEntry, Item
@@ -47,6 +47,8 @@ class Order(models.Model):
     """What the customer said with the order."""
     metadata = models.JSONField(blank=True, default=dict)
     """What the storefront keeps with the order: text by name. Nothing in this service reads it."""
+    terms = ArrayField(models.CharField(max_length=40), blank=True, default=list, editable=False)
+    """The words by which it is found: see `orders.services.search_terms`."""
     history = EmbeddedModelArrayField(HistoryEntry, blank=True, default=list)
     write_id = models.CharField(max_length=32, blank=True, default="", editable=False)
     """Identifies the last write, so that a writer whose answer was lost can tell whether it succeeded."""
@@ -95,6 +97,7 @@ class Order(models.Model):
             models.Index(fields=["number"], name="number"),
             models.Index(fields=["stock_due_at"], name="stock_due", condition=Q(stock_due_at__gt=EPOCH)),
             models.Index(fields=["total_price", "-created_at", "-id"], name="total_newest"),
+            models.Index(fields=["terms", "-created_at", "-id"], name="terms_newest"),
             models.Index(fields=["-created_at", "-id", "status", "total_price"], name="newest_status_total"),
             *(
                 models.Index(
@@ -134,6 +137,7 @@ class Order(models.Model):
         """An order as it was stored; fields that are missing there read as empty, and its currency as the shop's."""
         order = super().from_db(db, field_names, values, **options)
         missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
+        missing |= {"terms": []}
         for name, value in missing.items():
             if name in order.__dict__ and order.__dict__[name] in (None, ""):
                 setattr(order, name, value)

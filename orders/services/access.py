@@ -142,6 +142,14 @@ class Actor:
         if not self.sees(user_id):
             raise NotPermitted("You may not list another user's orders.")
 
+    def require_searching(self) -> None:
+        """Searches find everybody's orders.
+
+        :raises NotPermitted:
+        """
+        if not self.sees_all:
+            raise NotPermitted("Searching orders is for admins.")
+
     def knows(self, label: str) -> bool:
         """Tell whether this actor may know another's name, reasons and ids of requests."""
         return self.sees_all or label == self.label

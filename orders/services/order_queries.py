@@ -9,10 +9,11 @@ from orders.storage.order_names import customer_name, product_names
 from orders.storage.order_numbers import ids_named, is_meant
 from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position, Reached
 from orders.storage.order_reads import get_history, get_order, last_change, list_orders, unknown_lines
+from orders.storage.term_index import Word
 
 __all__ = [
     "DATABASE_ERRORS", "NEEDS_ATTENTION", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys",
-    "OrderQuery", "Page", "Position", "Reached", "as_given", "count", "customer_name", "first_ids",
+    "OrderQuery", "Page", "Position", "Reached", "Word", "as_given", "count", "customer_name", "first_ids",
     "get_history", "get_order", "ids_named", "is_meant", "is_outage", "last_change", "list_orders", "orders_with_ids",
     "page_after", "page_before", "product_names", "raised", "require_valid", "size", "sums", "time_limit",
     "unknown_lines",

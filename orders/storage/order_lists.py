@@ -19,8 +19,9 @@ from pymongo.errors import PyMongoError
 from orders.models import Contact, Item, Order, Stock
 from orders.models.parts import Document
 from orders.storage.database import Expression, time_limit
-from orders.storage.order_query import OrderQuery, Position, Read, both
+from orders.storage.order_query import OrderQuery, Position, both
 from orders.storage.order_writes import orders
+from orders.storage.term_index import MOST_WALKED, Read
 
 BATCH_TIMEOUT = 60.0
 """Seconds for one batch: nobody waits for it, and a filter without an index may have to pass by many orders."""
@@ -35,6 +36,8 @@ FIELDS = dict.fromkeys(
     1,
 )
 """What a row of the list shows."""
+KEYS = {"created_at": 1, "_id": 1}
+"""What is read off an index alone."""
 
 
 def currency() -> Expression:
@@ -90,6 +93,14 @@ def orders_with_ids(ids: Sequence[ObjectId]) -> list[Order]:
 
 
 @wrap_database_errors
+def documents(
+    query: OrderQuery, fields: Mapping[str, Any], *, after: Position | None = None, skip: int = 0, limit: int
+) -> list[Document]:
+    """Orders with these fields, as many, in the order of the query."""
+    return _documents([place.id for place in _places(query, skip + limit, after)[skip:]], fields)
+
+
+@wrap_database_errors
 def size(query: OrderQuery, most: int) -> int:
     """How many orders there are, counted up to `most`."""
     return len(_places(query, most))
@@ -114,9 +125,63 @@ def _places(query: OrderQuery, limit: int, position: Position | None = None) -> 
     """Places in order, merged from the reads; an order that several of them find is one."""
     found: set[Position] = set()
     for read in query.reads():
-        cursor = _find(read, query, position, {"created_at": 1}, limit)
-        found.update(Position(order["created_at"], order["_id"]) for order in cursor)
+        found.update(_places_of(read, query, limit, position))
     return sorted(found, reverse=not query.oldest_first)[:limit]
+
+
+def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+    if read.few is not None:
+        return _among_few(read, query, limit, position)
+    if read.instead:
+        if (walked := _walked(read, query, limit, position)) is not None:
+            return walked
+        return [place for other in read.instead for place in _places_of(other, query, limit, position)]
+    return [_place(order) for order in _find(read, query, position, {"created_at": 1}, limit)]
+
+
+def _among_few(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+    """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes."""
+    asked, way = both(read.few or {}, _span_left(query, position)), 1 if query.oldest_first else -1
+    found: list[Position] = []
+    start, size = 0, limit if read.filter == read.few else 4 * limit
+    while True:
+        keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
+        places = [_place(order) for order in keys.skip(start).limit(size).batch_size(size)]
+        some = [place for place in places if position is None or _follows(place, position, query)]
+        found += some if read.filter == read.few else _that_meet(read.filter, some)
+        if len(found) >= limit or len(places) < size:
+            return found[:limit]
+        start, size = start + size, 8 * size
+
+
+def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:
+    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions)
+    ids = {order["_id"] for order in orders().find(asked, {"_id": 1}, hint="_id_")}
+    return [place for place in places if place.id in ids]
+
+
+def _follows(place: Position, position: Position, query: OrderQuery) -> bool:
+    return place > position if query.oldest_first else place < position
+
+
+def _walked(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position] | None:
+    """What a walk finds; None where it has passed MOST_WALKED orders, and has not found as many as are wanted."""
+    way, behind = (1, "$lte") if query.oldest_first else (-1, "$gte")
+    left = orders().find(_span_left(query, position), KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
+    ends = [{"created_at": {behind: order["created_at"]}} for order in left.skip(MOST_WALKED).limit(1)]
+    found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
+    return found if not ends or len(found) == limit else None
+
+
+def _span_left(query: OrderQuery, position: Position | None) -> Document:
+    """When the orders that are left were created: what an index tells without them."""
+    span = {name: value for name, value in query.conditions.items() if name == "created_at"}
+    ahead = "$gte" if query.oldest_first else "$lte"
+    return both(span, {"created_at": {ahead: position.created_at}} if position else {})
+
+
+def _place(order: Document) -> Position:
+    return Position(order["created_at"], order["_id"])
 
 
 def _find(
@@ -133,9 +198,13 @@ def _page(places: Sequence[Position], *, earlier: bool, later: bool) -> Page:
 
 
 def _orders(ids: Sequence[ObjectId]) -> list[Order]:
-    """Orders by their ids, in this order, with the fields of a row; one that has gone meanwhile is left out."""
-    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, FIELDS)}
-    return [_order(found[order_id]) for order_id in ids if order_id in found]
+    return [_order(document) for document in _documents(ids, FIELDS)]
+
+
+def _documents(ids: Sequence[ObjectId], fields: Mapping[str, Any]) -> list[Document]:
+    """Orders by their ids, in this order; one that has gone meanwhile is left out."""
+    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, fields)}
+    return [found[order_id] for order_id in ids if order_id in found]
 
 
 def _order(document: Document) -> Order:

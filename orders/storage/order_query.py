@@ -18,6 +18,7 @@ from orders.models import EPOCH, PUBLIC_STATUSES, Document, LineState, Status
 from orders.storage.alerts import alert_rules
 from orders.storage.order_numbers import ids_by_number
 from orders.storage.order_writes import orders
+from orders.storage.term_index import Read, Word, reads_of
 
 PUBLIC: Document = {"$in": list(PUBLIC_STATUSES)}
 FEW = 7_000
@@ -79,30 +80,32 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Read:
-    """A filter, and the index that reads it; without one the planner chooses."""
-
-    index: str | None
-    filter: Document
-
-
-@dataclass(frozen=True)
 class Meanings:
-    """What a text in the search box may mean; an order that is any of it is found."""
+    """What a text that is searched by may mean; an order that is any of it is found.
+
+    :ivar words: an order has to have them all.
+    :ivar code: the whole text as one word that was typed with blanks.
+    """
 
     number: str | None = None
     order_id: ObjectId | None = None
     user_id: str | None = None
     product_id: str | None = None
+    words: tuple[Word, ...] = ()
+    code: Word | None = None
 
     def reads(self) -> list[Read]:
-        """:raises DatabaseError: a number is looked up, since no other index is read as its is."""
+        """:raises PyMongoError: words are counted, and a number is looked up: no other index is read as its is."""
         known = {
             "_id_": ("_id", {"$in": self._order_ids()} if self.number or self.order_id else None),
             "user_newest": ("user_id", self.user_id),
             "product_newest": ("items.product_id", self.product_id),
         }
-        return [Read(index, {path: value}) for index, (path, value) in known.items() if value is not None]
+        found = [Read(index, {path: value}) for index, (path, value) in known.items() if value is not None]
+        return [
+            *found,
+            *(read for words in (self.words, self.code and (self.code,)) if words for read in reads_of(words)),
+        ]
 
     def _order_ids(self) -> list[ObjectId]:
         numbered = ids_by_number([self.number])[self.number] if self.number else []
@@ -244,12 +247,25 @@ class OrderQuery:
         if not self.meanings:
             return [Read(read.index, both(read.filter, self.conditions)) for read in flagged] or [self._plain_read()]
         any_alert = {"$or": [read.filter for read in flagged]} if flagged else {}
-        return [Read(read.index, both(read.filter, self.conditions, any_alert)) for read in self.meanings.reads()]
+        return [read.narrowed(self.conditions, any_alert) for read in self.meanings.reads()]
 
     def one_read(self) -> Read:
-        """All reads in one; of several the planner merges the indexes, each of which is in order."""
+        """All reads in one; of several the planner merges the indexes, each of which is in order.
+
+        What a search finds is asked for by id, or, where that may be too much, by a walk through all orders.
+
+        :raises PyMongoError: see :meth:`reads`; and a search looks for its orders.
+        """
         reads = self.reads()
-        return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
+        if not self.meanings:
+            return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
+        ids: set[ObjectId] = set()
+        for read in reads:
+            found = [] if read.instead else _first_ids(read, FEW + 1)
+            if read.instead or len(found) > FEW:
+                return Read("newest", {"$or": [read.filter for read in reads]})
+            ids.update(found)
+        return Read("_id_", {"_id": {"$in": list(ids)}})
 
     def _plain_read(self) -> Read:
         index = self.index()
@@ -293,6 +309,10 @@ def both(*filters: Document) -> Document:
     """A filter that asks for all of them."""
     asked = [asked for asked in filters if asked]
     return {"$and": asked} if len(asked) > 1 else asked[0] if asked else {}
+
+
+def _first_ids(read: Read, most: int) -> list[ObjectId]:
+    return [order["_id"] for order in orders().find(read.filter, {"_id": 1}, limit=most, hint=read.index)]
 
 
 def _span(bounds: Mapping[str, Any]) -> Document:

@@ -11,6 +11,7 @@ from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
 from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, Document, HistoryEntry, LineState, Order, Status
+from orders.storage import order_lists, term_index
 from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.database import database, time_limit
 from orders.storage.order_query import OrderQuery, Position, both
@@ -33,7 +34,9 @@ RECENT_ENTRIES = 20
 
 @wrap_database_errors
 def list_orders(query: OrderQuery, *, after: Position | None = None, skip: int = 0, limit: int) -> list[Document]:
-    """The first orders that meet a query's conditions, newest first, as the storefront sees them."""
+    """The first orders that meet a query, newest first, as the storefront sees them; alerts are not for storefronts."""
+    if query.meanings:
+        return order_lists.documents(query, PUBLIC_FIELDS, after=after, skip=skip, limit=limit)
     asked = both(query.conditions, query.after(after))
     cursor = orders().find(asked, PUBLIC_FIELDS, sort=[("created_at", -1), ("_id", -1)])
     return cursor.skip(skip).limit(limit).to_list()
@@ -128,6 +131,12 @@ def get_addressed(order_id: ObjectId) -> Order | None:
     known = {field.name for field in Address._meta.concrete_fields}
     address = Address(**{name: value for name, value in found.pop("shipping_address").items() if name in known})
     return Order(id=found.pop("_id"), shipping_address=address, **found)
+
+
+@wrap_database_errors
+def get_searchable(order_id: ObjectId) -> Document | None:
+    """An order with what its search terms are made of."""
+    return orders().find_one({"_id": order_id}, term_index.FIELDS)
 
 
 @wrap_database_errors

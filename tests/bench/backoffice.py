@@ -43,7 +43,8 @@ class Samples:
         from orders.storage.order_writes import orders
 
         self.chance = chance
-        fields = {"number": 1, "user_id": 1, "items.product_id": 1, "total_price": 1, "created_at": 1}
+        fields = dict.fromkeys(("number", "user_id", "items.product_id", "total_price", "created_at"), 1)
+        fields |= dict.fromkeys(("contact", "shipping_address.city"), 1)
         self.orders = list(orders().aggregate([{"$sample": {"size": 200}}, {"$project": fields}]))
         if not self.orders:
             sys.exit("There are no orders to measure with: make bench-data")
@@ -53,6 +54,16 @@ class Samples:
 
     def product(self) -> str:
         return str(self.chance.choice(self.one()["items"])["product_id"])
+
+    def words(self) -> list[str]:
+        """The words of a customer's name."""
+        return str(self.one()["contact"]["name"]).split()
+
+    def email(self) -> str:
+        return str(self.one()["contact"]["email"])
+
+    def town(self) -> str:
+        return str(self.one()["shipping_address"]["city"])
 
     def place(self) -> str:
         from orders.admin.list_views import token_of
@@ -106,6 +117,16 @@ def lists(samples: Samples) -> Iterator[tuple[str, Ask]]:
     yield "search, user id", lambda: urlencode({"q": samples.one()["user_id"]})
     yield "search, product id", lambda: urlencode({"q": samples.product()})
     yield "search, nothing there", lambda: urlencode({"q": "f" * 24})
+    yield "search, a name", lambda: urlencode({"q": samples.words()[1]})
+    yield "search, its beginning", lambda: urlencode({"q": samples.words()[1][:3]})
+    yield "search, two letters", lambda: urlencode({"q": samples.words()[0][:2]})
+    yield "search, town and customer", lambda: urlencode({"q": f"{samples.town()} {samples.email()}"})
+    yield "search, a common and a rare word", lambda: urlencode({"q": f"{samples.town()} {samples.words()[1]}"})
+    yield "search, two common words", lambda: urlencode({"q": f"{samples.town()[:3]} {samples.words()[0][:2]}"})
+    yield "search, two words that never meet", lambda: urlencode({"q": "Lisbon Gothenburg"})
+    yield "search, e-mail address", lambda: urlencode({"q": samples.email()})
+    yield "search, total", lambda: urlencode({"q": f"{samples.one()['total_price'].to_decimal():.2f}"})
+    yield "search, a word that is not there", lambda: urlencode({"q": "nobodyhere"})
 
 
 def filters(samples: Samples) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:

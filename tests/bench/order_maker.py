@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 from bson import Int64, ObjectId
+from django.conf import settings
 
 from orders.models import Document, LineState, Status, from_cents, moments, public_edges
 from orders.services.identifiers import NUMBER_ALPHABET, grouped
+from orders.services.search_terms import pieces, terms_of
 from orders.storage.order_writes import history_entry
 
 MARK = "bench"
@@ -50,9 +52,36 @@ REASONS = {
 }
 LINES, LINE_WEIGHTS = (1, 2, 3, 4, 5), (50, 25, 13, 8, 4)
 QUANTITIES, QUANTITY_WEIGHTS = tuple(map(Int64, (1, 2, 3, 4, 6))), (74, 16, 5, 3, 2)
-PLACES = (("Lisbon", "1100-053", "Portugal"), ("Gothenburg", "411 03", "Sweden"), ("Lyon", "69002", "France"),
-          ("Graz", "8010", "Austria"), ("Cork", "T12 XY00", "Ireland"))  # fmt: skip
+PLACES = (
+    ("Lisbon", "1100-053", "Portugal"), ("Gothenburg", "411 03", "Sweden"), ("Lyon", "69002", "France"),
+    ("Graz", "8010", "Austria"), ("Cork", "T12 XY00", "Ireland"), ("Köln", "D-50667", "Germany"),
+    ("Łódź", "90-001", "Poland"), ("London", "SW1A 1AA", "United Kingdom"), ("São Paulo", "01001-000", "Brazil"),
+    ("Kyoto", "604-8571", "Japan"), ("Zürich", "8001", "Switzerland"), ("Ghent", "9000", "Belgium"),
+)  # fmt: skip
 STREETS = ("Harbour Lane", "Mill Road", "Station Street", "Orchard Avenue", "King's Parade", "Bridge Street")
+GIVEN_NAMES = (
+    "Amara", "Jonas", "Mei", "Rafael", "Inês", "Priya", "Tomasz", "Claire", "Hannah", "Yusuf", "Sofia", "Liam",
+    "Anna", "Ana", "Andreas", "Amélie", "Bruno", "Carla", "David", "Elif", "Farid", "Greta", "Hugo", "Ida",
+    "Jan", "Katja", "Lars", "Maria", "Marie", "Nadia", "Omar", "Paul", "Rosa", "Søren", "Tess", "Ugo", "Vera",
+    "Zoë",
+)  # fmt: skip
+FAMILY_NAMES = (
+    "Okafor", "Lindqvist", "Tanaka", "Moreno", "Carvalho", "Raman", "Wiśniewski", "Dubois", "Weiß", "Demir",
+    "Rossi", "Murphy", "Andersson", "Almeida", "Bauer", "Costa", "Duarte", "Eriksen", "Fischer", "García",
+    "Huber", "Ivanov", "Janssen", "Kowalski", "Lopes", "Martin", "Nowak", "O'Brien", "Peeters", "Quinn",
+    "Ribeiro", "Schmidt", "Teixeira", "Urban", "Vogel", "Weber", "Yılmaz", "Zimmermann",
+)  # fmt: skip
+COMPANIES = ("Harbour Books Ltd", "Nordlicht GmbH", "Casa Verde Lda", "Atelier Dubois SARL")
+MAIL = ("example.com", "mail.example", "post.example")
+QUALITIES = (
+    "Linen", "Cast iron", "Stoneware", "Beech", "Wool", "Brass", "Canvas", "Leather", "Steel", "Oak", "Dotted",
+    "Speckled", "Folding", "Roll-top", "Fine", "Large", "Small", "Hand-cranked", "Rechargeable", "Down",
+)  # fmt: skip
+GOODS = (
+    "tea towel", "skillet", "mug", "chopping board", "blanket", "lamp", "tote bag", "key ring", "water bottle",
+    "wall clock", "notebook", "plate", "saw", "backpack", "pen", "grinder", "candle", "torch", "pillow",
+    "calendar", "carafe", "knife", "dripper", "ink bottle", "tray",
+)  # fmt: skip
 
 
 class Maker:
@@ -65,7 +94,7 @@ class Maker:
         self._now, self._chance = now, chance
         goods = random.Random(PRODUCTS)
         cents = [min(90_000, max(549, int(goods.lognormvariate(7.8, 1.1)))) for _ in range(PRODUCTS)]
-        self._products = [(f"be{number:022x}", price, from_cents(price)) for number, price in enumerate(cents)]
+        self._products = [(_product(number), price, from_cents(price)) for number, price in enumerate(cents)]
         self._paths, self._path_weights = list(PATHS), list(accumulate(PATHS.values()))
         self._targets = {(edge.source, edge.name): edge.target for edge in public_edges()}
 
@@ -86,14 +115,23 @@ class Maker:
             "user_verified": chance.random() >= UNVERIFIED,
             "items": items,
             "total_price": from_cents(cents),
+            "currency": settings.CURRENCY,
+            "contact": _contact(user),
             "shipping_address": {
+                "name": "",
+                "company": COMPANIES[user % len(COMPANIES)] if user % 9 == 0 else "",
                 "line1": f"{1 + user % 180} {STREETS[user % len(STREETS)]}",
                 "line2": "",
                 "city": city,
                 "state": "",
                 "postal_code": postal_code,
                 "country": country,
+                "phone": "",
             },
+            "reference": f"WEB-{created.year}-{chance.getrandbits(28):09d}",
+            "note": "",
+            "metadata": {},
+            "terms": [],
             "history": [],
             "write_id": "",
             "created_at": created,
@@ -107,6 +145,7 @@ class Maker:
             self._tell(document, "place", created, Status.PLACING.value, Status.PENDING.value)
             self._live(document)
         document["version"] = Int64(document["version"])
+        document["terms"] = terms_of(document)
         return document
 
     def _items(self) -> tuple[list[Document], int]:
@@ -117,7 +156,7 @@ class Maker:
             quantity = QUANTITIES[0] if cents > 10_000 else chance.choices(QUANTITIES, QUANTITY_WEIGHTS)[0]
             total += cents * quantity
             stock = {"state": LineState.RESERVED.value, "attempts": 1, "error": ""}
-            items.append({"product_id": product, "quantity": quantity, "price": price, "stock": stock})
+            items.append(product | {"quantity": quantity, "price": price, "stock": stock})
         return items, total
 
     def _live(self, order: Document) -> None:
@@ -222,3 +261,24 @@ class Maker:
 
     def _write_id(self) -> str:
         return f"{MARK}{self._chance.getrandbits(108):027x}"
+
+
+def _product(number: int) -> Document:
+    """What an order says of a product."""
+    kind, size = number % (len(QUALITIES) * len(GOODS)), number // (len(QUALITIES) * len(GOODS))
+    return {
+        "product_id": f"be{number:022x}",
+        "name": f"{QUALITIES[kind % len(QUALITIES)]} {GOODS[kind // len(QUALITIES)]}, size {size + 1}",
+        "sku": f"BE-{number:04d}",
+        "image_url": "",
+    }
+
+
+def _contact(user: int) -> Document:
+    name = GIVEN_NAMES[user % len(GIVEN_NAMES)], FAMILY_NAMES[user // len(GIVEN_NAMES) % len(FAMILY_NAMES)]
+    local = ".".join("".join(pieces(part)) for part in name)
+    return {
+        "name": " ".join(name),
+        "email": f"{local}{user}@{MAIL[user % len(MAIL)]}",
+        "phone": f"+351 21{user:07d}" if user % 3 else "",
+    }

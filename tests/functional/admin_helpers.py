@@ -23,6 +23,7 @@ from orders.models import Address, Item
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.lifecycle import placement, transitions
+from orders.services.search_terms import terms_of
 
 Document = dict[str, Any]
 LIST = "/admin/orders/order/"
@@ -182,8 +183,8 @@ def entry(act: str, *, at: datetime | None = None, source: str = "", target: str
 
 
 def insert(database: Database[Document], *documents: Document) -> Document:
-    """Insert orders as they are. :returns: the first."""
-    database["orders"].insert_many(documents, ordered=False)
+    """Insert orders as they are, but for their search terms. :returns: the first."""
+    database["orders"].insert_many([document | {"terms": terms_of(document)} for document in documents], ordered=False)
     return documents[0]
 
 

@@ -7,14 +7,16 @@ from urllib.parse import urlencode
 
 import pytest
 from bson import Decimal128, ObjectId
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
+from orders.admin.bulk_selection import of_list
 from orders.models import DATED_STATUSES, Status
 from orders.storage import order_query
 from tests.functional.admin_helpers import (
+    ADDRESS,
     LIST,
     Document,
     client_of,
@@ -327,6 +329,43 @@ def test_digits_that_are_a_number_and_a_user_find_both(database: Database[Docume
     assert look(support, q="123456789012") == numbers(*orders[:2])
 
 
+SOMEBODY: Document = {
+    "contact": {"name": "Inês Carvalho", "email": "ines.carvalho@example.com", "phone": "+351 210 000 123"},
+    "shipping_address": ADDRESS | {"city": "Lisboa", "postal_code": "1100-053", "company": "Casa Verde, Lda"},
+    "reference": "WEB-77", "total_price": Decimal128("64.90"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ines", "CARVALHO in", "ines.carvalho@example.com", "lisboa", "1100-053", "1100053", "64.90", "64,90",
+        "210 000 123", "casa verde", "web-77", "inês 64.90", "0123 carvalho lis",
+    ],
+)  # fmt: skip
+def test_an_order_is_found_by_what_people_know_of_it(database: Database[Document], support: Client, text: str) -> None:
+    wanted = insert(database, stored(1, **SOMEBODY), stored(2), stored(3, user_id="77"))
+    assert look(support, q=text) == numbers(wanted)
+    assert look(support, q=f"{text} elsewhere") == []
+    assert look(support, q=text, status="paid") == []
+
+
+def test_a_page_of_a_search_leads_to_the_next_and_its_orders_are_exported_and_chosen_as_a_whole(
+    database: Database[Document],
+) -> None:
+    manager = client_of("Manager")
+    orders = [stored(n, **SOMEBODY) for n in range(60)]
+    insert(database, *orders, stored(61))
+    response = manager.get(LIST, {"q": "carvalho lis"})
+    assert rows(response) == numbers(*orders[:50])
+    cl = response.context["cl"]
+    assert rows(manager.get(LIST + cl.next_address)) == numbers(*orders[50:])
+    csv = b"".join(manager.get(f"{LIST}export/{cl.first_address}").streaming_content).decode()
+    assert csv.count("\n") == 61
+    chosen = of_list(QueryDict("q=carvalho+lis"), QueryDict("across=1"))
+    assert len(chosen.selection.keys or ()) == 60
+
+
 def test_a_search_for_one_order_leads_to_its_page(database: Database[Document], support: Client) -> None:
     order = insert(database, stored(1, user_id="17"), stored(2, user_id="18"))
     for text in (order["number"], order["number"].replace("-", ""), str(order["_id"])):
@@ -362,23 +401,25 @@ def test_what_is_well_written_and_not_there_finds_nothing(database: Database[Doc
         response = support.get(LIST, {"q": text})
         assert rows(response) == [], text
         assert f"No results for “{text}”" in text_of(response)
-        assert "You can search for an order number" in text_of(response)
+        assert "You can search for names" in text_of(response)
 
 
 def test_nonsense_finds_nothing_and_is_called_by_its_name(database: Database[Document], support: Client) -> None:
-    insert(database, stored(1) | {"number": "10KQ-2M9D-XW3H"}, stored(2, user_id="17"))
-    for text in (  # as long as a number, as it may have been elsewhere
-        "Springfield", "10KQ-2M9D", "10KQ-2M9D-XW3U", "-17", "1.5", ".*", "$ne", '{"$gt": ""}', "%", "' OR 1=1",
-        "<script>alert", "ü", "\u0661\u0667", "Springfield, Freedonia", "<script>alert(1)", "10KQ-2M9D-XW3H extra",
+    insert(database, stored(1) | {"number": "10KQ-2M9D-XW3H"}, stored(2, user_id="18"))
+    for text in (
+        "10KQ-2M9D-XW3U", "10KQ-2M9D-XW3H extra", "-17", "1.5", "$ne", '{"$gt": ""}', "' OR 1=1", "^d$", "S.*d",
+        "<script>alert", "\u0661\u0667", "Springfield, Elsewhere", "<script>alert(1)", "{{7*7}}", "~92",
+        "9" * 20, "9" * 10 + ".5" * 10, "=" * 20 + "<x>", "x" * 129, "Springfield \U0010ffff92",
     ):  # fmt: skip
         response = support.get(LIST, {"q": text})
         assert rows(response) == [], text
-        assert f"No results for “{text}”" in text_of(response)
+        assert f"No results for “{text}”" in text_of(response) or "<" in text
         assert "<script>alert" not in response.content.decode()
-    for text in ("9" * 20, "9" * 10 + ".5" * 10, "=" * 20 + "<>", "x" * 129):
+    for text in (".*", "%", "=<>", "~", "¿…?"):
         response = support.get(LIST, {"q": text})
         assert rows(response) == [], text
-        assert "Search: Search for an order number" in text_of(response)
+        assert "Search: Search for a name, e-mail address" in text_of(response)
+    assert "Search for 8 words at most" in text_of(support.get(LIST, {"q": "a " * 9}))
     too_long = support.get(LIST, {"q": "x" * 5000})
     assert "Ensure this value has at most 200 characters" in text_of(too_long)
 

@@ -17,7 +17,7 @@ from orders.services import rate_limits
 from tests.api_client import ApiClient
 from tests.factories import OrderFactory
 from tests.functional.admin_helpers import profiled
-from tests.functional.helpers import visitor_fixture  # noqa: F401
+from tests.functional.helpers import only_order, visitor_fixture  # noqa: F401
 
 Document = dict[str, Any]
 Api = Callable[..., ApiClient]
@@ -65,6 +65,14 @@ def test_a_read_is_one_query_of_what_it_shows(
     assert most == examined
 
 
+def test_a_search_reads_the_index_and_then_what_it_shows(database: Database[Document], visitor: Api, many: str) -> None:
+    client = visitor(admin=True)
+    kinds, most = cost(database, lambda: client.get("orders/?limit=20&q=springfield"))
+    # numbers, ids and user ids; how many orders have the word, their keys, their status; the orders
+    assert kinds == {"query orders": 6, "command orders": 1}
+    assert most <= 4 * 21
+
+
 def test_a_placement_asks_each_peer_once_a_line_and_writes_as_little_as_is_safe(
     database: Database[Document], api: Api, sandbox: Sandbox
 ) -> None:
@@ -77,6 +85,7 @@ def test_a_placement_asks_each_peer_once_a_line_and_writes_as_little_as_is_safe(
     # counted in the index
     assert kinds == LIMITED | {"command idempotency_keys": 1, "update orders": 1, "command orders": 2}
     assert most <= 1
+    assert len(only_order(database)["terms"]) <= 8 + 6 * len(LINES), "each takes time in an index"
 
 
 def test_where_inventory_is_not_atomic_each_product_costs_two_small_writes_more(

@@ -73,6 +73,21 @@ def exported(*arguments: str) -> list[str]:
     return [row["number"] for row in rows(run(*arguments)[0])]
 
 
+def test_a_search_exports_what_it_finds() -> None:
+    found = [
+        OrderFactory(contact=Contact(name="Amara Okafor"), status=status) for status in ("paid", "rejected", "paid")
+    ]
+    OrderFactory(status="paid")
+    assert exported("--search", "okafor am") == [order.number for order in reversed(found)]
+    assert exported("--search", "okafor", "--status", "paid") == [found[2].number, found[0].number]
+    assert exported("--search", "nobody") == []
+    text, err = run("--search", "okafor", "--format", "jsonl")
+    assert len(text.splitlines()) == 3
+    assert "3 orders exported" in err
+    with pytest.raises(CommandError, match="Search for a name"):
+        run("--search", "=")
+
+
 # --- what is in a file ------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,7 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shelve(sandbox, A, available=100)
     monkeypatch.chdir(tmp_path)
     store("pending", line("none", "665f1c0a9b1e8a0012a40001"), due=None)
+    store("pending", line("none", A), due=None, terms=["lisbon", "okafor"])
     unknown = line("unknown", "665f1c0a9b1e8a0012a40001", call="release")
     store("cancelled", line("released"), unknown, due=None, number="7KQF-2M9D-XW3H")
     [picked], [arrived], _ = stored("processing", 1), stored("shipped", 1), stored("paid", 1)

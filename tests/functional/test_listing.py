@@ -1,12 +1,14 @@
 """GET /orders/ and GET /orders/user/{user_id} over real HTTP."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 
+from orders.models import Address, Contact
 from tests.api_client import ApiClient
 from tests.factories import OrderFactory
 from tests.functional.helpers import (
@@ -297,3 +299,89 @@ def _pages(client: ApiClient, path: str) -> list[list[str]]:
         answer = client.get(answer.links["next"]["url"])
         pages.append(ids(answer))
     return pages
+
+
+# --- searching ---
+
+
+def _somebody(**fields: Any) -> str:
+    """An order of Inês Carvalho, in Lisbon. :returns: its id."""
+    return str(
+        OrderFactory(
+            **{
+                "contact": Contact(name="Inês Carvalho", email="ines.carvalho@example.com", phone="+351 210 000 123"),
+                "shipping_address": Address(line1="1", city="Lisboa", postal_code="1100-053", country="Portugal"),
+                "user_id": "5",
+                **fields,
+            }
+        ).pk
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ines", "CARVALHO in", "ines.carvalho@example.com", "lisboa", "1100-053", "29.80", "29,80", "210 000 123", "5"],
+)
+def test_an_admin_finds_orders_by_what_people_know_of_them(visitor: Api, text: str) -> None:
+    order = _somebody()
+    made(NOON, shipping_address=Address(line1="1", city="X", country="Y"), total_price=Decimal("1.00"), user_id="77")
+    assert ids(visitor(admin=True).get("orders/", params={"q": text})) == [order]
+
+
+def test_a_search_shows_what_a_list_shows_and_is_narrowed_by_its_parameters(visitor: Api) -> None:
+    client, order = visitor(admin=True), _somebody(status="paid")
+    _somebody()
+    _somebody(status="rejected")
+    [found] = client.get("orders/", params={"q": "carvalho", "status": "paid"}).json()
+    assert found == client.get(f"orders/{order}").json()
+    assert ids(client.get("orders/", params={"q": "carvalho", "user_id": "6"})) == []
+    assert len(ids(client.get("orders/", params={"q": "carvalho", "end_date": "2026-03-02"}))) == 2
+    assert len(ids(client.get("orders/", params={"q": ""}))) == 2, "an empty value is ignored, as everywhere"
+
+
+def test_what_a_search_finds_is_paged_as_a_list_is(visitor: Api) -> None:
+    client, orders = visitor(admin=True), [_somebody() for _ in range(7)][::-1]
+    answer, found = client.get("orders/", params={"q": "carvalho lis", "limit": 3}), []
+    while True:
+        found += ids(answer)
+        if "next" not in answer.links:
+            break
+        answer = client.get(answer.links["next"]["url"])
+    assert found == orders
+    assert ids(client.get("orders/", params={"q": "carvalho", "skip": 5})) == orders[5:]
+
+
+def test_a_search_is_for_admins(visitor: Api) -> None:
+    _somebody()
+    refused = problem(visitor("5").get("orders/", params={"q": "carvalho"}), 403, "not_permitted")
+    assert refused["detail"] == "Searching orders is for admins."
+    problem(visitor("5").get("orders/", params={"q": "carvalho", "user_id": "5"}), 403, "not_permitted")
+    problem(visitor("5").get("orders/user/5", params={"q": "carvalho"}), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (".*", "Search for a name, e-mail address"),
+        ("a " * 9, "Search for 8 words at most"),
+        ("x" * 201, "no more than 200 characters"),
+        ("a\x00b", "Null characters are not allowed"),
+    ],
+)
+def test_a_search_that_cannot_be_made_is_refused(visitor: Api, text: str, told: str) -> None:
+    answer = visitor(admin=True).get("orders/", params={"q": text})
+    assert told in problem(answer, 400, "invalid")["detail"]
+
+
+@pytest.mark.parametrize("text", ["$ne", '{"$gt":""}', "(carv)+", "carv.*", "^carvalho$"])
+def test_signs_of_queries_and_patterns_in_a_search_mean_nothing(visitor: Api, text: str) -> None:
+    order = _somebody()
+    answer = visitor(admin=True).get("orders/", params={"q": text})
+    assert ids(answer) == ([order] if "carv" in text else [])
+
+
+def test_a_search_that_takes_too_long_says_what_to_do(visitor: Api, settings: Any) -> None:
+    _somebody()
+    settings.BACKOFFICE_QUERY_MS = 0
+    answer = visitor(admin=True).get("orders/", params={"q": "carvalho"})
+    assert "Too many orders have these words" in problem(answer, 400, "invalid")["detail"]

@@ -25,6 +25,7 @@ from observability.logs import JsonFormatter, TextFormatter, configuration
 from orders.services import bulk
 from orders.services.access import customer, system
 from orders.services.audit import Act
+from orders.services.search_terms import pieces
 from orders.services.stock.worker import settle_due
 from orders.storage.order_query import OrderQuery
 from tests.api_client import order_body, token
@@ -197,6 +198,9 @@ def test_no_line_holds_a_token_an_address_a_body_or_a_parameter(shop: Any, servi
     client.post("orders/", json={"items": SECRET_WORDS})
     client.post("orders/", data=SECRET_WORDS.encode())
     client.get("orders/", params={"start_date": SECRET_WORDS})
+    assert shop("1", admin=True).get("orders/", params={"q": SECRET_WORDS}).json()
+    assert client.get("orders/", params={"q": SECRET_WORDS}).status_code == 403
+    requests.get(f"{service.root}/admin/orders/order/", params={"q": SECRET_WORDS}, timeout=10)
     other = token("1", key="another-key-0123456789-0123456789-0123456789")
     assert shop("1", token=other).get("orders/").status_code == 401
     requests.get(f"{service.root}/admin/login/", params={"next": SECRET_WORDS}, timeout=10)
@@ -206,6 +210,7 @@ def test_no_line_holds_a_token_an_address_a_body_or_a_parameter(shop: Any, servi
     assert service.requests(last)
     log = service.log.read_text()
     assert SECRET_WORDS not in log
+    assert "".join(pieces(SECRET_WORDS)) not in log, "as it is looked for"
     for bearer in (client.headers["Authorization"].removeprefix("Bearer "), other):
         assert bearer not in log
         assert bearer.rpartition(".")[2] not in log, "its signature"

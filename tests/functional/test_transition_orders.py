@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.management import progress
-from orders.models import BulkRun
+from orders.models import BulkRun, Contact
 from orders.services import bulk
 from orders.storage.order_writes import orders
 from tests.functional.helpers import dead_url
@@ -166,6 +166,30 @@ def test_criteria_narrow_each_other_down() -> None:
     assert selected("--id", str(ids[0]), "--id", str(ids[1]), "--limit", "1") == 1
 
 
+def test_a_search_selects_as_it_does_in_the_backoffice() -> None:
+    someone = {"contact": Contact(name="Amara Okafor", email="amara@example.com")}
+    new = timezone.now() - timedelta(hours=1)
+    ids = stored("pending", 3, created_at=new, **someone) + stored("paid", 2, **someone)
+    ids += stored("pending", 1, **someone)
+    stored("pending", 4)
+    assert selected("--search", "okafor am") == selected("--search", "amara@example.com") == 6
+    assert selected("--search", "okafor", "--status", "pending") == 4
+    assert selected("--search", "okafor", "--status", "pending", "--older-than", "3d") == 1
+    assert selected("--search", "29.80") == 10
+    assert run("pay", "--search", "OKAFOR", "--status", "pending", "--limit", "2", "--yes")[0] == 0
+    paid = {order_id for order_id in ids if read(order_id)["status"] == "paid"}
+    assert paid == {*ids[3:5], ids[5], ids[0]}, "the oldest first"
+
+
+def test_a_search_that_finds_very_many_has_to_be_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orders.management.commands.transition_orders.MOST_FOUND", 2)
+    pending = stored("pending", 3)
+    code, _, err = run("pay", "--search", "springfield", "--yes")
+    assert (code, "More than 2 orders have these words" in err) == (2, True)
+    assert statuses(pending) == {"pending"}
+    assert selected("--search", "springfield", "--limit", "1") == 1
+
+
 def test_a_file_names_ids_and_numbers(tmp_path: Path) -> None:
     ids = stored("pending", 3)
     number = read(ids[1])["number"].lower().replace("-", " ")
@@ -245,6 +269,11 @@ def test_a_file_holds_numbers_as_people_write_them(tmp_path: Path) -> None:
         (["pay", "--ids-from", "-"], "leaves nobody to ask"),
         (["pay", "--all", "--reason", "caf\udce9"], "The reason cannot be kept."),
         (["pay", "--all", "--reason", "x" * 501, "--yes"], "At most 500 characters, please: it has 501."),
+        (["pay", "--search", "a", "--id", "0" * 24], "--search looks for orders"),
+        (["pay", "--search", "a", "--ids-from", "x", "--yes"], "--search looks for orders"),
+        (["pay", "--all", "--search", "a"], "--all means every order"),
+        (["--resume", "0" * 24, "--search", "a"], "--resume goes on"),
+        (["pay", "--search", "nobody", "--yes"], "No order is selected"),
         (["cancel", "--all"], "A reason is required to cancel an order"),
         (["refund", "--all", "--yes", "--reason", " "], "A reason is required to refund an order"),
         (["pay", "--status", "paid", "--user", "2"], "No order is selected"),
@@ -268,7 +297,7 @@ def test_bad_usage_is_2_and_does_nothing(arguments: list[str], told: str) -> Non
         ["pay", "--to", "9999-12-31T23:59:59-10:00"], ["pay", "--user", "7.0"], ["pay", "--product", "1"],
         ["pay", "--all", "--limit", "0"],
         ["pay", "--all", "--jobs", "-1"], ["--resume", "1"], ["pay", "--all", "--limit", "9" * 19],
-        ["pay", "--all", "--actor", "a\nb"],
+        ["pay", "--all", "--actor", "a\nb"], ["pay", "--search", ".*"], ["pay", "--search", "a " * 9],
     ],
 )  # fmt: skip
 def test_arguments_that_are_none_are_refused(arguments: list[str]) -> None:

@@ -80,6 +80,11 @@ def test_a_good_order_breaks_no_rule(name: str) -> None:
 
 
 BROKEN: dict[str, tuple[str, Document, str]] = {
+    "words that are no longer its own": (
+        "search_terms_are_of_its_words",
+        order("paid", user_id="auth0|7", terms=["lisbon"]),
+        "found by ['lisbon'], but its words are ['auth07']",
+    ),
     "a history that begins in the middle": (
         "history_is_a_path",
         order("paid", history=[entry("pay", "pending", "paid")], version=0),

@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from orders.management.arguments import actor_name, beginning, end, product_id, user_id
+from orders.management.arguments import actor_name, beginning, end, product_id, search, user_id
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
 from orders.models import Status
@@ -37,6 +37,7 @@ A date is a day of TIME_ZONE, and so is a time without an offset.
 Examples:
   manage.py export_orders --out orders.csv
   manage.py export_orders --status paid processing --from 2026-03-01 --to 2026-03-31 --lines --out march.csv
+  manage.py export_orders --search "okafor lisbon" --out okafor.csv
   manage.py export_orders --format jsonl | gzip > orders.jsonl.gz
 """
 
@@ -57,6 +58,9 @@ class Command(OrderCommand):
         parser.add_argument("--to", dest="before", type=end, help="created before this, or by the end of this day")
         parser.add_argument("--user", type=user_id, help="of this user")
         parser.add_argument("--product", type=product_id, help="with a line of this product")
+        parser.add_argument(
+            "--search", type=search, metavar="WORDS", help='with these words: "okafor lisbon", or a total'
+        )
         parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -68,6 +72,7 @@ class Command(OrderCommand):
             before=options["before"],
             user_id=options["user"],
             product_id=options["product"],
+            meanings=options["search"],
             drafts=True,
         )
         try:

@@ -18,12 +18,14 @@ from orders.models import PUBLIC_STATUSES, BulkRun, transition_names
 from orders.services import bulk
 from orders.services.access import Actor, system
 from orders.services.audit import Act, require_reason
-from orders.services.order_queries import OrderKeys, OrderQuery
+from orders.services.order_queries import OrderKeys, OrderQuery, first_ids
 
 MOST_JOBS = 32
+MOST_FOUND = 10_000
+"""Orders that a search may find."""
 SHOWN = 10
 """Problems that are printed; a report has all of them."""
-CRITERIA = ("status", "older_than", "since", "before", "user", "product", "id", "ids_from")
+CRITERIA = ("status", "older_than", "since", "before", "user", "product", "search", "id", "ids_from")
 TRANSITIONS = ", ".join(transition_names())
 HELP = f"""Make one transition ({TRANSITIONS})
 of many orders. What is selected must be said: criteria narrow each other down, --all means every order.
@@ -42,6 +44,7 @@ Examples:
   manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
   manage.py transition_orders ship --ids-from picked.txt --reason "wave 12" --report wave12.csv
   manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason "recalled" --yes
+  manage.py transition_orders pay --search "okafor lisbon" --status pending --dry-run
   grep -oE '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
   manage.py transition_orders --resume 692201d0a1b2c3d4e5f60718
 """
@@ -59,6 +62,7 @@ class Command(OrderCommand):
         which.add_argument("--to", type=parse.end, dest="before", metavar="DATE", help="created by the end of that day")
         which.add_argument("--user", type=parse.user_id, help="of this user")
         which.add_argument("--product", help="with a line of this product")
+        which.add_argument("--search", type=parse.search, metavar="WORDS", help="that have these words; not with ids")
         which.add_argument("--id", action="append", default=[], type=parse.order_key, help="id or number; often")
         which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one a line; - is the standard input")
         which.add_argument("--all", action="store_true", help="every order")
@@ -180,6 +184,8 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--all means every order: leave it out, or the criteria"
     elif options["ids_from"] == "-" and not (options["yes"] or options["dry_run"]):
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
+    elif options["search"] and (options["id"] or options["ids_from"]):
+        problem = "--search looks for orders: leave it out, or the ids"
     elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
     if problem:
@@ -193,12 +199,12 @@ def _require_some(orders: int) -> None:
 
 
 def _selection(options: dict[str, Any]) -> OrderQuery:
-    """:raises CommandError: the file cannot be read, or has bad lines."""
+    """:raises CommandError: the file cannot be read, or has bad lines; or too many orders are found by a search."""
     ends = [options["before"], options["older_than"] and timezone.now() - options["older_than"]]
     keys = parse.order_keys_from(options["ids_from"]) if options["ids_from"] else OrderKeys()
     for key in options["id"]:
         keys.add(key)
-    return OrderQuery(
+    query = OrderQuery(
         statuses=tuple(dict.fromkeys(options["status"])),
         since=options["since"],
         before=min(filter(None, ends), default=None),
@@ -208,3 +214,14 @@ def _selection(options: dict[str, Any]) -> OrderQuery:
         limit=options["limit"],
         everything=options["all"],
     )
+    return _found(replace(query, meanings=options["search"])) if options["search"] else query
+
+
+def _found(query: OrderQuery) -> OrderQuery:
+    """The orders that a search finds now, by their ids: a run goes on for long, and must not search again."""
+    ids = first_ids(replace(query, oldest_first=True), MOST_FOUND + 1)
+    _require_some(len(ids))
+    if len(ids) > MOST_FOUND and query.limit is None:
+        problem = f"More than {MOST_FOUND:,} orders have these words: narrow the search, or give a --limit"
+        raise CommandError(problem, returncode=USAGE)
+    return replace(query, meanings=None, keys=OrderKeys(ids[:MOST_FOUND]))

@@ -7,6 +7,7 @@ from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES,
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.versions import TRIES, busy, require_version
+from orders.services.search_terms import terms_of
 from orders.services.text_rules import ADDRESS_FIELDS, part_problems, problem_of, several_lines
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
@@ -96,11 +97,13 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
     before = order.shipping_address
     if wanted == _values(before):
         raise SameAddress("The order already has this address.")
+    if (found := order_reads.get_searchable(order.pk)) is None:
+        return None
     return guarded_write(
         order.pk,
         guard=as_read(order),
         entries=[act.entry(ADDRESS_CHANGED, detail=str(before))],
-        fields={"shipping_address": wanted},
+        fields={"shipping_address": wanted, "terms": terms_of(found | {"shipping_address": wanted})},
         seen_at=act.at,
     )
 

@@ -11,6 +11,7 @@ from orders.models import Document, LineState, Order, Status, Stock, StockCall, 
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.verification import refused_stock
+from orders.services.search_terms import terms_of
 from orders.services.stock.claims import Claim, ClaimedLine, claiming, reject_draft
 from orders.services.stock.inventory_calls import Outcome, Result, call_inventory, carry_out, record_outcomes
 from orders.services.stock.product_locks import RETRY_AFTER
@@ -34,6 +35,7 @@ def claim_draft(order: Order, act: Act, deadline: Deadline) -> Claim:
     :raises DatabaseError: it may or may not be there; nobody was called for it.
     """
     entry = act.entry("draft", target=Status.PLACING.value)
+    order.terms = terms_of(order)
     with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
     if not inserted:

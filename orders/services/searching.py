@@ -1,0 +1,87 @@
+"""What a text means that somebody searches orders by, in the backoffice, the API and the commands alike."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError
+
+from orders.services.identifiers import LONGEST_NUMBER, OBJECT_ID, MalformedUserId, object_id, order_typed, user_typed
+from orders.services.order_queries import InvalidOrderQuery, Meanings, Word, time_limit
+from orders.services.search_terms import LONGEST_TERM, beginnings_of_phone, is_whole, pieces
+
+LONGEST_SEARCH = 200
+MOST_WORDS = 8
+EXPECTED = "a name, e-mail address, phone number, town, postal code, product, total (64.90), order number or id"
+AMOUNT = re.compile(r"\W*([0-9]{1,3}(?:[.,']?[0-9]{3}){0,3})[.,]([0-9]{2})\W*")
+"""A total with its cents, and perhaps a sign of its currency."""
+FEWEST_DIGITS = 3
+"""Of what is looked for as one code although it was typed with blanks."""
+
+
+def meanings_of(text: str) -> Meanings:
+    """All that a search text may mean.
+
+    :raises InvalidOrderQuery: it has no letter or digit, or too many words.
+    """
+    text, user_id, product = text.strip(), None, object_id(text)
+    words = list(_words(text))
+    if not words or len(text) > LONGEST_SEARCH:
+        raise InvalidOrderQuery(f"Search for {EXPECTED}.")
+    if len(words) > MOST_WORDS:
+        raise InvalidOrderQuery(f"Search for {MOST_WORDS} words at most.")
+    with suppress(MalformedUserId):
+        user_id = user_typed(text)
+    order = order_typed(text)
+    if order is None and len(text) <= LONGEST_NUMBER:
+        order = text  # orders that were imported may have a number without a digit
+    code = _code(text) if len(words) > 1 else None
+    return Meanings(
+        number=order if isinstance(order, str) else None,
+        order_id=order if isinstance(order, ObjectId) else None,
+        user_id=user_id,
+        product_id=str(product) if product else None,
+        words=tuple(words),
+        code=code,
+    )
+
+
+@contextmanager
+def searched_in_time() -> Iterator[None]:
+    """Bound the time of a search by BACKOFFICE_QUERY_MS.
+
+    :raises InvalidOrderQuery: it takes longer, since too many orders have its words.
+    """
+    try:
+        with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
+            yield
+    except DatabaseError as error:
+        if getattr(error.__cause__, "timeout", False):
+            raise InvalidOrderQuery("Too many orders have these words. Add a word, or give a span of days.") from error
+        raise
+
+
+def _words(text: str) -> Iterator[Word]:
+    for piece in text.split():
+        if found := list(pieces(piece)):
+            yield _word(piece, "".join(found))
+
+
+def _word(typed: str, plain: str) -> Word:
+    plain = plain[:LONGEST_TERM]
+    if amount := AMOUNT.fullmatch(typed):
+        return Word((plain,), total=Decimal(f"{re.sub('[^0-9]', '', amount[1])}.{amount[2]}"))
+    if is_whole(plain) or re.fullmatch(OBJECT_ID, plain):
+        return Word(whole=plain)
+    return Word(tuple(dict.fromkeys((plain, *(beginnings_of_phone(typed) if plain.isdecimal() else ())))))
+
+
+def _code(text: str) -> Word | None:
+    """The whole text as one code that was typed with blanks, such as a telephone number or a postal code."""
+    plain = "".join(pieces(text))
+    if sum(char.isdecimal() for char in plain) < FEWEST_DIGITS or len(plain) > LONGEST_TERM:
+        return None
+    return _word(text, plain)

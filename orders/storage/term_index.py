@@ -1,0 +1,132 @@
+"""Orders by the words in them: which reads find those that have all words of a search, and how much is read for them.
+
+A word is found by its beginning, so its orders stand in the index term by term: their keys are read, and sorted by
+creation. Of several words, the one that the fewest orders have is read so, and these orders are looked at for the
+others, the newest first, until a page is full. Where each word is on many orders, a walk from the newest order soon
+meets a page of those that have them all; a walk that does not is ended, and the index is read after all.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from bson import Decimal128, ObjectId
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import UpdateOne
+
+from orders.models.parts import Document
+from orders.storage.order_writes import orders
+
+INDEX, TOTALS, WALKED = "terms_newest", "total_newest", "newest"
+FEW = 10_000
+"""Up to so many orders that have a word are looked at one by one."""
+MOST_WALKED = 20_000
+"""A walk ends after so many orders."""
+FIELDS: Mapping[str, Any] = dict.fromkeys(
+    (
+        *("number", "user_id", "reference", "contact", "shipping_address", "billing_address"),
+        *("items.product_id", "items.sku", "items.name"),
+    ),
+    1,
+)
+"""What the terms of an order are made of."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A filter, and the index that reads it; without one the planner chooses.
+
+    :ivar few: what of the filter the index alone can tell, where few orders meet it.
+    :ivar instead: of a walk that may take too long: what finds the same off other indexes.
+    """
+
+    index: str | None
+    filter: Document
+    few: Document | None = None
+    instead: "tuple[Read, ...]" = ()
+
+    def narrowed(self, *filters: Document) -> "Read":
+        """The same read, of what meets these filters, too."""
+        asked = [self.filter, *filter(None, filters)]
+        instead = tuple(read.narrowed(*filters) for read in self.instead)
+        return Read(self.index, {"$and": asked} if len(asked) > 1 else self.filter, self.few, instead)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a search: an order has it if a term of it begins so, if one is just so, or if this is its total."""
+
+    beginnings: tuple[str, ...] = ()
+    whole: str | None = None
+    total: Decimal | None = None
+
+    @property
+    def reads(self) -> list[Read]:
+        """One for each condition, of which an order needs one."""
+        # A pattern that begins so, and no range: of that MongoDB would look at the orders themselves.
+        found = [Read(INDEX, {"terms": {"$regex": f"^{re.escape(text)}"}}) for text in self.beginnings]
+        if self.whole is not None:
+            found.append(Read(INDEX, {"terms": self.whole}))
+        if self.total is not None:
+            found.append(Read(TOTALS, {"total_price": Decimal128(self.total)}))
+        return found
+
+    @property
+    def filter(self) -> Document:
+        conditions = [read.filter for read in self.reads]
+        return conditions[0] if len(conditions) == 1 else {"$or": conditions}
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether its orders stand in the index in the order of their creation."""
+        return not self.beginnings
+
+    @property
+    def length(self) -> int:
+        """The longer the beginning, the fewer the terms."""
+        return min(map(len, self.beginnings), default=0)
+
+    def count(self, most: int) -> int:
+        """How many orders have it, up to `most` by each condition."""
+        return sum(orders().count_documents(read.filter, limit=most, hint=read.index) for read in self.reads)
+
+
+def reads_of(words: Sequence[Word]) -> list[Read]:
+    """The reads that find the orders which have all these words.
+
+    :raises PyMongoError: orders are counted, to learn which word the fewest have.
+    """
+    if len(words) == 1 and words[0].is_in_order:
+        return words[0].reads
+    counts = {word: word.count(FEW + 1) for word in words}
+    rarest = min(words, key=lambda word: (counts[word], -word.length))
+    if not counts[rarest]:
+        return []
+    all_words = {"$and": [word.filter for word in words]} if len(words) > 1 else {}
+    if counts[rarest] <= FEW:
+        return [Read(read.index, all_words or read.filter, read.filter) for read in rarest.reads]
+    instead = [Read(read.index, {"$and": [read.filter, *filter(None, [all_words])]}) for read in rarest.reads]
+    return [Read(WALKED, all_words or rarest.filter, instead=tuple(instead))]
+
+
+@wrap_database_errors
+def read_indexable(after: ObjectId | None, most: int, *, again: bool) -> list[Document]:
+    """Orders by id, after one, with what their terms are made of, and these; unless `again`, only those without."""
+    asked: Document = {} if again else {"terms": {"$exists": False}}
+    asked |= {"_id": {"$gt": after}} if after else {}
+    return orders().find(asked, {**FIELDS, "terms": 1}, sort=[("_id", 1)], limit=most, hint="_id_").to_list()
+
+
+@wrap_database_errors
+def save_terms(wanted: Sequence[tuple[Document, list[str]]]) -> int:
+    """Write the terms of orders whose terms are still as they were read. :returns: how many were written."""
+    if not wanted:
+        return 0
+    # None matches terms that are missing.
+    writes = [
+        UpdateOne({"_id": order["_id"], "terms": order.get("terms")}, {"$set": {"terms": terms}})
+        for order, terms in wanted
+    ]
+    return orders().bulk_write(writes, ordered=False).modified_count
