@@ -1,9 +1,12 @@
 """Giving orders their search terms that were stored without them, or under other rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from bson import ObjectId
+
+from orders.models import Document
 from orders.services.search_terms import terms_of
-from orders.storage.term_index import read_indexable, save_terms
+from orders.storage.term_index import read_indexable, read_indexable_of, save_terms
 
 BATCH = 500
 
@@ -27,10 +30,19 @@ def index_orders(
     """
     written, found = 0, read_indexable(None, BATCH, again=again)
     while found:
-        wanted = [(order, terms_of(order)) for order in found]
-        written += save_terms([(order, terms) for order, terms in wanted if terms != order.get("terms")])
+        written += _index(found)
         progress(len(found))
         if stopping():
             break
         found = read_indexable(found[-1]["_id"], BATCH, again=again)
     return written
+
+
+def index_these(order_ids: Sequence[ObjectId]) -> int:
+    """Give these orders the terms that they should have. :returns: how many were written. :raises DatabaseError:"""
+    return _index(read_indexable_of(order_ids))
+
+
+def _index(found: Sequence[Document]) -> int:
+    wanted = [(order, terms_of(order)) for order in found]
+    return save_terms([(order, terms) for order, terms in wanted if terms != order.get("terms")])

@@ -4,7 +4,7 @@ What stays of an order is money, goods, stock, the country, its numbers, and its
 wrote (docs/privacy.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -20,8 +20,8 @@ from orders.storage.order_lists import BATCH_TIMEOUT, batches
 from orders.storage.order_query import OrderQuery, both
 from orders.storage.order_writes import guarded_write, orders
 
-FIELDS = ("contact", "billing_address", "note", "metadata", "terms")
-"""Removed as a whole. `terms` are the words by which an order is found."""
+FIELDS = ("contact", "billing_address", "note", "metadata")
+"""Removed as a whole."""
 KEPT_ACTS = ("import", "erase")
 """Their entries keep their texts: the order's number in an imported file, and why its personal data was erased."""
 NOTE = "note"
@@ -111,7 +111,7 @@ def is_left_in(order: Document) -> bool:
     )
 
 
-def erase(order: Document, entry: Document, *, user_id: str) -> Document | None:
+def erase(order: Document, entry: Document, *, user_id: str, terms: Sequence[str]) -> Document | None:
     """Erase the personal data of an order, past addresses and what people wrote into its history included.
 
     The history is written whole, and only if it is as it was read: outcomes of stock are added to it at any version.
@@ -119,6 +119,7 @@ def erase(order: Document, entry: Document, *, user_id: str) -> Document | None:
     :param order: the whole document, as read.
     :param entry: what the history says about it; see :func:`orders.storage.order_writes.history_entry`.
     :param user_id: the order's from now on: as it was, or what stands for one that is an e-mail address.
+    :param terms: the words by which it is found from now on.
     :returns: the document as it is after it; None where the order has changed since it was read.
     :raises DatabaseError: it may or may not have happened.
     """
@@ -131,6 +132,7 @@ def erase(order: Document, entry: Document, *, user_id: str) -> Document | None:
         "user_id": user_id,
         "shipping_address": _country_alone(order),
         "history": told,
+        "terms": list(terms),
         "erased_at": entry["at"],
     }
     return guarded_write(

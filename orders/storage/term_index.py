@@ -120,6 +120,12 @@ def read_indexable(after: ObjectId | None, most: int, *, again: bool) -> list[Do
 
 
 @wrap_database_errors
+def read_indexable_of(order_ids: Sequence[ObjectId]) -> list[Document]:
+    """These orders, with what their terms are made of, and their terms."""
+    return orders().find({"_id": {"$in": list(order_ids)}}, {**FIELDS, "terms": 1}).to_list()
+
+
+@wrap_database_errors
 def save_terms(wanted: Sequence[tuple[Document, list[str]]]) -> int:
     """Write the terms of orders whose terms are still as they were read. :returns: how many were written."""
     if not wanted:

@@ -11,6 +11,7 @@ from integrations import Deadline, PeerError, gather, products, users
 from orders.models import Document
 from orders.services.access import Actor
 from orders.services.lifecycle.frozen_facts import product_facts, user_facts
+from orders.services.search_index import index_these
 from orders.storage import unnamed_orders
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ def enrich(
 def _fill_in(some: Sequence[Document], asked_products: _Asked, asked_users: _Asked) -> int:
     called = asked_products.about(product_id for order in some for product_id in _nameless(order))
     known = asked_users.about(order["user_id"] for order in some if _lacks_contact(order))
-    return sum(
+    filled = sum(
         unnamed_orders.fill_in(
             order,
             products={product_id: called[product_id] for product_id in _nameless(order) if product_id in called},
@@ -111,6 +112,8 @@ def _fill_in(some: Sequence[Document], asked_products: _Asked, asked_users: _Ask
         )
         for order in some
     )
+    index_these([order["_id"] for order in some])  # by these names they are found, too
+    return filled
 
 
 def _nameless(order: Document) -> list[str]:

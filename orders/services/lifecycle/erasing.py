@@ -22,6 +22,7 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.identifiers import MalformedUserId, user_typed
 from orders.services.lifecycle.versions import TRIES, OrderBusy, busy
+from orders.services.search_terms import terms_of
 from orders.storage import order_reads, personal_data
 from orders.storage.bulk_orders import named
 from orders.storage.order_query import Key, OrderKeys, OrderQuery
@@ -101,7 +102,14 @@ def erase_order(*, order_id: ObjectId, act: Act) -> Document:
         if not personal_data.is_left_in(order):
             raise NothingToErase(f"The personal data of order {order['number']} was erased before.")
         user_id = _pseudonym(order["user_id"])
-        if (written := personal_data.erase(order, act.entry(ERASED), user_id=user_id)) is not None:
+        bare = {
+            "number": order["number"],
+            "user_id": user_id,
+            "reference": order.get("reference"),
+            "items": order["items"],
+        }
+        terms = terms_of(bare)
+        if (written := personal_data.erase(order, act.entry(ERASED), user_id=user_id, terms=terms)) is not None:
             return written
     raise busy()
 

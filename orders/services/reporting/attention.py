@@ -14,6 +14,7 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.frozen_facts import user_facts
 from orders.services.lifecycle.versions import TRIES, busy
+from orders.services.search_terms import terms_of
 from orders.services.text_rules import CONTACT_FIELDS
 from orders.storage import alerts, order_reads, time_limit
 from orders.storage.alerts import NEEDS_ATTENTION, Alert
@@ -203,7 +204,7 @@ def _write_verified(order: Document, user: users.User, act: Act) -> Document | N
         order["_id"],
         guard={"user_verified": False, "version": order["version"]},
         entries=[act.entry("verify_user", detail=f"The user service knows {order['user_id']} as an active user.")],
-        fields={"user_verified": True, "contact": said},
+        fields={"user_verified": True, "contact": said, "terms": terms_of(order | {"contact": said})},
         seen_at=act.at,
     )
 

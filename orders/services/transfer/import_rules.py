@@ -20,6 +20,7 @@ from orders.services.identifiers import (
     canonical,
     grouped,
 )
+from orders.services.search_terms import terms_of
 from orders.services.transfer.file_format import STEPS, iso
 from orders.services.transfer.import_fields import Fields
 from orders.services.transfer.import_files import KEYS, Problem, Record
@@ -193,5 +194,4 @@ def _document(identity: Identity, order: Document, items: list[Document], act: A
     }
     if 0 < len(identity.reference) <= LONGEST_REFERENCE:
         document["reference"] = identity.reference
-    # The document is complete here: what is derived from all of it, such as its search words, is added here.
-    return document
+    return document | {"terms": terms_of(document)}
