@@ -154,6 +154,9 @@ def complete(result: Schema, **_generator: Any) -> Schema:
         if name.endswith("Request"):
             _ask_exactly(schema)
     _limit(schemas)
+    # A reference cannot be null, what it leads to can.
+    schemas["Order"]["properties"]["billing_address"] = {"$ref": "#/components/schemas/OrderBillingAddress"}
+    schemas["OrderBillingAddress"]["nullable"] = True
     # Generated clients would make one name of the two.
     for part in (schemas["Order"]["properties"].pop, schemas["Order"]["required"].remove):
         part("_id")

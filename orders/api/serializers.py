@@ -138,8 +138,8 @@ class PlaceOrderSerializer(ExactSerializer):
     user_id = UserIdField(help_text=f"{EXPECTED} A JSON integer is read as well.")
     items = ItemSerializer(many=True, allow_empty=False)
     shipping_address = AddressSerializer()
-    billing_address = AddressSerializer(required=False, allow_null=True)
-    contact = ContactSerializer(required=False, allow_null=True)
+    billing_address = AddressSerializer(required=False)
+    contact = ContactSerializer(required=False)
     currency = PatternField(
         "[A-Z]{3}",
         expected="the code of a currency (ISO 4217), e.g. EUR",
@@ -229,6 +229,10 @@ class OrderAddressSerializer(serializers.Serializer[Any]):
     phone = serializers.CharField()
 
 
+class OrderBillingAddressSerializer(OrderAddressSerializer):
+    """Where the invoice goes; null if the order does not say it."""
+
+
 class OrderSerializer(serializers.Serializer[Any]):
     """An order; decimals are strings, moments are ISO 8601 in UTC.
 
@@ -249,7 +253,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField(help_text="ISO 4217, e.g. `EUR`: of the prices and the total.")
     contact = OrderContactSerializer()
     shipping_address = OrderAddressSerializer()
-    billing_address = OrderAddressSerializer(allow_null=True)
+    billing_address = OrderBillingAddressSerializer(allow_null=True)
     reference = serializers.CharField(help_text="The storefront's own number of the order; may be empty.")
     note = serializers.CharField(help_text="What the customer said with the order; may be empty.")
     metadata = serializers.DictField(child=serializers.CharField(), help_text="As the storefront sent it.")

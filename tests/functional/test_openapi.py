@@ -73,8 +73,6 @@ def schema_of(document: dict[str, Any], name: str) -> dict[str, Any]:
             plain["patternProperties"] = {"^_id$": {"type": "string"}} if "number" in node["properties"] else {}
         if node.get("nullable") is True and isinstance(node.get("type"), str):
             plain["type"] = [node["type"], "null"]
-        elif node.get("nullable") is True:
-            return {"anyOf": [plain, {"type": "null"}]}
         return plain
 
     return {"$ref": f"#/components/schemas/{name}", "components": translated(document["components"])}

@@ -164,6 +164,39 @@ def test_a_price_may_be_a_number_or_a_string_and_is_exact(api: Api, price: objec
     assert placed.json()["total_price"] == "29.80"
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "named"),
+    [
+        ("contact", None, "contact"), ("contact", "Amara", "contact"), ("contact", {"email": "amara"}, "contact.email"),
+        ("contact", {"phone": 5550199}, "contact.phone"), ("contact", {"name": "a\u0000"}, "contact.name"),
+        ("contact", {"fax": "1"}, "contact.fax"), ("billing_address", None, "billing_address"),
+        ("billing_address", {}, "billing_address.line1"), ("currency", "eur", "currency"),
+        ("currency", 978, "currency"),
+        ("currency", "CHF", "currency"), ("reference", 20931, "reference"), ("note", ["a"], "note"),
+        ("metadata", [], "metadata"), ("metadata", {"a": 1}, "metadata.a"), ("metadata", {"a": None}, "metadata.a"),
+        ("metadata", {"a": {"b": "c"}}, "metadata.a"), ("metadata", {"a": "x" * 501}, "metadata.a"),
+        ("metadata", {str(number): "" for number in range(51)}, "metadata"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_an_order_may_say_is_refused_where_it_is_malformed(
+    api: Api, sandbox: Sandbox, database: Documents, member: str, value: Any, named: str
+) -> None:
+    document = problem(api().place(TWO_TOWELS, **{member: value}), 400)
+    assert set(document["errors"]) >= {named}
+    assert database["orders"].count_documents({}) == 0
+    assert sandbox.control.calls() == []
+
+
+@pytest.mark.parametrize(
+    "said", [{"currency": None, "reference": None, "note": None, "metadata": None}, {"contact": {}}]
+)
+def test_what_is_null_or_empty_says_nothing(api: Api, said: dict[str, Any]) -> None:
+    order = api().place(TWO_TOWELS, **said).json()
+    assert (order["currency"], order["reference"], order["note"], order["metadata"]) == ("EUR", "", "", {})
+    assert order["contact"]["name"] == "Amara Okafor"
+
+
 def test_an_admin_may_place_an_order_for_anybody(api: Api, sandbox: Sandbox) -> None:
     placed = api(admin=True).place(TWO_TOWELS, user_id="7")
     assert placed.status_code == 201

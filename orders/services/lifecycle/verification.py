@@ -71,8 +71,7 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     if short:
         raise _insufficient(order, short)
     for item in order.items:
-        if product := found[item.product_id]:
-            freeze_product(item, product)
+        freeze_product(item, cast("products.Product", found[item.product_id]))
     if isinstance(user, users.User):
         freeze_contact(order, user)
     return isinstance(user, users.User)
