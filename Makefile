@@ -10,6 +10,8 @@ BENCHABLE := $(VENV)/.benchable
 CLIENTS := .data/clients
 # Gets what this machine lacks beside Python's packages: run, test, proof and pictures are its lists.
 GET := $(PY) requirements/system.py
+# Else each of the processes that tests start would compile all of the project again.
+unexport PYTHONDONTWRITEBYTECODE
 # More arguments for pytest: make test ARGS="-k placement -x"
 ARGS ?=
 # How many orders `make bench-data` makes.

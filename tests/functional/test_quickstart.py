@@ -173,9 +173,13 @@ def test_a_real_database_that_does_not_answer_stops_all_in_a_line(tmp_path: Path
 
 
 def test_commands_that_need_no_database_do_not_wait_for_one(tmp_path: Path) -> None:
-    without = environment(tmp_path, MONGOD_BINARY="/nowhere/mongod")
+    asked, compiler = tmp_path / "asked", tmp_path / "gcc"
+    compiler.write_text(f"#!/bin/sh\n: > {asked}")
+    compiler.chmod(0o755)
+    without = environment(tmp_path, MONGOD_BINARY="/nowhere/mongod", PATH=f"{tmp_path}:{os.environ['PATH']}")
     for command in (["check"], ["migrate", "--help"], []):
         assert manage(*command, environment=without).returncode == 0, command
+    assert not asked.exists(), "GDAL is looked for with the compiler, which takes as long as all else"
     refused = manage("migrate", environment=without)
     assert refused.returncode == 2
     assert refused.stderr.startswith("MONGOD_BINARY=/nowhere/mongod")
