@@ -34,6 +34,7 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(GET) proof
 	@$(PY) -m tests.proof
+	@DOSE=whole $(PY) -m pytest -n 3 --dist loadfile $$(grep -rl 'from tests.dose' tests --include='test_*.py')
 
 mutants: $(TESTABLE) ## Plant single faults in the core and say which no test notices; ARGS="--count 40 orders/services/stock"
 	@$(GET) test
