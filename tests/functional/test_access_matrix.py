@@ -73,7 +73,9 @@ def test_every_caller_gets_the_answer_that_the_rule_of_the_address_says(
     rule = rule_of(route, RULES)
     sheet = Sheet(stage, clients, route, before)
     for ask in rule.all():
-        is_plain = ask not in rule.asks or ask.method == "HEAD"  # no method of this address, or one that is asked as GET
+        is_plain = (
+            ask not in rule.asks or ask.method == "HEAD"
+        )  # no method of this address, or one that is asked as GET
         sheet.fill(ask, dose(ask.answers, 4 if is_plain else 1, f"{route} {ask}"))
     assert not sheet.wrong, "\n".join([str(route), *sheet.wrong])
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from devtools import localhost
+from devtools.real_systems import SIGNING
+from tests.dose import dose
 from tests.functional.quickstart_run import QuickstartRun, environment, manage
 from tests.system_processes import await_end, command_line
 
@@ -102,7 +104,7 @@ def test_a_killed_run_leaves_nothing_that_troubles_the_next(run: QuickstartRun, 
         await_end(*children.values())
 
 
-@pytest.mark.parametrize("name", ["JWT_SHARED_KEY", "JWT_JWKS_URL", "SECRET_KEY"])
+@pytest.mark.parametrize("name", dose(SIGNING, 3, "a run each"))
 def test_a_key_that_may_be_real_signs_nothing(data: Path, name: str) -> None:
     given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
     with QuickstartRun(data, **{name: given}) as run:

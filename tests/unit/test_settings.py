@@ -247,7 +247,7 @@ def test_an_origin_that_would_let_nobody_in_is_refused_at_the_start() -> None:
         assert "a.example'" not in said
     assert "CSRF_TRUSTED_ORIGINS" in refusal(**PRODUCTION, CSRF_TRUSTED_ORIGINS="*")
     of_all = "https://*.shop.example"
-    assert load("production", **PRODUCTION, CSRF_TRUSTED_ORIGINS=of_all).CSRF_TRUSTED_ORIGINS == [of_all]
+    assert [of_all] == load("production", **PRODUCTION, CSRF_TRUSTED_ORIGINS=of_all).CSRF_TRUSTED_ORIGINS
 
 
 def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:
@@ -260,7 +260,7 @@ def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:
 
 def test_production_knows_sessions_by_former_secrets_too() -> None:
     found = load("production", **PRODUCTION, SECRET_KEY_FALLBACKS=f"{SECRET}1,{SECRET}2")
-    assert found.SECRET_KEY_FALLBACKS == [f"{SECRET}1", f"{SECRET}2"]
+    assert [f"{SECRET}1", f"{SECRET}2"] == found.SECRET_KEY_FALLBACKS
 
 
 @pytest.mark.parametrize(
