@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
 from pymongo.database import Database
 from pytest_django import Settings
@@ -33,10 +34,16 @@ SAFE = {
 }
 
 
+class QuickHasher(PBKDF2PasswordHasher):
+    """Production's own, of which each password says how often it was gone round."""
+
+    iterations = 1000
+
+
 @pytest.fixture
 def environment(database: Database[Document], settings: Settings) -> dict[str, str]:
     """That of a deployment on the test database, whose passwords are kept as they are in production."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    settings.PASSWORD_HASHERS = [f"{__name__}.QuickHasher"]
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("MONGODB_", "JWT_"))}
     return bare | SAFE | {"MONGODB_URI": uri(database.client), "MONGODB_DB": database.name, "PORT": str(free_port())}
 
