@@ -23,7 +23,7 @@ def _import_backend() -> None:
     start.
     """
     find = ctypes.util.find_library
-    ctypes.util.find_library = lambda _name: None
+    ctypes.util.find_library = lambda name: None
     try:
         importlib.import_module("django_mongodb_backend.base")
     finally:
