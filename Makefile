@@ -10,6 +10,8 @@ BENCHABLE := $(VENV)/.benchable
 CLIENTS := .data/clients
 # Gets what this machine lacks beside Python's packages: run, test, proof and pictures are its lists.
 GET := $(PY) requirements/system.py
+# Else each of the processes that tests start would compile all of the project again.
+unexport PYTHONDONTWRITEBYTECODE
 # More arguments for pytest: make test ARGS="-k placement -x"
 ARGS ?=
 # How many orders `make bench-data` makes.
@@ -32,6 +34,7 @@ test: $(TESTABLE) ## Run every test; fails under 95 % coverage
 proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(GET) proof
 	@$(PY) -m tests.proof
+	@DOSE=whole $(PY) -m pytest -n 3 --dist loadfile $$(grep -rl 'from tests.dose' tests --include='test_*.py')
 
 mutants: $(TESTABLE) ## Plant single faults in the core and say which no test notices; ARGS="--count 40 orders/services/stock"
 	@$(GET) test

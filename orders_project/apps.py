@@ -1,5 +1,7 @@
 """App configurations: Django's own apps on ObjectId keys, and the project's start-up."""
 
+import ctypes.util
+import importlib
 import logging
 
 from axes.apps import AppConfig as AxesConfig
@@ -12,6 +14,23 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 
 OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
+
+
+def _import_backend() -> None:
+    """Import the database backend as if GDAL were absent.
+
+    It would look for it three times, by asking the C compiler among others: half of the time that a command takes to
+    start.
+    """
+    find = ctypes.util.find_library
+    ctypes.util.find_library = lambda name: None
+    try:
+        importlib.import_module("django_mongodb_backend.base")
+    finally:
+        ctypes.util.find_library = find
+
+
+_import_backend()  # before any model makes Django do it
 
 
 class MongoAdminConfig(AdminConfig):

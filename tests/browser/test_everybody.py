@@ -1,15 +1,23 @@
 """Everybody can use the backoffice: axe-core finds nothing serious, light or dark, on wide and narrow screens."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
 from tests.browser.conftest import SignIn, inaccessible
 from tests.browser.screenshots import NARROW, WIDE
 from tests.browser.test_orders import busy_shop
+from tests.dose import chosen
 from tests.functional.admin_helpers import LIST, Document, page
 
 pytestmark = pytest.mark.no_cover
+SCREENS = {
+    "light and wide": ("light", WIDE),
+    "dark and wide": ("dark", WIDE),
+    "light and narrow": ("light", NARROW),
+    "dark and narrow": ("dark", NARROW),
+}
+SLICE = chosen(SCREENS, "light and wide", "dark and narrow")
 
 
 def pages(database: Database[Document]) -> dict[str, str]:
@@ -29,8 +37,7 @@ def pages(database: Database[Document]) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("theme", "viewport"), SLICE.values(), ids=SLICE)
 def test_nothing_keeps_anybody_from_using_a_page(
     sign_in: SignIn, database: Database[Document], theme: str, viewport: dict[str, int]
 ) -> None:
@@ -45,4 +52,5 @@ def _look(desk: Page, address: str) -> tuple[list[str], bool]:
     answer = desk.goto(address)
     assert answer is not None
     assert answer.ok, address
+    expect(desk.locator("html[x-cloak]")).to_have_count(0)  # Alpine has run
     return inaccessible(desk), desk.evaluate("document.documentElement.scrollWidth > innerWidth")

@@ -20,6 +20,7 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from tests.api_client import order_body, token
+from tests.dose import chosen
 from tests.fault_proxy import (
     Fault,
     FaultProxy,
@@ -38,6 +39,22 @@ from tests.storefront_page import recipe, rows
 pytestmark = pytest.mark.no_cover
 
 UNITS = 3
+FAULTS: dict[str, list[Fault]] = {
+    "none": [],
+    "lost": [answer_lost],
+    "reset": [answer_reset],
+    "cut": [answer_cut],
+    "not passed": [not_passed],
+    "bad gateway": [bad_gateway],
+    "late": [answer_late(2.5)],
+    "one after the other": [not_passed, answer_cut, answer_lost],
+}
+EACH = {f"{which}, {name}": (which, faults) for name, faults in FAULTS.items() for which in ("browser", "python")}
+PLACING = chosen(
+    EACH, "browser, none", "browser, bad gateway", "browser, late", "browser, one after the other",
+    "python, reset", "python, bad gateway", "python, one after the other",
+)  # fmt: skip
+CANCELLING = {name: case for name, case in PLACING.items() if "late" not in name and "reset" not in name}
 CALL = """async ([name, argument, api, tokens, times, haste, atOnce]) => {
     let fetched = 0, renewed = 0;
     const pauses = [], real = window.real ??= { fetch: window.fetch, setTimeout: window.setTimeout };
@@ -220,20 +237,7 @@ def assert_only_order(database: Documents, sandbox: Sandbox, order: dict[str, An
 # --- placing ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [],
-        [answer_lost],
-        [answer_reset],
-        [answer_cut],
-        [not_passed],
-        [bad_gateway],
-        [answer_late(2.5)],
-        [not_passed, answer_cut, answer_lost],
-    ],
-    ids=["none", "lost", "reset", "cut", "not passed", "bad gateway", "late", "one after the other"],
-)
+@pytest.mark.parametrize(("shopper", "faults"), PLACING.values(), ids=PLACING, indirect=["shopper"])
 def test_whatever_is_lost_on_the_way_there_is_one_order(
     shopper: Shopper,
     basket: dict[str, Any],
@@ -298,10 +302,11 @@ def test_a_peer_that_is_down_for_a_moment_costs_no_order(
 def test_who_writes_too_much_is_let_in_after_a_while(
     shopper: Shopper, basket: dict[str, Any], api: Api, database: Documents, sandbox: Sandbox, settings: Settings
 ) -> None:
-    settings.RATE_LIMIT_WRITES = 30
+    settings.RATE_LIMIT_WRITES = 10  # one each six seconds: what asks within these is refused
     client = api()
     while client.delete("orders/0").status_code != 429:
         assert database["orders"].count_documents({}) == 0
+    shopper.haste = 4  # so it asks several times before it is let in
     told = shopper.place(basket)
     assert told.attempts > 1
     assert_only_order(database, sandbox, told.order)
@@ -367,7 +372,7 @@ def test_a_token_that_fails_to_come_is_told_as_it_is(shop_page: Page) -> None:
 # --- cancelling -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("faults", [[], [answer_lost], [not_passed], [answer_cut], [bad_gateway]])
+@pytest.mark.parametrize(("shopper", "faults"), CANCELLING.values(), ids=CANCELLING, indirect=["shopper"])
 def test_cancelling_is_done_once_and_may_be_asked_again(
     shopper: Shopper, api: Api, live_server_url: str, database: Documents, sandbox: Sandbox, faults: list[Fault]
 ) -> None:

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+from tests.dose import WHOLE
 from tests.proof.chaos import tell
 from tests.proof.failover import run
 
 
 def test_no_acknowledged_order_is_lost_when_the_primary_is_killed_or_frozen(tmp_path: Path) -> None:
-    report = run(tmp_path, keys=True, acts=("kill", "freeze"), clients=4, seed=7, bulk=(300, 40))
+    acts = ["kill", "freeze"] if WHOLE else ["kill"]
+    report = run(tmp_path, keys=True, acts=acts, clients=4, seed=7, bulk=(300, 40))
     assert not report["violations"], tell(report)
-    assert [act for act, _ in report["acts"]] == ["kill", "freeze"]
+    assert [act for act, _ in report["acts"]] == acts
     assert report["placed"] >= 10
     assert report["counts"].keys() <= {
         *("operations", "requests"),

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from orders.services.text_rules import line_problem
+from tests.dose import dose
 from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
@@ -82,7 +83,7 @@ def test_the_good_requests_are_good(stage: Stage, admin: Client) -> None:
 @pytest.mark.parametrize(("operation", "path"), WITH_BODY, ids=title)
 def test_a_field_takes_nothing_hostile(stage: Stage, admin: Client, operation: Operation, path: Path) -> None:
     marks, target = stage.marks(), address(stage, operation)
-    for value in NEVER:
+    for value in dose(NEVER, 3, f"{operation.name} {path}"):
         if path in OPTIONAL_OBJECTS and value.name == "empty object":
             continue
         document = refused(send(admin, operation, target, operation.body_with(path, value)), 400)
@@ -149,7 +150,7 @@ def test_a_parameter_takes_nothing_hostile(
     stage: Stage, admin: Client, operation: Operation, name: str, place: str
 ) -> None:
     before, marks = stage.snapshot(), stage.marks()
-    for text in [*TEXTS.values(), *BROKEN]:
+    for text in dose([*TEXTS.values(), *BROKEN], 3, f"{operation.name} {name}"):
         written = text if isinstance(text, bytes) else text.encode()
         response = send_parameter(stage, admin, operation, name, place, written)
         if name == "Idempotency-Key" and response.status_code < 300:  # any visible text will do for one

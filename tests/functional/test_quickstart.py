@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from devtools import localhost
+from devtools.real_systems import SIGNING
+from tests.dose import dose
 from tests.functional.quickstart_run import QuickstartRun, environment, manage
 from tests.system_processes import await_end, command_line
 
@@ -102,7 +104,7 @@ def test_a_killed_run_leaves_nothing_that_troubles_the_next(run: QuickstartRun, 
         await_end(*children.values())
 
 
-@pytest.mark.parametrize("name", ["JWT_SHARED_KEY", "JWT_JWKS_URL", "SECRET_KEY"])
+@pytest.mark.parametrize("name", dose(SIGNING, 3, "a run each"))
 def test_a_key_that_may_be_real_signs_nothing(data: Path, name: str) -> None:
     given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
     with QuickstartRun(data, **{name: given}) as run:
@@ -173,9 +175,13 @@ def test_a_real_database_that_does_not_answer_stops_all_in_a_line(tmp_path: Path
 
 
 def test_commands_that_need_no_database_do_not_wait_for_one(tmp_path: Path) -> None:
-    without = environment(tmp_path, MONGOD_BINARY="/nowhere/mongod")
+    asked, compiler = tmp_path / "asked", tmp_path / "gcc"
+    compiler.write_text(f"#!/bin/sh\n: > {asked}")
+    compiler.chmod(0o755)
+    without = environment(tmp_path, MONGOD_BINARY="/nowhere/mongod", PATH=f"{tmp_path}:{os.environ['PATH']}")
     for command in (["check"], ["migrate", "--help"], []):
         assert manage(*command, environment=without).returncode == 0, command
+    assert not asked.exists(), "GDAL is looked for with the compiler, which takes as long as all else"
     refused = manage("migrate", environment=without)
     assert refused.returncode == 2
     assert refused.stderr.startswith("MONGOD_BINARY=/nowhere/mongod")

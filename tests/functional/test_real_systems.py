@@ -25,6 +25,7 @@ from devtools.real_systems import DATABASE, PEERS
 from devtools.welcome import STAND_INS, welcome_text
 from integrations.sandbox.catalogue import PRODUCTS
 from tests.conftest import KEPT
+from tests.dose import chosen
 from tests.functional.admin_helpers import Browser
 from tests.functional.quickstart_run import QuickstartRun, environment, manage
 from tests.system_processes import await_end
@@ -39,6 +40,9 @@ MIXES = {
     "a database and inventory": (DATABASE, INVENTORY),
     "a database and all peers": (DATABASE, *PEERS),
 }
+SLICE = chosen(MIXES, "inventory", "a database and all peers")
+"""The least that is ours, and nearly the most; a database and inventory have a test of their own."""
+BY_HAND = chosen({"a database": (DATABASE,), "a peer": (USERS,), "all": (DATABASE, *PEERS)}, "a peer")
 PASSWORD = "of-the-first-superuser"
 
 
@@ -111,7 +115,7 @@ def log_in(run: QuickstartRun) -> None:
         assert browser.log_in("first", "/admin/", password=PASSWORD).status_code == 302
 
 
-@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
+@pytest.mark.parametrize("mix", SLICE.values(), ids=SLICE)
 def test_each_mix_comes_up_and_leaves_the_real_ones_as_they_were(
     mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
 ) -> None:
@@ -188,7 +192,7 @@ def test_orders_and_logins_in_a_real_database_stay_as_they_are(
     assert calls(their_peers) == {}
 
 
-@pytest.mark.parametrize("mix", [(DATABASE,), (USERS,), (DATABASE, *PEERS)], ids=["a database", "a peer", "all"])
+@pytest.mark.parametrize("mix", BY_HAND.values(), ids=BY_HAND)
 def test_by_hand_nothing_is_loaded_there_either(
     mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
 ) -> None:

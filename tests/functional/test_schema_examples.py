@@ -18,6 +18,7 @@ from orders.api.problems import PROBLEMS
 from orders.api.schema import PATTERNS
 from orders.services import rate_limits
 from tests.api_client import ADDRESSES
+from tests.dose import dose
 from tests.functional.example_ways import WAYS, WELL, Stage, settled
 from tests.functional.helpers import Api, Documents, problem
 from tests.functional.test_openapi import document_fixture, schema_of  # noqa: F401
@@ -30,6 +31,12 @@ REFUSED = [
     for status, codes in codes_of(operation).items()
     for code in codes
 ]
+TRIED = [
+    (operation, status, code)
+    for operation, status, code in REFUSED
+    if code not in SHARED or operation in dose([one for one, _, other in REFUSED if other == code], 4, code)
+]
+"""What is answered before an operation is looked at is answered alike by all of them."""
 TOLD = PATTERNS.keys()
 """The headers that the document describes, each with a pattern."""
 WRITING = bool(os.environ.get("WRITE_EXAMPLES"))
@@ -103,7 +110,7 @@ def test_an_operation_answers_as_its_example_says(
     return _carries_its_headers(answer, document, operation_id)
 
 
-@pytest.mark.parametrize(("operation_id", "status", "code"), REFUSED)
+@pytest.mark.parametrize(("operation_id", "status", "code"), TRIED)
 def test_every_code_of_an_operation_is_answered_as_its_example_says(
     stage: Stage, document: Json, operation_id: str, status: str, code: str
 ) -> None:

@@ -20,6 +20,7 @@ from tests.api_client import token
 from tests.functional.admin_helpers import PASSWORD, Browser, staff
 from tests.functional.helpers import TWO_TOWELS, Api, Documents
 from tests.functional.test_security_headers import run
+from tests.unit.test_settings import PRODUCTION, refusal
 
 PEER_PASSWORD = "peer-pa55word"
 KEY = "jwt-key-0123456789-0123456789-0123456789"
@@ -126,9 +127,16 @@ STARTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_start_that_is_refused_names_the_setting_and_not_its_value(start: str) -> None:
-    refused = run("manage.py", "check", **STARTS[start])
+    said = refusal(**(PRODUCTION | STARTS[start]))
+    assert all(name in said for name in STARTS[start])
+    expect_none({"secret": "s3cret"}, [said])
+
+
+def test_nor_does_its_trace() -> None:
+    given = {name: value for start in STARTS.values() for name, value in start.items()}
+    refused = run("manage.py", "check", **given)
     assert refused.returncode != 0
-    assert all(name in refused.stderr for name in STARTS[start])
+    assert all(name in refused.stderr for name in given)
     expect_none({"secret": "s3cret"}, [refused.stdout, refused.stderr])
 
 

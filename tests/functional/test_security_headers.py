@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -164,13 +165,6 @@ def test_production_insists_on_tls_with_cookies_for_this_host_alone_at_any_admin
     assert old == "404"
 
 
-@pytest.mark.parametrize("path", ["/", "api", "api/v1", "static/x", "health", "a b", "../x", "é", "a//b", "x?y"])
-def test_an_admin_path_that_cannot_be_is_refused(path: str) -> None:
-    refused = inspect(ADMIN_PATH=path)
-    assert refused.returncode != 0
-    assert "ADMIN_PATH" in refused.stderr
-
-
 def test_no_page_knows_the_admin_path_by_heart() -> None:
     for folder in ("orders", "orders_project", "templates"):
         for file in (ROOT / folder).rglob("*"):
@@ -205,28 +199,36 @@ def test_a_deployment_as_it_should_be_passes_every_check(deployed: dict[str, str
     assert "no issues" in found.stdout
 
 
-UNWISE = {
-    "orders.W001": {"JWT_SHARED_KEY": ""},
-    "orders.W002": {"TRUSTED_PROXIES": "0"},
-    "orders.W003": {"RATE_LIMIT_WRITES": "0"},
-    "orders.W004": {"METRICS_HOST": "::"},
-    "orders.W005": {"REQUEST_DEADLINE": "18"},
-    "orders.W006": {"JWT_SHARED_KEY": PRODUCTION["SECRET_KEY"]},
-    "orders.W007": {"JWT_SHARED_KEY": "0123456" * 6},
-    "orders.W008": {"JWT_JWKS_URL": "http://users.example/jwks.json"},
-    "orders.W009": {"ALLOWED_HOSTS": "orders.example,*"},
-    "orders.W010": {"CORS_ALLOWED_ORIGINS": "*"},
-    "security.W008": {"SECURE_SSL_REDIRECT": "false"},
-    "security.W012": {"SECURE_COOKIES": "false"},
-}
-
-
-@pytest.mark.parametrize("warning", UNWISE)
-def test_what_is_allowed_but_unwise_is_said(deployed: dict[str, str], warning: str) -> None:
-    found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | UNWISE[warning]))
+@pytest.mark.parametrize(
+    ("unwise", "warnings"),
+    [
+        (
+            {
+                "JWT_SHARED_KEY": "", "TRUSTED_PROXIES": "0", "RATE_LIMIT_WRITES": "0", "METRICS_HOST": "::",
+                "REQUEST_DEADLINE": "18", "ALLOWED_HOSTS": "orders.example,*", "CORS_ALLOWED_ORIGINS": "*",
+                "SECURE_SSL_REDIRECT": "false", "SECURE_COOKIES": "false",
+            },
+            {
+                *(f"orders.W{number:03}" for number in (1, 2, 3, 4, 5, 9, 10)),
+                *("security.W008", "security.W012", "security.W016"),
+            },
+        ),
+        (
+            {
+                "SECRET_KEY": "0123456" * 8, "JWT_SHARED_KEY": "0123456" * 8,
+                "JWT_JWKS_URL": "http://users.example/jwks.json",
+            },
+            {"orders.W006", "orders.W007", "orders.W008"},
+        ),
+    ],
+    ids=["everything", "the keys of tokens"],
+)  # fmt: skip
+def test_what_is_allowed_but_unwise_is_said(
+    deployed: dict[str, str], unwise: dict[str, str], warnings: set[str]
+) -> None:
+    found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | unwise))
     assert found.returncode != 0
-    with_it = {"security.W016"}  # the second of the two cookies
-    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", found.stderr)) - with_it == {warning}
+    assert set(re.findall(r"\((\w+\.[EW]\d+)\)", found.stderr)) == warnings
 
 
 def test_each_of_our_own_checks_sees_the_settings_as_they_are(settings: Settings) -> None:
@@ -315,18 +317,20 @@ def test_a_database_that_is_no_replica_set_is_said(deployed: dict[str, str], tmp
     assert "orders.W011" in found.stderr
 
 
-@pytest.mark.parametrize(
-    "options", ["", "?replicaSet=rs0", "?directConnection=true"], ids=["alone", "a set", "one of a set"]
-)
-def test_a_database_that_does_not_answer_is_said_soon(deployed: dict[str, str], options: str) -> None:
-    uri = f"mongodb://orders:hidden-word@{HOST}:{free_port()}/{options}"
+def test_a_database_that_does_not_answer_is_said_soon(deployed: dict[str, str]) -> None:
+    def inspected(options: str) -> subprocess.CompletedProcess[str]:
+        uri = f"mongodb://orders:hidden-word@{HOST}:{free_port()}/{options}"
+        return inspect("--deploy", "--fail-level", "WARNING", **(deployed | {"MONGODB_URI": uri}))
+
     began = time.monotonic()
-    found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | {"MONGODB_URI": uri}))
+    with ThreadPoolExecutor() as threads:
+        both = list(threads.map(inspected, ("?directConnection=true", "?replicaSet=rs0")))
     assert time.monotonic() - began < 30, "the check itself waits for 3 s"
-    assert found.returncode != 0
-    assert "orders.W012" in found.stderr
-    assert "Traceback" not in found.stderr
-    assert "hidden-word" not in found.stderr
+    for found in both:
+        assert found.returncode != 0
+        assert "orders.W012" in found.stderr
+        assert "Traceback" not in found.stderr
+        assert "hidden-word" not in found.stderr
 
 
 def test_without_deploy_nobody_asks_the_database(deployed: dict[str, str]) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.dose import dose
 from tests.proof.worker_kill import LINES, run_worker_kill
 
 
-@pytest.mark.parametrize("keys", [False, True], ids=["no keys", "keys"])
+@pytest.mark.parametrize("keys", dose([False, True], 2, "a kill each"))
 def test_another_worker_finishes_and_calls_nothing_twice(mongo_uri: str, tmp_path: Path, keys: bool) -> None:
     report = run_worker_kill(mongo_uri, tmp_path, count=60, keys=keys)
     assert report["violations"] == []

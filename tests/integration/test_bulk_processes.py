@@ -23,6 +23,7 @@ from orders.services import bulk
 from orders.services.stock.worker import settle_due
 from orders.storage import bulk_batches, bulk_runs, service_state
 from orders.storage.order_writes import orders
+from tests.dose import dose
 from tests.integration.builders import (
     WORKER,
     A,
@@ -146,7 +147,7 @@ def test_killed_while_it_looks_for_its_orders_it_misses_and_doubles_none(start: 
     assert {entries(order, run) for order in sound()} == {1}
 
 
-@pytest.mark.parametrize("keys", [False, True])
+@pytest.mark.parametrize("keys", dose([False, True], 2, "a kill each"))
 def test_killed_amid_releases_and_resumed_each_is_released_once(
     start: Start, sandbox: Sandbox, settings: Settings, tmp_path: Path, keys: bool
 ) -> None:

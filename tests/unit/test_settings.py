@@ -1,16 +1,21 @@
 """Settings from the environment: what is wrong is named, all of it at once, and production refuses what is unsafe."""
 
+import importlib
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from orders_project import settings
 from orders_project.settings.env import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,39 +201,68 @@ def test_every_problem_is_told_at_once(given: Given, monkeypatch: pytest.MonkeyP
 # --- whole starts ----------------------------------------------------------------------------------------------------
 
 
-def start(module: str, show: str = "PORT", **environment: str | None) -> subprocess.CompletedProcess[str]:
-    """Load settings in a process and an environment of their own, as Django's start does; print one of them."""
-    program = f"from orders_project.settings import {module}; print(repr({module}.{show}))"
-    given = {name: value for name, value in environment.items() if value is not None}
-    base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env=base | given,
-        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+def load(module: str, **given: str) -> ModuleType:
+    """Load settings afresh, in an environment with these variables alone.
+
+    :raises ImproperlyConfigured: they keep the service from starting.
+    """
+    with pytest.MonkeyPatch.context() as patch, imported_again():
+        for name in os.environ:
+            patch.delenv(name)
+        for name, value in given.items():
+            patch.setenv(name, value)
+        return importlib.import_module(f"{settings.__name__}.{module}")
 
 
-def test_development_starts_with_nothing_set() -> None:
-    started = start("development", "INVENTORY_SERVICE_URL")
-    assert started.returncode == 0, started.stderr
-    assert "http://127.0.0.1:8010/api/v1" in started.stdout
+@contextmanager
+def imported_again() -> Iterator[None]:
+    """Have the settings imported again, and the others back at the end."""
+    of_ours, attributes = f"{settings.__name__}.", dict(vars(settings))
+    before = {name: module for name, module in sys.modules.items() if name.startswith(of_ours)}
+    for name in before:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name.startswith(of_ours)]:
+            del sys.modules[name]
+        sys.modules.update(before)
+        vars(settings).update(attributes)
+
+
+def refusal(**given: str) -> str:
+    """What production says to these settings."""
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load("production", **given)
+    return str(refused.value)
+
+
+def test_a_process_starts_in_development_with_nothing_set_and_in_production_says_what_is_missing() -> None:
+    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    show = "from orders_project.settings import development, {}; print(development.INVENTORY_SERVICE_URL)"
+    for other, code in (("base", 0), ("production", 1)):
+        command = [sys.executable, "-c", show.format(other)]
+        started = subprocess.run(command, env=bare, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        assert started.returncode == code, started.stderr
+        assert started.stdout == ("" if code else "http://127.0.0.1:8010/api/v1\n")
+        assert all((f"{name} is not set" in started.stderr) is bool(code) for name in PRODUCTION)
 
 
 def test_production_starts_with_what_it_needs() -> None:
-    started = start("production", "SECRET_KEY", **PRODUCTION)
-    assert started.returncode == 0, started.stderr
-    assert SECRET in started.stdout
+    found = load("production", **PRODUCTION)
+    assert found.SECRET_KEY == SECRET
+    assert found.SECRET_KEY_FALLBACKS == []
+    assert settings.test.SECRET_KEY != SECRET, "nobody else's settings have changed"
 
 
 def test_an_origin_that_would_let_nobody_in_is_refused_at_the_start() -> None:
     for name in ("CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"):
-        started = start("production", **PRODUCTION, **{name: "https://a.example,b.example"})
-        assert started.returncode != 0
-        assert f"{name}: 'b.example' is no origin" in started.stderr
-        assert "a.example'" not in started.stderr
-    assert "CSRF_TRUSTED_ORIGINS" in start("production", **PRODUCTION, CSRF_TRUSTED_ORIGINS="*").stderr
-    of_all = {"CSRF_TRUSTED_ORIGINS": "https://*.shop.example"}
-    assert start("production", "CSRF_TRUSTED_ORIGINS", **PRODUCTION, **of_all).stdout.strip() == str([*of_all.values()])
+        said = refusal(**PRODUCTION, **{name: "https://a.example,b.example"})
+        assert f"{name}: 'b.example' is no origin" in said
+        assert "a.example'" not in said
+    assert "CSRF_TRUSTED_ORIGINS" in refusal(**PRODUCTION, CSRF_TRUSTED_ORIGINS="*")
+    of_all = "https://*.shop.example"
+    assert [of_all] == load("production", **PRODUCTION, CSRF_TRUSTED_ORIGINS=of_all).CSRF_TRUSTED_ORIGINS
 
 
 def test_the_shop_has_one_currency_which_is_among_those_that_it_takes() -> None:
@@ -248,18 +282,15 @@ def test_the_shop_has_one_currency_which_is_among_those_that_it_takes() -> None:
 
 def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:
     """A shop that sets nothing cannot have its stock held for ever."""
-    assert start("production", "MAX_OPEN_ORDERS_PER_USER", **PRODUCTION).stdout.strip() == "20"
-    assert start("production", "EXPIRE_UNPAID_EVERY", **PRODUCTION).stdout.strip() == "60.0"
-    off = {"MAX_OPEN_ORDERS_PER_USER": "0", "EXPIRE_UNPAID_EVERY": "0"}
-    assert start("production", "MAX_OPEN_ORDERS_PER_USER", **PRODUCTION, **off).stdout.strip() == "0"
-    assert start("production", "EXPIRE_UNPAID_EVERY", **PRODUCTION, **off).stdout.strip() == "0.0"
+    found = load("production", **PRODUCTION)
+    assert (found.MAX_OPEN_ORDERS_PER_USER, found.EXPIRE_UNPAID_EVERY) == (20, 60.0)
+    off = load("production", **PRODUCTION, MAX_OPEN_ORDERS_PER_USER="0", EXPIRE_UNPAID_EVERY="0")
+    assert (off.MAX_OPEN_ORDERS_PER_USER, off.EXPIRE_UNPAID_EVERY) == (0, 0.0)
 
 
 def test_production_knows_sessions_by_former_secrets_too() -> None:
-    former = f"{SECRET}1,{SECRET}2"
-    started = start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
-    assert started.stdout.strip() == repr(former.split(","))
-    assert start("production", "SECRET_KEY_FALLBACKS", **PRODUCTION).stdout.strip() == "[]"
+    found = load("production", **PRODUCTION, SECRET_KEY_FALLBACKS=f"{SECRET}1,{SECRET}2")
+    assert [f"{SECRET}1", f"{SECRET}2"] == found.SECRET_KEY_FALLBACKS
 
 
 @pytest.mark.parametrize(
@@ -267,16 +298,7 @@ def test_production_knows_sessions_by_former_secrets_too() -> None:
     [(f"{SECRET},short", "shorter than 32 characters"), (f"changeme{SECRET}", "is a placeholder")],
 )
 def test_a_former_secret_that_is_none_is_refused(former: str, said: str) -> None:
-    started = start("production", **PRODUCTION, SECRET_KEY_FALLBACKS=former)
-    assert started.returncode != 0
-    assert f"SECRET_KEY_FALLBACKS {said}" in started.stderr or f"SECRET_KEY_FALLBACKS is {said}" in started.stderr
-
-
-def test_production_names_all_that_is_missing() -> None:
-    started = start("production")
-    assert started.returncode != 0
-    for name in PRODUCTION:
-        assert f"{name} is not set" in started.stderr
+    assert re.search(f"SECRET_KEY_FALLBACKS (is )?{said}", refusal(**PRODUCTION, SECRET_KEY_FALLBACKS=former))
 
 
 UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
@@ -311,13 +333,14 @@ UNSAFE: dict[str, tuple[dict[str, str], list[str]]] = {
 @pytest.mark.parametrize("case", UNSAFE)
 def test_production_refuses(case: str) -> None:
     changes, named = UNSAFE[case]
-    started = start("production", **(PRODUCTION | changes))
-    assert started.returncode != 0
-    for name in named:
-        assert name in started.stderr
+    said = refusal(**(PRODUCTION | changes))
+    assert [name for name in named if name not in said] == []
 
 
 def test_a_token_key_that_starts_with_a_dollar_is_not_silently_another() -> None:
-    started = start("production", "JWT_SHARED_KEY", **PRODUCTION, JWT_SHARED_KEY="$" + SECRET)
-    assert started.returncode == 0, started.stderr
-    assert "$" + SECRET in started.stdout
+    assert load("production", **PRODUCTION, JWT_SHARED_KEY="$" + SECRET).JWT_SHARED_KEY == "$" + SECRET
+
+
+@pytest.mark.parametrize("path", ["/", "api", "api/v1", "static/x", "health", "a b", "../x", "é", "a//b", "x?y"])
+def test_an_admin_path_that_cannot_be_is_refused(path: str) -> None:
+    assert "ADMIN_PATH" in refusal(**PRODUCTION, ADMIN_PATH=path)

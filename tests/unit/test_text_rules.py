@@ -41,11 +41,11 @@ def test_what_cannot_be_seen_or_turns_the_text_round_is_left_out(text: str) -> N
 
 
 def test_no_character_at_all_is_kept_that_turns_the_text_round_or_is_refused() -> None:
-    for char in map(chr, range(sys.maxunicode + 1)):
-        if problem_of(char) is None:
-            for kept in (one_line(f"a{char}b"), several_lines(f"a{char}b")):
-                assert not REFUSED.search(kept), hex(ord(char))
-                assert not DROPPED.search(kept), hex(ord(char))
+    for first in range(0, sys.maxunicode + 1, 256):
+        text = "".join(f"a{char}b" for char in map(chr, range(first, first + 256)) if problem_of(char) is None)
+        for kept in (one_line(text), several_lines(text)):
+            assert not REFUSED.search(kept), hex(first)
+            assert not DROPPED.search(kept), hex(first)
     assert not any(char in one_line(f"a{char}b") for char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
