@@ -113,9 +113,9 @@ def test_nothing_that_the_document_allows_or_forbids_is_answered_otherwise_than_
         cases += report["test_cases"]["generated"]
     assert cases > (LEAST_CASES if WHOLE else LEAST_CASES // 2)
     # It reached what is behind the checks of the form: orders were placed and changed, and runs were started.
-    assert database["orders"].count_documents({"status": {"$nin": ["placing", "rejected"]}}) > 20
+    assert database["orders"].count_documents({"status": {"$nin": ["placing", "rejected"]}}) > (20 if WHOLE else 10)
     assert database["orders"].distinct("status", {"version": {"$gt": 1}})
-    assert database["bulk_runs"].count_documents({}) > 10
+    assert database["bulk_runs"].count_documents({}) > (10 if WHOLE else 5)
 
 
 def test_the_figures_of_the_documentation_are_those_asserted_here() -> None:

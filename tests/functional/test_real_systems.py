@@ -206,16 +206,6 @@ def test_by_hand_nothing_is_loaded_there_either(
     assert calls(their_peers) == {}
 
 
-def test_preparing_a_real_database_by_hand_only_migrates_it(
-    somebodys: MongoClient[dict[str, Any]], tmp_path: Path
-) -> None:
-    text = tmp_path / "welcome.txt"
-    done = manage("quickstart", "--prepare", str(text), environment=environment(tmp_path, MONGODB_URI=uri(somebodys)))
-    assert done.returncode == 0, done.stderr
-    assert is_only_migrated(contents(somebodys))
-    assert "Nothing was loaded" in text.read_text()
-
-
 def test_a_password_in_an_address_is_not_printed(settings: Settings) -> None:
     settings.MONGODB_URI = "mongodb://orders:s3cret@db.example.com/?replicaSet=rs0"
     for mix in MIXES.values():

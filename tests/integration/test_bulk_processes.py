@@ -100,7 +100,7 @@ def killed_when(process: subprocess.Popen[str], met: Callable[[], Any]) -> None:
     while not met():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
-        time.sleep(0.002)
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
 
@@ -209,7 +209,7 @@ def test_two_processes_on_one_run_share_it(start: Start) -> None:
     until = time.monotonic() + 60
     while len(seen) < len(workers):  # before that, SIGTERM would find one that is still starting
         assert time.monotonic() < until
-        time.sleep(0.01)
+        time.sleep(0.05)
         seen |= {beat["by"] for beat in service_state.heartbeats().find({"_id": service_state.WORKER})}
     run = started("start_processing", keys=many("paid"), batch_size=5, for_worker=True)
     until = time.monotonic() + 60
