@@ -20,6 +20,7 @@ from pytest_django import Settings
 from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.services import bulk
+from orders.services.search_terms import terms_of
 from orders.services.stock.worker import settle_due
 from orders.storage import bulk_batches, bulk_runs, service_state
 from orders.storage.order_writes import orders
@@ -90,7 +91,7 @@ def many(status: str, count: int = MANY) -> list[ObjectId]:
     document = orders().find_one({"_id": first})
     assert document is not None
     copies = [document | {"_id": ObjectId(), "number": f"M{n:013d}"} for n in range(count - 1)]
-    orders().insert_many(copies)
+    orders().insert_many(copy | {"terms": terms_of(copy)} for copy in copies)
     return [first, *(copy["_id"] for copy in copies)]
 
 

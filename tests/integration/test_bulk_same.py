@@ -33,7 +33,7 @@ def told(document: Document) -> Any:
             else value
         )
 
-    document = document | {"_id": "", "number": ""}
+    document = document | {"_id": "", "number": "", "untold_at": "untold_at" in document}
     document["history"][-1]["request_id"] = ""
     return plain(document)
 

@@ -81,7 +81,7 @@ def test_until_it_ships_an_order_can_be_sent_elsewhere(sandbox: Sandbox, status:
     assert (written["version"], written["status"]) == (before["version"] + 1, status)
     assert written["updated_at"] > before["updated_at"]
     assert {name for name in before if written[name] != before[name]} == {
-        *("shipping_address", "version", "updated_at", "write_id", "history"),
+        *("shipping_address", "terms", "version", "updated_at", "write_id", "history"),
     }
     entry = written["history"][-1]
     assert written["history"] == [*before["history"], entry]

@@ -56,7 +56,7 @@ def test_what_is_missing_is_filled_in_and_nothing_else_changes(sandbox: Sandbox)
     assert (after["contact"], after["currency"]) == (SOMEBODY, "EUR")
     for item in after["items"]:
         del item["name"]
-    assert {name: value for name, value in after.items() if name not in ("contact", "currency")} == before
+    assert {name: value for name, value in after.items() if name not in ("contact", "currency", "terms")} == before
     assert violations_of(read(order_id)) == []
     assert count_unnamed(actor=WORKER) == 0
 

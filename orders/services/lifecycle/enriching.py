@@ -103,17 +103,18 @@ def enrich(
 def _fill_in(some: Sequence[Document], asked_products: _Asked, asked_users: _Asked) -> int:
     called = asked_products.about(product_id for order in some for product_id in _nameless(order))
     known = asked_users.about(order["user_id"] for order in some if _lacks_contact(order))
-    filled = sum(
-        unnamed_orders.fill_in(
+    filled = [
+        order["_id"]
+        for order in some
+        if unnamed_orders.fill_in(
             order,
             products={product_id: called[product_id] for product_id in _nameless(order) if product_id in called},
             contact=known.get(order["user_id"], {}) if _lacks_contact(order) else {},
             currency=settings.CURRENCY,
         )
-        for order in some
-    )
-    index_these([order["_id"] for order in some])  # by these names they are found, too
-    return filled
+    ]
+    index_these(filled)  # by these names they are found, too
+    return len(filled)
 
 
 def _nameless(order: Document) -> list[str]:
