@@ -279,6 +279,8 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "orders", "description": "Orders: customers their own, admins all."},
         {"name": "bulk transitions", "description": "One transition of many orders, for admins."},
+        {"name": "events", "description": "What happened to orders: customers their own, admins all."},
+        {"name": "webhooks", "description": "Endpoints to which events are sent, for admins."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -9,7 +9,6 @@ import pytest
 from django.test import Client
 
 from orders.services.text_rules import line_problem
-from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, Path, operations
@@ -24,7 +23,9 @@ WITH_BODY = [(operation, path) for operation in operations() for path in operati
 PARAMETERS = [
     (operation, name, place) for operation in operations() for name, place in operation.parameters
 ]  # fmt: skip
-TEXT_FIELDS = [(name,) for name in ("line1", "line2", "city", "state", "postal_code", "country", "reason")]
+TEXT_FIELDS = [
+    (name,) for name in ("line1", "line2", "city", "state", "postal_code", "country", "reason", "description")
+]
 NAMES = ("{}[$ne]", "{}.$ne", "{}[]", "$where", "$or[0][status]", "__proto__", "{}%00")
 """How a query says what a JSON body would say by an object."""
 CURSORS = ["", ":", "0:", ":0", "0:0", *(f"{text}:{'0' * 24}" for text in TEXTS.values())]
@@ -37,8 +38,7 @@ def admin(clients: dict[str, Client]) -> Client:
 
 
 def address(stage: Stage, operation: Operation, **values: str) -> str:
-    usual = {"order_id": stage.ids["pending"], "run_id": stage.ids["run"], "user_id": OWNER} | values
-    return operation.address.format(**usual)
+    return operation.address.format(**stage.named | values)
 
 
 def send(client: Client, operation: Operation, target: str, body: str | None = None, query: str = "") -> Answer:

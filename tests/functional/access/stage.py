@@ -15,7 +15,10 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from orders.services import access, bulk
+from orders.services.access import Actor
 from orders.services.audit import Act
+from orders.services.events import webhooks
+from orders.services.events.telling import tell
 from orders.storage.order_query import OrderQuery
 from tests.functional.access.callers import OWNER
 from tests.functional.access.routes import Route
@@ -40,6 +43,12 @@ class Stage:
 
     database: Database[Document]
     ids: dict[str, str]
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What the addresses of the API name: an order, a run, a webhook endpoint and a user."""
+        ids = {"order_id": "pending", "run_id": "run", "webhook_id": "webhook"}
+        return {"user_id": OWNER, **{name: self.ids[known] for name, known in ids.items()}}
 
     def marks(self) -> dict[str, str]:
         """A checksum of each collection that reading leaves as it is."""
@@ -74,8 +83,8 @@ class Stage:
 
     def _values(self, ask: Ask) -> dict[str, str]:
         usual = {
-            "order_id": "pending", "object_id": "pending", "run_id": "run", "user_id": OWNER, "id": "user",
-            "app_label": "orders", "url": "nothing", "content_type_id": "1", "code": "invalid",
+            **self.named, "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
+            "content_type_id": "1", "code": "invalid",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 
@@ -101,7 +110,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def set_up(database: Database[Document]) -> Stage:
-    """Orders of OWNER in every status and plight, and a run that is paused."""
+    """Orders of OWNER in every status and plight, what was told of them, a webhook endpoint, and a paused run."""
     orders = insert_each_status(database)
     later = timezone.now() + timedelta(hours=1)
     plights: dict[str, Document] = {
@@ -118,6 +127,17 @@ def set_up(database: Database[Document]) -> Stage:
     for name in ("run", "paused"):
         ids[name] = str(bulk.start_run(selection=selection, transition="pay", act=act).pk)
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
+    ids["webhook"] = _webhook(act.actor)
+    database["orders"].update_many({}, {"$set": {"untold_at": later}})
+    while tell():
+        pass
     ids["user"] = str(User.objects.create_user("subject").pk)
     ids["group"] = str(Group.objects.create(name="Temporary").pk)
     return Stage(database, ids)
+
+
+def _webhook(actor: Actor) -> str:
+    """An endpoint amid a rotation, at whose address nobody ever takes anything."""
+    made = webhooks.create_endpoint(url="https://orders.invalid/hook", actor=actor, at=timezone.now())
+    webhooks.rotate_secret(made.endpoint.pk, actor=actor)
+    return str(made.endpoint.pk)
