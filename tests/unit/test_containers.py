@@ -154,7 +154,7 @@ def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> 
     )
     done = in_image(image, "-c", program)
     assert done.returncode == 0, done.stderr
-    assert "settle_stock" in done.stdout.split()
+    assert "run_worker" in done.stdout.split()
     assert not {"quickstart", "load_demo_data"} & set(done.stdout.split())
     assert in_image(image, "manage.py", "check").returncode == 0
     (image / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
@@ -236,7 +236,7 @@ def test_services_start_after_what_they_need() -> None:
         conditions = {needed: how["condition"] for needed, how in SERVICES[name]["depends_on"].items()}
         assert conditions["migrate"] == "service_completed_successfully"
         assert conditions["mongo"] == conditions["sandbox"] == "service_healthy"
-    assert SERVICES["worker"]["command"] == ["python", "manage.py", "settle_stock", "--loop"]
+    assert SERVICES["worker"]["command"] == ["python", "manage.py", "run_worker"]
     assert SERVICES["web"].get("command") is None, "it runs what the image runs"
     web = SERVICES["proxy"]["depends_on"]["web"]
     assert web == {"condition": "service_healthy", "restart": True}, "a new `web` may have a new address"
