@@ -194,6 +194,7 @@ def _ask_exactly(schema: Schema) -> None:
 def _limit(schemas: Schema) -> None:
     """State the limits of lists, and which properties exclude each other."""
     schemas["PlaceOrderRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": settings.MAX_ORDER_LINES}
+    schemas["PatchedChangeWebhookRequest"]["minProperties"] = 1
     both = schemas["BulkTransitionRequest"]
     both["properties"]["ids"]["minItems"] = 1
     for name, other, kind in (("ids", "filter", BULK_BY_IDS), ("filter", "ids", BULK_BY_FILTER)):

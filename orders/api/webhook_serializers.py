@@ -52,6 +52,11 @@ class ChangeWebhookSerializer(ExactSerializer):
         required=False, help_text="False: nothing is sent. True: go on, at once, where the cursor is."
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError("Nothing is to be changed.")
+        return attrs
+
 
 class ReplaySerializer(ExactSerializer):
     """The body of POST /webhooks/{id}/replay."""

@@ -15,7 +15,7 @@ ORDERS, PROBLEMS = "private, no-cache", "no-store"
 
 
 class ApiFastPathMiddleware:
-    """Call the views of `/orders`, `/events` and `/webhooks` from here; every other request goes on to the middleware that follows.
+    """Call the views of orders, events and webhooks from here; other requests go on to the middleware that follows.
 
     Sessions, cookies, CSRF tokens, flash messages and staff log-ins belong to the backoffice: the API has bearer
     tokens, and each of its addresses exists with and without a trailing slash. What the skipped middleware would have

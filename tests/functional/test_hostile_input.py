@@ -78,6 +78,8 @@ def test_the_good_requests_are_good(stage: Stage, admin: Client) -> None:
 def test_a_field_takes_nothing_hostile(stage: Stage, admin: Client, operation: Operation, path: Path) -> None:
     marks, target = stage.marks(), address(stage, operation)
     for value in NEVER:
+        if (path, value.text) == (("types",), "[]"):  # an endpoint is then sent events of all types
+            continue
         document = refused(send(admin, operation, target, operation.body_with(path, value)), 400)
         assert is_named(document, path), (value.name, document)
     assert changed(marks, stage.marks()) == []
