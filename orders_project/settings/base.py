@@ -293,6 +293,7 @@ SPECTACULAR_SETTINGS = {
         "OrderStatus": "orders.api.serializers.STATUSES",
         "TransitionName": "orders.api.serializers.TRANSITIONS",
         "RunState": "orders.api.bulk_serializers.RUN_STATES",
+        "EventType": "orders.api.webhook_serializers.TYPES",
         "OrderOutcome": "orders.api.bulk_serializers.OUTCOMES",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -237,7 +237,7 @@ def test_once_it_counts_nothing(sandbox: Sandbox) -> None:
 
 
 def test_of_its_parts_it_does_those_that_are_named(sandbox: Sandbox) -> None:
-    shelve(sandbox, available=0, reserved=10)
+    shelve(sandbox, available=10, reserved=10)
     order_id = store("cancelled", line("releasing"))
     untold = place().order["_id"]
     stopper = told_to_stop_when(lambda: event_feed.last_event() is not None)
@@ -253,7 +253,7 @@ def test_a_part_that_there_is_not_is_refused(database: object) -> None:
 
 
 def test_by_its_former_name_it_goes_once_or_loops(sandbox: Sandbox) -> None:
-    shelve(sandbox, available=0, reserved=10)
+    shelve(sandbox, available=10, reserved=10)
     store("cancelled", line("releasing"))
     out = io.StringIO()
     call_command("settle_stock", "--limit", "5", stdout=out)
