@@ -97,7 +97,7 @@ def settled(value: Any, *order_ids: ObjectId) -> Any:
 
 @pytest.fixture
 def told(sandbox: Sandbox) -> dict[str, Document]:
-    """An event of each type, the newest of it, of orders to which everything happens."""
+    """The first event of each type, of orders to which everything happens."""
     order = place().order
     order_id = order["_id"]
     change_address(
@@ -114,7 +114,7 @@ def told(sandbox: Sandbox) -> dict[str, Document]:
     carried("pay", keys=[place().order["_id"]])
     while tell():
         pass
-    return {event["type"]: event for event in event_feed.events_after(0, limit=100)}
+    return {event["type"]: event for event in reversed(event_feed.events_after(0, limit=100))}
 
 
 def test_there_is_an_example_of_each_type(told: dict[str, Document]) -> None:
