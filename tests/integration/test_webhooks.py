@@ -320,6 +320,16 @@ def test_an_address_that_is_none_is_refused_also_of_a_change(endpoint: WebhookEn
     assert stored(endpoint)["url"] == endpoint.url
 
 
+def test_an_address_that_is_no_longer_allowed_is_switched_off_and_not_on(
+    endpoint: WebhookEndpoint, settings: Settings
+) -> None:
+    settings.WEBHOOKS_INSECURE = False
+    assert not webhooks.change_endpoint(endpoint.pk, active=False, actor=ADMIN).active
+    with pytest.raises(webhooks.InvalidWebhook):
+        webhooks.change_endpoint(endpoint.pk, active=True, actor=ADMIN)
+    assert not stored(endpoint)["active"]
+
+
 def test_a_description_is_kept_as_people_read_it(endpoint: WebhookEndpoint) -> None:
     told = webhooks.change_endpoint(endpoint.pk, description=" The\u00a0books \u3042 ", actor=ADMIN).description
     assert told == "The\u00a0books \u3042"

@@ -14,10 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
+from orders.models import WebhookEndpoint
 from orders.services import access, bulk
-from orders.services.access import Actor
 from orders.services.audit import Act
-from orders.services.events import webhooks
 from orders.services.events.telling import tell
 from orders.storage.order_query import OrderQuery
 from tests.functional.access.callers import OWNER
@@ -39,7 +38,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Stage:
-    """:ivar ids: the ids of orders by status or plight, of the run, and of a user and a group that nobody acts as."""
+    """:ivar ids: the ids of orders by status or plight, of the run, of a webhook endpoint, and of a user and a group
+    that nobody acts as."""
 
     database: Database[Document]
     ids: dict[str, str]
@@ -47,7 +47,7 @@ class Stage:
     @property
     def named(self) -> dict[str, str]:
         """What the addresses of the API name: an order, a run, a webhook endpoint and a user."""
-        ids = {"order_id": "pending", "run_id": "run", "webhook_id": "webhook"}
+        ids = {"order_id": "pending", "run_id": "run", "webhook_id": "endpoint"}
         return {"user_id": OWNER, **{name: self.ids[known] for name, known in ids.items()}}
 
     def marks(self) -> dict[str, str]:
@@ -110,7 +110,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def set_up(database: Database[Document]) -> Stage:
-    """Orders of OWNER in every status and plight, what was told of them, a webhook endpoint, and a paused run."""
+    """Orders of OWNER in every status and plight, and a run that is paused."""
     orders = insert_each_status(database)
     later = timezone.now() + timedelta(hours=1)
     plights: dict[str, Document] = {
@@ -127,17 +127,17 @@ def set_up(database: Database[Document]) -> Stage:
     for name in ("run", "paused"):
         ids[name] = str(bulk.start_run(selection=selection, transition="pay", act=act).pk)
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
-    ids["webhook"] = _webhook(act.actor)
-    database["orders"].update_many({}, {"$set": {"untold_at": later}})
-    while tell():
-        pass
     ids["user"] = str(User.objects.create_user("subject").pk)
     ids["group"] = str(Group.objects.create(name="Temporary").pk)
+    ids["endpoint"] = _followed(database, orders["pending"])
     return Stage(database, ids)
 
 
-def _webhook(actor: Actor) -> str:
-    """An endpoint amid a rotation, at whose address nobody ever takes anything."""
-    made = webhooks.create_endpoint(url="https://orders.invalid/hook", actor=actor, at=timezone.now())
-    webhooks.rotate_secret(made.endpoint.pk, actor=actor)
-    return str(made.endpoint.pk)
+def _followed(database: Database[Document], order: Document) -> str:
+    """The id of a webhook endpoint that has had the one event of an order; nothing can be sent to it."""
+    database["orders"].update_one({"_id": order["_id"]}, {"$set": {"untold_at": timezone.now(), "told": 0}})
+    tell()
+    endpoint = WebhookEndpoint.objects.create(
+        url="https://127.0.0.1/", secrets=["whsec_c2VjcmV0"], cursor=1, created_at=timezone.now(), created_by="tests"
+    )
+    return str(endpoint.pk)
