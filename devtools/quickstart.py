@@ -99,7 +99,7 @@ class Quickstart:
         self._await_ready(web)
         worker = None
         if DATABASE not in self._real:
-            worker = self._start("worker", MANAGE, "settle_stock", "--loop")
+            worker = self._start("worker", MANAGE, "run_worker")
         say(f"\n{welcome.read_text().rstrip()}\n\nCtrl-C ends everything. Logs: {self._data / 'logs'}")
         self._watch(worker)
 

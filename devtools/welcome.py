@@ -87,7 +87,7 @@ def _beside_real_systems(addresses: str, real: Sequence[str]) -> str:
         inventory = "your inventory" if PEERS[-1] in real else "the sandbox"
         parts.append(
             f"  No worker was started: it would settle the orders of that database with {inventory}. If that is what\n"
-            f"  you want, start one with the settings of this run:\n    {_manage('settle_stock', '--loop')}"
+            f"  you want, start one with the settings of this run:\n    {_manage('run_worker')}"
         )
     return _paragraphs(parts)
 

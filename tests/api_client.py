@@ -25,6 +25,16 @@ ADDRESSES = {
     "cancel_bulk_transition": ("POST", "orders/bulk-transitions/{run_id}/cancel"),
     "pause_bulk_transition": ("POST", "orders/bulk-transitions/{run_id}/pause"),
     "resume_bulk_transition": ("POST", "orders/bulk-transitions/{run_id}/resume"),
+    "list_events": ("GET", "events"),
+    "list_webhooks": ("GET", "webhooks"),
+    "create_webhook": ("POST", "webhooks"),
+    "get_webhook": ("GET", "webhooks/{webhook_id}"),
+    "change_webhook": ("PATCH", "webhooks/{webhook_id}"),
+    "delete_webhook": ("DELETE", "webhooks/{webhook_id}"),
+    "test_webhook": ("POST", "webhooks/{webhook_id}/test"),
+    "rotate_webhook_secret": ("POST", "webhooks/{webhook_id}/rotate-secret"),
+    "end_webhook_rotation": ("POST", "webhooks/{webhook_id}/end-rotation"),
+    "replay_webhook": ("POST", "webhooks/{webhook_id}/replay"),
 }
 """operationId → method and path."""
 ANYWHERE = {"not_found", "method_not_allowed", "bad_request", "server_error"}

@@ -127,7 +127,7 @@ def _who_executes_it(run: BulkRun, now: datetime) -> str:
     if not run.for_worker:
         return "The command that started this run executes it. If that command has ended, resume the run here."
     if run.started_at is None and now - run.created_at > NO_WORKER_AFTER:
-        return "No worker has picked it up yet. Check that one is running (manage.py settle_stock --loop)."
+        return "No worker has picked it up yet. Check that one is running (manage.py run_worker)."
     return ""
 
 

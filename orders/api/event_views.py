@@ -1,5 +1,6 @@
 """The feed of events."""
 
+import re
 from typing import Any
 
 from django.http import HttpResponse
@@ -9,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
-from orders.api.fields import ObjectIdField, WholeNumberField
+from orders.api.fields import ObjectIdField, PatternField, WholeNumberField
 from orders.api.operations import ALWAYS, problems
 from orders.api.presentation import present_event
 from orders.api.rendering import answer
@@ -22,11 +23,15 @@ LARGEST_CURSOR = 2**53 - 1
 """Beyond it JavaScript's numbers are not exact."""
 
 
-class TypesField(serializers.CharField):
+class TypesField(PatternField):
     """Types of events, separated by commas."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        one = "|".join(map(re.escape, EVENT_TYPES))
+        super().__init__(f"({one})(,({one}))*", expected="one type or more", **kwargs)
+
     def to_internal_value(self, data: Any) -> Any:
-        types = [kind.strip() for kind in super().to_internal_value(data).split(",")]
+        types = data.split(",")
         if unknown := [kind for kind in types if kind not in EVENT_TYPES]:
             raise serializers.ValidationError(
                 f"There is no type {unknown[0][:100]!r}. Known: {', '.join(EVENT_TYPES)}."
@@ -44,7 +49,7 @@ class EventsParameters(serializers.Serializer[Any]):
         help_text="The `cursor` of the last event that you know; without it, from the oldest that is kept.",
     )
     limit = WholeNumberField(min_value=1, max_value=reading.LONGEST_PAGE, default=100, help_text="Events of one page.")
-    types = TypesField(required=False, max_length=500, help_text="Only these types, separated by commas.")
+    types = TypesField(required=False, help_text="Only these types, separated by commas.")
     order_id = ObjectIdField(required=False, help_text="Only the events of this order.")
 
 
@@ -55,7 +60,8 @@ class EventSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="Stays the same whenever and wherever it is told again.")
     type = serializers.CharField(help_text="E.g. `order.paid`.")
     sequence = serializers.IntegerField(
-        allow_null=True, help_text="Its number among the events of its order, which has no gaps; null without one."
+        allow_null=True,
+        help_text="Its number among the events of its order, which has no gaps for admins; null without an order.",
     )
     order_id = serializers.CharField(allow_null=True)
     number = serializers.CharField(allow_null=True, help_text="Of the order.")
@@ -81,26 +87,29 @@ class EventViewSet(LimitedViewSet):
         parameters=[EventsParameters],
         responses={
             200: EventSerializer(many=True),
-            **problems(e400="A parameter is not understood.", e410="Events after this cursor have been deleted."),
+            **problems(
+                e400="A parameter is not understood.",
+                e409="The feed has not come to this cursor.",
+                e410="Events after this cursor have been deleted.",
+            ),
             **ALWAYS,
         },
     )
     def list(self, request: Request) -> HttpResponse:
         """List events in the order of the feed: all for admins, those of own orders for customers.
 
-        Ask again with `after` set to the last `cursor` that you have dealt with; `Link` and `Next-Cursor` name it.
+        Ask again with `after` set to `Next-Cursor`, which each answer has: no event up to it is missing. `Link` leads
+        there if there may be more to read at once.
         """
         given = parameters.read(EventsParameters, request)
         actor = caller(request)
         order_id = parameters.order_id(given["order_id"]) if "order_id" in given else None
-        found = reading.events_after(
-            actor, given.get("after"), limit=given["limit"], types=given.get("types", ()), order_id=order_id
+        page = reading.events_after(
+            actor, given.get("after"), limit=given["limit"], types=given.get("types"), order_id=order_id
         )
-        response = answer([present_event(event, actor) for event in found])
-        if found:
-            cursor = str(found[-1]["_id"])
-            response["Next-Cursor"] = cursor
-            if len(found) == given["limit"]:
-                address = replace_query_param(request.build_absolute_uri(), "after", cursor)
-                response["Link"] = f'<{address}>; rel="next"'
+        response = answer([present_event(event, actor) for event in page.events])
+        response["Next-Cursor"] = str(page.next)
+        if page.more:
+            address = replace_query_param(request.build_absolute_uri(), "after", page.next)
+            response["Link"] = f'<{address}>; rel="next"'
         return response

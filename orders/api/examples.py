@@ -18,6 +18,10 @@ ANSWERS: Final = Path(__file__).with_name("examples.json")
 
 ORDER_ID: Final = "68f2c1d09b1e8a0012b70001"
 RUN_ID: Final = "68f2c1d09b1e8a0012c80001"
+WEBHOOK_ID: Final = "68f2c1d09b1e8a0012d90001"
+WEBHOOK_URL: Final = "https://erp.example.com/orders"
+SECRET: Final = "whsec_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="  # noqa: S105 - an example
+DIGEST: Final = "5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"
 MOMENT: Final = "2026-03-02T09:30:00.000Z"
 NUMBER: Final = "7KQF-2M9D-XW3H"
 REQUEST_ID: Final = "0c5f1a3e7c1e4a559f0e5b0c1d2e3f40"
@@ -58,6 +62,16 @@ REQUESTS: dict[str, dict[str, Json]] = {
             "reason": "Back from the holidays",
         },
     },
+    "create_webhook": {
+        "Two types": {
+            "url": WEBHOOK_URL,
+            "types": ["order.paid", "order.cancelled"],
+            "description": "The books",
+        },
+        "invalid_webhook": {"url": "https://10.0.0.1/orders"},
+    },
+    "change_webhook": {"Switch off": {"active": False}, "invalid_webhook": {"url": "https://10.0.0.1/orders"}},
+    "replay_webhook": {"All there is": {"after": 0}, "invalid_webhook": {"after": 5}},
 }
 """Operation → name → body."""
 

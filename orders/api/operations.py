@@ -40,6 +40,8 @@ _CHANGE = (*_WRITE, *_ORDER, "transition_not_allowed", "order_busy", "stale_orde
 _LIST = ("invalid", "malformed_user_id", "not_permitted")
 _RUN = ("invalid", "not_permitted", "run_not_found")
 _STEERED = (*_RUN, *_WRITE, "run_is_over")
+_WEBHOOK = ("invalid", "not_permitted", "webhook_not_found")
+_CHANGED_WEBHOOK = (*_WRITE, *_WEBHOOK)
 
 OPERATIONS: dict[str, Operation] = {
     "place_order": Operation(
@@ -66,6 +68,18 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_bulk_transition": Operation("Cancel a bulk run", _STEERED),
     "pause_bulk_transition": Operation("Pause a bulk run", _STEERED),
     "resume_bulk_transition": Operation("Resume a bulk run", _STEERED),
+    "list_events": Operation("Follow the feed of events", ("invalid", "cursor_unknown", "cursor_expired")),
+    "list_webhooks": Operation("List the webhook endpoints", ("not_permitted",)),
+    "create_webhook": Operation(
+        "Add a webhook endpoint", (*_WRITE, "invalid", "not_permitted", "invalid_webhook", "too_many_webhooks")
+    ),
+    "get_webhook": Operation("Get a webhook endpoint and its last deliveries", _WEBHOOK),
+    "change_webhook": Operation("Change a webhook endpoint", (*_CHANGED_WEBHOOK, "invalid_webhook")),
+    "delete_webhook": Operation("Delete a webhook endpoint", _CHANGED_WEBHOOK),
+    "test_webhook": Operation("Send a webhook endpoint a test event", (*_BODY, "too_many_writes", *_WEBHOOK)),
+    "rotate_webhook_secret": Operation("Give a webhook endpoint a new secret", _CHANGED_WEBHOOK),
+    "end_webhook_rotation": Operation("Stop using a webhook endpoint's former secrets", _CHANGED_WEBHOOK),
+    "replay_webhook": Operation("Send a webhook endpoint events again", (*_CHANGED_WEBHOOK, "invalid_webhook")),
 }
 """operationId → what is said of it."""
 
@@ -137,6 +151,13 @@ RUN_ID = OpenApiParameter(
     pattern=anchored(OBJECT_ID),
     description="ObjectId of the run: the `id` that starting it answered.",
 )
+WEBHOOK_ID = OpenApiParameter(
+    "webhook_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(OBJECT_ID),
+    description="ObjectId of the endpoint: the `id` that adding it answered.",
+)
 RUN_KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
@@ -170,3 +191,11 @@ UNSURE = problems(
 ONE_ORDER = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
 ONE_RUN = problems(e400="Not an ObjectId.", e403="The caller is not an admin.", e404="There is no such run.") | ALWAYS
 STEERED: dict[Any, Any] = {202: RunSerializer, **ONE_RUN, **UNSURE, **problems(e409="The run is over.")}
+ONE_WEBHOOK = (
+    problems(
+        e400="Malformed, or not an ObjectId; `errors` names fields.",
+        e403="The caller is not an admin.",
+        e404="There is no such endpoint.",
+    )
+    | ALWAYS
+)

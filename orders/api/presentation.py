@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from orders.models import PUBLIC_STATUSES, BulkRun, Document, edges_from
+from integrations.webhook_calls import Delivery
+from orders.models import PUBLIC_STATUSES, BulkRun, Document, WebhookEndpoint, edges_from
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
 from orders.services.events.public_event import public_event
@@ -90,3 +91,21 @@ def present_run(run: BulkRun) -> dict[str, Any]:
 def present_result(result: OrderResult) -> dict[str, str]:
     """What became of one order of a run."""
     return {"order_id": result.order_id, "number": result.number, "result": result.result, "reason": result.reason}
+
+
+WEBHOOK_FIELDS = (
+    *("url", "description", "types", "active", "stopped_because", "cursor", "failures", "failing_since", "due_at"),
+    *("created_at", "created_by"),
+)
+
+
+def present_webhook(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
+    """A webhook endpoint, without its secrets; `newest`: the number of the newest event."""
+    shown = {"id": str(endpoint.pk), **{name: getattr(endpoint, name) for name in WEBHOOK_FIELDS}}
+    return shown | {"secrets": len(endpoint.secrets), "lag": max(0, newest - endpoint.cursor)}
+
+
+def present_test_delivery(result: Delivery) -> dict[str, Any]:
+    """What became of a test event."""
+    names = ("status", "milliseconds", "error")
+    return {"delivered": result.succeeded, **{name: getattr(result, name) for name in names}}

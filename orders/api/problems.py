@@ -67,6 +67,12 @@ PROBLEMS: dict[str, Problem] = {
         "This shop takes orders only with an `Idempotency-Key`.",
         "Yes, with an `Idempotency-Key` made once for this basket and kept with it.",
     ),
+    "invalid_webhook": _final(
+        400,
+        "Invalid webhook endpoint",
+        "Nothing may be sent to this address, or there is nothing to be sent from this cursor on; `errors` names the "
+        "fields.",
+    ),
     "unknown_transition": _final(400, "Unknown transition", "There is no such transition."),
     "nothing_selected": _final(400, "Nothing selected", "Nothing in the request says which orders are meant."),
     # --- who asks ---
@@ -103,6 +109,9 @@ PROBLEMS: dict[str, Problem] = {
         "No: check the id, and whose token is sent.",
     ),
     "run_not_found": _final(404, "Run not found", "There is no such bulk run.", "No: check the id."),
+    "webhook_not_found": _final(
+        404, "Webhook endpoint not found", "There is no such webhook endpoint.", "No: check the id."
+    ),
     "method_not_allowed": _final(
         405, "Method not allowed", "The address exists, but not for this method; `Allow` names those it has.", "No."
     ),
@@ -152,6 +161,26 @@ PROBLEMS: dict[str, Problem] = {
         "Run is over",
         "The bulk run is done, cancelled or failed; `state` says which.",
         "No: nothing is left of it.",
+    ),
+    "too_many_webhooks": _final(
+        409,
+        "Too many webhook endpoints",
+        "There are as many webhook endpoints as there may be.",
+        "Yes, once one of them is deleted.",
+    ),
+    "cursor_unknown": _final(
+        409,
+        "Cursor ahead of the feed",
+        "The feed of events has not come to this cursor; `newest` is where it ends.",
+        "Yes, after a moment. If it stays so, an older state of the database was restored: read the orders afresh, "
+        "then follow the feed from `newest`.",
+    ),
+    "cursor_expired": _final(
+        410,
+        "Cursor expired",
+        "Events after this cursor have been deleted, since they are only kept for a time; `oldest` is the first that "
+        "is left.",
+        "Not with this cursor: read the orders afresh, then follow the feed from there.",
     ),
     "stale_order": _final(
         412,

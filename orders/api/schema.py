@@ -21,11 +21,12 @@ Schema = dict[str, Any]
 EMPTY = {"type": "string", "maxLength": 0}
 HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
-    "Cache-Control": "`private, no-cache`: may be kept to ask with `If-None-Match`; of problems `no-store`.",
+    "Cache-Control": "`private, no-cache`: may be kept to ask with `If-None-Match`; of problems and secrets "
+    "`no-store`.",
     "ETag": "The order's version, for `If-Match` and `If-None-Match`.",
     "Location": "The address of what was made.",
     "Link": '`rel="next"`: the address of the next page; missing on the last one.',
-    "Next-Cursor": "The `cursor` of the next page; missing on the last one.",
+    "Next-Cursor": "The `cursor` of the next page; missing on the last one. Of events: `after` of the next request.",
     "Idempotency-Replayed": "`true`: an earlier request with the same key did it.",
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "How to authenticate; of a token that was refused also why (RFC 6750 section 3).",
@@ -56,19 +57,22 @@ BULK_BY_IDS, BULK_BY_FILTER = "BulkTransitionByIdsRequest", "BulkTransitionByFil
 ORDER_ANSWERS = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"))
 KEYED = (("place_order", "201"), ("change_order_status", "200"), ("cancel_order", "204"))
 STEERING = ("start", "cancel", "pause", "resume")
-MADE = (("place_order", "201"), *((f"{verb}_bulk_transition", "202") for verb in STEERING))
+MADE = (("place_order", "201"), ("create_webhook", "201"), *((f"{verb}_bulk_transition", "202") for verb in STEERING))
 PAGED = (("list_orders", "200"), ("list_user_orders", "200"), ("get_bulk_transition", "200"))
 LINKS = {
     ("place_order", "201"): (
         *("get_order", "change_order_status", "cancel_order"),
         *("get_order_history", "list_order_transitions"),
     ),
+    ("create_webhook", "201"): ("get_webhook", "change_webhook", "replay_webhook", "delete_webhook"),
     ("start_bulk_transition", "202"): (
         *("get_bulk_transition", "cancel_bulk_transition"),
         *("pause_bulk_transition", "resume_bulk_transition"),
     ),
 }
 """Links from the answer of an operation to what can be done next."""
+MADE_BY = {"place_order": "order_id", "create_webhook": "webhook_id", "start_bulk_transition": "run_id"}
+"""Operation → the parameter that takes the id of what it made."""
 
 
 class CountScheme(OpenApiSerializerFieldExtension):
@@ -206,6 +210,7 @@ def _ask_exactly(schema: Schema) -> None:
 def _limit(schemas: Schema) -> None:
     """State the limits of lists, and which properties exclude each other."""
     schemas["PlaceOrderRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": settings.MAX_ORDER_LINES}
+    schemas["PatchedChangeWebhookRequest"]["minProperties"] = 1
     both = schemas["BulkTransitionRequest"]
     both["properties"]["ids"]["minItems"] = 1
     for name, other, kind in (("ids", "filter", BULK_BY_IDS), ("filter", "ids", BULK_BY_FILTER)):
@@ -239,14 +244,14 @@ def _describe(operation_id: str, status: str, response: Schema, *, counted: bool
     headers |= {"Location": True} if key in MADE else {}
     headers |= {"Idempotency-Replayed": False} if key in KEYED else {}
     headers |= {"Link": False, "Next-Cursor": False} if key in PAGED else {}
+    headers |= {"Link": False, "Next-Cursor": True} if key == ("list_events", "200") else {}
     headers |= {"WWW-Authenticate": True} if status == "401" else {}
     headers |= dict.fromkeys(RATE_LIMIT, False) if counted else {}
     headers |= {"Retry-After": status != "409"} if status in {"409", "429", "503"} else {}
     response["headers"] = {name: _header(name, required=required) for name, required in headers.items()}
     if key in LINKS:
-        parameter = "order_id" if operation_id == "place_order" else "run_id"
         response["links"] = {
-            target: {"operationId": target, "parameters": {f"path.{parameter}": "$response.body#/id"}}
+            target: {"operationId": target, "parameters": {f"path.{MADE_BY[operation_id]}": "$response.body#/id"}}
             for target in LINKS[key]
         }
 

@@ -335,6 +335,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(required=False, help_text="At which an order is that has changed meanwhile.")
     changes = ChangeSerializer(many=True, required=False, help_text="What was changed meanwhile, and by whom.")
     limit = serializers.IntegerField(required=False, help_text="How many unpaid orders a customer may have.")
+    oldest = serializers.IntegerField(required=False, help_text="The `cursor` with which the feed of events begins.")
+    newest = serializers.IntegerField(required=False, help_text="The `cursor` with which the feed of events ends.")
     state = serializers.CharField(required=False, help_text="Of a bulk run that is over.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

@@ -12,6 +12,7 @@ from orders.api.bulk_views import BulkTransitionViewSet
 from orders.api.event_views import EventViewSet
 from orders.api.openapi_view import OpenApiView
 from orders.api.views import OrderViewSet
+from orders.api.webhook_views import WebhookViewSet
 
 
 def route(address: str, views: type[ViewSet] = OrderViewSet, **methods: str) -> list[URLPattern]:
@@ -37,6 +38,12 @@ urlpatterns = [
     *route("orders/<str:order_id>/transitions", get="transitions"),
     *route("orders/user/<str:user_id>", get="of_user"),
     *route("events", EventViewSet, get="list"),
+    *route("webhooks", WebhookViewSet, get="list", post="create"),
+    *route("webhooks/<str:webhook_id>", WebhookViewSet, get="retrieve", patch="partial_update", delete="destroy"),
+    *route("webhooks/<str:webhook_id>/test", WebhookViewSet, post="test"),
+    *route("webhooks/<str:webhook_id>/rotate-secret", WebhookViewSet, post="rotate_secret"),
+    *route("webhooks/<str:webhook_id>/end-rotation", WebhookViewSet, post="end_rotation"),
+    *route("webhooks/<str:webhook_id>/replay", WebhookViewSet, post="replay"),
     path("problems", problem_pages.index, name="problems"),
     path("problems/<str:code>", problem_pages.page, name="problem"),
     path("openapi.json", OpenApiView.as_view(http_method_names=READ), name="openapi"),

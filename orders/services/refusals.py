@@ -49,6 +49,7 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     attention.StillUnverified: HTTPStatus.CONFLICT,
     # events
     reading.CursorExpired: HTTPStatus.GONE,
+    reading.CursorUnknown: HTTPStatus.CONFLICT,
     publishing.EventsDeleted: HTTPStatus.GONE,
     webhooks.InvalidWebhook: HTTPStatus.BAD_REQUEST,
     webhooks.WebhookNotFound: HTTPStatus.NOT_FOUND,

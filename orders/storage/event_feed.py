@@ -10,13 +10,16 @@ events) are notes that keep it from being looked for again, and what holds once 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
 
 from orders.models import EPOCH, Document
 from orders.storage import leases
@@ -67,8 +70,24 @@ def last_event() -> Document | None:
 @wrap_database_errors
 def oldest_cursor() -> int | None:
     """The number of the oldest event that is kept; None if there is none."""
-    found = feed().find_one({}, {"_id": 1}, sort=[("_id", 1)])
-    return found["_id"] if found else None
+    return _end_of(feed(), 1) or None
+
+
+@wrap_database_errors
+def newest_cursor() -> int:
+    """The number of the newest event; 0 if there is none."""
+    return _end_of(feed(), -1)
+
+
+@wrap_database_errors
+def newest_appended() -> int:
+    """The number of the newest event that the primary has, which a majority may not have yet; 0 if there is none."""
+    return _end_of(feed().with_options(read_concern=ReadConcern("local")), -1)
+
+
+def _end_of(events: Collection[Document], direction: int, session: ClientSession | None = None) -> int:
+    found = events.find_one({}, {"_id": 1}, sort=[("_id", direction)], session=session)
+    return int(found["_id"]) if found else 0
 
 
 @wrap_database_errors
@@ -149,20 +168,46 @@ def events_after(
     cursor: int,
     *,
     limit: int,
-    types: Sequence[str] = (),
+    types: Sequence[str] | None = None,
     order_id: ObjectId | None = None,
     user_id: str | None = None,
+    session: ClientSession | None = None,
 ) -> list[Document]:
     """Events with a larger number, in order: all, or those that meet each condition given."""
     asked: dict[str, Any] = {"_id": {"$gt": cursor}}
     index = "_id_"
-    if types:
+    if types is not None:
         asked["type"], index = {"$in": list(types)}, "type"
     if user_id is not None:
         asked["user_id"], index = user_id, "user"
     if order_id is not None:
         asked["order_id"], index = order_id, "order"
-    return feed().find(asked, sort=[("_id", 1)], limit=limit, hint=index).to_list()
+    return feed().find(asked, sort=[("_id", 1)], limit=limit, hint=index, session=session).to_list()
+
+
+@dataclass(frozen=True)
+class FeedPage:
+    """Some events, and from which number to which the feed was there to find them (0: it had none).
+
+    :ivar newest: the newest event before they were looked for: up to it, none is missing.
+    :ivar oldest: the oldest one afterwards.
+    """
+
+    events: list[Document]
+    newest: int
+    oldest: int
+
+
+@wrap_database_errors
+def page_after(cursor: int, **conditions: Any) -> FeedPage:
+    """As :func:`events_after`, with the ends of the feed.
+
+    The three reads are one after the other also for the database: in a failover, one could be older than the last.
+    """
+    with feed().database.client.start_session(causal_consistency=True) as session:
+        newest = _end_of(feed(), -1, session)
+        events = events_after(cursor, **conditions, session=session)
+        return FeedPage(events, newest, _end_of(feed(), 1, session))
 
 
 @wrap_database_errors
@@ -202,5 +247,6 @@ def purge(before: datetime, limit: int) -> int:
     if last is None:
         return 0
     oldest = feed().find({"_id": {"$lt": last["_id"]}}, {"told_at": 1}, sort=[("_id", 1)], limit=limit)
-    old = [event["_id"] for event in oldest if event["told_at"].replace(tzinfo=UTC) < before]
+    # Up to the first that is not old: the clocks of those who told may differ, and a gap would be passed over.
+    old = [event["_id"] for event in takewhile(lambda event: event["told_at"].replace(tzinfo=UTC) < before, oldest)]
     return feed().delete_many({"_id": {"$in": old}}).deleted_count if old else 0

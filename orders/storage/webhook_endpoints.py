@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 
 from orders.models import Document, WebhookEndpoint
 from orders.storage import leases
-from orders.storage.database import collection, from_now, literal
+from orders.storage.database import collection, from_now, literal, writing
 
 KEPT = 20
 """How many of the last deliveries an endpoint remembers."""
@@ -106,7 +106,8 @@ def change(endpoint_id: ObjectId, fields: Mapping[str, Any]) -> bool:
     :returns: False if there is none.
     """
     update = {"$set": dict(fields), "$unset": {"lease": ""}}
-    return endpoints().update_one({"_id": endpoint_id}, update).matched_count == 1
+    with writing():
+        return endpoints().update_one({"_id": endpoint_id}, update).matched_count == 1
 
 
 @wrap_database_errors

@@ -280,6 +280,8 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "orders", "description": "Orders: customers their own, admins all."},
         {"name": "bulk transitions", "description": "One transition of many orders, for admins."},
+        {"name": "events", "description": "What happened to orders: customers their own, admins all."},
+        {"name": "webhooks", "description": "Endpoints to which events are sent, for admins."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -292,6 +294,7 @@ SPECTACULAR_SETTINGS = {
         "OrderStatus": "orders.api.serializers.STATUSES",
         "TransitionName": "orders.api.serializers.TRANSITIONS",
         "RunState": "orders.api.bulk_serializers.RUN_STATES",
+        "EventType": "orders.api.webhook_serializers.TYPES",
         "OrderOutcome": "orders.api.bulk_serializers.OUTCOMES",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

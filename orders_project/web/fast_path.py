@@ -15,7 +15,7 @@ ORDERS, PROBLEMS = "private, no-cache", "no-store"
 
 
 class ApiFastPathMiddleware:
-    """Call the views of `/orders` from here; every other request goes on to the middleware that follows.
+    """Call the views of orders, events and webhooks from here; other requests go on to the middleware that follows.
 
     Sessions, cookies, CSRF tokens, flash messages and staff log-ins belong to the backoffice: the API has bearer
     tokens, and each of its addresses exists with and without a trailing slash. What the skipped middleware would have
@@ -26,11 +26,11 @@ class ApiFastPathMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self._prefix = f"{settings.API_PREFIX}/orders"
+        self._prefixes = tuple(f"{settings.API_PREFIX}/{first}" for first in ("orders", "events", "webhooks"))
         self._view = cast("Callable[[HttpRequest], HttpResponse]", convert_exception_to_response(_answer))
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith(self._prefix):
+        if not request.path_info.startswith(self._prefixes):
             return self.get_response(request)
         request.get_host()  # raises DisallowedHost, a 400
         response = self._view(request)

@@ -18,8 +18,22 @@ from pymongo.errors import NetworkTimeout
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.api.examples import MOMENT, NUMBER, ORDER_ID, REQUEST_ID, REQUESTS, RUN_ID
+from orders.api.examples import (
+    DIGEST,
+    MOMENT,
+    NUMBER,
+    ORDER_ID,
+    REQUEST_ID,
+    REQUESTS,
+    RUN_ID,
+    SECRET,
+    WEBHOOK_ID,
+    WEBHOOK_URL,
+)
 from orders.services import access, bulk, rate_limits
+from orders.services.events.delivering import deliver
+from orders.services.events.telling import tell
+from orders.services.events.webhooks import MOST_ENDPOINTS
 from orders.storage import order_reads
 from orders.storage import rate_counters as rate_limit_counters
 from tests.api_client import ADDRESSES, ApiClient, token
@@ -32,12 +46,16 @@ from tests.functional.helpers import (
     dead_url,
 )
 from tests.functional.test_authentication import RSA, signed
+from tests.integration.test_webhooks import Consumer
 
 Json = Any
 BODIES = {
     "place_order": REQUESTS["place_order"]["Two lines"],
     "change_order_status": REQUESTS["change_order_status"]["Cancel"],
     "start_bulk_transition": REQUESTS["start_bulk_transition"]["Of a filter"],
+    "create_webhook": REQUESTS["create_webhook"]["Two types"],
+    "change_webhook": REQUESTS["change_webhook"]["Switch off"],
+    "replay_webhook": REQUESTS["replay_webhook"]["All there is"],
 }
 
 
@@ -50,11 +68,11 @@ class Stage:
     ) -> None:  # fmt: skip
         self.operation, self.api, self.sandbox, self.database = operation, api, sandbox, database
         self.settings, self.monkeypatch = settings, monkeypatch
-        self.is_bulk = "bulk" in operation
-        self.ids = {"user_id": "1", "order_id": NOBODYS_ID, "run_id": NOBODYS_ID}
+        self.is_for_admins = "bulk" in operation or "webhook" in operation
+        self.ids = {"user_id": "1", "order_id": NOBODYS_ID, "run_id": NOBODYS_ID, "webhook_id": NOBODYS_ID}
 
     def caller(self, *, admin: bool | None = None, user_id: str = "1") -> ApiClient:
-        client: ApiClient = self.api(user_id, admin=self.is_bulk if admin is None else admin)
+        client: ApiClient = self.api(user_id, admin=self.is_for_admins if admin is None else admin)
         return client
 
     def prepare(self) -> None:
@@ -65,6 +83,8 @@ class Stage:
         if "{run_id}" in address:
             started = self.caller().post("orders/bulk-transitions", json=BODIES["start_bulk_transition"])
             self.ids["run_id"] = started.json()["id"]
+        if "{webhook_id}" in address:
+            self.ids["webhook_id"] = self.caller().post("webhooks", json=BODIES["create_webhook"]).json()["id"]
 
     def place(self) -> None:
         placed = self.caller(admin=False).post("orders/", json=BODIES["place_order"])
@@ -200,13 +220,15 @@ def _invalid(stage: Stage) -> requests.Response:
     match stage.operation:
         case "place_order":
             return stage.ask(body=_line(quantity=0))
-        case "list_orders" | "list_user_orders":
+        case "list_orders" | "list_user_orders" | "list_events":
             return stage.ask(query="?limit=0")
         case "start_bulk_transition":
             return stage.ask(body={"transition": "ship"})
         case "change_order_status":
             return stage.ask(body={"status": "lost"})
-    return stage.ask(order_id="x", run_id="x")
+        case "create_webhook":
+            return stage.ask(body={"types": ["order.lost"]})
+    return stage.ask(order_id="x", run_id="x", webhook_id="x")
 
 
 def _malformed_user(stage: Stage) -> requests.Response:
@@ -243,7 +265,7 @@ def _cut_off(stage: Stage) -> requests.Response:
 
 def _answers_lost(stage: Stage) -> requests.Response:
     """The database does not acknowledge what is written for the request, though it may have written it."""
-    for name in ("update_one", "find_one_and_update", "insert_many"):
+    for name in ("update_one", "find_one_and_update", "insert_many", "delete_many"):
         method = getattr(Collection, name)
 
         def lost(collection: Any, *args: Any, method: Any = method, **how: Any) -> Any:
@@ -263,6 +285,19 @@ def _key_required(stage: Stage) -> requests.Response:
 
 def _over(stage: Stage) -> requests.Response:
     bulk.cancel_run(run_id=ObjectId(stage.ids["run_id"]), actor=access.admin("staff"))
+    return stage.ask()
+
+
+def _too_late(stage: Stage) -> requests.Response:
+    stage.bring_to("paid")
+    tell()
+    stage.database["events"].delete_one({"_id": 1})
+    return stage.ask(stage.caller(admin=True), query="?after=0")
+
+
+def _one_webhook_too_many(stage: Stage) -> requests.Response:
+    for _ in range(MOST_ENDPOINTS):
+        assert stage.ask().status_code == 201
     return stage.ask()
 
 
@@ -307,6 +342,11 @@ WAYS: dict[str, Way] = {
     "order_busy": _among_others,
     "stale_order": _stale,
     "run_is_over": _over,
+    "cursor_unknown": lambda stage: stage.ask(query="?after=1000"),
+    "cursor_expired": _too_late,
+    "webhook_not_found": lambda stage: stage.ask(webhook_id=NOBODYS_ID),
+    "invalid_webhook": lambda stage: stage.ask(body=REQUESTS[stage.operation]["invalid_webhook"]),
+    "too_many_webhooks": _one_webhook_too_many,
 }
 """Code → how it comes about."""
 
@@ -348,6 +388,40 @@ def _resumed(stage: Stage) -> requests.Response:
     return stage.ask()
 
 
+def _told(*, admin: bool) -> Way:
+    def told(stage: Stage) -> requests.Response:
+        stage.bring_to("paid")
+        tell()
+        return stage.ask(stage.caller(admin=admin))
+
+    return told
+
+
+def _webhook_made(stage: Stage) -> requests.Response:
+    answer = stage.ask()
+    stage.ids["webhook_id"] = answer.json()["id"]
+    return answer
+
+
+def _webhooks_listed(stage: Stage) -> requests.Response:
+    stage.ids["webhook_id"] = stage.caller().post("webhooks", json=BODIES["create_webhook"]).json()["id"]
+    return stage.ask()
+
+
+def _delivered(stage: Stage) -> requests.Response:
+    """Ask after an endpoint of which one event was taken, once somebody listens where it is."""
+    stage.settings.WEBHOOKS_INSECURE = True
+    consumer, address = Consumer(), f"webhooks/{stage.ids['webhook_id']}"
+    try:
+        assert stage.caller().patch(address, json={"url": consumer.url}).status_code == 200
+        stage.bring_to("paid")
+        tell()
+        deliver(ObjectId(stage.ids["webhook_id"]))
+        return stage.ask()
+    finally:
+        consumer.stop()
+
+
 WELL: dict[tuple[str, str, str], Way] = {
     ("place_order", "201", "Two lines"): _placed,
     ("list_orders", "200", "The newest orders"): _listed,
@@ -365,6 +439,16 @@ WELL: dict[tuple[str, str, str], Way] = {
     ("cancel_bulk_transition", "202", "Called off"): Stage.ask,
     ("pause_bulk_transition", "202", "Paused"): Stage.ask,
     ("resume_bulk_transition", "202", "Resumed"): _resumed,
+    ("list_events", "200", "A new order is paid (admins)"): _told(admin=True),
+    ("list_events", "200", "A new order is paid (its customer)"): _told(admin=False),
+    ("list_webhooks", "200", "One endpoint"): _webhooks_listed,
+    ("create_webhook", "201", "Two types"): _webhook_made,
+    ("get_webhook", "200", "One delivery"): _delivered,
+    ("change_webhook", "200", "Switch off"): Stage.ask,
+    ("test_webhook", "200", "Taken"): _delivered,
+    ("rotate_webhook_secret", "200", "A second secret"): Stage.ask,
+    ("end_webhook_rotation", "200", "One secret"): Stage.ask,
+    ("replay_webhook", "200", "All there is"): Stage.ask,
 }
 """Operation, status and name of an example → how it comes about."""
 VOLATILE = [
@@ -373,6 +457,10 @@ VOLATILE = [
     (r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", NUMBER),
     (r"again in [0-9]+ s\b", "again in 5 s"),
     (r"No more than 1 changes\b", "No more than 600 changes"),
+    (r"\b[0-9a-f]{64}\b", DIGEST),
+    (r"whsec_[A-Za-z0-9+/]+=*", SECRET),
+    (r"http://127\.0\.0\.1:[0-9]+/hook", WEBHOOK_URL),
+    (r'"milliseconds": [0-9]+', '"milliseconds": 84'),
 ]
 """What differs from run to run, or is set lower here, and what the examples have in its place."""
 
@@ -380,7 +468,7 @@ VOLATILE = [
 def settled(answer: Json, ids: dict[str, str]) -> Json:
     """An answer with the examples' ids, number, moments and figures in the place of its own."""
     text = json.dumps(answer)
-    for name, example in (("order_id", ORDER_ID), ("run_id", RUN_ID)):
+    for name, example in (("order_id", ORDER_ID), ("run_id", RUN_ID), ("webhook_id", WEBHOOK_ID)):
         text = text.replace(ids[name], example) if ids.get(name, NOBODYS_ID) != NOBODYS_ID else text
     for pattern, put in VOLATILE:
         text = re.sub(pattern, put, text)

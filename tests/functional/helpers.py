@@ -104,7 +104,7 @@ def settle(database: Documents, patience: float = 10.0) -> None:
     until = time.monotonic() + patience
     while database["orders"].count_documents({"stock_due_at": {"$ne": None}}):
         assert time.monotonic() < until, list(database["orders"].find({"stock_due_at": {"$ne": None}}))
-        call_command("settle_stock", stdout=io.StringIO())
+        call_command("run_worker", once=True, stdout=io.StringIO())
         time.sleep(0.01)
 
 

@@ -82,7 +82,7 @@ class QuickstartRun:
         """Process ids by what they are, of those that live and of the mongod that was started last."""
         pids = {}
         for pid, command in children_of(self.process.pid).items():
-            for name in ("gunicorn", "integrations.sandbox", "settle_stock"):
+            for name in ("gunicorn", "integrations.sandbox", "run_worker"):
                 if name in command:
                     pids[name.removeprefix("integrations.")] = pid
         for lock in self.data.glob("mongo*/db/mongod.lock"):

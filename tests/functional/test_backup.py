@@ -73,7 +73,7 @@ def test_files_copied_under_a_lock_hold_every_order_until_then(tmp_path: Path) -
                 kept = check(client[stage.name], told, live)
                 assert locked - CLIENTS <= kept <= locked, "what nobody had been told of yet may be missing"
                 later(client[stage.name])
-                settled = managed(stage, restored.uri, "settle_stock")
+                settled = managed(stage, restored.uri, "run_worker", "--once")
                 unknown = client[stage.name]["orders"].count_documents({"items.stock.state": "unknown"})
             compared = managed(stage, restored.uri, "reconcile_stock", "--json")
         assert settled.returncode == 0, settled.stderr

@@ -6,7 +6,6 @@ import time
 import pytest
 from django.test import Client
 
-from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, operations
@@ -17,7 +16,7 @@ WRITES = [operation for operation in operations() if operation.method != "GET"]
 
 def requests_of(stage: Stage, client: Client, operation: Operation) -> list[tuple[bytes, bytes]]:
     """Requests of one operation, as head and body, that would be carried out if they were whole."""
-    target = operation.address.format(order_id=stage.ids["pending"], run_id=stage.ids["run"], user_id=OWNER)
+    target = operation.address.format(**stage.named)
     head = (
         f"{operation.method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"Authorization: {client.defaults['HTTP_AUTHORIZATION']}\r\n"

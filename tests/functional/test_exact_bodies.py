@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, Path, operations
@@ -19,6 +18,8 @@ OBJECTS = [
     for level in sorted({field[:-1] for field in operation.fields if field and isinstance(field[-1], str)}, key=str)
 ]
 """Each object in each body that the OpenAPI document describes: a new endpoint, or a new part of one, is among them."""
+REQUIRED = {("status",), ("transition",), ("user_id",), ("url",), ("after",)}
+"""Of each body, one member that must not be empty."""
 BODILESS = [operation for operation in WRITES if not operation.fields]
 NAMES = ("dry_run", "amount", "line_2", "_id", "$where", "a.b", "Status", "", "__proto__", "k" * 5000)
 
@@ -28,7 +29,7 @@ def title(value: Any) -> str:
 
 
 def send(stage: Stage, client: Client, operation: Operation, body: str) -> Any:
-    target = operation.address.format(order_id=stage.ids["pending"], run_id=stage.ids["run"], user_id=OWNER)
+    target = operation.address.format(**stage.named)
     return client.generic(operation.method, target, body, "application/json")
 
 
@@ -59,11 +60,11 @@ def test_an_unknown_member_is_named_with_its_path_and_the_known_ones_and_nothing
     assert changed(marks, stage.marks()) == []
 
 
-@pytest.mark.parametrize("operation", [one for one in WRITES if one.fields], ids=title)
+@pytest.mark.parametrize("operation", [one for one in WRITES if REQUIRED & set(one.fields)], ids=title)
 def test_what_else_is_wrong_with_a_body_is_told_along_with_its_unknown_members(
     stage: Stage, clients: dict[str, Client], operation: Operation
 ) -> None:
-    [required] = [path for path in operation.fields if path in (("status",), ("transition",), ("user_id",))]
+    [required] = REQUIRED & set(operation.fields)
     body = json.loads(operation.body_with(required, Json("empty", '""')))
     document = refused(send(stage, clients["admin"], operation, json.dumps(body | {"amount": "1.00"})))
     assert set(document["errors"]) == {"amount", required[0]}
@@ -88,7 +89,7 @@ def test_a_write_without_a_body_may_be_sent_an_empty_object(
     stage: Stage, clients: dict[str, Client], operation: Operation
 ) -> None:
     before = stage.snapshot()
-    assert send(stage, clients["admin"], operation, "{}").status_code in (202, 204)
+    assert send(stage, clients["admin"], operation, "{}").status_code in (200, 202, 204)
     stage.restore(before)
 
 
@@ -97,7 +98,7 @@ def test_what_the_address_of_a_write_asks_for_is_refused_too(
     stage: Stage, clients: dict[str, Client], operation: Operation
 ) -> None:
     marks = stage.marks()
-    target = operation.address.format(order_id=stage.ids["pending"], run_id=stage.ids["run"], user_id=OWNER)
+    target = operation.address.format(**stage.named)
     body = "{}" if operation in BODILESS else json.dumps(next(iter(operation.bodies())))
     response = clients["admin"].generic(operation.method, f"{target}?dry_run=true", body, "application/json")
     assert refused(response)["errors"] == {"dry_run": ["There is no such parameter here. Known: none."]}

@@ -7,7 +7,10 @@ from pytest_django import Settings
 from tests.factories import OrderFactory
 from tests.functional.helpers import Api, visitor_fixture  # noqa: F401
 
-ADDRESSES = ["orders", "orders/", "ordersx", "orders/x/y/z", f"orders/{'a' * 24}"]
+ADDRESSES = [
+    *("orders", "orders/", "ordersx", "orders/x/y/z", f"orders/{'a' * 24}"),
+    *("events", "webhooks", f"webhooks/{'a' * 24}"),
+]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -28,7 +31,8 @@ def test_what_is_answered_is_kept_by_the_caller_alone_and_problems_by_nobody(vis
     kept = [known, client.get("orders/"), client.get("orders/user/1"), client.get(f"{at}/history")]
     kept += [client.get(at, headers={"If-None-Match": known.headers["ETag"]}), client.get(f"{at}/transitions")]
     kept += [admin.put(f"{at}/status", json={"status": "paid"}), client.delete(at)]
-    assert [found.status_code for found in kept] == [200, 200, 200, 200, 304, 200, 200, 204]
+    kept += [client.get("events"), admin.get("webhooks")]
+    assert [found.status_code for found in kept] == [200, 200, 200, 200, 304, 200, 200, 204, 200, 200]
     assert {found.headers["Cache-Control"] for found in kept} == {"private, no-cache"}
     refused = [client.delete(at), client.get(f"orders/{'0' * 24}"), client.get("orders/?x=1"), client.put(at)]
     refused += [

@@ -31,7 +31,7 @@ TYPES = [
 
 
 def target(stage: Stage, operation: Operation) -> str:
-    return operation.address.format(order_id=stage.ids["pending"], run_id=stage.ids["run"], user_id="1")
+    return operation.address.format(**stage.named)
 
 
 def refused(response: Any, *statuses: int) -> None:

@@ -10,7 +10,6 @@ from django.test import Client
 
 from orders.services.text_rules import line_problem
 from tests.dose import dose
-from tests.functional.access.callers import OWNER
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, Path, operations
@@ -27,7 +26,7 @@ PARAMETERS = [
 ]  # fmt: skip
 TEXT_FIELDS = [
     *((name,) for name in ("name", "company", "line1", "line2", "city", "state", "postal_code", "country")),
-    *((name,) for name in ("reference", "note", "reason")),
+    *((name,) for name in ("reference", "note", "reason", "description")),
 ]
 OPTIONAL_OBJECTS = [("contact",), ("metadata",)]
 """An empty one says nothing."""
@@ -43,8 +42,7 @@ def admin(clients: dict[str, Client]) -> Client:
 
 
 def address(stage: Stage, operation: Operation, **values: str) -> str:
-    usual = {"order_id": stage.ids["pending"], "run_id": stage.ids["run"], "user_id": OWNER} | values
-    return operation.address.format(**usual)
+    return operation.address.format(**stage.named | values)
 
 
 def send(client: Client, operation: Operation, target: str, body: str | None = None, query: str = "") -> Answer:
@@ -85,6 +83,8 @@ def test_a_field_takes_nothing_hostile(stage: Stage, admin: Client, operation: O
     marks, target = stage.marks(), address(stage, operation)
     for value in dose(NEVER, 3, f"{operation.name} {path}"):
         if path in OPTIONAL_OBJECTS and value.name == "empty object":
+            continue
+        if (path, value.text) == (("types",), "[]"):  # an endpoint is then sent events of all types
             continue
         document = refused(send(admin, operation, target, operation.body_with(path, value)), 400)
         assert is_named(document, path), (value.name, document)

@@ -335,12 +335,12 @@ def test_a_worker_says_which_order_a_line_is_about_and_gives_each_a_request_id(
         },
     )
     down = environment(mongo_uri, sandbox, INVENTORY_SERVICE_URL=dead_url())
-    command = ["manage.py", "settle_stock", "--loop"]
+    command = ["manage.py", "run_worker"]
     with Process(command, down, tmp_path / "worker.log") as worker:
         line = worker.await_line(lambda line: line.get("peer") == "inventory")
     assert line["order_id"] == str(order["_id"])
     assert re.fullmatch("[0-9a-f]{32}", line["request_id"])
-    assert line["worker"].startswith("settle_stock-")
+    assert line["worker"].startswith("worker-")
     with Process(command, environment(mongo_uri, sandbox), tmp_path / "again.log") as worker:
         eventually(lambda: stored(database, str(order["_id"]))["items"][0]["stock"]["state"] == "released")
     assert all(line.keys() >= MUST_HAVE for line in worker.lines())

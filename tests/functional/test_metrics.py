@@ -215,7 +215,7 @@ def test_a_worker_serves_its_own_figures_and_is_seen_by_all(
     mongo_uri: str, sandbox: Sandbox, database: Documents, tmp_path: Path, service: Service
 ) -> None:
     given = environment(mongo_uri, sandbox, WORKER_METRICS_PORT=str(free_port()))
-    command = ["manage.py", "settle_stock", "--loop"]
+    command = ["manage.py", "run_worker"]
     with Process(command, given, tmp_path / "worker.log") as worker:
         worker.await_line(lambda line: "Metrics at" in line["event"])
         found = eventually(lambda: _passes(worker))
@@ -365,7 +365,7 @@ def _beat_without_mongodb(heart: Heartbeat) -> None:
 
 
 def test_one_pass_by_hand_is_no_worker_at_work(sandbox: Sandbox) -> None:
-    call_command("settle_stock")
+    call_command("run_worker", once=True)
     assert reads.worker_seen() is None
 
 

@@ -35,6 +35,16 @@ OPERATIONS = {
     ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): STEERED,
     ("/api/v1/orders/bulk-transitions/{run_id}/pause", "post"): STEERED,
     ("/api/v1/orders/bulk-transitions/{run_id}/resume", "post"): STEERED,
+    ("/api/v1/events", "get"): {"200", "400", "401", "409", "410", "429", "503"},
+    ("/api/v1/webhooks", "get"): {"200", "401", "403", "429", "503"},
+    ("/api/v1/webhooks", "post"): {"201", "400", "401", "403", "409", "413", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}", "get"): {"200", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}", "patch"): {"200", "400", "401", "403", "404", "413", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}", "delete"): {"204", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}/test", "post"): {"200", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}/rotate-secret", "post"): {"200", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}/end-rotation", "post"): {"200", "400", "401", "403", "404", "429", "503"},
+    ("/api/v1/webhooks/{webhook_id}/replay", "post"): {"200", "400", "401", "403", "404", "413", "429", "503"},
 }
 """Every operation, and the statuses that it must at least document."""
 PARAMETERS = {
@@ -46,6 +56,8 @@ PARAMETERS = {
     ("/api/v1/orders/user/{user_id}", "get"): {"user_id", "status", "skip", "limit", "cursor"},
     ("/api/v1/orders/bulk-transitions", "post"): {"Idempotency-Key"},
     ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"run_id", "result", "limit", "cursor"},
+    ("/api/v1/events", "get"): {"after", "limit", "types", "order_id"},
+    ("/api/v1/webhooks/{webhook_id}", "patch"): {"webhook_id"},
 }
 PAGES = ["docs", "redoc"]
 
@@ -73,6 +85,8 @@ def schema_of(document: dict[str, Any], name: str) -> dict[str, Any]:
             plain["patternProperties"] = {"^_id$": {"type": "string"}} if "number" in node["properties"] else {}
         if node.get("nullable") is True and isinstance(node.get("type"), str):
             plain["type"] = [node["type"], "null"]
+        elif node.get("nullable") is True:
+            return {"anyOf": [plain, {"type": "null"}]}
         return plain
 
     return {"$ref": f"#/components/schemas/{name}", "components": translated(document["components"])}

@@ -44,7 +44,7 @@ def test_a_first_run_prints_a_curl_line_that_places_an_order(run: QuickstartRun,
     assert run.get("/admin/login/").url in run.output.replace("/admin/", "/admin/login/")
 
     children = run.children()
-    assert set(children) == {"gunicorn", "sandbox", "settle_stock", "mongod"}
+    assert set(children) == {"gunicorn", "sandbox", "run_worker", "mongod"}
     assert all(command_line(pid) for pid in children.values())
     assert run.end(signal.SIGINT) == 0
     await_end(*children.values())
@@ -76,10 +76,10 @@ def test_a_second_run_keeps_the_data_shares_them_and_watches_its_children(run: Q
 
 def watch_a_worker_and_a_web_server_die(run: QuickstartRun) -> None:
     children = run.children()
-    os.kill(children["settle_stock"], signal.SIGKILL)
+    os.kill(children["run_worker"], signal.SIGKILL)
     run.await_output(r"worker ended unexpectedly \(exit code -9\).*worker\.log\. It is started again in 1 s")
     run.await_output("worker is started again")
-    assert command_line(run.children()["settle_stock"])
+    assert command_line(run.children()["run_worker"])
 
     children = run.children()
     os.kill(children["gunicorn"], signal.SIGKILL)

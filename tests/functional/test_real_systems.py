@@ -151,7 +151,7 @@ def test_each_mix_comes_up_and_leaves_the_real_ones_as_they_were(
 def expected_children(mix: tuple[str, ...]) -> set[str]:
     children = {"gunicorn"}
     if DATABASE not in mix:
-        children |= {"settle_stock"}
+        children |= {"run_worker"}
     if not set(PEERS) <= set(mix):
         children |= {"sandbox"}
     return children | ({"mongod"} if len(children) > 1 else set())

@@ -158,7 +158,7 @@ def test_what_did_not_happen_is_owed_again(sandbox: Sandbox) -> None:
     assert run("resolve_stock", "--not-happened", "--reason", WHY)[0] == 0
     assert states(read(order_id)) == ["releasing"]
     assert asked(sandbox) == []
-    assert run("settle_stock")[1] == "1 orders settled, 0 failed\n"
+    assert run("run_worker", "--once")[1] == "1 orders settled, 0 failed\n"
     assert stock_of(sandbox) == (2, 0)
 
 
@@ -345,7 +345,7 @@ def test_a_plan_is_shown_and_only_a_yes_carries_it_out(sandbox: Sandbox, typed: 
     assert sandbox.control.counts().keys() == {"stock"}, "nothing was reserved or released"
     assert code == 0, "what is left is moving"
     assert out.endswith("2 products checked, 0 differ, 1 left out since their stock is moving\n")
-    assert run("settle_stock")[1] == "1 orders settled, 0 failed\n"
+    assert run("run_worker", "--once")[1] == "1 orders settled, 0 failed\n"
     assert run("reconcile_stock") == (0, "2 products checked, 0 differ\n", "")
 
 
@@ -462,7 +462,7 @@ def test_told_to_stop_it_ends_after_the_order_it_is_at(sandbox: Sandbox) -> None
     assert pending() == 30 - int(out.split()[0])
 
 
-# --- settle_stock --loop, on a schedule ------------------------------------------------------------------------------
+# --- run_worker, on a schedule ------------------------------------------------------------------------------
 
 
 def test_the_worker_expires_unpaid_orders_on_its_schedule(sandbox: Sandbox, settings: Settings) -> None:
@@ -470,7 +470,7 @@ def test_the_worker_expires_unpaid_orders_on_its_schedule(sandbox: Sandbox, sett
     shelve(sandbox, available=0, reserved=4)
     first, second = unpaid(), unpaid(timedelta(days=3) - timedelta(seconds=1))
     stopper = stop_when(lambda: pending() == 0)
-    code, out, err = run("settle_stock", "--loop")
+    code, out, err = run("run_worker")
     stopper.join()
     assert (code, err) == (0, "")
     assert out == "unpaid orders: 1 cancelled, 0 paid or changed meanwhile, 0 failed\n" * 2
@@ -487,7 +487,7 @@ def test_more_than_a_pass_takes_is_not_left_until_the_next_time(sandbox: Sandbox
         unpaid()
     began = time.monotonic()
     stopper = stop_when(lambda: pending() == 0)
-    run("settle_stock", "--loop", "--limit", "2")
+    run("run_worker", "--limit", "2")
     stopper.join()
     assert pending() == 0
     assert time.monotonic() - began < 6, "two waits would be 6 s"
@@ -497,7 +497,7 @@ def test_without_a_schedule_the_worker_lets_them_be(sandbox: Sandbox) -> None:
     order_id = unpaid()
     until = time.monotonic() + 0.4
     stopper = stop_when(lambda: time.monotonic() > until)
-    assert run("settle_stock", "--loop") == (0, "", "")
+    assert run("run_worker") == (0, "", "")
     stopper.join()
     assert read(order_id)["status"] == "pending"
 
@@ -516,7 +516,7 @@ def test_a_bad_pass_never_ends_the_loop(
 
     monkeypatch.setattr(expiry.order_reads, "pending_before", fail)
     stopper = stop_when(lambda: pending() == 0)
-    code, _, err = run("settle_stock", "--loop")
+    code, _, err = run("run_worker")
     stopper.join()
     assert code == 0
     assert f"could not be expired, trying again later: {fault}" in err

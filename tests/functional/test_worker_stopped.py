@@ -1,4 +1,4 @@
-"""`settle_stock --loop` told to end amid owed releases: it finishes those it is at, and leaves the others untouched."""
+"""`run_worker` told to end amid owed releases: it finishes those it is at, and leaves the others untouched."""
 
 import os
 import signal

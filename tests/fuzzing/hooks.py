@@ -25,9 +25,10 @@ FACTS = {
     "stale_order": 412,  # RFC 9110: the order is at another version than If-Match asks for
     "idempotency_key_reused": 422,  # the key came with another request before
     "run_exists": 422,  # the same, of a bulk run
+    "invalid_webhook": 400,  # nothing may be sent to such an address, or there are no such events
 }
 """Code → status of the refusals of well-formed requests that the state of the world decides, not their form."""
-NUMBERS, DIGITS = {"price", "user_id", "postal_code"}, {"quantity", "limit"}
+NUMBERS, DIGITS = {"price", "user_id", "postal_code"}, {"quantity", "limit", "after"}
 """Texts of which the number is read as well, and numbers of which the digits are."""
 PLENTY = [product for product in PRODUCTS if product.available > 1000]
 

@@ -205,7 +205,7 @@ def test_of_two_runs_at_once_each_order_is_changed_by_one_and_the_other_says_alr
 
 
 def test_two_processes_on_one_run_share_it(start: Start) -> None:
-    workers = [start("settle_stock", "--loop") for _ in range(2)]
+    workers = [start("run_worker") for _ in range(2)]
     seen: set[str] = set()
     until = time.monotonic() + 60
     while len(seen) < len(workers):  # before that, SIGTERM would find one that is still starting

@@ -17,10 +17,13 @@ from django.contrib.sessions.models import Session
 from django_mongodb_backend.query import MongoQuery
 from pymongo.database import Database
 
-from orders.models import Order, Status
+from orders.models import EVENT_TYPES, Order, Status
+from orders.services.events.reading import CUSTOMER_TYPES
 from orders.services.lifecycle import idempotency_keys
 from orders.services.stock.worker import settle_order
-from orders.storage import order_reads
+from orders.storage import event_feed, order_reads
+from orders.storage.bulk_runs import runs
+from orders.storage.event_feed import FeedPage
 from orders.storage.order_query import OrderQuery, Position
 from orders.storage.order_writes import orders
 from tests.integration.builders import WORKER, A, Document, act, line
@@ -256,6 +259,100 @@ def test_the_patch_changes_no_result(many: list[Document], plans: Plans, monkeyp
     patched = [[*query()] for query in ORM.values()]
     monkeypatch.setattr(MongoQuery, "get_pipeline", inspect.getclosurevars(MongoQuery.get_pipeline).nonlocals["build"])
     assert [[*query()] for query in ORM.values()] == patched
+
+
+# --- the feed of events ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told(many: list[Document]) -> Iterator[list[ObjectId]]:
+    """2,400 events of 60 orders of 20 customers, of all types; the rarest ones are of one customer and at the end."""
+    order_ids = [ObjectId() for _ in range(60)]
+    kinds = EVENT_TYPES[:-1]
+    events = [
+        {
+            "_id": number,
+            "id": str(number),
+            "type": kinds[-1] if number > MANY - 3 else kinds[number % 3],
+            "order_id": order_ids[number % 60],
+            "sequence": number,
+            "entries": number,
+            "user_id": str(number % 20),
+            "told_at": START,
+        }
+        for number in range(1, MANY + 1)
+    ]
+    event_feed.feed().insert_many(events)
+    yield order_ids
+    event_feed.feed().delete_many({})
+
+
+WAYS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "all": ("_id_", {}, 10),
+    "a common type": ("type", {"types": ["order.placed"]}, 10),
+    "a rare type": ("type", {"types": [EVENT_TYPES[-2]]}, 3),
+    "several types": ("type", {"types": ["order.placed", "order.customer_verified", EVENT_TYPES[-2]]}, 10),
+    "a customer": ("user", {"user_id": "7", "types": CUSTOMER_TYPES}, 10),
+    "a customer's order": ("order", {"user_id": "7", "types": CUSTOMER_TYPES, "order_id": 7}, 10),
+    "an order": ("order", {"order_id": 7}, 10),
+    "an order and a type": ("order", {"order_id": 7, "types": ["order.address_changed"]}, 10),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_events_are_read_by_the_index_of_what_is_asked_for(plans: Plans, told: list[ObjectId], name: str) -> None:
+    index, asked, expected = WAYS[name]
+    if "order_id" in asked:
+        asked = asked | {"order_id": told[asked["order_id"]]}
+    pages: list[FeedPage] = []
+    found = plans(lambda: pages.append(event_feed.page_after(100, limit=10, **asked)))
+    by_index(found, most=40)
+    assert len(pages[0].events) == expected
+    [events] = [entry for entry in found if entry["command"].get("hint")]
+    assert events["command"]["hint"] == index
+    ends = [entry for entry in found if not entry["command"].get("hint")]
+    assert len(ends) == 2, "where the feed ends and begins"
+    assert {entry["docsExamined"] for entry in ends} <= {0, 1}
+
+
+def test_the_ends_of_the_feed_are_read_in_its_index(plans: Plans, told: list[ObjectId]) -> None:
+    for read in (
+        event_feed.last_event,
+        event_feed.oldest_cursor,
+        event_feed.newest_cursor,
+        event_feed.newest_appended,
+        event_feed.untold_since,
+    ):
+        by_index(plans(read), most=1)
+
+
+def test_what_was_told_of_orders_is_read_in_the_index_of_their_events(plans: Plans, told: list[ObjectId]) -> None:
+    by_index(plans(lambda: event_feed.told_of(told[:3])), most=3 * MANY // 60)
+
+
+def test_orders_with_something_to_tell_are_found_among_all(plans: Plans, many: list[Document]) -> None:
+    waiting = [order["_id"] for order in many[100:110]]
+    found: list[Document] = []
+    orders().update_many({"_id": {"$in": waiting}}, {"$set": {"untold_at": START}})
+    try:
+        by_index(plans(lambda: found.extend(event_feed.untold_orders(5))), most=5)
+    finally:
+        orders().update_many({}, {"$unset": {"untold_at": ""}})
+    assert len(found) == 5
+    by_index(plans(lambda: event_feed.untold_orders(5)), most=0)
+
+
+def test_runs_to_be_told_of_are_found_among_all(plans: Plans, many: list[Document]) -> None:
+    done = [{"finished_at": START + number * UNIT, "state": "done"} for number in range(500)]
+    waiting = [run | {"untold": True} for run in done[:7]]
+    runs().insert_many([*done, *[dict(run) for run in waiting]])
+    found: list[Document] = []
+    try:
+        by_index(plans(lambda: found.extend(event_feed.untold_runs(5))), most=5)
+        by_index(plans(lambda: event_feed.told_runs([ObjectId()])), most=0)
+    finally:
+        runs().delete_many({})
+    assert len(found) == 5
 
 
 # --- Django's own tables ---------------------------------------------------------------------------------------------

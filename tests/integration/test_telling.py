@@ -13,8 +13,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import Document, event_type
+from orders.models import EVENT_TYPES, Document, event_type
 from orders.services import access
+from orders.services.access import Actor
 from orders.services.events import reading, telling
 from orders.services.events.public_event import public_event
 from orders.services.events.telling import START, Teller, purge, tell
@@ -74,7 +75,8 @@ def test_an_event_says_who_did_what_and_what_the_order_is_now(sandbox: Sandbox) 
     order_id = place().order["_id"]
     go(order_id, "pay")
     tell_all()
-    paid, order = told()[1], read(order_id)
+    (placed, paid), order = told(), read(order_id)
+    assert placed["data"] == {"act": "place", "to": "pending", "via": "api"}
     assert (paid["id"], paid["number"], paid["version"]) == (f"{order_id}-2", order["number"], order["version"])
     assert (paid["at"], paid["actor"]) == (order["history"][-1]["at"], "admin:boss")
     assert paid["data"] == {"act": "pay", "from": "pending", "to": "paid", "reason": "because", "via": "api"}
@@ -335,14 +337,57 @@ def test_a_cursor_that_is_too_old_is_refused_with_where_the_feed_begins(sandbox:
     tell_all()
     event_feed.feed().delete_one({"_id": 1})
     with pytest.raises(reading.CursorExpired) as refused:
-        reading.events_after(ADMIN, 0)
+        found(0)
     assert refused.value.members == {"oldest": 2}
-    assert [event["_id"] for event in reading.events_after(ADMIN, 1)] == [2, 3]
-    assert [event["_id"] for event in reading.events_after(ADMIN)] == [2, 3]
-    assert reading.events_after(ADMIN, 3) == reading.events_after(ADMIN, 99) == []
+    assert numbers(1) == numbers() == [2, 3]
+    assert numbers(3) == []
+
+
+def test_a_cursor_to_which_the_feed_has_not_come_is_refused_with_where_it_ends(sandbox: Sandbox) -> None:
+    assert numbers(0) == numbers() == []
+    place()
+    tell_all()
+    with pytest.raises(reading.CursorUnknown) as refused:
+        found(2)
+    assert refused.value.members == {"newest": 1}
+    assert numbers(1) == []
+
+
+def test_events_that_are_deleted_while_they_are_looked_for_are_missed_by_nobody(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        place()
+    tell_all()
+    look = event_feed.events_after
+
+    def purged_before(*args: Any, **how: Any) -> list[Document]:
+        event_feed.feed().delete_many({"_id": {"$lte": 2}})
+        return look(*args, **how)
+
+    monkeypatch.setattr(event_feed, "events_after", purged_before)
+    with pytest.raises(reading.CursorExpired):
+        found(0)
+
+
+def test_no_gap_is_made_where_the_clocks_of_those_who_told_differ(sandbox: Sandbox) -> None:
+    for _ in range(4):
+        place()
+    tell_all()
+    event_feed.feed().update_one({"_id": 2}, {"$set": {"told_at": timezone.now() + timedelta(hours=1)}})
+    assert purge(at=timezone.now() + timedelta(days=30, minutes=1)) == 1
+    assert numbers() == [2, 3, 4]
 
 
 # --- who reads which -------------------------------------------------------------------------------------------------
+
+
+def found(after: int | None = None, actor: Actor = ADMIN, **asked: Any) -> list[Document]:
+    return reading.events_after(actor, after, **asked).events
+
+
+def numbers(after: int | None = None, **asked: Any) -> list[int]:
+    return [event["_id"] for event in found(after, **asked)]
 
 
 @pytest.fixture
@@ -356,26 +401,30 @@ def two_customers(sandbox: Sandbox) -> tuple[ObjectId, ObjectId]:
 
 def test_events_are_read_by_type_and_by_order(two_customers: tuple[ObjectId, ObjectId]) -> None:
     mine, theirs = two_customers
-    assert len(reading.events_after(ADMIN)) == 4
-    assert [event["_id"] for event in reading.events_after(ADMIN, limit=1, after=1)] == [2]
-    placed = reading.events_after(ADMIN, types=("order.placed",))
-    assert {event["order_id"] for event in placed} == {mine, theirs}
-    assert [event["type"] for event in reading.events_after(ADMIN, order_id=theirs)] == [
-        "order.placed",
-        "order.cancelled",
-    ]
-    assert reading.events_after(ADMIN, types=telling_types()) == reading.events_after(ADMIN)
+    assert len(found()) == 4
+    assert numbers(1, limit=1) == [2]
+    assert {event["order_id"] for event in found(types=("order.placed",))} == {mine, theirs}
+    assert [event["type"] for event in found(order_id=theirs)] == ["order.placed", "order.cancelled"]
+    assert [event["type"] for event in found(order_id=theirs, types=("order.cancelled",))] == ["order.cancelled"]
+    assert found(types=EVENT_TYPES) == found()
 
 
-def telling_types() -> tuple[str, ...]:
-    return reading.EVENT_TYPES
+def test_who_asks_for_few_goes_on_after_all_that_was_looked_at(two_customers: tuple[ObjectId, ObjectId]) -> None:
+    cancelled = ("order.cancelled",)
+    first = reading.events_after(ADMIN, types=cancelled, limit=1)
+    assert ([event["_id"] for event in first.events], first.next, first.more) == ([4], 4, True)
+    none = reading.events_after(ADMIN, 0, types=("order.refunded",))
+    assert (none.events, none.next, none.more) == ([], 4, False)
+    assert (reading.events_after(access.customer("3"), 0).next, reading.events_after(ADMIN, 4).next) == (4, 4)
+    page = reading.events_after(ADMIN, 0, limit=2)
+    assert ([event["_id"] for event in page.events], page.next, page.more) == ([1, 2], 2, True)
 
 
 def test_customers_read_what_they_may_know_of_their_own_orders(two_customers: tuple[ObjectId, ObjectId]) -> None:
     mine, theirs = two_customers
     event_feed.feed().insert_one({"_id": 99, "type": "order.stock_unknown", "order_id": mine, "user_id": "1"})
     customer = access.customer("1")
-    assert [event["type"] for event in reading.events_after(customer)] == ["order.placed", "order.paid"]
-    assert reading.events_after(customer, order_id=theirs) == []
-    assert reading.events_after(customer, types=("order.stock_unknown",)) == []
-    assert len(reading.events_after(customer, types=("order.paid", "order.stock_unknown"))) == 1
+    assert [event["type"] for event in found(actor=customer)] == ["order.placed", "order.paid"]
+    assert found(actor=customer, order_id=theirs) == []
+    assert found(actor=customer, types=("order.stock_unknown",)) == []
+    assert len(found(actor=customer, types=("order.paid", "order.stock_unknown"))) == 1

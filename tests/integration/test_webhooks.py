@@ -19,7 +19,7 @@ from orders.models import Document, WebhookEndpoint
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.events import delivering, webhooks
-from orders.services.events.delivering import Deliverer, deliver, send_test
+from orders.services.events.delivering import Deliverer, deliver
 from orders.services.events.telling import tell
 from orders.storage import event_feed, webhook_endpoints
 from tests.integration.builders import ADMIN, place
@@ -305,8 +305,49 @@ def test_during_a_rotation_both_secrets_verify(endpoint: WebhookEndpoint, consum
         Webhook(old).verify(second, second_headers)
 
 
-def test_a_test_event_is_sent_and_not_recorded(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
-    result = send_test(stored(endpoint))
+def test_a_rotation_that_is_begun_again_keeps_the_secrets_that_may_be_in_use(endpoint: WebhookEndpoint) -> None:
+    secrets = endpoint.secrets[:]
+    for _ in range(webhooks.MOST_SECRETS):
+        secrets.insert(0, webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret)
+    assert stored(endpoint)["secrets"] == secrets[: webhooks.MOST_SECRETS]
+    assert webhooks.end_rotation(endpoint.pk, actor=ADMIN).secrets == secrets[:1]
+
+
+def test_an_address_that_is_none_is_refused_also_of_a_change(endpoint: WebhookEndpoint) -> None:
+    for url in ("", "https://", "ftp://erp.example.com"):
+        with pytest.raises(webhooks.InvalidWebhook):
+            webhooks.change_endpoint(endpoint.pk, url=url, actor=ADMIN)
+    assert stored(endpoint)["url"] == endpoint.url
+
+
+def test_an_address_that_is_no_longer_allowed_is_switched_off_and_not_on(
+    endpoint: WebhookEndpoint, settings: Settings
+) -> None:
+    settings.WEBHOOKS_INSECURE = False
+    assert not webhooks.change_endpoint(endpoint.pk, active=False, actor=ADMIN).active
+    with pytest.raises(webhooks.InvalidWebhook):
+        webhooks.change_endpoint(endpoint.pk, active=True, actor=ADMIN)
+    assert not stored(endpoint)["active"]
+
+
+def test_a_description_is_kept_as_people_read_it(endpoint: WebhookEndpoint) -> None:
+    told = webhooks.change_endpoint(endpoint.pk, description=" The\u00a0books \u3042 ", actor=ADMIN).description
+    assert told == "The\u00a0books \u3042"
+    for refused in ("a\x00b", "x" * 201):
+        with pytest.raises(webhooks.InvalidWebhook) as why:
+            webhooks.change_endpoint(endpoint.pk, description=refused, actor=ADMIN)
+        assert set(why.value.members["errors"]) == {"description"}
+
+
+def test_a_type_that_is_named_twice_is_kept_once(endpoint: WebhookEndpoint) -> None:
+    twice = ["order.paid", "order.cancelled", "order.paid"]
+    assert webhooks.change_endpoint(endpoint.pk, types=twice, actor=ADMIN).types == ["order.cancelled", "order.paid"]
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_test_event_is_sent_and_not_recorded(endpoint: WebhookEndpoint, consumer: Consumer, active: bool) -> None:
+    webhooks.change_endpoint(endpoint.pk, active=active, actor=ADMIN)
+    result = webhooks.send_test(endpoint.pk, actor=ADMIN)
     assert (result.status, result.succeeded) == (204, True)
     [(headers, body)] = consumer.received
     assert Webhook(endpoint.secrets[0]).verify(body, headers)["type"] == "webhook.test"
@@ -362,7 +403,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
         ({"url": "https://shop.example/\u00fc"}, "url"),
         ({"types": ["order.eaten"]}, "types"),
         ({"description": "a" * 201}, "description"),
-        ({"description": "a\nb"}, "description"),
+        ({"description": "a\x00b"}, "description"),
     ],
 )
 def test_what_an_endpoint_cannot_be_is_refused(sandbox: Sandbox, given: dict[str, Any], field: str) -> None:
@@ -417,6 +458,9 @@ def test_endpoints_are_for_those_who_may_manage_them(endpoint: WebhookEndpoint) 
         lambda: webhooks.delete_endpoint(endpoint.pk, actor=customer),
         lambda: webhooks.rotate_secret(endpoint.pk, actor=customer),
         lambda: webhooks.replay(endpoint.pk, after=0, actor=customer),
+        lambda: webhooks.end_rotation(endpoint.pk, actor=customer),
+        lambda: webhooks.send_test(endpoint.pk, actor=customer),
+        lambda: webhooks.deliveries(endpoint.pk, customer),
     ):
         with pytest.raises(NotPermitted):
             forbidden()

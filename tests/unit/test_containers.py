@@ -158,7 +158,7 @@ def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> 
     done = in_image(image, "-c", program)
     assert done.returncode == 0, done.stderr
     commands, *_ = done.stdout.splitlines()
-    assert "settle_stock" in commands.split()
+    assert "run_worker" in commands.split()
     assert not {"quickstart", "load_demo_data"} & set(commands.split())
     assert "version: 7.8.9" in done.stdout, "that is the only place of the number"
 
@@ -237,7 +237,7 @@ def test_services_start_after_what_they_need() -> None:
         conditions = {needed: how["condition"] for needed, how in SERVICES[name]["depends_on"].items()}
         assert conditions["migrate"] == "service_completed_successfully"
         assert conditions["mongo"] == conditions["sandbox"] == "service_healthy"
-    assert SERVICES["worker"]["command"] == ["python", "manage.py", "settle_stock", "--loop"]
+    assert SERVICES["worker"]["command"] == ["python", "manage.py", "run_worker"]
     assert SERVICES["web"].get("command") is None, "it runs what the image runs"
     web = SERVICES["proxy"]["depends_on"]["web"]
     assert web == {"condition": "service_healthy", "restart": True}, "a new `web` may have a new address"

@@ -13,8 +13,11 @@ from orders.services.lifecycle.drafts import LONGEST_METADATA_KEY, LONGEST_METAD
 from orders_project.settings import base
 from tests.storefront_page import PAGE, recipe, rows
 
-ADMINS_ONLY = {"unknown_transition", "nothing_selected", "run_exists", "run_not_found", "run_is_over"}
-"""Of runs over many orders."""
+ADMINS_ONLY = {
+    *("unknown_transition", "nothing_selected", "run_exists", "run_not_found", "run_is_over"),
+    *("invalid_webhook", "webhook_not_found", "too_many_webhooks"),
+}
+"""Of runs over many orders, and of webhook endpoints."""
 NEVER_ANSWERED = {"permission_denied"}
 """Whoever is known gets in; what they may do, the services decide: not_permitted."""
 WRITTEN_BY_HAND = {"not_implemented", "http_version_not_supported"}

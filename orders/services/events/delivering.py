@@ -102,14 +102,13 @@ def send_test(endpoint: Mapping[str, Any]) -> Delivery:
 def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tuple[int, bool]:
     """Deliver some events. :returns: how many, and whether to go on."""
     endpoint_id, cursor = endpoint["_id"], endpoint["cursor"]
-    oldest = event_feed.oldest_cursor()
-    if oldest is not None and cursor < oldest - 1:
+    events = event_feed.events_after(cursor, limit=PAGE)
+    if events and events[0]["_id"] != cursor + 1:
         webhook_endpoints.stop(
             endpoint_id, holder, None, f"Events after {cursor} were deleted before they could be delivered."
         )
         return 0, False
     types: Sequence[str] = endpoint.get("types") or ()
-    events = event_feed.events_after(cursor, limit=PAGE)
     done = 0
     for event in events:
         if stopping():

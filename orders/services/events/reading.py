@@ -1,5 +1,7 @@
 """Reading the feed: who may read which events, from where on."""
 
+from dataclasses import dataclass
+
 from bson import ObjectId
 
 from orders.models import EVENT_TYPES, PUBLIC_STATUSES, Document
@@ -19,31 +21,68 @@ class CursorExpired(OrderError):
     code = "cursor_expired"
 
 
+class CursorUnknown(OrderError):
+    """The feed has not come to this cursor; `newest` is where it ends now."""
+
+    code = "cursor_unknown"
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """Events in the order of the feed.
+
+    :ivar next: the cursor after which to go on: no event up to it is missing here.
+    :ivar more: there may be more to read at once.
+    """
+
+    events: list[Document]
+    next: int
+    more: bool
+
+
 def events_after(
     actor: Actor,
     after: int | None = None,
     *,
     limit: int = 100,
-    types: tuple[str, ...] = (),
+    types: tuple[str, ...] | None = None,
     order_id: ObjectId | None = None,
-) -> list[Document]:
-    """Events that the actor may read, in the order of the feed.
+) -> EventPage:
+    """Events that the actor may read.
 
     :param after: the number of the last event that is known; None: from the oldest one that is kept.
     :param types: only these; all by default.
     :raises CursorExpired: events between the known one and those that are kept have been deleted.
+    :raises CursorUnknown: there is no such event yet.
     """
-    oldest = event_feed.oldest_cursor()
-    if after is not None and oldest is not None and after < oldest - 1:
-        raise CursorExpired(
-            f"Events after {after} have been deleted; the feed begins with {oldest}. Read the orders afresh, "
-            f"then follow the feed from there.",
-            oldest=oldest,
-        )
+    known, user_id = after or 0, None
     if not actor.sees_all:
-        types = tuple(kind for kind in types or CUSTOMER_TYPES if kind in CUSTOMER_TYPES)
-        if not types:
-            return []
-    user_id = None if actor.sees_all else actor.id
-    types = () if set(types) == set(EVENT_TYPES) else types
-    return event_feed.events_after(after or 0, limit=limit, types=types, order_id=order_id, user_id=user_id)
+        types, user_id = tuple(kind for kind in types or CUSTOMER_TYPES if kind in CUSTOMER_TYPES), actor.id
+    elif not types or set(types) == set(EVENT_TYPES):
+        types = None
+    page = event_feed.page_after(known, limit=limit, types=types, order_id=order_id, user_id=user_id)
+    if after is not None:
+        _require_known(after, page)
+    more = len(page.events) == limit
+    return EventPage(page.events, page.events[-1]["_id"] if more else max(known, page.newest), more)
+
+
+def newest_cursor() -> int:
+    """The number of the newest event; 0 if there is none."""
+    return event_feed.newest_cursor()
+
+
+def _require_known(after: int, page: event_feed.FeedPage) -> None:
+    if after < page.oldest - 1:
+        raise CursorExpired(
+            f"Events after {after} have been deleted; the feed begins with {page.oldest}. Read the orders afresh, "
+            f"then follow the feed from there.",
+            oldest=page.oldest,
+        )
+    # What was read before may be newer than what a new primary knows a majority to have.
+    if after > page.newest and after > (newest := event_feed.newest_appended()):
+        raise CursorUnknown(
+            f"The feed ends with {newest}; it has not come to {after}. If it stays so, an older state of the database "
+            f"was restored: read the orders afresh, then follow the feed from {newest}.",
+            newest=newest,
+        )

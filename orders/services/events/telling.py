@@ -103,7 +103,9 @@ def _events_of(order: Document, before: Told) -> tuple[list[Document], Told]:
 
 
 def _event(order: Document, entry: Document, kind: str, sequence: int, entries: int, snapshot: str) -> Document:
-    names = ("act", "from", "to", "reason", "detail", "line", "via", "request_id")
+    names = ["act", "from", "to", "reason", "detail", "line", "via", "request_id"]
+    if kind == "order.placed":  # drafts are nobody else's business
+        names.remove("from")
     return {
         "id": f"{order['_id']}-{sequence}",
         "type": kind,

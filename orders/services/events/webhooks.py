@@ -10,14 +10,19 @@ from bson import ObjectId
 from django.conf import settings
 
 from integrations import webhook_calls
-from orders.models import EVENT_TYPES, WebhookEndpoint
+from integrations.webhook_calls import Delivery
+from orders.models import EVENT_TYPES, Document, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
 from orders.services.errors import OrderError
-from orders.services.text_rules import one_line
+from orders.services.events import delivering
+from orders.services.text_rules import one_line, problem_of
 from orders.storage import event_feed, webhook_endpoints
+from orders.storage.database import writing
 
 MOST_ENDPOINTS = 50
 SECRET_BYTES = 32
+MOST_SECRETS = 5
+"""A rotation that was begun several times, perhaps since its answer was lost, leaves the one that is in use."""
 LONGEST_URL, LONGEST_DESCRIPTION = 2000, 200
 
 
@@ -71,16 +76,18 @@ def create_endpoint(
     _require_valid(url, types, description)
     if WebhookEndpoint.objects.count() >= MOST_ENDPOINTS:
         raise TooManyWebhooks(f"There are {MOST_ENDPOINTS} webhook endpoints, which is the limit. Delete one first.")
-    last, secret = event_feed.last_event(), _new_secret()
-    endpoint = WebhookEndpoint.objects.create(
+    secret = _new_secret()
+    endpoint = WebhookEndpoint(
         url=url,
-        types=sorted(types),
+        types=sorted(set(types)),
         description=one_line(description),
         secrets=[secret],
-        cursor=last["_id"] if last else 0,
+        cursor=event_feed.newest_cursor(),
         created_at=at,
         created_by=actor.label,
     )
+    with writing():
+        endpoint.save(force_insert=True)
     return NewSecret(endpoint, secret)
 
 
@@ -98,8 +105,8 @@ def change_endpoint(
     :raises NotPermitted, WebhookNotFound, InvalidWebhook:
     """
     endpoint = get_endpoint(endpoint_id, actor)
-    _require_valid(url or endpoint.url, types or (), description or "")
-    given: dict[str, object] = {"url": url, "types": None if types is None else sorted(types), "active": active}
+    _require_valid(endpoint.url if url is None and active else url, types or (), description or "")
+    given: dict[str, object] = {"url": url, "types": None if types is None else sorted(set(types)), "active": active}
     fields = {name: value for name, value in given.items() if value is not None}
     if description is not None:
         fields["description"] = one_line(description)
@@ -110,20 +117,22 @@ def change_endpoint(
 
 def delete_endpoint(endpoint_id: ObjectId, *, actor: Actor) -> None:
     """:raises NotPermitted, WebhookNotFound:"""
-    get_endpoint(endpoint_id, actor).delete()
+    endpoint = get_endpoint(endpoint_id, actor)
+    with writing():
+        endpoint.delete()
 
 
 def rotate_secret(endpoint_id: ObjectId, *, actor: Actor) -> NewSecret:
-    """Give an endpoint a new secret. Events are signed with the one before as well, until :func:`end_rotation`.
+    """Give an endpoint a new secret. Events are signed with those before as well, until :func:`end_rotation`.
 
     :raises NotPermitted, WebhookNotFound:
     """
     endpoint, secret = get_endpoint(endpoint_id, actor), _new_secret()
-    return NewSecret(_changed(endpoint_id, {"secrets": [secret, *endpoint.secrets[:1]]}, actor), secret)
+    return NewSecret(_changed(endpoint_id, {"secrets": [secret, *endpoint.secrets][:MOST_SECRETS]}, actor), secret)
 
 
 def end_rotation(endpoint_id: ObjectId, *, actor: Actor) -> WebhookEndpoint:
-    """Stop signing with the secret before. :raises NotPermitted, WebhookNotFound:"""
+    """Sign with the newest secret alone. :raises NotPermitted, WebhookNotFound:"""
     endpoint = get_endpoint(endpoint_id, actor)
     return _changed(endpoint_id, {"secrets": endpoint.secrets[:1]}, actor)
 
@@ -135,12 +144,26 @@ def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoin
     :raises InvalidWebhook: events after that one have been deleted, or it is still to come.
     """
     get_endpoint(endpoint_id, actor)
-    oldest, last = event_feed.oldest_cursor(), event_feed.last_event()
-    first, newest = (oldest or 1) - 1, last["_id"] if last else 0
+    first, newest = (event_feed.oldest_cursor() or 1) - 1, event_feed.newest_cursor()
     if not first <= after <= newest:
         problem = f"The events that can be delivered follow {first} to {newest}."
         raise InvalidWebhook(problem, errors={"after": [problem]})
     return _changed(endpoint_id, {"cursor": after, "failures": 0, "failing_since": None, "due_at": None}, actor)
+
+
+def send_test(endpoint_id: ObjectId, *, actor: Actor) -> Delivery:
+    """Send an event of the type `webhook.test`, once, whether the endpoint is on or off; nothing is recorded of it.
+
+    :raises NotPermitted, WebhookNotFound:
+    """
+    endpoint = get_endpoint(endpoint_id, actor)
+    return delivering.send_test({"url": endpoint.url, "secrets": endpoint.secrets})
+
+
+def deliveries(endpoint_id: ObjectId, actor: Actor) -> list[Document]:
+    """The last deliveries to an endpoint, the newest first. :raises NotPermitted:"""
+    actor.require(MANAGE_WEBHOOKS)
+    return webhook_endpoints.deliveries(endpoint_id)
 
 
 def _changed(endpoint_id: ObjectId, fields: dict[str, object], actor: Actor) -> WebhookEndpoint:
@@ -148,20 +171,26 @@ def _changed(endpoint_id: ObjectId, fields: dict[str, object], actor: Actor) -> 
     return get_endpoint(endpoint_id, actor)
 
 
-def _require_valid(url: str, types: Collection[str], description: str) -> None:
+def _require_valid(url: str | None, types: Collection[str], description: str) -> None:
     errors: dict[str, list[str]] = {}
-    try:
-        webhook_calls.checked(url, insecure=settings.WEBHOOKS_INSECURE)
-        if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
-            errors["url"] = [f"At most {LONGEST_URL} visible ASCII characters are allowed."]
-    except webhook_calls.Forbidden as error:
-        errors["url"] = [str(error)]
+    if url is not None and (problem := _problem_of_url(url)):
+        errors["url"] = [problem]
     if unknown := [kind for kind in types if kind not in EVENT_TYPES]:
         errors["types"] = [f"There is no type {unknown[0][:100]}. Known: {', '.join(EVENT_TYPES)}."]
-    if len(description) > LONGEST_DESCRIPTION or not description.isprintable():
+    if len(one_line(description)) > LONGEST_DESCRIPTION or problem_of(one_line(description)):
         errors["description"] = [f"One line of at most {LONGEST_DESCRIPTION} characters is allowed."]
     if errors:
         raise InvalidWebhook(" ".join(problem for [problem] in errors.values()), errors=errors)
+
+
+def _problem_of_url(url: str) -> str:
+    try:
+        webhook_calls.checked(url, insecure=settings.WEBHOOKS_INSECURE)
+    except webhook_calls.Forbidden as error:
+        return str(error)
+    if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
+        return f"At most {LONGEST_URL} visible ASCII characters are allowed."
+    return ""
 
 
 def _new_secret() -> str:

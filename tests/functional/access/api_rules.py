@@ -35,6 +35,7 @@ def public(*methods: str) -> Rule:
 
 READ_ONE = (*get(404, 200, 200), *get(404, 404, 404, values={"order_id": "placing"}))
 RUN = "api:orders/bulk-transitions/<str:run_id>"
+WEBHOOK = "api:webhooks/<str:webhook_id>"
 PAY = {"transition": "pay", "filter": {"status": "pending"}}
 
 API_RULES = {
@@ -57,6 +58,19 @@ API_RULES = {
     f"{RUN}/cancel": endpoint(act("POST", 403, 403, 202)),
     f"{RUN}/pause": endpoint(act("POST", 403, 403, 202)),
     f"{RUN}/resume": endpoint(act("POST", 403, 403, 202, values={"run_id": "paused"})),
+    "api:events": endpoint(*get(200, 200, 200), *get(200, 200, 200, query="types=order.paid&limit=1")),
+    "api:webhooks": endpoint(
+        *get(403, 403, 200), act("POST", 403, 403, 201, body={"url": "https://erp.example.com/orders"})
+    ),
+    WEBHOOK: endpoint(
+        *get(403, 403, 200),
+        act("PATCH", 403, 403, 200, body={"active": False}),
+        act("DELETE", 403, 403, 204),
+    ),
+    f"{WEBHOOK}/test": endpoint(act("POST", 403, 403, 200, changes=False)),
+    f"{WEBHOOK}/rotate-secret": endpoint(act("POST", 403, 403, 200)),
+    f"{WEBHOOK}/end-rotation": endpoint(act("POST", 403, 403, 200, changes=False)),
+    f"{WEBHOOK}/replay": endpoint(act("POST", 403, 403, 200, body={"after": 0})),
     "api:openapi.json": public("GET", "HEAD"),
     "api:docs": public("GET", "HEAD"),
     "api:redoc": public("GET", "HEAD"),

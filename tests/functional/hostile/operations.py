@@ -36,6 +36,11 @@ BODIES: dict[str, list[Any]] = {
         {"transition": "pay", "ids": ["0" * 24], "reason": "", "dry_run": True},
         {"transition": "pay", "filter": FILTER, "reason": "", "dry_run": True},
     ],
+    "create_webhook": [{"url": "https://orders.invalid/hook", "types": ["order.paid"], "description": "The books"}],
+    "change_webhook": [
+        {"url": "https://orders.invalid/hook", "types": ["order.paid"], "description": "The books", "active": False}
+    ],
+    "replay_webhook": [{"after": 1}],
 }
 """Good bodies, in which each field is replaced in turn; a new operation needs one."""
 

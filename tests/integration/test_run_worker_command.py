@@ -1,4 +1,4 @@
-"""`manage.py settle_stock`: once, or until it is told to stop."""
+"""`manage.py run_worker`: once, or until it is told to stop."""
 
 import io
 import os
@@ -17,7 +17,7 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.management import worker_loop
 from orders.services import bulk
-from orders.storage import daily_figures
+from orders.storage import daily_figures, event_feed
 from orders.storage.order_writes import orders
 from tests.integration.builders import (
     PAST,
@@ -25,6 +25,7 @@ from tests.integration.builders import (
     asked,
     line,
     now,
+    place,
     read,
     shelve,
     small_sandbox,  # noqa: F401
@@ -45,7 +46,7 @@ def handlers() -> Iterator[None]:
 
 def run(*arguments: str) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
-    call_command("settle_stock", *arguments, stdout=out, stderr=err)
+    call_command("run_worker", *arguments, stdout=out, stderr=err)
     return out.getvalue(), err.getvalue()
 
 
@@ -69,14 +70,14 @@ def test_once_it_settles_what_is_due_and_says_how_much(sandbox: Sandbox) -> None
     shelve(sandbox, available=0, reserved=10)
     order_id = store("cancelled", line("releasing"))
     store("cancelled", line("releasing"), items=None)
-    assert run() == ("1 orders settled, 1 failed\n", "")
+    assert run("--once") == ("1 orders settled, 1 failed\n", "")
     document = read(order_id)
     assert states(document) == ["released"]
     assert (document["history"][-1]["actor"], document["history"][-1]["via"]) == ("system:settle_stock", "worker")
 
 
 def test_with_nothing_due_it_says_so_and_calls_nobody(sandbox: Sandbox) -> None:
-    assert run() == ("0 orders settled, 0 failed\n", "")
+    assert run("--once") == ("0 orders settled, 0 failed\n", "")
     assert sandbox.control.calls() == []
 
 
@@ -84,14 +85,14 @@ def test_it_takes_no_more_orders_than_it_may(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=10)
     for _ in range(3):
         store("cancelled", line("releasing"))
-    assert run("--limit", "2")[0] == "2 orders settled, 0 failed\n"
+    assert run("--once", "--limit", "2")[0] == "2 orders settled, 0 failed\n"
     assert orders().count_documents({"stock_due_at": {"$exists": True}}) == 1
 
 
 @pytest.mark.parametrize("limit", ["0", "-5", "many"])
 def test_a_limit_that_is_none_is_refused(database: object, limit: str) -> None:
     with pytest.raises(CommandError):
-        run("--limit", limit)
+        run("--once", "--limit", limit)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -100,7 +101,7 @@ def test_it_loops_until_it_is_told_to_stop(sandbox: Sandbox, settings: Settings,
     first = store("cancelled", line("releasing"))
     second = store("cancelled", line("releasing"), due=-PAST / 20)  # a quarter of a second from now
     stopper = told_to_stop_when(lambda: states(read(second)) == ["released"], number)
-    out, err = run("--loop")
+    out, err = run()
     stopper.join()
     assert err == ""
     # Once for each, and again where inventory was too slow to answer the first time.
@@ -116,7 +117,7 @@ def test_told_to_stop_it_leaves_the_rest_of_a_pass_for_another_time(sandbox: San
         store("cancelled", line("releasing"))
     stopper = told_to_stop_when(lambda: len(asked(sandbox)) >= 2)
     began = time.monotonic()
-    run("--loop")
+    run()
     stopper.join()
     assert time.monotonic() - began < 3, "20 orders would have taken 4 s"
     left = [states(order) for order in orders().find({"stock_due_at": {"$exists": True}})]
@@ -131,7 +132,7 @@ def test_a_database_that_goes_away_does_not_end_the_loop(
     order_id = store("cancelled", line("releasing"))
     answer_lost(monkeypatch, "find")
     stopper = told_to_stop_when(lambda: bool(asked(sandbox)))  # a read of ours would be the one to fail
-    out, err = run("--loop")
+    out, err = run()
     stopper.join()
     assert out == "1 orders settled, 0 failed\n"
     assert states(read(order_id)) == ["released"]
@@ -146,7 +147,7 @@ def test_full_passes_follow_each_other_without_a_pause(sandbox: Sandbox, setting
         store("cancelled", line("releasing"))
     stopper = told_to_stop_when(lambda: orders().count_documents({"stock_due_at": {"$exists": True}}) == 0)
     began = time.monotonic()
-    run("--loop", "--limit", "1")
+    run("--limit", "1")
     stopper.join()
     assert time.monotonic() - began < 4
 
@@ -156,7 +157,7 @@ def test_looping_it_carries_bulk_runs_on_beside_what_is_due(sandbox: Sandbox) ->
     due, paid = store("cancelled", line("releasing")), store("paid", line("reserved"), due=None)
     made = started("start_processing", keys=[paid], for_worker=True)
     stopper = told_to_stop_when(lambda: bulk.get_run(made.pk).is_over and states(read(due)) == ["released"])
-    out, err = run("--loop")
+    out, err = run()
     stopper.join()
     assert (out, err) == ("1 orders settled, 0 failed\n", "")
     assert (bulk.get_run(made.pk).state, read(paid)["status"]) == ("done", "processing")
@@ -177,7 +178,7 @@ def test_a_fault_in_bulk_runs_does_not_end_the_loop(
     monkeypatch.setattr(worker_loop, "execute_pending_runs", fail)
     order_id = store("cancelled", line("releasing"), due=-PAST / 20)
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
-    _, err = run("--loop")
+    _, err = run()
     stopper.join()
     assert f"bulk runs could not be executed, trying again: {fault.__cause__ or fault}" in err
     assert any(record.exc_info for record in caplog.records) is not away, "an outage is no fault of ours"
@@ -204,7 +205,7 @@ def test_in_its_loop_it_counts_the_dashboards_figures_slice_by_slice(
         return counted() == 41
 
     stopper = told_to_stop_when(enough)
-    out, err = run("--loop")
+    out, err = run()
     stopper.join()
     assert (out, err) == ("1 orders settled, 0 failed\n", "")
     assert counted() == 41
@@ -222,7 +223,7 @@ def test_figures_that_cannot_be_counted_do_not_end_the_loop(
     shelve(sandbox, available=0, reserved=10)
     order_id = store("cancelled", line("releasing"), due=-PAST / 20)
     stopper = told_to_stop_when(lambda: states(read(order_id)) == ["released"])
-    out, err = run("--loop")
+    out, err = run()
     stopper.join()
     assert out == "1 orders settled, 0 failed\n"
     assert err.startswith("the figures could not be counted, trying again later: no figures today")
@@ -231,5 +232,34 @@ def test_figures_that_cannot_be_counted_do_not_end_the_loop(
 
 def test_once_it_counts_nothing(sandbox: Sandbox) -> None:
     store("cancelled", line("released"))
-    run()
+    run("--once")
     assert daily_figures.figures().count_documents({}) == 0
+
+
+def test_of_its_parts_it_does_those_that_are_named(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=10, reserved=10)
+    order_id = store("cancelled", line("releasing"))
+    untold = place().order["_id"]
+    stopper = told_to_stop_when(lambda: event_feed.last_event() is not None)
+    assert run("--only", "events, webhooks") == ("", "")
+    stopper.join()
+    assert "untold_at" not in read(untold)
+    assert states(read(order_id)) == ["releasing"]
+
+
+def test_a_part_that_there_is_not_is_refused(database: object) -> None:
+    with pytest.raises(CommandError, match="there is no part 'stocks'; there are: stock, events, webhooks"):
+        run("--only", "stocks")
+
+
+def test_by_its_former_name_it_goes_once_or_loops(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=10, reserved=10)
+    store("cancelled", line("releasing"))
+    out = io.StringIO()
+    call_command("settle_stock", "--limit", "5", stdout=out)
+    assert out.getvalue() == "1 orders settled, 0 failed\n"
+    order_id = place().order["_id"]
+    stopper = told_to_stop_when(lambda: "untold_at" not in read(order_id))
+    call_command("settle_stock", "--loop", stdout=out)
+    stopper.join()
+    assert event_feed.last_event() is not None
