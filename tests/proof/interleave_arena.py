@@ -20,6 +20,7 @@ from integrations.sandbox import Sandbox
 from orders.services.stock import product_locks
 from orders.storage import product_leases
 from orders.storage.order_writes import orders
+from tests.proof.consumer import Consumer
 from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
 from tests.proof.interleave_gates import Actor, Listener, gates
 from tests.proof.interleave_machine import hunt
@@ -52,6 +53,7 @@ class Arena:
         ]  # in vain: time stands still
         for wait in self._waits:
             wait.start()
+        self.consumer = Consumer()
         peer_requests.reset()
         for user_id in (1, 2):
             self.control.put_user(user_id, email="a@example.com", full_name="Somebody")
@@ -64,6 +66,7 @@ class Arena:
             wait.stop()
         self._settings.disable()
         self.client.close()
+        self.consumer.stop()
         peer_requests.reset()
 
     def prepare(self, *, keys: bool, atomic: bool) -> None:
