@@ -134,7 +134,8 @@ def untold_runs(limit: int) -> list[Document]:
 
 @wrap_database_errors
 def mark_runs_told(run_ids: Sequence[ObjectId]) -> None:
-    runs().update_many({"_id": {"$in": list(run_ids)}}, {"$unset": {"untold": ""}})
+    if run_ids:
+        runs().update_many({"_id": {"$in": list(run_ids)}}, {"$unset": {"untold": ""}})
 
 
 @wrap_database_errors

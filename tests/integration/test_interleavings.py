@@ -14,7 +14,7 @@ from tests.proof import interleave_mutations as mutations
 from tests.proof.interleave_actors import changing, placing, settling
 from tests.proof.interleave_arena import Arena
 from tests.proof.interleave_feed import delivering, replaying, telling
-from tests.proof.interleave_gates import DIE, SEVER
+from tests.proof.interleave_gates import DIE, SEVER, Actor
 from tests.proof.interleave_machine import Violated, hunt
 from tests.proof.interleave_mutations import (
     Patches,
@@ -145,7 +145,7 @@ def test_a_draft_that_may_be_placed_after_its_rejection_is_placed_without_its_st
 
 @pytest.mark.timeout(600)
 def test_whoever_tells_and_delivers_at_once_and_whoever_dies_the_feed_and_its_followers_are_right(arena: Arena) -> None:
-    found = hunt(arena, seed=1, runs=15, inventory=Inventory.ATOMIC, followed=True)
+    found = hunt(arena, seed=1, runs=8, inventory=Inventory.ATOMIC, followed=True)
     assert found is None, found
     assert arena.count["operations"] > 60
     assert arena.count["deaths"] > 3
@@ -158,7 +158,13 @@ def _teller_dies_before_its_marks(run: Run) -> None:
 
 def _teller_dies_before_it_appends(run: Run) -> None:
     run.complete(changing("onwards", 0))
-    run.advance(run.until(run.start(telling()), "write"), DIE)
+    run.advance(_before(run, run.start(telling()), "insert events"), DIE)
+
+
+def _before(run: Run, actor: Actor, step: str) -> Actor:
+    while actor.at and actor.at.name != step:
+        run.advance(actor)
+    return actor
 
 
 def _two_tell_the_same(run: Run) -> None:
@@ -166,9 +172,7 @@ def _two_tell_the_same(run: Run) -> None:
     run.complete(changing("onwards", 0))
     first, second = run.start(telling()), run.start(telling())
     for teller in (first, second):
-        while teller.at and teller.at.name != "aggregate events":
-            run.advance(teller)
-        run.advance(teller)
+        run.advance(_before(run, teller, "aggregate events"))
     run.until(first, "write", after=True)
 
 

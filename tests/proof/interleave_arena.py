@@ -109,10 +109,11 @@ RUNS = 20
 """Runs by one seed."""
 
 
-def search(operations: int, seed: int, inventory: Inventory) -> dict[str, Any]:
+def search(operations: int, seed: int, inventory: Inventory, *, followed: bool = False) -> dict[str, Any]:
     """Carry out at least so many operations, in a process of its own whose Django is set up; JSON-ready.
 
     :param seed: the first; each following `RUNS` runs have the next.
+    :param followed: whether it is about the feed and who follows it.
     :returns: operations, runs, steps, faults, deaths, and violations: the seed, what was violated, and the story of the
         shortest run found that fails. The search ends with the first.
     """
@@ -123,7 +124,7 @@ def search(operations: int, seed: int, inventory: Inventory) -> dict[str, Any]:
         urls = {f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")}
         with override_settings(**urls), Arena(sandbox) as arena:
             while arena.count["operations"] < operations and not violations:
-                if found := hunt(arena, seed=seed, runs=RUNS, inventory=inventory):
+                if found := hunt(arena, seed=seed, runs=RUNS, inventory=inventory, followed=followed):
                     violations.append({"seed": seed, "violations": found.violations, "story": found.story})
                 seed += 1
     client.drop_database(name)

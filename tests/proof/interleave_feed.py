@@ -44,8 +44,9 @@ def replaying(which: int) -> Operation:
     def replay(stage: Stage) -> str:
         me = acting.set(None)
         try:
-            last = event_feed.last_event()
-            after = which % (last["_id"] + 1 if last else 1)
+            found = webhook_endpoints.endpoints().find_one({"_id": stage.endpoint})
+            assert found is not None
+            after = which % (found["cursor"] + 1)
             webhooks.replay(stage.endpoint, after=after, actor=BOSS)
             stage.replays.append((len(stage.received), after))
         finally:
