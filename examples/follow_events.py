@@ -32,7 +32,7 @@ KEEP = """
 INSERT INTO orders (id, version, status, document) VALUES (:id, :version, :status, :document)
 ON CONFLICT (id) DO UPDATE SET version = :version, status = :status, document = :document WHERE :version >= version
 """
-LINKED = ("cursor", "id", "type", "sequence", "order_id", "number", "version", "at", "actor", "data", "order_digest")
+LINKED = ("cursor", "id", "type", "sequence", "order_id", "number", "version", "at", "content_digest")
 """The members of an event for which its digest vouches."""
 START = "0" * 64
 LATER = {429, 502, 503, 504}
@@ -97,7 +97,7 @@ def follow(api: Api, copy: sqlite3.Connection, limit: int) -> int:
     events, _ = api.get(f"events?after={cursor}&limit={limit}")
     with copy:  # all that follows is kept, or nothing
         for event in events:
-            if event["cursor"] != cursor + 1 or (digest and digest_of(event, digest) != event["digest"]):
+            if event["cursor"] != cursor + 1 or (digest and not follows(event, digest)):
                 raise SystemExit(f"Event {event['cursor']} does not follow event {cursor}: the feed was tampered with.")
             take(copy, event)
             cursor, digest = event["cursor"], event["digest"]
@@ -118,10 +118,16 @@ def keep(copy: sqlite3.Connection, order: Json) -> None:
     copy.execute(KEEP, known | {"document": json.dumps(order, sort_keys=True)})
 
 
-def digest_of(event: Json, previous: str) -> str:
-    """The digest that an event must have, given the one before."""
+def follows(event: Json, previous: str) -> bool:
+    """Tell whether an event is what was told after the one with the digest `previous`."""
+    content = {name: event[name] for name in ("actor", "data", "order")}
+    erased = event["order_id"] and not event["order"]  # personal data was, and its content says less than it did
     linked = {name: event[name] for name in LINKED} | {"previous": previous}
-    text = json.dumps(linked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return event["digest"] == digest_of(linked) and (erased or event["content_digest"] == digest_of(content))
+
+
+def digest_of(members: Json) -> str:
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -8,9 +8,6 @@ import jwt
 import requests
 from django.conf import settings
 
-from orders.api.operations import codes_of
-from orders.api.problems import PROBLEMS, type_of
-
 ADDRESSES = {
     "place_order": ("POST", "orders/"),
     "list_orders": ("GET", "orders/"),
@@ -85,6 +82,10 @@ _token = token
 
 def check_problem(answer: requests.Response, method: str, path: str) -> None:
     """Assert that a refusal has a code that has a page, and that the document has it for this operation and status."""
+    # Here, since the proof uses this module where Django is not set up.
+    from orders.api.operations import codes_of
+    from orders.api.problems import PROBLEMS, type_of
+
     said = answer.json()
     code, status = said["code"], answer.status_code
     assert status in PROBLEMS[code].statuses, said

@@ -93,13 +93,14 @@ def _end_of(events: Collection[Document], direction: int, session: ClientSession
 @wrap_database_errors
 def untold_orders(limit: int) -> list[Document]:
     """Whole orders with something to tell, those that have waited longest first."""
-    return orders().find(UNTOLD, sort=[("untold_at", 1)], limit=limit, hint="untold").to_list()
+    # No hint: a worker may start before the migration that creates the index.
+    return orders().find(UNTOLD, sort=[("untold_at", 1)], limit=limit).to_list()
 
 
 @wrap_database_errors
 def untold_since() -> datetime | None:
     """Since when (naive UTC) something has waited to be told; None if nothing does."""
-    found = orders().find_one(UNTOLD, {"untold_at": 1}, sort=[("untold_at", 1)], hint="untold")
+    found = orders().find_one(UNTOLD, {"untold_at": 1}, sort=[("untold_at", 1)])
     return found["untold_at"] if found else None
 
 
@@ -148,12 +149,13 @@ def _mark(told: Told) -> list[Document]:
 @wrap_database_errors
 def untold_runs(limit: int) -> list[Document]:
     """Finished runs of which nobody was told, in the order in which they finished."""
-    return runs().find({"untold": True}, sort=[("finished_at", 1)], limit=limit, hint="bulk_untold").to_list()
+    return runs().find({"untold": True}, sort=[("finished_at", 1)], limit=limit).to_list()
 
 
 @wrap_database_errors
 def mark_runs_told(run_ids: Sequence[ObjectId]) -> None:
-    runs().update_many({"_id": {"$in": list(run_ids)}}, {"$unset": {"untold": ""}})
+    if run_ids:
+        runs().update_many({"_id": {"$in": list(run_ids)}}, {"$unset": {"untold": ""}})
 
 
 @wrap_database_errors

@@ -108,7 +108,7 @@ def test_admins_are_told_everything(two_orders: tuple[str, str], api: Api) -> No
         (4, "order.placed", theirs, 1),
     ]
     assert [event["actor"] for event in events] == ["customer:1", "admin:staff", "admin:staff", "customer:2"]
-    assert all(len(event["digest"]) == len(event["order_digest"]) == 64 for event in events)
+    assert all(len(event["digest"]) == len(event["content_digest"]) == 64 for event in events)
     assert events[1]["data"]["request_id"]
     assert events[0]["order"] == api().get(f"orders/{mine}").json() | {"version": events[0]["version"]}
 
@@ -123,7 +123,7 @@ def test_customers_are_told_of_their_own_orders_what_they_may_know(two_orders: t
         {"act": "pay", "from": "pending", "to": "paid", "via": "api"},
         {"act": "refund", "from": "paid", "to": "refunded", "via": "api"},
     ]
-    assert all("digest" not in event and "order_digest" not in event for event in events)
+    assert all("digest" not in event and "content_digest" not in event for event in events)
     assert api().get(f"events?order_id={theirs}").json() == api().get(f"events?order_id={NOBODYS_ID}").json() == []
     assert api("3").get("events").json() == []
     assert api("2").get("events?types=order.placed").json()[0]["order_id"] == theirs
@@ -182,7 +182,7 @@ def test_events_are_as_documented(api: Api, document: dict[str, Any]) -> None:
             jsonschema.validate(event, schema_of(document, "Event"))
     known = set(document["components"]["schemas"]["Event"]["properties"])
     assert set(api(admin=True).get("events").json()[0]) == known
-    assert set(api().get("events").json()[0]) == known - {"digest", "order_digest"}
+    assert set(api().get("events").json()[0]) == known - {"digest", "content_digest"}
 
 
 def test_reading_events_counts_as_no_write_and_may_be_kept_by_nobody_else(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from io import StringIO
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -11,6 +12,7 @@ from integrations.sandbox import Sandbox
 from orders.services.events import verifying
 from orders.services.events.verifying import Verified, verify
 from orders.services.lifecycle.transitions import change_status
+from orders.storage import event_feed
 from orders.storage.event_feed import feed
 from orders.storage.order_writes import orders
 from tests.integration.builders import ADMIN, act, place
@@ -90,6 +92,25 @@ def test_an_entry_that_was_slipped_past_the_feed_shows(two_orders: tuple[ObjectI
     assert found() == []
     orders().update_one({"_id": two_orders[0]}, {"$unset": {"untold_at": ""}})
     assert found() == [(0, f"Order {two_orders[0]} has entries in its history that nobody is to be told of.")]
+
+
+@pytest.mark.parametrize("read", ["events_after", "histories", "events_of"])
+def test_what_is_told_while_the_feed_is_verified_is_not_taken_for_an_alteration(
+    two_orders: tuple[ObjectId, ObjectId], monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    reading = getattr(event_feed, read)
+
+    def and_more(*args: Any, **options: Any) -> Any:
+        found = reading(*args, **options)
+        monkeypatch.setattr(event_feed, read, reading)
+        change_status(order_id=two_orders[0], transition="ship", act=act(ADMIN))
+        tell_all()
+        return found
+
+    monkeypatch.setattr(event_feed, read, and_more)
+    monkeypatch.setattr(verifying, "PAGE", 500)
+    assert found() == []
+    assert feed().count_documents({}) == 7
 
 
 def test_an_order_that_was_deleted_shows(two_orders: tuple[ObjectId, ObjectId]) -> None:

@@ -11,11 +11,21 @@ from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
 from tests.proof import interleave_mutations as mutations
-from tests.proof.interleave_actors import placing, settling
+from tests.proof.interleave_actors import changing, placing, settling
 from tests.proof.interleave_arena import Arena
-from tests.proof.interleave_gates import DIE, SEVER
+from tests.proof.interleave_feed import delivering, replaying, telling
+from tests.proof.interleave_gates import DIE, SEVER, Actor
 from tests.proof.interleave_machine import Violated, hunt
-from tests.proof.interleave_mutations import Patches, mutated
+from tests.proof.interleave_mutations import (
+    Patches,
+    cursor_before_the_answer,
+    cursor_out_of_sight,
+    marks_without_looking,
+    mutated,
+    no_memory_of_the_feed,
+    no_unique_sequence,
+    numbers_from_a_counter,
+)
 from tests.proof.interleave_run import Run
 from tests.proof.inventories import Inventory
 
@@ -129,6 +139,93 @@ def test_a_draft_that_may_be_placed_after_its_rejection_is_placed_without_its_st
     wrong = "history: place from 'placing' to 'pending', when the order was 'rejected'"
     with mutated(mutations.too_late_to_reject):
         assert any(wrong in violation for violation in violations())
+    assert violations() == []
+
+
+# --- the feed, and who follows it ----------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(600)
+def test_whoever_tells_and_delivers_at_once_and_whoever_dies_the_feed_and_its_followers_are_right(arena: Arena) -> None:
+    found = hunt(arena, seed=1, runs=8, inventory=Inventory.ATOMIC, followed=True)
+    assert found is None, found
+    assert arena.count["operations"] > 60
+    assert arena.count["deaths"] > 3
+
+
+def _teller_dies_before_its_marks(run: Run) -> None:
+    run.complete(changing("onwards", 0))
+    run.advance(run.until(run.start(telling()), "write", after=True), DIE)
+
+
+def _teller_dies_before_it_appends(run: Run) -> None:
+    run.complete(changing("onwards", 0))
+    run.advance(_before(run, run.start(telling()), "insert events"), DIE)
+
+
+def _before(run: Run, actor: Actor, step: str) -> Actor:
+    while actor.at and actor.at.name != step:
+        run.advance(actor)
+    return actor
+
+
+def _two_tell_the_same(run: Run) -> None:
+    """Both ask the feed what it has; then one appends; then the other asks for the last number, and appends."""
+    run.complete(changing("onwards", 0))
+    first, second = run.start(telling()), run.start(telling())
+    for teller in (first, second):
+        run.advance(_before(run, teller, "aggregate events"))
+    run.until(first, "write", after=True)
+
+
+def _an_order_goes_on_while_it_is_told(run: Run) -> None:
+    run.complete(changing("onwards", 0))
+    teller = run.until(run.start(telling()), "write", after=True)
+    run.complete(changing("onwards", 0))
+    run.advance(teller)
+
+
+def _deliverer_dies_before_its_call(run: Run) -> None:
+    run.complete(changing("onwards", 0))
+    run.complete(telling())
+    run.advance(run.until(run.start(delivering()), "webhook"), DIE)
+
+
+def _set_back_between_two_calls(run: Run) -> None:
+    for _ in range(2):
+        run.complete(changing("onwards", 0))
+    run.complete(telling())
+    deliverer = run.until(run.start(delivering()), "webhook", after=True)
+    run.until(deliverer, "write", after=True)
+    run.complete(replaying(0))
+
+
+FEED_STORIES = {
+    "the feed is not asked": (no_memory_of_the_feed, _teller_dies_before_its_marks, "still has something to tell"),
+    "no unique sequence": (None, _two_tell_the_same, "1 things were to be told, 2 were"),
+    "numbers from a counter": (numbers_from_a_counter, _teller_dies_before_it_appends, "feed: 2 follows 0"),
+    "marks without looking": (
+        marks_without_looking,
+        _an_order_goes_on_while_it_is_told,
+        "2 things were to be told, 1 were",
+    ),
+    "the cursor first": (cursor_before_the_answer, _deliverer_dies_before_its_call, "the consumer was sent"),
+    "the cursor out of sight": (cursor_out_of_sight, _set_back_between_two_calls, "the cursor was set back to 0"),
+}
+
+
+@pytest.mark.parametrize("name", FEED_STORIES)
+def test_without_a_safeguard_of_the_feed_what_it_prevents_happens(arena: Arena, name: str) -> None:
+    mutation, story, wrong = FEED_STORIES[name]
+
+    def violations() -> list[str]:
+        with Run(arena, keys=True, followed=True) as run:
+            story(run)
+            return run.finish()
+
+    with mutated(mutation) if mutation else no_unique_sequence():
+        found = violations()
+    assert any(wrong in violation for violation in found), found
     assert violations() == []
 
 

@@ -17,11 +17,11 @@ from django.contrib.sessions.models import Session
 from django_mongodb_backend.query import MongoQuery
 from pymongo.database import Database
 
-from orders.models import EVENT_TYPES, Order, Status
+from orders.models import EPOCH, EVENT_TYPES, Order, Status
 from orders.services.events.reading import CUSTOMER_TYPES
 from orders.services.lifecycle import idempotency_keys
 from orders.services.stock.worker import settle_order
-from orders.storage import event_feed, order_reads
+from orders.storage import bulk_runs, event_feed, order_reads
 from orders.storage.bulk_runs import runs
 from orders.storage.event_feed import FeedPage
 from orders.storage.order_query import OrderQuery, Position
@@ -157,6 +157,36 @@ def test_what_is_due_is_found_without_reading_what_is_not(plans: Plans, many: li
     found: list[ObjectId] = []
     by_index(plans(lambda: found.extend(order_reads.due_orders(START + MANY * UNIT, 10))), most=10)
     assert found == [order["_id"] for order in many if "stock_due_at" in order][:10]
+
+
+def test_what_is_to_be_told_is_found_without_reading_what_is_not(plans: Plans, many: list[Document]) -> None:
+    """However many orders there are, the index has those alone of which something is to be told."""
+    waiting = [order["_id"] for order in many[5:500:100]]
+    for number, order_id in enumerate(waiting):
+        orders().update_one({"_id": order_id}, {"$set": {"untold_at": START + number * UNIT}})
+    try:
+        found: list[Document] = []
+        [plan] = recorded = plans(lambda: found.extend(event_feed.untold_orders(3)))
+        by_index(recorded, most=3)
+        assert plan["planSummary"] == "IXSCAN { untold_at: 1 }"
+        assert [order["_id"] for order in found] == waiting[:3]
+        by_index(plans(event_feed.untold_since), most=1)
+        [size] = orders().aggregate([{"$indexStats": {}}, {"$match": {"name": "untold"}}])
+        assert size["spec"]["partialFilterExpression"] == {"untold_at": {"$gt": EPOCH.replace(tzinfo=None)}}
+    finally:
+        orders().update_many({}, {"$unset": {"untold_at": ""}})
+    [plan] = plans(lambda: event_feed.untold_orders(3))
+    assert (plan["planSummary"], plan["keysExamined"], plan["docsExamined"]) == ("IXSCAN { untold_at: 1 }", 0, 0)
+
+
+def test_runs_to_be_told_of_are_found_by_an_index_of_their_own(plans: Plans) -> None:
+    bulk_runs.runs().insert_many([{"untold": True, "finished_at": START}, *({"finished_at": START} for _ in range(9))])
+    try:
+        [plan] = recorded = plans(lambda: event_feed.untold_runs(3))
+        by_index(recorded, most=1)
+        assert plan["planSummary"] == "IXSCAN { finished_at: 1 }"
+    finally:
+        bulk_runs.runs().delete_many({})
 
 
 def test_a_claim_and_its_settling_go_by_id(plans: Plans, many: list[Document]) -> None:

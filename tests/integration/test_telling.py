@@ -151,6 +151,25 @@ def test_a_finished_run_is_told_after_its_orders(sandbox: Sandbox) -> None:
     assert_whole(*placed)
 
 
+def test_a_run_that_finishes_while_orders_are_looked_for_is_told_after_them_too(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = [place().order["_id"] for _ in range(3)]
+    tell_all()
+    untold_orders = event_feed.untold_orders
+
+    def and_then(limit: int) -> list[Document]:
+        found = untold_orders(limit)
+        monkeypatch.setattr(event_feed, "untold_orders", untold_orders)
+        carried("pay", keys=placed)
+        return found
+
+    monkeypatch.setattr(event_feed, "untold_orders", and_then)
+    tell()
+    tell_all()
+    assert [kind for _, kind, _ in names()][3:] == ["order.paid"] * 3 + ["bulk_run.finished"]
+
+
 # --- deaths and rivals -----------------------------------------------------------------------------------------------
 
 

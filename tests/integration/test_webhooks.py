@@ -289,6 +289,23 @@ def test_a_replay_during_a_delivery_is_obeyed(endpoint: WebhookEndpoint, consume
     assert consumer.cursors == [1, 2, 1, 2, 3]
 
 
+def test_a_replay_between_two_calls_of_a_delivery_is_obeyed(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(3)
+    delivered = webhook_endpoints.delivered
+
+    def and_set_back(*args: Any) -> bool:
+        recorded = delivered(*args)
+        if len(consumer.received) == 2:
+            webhooks.replay(endpoint.pk, after=0, actor=ADMIN)
+        return recorded
+
+    monkeypatch.setattr(webhook_endpoints, "delivered", and_set_back)
+    deliver(endpoint.pk)
+    assert consumer.cursors == [1, 2, 1, 2, 3]
+
+
 def test_during_a_rotation_both_secrets_verify(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
     old = endpoint.secrets[0]
     new = webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret

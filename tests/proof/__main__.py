@@ -140,6 +140,14 @@ def interleave_rows(reports: Reports) -> list[Row]:
         "deaths": "… deaths",
     }
     total: list[Row] = [(title, [r[name] for r in reports.values()]) for name, title in names.items()]
+    followed = [r.get("followed", {}) for r in reports.values()]
+    total += [
+        (
+            title.replace("operations", "operations of tellers, deliverers, replays and others"),
+            [r.get(name) for r in followed],
+        )
+        for name, title in names.items()
+    ]
     return [*total, ("**violations**", [violated(report) for report in reports.values()])]
 
 

@@ -2,7 +2,7 @@
 
 It migrates the database, says so, and waits for the claims on its standard input. Then the workers get time to finish
 what is owed; a person settles what is unknown, by what inventory recorded; the workers finish again. Then every order
-is compared with its invariants, with inventory's ledger and with what clients were told.
+is compared with its invariants, with inventory's ledger and with what clients were told, and the feed with all orders.
 """
 
 import json
@@ -26,7 +26,9 @@ from orders.models import PUBLIC_STATUSES, LineState
 from orders.services import access
 from orders.services.audit import Act
 from orders.services.stock.reconciliation import reconcile
+from orders.storage.event_feed import feed
 from orders.storage.order_writes import orders
+from tests.feed_invariants import problems_of_feed
 from tests.order_invariants import violations_of
 from tests.proof.checks import Ledger, settle_by_truth
 
@@ -71,7 +73,9 @@ def judge(claims: Document) -> Document:
         problems += [(problem, order) for problem in (*violations_of(order), *_doubled(order), *_lines(order, ledger))]
     problems += [(problem, None) for problem in _stock(found, ledger, claims["stock"])]
     problems += _told(found, claims)
+    problems += [(problem, None) for problem in problems_of_feed()]
     return {
+        "events": feed().count_documents({}),
         "orders": len(found),
         "statuses": _count(order["status"] for order in found),
         "lines": _count(item["stock"]["state"] for order in found for item in order["items"]),
@@ -88,9 +92,10 @@ def _unknown() -> list[Document]:
 
 
 def _drain(patience: float) -> float:
-    """Wait until the workers owe nothing; return how long that took, in seconds."""
+    """Wait until the workers owe nothing and have told everything; return how long that took, in seconds."""
     began = time.monotonic()
-    while orders().find_one({"stock_due_at": {"$exists": True}}, {"_id": 1}) and time.monotonic() - began < patience:
+    left = {"$or": [{"stock_due_at": {"$exists": True}}, {"untold_at": {"$exists": True}}]}
+    while orders().find_one(left, {"_id": 1}) and time.monotonic() - began < patience:
         time.sleep(0.05)
     return time.monotonic() - began
 

@@ -2,7 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ from tests.proof.steps import KILLED
 
 AT_ONCE = 6
 """Children that run at the same time."""
+START = 30.0
+"""Seconds for something that is served to be ready."""
 
 Work = Callable[[], Any]
 
@@ -46,3 +51,24 @@ def _fork(work: Work, result: Path) -> int:
     except BaseException as error:
         result.write_text(json.dumps({"error": repr(error)}))
     os._exit(0)
+
+
+@contextmanager
+def beside(serve: Callable[[], Any], ready: Callable[[], bool]) -> Iterator[None]:
+    """Have something served by a child of this process, which must hold no MongoDB client, and kill it in the end."""
+    parent = os.getpid()
+    if not (pid := os.fork()):
+        try:
+            serve()
+            while os.getppid() == parent:
+                time.sleep(0.2)
+        finally:
+            os._exit(0)
+    try:
+        until = time.monotonic() + START
+        while not ready() and time.monotonic() < until:
+            time.sleep(0.02)
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)

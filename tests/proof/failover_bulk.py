@@ -89,12 +89,12 @@ class BulkRuns:
 
 
 def _order(user: str, number: str, *, holding: bool) -> Document:
-    """A pending order with one unit reserved or none."""
+    """A pending order with one unit reserved or none, of the time before there were events (tests.feed_invariants)."""
     at = datetime.now(UTC)
     path = (("draft", "", "placing"), ("place", "placing", "pending"))
     history = [
         {
-            "at": at, "act": act, "from": source, "to": target, "actor": f"customer:{user}", "via": "api", "reason": "",
+            "at": at, "act": act, "from": source, "to": target, "actor": "system:yesterday", "via": "api", "reason": "",
             "request_id": "", "write_id": f"{number}-{act}",
         }
         for act, source, target in path

@@ -18,6 +18,7 @@ from orders.services.stock.resolution import resolve_line
 from orders.services.stock.worker import settle_due
 from orders.storage import new_id
 from orders.storage.order_writes import history_entry, orders
+from tests.feed_invariants import YESTERDAY
 from tests.proof.checks import Ledger
 
 Document = dict[str, Any]
@@ -30,9 +31,16 @@ ONWARDS = {"pending": "pay", "paid": "start_processing", "processing": "ship", "
 
 
 class Stage(Protocol):
-    """What an operation may know of the run that it is part of."""
+    """What an operation may know of the run that it is part of.
+
+    :ivar told: the orders of which somebody was told that they are placed.
+    :ivar endpoint, received, replays: the webhook endpoint, what its consumer was sent, when its cursor was set back.
+    """
 
     told: list[ObjectId]
+    endpoint: ObjectId
+    received: list[Document]
+    replays: list[tuple[int, int]]
 
     def ledger(self) -> Ledger: ...
 
@@ -157,7 +165,7 @@ def _earlier(user_id: str, product: str, quantity: int, acts: list[str], *, owed
     history, status = [], ""
     for act in ["draft", *acts]:
         target = next((edge.target for edge in edges() if (edge.name, edge.source) == (act, status)), "placing")
-        entry = history_entry(at=at, act=act, actor="system:yesterday", via="api", source=status, target=target)
+        entry = history_entry(at=at, act=act, actor=YESTERDAY, via="api", source=status, target=target)
         history.append(entry | {"write_id": new_id()})
         status = target
     stock = {"state": LineState.RESERVED.value, "attempts": 1, "error": ""}
@@ -183,5 +191,6 @@ TIMES = {
     "STOCK_RETRY_DELAY": 1000.0,
     "STOCK_RETRY_MAX_DELAY": 1000.0,
     "BREAKER_THRESHOLD": 10**6,
+    "WEBHOOKS_INSECURE": True,
 }
 """Long: in these runs time passes only where the scheduler says so."""

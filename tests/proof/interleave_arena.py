@@ -20,6 +20,7 @@ from integrations.sandbox import Sandbox
 from orders.services.stock import product_locks
 from orders.storage import product_leases
 from orders.storage.order_writes import orders
+from tests.proof.consumer import Consumer
 from tests.proof.interleave_actors import PRICE, PRODUCTS, TIMES, UNITS, earlier_orders
 from tests.proof.interleave_gates import Actor, Listener, gates
 from tests.proof.interleave_machine import hunt
@@ -52,6 +53,7 @@ class Arena:
         ]  # in vain: time stands still
         for wait in self._waits:
             wait.start()
+        self.consumer = Consumer()
         peer_requests.reset()
         for user_id in (1, 2):
             self.control.put_user(user_id, email="a@example.com", full_name="Somebody")
@@ -64,6 +66,7 @@ class Arena:
             wait.stop()
         self._settings.disable()
         self.client.close()
+        self.consumer.stop()
         peer_requests.reset()
 
     def prepare(self, *, keys: bool, atomic: bool) -> None:
@@ -106,10 +109,11 @@ RUNS = 20
 """Runs by one seed."""
 
 
-def search(operations: int, seed: int, inventory: Inventory) -> dict[str, Any]:
+def search(operations: int, seed: int, inventory: Inventory, *, followed: bool = False) -> dict[str, Any]:
     """Carry out at least so many operations, in a process of its own whose Django is set up; JSON-ready.
 
     :param seed: the first; each following `RUNS` runs have the next.
+    :param followed: whether it is about the feed and who follows it.
     :returns: operations, runs, steps, faults, deaths, and violations: the seed, what was violated, and the story of the
         shortest run found that fails. The search ends with the first.
     """
@@ -120,7 +124,7 @@ def search(operations: int, seed: int, inventory: Inventory) -> dict[str, Any]:
         urls = {f"{peer}_SERVICE_URL": sandbox.url for peer in ("USER", "PRODUCT", "INVENTORY")}
         with override_settings(**urls), Arena(sandbox) as arena:
             while arena.count["operations"] < operations and not violations:
-                if found := hunt(arena, seed=seed, runs=RUNS, inventory=inventory):
+                if found := hunt(arena, seed=seed, runs=RUNS, inventory=inventory, followed=followed):
                     violations.append({"seed": seed, "violations": found.violations, "story": found.story})
                 seed += 1
     client.drop_database(name)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +19,8 @@ from pymongo import MongoClient, monitoring
 from pymongo.collection import Collection
 from pymongo.errors import NetworkTimeout
 
-from integrations import http_exchange
+from integrations import http_exchange, webhook_calls
+from integrations.webhook_calls import Delivery
 from tests.proof.interleave_actors import Operation
 from tests.proof.steps import QUIET
 
@@ -41,7 +42,8 @@ class Severed(BaseException):
 class Step:
     """Where an actor stands.
 
-    :ivar kind: `read`, `write`, `call`, or `inside`: inventory has looked at the product, and is about to change it.
+    :ivar kind: `read`, `write`, `call`, `webhook`, or `inside`: inventory has looked at the product, and is about to
+        change it.
     :ivar after: it has been taken, and its answer is about to arrive.
     :ivar key: the call's idempotency key.
     """
@@ -170,9 +172,21 @@ def gates(strike: Callable[[Actor, Step, str, Callable[[], Any]], Any]) -> Itera
         finally:
             actor.reach(Step(step.name, step.kind, after=True, order_id=step.order_id, key=step.key))
 
+    post = webhook_calls.post
+
+    def posted(url: str, **sent: Any) -> Delivery:
+        actor, step = acting.get(), Step("webhook", "webhook")
+        if actor is None:
+            return post(url, **sent)
+        actor.reach(step)
+        delivery = post(url, **sent)
+        actor.reach(replace(step, after=True))
+        return delivery
+
     with ExitStack() as stack:
         stack.enter_context(patch.object(http_exchange, "exchange", gated))
-        for method in ("find_one_and_update", "update_one"):
+        stack.enter_context(patch.object(webhook_calls, "post", posted))
+        for method in ("find_one_and_update", "update_one", "insert_many", "bulk_write"):
             stack.enter_context(patch.object(Collection, method, _severable(getattr(Collection, method))))
         yield
 

@@ -11,6 +11,7 @@ from pymongo.collection import Collection
 from integrations.http_exchange import Lost
 from orders.storage.order_writes import orders
 from tests.proof.interleave_actors import Operation
+from tests.proof.interleave_feed import lease_ends
 from tests.proof.interleave_gates import Step
 
 Document = dict[str, Any]
@@ -30,11 +31,13 @@ class Later:
         leases: "Collection[Document]",
         tell: Callable[[str, str], None],
         name: Callable[[ObjectId], str],
+        endpoint: ObjectId | None,
     ) -> None:
         self.calls: list[LateCall] = []
         self.holders: dict[str, Operation] = {}
         self._answered: set[tuple[object, ...]] = set()
         self._keys, self._leases, self._tell, self._name = keys, leases, tell, name
+        self._endpoint = endpoint
         self._past = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
 
     def answered(self, operation: Operation, step: Step) -> None:
@@ -66,6 +69,13 @@ class Later:
         for lease in self._leases.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
             if self._abandoned([lease["holder"]]):
                 yield lambda lease=lease: self._lapse_lock(lease)
+        if self._endpoint:  # nothing is promised of one that delivers for longer than its lease, but order and an id
+            yield self._lapse_delivery
+
+    def _lapse_delivery(self) -> None:
+        assert self._endpoint is not None
+        if lease_ends(self._endpoint):
+            self._tell("time", "passes: the lease of the delivery ends")
 
     def _abandoned(self, attempts: Iterable[str]) -> bool:
         return all(self.holders[attempt].over for attempt in attempts)

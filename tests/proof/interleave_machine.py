@@ -11,6 +11,7 @@ from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.proof.interleave_actors import OPERATIONS
+from tests.proof.interleave_feed import OPERATIONS as FOLLOWED
 from tests.proof.interleave_gates import DIE, SEVER, Actor
 from tests.proof.interleave_run import FATES, Run
 from tests.proof.inventories import Inventory
@@ -40,17 +41,20 @@ class Interleaving(RuleBasedStateMachine):
 
     :param sought: a regular expression; the run fails where a violation matches it.
     :param inventory: what it is like; None leaves it to chance.
+    :param followed: whether it is about the feed and who follows it.
     """
 
-    def __init__(self, arena: "Arena", sought: str, inventory: Inventory | None) -> None:
+    def __init__(self, arena: "Arena", sought: str, inventory: Inventory | None, followed: bool) -> None:
         super().__init__()
+        self._followed = followed
         self._arena, self._sought, self._inventory = arena, sought, inventory
         self._stack = ExitStack()
         self._hands: dict[int, Actor] = {}
 
     @initialize(keys=st.booleans(), inventory=st.sampled_from([Inventory.ATOMIC, Inventory.PUBLISHED]))
     def inventory_is(self, keys: bool, inventory: Inventory) -> None:
-        self._play = self._stack.enter_context(Run(self._arena, keys=keys, inventory=self._inventory or inventory))
+        kind = self._inventory or inventory
+        self._play = self._stack.enter_context(Run(self._arena, keys=keys, inventory=kind, followed=self._followed))
 
     @rule(hand=HANDS, turns=TURNS, data=st.data())
     def goes_on(self, hand: int, turns: int, data: st.DataObject) -> None:
@@ -93,12 +97,19 @@ class Interleaving(RuleBasedStateMachine):
     def _at(self, hand: int, data: st.DataObject) -> Actor:
         """Who is at it there; a hand that is free begins something new."""
         if hand not in self._hands or self._hands[hand].at is None:
-            self._hands[hand] = self._play.start(data.draw(OPERATIONS))
+            self._hands[hand] = self._play.start(data.draw(FOLLOWED if self._followed else OPERATIONS))
         return self._hands[hand]
 
 
 def hunt(
-    arena: "Arena", *, seed: int, runs: int, sought: str = "", shorten: bool = True, inventory: Inventory | None = None
+    arena: "Arena",
+    *,
+    seed: int,
+    runs: int,
+    sought: str = "",
+    shorten: bool = True,
+    inventory: Inventory | None = None,
+    followed: bool = False,
 ) -> Violated | None:
     """Play so many runs. :returns: the shortest that was found to fail, or None where every one holds.
 
@@ -106,6 +117,7 @@ def hunt(
     :param sought: a regular expression; a run fails where a violation matches it.
     :param shorten: whether to look for a shorter one that fails, which can take minutes.
     :param inventory: what it is like; None leaves it to chance.
+    :param followed: whether it is about the feed and who follows it.
     """
     phases = (Phase.generate, Phase.shrink) if shorten else (Phase.generate,)
     chosen = settings(
@@ -114,7 +126,7 @@ def hunt(
     )  # fmt: skip
 
     def machine() -> Interleaving:
-        return Interleaving(arena, sought, inventory)
+        return Interleaving(arena, sought, inventory, followed)
 
     try:
         run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=chosen)

@@ -1,18 +1,21 @@
 """The product with one safeguard taken out: a proof that does not notice it proves nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from bson import ObjectId
+from django.utils import timezone
 
 from integrations import inventory
 from orders.models import Edge, LineState, Order, StockEffect
+from orders.services.events import delivering, telling
 from orders.services.lifecycle import idempotency_keys, reservation, transitions
 from orders.services.lifecycle.idempotency_keys import Ticket
 from orders.services.stock import claims, worker
-from orders.storage import order_reads, order_writes
+from orders.storage import event_feed, order_reads, order_writes, webhook_endpoints
+from orders.storage.database import collection
 from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write
 
@@ -100,6 +103,75 @@ def too_late_to_reject() -> Patches:
 def no_memory_of_calls() -> Patches:
     """A worker forgets that an attempt that has expired may have made its call."""
     return {(claims, "frozenset"): lambda _indexes: frozenset()}
+
+
+# --- the feed --------------------------------------------------------------------------------------------------------
+
+
+def no_memory_of_the_feed() -> Patches:
+    """The feed is not asked what it has: an order's marks alone say what was told of it."""
+    return {(event_feed, "told_of"): lambda _order_ids: {}}
+
+
+def numbers_from_a_counter() -> Patches:
+    """Numbers are taken from a counter, and then events are appended under them."""
+
+    def counted(events: Sequence[Any]) -> None:
+        if not events:
+            return
+        counter = collection("event_counter")
+        upto = counter.find_one_and_update({}, {"$inc": {"n": len(events)}}, upsert=True, return_document=True)["n"]
+        last = event_feed.last_event()
+        digest = last["digest"] if last else telling.START
+        event_feed.append(list(telling._numbered(events, upto - len(events), digest, timezone.now())))
+
+    collection("event_counter").delete_many({})
+    return {(telling, "_append"): counted}
+
+
+def marks_without_looking() -> Patches:
+    """An order is marked as told, whatever its history has got meanwhile."""
+    return {(event_feed, "_mark"): lambda told: [{"$set": {"told": told.entries, "untold_at": "$$REMOVE"}}]}
+
+
+def cursor_before_the_answer() -> Patches:
+    """An endpoint's cursor is moved on, and then it is called."""
+    deliver_one = delivering._deliver_one
+
+    def moved_first(endpoint: Any, holder: str, event: Any) -> bool:
+        webhook_endpoints.delivered(endpoint["_id"], holder, event["_id"], None)
+        return deliver_one(endpoint, holder, event)
+
+    return {(delivering, "_deliver_one"): moved_first}
+
+
+def cursor_out_of_sight() -> Patches:
+    """Who delivers knows where the cursor must be, and does not look whether it is there."""
+    take, delivered = webhook_endpoints.take, webhook_endpoints.delivered
+    known: dict[str, int] = {}
+
+    def taken(endpoint_id: ObjectId, holder: str, seconds: float) -> Any:
+        found = take(endpoint_id, holder, seconds)
+        return found and found | {"cursor": known.get(holder, found["cursor"])}
+
+    def recorded(endpoint_id: ObjectId, holder: str, cursor: int, attempted: Any) -> bool:
+        known[holder] = cursor
+        return delivered(endpoint_id, holder, cursor, attempted)
+
+    return {(webhook_endpoints, "take"): taken, (webhook_endpoints, "delivered"): recorded}
+
+
+@contextmanager
+def no_unique_sequence() -> Iterator[None]:
+    """Nothing keeps two events of an order from having one sequence."""
+    feed, name = event_feed.feed(), "order_sequence"
+    made = feed.index_information()[name]
+    feed.drop_index(name)
+    try:
+        yield
+    finally:
+        feed.delete_many({})
+        feed.create_index(made["key"], name=name, unique=True, partialFilterExpression=made["partialFilterExpression"])
 
 
 @contextmanager

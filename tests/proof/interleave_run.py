@@ -21,12 +21,15 @@ from orders.storage.order_writes import orders
 from tests.proof import checks
 from tests.proof.interleave_actors import Operation
 from tests.proof.interleave_end import problems_at_the_end, problems_of_orders
+from tests.proof.interleave_feed import new_endpoint, problems_of_followers, recover
 from tests.proof.interleave_gates import DIE, GO, SEVER, Actor, Killed, Step
 from tests.proof.interleave_later import Later
 from tests.proof.inventories import Inventory
 
 if TYPE_CHECKING:
     from tests.proof.interleave_arena import Arena
+
+Document = dict[str, Any]
 
 STATUSES = {"answers 503": 503, "answers 500": 500, "answers 400": 400}
 DROPS = {"is dropped after acting": "drop_after", "is dropped before acting": "drop_before"}
@@ -38,13 +41,19 @@ FATES = (*STATUSES, *DROPS, LATE)
 class Run:
     """Actors at the same few orders; whoever holds the run says who takes a step, and what becomes of it.
 
+    :param followed: whether there is an endpoint, and what is told and delivered is looked at in the end.
     :ivar told: the orders of which somebody was told that they are placed.
     :ivar story: what happened, as `actor: step`.
     :ivar violations: in plain words; empty where everything held.
     """
 
-    def __init__(self, arena: "Arena", *, keys: bool, inventory: Inventory = Inventory.ATOMIC) -> None:
+    def __init__(
+        self, arena: "Arena", *, keys: bool, inventory: Inventory = Inventory.ATOMIC, followed: bool = False
+    ) -> None:
         self.told: list[ObjectId] = []
+        self.received: list[Document] = arena.consumer.received
+        self.replays: list[tuple[int, int]] = []
+        self._followed = followed
         self.story: list[str] = []
         self.violations: list[str] = []
         self.count: Counter[str] = Counter()
@@ -52,12 +61,17 @@ class Run:
         self._calling: dict[str, Actor] = {}
         self._actors: list[Actor] = []
         self._stuck = False
-        self._later = Later(arena.keys, arena.leases, self._tell, self.name)
         self._names: dict[ObjectId, str] = {}
         self._left = {DIE: 2, SEVER: 2}
 
     def __enter__(self) -> "Run":
-        self._arena.prepare(keys=self._keys, atomic=self._inventory.is_atomic)
+        arena = self._arena
+        arena.prepare(keys=self._keys, atomic=self._inventory.is_atomic)
+        self.received.clear()
+        endpoint = new_endpoint(arena.consumer.url) if self._followed else None
+        if endpoint:
+            self.endpoint = endpoint
+        self._later = Later(arena.keys, arena.leases, self._tell, self.name, endpoint)
         with ExitStack() as stack:
             said = {"INVENTORY_IS_ATOMIC": self._inventory.is_said_to_be_atomic}
             stack.enter_context(override_settings(INVENTORY_HONOURS_IDEMPOTENCY_KEY=self._keys, **said))
@@ -129,6 +143,8 @@ class Run:
             self._recover()
             self._examine()
             for problem in problems_at_the_end(self.ledger(), self.told, self.name):
+                self._violation(problem)
+            for problem in problems_of_followers(self.received, self.replays) if self._followed else ():
                 self._violation(problem)
         return self.violations
 
@@ -235,6 +251,8 @@ class Run:
         keeper = Act(access.admin("keeper"), datetime.now(UTC), "looked into the warehouse")
         checks.settle_by_truth(orders().find().to_list(), self.ledger(), keeper)
         self._settle_all()
+        if self._followed:
+            recover(self.endpoint)
 
     def _settle_all(self) -> None:
         for _ in range(10):

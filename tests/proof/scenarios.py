@@ -1,5 +1,6 @@
 """What is done while the process may die at any step: each scenario has a quiet beginning and a deadly act."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,16 @@ from django.utils import timezone
 from orders.models import Address, Item
 from orders.services import access
 from orders.services.audit import Act
+from orders.services.events import webhooks
+from orders.services.events.delivering import deliver
 from orders.services.lifecycle import placement, transitions
 from orders.services.stock.worker import settle_order
-from orders.storage import product_leases
+from orders.storage import event_feed, product_leases
 from orders.storage.database import collection
+from orders.storage.event_feed import feed
 from orders.storage.order_writes import orders
+from tests.feed_invariants import tell_all
+from tests.proof.consumer import FAULTS
 from tests.proof.steps import Steps
 
 PRICE = "12.50"
@@ -48,6 +54,10 @@ AMID: dict[str, dict[str, Any] | None] = {
     "dropped after acting": {"kind": "drop_after"},
 }
 """Answers of an inventory that is not atomic: what is new about it is what others do meanwhile."""
+
+
+FEW = 5
+"""Orders of one pass of telling."""
 
 
 class Abandoned(BaseException):
@@ -80,6 +90,11 @@ class Case:
         return f"{0xA:08x}{number:016x}", f"{0xA:08x}{number + 1:016x}"
 
     @property
+    def hook(self) -> str:
+        """The path under which the case's webhook is taken."""
+        return f"/case-{self.number}"
+
+    @property
     def key(self) -> str:
         return f"key-{self.number}"
 
@@ -99,7 +114,7 @@ class Control:
     def fail(self, case: Case) -> None:
         """From now on the first product's reserves and releases get the case's answer."""
         fault = (ANSWERS | AMID)[case.answer]
-        operations = ["reserve", "release"] if fault else []
+        operations = ["reserve", "release"] if fault and case.scenario not in OF_THE_FEED else []
         if case.scenario == "settling a draft" and case.keys and case.answer == "refused":
             # The reserve has acted: a peer that honours keys repeats its answer. One that refuses now would be lying.
             operations.remove("reserve")
@@ -198,10 +213,50 @@ def settling_a_draft(case: Case, control: Control, steps: Steps) -> Callable[[],
     return lambda: _settle(found["_id"])
 
 
+def telling(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    """As though the lease did not hold: all that are at it at the same time tell."""
+    change(_placed(case), "pay")
+    return lambda: tell_all(limit=FEW)
+
+
+def telling_in_pieces(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    """Each event is appended by a command of its own: who dies between two leaves a page half appended."""
+    change(_placed(case), "pay")
+    append = event_feed.append
+
+    def in_pieces(events: Sequence[dict[str, Any]]) -> None:
+        for event in events:
+            append([event])
+
+    event_feed.append = in_pieces
+    return lambda: tell_all(limit=FEW)
+
+
+def delivering(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    fault = f"?first={FAULTS[case.answer]}" if case.answer in FAULTS else ""
+    webhooks.MOST_ENDPOINTS = 10**6
+    url = f"{os.environ['CONSUMER']}{case.hook}{fault}"
+    placed = change(_placed(case), "pay")
+    tell_all()
+    made = webhooks.create_endpoint(url=url, actor=access.admin("boss"), at=timezone.now()).endpoint
+    [first, _] = feed().find({"order_id": placed["_id"]}, {"_id": 1}).sort("_id", 1).to_list()
+    webhooks.replay(made.pk, after=first["_id"] - 1, actor=access.admin("boss"))
+    return lambda: deliver(made.pk)
+
+
 SCENARIOS: dict[str, Callable[[Case, Control, Steps], Callable[[], Any]]] = {
     "placing": placing,
     "cancelling": cancelling,
     "refunding": refunding,
     "settling a release": settling_a_release,
     "settling a draft": settling_a_draft,
+    "telling": telling,
+    "telling, the page in pieces": telling_in_pieces,
+    "delivering": delivering,
 }
+OF_THE_FEED = {
+    "telling": ("success",),
+    "telling, the page in pieces": ("success",),
+    "delivering": ("success", *FAULTS),
+}
+"""Scenarios in which inventory has no part, and what the consumer of webhooks answers in them at first."""

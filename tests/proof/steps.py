@@ -1,7 +1,8 @@
 """Every step of this process that touches the database or a peer: counted, named, and deadly on demand.
 
-A step is the moment before or after one command to MongoDB, or one exchange with a peer. They are found by listening
-(pymongo's monitoring, and the one function through which every exchange goes), so a new one cannot be forgotten.
+A step is the moment before or after one command to MongoDB, one exchange with a peer, or one call of a webhook. They
+are found by listening (pymongo's monitoring, and the functions through which every exchange and every webhook goes), so
+that a new one cannot be forgotten.
 """
 
 import os
@@ -11,8 +12,9 @@ from typing import Any
 
 from pymongo import monitoring
 
-from integrations import http_exchange
+from integrations import http_exchange, webhook_calls
 from integrations.answer import Answer
+from integrations.webhook_calls import Delivery
 
 KILLED = 137
 QUIET = {"endSessions", "ping"}
@@ -44,7 +46,16 @@ class Steps(monitoring.CommandListener):
             self._step(f"after {what}")
             return answer
 
+        post = webhook_calls.post
+
+        def posted(url: str, **sent: Any) -> Delivery:
+            self._step("before POST webhook")
+            delivery = post(url, **sent)
+            self._step("after POST webhook")
+            return delivery
+
         http_exchange.exchange = listened
+        webhook_calls.post = posted
         return self
 
     def arm(self, end: Callable[[int, str], bool], then: Callable[[], None] = die) -> None:

@@ -116,9 +116,11 @@ def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tupl
         if types and event["type"] not in types:
             continue
         held = webhook_endpoints.take(endpoint_id, holder, LEASE)
+        if held and held["cursor"] != cursor:
+            return done, True  # it was set back
         if not held or not _deliver_one(held, holder, event):
             return done, False
-        done += 1
+        done, cursor = done + 1, event["_id"]
     if events and not webhook_endpoints.delivered(endpoint_id, holder, events[-1]["_id"], None):
         return done, False
     return done, len(events) == PAGE

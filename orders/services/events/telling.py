@@ -37,7 +37,7 @@ class Teller:
     def run(self, *, seconds: float, stopping: Callable[[], bool] = lambda: False) -> int:
         """Tell for a while, until nothing is left.
 
-        :returns: how many events were told.
+        :returns: how many orders and runs were dealt with.
         :raises DatabaseError: some may have been told; the next pass goes on.
         """
         end, told = time.monotonic() + seconds, 0
@@ -64,8 +64,9 @@ def purge(*, at: datetime, limit: int = 1000) -> int:
 
 def tell(limit: int = PAGE) -> int:
     """One pass. :returns: how many orders and runs were dealt with; 0: there is nothing to tell."""
+    finished = event_feed.untold_runs(limit)  # looked for first: what they did is then among what is found next
     waiting = event_feed.untold_orders(limit)
-    runs = event_feed.untold_runs(limit) if len(waiting) < limit else []  # after the events of their orders
+    runs = finished if len(waiting) < limit else []  # after the events of their orders
     if not waiting and not runs:
         return 0
     told_before = event_feed.told_of([order["_id"] for order in waiting])
