@@ -75,6 +75,11 @@ def moment(at: datetime, now: datetime) -> Moment:
     return Moment(ago, f"{at:%Y-%m-%d %H:%M:%S} UTC", at.isoformat(timespec="seconds"))
 
 
+def aware(moment: datetime) -> datetime:
+    """A moment as the database tells it, which is UTC."""
+    return moment.replace(tzinfo=UTC)
+
+
 def person(label: str) -> str:
     """An actor's label for people: `staff:maria` is `maria`, `customer:17` is `customer 17`."""
     kind, _, name = label.partition(":")

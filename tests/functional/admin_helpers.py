@@ -43,7 +43,7 @@ WORK = {
     "Support": {"change_address", "write_notes"},
     "Fulfilment": {"resolve_stock", "write_notes"},
     "Finance": {"write_notes", "export_orders"},
-    "Manager": {"resolve_stock", "change_address", "write_notes", "export_orders"},
+    "Manager": {"resolve_stock", "change_address", "write_notes", "export_orders", "manage_webhooks"},
 }
 """What else each role may do; and all of them may look at bulk runs."""
 

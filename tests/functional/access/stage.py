@@ -14,8 +14,10 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
+from orders.models import WebhookEndpoint
 from orders.services import access, bulk
 from orders.services.audit import Act
+from orders.services.events.telling import tell
 from orders.storage.order_query import OrderQuery
 from tests.functional.access.callers import OWNER
 from tests.functional.access.routes import Route
@@ -36,7 +38,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Stage:
-    """:ivar ids: the ids of orders by status or plight, of the run, and of a user and a group that nobody acts as."""
+    """:ivar ids: the ids of orders by status or plight, of the run, of a webhook endpoint, and of a user and a group that
+    nobody acts as."""
 
     database: Database[Document]
     ids: dict[str, str]
@@ -76,6 +79,7 @@ class Stage:
         usual = {
             "order_id": "pending", "object_id": "pending", "run_id": "run", "user_id": OWNER, "id": "user",
             "app_label": "orders", "url": "nothing", "content_type_id": "1", "code": "invalid",
+            "endpoint_id": "endpoint", "cursor": "1",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 
@@ -120,4 +124,15 @@ def set_up(database: Database[Document]) -> Stage:
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
     ids["user"] = str(User.objects.create_user("subject").pk)
     ids["group"] = str(Group.objects.create(name="Temporary").pk)
+    ids["endpoint"] = _followed(database, orders["pending"])
     return Stage(database, ids)
+
+
+def _followed(database: Database[Document], order: Document) -> str:
+    """The id of a webhook endpoint that has had the one event of an order; nothing can be sent to it."""
+    database["orders"].update_one({"_id": order["_id"]}, {"$set": {"untold_at": timezone.now(), "told": 0}})
+    tell()
+    endpoint = WebhookEndpoint.objects.create(
+        url="https://127.0.0.1/", secrets=["whsec_c2VjcmV0"], cursor=1, created_at=timezone.now(), created_by="tests"
+    )
+    return str(endpoint.pk)

@@ -21,6 +21,7 @@ QUERIES = {
     "admin:orders/bulkrun/": (*OF_DJANGO, "state__exact", "id__exact"),
     "admin:orders/bulkrun/<path:object_id>/change/": ("show", AFTER),
     "admin:orders/order/": (*OF_DJANGO, *ListForm.base_fields, AFTER, BEFORE),
+    "admin:orders/order/events/": ("type", "order", "from"),
     "admin:orders/order/export/": (*ListForm.base_fields,),
 }  # fmt: skip
 """What the pages read from their address; those of forms are taken from the forms."""
