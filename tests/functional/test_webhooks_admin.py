@@ -215,6 +215,19 @@ def test_it_is_switched_off_and_on(manager: Client) -> None:
     assert now(endpoint).active
 
 
+def test_one_to_whose_address_nothing_may_be_sent_any_more_can_be_switched_off_but_not_on(
+    manager: Client, settings: Settings
+) -> None:
+    settings.WEBHOOKS_INSECURE = True
+    endpoint = made("http://127.0.0.1:9/")
+    settings.WEBHOOKS_INSECURE = False
+    act(manager, endpoint, "off")
+    assert not now(endpoint).active
+    response = act(manager, endpoint, "on")
+    assert said(response)[-1] == "Nothing was changed. A URL that begins with https:// is expected."
+    assert not now(endpoint).active
+
+
 @pytest.mark.parametrize(("name", "state"), [("on", "on"), ("off", "off")])
 def test_one_that_was_stopped_is_switched_on_or_kept_off(manager: Client, name: str, state: str) -> None:
     endpoint = made()

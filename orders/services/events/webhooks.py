@@ -102,7 +102,7 @@ def change_endpoint(
     :raises NotPermitted, WebhookNotFound, InvalidWebhook:
     """
     endpoint = get_endpoint(endpoint_id, actor)
-    _require_valid(endpoint.url if url is None else url, types or (), description or "")
+    _require_valid(endpoint.url if url is None and active else url, types or (), description or "")
     given: dict[str, object] = {"url": url, "types": None if types is None else sorted(types), "active": active}
     fields = {name: value for name, value in given.items() if value is not None}
     if description is not None:
@@ -201,20 +201,26 @@ def _changed(endpoint_id: ObjectId, fields: dict[str, object], actor: Actor) -> 
     return get_endpoint(endpoint_id, actor)
 
 
-def _require_valid(url: str, types: Collection[str], description: str) -> None:
+def _require_valid(url: str | None, types: Collection[str], description: str) -> None:
     errors: dict[str, list[str]] = {}
-    try:
-        webhook_calls.checked(url, insecure=settings.WEBHOOKS_INSECURE)
-        if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
-            errors["url"] = [f"At most {LONGEST_URL} visible ASCII characters are allowed."]
-    except webhook_calls.Forbidden as error:
-        errors["url"] = [str(error)]
+    if url is not None and (problem := _problem_of_url(url)):
+        errors["url"] = [problem]
     if unknown := [kind for kind in types if kind not in EVENT_TYPES]:
         errors["types"] = [f"There is no type {unknown[0][:100]}. Known: {', '.join(EVENT_TYPES)}."]
     if len(description) > LONGEST_DESCRIPTION or not description.isprintable():
         errors["description"] = [f"One line of at most {LONGEST_DESCRIPTION} characters is allowed."]
     if errors:
         raise InvalidWebhook(" ".join(problem for [problem] in errors.values()), errors=errors)
+
+
+def _problem_of_url(url: str) -> str:
+    try:
+        webhook_calls.checked(url, insecure=settings.WEBHOOKS_INSECURE)
+    except webhook_calls.Forbidden as error:
+        return str(error)
+    if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
+        return f"At most {LONGEST_URL} visible ASCII characters are allowed."
+    return ""
 
 
 def _new_secret() -> str:

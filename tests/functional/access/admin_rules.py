@@ -181,7 +181,6 @@ ADMIN_RULES = {
     f"{HOOK}<str:endpoint_id>/act/": page(
         *get(staff(405)),
         act("off"),
-        act("on", changes=False),
         act("rotate"),
         act("end_rotation", changes=False),
         act("test", changes=False),

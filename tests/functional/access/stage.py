@@ -38,8 +38,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Stage:
-    """:ivar ids: the ids of orders by status or plight, of the run, of a webhook endpoint, and of a user and a group that
-    nobody acts as."""
+    """:ivar ids: the ids of orders by status or plight, of the run, of a webhook endpoint, and of a user and a group
+    that nobody acts as."""
 
     database: Database[Document]
     ids: dict[str, str]
