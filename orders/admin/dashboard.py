@@ -96,10 +96,10 @@ def _attention(actor: Actor) -> dict[str, Any]:
         if found.count
     ]
     troubles = event_troubles.event_troubles(actor=actor, at=now)
-    if troubles.webhooks:
-        waiting.append({"name": "webhooks", "title": WEBHOOKS, "count": str(len(troubles.webhooks))})
     if troubles.late:
         waiting.append({"name": "events", "title": EVENTS, "count": str(troubles.late)})
+    if troubles.webhooks:
+        waiting.append({"name": "webhooks", "title": WEBHOOKS, "count": str(len(troubles.webhooks))})
     return {"waiting": waiting}
 
 

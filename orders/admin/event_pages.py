@@ -50,7 +50,6 @@ class EventPages(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Events",
-            "opts": self.opts,
             "given": given,
             "filtered": any(given.values()),
             "problems": problems,
@@ -73,7 +72,6 @@ class EventPages(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"Event {event['_id']}",
-            "opts": self.opts,
             "row": _row(event),
             "told": labels.moment(labels.aware(event["told_at"]), timezone.now()),
             "json": orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode(),

@@ -103,8 +103,8 @@ class WebhookAdmin(ReadOnly):
                 return self._page_of(endpoint.pk)
         actor = actor_of(request)
         context = {
-            "title": str(endpoint),
-            "object": endpoint,
+            "title": endpoint.description or "Webhook",
+            "endpoint": endpoint,
             "row": _facts(endpoint, webhooks.newest_cursor(actor)),
             "created": labels.moment(endpoint.created_at, timezone.now()),
             "creator": labels.person(endpoint.created_by),
@@ -122,7 +122,7 @@ class WebhookAdmin(ReadOnly):
         """GET the question; POST: delete an endpoint."""
         endpoint = self._endpoint(request, object_id)
         if request.method != "POST":
-            return self._answer(request, "delete", {"title": "Delete webhook", "object": endpoint})
+            return self._answer(request, "delete", {"title": "Delete webhook", "endpoint": endpoint})
         try:
             webhooks.delete_endpoint(endpoint.pk, actor=actor_of(request))
         except (OrderError, DatabaseError) as error:

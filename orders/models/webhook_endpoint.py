@@ -47,6 +47,7 @@ class WebhookEndpoint(models.Model):
 
     class Meta:
         db_table = "webhook_endpoints"
+        verbose_name, verbose_name_plural = "webhook", "webhooks"
         default_permissions = ("view",)
         permissions = [("manage_webhooks", "Can manage webhooks")]
 

@@ -73,7 +73,7 @@ def test_of_webhooks_only_those_hear_who_manage_them(database: Database[Document
     endpoint(active=False, stopped_because="It answered 410 Gone.")
     insert(database, stored(1, untold_at=datetime.now(UTC) - timedelta(minutes=3)))
     support = client_of("Support")
-    assert shown(support) == ["Events have not been told for 3 minutes"]
+    assert shown(support) == ["New events have been waiting for 3 minutes"]
     assert on_dashboard(support) == {"events": "1"}
     with pytest.raises(NotPermitted):
         event_troubles(actor=access.customer("1"), at=timezone.now())
@@ -83,7 +83,7 @@ def test_a_feed_that_lags_is_shown_until_it_has_told(manager: Client, database: 
     insert(database, stored(1, told=0, untold_at=datetime.now(UTC) - timedelta(seconds=50)))
     assert shown(manager) == []
     database["orders"].update_one({}, {"$set": {"untold_at": datetime.now(UTC) - timedelta(seconds=125)}})
-    assert shown(manager) == ["Events have not been told for 2 minutes"]
+    assert shown(manager) == ["New events have been waiting for 2 minutes"]
     tell()
     assert shown(manager) == []
 
@@ -96,7 +96,7 @@ def test_a_broker_that_lags_is_shown_while_there_is_one(
     database["event_cursors"].insert_one({"_id": "amqp", "cursor": 1})
     assert shown(manager) == []
     settings.EVENTS_AMQP_URL = "amqp://nowhere.example"
-    assert shown(manager) == ["The message broker has not had events for 10 minutes"]
+    assert shown(manager) == ["The message broker is behind by 10 minutes"]
     database["event_cursors"].update_one({}, {"$set": {"cursor": 2}})
     assert shown(manager) == []
     database["event_cursors"].update_one({}, {"$set": {"cursor": 3}})
