@@ -2,5 +2,6 @@
 
 from orders.admin.bulk_run_admin import BulkRunAdmin
 from orders.admin.order_admin import OrderAdmin
+from orders.admin.webhook_pages import WebhookAdmin
 
-__all__ = ["BulkRunAdmin", "OrderAdmin"]
+__all__ = ["BulkRunAdmin", "OrderAdmin", "WebhookAdmin"]

@@ -18,7 +18,7 @@ from orders.admin.order_forms import Change
 from orders.admin.staff_actions import act_of, actor_of, why_not
 from orders.services.errors import OrderError
 from orders.services.order_queries import Alert
-from orders.services.reporting import attention
+from orders.services.reporting import attention, event_troubles
 from orders.services.reporting.attention import Waiting
 
 CHANGES: dict[str, Change] = {
@@ -62,6 +62,9 @@ WORDS = {
     ),
 }
 
+WEBHOOKS, EVENTS = "Webhooks stopped or failing", "Events delayed"
+"""The headings of what keeps others from hearing what happens, which no order has."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -104,9 +107,11 @@ class AttentionPages(ModelAdmin):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         context = {**self.admin_site.each_context(request), "title": "Needs attention", "sections": []}
+        context |= {"now": timezone.now(), "webhooks_title": WEBHOOKS, "events_title": EVENTS}
         status = 200
         try:
             context["sections"] = _sections(request)
+            context["troubles"] = event_troubles.event_troubles(actor=actor_of(request), at=context["now"])
         except DatabaseError:
             context["problem"], status = "The database did not answer in time. Try again in a moment.", 503
         return TemplateResponse(request, "admin/orders/order/attention.html", context, status=status)

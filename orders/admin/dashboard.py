@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from orders.admin.attention_page import WORDS
+from orders.admin.attention_page import EVENTS, WEBHOOKS, WORDS
 from orders.admin.money_format import amounts, money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
 from orders.services.days import today, zone
-from orders.services.reporting import attention
+from orders.services.reporting import attention, event_troubles
 from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
 
 PERIODS = {"today": ("Today", 1), "7": ("7 days", 7), "30": ("30 days", 30), "90": ("90 days", 90),
@@ -84,15 +84,21 @@ def _last(days: int) -> Period:
 
 
 def _attention(actor: Actor) -> dict[str, Any]:
+    now = timezone.now()
     waiting = [
         {
             "name": found.alert.value,
             "title": WORDS[found.alert].title,
             "count": f"{found.count}{'+' if found.more else ''}",
         }
-        for found in attention.counts(actor=actor, at=timezone.now())
+        for found in attention.counts(actor=actor, at=now)
         if found.count
     ]
+    troubles = event_troubles.event_troubles(actor=actor, at=now)
+    if troubles.late:
+        waiting.append({"name": "events", "title": EVENTS, "count": str(troubles.late)})
+    if troubles.webhooks:
+        waiting.append({"name": "webhooks", "title": WEBHOOKS, "count": str(len(troubles.webhooks))})
     return {"waiting": waiting}
 
 

@@ -82,6 +82,11 @@ def exact(at: datetime) -> str:
     return f"{local(at):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def aware(moment: datetime) -> datetime:
+    """A moment as the database tells it, which is UTC."""
+    return moment.replace(tzinfo=UTC)
+
+
 def person(label: str) -> str:
     """An actor's label for people: `staff:maria` is `maria`, `customer:17` is `customer 17`."""
     kind, _, name = label.partition(":")

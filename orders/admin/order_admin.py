@@ -1,9 +1,10 @@
-"""Orders in the backoffice: the list, the page of one, and what waits, under one address."""
+"""Orders in the backoffice: the list, the page of one, what waits, and what others hear of, under one address."""
 
 from django.contrib import admin
 
 from orders.admin.attention_page import AttentionPages
 from orders.admin.bulk_actions import BulkActions
+from orders.admin.event_pages import EventPages
 from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
@@ -12,5 +13,5 @@ from orders.models import Order
 
 
 @admin.register(Order)
-class OrderAdmin(AttentionPages, PrintActions, BulkActions, OrderExport, OrderList, OrderPage):
+class OrderAdmin(AttentionPages, EventPages, PrintActions, BulkActions, OrderExport, OrderList, OrderPage):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""

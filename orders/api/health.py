@@ -20,19 +20,21 @@ def health(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """GET /health/ready: 503 unless the database takes writes and has every migration, within about a second.
 
-    A peer's call whose breaker is open, or workers that are not seen, make it `degraded` and leave it at 200: orders
-    can be read and changed without them, and taking every instance out for what none of them can help would end that
-    too.
+    A peer's call whose breaker is open, workers that are not seen, or events that are told late make it `degraded` and
+    leave it at 200: orders can be read and changed without them, and taking every instance out for what none of them
+    can help would end that too.
     """
     found = readiness.readiness()
-    at_work = found.worker_is_at_work(timezone.now())
-    well = at_work and "open" not in found.breakers.values()
+    now = timezone.now()
+    at_work, in_time = found.worker_is_at_work(now), found.tells_in_time(now)
+    well = at_work and in_time and "open" not in found.breakers.values()
     body = {
         "status": "unavailable" if not found.ready else "ok" if well else "degraded",
         "service": NAME,
         "mongodb": "up" if found.database else "down",
         "migrations": {True: "applied", False: "missing", None: "unknown"}[found.migrated],
         "worker": {"status": "seen" if at_work else "missing", "last_seen": found.worker_seen},
+        "events": {"status": "in_time" if in_time else "late", "waiting_since": found.untold_since},
         "peers": found.breakers,
     }
     return JsonResponse(body, status=200 if found.ready else 503)

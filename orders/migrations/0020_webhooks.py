@@ -53,6 +53,8 @@ class Migration(migrations.Migration):
                 "db_table": "webhook_endpoints",
                 "permissions": [("manage_webhooks", "Can manage webhooks")],
                 "default_permissions": ("view",),
+                "verbose_name": "webhook",
+                "verbose_name_plural": "webhooks",
             },
         ),
         migrations.RunPython(grant, migrations.RunPython.noop),

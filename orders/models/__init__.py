@@ -31,13 +31,14 @@ from orders.models.states import (
     StockCall,
     StockEffect,
 )
-from orders.models.webhook_endpoint import WebhookEndpoint
+from orders.models.webhook_endpoint import EndpointState, WebhookEndpoint, endpoint_state
 
 __all__ = [
     "DATED_STATUSES", "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "PUBLIC_STATUSES", "RUN_FINISHED",
-    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge", "HistoryEntry",
-    "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Status", "Stock", "StockCall",
-    "StockEffect", "WebhookEndpoint", "can_proceed", "edges", "edges_from", "edges_named", "event_type",
-    "every_line_reserved", "from_cents", "moments", "permission_of", "public_edges", "statuses_before",
-    "stock_effect", "text_of", "to_cents", "transition_label", "transition_names", "transition_towards",
+    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge",
+    "EndpointState", "HistoryEntry", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Status",
+    "Stock", "StockCall", "StockEffect", "WebhookEndpoint", "can_proceed", "edges", "edges_from",
+    "edges_named", "endpoint_state", "event_type", "every_line_reserved", "from_cents", "moments",
+    "permission_of", "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents",
+    "transition_label", "transition_names", "transition_towards",
 ]  # fmt: skip

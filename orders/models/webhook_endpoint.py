@@ -4,6 +4,22 @@ from django.db import models
 from django_mongodb_backend.fields import ArrayField
 
 
+class EndpointState(models.TextChoices):
+    """What can be said of an endpoint in a word."""
+
+    ON = "on", "On"
+    FAILING = "failing", "Failing"
+    STOPPED = "stopped", "Stopped"
+    OFF = "off", "Off"
+
+
+def endpoint_state(*, active: bool, failing: bool, stopped: bool) -> EndpointState:
+    """:param stopped: the service has switched it off, and nobody has said since that it is to be so."""
+    if active:
+        return EndpointState.FAILING if failing else EndpointState.ON
+    return EndpointState.STOPPED if stopped else EndpointState.OFF
+
+
 class WebhookEndpoint(models.Model):
     """An address that is sent events, each signed, in the order of the feed.
 
@@ -31,8 +47,15 @@ class WebhookEndpoint(models.Model):
 
     class Meta:
         db_table = "webhook_endpoints"
+        verbose_name, verbose_name_plural = "webhook", "webhooks"
         default_permissions = ("view",)
         permissions = [("manage_webhooks", "Can manage webhooks")]
+
+    @property
+    def state(self) -> EndpointState:
+        return endpoint_state(
+            active=self.active, failing=self.failing_since is not None, stopped=bool(self.stopped_because)
+        )
 
     def __str__(self) -> str:
         return self.description or self.url

@@ -9,6 +9,9 @@ from orders.models import Document
 from orders.storage import leases
 from orders.storage.database import collection, from_now, literal
 
+AMQP = "amqp"
+"""The cursor of the message broker."""
+
 
 def cursors() -> Collection[Document]:
     return collection("event_cursors")

@@ -225,6 +225,46 @@ def forget_personal_data(order_id: ObjectId, user_id: str) -> None:
 
 
 @wrap_database_errors
+def newest_first(
+    upto: int | None, *, limit: int, types: Sequence[str] = (), order_ids: Sequence[ObjectId] | None = None
+) -> list[Document]:
+    """Events up to a number (None: all), the newest first, that meet each condition given; without the orders."""
+    asked: dict[str, Any] = {} if upto is None else {"_id": {"$lte": upto}}
+    index = "_id_"
+    if types:
+        asked["type"], index = {"$in": list(types)}, "type"
+    if order_ids is not None:
+        asked["order_id"], index = {"$in": list(order_ids)}, "order"
+    return feed().find(asked, {"order": 0}, sort=[("_id", -1)], limit=limit, hint=index).to_list()
+
+
+@wrap_database_errors
+def event_numbered(cursor: int) -> Document | None:
+    return feed().find_one({"_id": cursor})
+
+
+@wrap_database_errors
+def told_after(cursor: int) -> datetime | None:
+    """When (aware) the first event with a larger number was told; None if there is none."""
+    found = feed().find_one({"_id": {"$gt": cursor}}, {"told_at": 1}, sort=[("_id", 1)])
+    return found["told_at"].replace(tzinfo=UTC) if found else None
+
+
+@wrap_database_errors
+def last_before(moment: datetime) -> int:
+    """The number of the last event that was told before a moment (aware); the one before all that are kept if none was.
+
+    Found by halving: nothing else asks for events by their time, so that it has no index.
+    """
+    low, high = (oldest_cursor() or 1) - 1, newest_cursor()
+    while low < high:
+        middle = (low + high + 1) // 2
+        told = told_after(middle - 1)
+        low, high = (middle, high) if told and told < moment else (low, middle - 1)
+    return low
+
+
+@wrap_database_errors
 def events_of(order_ids: Sequence[ObjectId]) -> list[Document]:
     """All events of these orders, in order, without the orders themselves."""
     asked = {"order_id": {"$in": list(order_ids)}}

@@ -1,17 +1,20 @@
 """What monitoring reads of the database, again and again: each read uses an index, and is bounded."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 
-from orders.models import EPOCH, OPEN_STATES, Document
+from orders.models import EPOCH, OPEN_STATES, Document, EndpointState, endpoint_state
+from orders.storage import event_cursors, event_feed
 from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.bulk_runs import runs
 from orders.storage.database import collection
 from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
+from orders.storage.webhook_endpoints import endpoints
 
 WORKER, PROBE = "worker", "probe"
 _OWED: Document = {"stock_due_at": {"$gt": EPOCH}}
@@ -30,6 +33,11 @@ class ServiceFigures:
     :ivar oldest_owed: age of the oldest order with stock still to settle, in seconds since it reached its status.
     :ivar overdue: seconds since the stock that has been due longest became due.
     :ivar worker_seen: when a worker was last seen; None if never.
+    :ivar untold: seconds for which an event has waited to be told.
+    :ivar told: how many events were ever told.
+    :ivar endpoints: how many webhook endpoints there are in each state.
+    :ivar lags: how many events those who follow the feed have not had, by kind: of the endpoints that are on, the one
+        that is furthest behind, and the broker if there is one.
     """
 
     owed: int
@@ -38,12 +46,25 @@ class ServiceFigures:
     unknown: int
     runs: dict[str, int]
     worker_seen: datetime | None
+    untold: float
+    told: int
+    endpoints: dict[str, int]
+    lags: dict[str, int]
 
 
 @wrap_database_errors
-def read(limit: int) -> ServiceFigures:
-    """Six reads, each by an index, none of more than `limit` entries."""
-    now = server_time()
+def read(limit: int, *, broker: bool = False) -> ServiceFigures:
+    """Ten reads at most, each by an index, none of more than `limit` entries.
+
+    :param broker: whether events are published to one.
+    """
+    now, told = server_time(), event_feed.newest_cursor()
+    untold_since = event_feed.untold_since()
+    known = endpoints().find({}, _OF_ENDPOINTS, limit=limit, hint="_id_").to_list()
+    behind = [told - endpoint["cursor"] for endpoint in known if endpoint["active"]]
+    lags = {"webhooks": max(behind, default=0)}
+    if broker and (position := event_cursors.position(event_cursors.AMQP)) is not None:
+        lags["broker"] = told - position
     return ServiceFigures(
         owed=orders().count_documents(_OWED, limit=limit),
         oldest_owed=_since("status_since", now),
@@ -51,6 +72,23 @@ def read(limit: int) -> ServiceFigures:
         unknown=orders().count_documents(STOCK_UNKNOWN, limit=limit),
         runs=_open_runs(limit),
         worker_seen=worker_seen(),
+        untold=max(0.0, (now - untold_since).total_seconds()) if untold_since else 0.0,
+        told=told,
+        endpoints=dict.fromkeys(map(str, EndpointState), 0) | Counter(map(_state_of, known)),
+        lags={follower: max(0, lag) for follower, lag in lags.items()},
+    )
+
+
+_OF_ENDPOINTS = dict.fromkeys(("active", "cursor", "failing_since", "stopped_because"), 1)
+
+
+def _state_of(endpoint: Document) -> str:
+    return str(
+        endpoint_state(
+            active=endpoint["active"],
+            failing=endpoint.get("failing_since") is not None,
+            stopped=bool(endpoint.get("stopped_because")),
+        )
     )
 
 

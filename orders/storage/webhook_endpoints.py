@@ -117,5 +117,12 @@ def deliveries(endpoint_id: ObjectId) -> list[Document]:
     return [entry | {"at": _aware(entry["at"])} for entry in reversed(found.get("deliveries") or [])]
 
 
+@wrap_database_errors
+def last_deliveries() -> dict[ObjectId, Document]:
+    """The last delivery to each endpoint that has had one, by endpoint; `at` is aware."""
+    found = endpoints().find({}, {"deliveries": {"$slice": -1}})
+    return {row["_id"]: last | {"at": _aware(last["at"])} for row in found for last in row.get("deliveries") or ()}
+
+
 def _aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)

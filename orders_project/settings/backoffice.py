@@ -5,6 +5,8 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+FEED = ("orders_order_events", "orders_order_event")
+
 
 def backoffice(title: str) -> dict[str, Any]:
     """django-unfold's settings; a sidebar entry shows to those whom `permission` lets through."""
@@ -16,8 +18,11 @@ def backoffice(title: str) -> dict[str, Any]:
         return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission), **options}
 
     def among_orders(request: Any) -> bool:
-        match = request.resolver_match
-        return match.url_name.startswith("orders_order_") and match.url_name != "orders_order_attention"
+        name = request.resolver_match.url_name
+        return name.startswith("orders_order_") and name not in ("orders_order_attention", *FEED)
+
+    def among_events(request: Any) -> bool:
+        return request.resolver_match.url_name in FEED
 
     return {
         "SITE_TITLE": title,
@@ -47,6 +52,22 @@ def backoffice(title: str) -> dict[str, Any]:
                             active=among_orders,
                         ),
                         entry("Bulk runs", "rule", "admin:orders_bulkrun_changelist", "orders.view_bulkrun"),
+                    ],
+                },
+                {
+                    "title": "Integrations",
+                    "separator": True,
+                    "collapsible": False,
+                    "items": [
+                        entry(
+                            "Events", "rss_feed", "admin:orders_order_events", "orders.view_order", active=among_events
+                        ),
+                        entry(
+                            "Webhooks",
+                            "webhook",
+                            "admin:orders_webhookendpoint_changelist",
+                            "orders.manage_webhooks",
+                        ),
                     ],
                 },
                 {

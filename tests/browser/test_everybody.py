@@ -1,15 +1,19 @@
 """Everybody can use the backoffice: axe-core finds nothing serious, light or dark, on wide and narrow screens."""
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
+from orders.models import WebhookEndpoint
+from orders.services.events import telling
 from tests.browser.conftest import SignIn, inaccessible
 from tests.browser.screenshots import NARROW, WIDE
 from tests.browser.test_orders import busy_shop
 from tests.dose import chosen
 from tests.functional.admin_helpers import LIST, Document, page
 
+WEBHOOKS = "/admin/orders/webhookendpoint/"
 pytestmark = pytest.mark.no_cover
 SCREENS = {
     "light and wide": ("light", WIDE),
@@ -21,8 +25,9 @@ SLICE = chosen(SCREENS, "light and wide", "dark and narrow")
 
 
 def pages(database: Database[Document]) -> dict[str, str]:
-    """The six main pages and more, by name."""
+    """The main pages, by name."""
     unknown = busy_shop(database)
+    endpoint = stopped_webhook()
     return {
         "dashboard": "/admin/",
         "list": LIST,
@@ -31,10 +36,29 @@ def pages(database: Database[Document]) -> dict[str, str]:
         "order": page(unknown),
         "attention": f"{LIST}attention/",
         "runs": "/admin/orders/bulkrun/",
+        "events": f"{LIST}events/",
+        "event": f"{LIST}events/1/",
+        "webhooks": WEBHOOKS,
+        "webhook": f"{WEBHOOKS}{endpoint.pk}/change/",
+        "new webhook": f"{WEBHOOKS}add/",
+        "deleting a webhook": f"{WEBHOOKS}{endpoint.pk}/delete/",
         "packing slip": page(unknown).replace("/change/", "/packing-slip/"),
         "confirmations": f"{LIST}confirmations/?ids={unknown['_id']}",
         "pick list": f"{LIST}pick-list/?ids={unknown['_id']}",
     }
+
+
+def stopped_webhook() -> WebhookEndpoint:
+    """A webhook that was switched off, with an address that is wider than a telephone; and an event."""
+    telling.tell()
+    address = f"https://shop.example/{'x' * 80}"
+    return WebhookEndpoint.objects.create(
+        url=address,
+        active=False,
+        stopped_because="It answered 410 Gone.",
+        created_at=timezone.now(),
+        created_by="tests",
+    )
 
 
 @pytest.mark.parametrize(("theme", "viewport"), SLICE.values(), ids=SLICE)

@@ -44,7 +44,9 @@ WORK = {
     "Support": {"change_address", "write_notes"},
     "Fulfilment": {"resolve_stock", "write_notes"},
     "Finance": {"write_notes", "export_orders"},
-    "Manager": {"resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer"},
+    "Manager": {
+        *("resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer", "manage_webhooks"),
+    },
 }
 """What else each role may do; and all of them may look at bulk runs."""
 

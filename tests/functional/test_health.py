@@ -9,9 +9,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
+from orders.services.events.telling import tell
 from orders.services.reporting import readiness
 from orders.services.reporting.readiness import Heartbeat
-from tests.functional.admin_helpers import profiled
+from tests.functional.admin_helpers import insert, profiled, stored
 from tests.functional.helpers import TWO_TOWELS, Api, Documents, database_down, outage
 
 PEERS = {"users": "verify", "products": "product", "inventory": "check"}
@@ -69,6 +70,7 @@ def test_it_is_ready_when_a_write_is_acknowledged_and_every_migration_applied(
         "service": "order-service",
         "mongodb": "up",
         "migrations": "applied",
+        "events": {"status": "in_time", "waiting_since": None},
         "peers": {},
     }
     probe = database["vitals"].find_one({"_id": "probe"})
@@ -77,12 +79,15 @@ def test_it_is_ready_when_a_write_is_acknowledged_and_every_migration_applied(
     assert sandbox.control.calls() == [], "a slow peer must not make the probe slow"
 
 
-def test_a_second_look_asks_no_more_than_a_write_and_two_reads_by_id(live_server_url: str, database: Documents) -> None:
+def test_a_second_look_asks_no_more_than_a_write_two_reads_by_id_and_one_by_an_index(
+    live_server_url: str, database: Documents
+) -> None:
     get(f"{live_server_url}/health/ready")
     with profiled(database) as done:
         get(f"{live_server_url}/health/ready")
-    assert len(done) <= 3
-    assert {operation["planSummary"] for operation in done} <= {"IDHACK", "EXPRESS"}
+    assert len(done) <= 4
+    assert {operation["planSummary"] for operation in done} <= {"IDHACK", "EXPRESS", "IXSCAN { untold_at: 1 }"}
+    assert sum(operation.get("docsExamined", 0) for operation in done) <= 3
 
 
 @pytest.mark.parametrize("peer", PEERS)
@@ -128,6 +133,21 @@ def test_no_worker_degrades_it_and_no_more(live_server_url: str, database: Docum
     assert (answer.status_code, answer.json()["worker"]["status"]) == (200, "missing")
     assert answer.json()["worker"]["last_seen"] is not None
     settings.WORKER_SEEN_WITHIN = 60
+    assert get(f"{live_server_url}/health/ready").json()["status"] == "ok"
+
+
+def test_events_that_are_told_late_degrade_it_and_no_more(live_server_url: str, database: Documents) -> None:
+    Heartbeat("tests").beat()
+    order = stored(1, untold_at=datetime.now(UTC) - timedelta(seconds=50))
+    insert(database, order)
+    assert get(f"{live_server_url}/health/ready").json()["events"]["status"] == "in_time"
+    database["orders"].update_one({}, {"$set": {"untold_at": datetime.now(UTC) - timedelta(seconds=70)}})
+    answer = get(f"{live_server_url}/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["events"]["status"] == "late"
+    assert datetime.fromisoformat(answer.json()["events"]["waiting_since"]) < datetime.now(UTC) - timedelta(seconds=60)
+    database["orders"].update_one({}, {"$set": {"told": 0}})
+    tell()
     assert get(f"{live_server_url}/health/ready").json()["status"] == "ok"
 
 

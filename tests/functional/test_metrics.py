@@ -287,6 +287,42 @@ def test_a_shop_in_order_owes_nothing(database: Documents) -> None:
     assert "worker_last_seen_timestamp_seconds" not in found
 
 
+def test_what_others_have_not_heard_is_read_from_the_database(database: Documents, settings: Settings) -> None:
+    def look() -> tuple[dict[str, Any], dict[str, float]]:
+        figures = DatabaseFigures()
+        labelled = {
+            sample.labels.get("follower") or sample.labels["state"]: sample.value
+            for family in figures.collect()
+            for sample in family.samples
+            if family.name.endswith(("events_lag", "webhook_endpoints"))
+        }
+        return read(figures), labelled
+
+    found, labelled = look()
+    assert (found["events_told_total"], found["events_untold_oldest_seconds"]) == (0, 0)
+    assert labelled == {"webhooks": 0, "on": 0, "failing": 0, "stopped": 0, "off": 0}
+
+    insert(database, document(1, untold_at=datetime.now(UTC) - timedelta(seconds=90)))
+    now = datetime.now(UTC)
+    database["events"].insert_many([{"_id": cursor, "told_at": now} for cursor in range(11, 31)])
+    endpoint = {"cursor": 25, "active": True, "failing_since": None, "stopped_because": ""}
+    database["webhook_endpoints"].insert_many(
+        [
+            endpoint | {"url": "https://secret.example/token"},
+            endpoint | {"cursor": 18, "failing_since": now},
+            endpoint | {"cursor": 3, "active": False},
+            endpoint | {"cursor": 4, "active": False, "stopped_because": "It answered 410 Gone."},
+        ]
+    )
+    database["event_cursors"].insert_one({"_id": "amqp", "cursor": 10})
+    found, labelled = look()
+    assert found["events_told_total"] == 30
+    assert 89 < found["events_untold_oldest_seconds"] < 120
+    assert labelled == {"webhooks": 12, "on": 1, "failing": 1, "stopped": 1, "off": 1}, "no broker is configured"
+    settings.EVENTS_AMQP_URL = "amqp://nowhere.example"
+    assert look()[1]["broker"] == 20
+
+
 def test_what_is_due_later_is_no_lag(database: Documents) -> None:
     insert(database, owed(1, since=timedelta(), due=timedelta(hours=-1)))
     assert read(DatabaseFigures())["worker_lag_seconds"] == 0
@@ -302,9 +338,9 @@ def test_counts_end_at_their_limit_and_every_read_has_an_index(database: Documen
     database["bulk_runs"].insert_many([{"for_worker": True, "state": "done"} for _ in range(100)])
     Heartbeat("tests").beat()
     with profiled(database) as done:
-        found = reads.read(limit=10)
+        found = reads.read(limit=10, broker=True)
     assert (found.owed, found.unknown) == (10, 10)
-    assert len(done) == 6
+    assert len(done) == 10
     for operation in done:
         assert "COLLSCAN" not in operation["planSummary"], operation
         assert operation.get("docsExamined", 0) <= 10
@@ -315,7 +351,7 @@ def test_many_scrapes_read_the_database_once(database: Documents) -> None:
     figures = DatabaseFigures()
     with profiled(database) as done:
         at_once(8, lambda _: read(figures))
-    assert len(done) <= 6
+    assert len(done) <= 10
 
 
 def test_without_mongodb_a_scrape_has_the_rest_in_bounded_time(database: Documents, settings: Settings) -> None:
@@ -379,11 +415,14 @@ def exported() -> dict[str, tuple[str, set[str]]]:
         if isinstance(metric, Counter | Gauge | Histogram):
             suffix = "_total" if metric._type == "counter" else ""
             found[metric._name + suffix] = (metric._type, set(metric._labelnames))
-    known = reads.ServiceFigures(0, 0, 0, 0, {"running": 0}, datetime.now(UTC))
+    known = reads.ServiceFigures(
+        0, 0, 0, 0, {"running": 0}, datetime.now(UTC), 0, 0, {"on": 0}, {"webhooks": 0, "broker": 0}
+    )
     figures = DatabaseFigures()
     figures._known, figures._read_at = known, time.monotonic()
     for family in figures.collect():
-        found[family.name] = (family.type, {name for sample in family.samples for name in sample.labels})
+        suffix = "_total" if family.type == "counter" else ""
+        found[family.name + suffix] = (family.type, {name for sample in family.samples for name in sample.labels})
     return found
 
 

@@ -5,6 +5,7 @@ was first set; :func:`replay` sets the cursor back.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 import orjson
 from django.conf import settings
@@ -17,7 +18,7 @@ from orders.storage import event_cursors, event_feed, new_id
 
 __all__ = ["BrokerUnavailable", "EventsDeleted", "Publisher", "replay"]
 
-CURSOR = "amqp"
+CURSOR = event_cursors.AMQP
 PAGE = 200
 LEASE = 60.0
 """Seconds; renewed for each page, whose every message may take up to ten before it fails."""
@@ -112,6 +113,12 @@ def lag() -> int | None:
     """How many events the broker has not had; None if nothing was ever published."""
     position, last = event_cursors.position(CURSOR), event_feed.last_event()
     return None if position is None else (last["_id"] if last else 0) - position
+
+
+def waiting_since() -> datetime | None:
+    """When the oldest event was told that the broker has not had; None if it has had all, or there is no broker."""
+    position = event_cursors.position(CURSOR) if settings.EVENTS_AMQP_URL else None
+    return None if position is None else event_feed.told_after(position)
 
 
 def _require_kept(cursor: int) -> None:

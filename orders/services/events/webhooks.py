@@ -102,6 +102,8 @@ def change_endpoint(
 ) -> WebhookEndpoint:
     """Change what is given of an endpoint. One that is switched on again goes on where it stopped.
 
+    Switching one off that the service has switched off says that it is to stay so.
+
     :raises NotPermitted, WebhookNotFound, InvalidWebhook:
     """
     endpoint = get_endpoint(endpoint_id, actor)
@@ -112,6 +114,8 @@ def change_endpoint(
         fields["description"] = one_line(description)
     if active:
         fields |= {"stopped_because": "", "failures": 0, "failing_since": None, "due_at": None}
+    elif active is False:
+        fields |= {"stopped_because": "", "failures": 0, "failing_since": None}
     return _changed(endpoint_id, fields, actor)
 
 
@@ -151,6 +155,26 @@ def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoin
     return _changed(endpoint_id, {"cursor": after, "failures": 0, "failing_since": None, "due_at": None}, actor)
 
 
+def replay_since(endpoint_id: ObjectId, *, since: datetime, actor: Actor, at: datetime) -> WebhookEndpoint:
+    """Deliver again, or for the first time, all events that were told since a moment.
+
+    :param at: now.
+    :raises NotPermitted, WebhookNotFound:
+    :raises InvalidWebhook: events of that time have been deleted, or it is still to come.
+    """
+    get_endpoint(endpoint_id, actor)
+    oldest = event_feed.oldest_cursor()
+    kept_since = event_feed.told_after(0) if oldest and oldest > 1 else None
+    problem = ""
+    if since > at:
+        problem = "This moment is still to come."
+    elif kept_since and since < kept_since:
+        problem = f"The events that are kept were told since {kept_since:%Y-%m-%d %H:%M:%S} UTC."
+    if problem:
+        raise InvalidWebhook(problem, errors={"since": [problem]})
+    return replay(endpoint_id, after=event_feed.last_before(since), actor=actor)
+
+
 def send_test(endpoint_id: ObjectId, *, actor: Actor) -> Delivery:
     """Send an event of the type `webhook.test`, once, whether the endpoint is on or off; nothing is recorded of it.
 
@@ -164,6 +188,18 @@ def deliveries(endpoint_id: ObjectId, actor: Actor) -> list[Document]:
     """The last deliveries to an endpoint, the newest first. :raises NotPermitted:"""
     actor.require(MANAGE_WEBHOOKS)
     return webhook_endpoints.deliveries(endpoint_id)
+
+
+def last_deliveries(actor: Actor) -> dict[ObjectId, Document]:
+    """The last delivery to each endpoint that has had one. :raises NotPermitted:"""
+    actor.require(MANAGE_WEBHOOKS)
+    return webhook_endpoints.last_deliveries()
+
+
+def newest_cursor(actor: Actor) -> int:
+    """How far an endpoint can be: the number of the newest event. :raises NotPermitted:"""
+    actor.require(MANAGE_WEBHOOKS)
+    return event_feed.newest_cursor()
 
 
 def _changed(endpoint_id: ObjectId, fields: dict[str, object], actor: Actor) -> WebhookEndpoint:

@@ -12,10 +12,11 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from integrations.circuit_breakers import breakers
+from orders.services.reporting import event_troubles
 from orders.storage import DATABASE_ERRORS, service_state, time_limit
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,13 @@ PREFIX = "order_service_"
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether the service can work. Peers and workers are reported, and do not decide it.
+    """Whether the service can work. Peers, workers and events are reported, and do not decide it.
 
     :ivar database: a majority has just taken a write.
     :ivar migrated: every migration of this version is applied; None if the database could not be asked.
     :ivar worker_seen: when a worker was last seen; None if never, or if the database could not be asked.
+    :ivar untold_since: since when something has waited to be told; None if nothing does, or if the database could not
+        be asked.
     :ivar breakers: of this process, for each call that it has made to a peer (`inventory.reserve`) and for connecting
         to it (`inventory.connect`): `closed`, `half_open` or `open`.
     """
@@ -45,6 +48,7 @@ class Readiness:
     database: bool
     migrated: bool | None
     worker_seen: datetime | None
+    untold_since: datetime | None
     breakers: dict[str, str]
 
     @property
@@ -55,6 +59,10 @@ class Readiness:
         """Whether a worker was seen within WORKER_SEEN_WITHIN seconds."""
         seen = self.worker_seen
         return seen is not None and (now - seen).total_seconds() <= settings.WORKER_SEEN_WITHIN
+
+    def tells_in_time(self, now: datetime) -> bool:
+        """Whether nothing has waited for longer than TOLD_WITHIN to be told."""
+        return self.untold_since is None or now - self.untold_since <= event_troubles.TOLD_WITHIN
 
 
 def readiness() -> Readiness:
@@ -74,7 +82,7 @@ _last: tuple[Readiness | None, float] = (None, 0.0)
 
 def _check() -> Readiness:
     """Check the database, for at most READ_TIMEOUT seconds."""
-    database, migrated, seen = False, None, None
+    database, migrated, seen, untold_since = False, None, None, None
     _migrations.load()
     try:
         with time_limit(READ_TIMEOUT):
@@ -82,9 +90,10 @@ def _check() -> Readiness:
             database = True
             migrated = _migrations.applied()
             seen = service_state.worker_seen()
+            untold_since = event_troubles.untold_since() if migrated else None
     except DATABASE_ERRORS as error:
         logger.warning("the database is not ready: %s", error.__cause__ or error)
-    return Readiness(database, migrated, seen, breakers.states())
+    return Readiness(database, migrated, seen, untold_since, breakers.states())
 
 
 class _Migrations:
@@ -140,6 +149,7 @@ class DatabaseFigures(Collector):
         for state, count in known.runs.items():
             runs.add_metric([state], count)
         yield runs
+        yield from _of_events(known)
         if known.worker_seen:
             seen = known.worker_seen.timestamp()
             yield _gauge("worker_last_seen_timestamp_seconds", "When any worker was last seen.", seen)
@@ -155,10 +165,29 @@ class DatabaseFigures(Collector):
 def _read() -> service_state.ServiceFigures | None:
     try:
         with time_limit(READ_TIMEOUT):
-            return service_state.read(MOST)
+            return service_state.read(MOST, broker=bool(settings.EVENTS_AMQP_URL))
     except DatabaseError as error:
         logger.warning("metrics could not be read: %s", error.__cause__ or error)
         return None
+
+
+def _of_events(known: service_state.ServiceFigures) -> Iterator[Metric]:
+    yield _gauge(
+        "events_untold_oldest_seconds",
+        "Seconds for which an event has waited to be told; 0 if none does.",
+        known.untold,
+    )
+    yield CounterMetricFamily(f"{PREFIX}events_told", "Events that were told.", value=known.told)
+    lags = GaugeMetricFamily(
+        f"{PREFIX}events_lag", "Events that a follower of the feed has not had, at most.", labels=["follower"]
+    )
+    for follower, lag in known.lags.items():
+        lags.add_metric([follower], lag)
+    yield lags
+    endpoints = GaugeMetricFamily(f"{PREFIX}webhook_endpoints", "Webhook endpoints.", labels=["state"])
+    for state, count in known.endpoints.items():
+        endpoints.add_metric([state], count)
+    yield endpoints
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -108,6 +108,17 @@ RESOLVED = staff(302, works("resolve_stock"))
 NEW_ADDRESS = ADDRESS | FORM | {"city": "Elsewhere"}
 ATTENTION = {"order": "{object_id}", **FORM}
 BULK = {"ids": "{object_id}", "reason": WHY, "planned": "1", "can": "1", "shown": "{now}"}
+HOOK, HOOK_PAGE = "admin:orders/webhookendpoint/", "admin:orders/webhookendpoint/<path:object_id>/"
+THE_HOOK = {"object_id": "endpoint"}
+MANAGERS = works("manage_webhooks")
+MANAGED = staff(302, MANAGERS)
+NEW_HOOK = {"url": "https://shop.example/new", "description": "New", "types": "order.paid"}
+
+
+def act(name: str, *, changes: bool = True, **more: str) -> Ask:
+    """What a button of a webhook's page posts."""
+    return Ask("POST", MANAGED, {"act": name, **more}, changes=changes)
+
 
 ADMIN_RULES = {
     "admin:": shown(staff(200)),
@@ -170,6 +181,25 @@ ADMIN_RULES = {
     ),
     f"{ORDER}bulk/": page(*get(staff(302)), *of_transitions(BULK)),
     f"{ORDER}export/": page(Ask("GET", staff(200, works("export_orders"))), Ask("HEAD", staff(405)), idle(staff(405))),
+    f"{ORDER}events/": seen(LOOKERS),
+    f"{ORDER}events/<str:cursor>/": page(
+        *get(staff(200, LOOKERS)), *get(staff(404, LOOKERS), values={"cursor": "2"}), idle(staff(405))
+    ),
+    HOOK: page(*get(staff(200, MANAGERS)), idle(staff(405))),
+    f"{HOOK}add/": page(*get(staff(200, MANAGERS)), post(MANAGED, NEW_HOOK)),
+    HOOK_PAGE: shown(everybody(302), values=THE_HOOK),
+    f"{HOOK_PAGE}change/": page(*get(staff(200, MANAGERS), values=THE_HOOK), post(MANAGED, NEW_HOOK, **THE_HOOK)),
+    f"{HOOK_PAGE}delete/": page(*get(staff(200, MANAGERS), values=THE_HOOK), post(MANAGED, {}, **THE_HOOK)),
+    f"{HOOK_PAGE}history/": shown(staff(200, MANAGERS), values=THE_HOOK),
+    f"{HOOK}<str:endpoint_id>/act/": page(
+        *get(staff(405)),
+        act("off"),
+        act("rotate"),
+        act("end_rotation", changes=False),
+        act("test", changes=False),
+        act("replay", after="0"),
+        act("replay_since", since="2020-01-01T00:00:00"),
+    ),
     ONE: shown(everybody(302)),
     f"{ONE}change/": page(*get(staff(200, LOOKERS)), idle(staff(403))),
     f"{ONE}delete/": shown(staff(403)),

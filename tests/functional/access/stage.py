@@ -84,7 +84,7 @@ class Stage:
     def _values(self, ask: Ask) -> dict[str, str]:
         usual = {
             **self.named, "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
-            "content_type_id": "1", "code": "invalid",
+            "content_type_id": "1", "code": "invalid", "endpoint_id": "endpoint", "cursor": "1",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 

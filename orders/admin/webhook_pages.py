@@ -1,0 +1,303 @@
+"""Webhook endpoints in the backoffice: the list, one endpoint with its last deliveries, and what its buttons do."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from bson import ObjectId
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods, require_safe
+
+from orders.admin import labels
+from orders.admin.read_only import ReadOnly
+from orders.admin.staff_actions import actor_of, status_of, why_not
+from orders.models import EVENT_TYPES, EndpointState, WebhookEndpoint
+from orders.services.access import MANAGE_WEBHOOKS, Actor
+from orders.services.errors import OrderError
+from orders.services.events import webhooks
+from orders.services.identifiers import object_id as id_typed
+
+NEW_SECRET = "webhook_secret"  # noqa: S105 - a name, no secret
+"""The key of a session under which a new secret waits to be shown, once."""
+CURSOR = re.compile(r"[0-9]{1,18}\Z")
+TONES = {EndpointState.ON: "good", EndpointState.FAILING: "warn", EndpointState.STOPPED: "bad"}
+Done = tuple[str, int]
+"""What was done, in words, and the level of the message."""
+
+
+@admin.register(WebhookEndpoint)
+class WebhookAdmin(ReadOnly):
+    """For those who manage webhooks; what they change goes through the service."""
+
+    def has_view_permission(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> bool:
+        return actor_of(request).has(MANAGE_WEBHOOKS)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        act = path(
+            "<str:endpoint_id>/act/", self.admin_site.admin_view(self.act_view), name="orders_webhookendpoint_act"
+        )
+        return [act, *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        actor = self._manager(request)
+        newest, last = webhooks.newest_cursor(actor), webhooks.last_deliveries(actor)
+        rows = [
+            {**_facts(endpoint, newest), "last": _delivery(last[endpoint.pk]) if endpoint.pk in last else None}
+            for endpoint in webhooks.list_endpoints(actor)
+        ]
+        return self._answer(request, "list", {"title": "Webhooks", "rows": rows})
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET the form; POST `url`, `types` and `description`: add an endpoint, and show its secret on its page."""
+        actor, typed, status = self._manager(request), {}, HTTPStatus.OK
+        errors: dict[str, list[str]] = {}
+        if request.method == "POST":
+            typed = _typed(request.POST)
+            try:
+                new = webhooks.create_endpoint(**typed, actor=actor, at=timezone.now())
+            except (OrderError, DatabaseError) as error:
+                errors, status = self._refused(request, error)
+            else:
+                self.message_user(request, "Webhook added. It is sent events from now on.", messages.SUCCESS)
+                return self._with_secret(request, new)
+        return self._answer(
+            request, "add", {"title": "Add webhook", "fields": _fields(typed), "errors": errors}, status
+        )
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """GET an endpoint; POST `url`, `types` and `description`: change it."""
+        endpoint, status = self._endpoint(request, object_id), HTTPStatus.OK
+        errors: dict[str, list[str]] = {}
+        typed: dict[str, Any] = {name: getattr(endpoint, name) for name in ("url", "types", "description")}
+        if request.method == "POST":
+            typed = _typed(request.POST)
+            try:
+                webhooks.change_endpoint(endpoint.pk, actor=actor_of(request), **typed)
+            except (OrderError, DatabaseError) as error:
+                errors, status = self._refused(request, error)
+            else:
+                self.message_user(request, "Changes saved.", messages.SUCCESS)
+                return self._page_of(endpoint.pk)
+        actor = actor_of(request)
+        context = {
+            "title": endpoint.description or "Webhook",
+            "endpoint": endpoint,
+            "row": _facts(endpoint, webhooks.newest_cursor(actor)),
+            "created": labels.moment(endpoint.created_at, timezone.now()),
+            "creator": labels.person(endpoint.created_by),
+            "deliveries": [_delivery(delivery) for delivery in webhooks.deliveries(endpoint.pk, actor)],
+            "secret": self._secret_to_show(request, endpoint),
+            "fields": _fields(typed),
+            "errors": errors,
+        }
+        return self._answer(request, "endpoint", context, status)
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET the question; POST: delete an endpoint."""
+        endpoint = self._endpoint(request, object_id)
+        if request.method != "POST":
+            return self._answer(request, "delete", {"title": "Delete webhook", "endpoint": endpoint})
+        try:
+            webhooks.delete_endpoint(endpoint.pk, actor=actor_of(request))
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, _why_not(error), messages.ERROR)
+        else:
+            self.message_user(request, f"Webhook {endpoint} deleted.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_changelist"))
+
+    def act_view(self, request: HttpRequest, endpoint_id: str) -> HttpResponse:
+        """POST `act`, and what it asks for: do it, and go back to the endpoint."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        endpoint, name = self._endpoint(request, endpoint_id), request.POST.get("act", "")
+        try:
+            if name == "rotate":
+                return self._with_secret(request, webhooks.rotate_secret(endpoint.pk, actor=actor_of(request)))
+            if name not in ACTS:
+                raise OrderError("Unknown action.")
+            self.message_user(request, *ACTS[name](endpoint, request.POST, actor_of(request)))
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, _why_not(error), messages.ERROR)
+        return self._page_of(endpoint.pk)
+
+    def _manager(self, request: HttpRequest) -> Actor:
+        """:raises PermissionDenied: for whoever does not manage webhooks."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return actor_of(request)
+
+    def _endpoint(self, request: HttpRequest, given: str) -> WebhookEndpoint:
+        actor, found = self._manager(request), id_typed(given)
+        if found is None:
+            raise Http404(f"{given[:30]} is not the id of a webhook endpoint.")
+        try:
+            return webhooks.get_endpoint(found, actor)
+        except webhooks.WebhookNotFound as error:
+            raise Http404(error.detail) from error
+
+    def _refused(
+        self, request: HttpRequest, error: OrderError | DatabaseError
+    ) -> tuple[dict[str, list[str]], HTTPStatus]:
+        self.message_user(request, _why_not(error), messages.ERROR)
+        if isinstance(error, OrderError):
+            return error.members.get("errors", {}), status_of(error)
+        return {}, HTTPStatus.SERVICE_UNAVAILABLE
+
+    def _with_secret(self, request: HttpRequest, new: webhooks.NewSecret) -> HttpResponse:
+        request.session[NEW_SECRET] = [str(new.endpoint.pk), new.secret]
+        return self._page_of(new.endpoint.pk)
+
+    def _secret_to_show(self, request: HttpRequest, endpoint: WebhookEndpoint) -> str:
+        """The new secret of an endpoint, for the first who looks at its page; empty from then on."""
+        owner, secret = request.session.get(NEW_SECRET, ("", ""))
+        if owner != str(endpoint.pk) or request.method == "HEAD":
+            return ""
+        del request.session[NEW_SECRET]
+        return str(secret)
+
+    def _page_of(self, endpoint_id: ObjectId) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_change", args=[endpoint_id]))
+
+    def _answer(
+        self, request: HttpRequest, name: str, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
+    ) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        return TemplateResponse(request, f"admin/orders/webhookendpoint/{name}.html", context, status=status)
+
+
+def _why_not(error: OrderError | DatabaseError) -> str:
+    return why_not(error, "Check whether the webhook has changed")
+
+
+def _typed(post: QueryDict) -> dict[str, Any]:
+    return {
+        "url": post.get("url", "").strip(),
+        "types": post.getlist("types"),
+        "description": post.get("description", ""),
+    }
+
+
+def _fields(typed: dict[str, Any]) -> dict[str, Any]:
+    """What the form shows: what was typed, or what is stored."""
+    chosen = typed.get("types", [])
+    return {
+        "url": typed.get("url", ""),
+        "description": typed.get("description", ""),
+        "types": [(kind, kind in chosen) for kind in EVENT_TYPES],
+        "longest_url": webhooks.LONGEST_URL,
+        "longest_description": webhooks.LONGEST_DESCRIPTION,
+    }
+
+
+def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
+    """An endpoint as its pages tell of it. :param newest: the cursor of the newest event."""
+    failing = endpoint.failing_since
+    return {
+        "endpoint": endpoint,
+        "state": endpoint.state,
+        "label": endpoint.state.label,
+        "tone": TONES.get(endpoint.state, "plain"),
+        "failing": labels.moment(failing, timezone.now()) if failing else None,
+        "due": labels.moment(endpoint.due_at, timezone.now()) if endpoint.due_at else None,
+        "lag": max(0, newest - endpoint.cursor),
+        "newest": newest,
+        "types": endpoint.types,
+    }
+
+
+def _delivery(delivery: dict[str, Any]) -> dict[str, Any]:
+    succeeded = delivery["status"] is not None and 200 <= delivery["status"] < 300
+    return {
+        **delivery,
+        "when": labels.moment(delivery["at"], timezone.now()),
+        "succeeded": succeeded,
+        "tone": "good" if succeeded else "bad",
+        "answer": delivery["status"] or "No answer",
+    }
+
+
+def _switch_on(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
+    webhooks.change_endpoint(endpoint.pk, active=True, actor=actor)
+    return "Switched on. Deliveries go on where they stopped.", messages.SUCCESS
+
+
+def _switch_off(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
+    webhooks.change_endpoint(endpoint.pk, active=False, actor=actor)
+    return "Switched off. Nothing is delivered until it is switched on.", messages.SUCCESS
+
+
+def _end_rotation(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
+    webhooks.end_rotation(endpoint.pk, actor=actor)
+    return "Events are signed with the newest secret only.", messages.SUCCESS
+
+
+def _send_test(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
+    sent = webhooks.send_test(endpoint.pk, actor=actor)
+    if sent.succeeded:
+        return f"Test event delivered: the endpoint answered {sent.status} in {sent.milliseconds} ms.", messages.SUCCESS
+    said = f"The endpoint answered {sent.status}" if sent.status else f"No answer: {sent.error}"
+    return f"Test event not delivered. {said} ({sent.milliseconds} ms).", messages.ERROR
+
+
+def _replay(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
+    """Take `after`."""
+    given = post.get("after", "").strip()
+    if not CURSOR.match(given):
+        raise OrderError("A cursor is a whole number.")
+    return _replayed(endpoint, webhooks.replay(endpoint.pk, after=int(given), actor=actor))
+
+
+def _replay_since(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
+    """Take `since`, in UTC."""
+    try:
+        since = datetime.fromisoformat(post.get("since", "").strip())
+    except ValueError:
+        since = None
+    if since is None or since.tzinfo is not None:
+        raise OrderError("Enter a date and a time (UTC), such as 2026-01-31 14:30.")
+    replayed = webhooks.replay_since(endpoint.pk, since=since.replace(tzinfo=UTC), actor=actor, at=timezone.now())
+    return _replayed(endpoint, replayed)
+
+
+def _replayed(before: WebhookEndpoint, after: WebhookEndpoint) -> Done:
+    told = f"Deliveries go on after event {after.cursor}."
+    if skipped := max(0, after.cursor - before.cursor):
+        return f"{told} {labels.count(skipped, 'event')} will not be delivered.", messages.WARNING
+    return told, messages.SUCCESS
+
+
+ACTS: dict[str, Callable[[WebhookEndpoint, QueryDict, Actor], Done]] = {
+    "on": _switch_on,
+    "off": _switch_off,
+    "end_rotation": _end_rotation,
+    "test": _send_test,
+    "replay": _replay,
+    "replay_since": _replay_since,
+}
+"""What the buttons of an endpoint's page post as `act`, besides `rotate`."""
