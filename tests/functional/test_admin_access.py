@@ -231,7 +231,7 @@ def test_the_page_has_no_field_to_edit_but_reason_note_and_address(database: Dat
         content = client.get(page(order)).content.decode()
         main = main_of(client.get(page(order)))
         names = set(re.findall(r'<(?:input|select|textarea)[^>]*\bname="(\w+)"', main))
-        address = {"line1", "line2", "city", "state", "postal_code", "country"}
+        address = {"name", "company", "line1", "line2", "city", "state", "postal_code", "country", "phone"}
         assert names <= {"csrfmiddlewaretoken", "version", "reason", "text", *address}
         assert not re.search(r'name="_(save|continue|addanother|saveasnew)"', content)
         assert "deletelink" not in content

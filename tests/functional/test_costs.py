@@ -85,7 +85,7 @@ def test_a_placement_asks_each_peer_once_a_line_and_writes_as_little_as_is_safe(
     # counted in the index
     assert kinds == LIMITED | {"command idempotency_keys": 1, "update orders": 1, "command orders": 2}
     assert most <= 1
-    assert len(only_order(database)["terms"]) <= 8 + 6 * len(LINES), "each takes time in an index"
+    assert len(only_order(database)["terms"]) <= 12 + 8 * len(LINES), "each takes time in an index"
 
 
 def test_where_inventory_is_not_atomic_each_product_costs_two_small_writes_more(

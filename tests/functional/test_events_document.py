@@ -23,6 +23,7 @@ from orders.services.events import delivering, publishing, webhooks
 from orders.services.events.public_event import public_event
 from orders.services.events.telling import START, tell
 from orders.services.lifecycle.editing import change_address
+from orders.services.lifecycle.erasing import erase_order
 from orders.services.lifecycle.transitions import change_status
 from orders.services.reporting.attention import verify_user
 from orders.services.stock.resolution import resolve_line
@@ -47,6 +48,7 @@ MEANT = {
     "order.delivered": "the order was delivered",
     "order.cancelled": "the order was cancelled, by its customer, staff, or since it was not paid in time",
     "order.refunded": "the order was refunded",
+    "order.personal_data_erased": "names, addresses and texts were erased from the order and from its events",
     "order.stock_unknown": "inventory did not answer, and nobody knows whether it reserved or released a line",
     "bulk_run.finished": "a run over many orders is over; the events of its orders came before",
 }
@@ -111,6 +113,9 @@ def told(sandbox: Sandbox) -> dict[str, Document]:
     sandbox.control.fault("release", "drop_before", times=1)
     change_status(order_id=cancelled, transition="cancel", act=act(reason="Ordered twice"))
     resolve_line(order_id=cancelled, line=0, happened=True, act=act(reason="Counted the shelf"))
+    erased = place().order["_id"]
+    change_status(order_id=erased, transition="cancel", act=act())
+    erase_order(order_id=erased, act=act(reason="At the customer's request"))
     carried("pay", keys=[place().order["_id"]])
     while tell():
         pass

@@ -31,6 +31,7 @@ from orders.services.audit import Act
 from orders.services.lifecycle.drafts import Details, InvalidOrder, new_draft
 from orders.services.lifecycle.erasing import erase_order
 from orders.services.public_order import public_order
+from orders.services.search_terms import terms_of
 from orders.services.transfer import import_files, importing
 from orders.services.transfer.file_format import Format, safe_cell
 from orders.storage import imported_orders
@@ -166,6 +167,7 @@ def test_an_order_has_lines_that_hold_no_stock_and_one_entry_in_its_history(
             }
         ],
         "write_id": order["write_id"],
+        "terms": terms_of(order),
         "reference": "old-1",
         "created_at": created,
         "placed_at": created,

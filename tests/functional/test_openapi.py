@@ -48,7 +48,7 @@ OPERATIONS = {
 }
 """Every operation, and the statuses that it must at least document."""
 PARAMETERS = {
-    ("/api/v1/orders/", "get"): {"status", "user_id", "start_date", "end_date", "skip", "limit", "cursor"},
+    ("/api/v1/orders/", "get"): {"status", "user_id", "start_date", "end_date", "q", "skip", "limit", "cursor"},
     ("/api/v1/orders/", "post"): {"Idempotency-Key"},
     ("/api/v1/orders/{order_id}", "get"): {"order_id", "If-None-Match"},
     ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match", "Idempotency-Key"},
