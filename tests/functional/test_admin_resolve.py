@@ -67,7 +67,7 @@ def test_an_unknown_line_offers_two_buttons_and_asks_how_it_is_known(database: D
     ] * 2  # fmt: skip
     assert re.findall(r'<input type="hidden" name="line" value="(\d)">', body) == ["1", "2"]
     assert len(re.findall(r'name="reason" maxlength="500" required', body)) == 2
-    assert f"Item 2: was the stock released? 2 × {TOWEL}." in text_of(response)
+    assert f"Item 2: was the stock released? 2 × {TOWEL} ." in text_of(response)
 
 
 @pytest.mark.parametrize("role", [*MAY_NOT])
