@@ -38,7 +38,7 @@ LARGEST_SKIP = 2**31 - 1
 CREATED = r"[0-9]{1,13}-[0-9a-f]{24}"
 CURSOR = rf"(created_at\.)?{CREATED}|-?total_price\.[0-9]{{1,14}}-{CREATED}"
 NEWEST_FIRST = "-created_at"
-SORTS: dict[str, dict[str, bool]] = {
+SORTS: dict[str, dict[str, Any]] = {
     NEWEST_FIRST: {},
     "created_at": {"oldest_first": True},
     "total_price": {"lowest_first": True},
