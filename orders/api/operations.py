@@ -124,8 +124,9 @@ IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="Answer 304 without a body if one of these ETags is the order's.",
+    description="Answer 304 without a body if one of these ETags is that of the answer.",
 )
+KNOWN = OpenApiResponse(description="As the caller has it already.")
 PLACEMENT_KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,

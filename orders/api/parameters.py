@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -15,10 +17,10 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from integrations import Deadline
-from orders.api.fields import MOST_ERRORS, MomentField, PatternField, UserIdField, WholeNumberField
-from orders.models import PUBLIC_STATUSES
+from orders.api.fields import MOST_ERRORS, MomentField, PatternField, TextField, UserIdField, WholeNumberField
+from orders.models import PUBLIC_STATUSES, Document, Order
 from orders.services.identifiers import OBJECT_ID, canonical
-from orders.services.order_queries import OrderQuery, Position
+from orders.services.order_queries import OrderQuery, Position, TotalPosition
 from orders.services.searching import LONGEST_SEARCH
 
 ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
@@ -26,37 +28,109 @@ ENTITY_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 ENTITY_TAGS = rf"[ \t,]*(?:{ENTITY_TAG}[ \t]*(?:,[ \t,]*|$))*"
 """A list of them; elements may be empty (section 5.6.1.2). The pattern cannot backtrack, however long the list is."""
 TAGS_OR_ANY = rf"\*|{ENTITY_TAGS}"
-OUR_TAG = r'(?:W/)?"(0|[1-9][0-9]{0,8})(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"'
-"""Our ETag, or what intermediaries that compress make of it (docs/adr/0006-entity-tags-by-their-opaque-part.md)."""
+OPAQUE = r'(?:W/)?"(.*?)(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"'
+"""What of an ETag may be ours, whatever an intermediary that compresses made of it
+(docs/adr/0006-entity-tags-by-their-opaque-part.md)."""
+VERSION = "0|[1-9][0-9]{0,8}"
+"""The ETag of an order."""
 IDEMPOTENCY_KEY = "[!-~]{1,255}"
 LARGEST_SKIP = 2**31 - 1
-CURSOR = r"[0-9]{1,13}-[0-9a-f]{24}"
+CREATED = r"[0-9]{1,13}-[0-9a-f]{24}"
+CURSOR = rf"(created_at\.)?{CREATED}|-?total_price\.[0-9]{{1,14}}-{CREATED}"
+NEWEST_FIRST = "-created_at"
+SORTS: dict[str, dict[str, Any]] = {
+    NEWEST_FIRST: {},
+    "created_at": {"oldest_first": True},
+    "total_price": {"lowest_first": True},
+    "-total_price": {"lowest_first": False},
+}
+"""`sort` → how :class:`OrderQuery` says it."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ended, in which order."""
+
+    sort: str
+    place: Position | TotalPosition
+
+    @classmethod
+    def behind(cls, order: Document, sort: str) -> "Cursor":
+        moment, order_id = order["created_at"], order["_id"]
+        if "lowest_first" in SORTS[sort]:
+            return cls(sort, TotalPosition(order["total_price"].to_decimal(), moment, order_id))
+        return cls(sort, Position(moment, order_id))
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """:param text: as CURSOR has it."""
+        sort, _, place = text.rpartition(".")
+        *cents, milliseconds, order_id = place.split("-")
+        moment = datetime.fromtimestamp(int(milliseconds) / 1000, UTC).replace(tzinfo=None)
+        if cents:
+            return cls(sort, TotalPosition(Decimal(cents[0]).scaleb(-2), moment, ObjectId(order_id)))
+        return cls(sort or NEWEST_FIRST, Position(moment, ObjectId(order_id)))
+
+    def __str__(self) -> str:
+        sort = "" if self.sort == NEWEST_FIRST else f"{self.sort}."
+        cents = f"{self.place.total.scaleb(2):.0f}-" if isinstance(self.place, TotalPosition) else ""
+        moment = round(self.place.created_at.replace(tzinfo=UTC).timestamp() * 1000)
+        return f"{sort}{cents}{moment}-{self.place.id}"
 
 
 class CursorField(PatternField):
-    """Where the last page ended: its last order's milliseconds and id. Opaque to clients."""
+    """A :class:`Cursor`. Opaque to clients."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(CURSOR, expected="a cursor of this API", **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        moment, _, order_id = super().to_internal_value(data).partition("-")
-        return Position(datetime.fromtimestamp(int(moment) / 1000, UTC).replace(tzinfo=None), ObjectId(order_id))
+        return Cursor.read(super().to_internal_value(data))
 
-    def to_representation(self, value: Any) -> str:
-        moment = round(value.created_at.replace(tzinfo=UTC).timestamp() * 1000)
-        return f"{moment}-{value.id}"
+
+class StatusesField(PatternField):
+    """Statuses, separated by commas. A text to clients: several of their generators write no list with commas."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        one = f"({'|'.join(PUBLIC_STATUSES)})"
+        pattern = f"{one}(,{one}){{0,{len(PUBLIC_STATUSES) - 1}}}"
+        super().__init__(pattern, expected=f"one or several, with commas, of {', '.join(PUBLIC_STATUSES)}", **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return tuple(dict.fromkeys(super().to_internal_value(data).split(",")))
 
 
 class UserOrdersParameters(serializers.Serializer[Any]):
     """What GET /orders/user/{user_id} understands."""
 
-    status = serializers.ChoiceField(
-        choices=[(s, s) for s in PUBLIC_STATUSES], required=False, help_text="Only orders in this status."
+    status = StatusesField(
+        required=False, help_text="Only orders in this status, or in one of several: `paid,processing`."
+    )
+    number = serializers.CharField(
+        required=False,
+        max_length=LONGEST_SEARCH,
+        help_text="Only the order of this number, as people type it: case, blanks and hyphens make no difference.",
+    )
+    reference = TextField(
+        required=False,
+        max_length=Order._meta.get_field("reference").max_length or 0,
+        help_text="Only orders of this reference, exactly.",
+    )
+    sort = PatternField(
+        "-?(created_at|total_price)",
+        expected=" or ".join(SORTS),
+        default=NEWEST_FIRST,
+        help_text="`created_at` lists the oldest first, `total_price` the lowest, `-` before it the newest or highest.",
     )
     skip = WholeNumberField(min_value=0, max_value=LARGEST_SKIP, default=0, help_text="Orders to pass over.")
     limit = WholeNumberField(min_value=1, max_value=100, default=10, help_text="Orders of one page.")
-    cursor = CursorField(required=False, help_text="Where the last page ended: its `Next-Cursor`.")
+    cursor = CursorField(required=False, help_text="Where the last page of this `sort` ended: its `Next-Cursor`.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        cursor: Cursor | None = attrs.get("cursor")
+        if cursor and cursor.sort != attrs["sort"]:
+            raise ValidationError({"cursor": [f"It is of a list with sort={cursor.sort}."]})
+        return attrs
 
 
 class OrdersParameters(UserOrdersParameters):
@@ -76,7 +150,7 @@ class OrdersParameters(UserOrdersParameters):
         problems = OrderQuery(since=attrs.get("start_date"), before=attrs.get("end_date")).problems
         if problems:
             raise ValidationError({"end_date": [*problems.values()]})
-        return attrs
+        return super().validate(attrs)
 
 
 class NoParameters(serializers.Serializer[Any]):
@@ -154,20 +228,28 @@ def expected_versions(request: Request) -> Collection[int] | None:
     return versions
 
 
-def none_match(request: Request, version: int) -> bool:
-    """Tell whether `If-None-Match` names this version: the caller has it already. One that is malformed names none."""
+def none_match(request: Request, tag: int | str) -> bool:
+    """Tell whether `If-None-Match` names this version of an order, or this tag of a list: the caller has it already.
+
+    One that is malformed names none.
+    """
     given: str | None = request.META.get("HTTP_IF_NONE_MATCH")
     if given is None:
         return False
-    return given.strip(" \t") == "*" or version in (_versions(given) or ())
+    return given.strip(" \t") == "*" or str(tag) in (_opaque(given) or ())
 
 
 def _versions(tags: str) -> frozenset[int] | None:
     """The versions that a list of entity tags names; None if it is malformed."""
+    found = _opaque(tags)
+    return None if found is None else frozenset(int(tag) for tag in found if re.fullmatch(VERSION, tag))
+
+
+def _opaque(tags: str) -> frozenset[str] | None:
+    """What is in a list of entity tags, without codings; None if it is malformed."""
     if not re.fullmatch(ENTITY_TAGS, tags):
         return None
-    ours = (re.fullmatch(OUR_TAG, tag) for tag in re.findall(ENTITY_TAG, tags))
-    return frozenset(int(tag[1]) for tag in ours if tag)
+    return frozenset(tag[1] for tag in (re.fullmatch(OPAQUE, tag) for tag in re.findall(ENTITY_TAG, tags)) if tag)
 
 
 class KeyMissing(APIException):

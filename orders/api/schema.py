@@ -12,7 +12,6 @@ from orders.api.examples import add_examples
 from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS, type_of
-from orders.models import PUBLIC_STATUSES
 from orders.services.lifecycle.drafts import LONGEST_METADATA_VALUE, MOST_METADATA
 from orders.services.text_rules import DROPPED, REFUSED
 
@@ -23,7 +22,7 @@ HEADERS: Schema = {
     "X-Request-ID": "The id by which this request is known in logs, histories and at the peers.",
     "Cache-Control": "`private, no-cache`: may be kept to ask with `If-None-Match`; of problems and secrets "
     "`no-store`.",
-    "ETag": "The order's version, for `If-Match` and `If-None-Match`.",
+    "ETag": "The order's version, for `If-Match` and `If-None-Match`; of a list a tag for `If-None-Match`.",
     "Location": "The address of what was made.",
     "Link": '`rel="next"`: the address of the next page; missing on the last one.',
     "Next-Cursor": "The `cursor` of the next page; missing on the last one. Of events: `after` of the next request.",
@@ -38,7 +37,7 @@ HEADERS: Schema = {
 PATTERNS = {
     "X-Request-ID": "^[A-Za-z0-9._:/+=-]{1,64}$",
     "Cache-Control": "^(private, no-cache|no-store)$",
-    "ETag": '^"[0-9]{1,9}"$',
+    "ETag": '^"([0-9]{1,9}|[0-9a-f]{32})"$',
     "Location": "^/.+/[0-9a-f]{24}$",
     "Link": '^<.+>; rel="next"$',
     "Idempotency-Replayed": "^true$",
@@ -54,11 +53,12 @@ UNCOUNTED = {"401", "406", "411"}
 """Statuses of refusals that come before a write is counted."""
 MONEY = "^[0-9]{1,12}\\.[0-9]{2}$"
 BULK_BY_IDS, BULK_BY_FILTER = "BulkTransitionByIdsRequest", "BulkTransitionByFilterRequest"
-ORDER_ANSWERS = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"))
+LISTS = tuple((name, status) for name in ("list_orders", "list_user_orders") for status in ("200", "304"))
+TAGGED = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"), *LISTS)
 KEYED = (("place_order", "201"), ("change_order_status", "200"), ("cancel_order", "204"))
 STEERING = ("start", "cancel", "pause", "resume")
 MADE = (("place_order", "201"), ("create_webhook", "201"), *((f"{verb}_bulk_transition", "202") for verb in STEERING))
-PAGED = (("list_orders", "200"), ("list_user_orders", "200"), ("get_bulk_transition", "200"))
+PAGED = (*LISTS, ("get_bulk_transition", "200"))
 LINKS = {
     ("place_order", "201"): (
         *("get_order", "change_order_status", "cancel_order"),
@@ -166,7 +166,6 @@ def complete(result: Schema, **_generator: Any) -> Schema:
         part("_id")
     for operation_id, operation in _operations(result).items():
         operation["summary"] = OPERATIONS[operation_id].summary
-        _name_statuses(operation)
         _enumerate_codes(operation_id, operation)
     for method, operation in _methods(result):
         for parameter in operation.get("parameters", []):
@@ -220,12 +219,6 @@ def _limit(schemas: Schema) -> None:
     schemas["BulkTransitionRequest"] = {"oneOf": references, "description": both["description"]}
 
 
-def _name_statuses(operation: Schema) -> None:
-    for parameter in operation.get("parameters", ()):
-        if parameter["schema"].get("enum") == list(PUBLIC_STATUSES):
-            parameter["schema"] = {"$ref": "#/components/schemas/OrderStatus"}
-
-
 def _enumerate_codes(operation_id: str, operation: Schema) -> None:
     """List the codes of each refusal. Not as an `enum`: some generated clients fail on a code that is not in it."""
     for status, codes in codes_of(operation_id).items():
@@ -240,7 +233,7 @@ def _describe(operation_id: str, status: str, response: Schema, *, counted: bool
     """Add the headers and the links of a response."""
     key = (operation_id, status)
     headers = {"X-Request-ID": True, "Cache-Control": True}
-    headers |= {"ETag": True} if key in ORDER_ANSWERS else {}
+    headers |= {"ETag": True} if key in TAGGED else {}
     headers |= {"Location": True} if key in MADE else {}
     headers |= {"Idempotency-Replayed": False} if key in KEYED else {}
     headers |= {"Link": False, "Next-Cursor": False} if key in PAGED else {}

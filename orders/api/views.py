@@ -1,11 +1,11 @@
 """The endpoints of the storefront API: parse, call one service, present."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +16,7 @@ from orders.api.operations import (
     CHANGE_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
+    KNOWN,
     NOT_LET_IN,
     ONE_ORDER,
     ORDER_ID,
@@ -25,7 +26,7 @@ from orders.api.operations import (
     USER_ID_OF_PATH,
     problems,
 )
-from orders.api.parameters import CursorField, OrdersParameters, UserOrdersParameters
+from orders.api.parameters import SORTS, Cursor, OrdersParameters, UserOrdersParameters
 from orders.api.presentation import present_history, present_transitions
 from orders.api.rendering import answer
 from orders.api.serializers import (
@@ -43,14 +44,17 @@ from orders.api.viewsets import (
     link_next_page,
     marked,
     order_response,
+    unless_known,
 )
 from orders.models import Status
 from orders.services import order_queries
 from orders.services.access import visible
 from orders.services.lifecycle import placement, transitions
-from orders.services.order_queries import OrderQuery, Position
+from orders.services.order_queries import OrderQuery
 from orders.services.public_order import public_order
 from orders.services.searching import meanings_of, searched_in_time
+
+TOO_MANY_TO_SORT = "Too many orders to sort by total. Add a filter, or give a span of days."
 
 
 @extend_schema(tags=["orders"])
@@ -93,9 +97,10 @@ class OrderViewSet(LimitedViewSet):
 
     @extend_schema(
         operation_id="list_orders",
-        parameters=[OrdersParameters],
+        parameters=[OrdersParameters, IF_NONE_MATCH],
         responses={
             200: OrderSerializer(many=True),
+            304: KNOWN,
             **problems(
                 e400="A parameter is not understood, or the search is too wide.",
                 e403="Another's orders, or a customer's search.",
@@ -104,7 +109,10 @@ class OrderViewSet(LimitedViewSet):
         },
     )
     def list(self, request: Request) -> HttpResponse:
-        """List orders, newest first: all for admins, own ones for customers. `Link` leads to the next page."""
+        """List orders, newest first or as `sort` says: all for admins, own ones for customers.
+
+        `Link` leads to the next page.
+        """
         given = parameters.read(OrdersParameters, request)
         actor = caller(request)
         if "q" in given:
@@ -116,15 +124,16 @@ class OrderViewSet(LimitedViewSet):
 
     @extend_schema(
         operation_id="list_user_orders",
-        parameters=[USER_ID_OF_PATH, UserOrdersParameters],
+        parameters=[USER_ID_OF_PATH, UserOrdersParameters, IF_NONE_MATCH],
         responses={
             200: OrderSerializer(many=True),
+            304: KNOWN,
             **problems(e400="A parameter is not understood.", e403="Another's orders."),
             **ALWAYS,
         },
     )
     def of_user(self, request: Request, user_id: str) -> HttpResponse:
-        """List one user's orders, newest first."""
+        """List one user's orders, newest first or as `sort` says."""
         given = parameters.read(UserOrdersParameters, request)
         return self._page(request, parameters.user_id(user_id), given)
 
@@ -133,7 +142,7 @@ class OrderViewSet(LimitedViewSet):
         parameters=[ORDER_ID, IF_NONE_MATCH],
         responses={
             200: OrderSerializer,
-            304: OpenApiResponse(description="As the caller has it already."),
+            304: KNOWN,
             **ONE_ORDER,
         },
     )
@@ -232,18 +241,26 @@ class OrderViewSet(LimitedViewSet):
         if user_id is not None:
             caller(request).require_reading_of(user_id)
         query = OrderQuery(
-            statuses=(given["status"],) if "status" in given else (),
+            statuses=given.get("status", ()),
             user_id=user_id,
+            ids=order_queries.ids_called(given["number"]) if "number" in given else None,
+            reference=given.get("reference", ""),
             since=given.get("start_date"),
             before=given.get("end_date"),
             meanings=meanings_of(given["q"]) if "q" in given else None,
+            **SORTS[given["sort"]],
         )
-        limit: int = given["limit"]
-        with searched_in_time() if query.meanings else nullcontext():
-            found = order_queries.list_orders(query, after=given.get("cursor"), skip=given["skip"], limit=limit + 1)
+        limit, skip, cursor = given["limit"], given["skip"], given.get("cursor")
+        with _in_time(query):
+            found = order_queries.list_orders(query, after=cursor and cursor.place, skip=skip, limit=limit + 1)
         response = answer([public_order(order) for order in found[:limit]])
         if len(found) > limit:
-            last = found[limit - 1]
-            cursor = CursorField().to_representation(Position(last["created_at"], last["_id"]))
-            link_next_page(response, request, cursor, skip=0)
-        return response
+            link_next_page(response, request, str(Cursor.behind(found[limit - 1], given["sort"])), skip=0)
+        return unless_known(response, request)
+
+
+def _in_time(query: OrderQuery) -> AbstractContextManager[None]:
+    """Bound what may have to look at many orders."""
+    if query.meanings:
+        return searched_in_time()
+    return searched_in_time(TOO_MANY_TO_SORT) if query.lowest_first is not None else nullcontext()

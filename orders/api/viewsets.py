@@ -1,5 +1,6 @@
 """What the API's view sets have in common: who calls, the limit of writes, marks and links of an answer."""
 
+from hashlib import sha256
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -99,3 +100,13 @@ def link_next_page(response: HttpResponse, request: Request, cursor: str, **chan
         address = replace_query_param(address, name, value)
     response["Link"] = f'<{address}>; rel="next"'
     response["Next-Cursor"] = cursor
+
+
+def unless_known(response: HttpResponse, request: Request) -> HttpResponse:
+    """Give a list an ETag of all that it shows, whether there is a next page included; 304 if the caller has it."""
+    tag = sha256(response.content + response.get("Next-Cursor", "").encode()).hexdigest()[:32]
+    response["ETag"] = f'"{tag}"'
+    if parameters.none_match(request, tag):
+        response.status_code, response.content = 304, b""
+        del response["Content-Type"]
+    return response

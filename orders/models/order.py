@@ -99,6 +99,9 @@ class Order(models.Model):
             models.Index(fields=["total_price", "-created_at", "-id"], name="total_newest"),
             models.Index(fields=["terms", "-created_at", "-id"], name="terms_newest"),
             models.Index(fields=["-created_at", "-id", "status", "total_price"], name="newest_status_total"),
+            models.Index(
+                fields=["reference", "-created_at", "-id"], name="reference_newest", condition=Q(reference__gt="")
+            ),
             *(
                 models.Index(
                     fields=[f"{status}_at", "-created_at", "-id"],

@@ -88,6 +88,12 @@ def order_typed(text: str) -> ObjectId | str | None:
     return re.sub(f"[{_DASH}]", "-", re.sub(_SKIPPED, "", found[2]))  # a telephone makes them of a hyphen
 
 
+def order_meant(text: str) -> ObjectId | str | None:
+    """As :func:`order_typed`, where nothing but an order is asked for: imported numbers may be without a digit."""
+    text = text.strip()
+    return order_typed(text) or (text if len(text) <= LONGEST_NUMBER else None)
+
+
 def object_id(text: str) -> ObjectId | None:
     """The id that somebody typed or copied, blanks and unseen characters aside; None if it is none."""
     bare = re.sub(_SKIPPED, "", text)

@@ -1,22 +1,25 @@
 """Which orders are meant, and reading them: what the API, the backoffice and commands ask storage for."""
 
+from bson import ObjectId
+
 from orders.services.errors import OrderError
+from orders.services.identifiers import order_meant
 from orders.storage import DATABASE_ERRORS, is_outage, time_limit
 from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP, Alert, raised
 from orders.storage.bulk_orders import as_given
 from orders.storage.order_lists import Page, count, first_ids, orders_with_ids, page_after, page_before, size, sums
 from orders.storage.order_names import customer_name, product_names
-from orders.storage.order_numbers import ids_named, is_meant
-from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position, Reached
+from orders.storage.order_numbers import ids_by_number, ids_named, is_meant
+from orders.storage.order_query import Meanings, OrderKeys, OrderQuery, Position, Reached, TotalPosition
 from orders.storage.order_reads import get_history, get_order, last_change, list_orders, unknown_lines
 from orders.storage.term_index import Word
 
 __all__ = [
     "DATABASE_ERRORS", "NEEDS_ATTENTION", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys",
-    "OrderQuery", "Page", "Position", "Reached", "Word", "as_given", "count", "customer_name", "first_ids",
-    "get_history", "get_order", "ids_named", "is_meant", "is_outage", "last_change", "list_orders", "orders_with_ids",
-    "page_after", "page_before", "product_names", "raised", "require_valid", "size", "sums", "time_limit",
-    "unknown_lines",
+    "OrderQuery", "Page", "Position", "Reached", "TotalPosition", "Word", "as_given", "count", "customer_name",
+    "first_ids", "get_history", "get_order", "ids_called", "ids_named", "is_meant", "is_outage", "last_change",
+    "list_orders", "orders_with_ids", "page_after", "page_before", "product_names", "raised", "require_valid", "size",
+    "sums", "time_limit", "unknown_lines",
 ]  # fmt: skip
 
 
@@ -24,6 +27,14 @@ class InvalidOrderQuery(OrderError):
     """The conditions contradict each other or are malformed, such as a span that ends before it begins."""
 
     code = "invalid"
+
+
+def ids_called(text: str) -> tuple[ObjectId, ...]:
+    """The orders that somebody may mean by a number, in whichever spelling, or by an id."""
+    meant = order_meant(text)
+    if isinstance(meant, ObjectId):
+        return (meant,)
+    return tuple(ids_by_number([meant])[meant]) if meant else ()
 
 
 def require_valid(query: OrderQuery) -> None:

@@ -9,7 +9,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
 
-from orders.services.identifiers import LONGEST_NUMBER, OBJECT_ID, MalformedUserId, object_id, order_typed, user_typed
+from orders.services.identifiers import OBJECT_ID, MalformedUserId, object_id, order_meant, user_typed
 from orders.services.order_queries import InvalidOrderQuery, Meanings, Word, time_limit
 from orders.services.search_terms import LONGEST_TERM, beginnings_of_phone, is_whole, pieces
 
@@ -35,9 +35,7 @@ def meanings_of(text: str) -> Meanings:
         raise InvalidOrderQuery(f"Search for {MOST_WORDS} words at most.")
     with suppress(MalformedUserId):
         user_id = user_typed(text)
-    order = order_typed(text)
-    if order is None and len(text) <= LONGEST_NUMBER:
-        order = text  # orders that were imported may have a number without a digit
+    order = order_meant(text)
     code = _code(text) if len(words) > 1 else None
     return Meanings(
         number=order if isinstance(order, str) else None,
@@ -50,17 +48,20 @@ def meanings_of(text: str) -> Meanings:
 
 
 @contextmanager
-def searched_in_time() -> Iterator[None]:
-    """Bound the time of a search by BACKOFFICE_QUERY_MS.
+def searched_in_time(
+    told: str = "Too many orders have these words. Add a word, or give a span of days.",
+) -> Iterator[None]:
+    """Bound the time of a search, or of a list that is as wide, by BACKOFFICE_QUERY_MS.
 
-    :raises InvalidOrderQuery: it takes longer, since too many orders have its words.
+    :param told: what to do if it takes longer, as when too many orders have the words.
+    :raises InvalidOrderQuery: it takes longer.
     """
     try:
         with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
             yield
     except DatabaseError as error:
         if getattr(error.__cause__, "timeout", False):
-            raise InvalidOrderQuery("Too many orders have these words. Add a word, or give a span of days.") from error
+            raise InvalidOrderQuery(told) from error
         raise
 
 

@@ -80,6 +80,15 @@ class Position:
 
 
 @dataclass(frozen=True)
+class TotalPosition:
+    """A place among orders by total, of which equal ones stand as the index `total_newest` has them."""
+
+    total: Decimal
+    created_at: datetime
+    id: ObjectId
+
+
+@dataclass(frozen=True)
 class Meanings:
     """What a text that is searched by may mean; an order that is any of it is found.
 
@@ -146,10 +155,13 @@ class Reached:
 class OrderQuery:
     """Orders that meet all of it; of `alerts` and of `meanings` an order needs one.
 
+    :ivar ids: these orders at most.
+    :ivar reference: just so.
     :ivar since: created then or later; `before`: created earlier; both aware or naive UTC.
     :ivar reached: they came to a status in a span of time.
     :ivar least: their total is so much or more; `most`: so much or less.
     :ivar alerts: by their names, as they are at the moment `at`.
+    :ivar lowest_first: by total instead: true for the lowest first, false for the highest. For lists alone.
     :ivar drafts: drafts and rejected orders, too, which it never finds otherwise.
     :ivar settled: only those whose stock is all accounted for: see SETTLED.
     :ivar keys: only these orders; None where they are not named. Meant for runs, and so are the next two.
@@ -160,6 +172,8 @@ class OrderQuery:
     statuses: tuple[str, ...] = ()
     user_id: str | None = None
     product_id: str | None = None
+    ids: tuple[ObjectId, ...] | None = None
+    reference: str = ""
     since: datetime | None = None
     before: datetime | None = None
     reached: Reached | None = None
@@ -169,6 +183,7 @@ class OrderQuery:
     at: datetime = EPOCH
     meanings: Meanings | None = None
     oldest_first: bool = False
+    lowest_first: bool | None = None
     drafts: bool = False
     settled: bool = False
     keys: OrderKeys | None = None
@@ -197,12 +212,17 @@ class OrderQuery:
     def is_for_lists(self) -> bool:
         """Whether only a list can look for these orders: a run, which takes its time, cannot."""
         of_total = self.least is not None or self.most is not None
-        return bool(self.alerts or self.meanings or self.reached or of_total)
+        named = self.ids is not None or bool(self.reference)
+        return bool(self.alerts or self.meanings or self.reached or of_total or named)
 
     @cached_property
     def conditions(self) -> Document:
         """The filter, by field; but for alerts, meanings, keys and the limit."""
         asked: Document = dict(SETTLED) if self.settled else {}
+        if self.ids is not None:
+            asked["_id"] = {"$in": list(self.ids)}
+        if self.reference:
+            asked["reference"] = self.reference
         if self.user_id is not None:
             asked["user_id"] = self.user_id
         if self.product_id is not None:
@@ -236,6 +256,20 @@ class OrderQuery:
         past = "$gt" if self.oldest_first else "$lt"
         later = [{"created_at": {past: position.created_at}}, {"_id": {past: position.id}}]
         return {"created_at": {f"{past}e": position.created_at}, "$or": later}
+
+    def after_total(self, position: TotalPosition | None) -> Document:
+        """What comes after a position by total: bounds of the index, so that nothing before it is looked at."""
+        if position is None:
+            return {}
+        past, older = ("$gt", "$lt") if self.lowest_first else ("$lt", "$gt")
+        total, moment = Decimal128(position.total), position.created_at
+        return {
+            "$or": [
+                {"total_price": total, "created_at": moment, "_id": {older: position.id}},
+                {"total_price": total, "created_at": {older: moment}},
+                {"total_price": {past: total}},
+            ]
+        }
 
     def reads(self) -> list[Read]:
         """What to ask, each with the index that reads it in the order of creation: one read for each alert or meaning.
@@ -282,6 +316,8 @@ class OrderQuery:
         :raises PyMongoError: orders may be counted.
         """
         asked, few = self.conditions, few or FEW
+        if self.ids is not None or self.reference:
+            return "_id_" if self.ids is not None else "reference_newest"
         if self.user_id is not None:
             return "user_status_newest" if "status" in asked else "user_newest"
         in_order = {"product_newest": "items.product_id"} | ({"status_newest": "status"} if self.statuses else {})

@@ -11,10 +11,10 @@ from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
 from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, Document, HistoryEntry, LineState, Order, Status
-from orders.storage import order_lists, term_index
+from orders.storage import lists_by_total, order_lists, term_index
 from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.database import database, time_limit
-from orders.storage.order_query import OrderQuery, Position, both
+from orders.storage.order_query import OrderQuery, Position, TotalPosition, both
 from orders.storage.order_writes import orders
 
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -33,12 +33,22 @@ RECENT_ENTRIES = 20
 
 
 @wrap_database_errors
-def list_orders(query: OrderQuery, *, after: Position | None = None, skip: int = 0, limit: int) -> list[Document]:
-    """The first orders that meet a query, newest first, as the storefront sees them; alerts are not for storefronts."""
+def list_orders(
+    query: OrderQuery, *, after: Position | TotalPosition | None = None, skip: int = 0, limit: int
+) -> list[Document]:
+    """The first orders that meet a query, as the storefront sees them; alerts are not for storefronts.
+
+    :param after: a position in the order of the query; one of another order is none.
+    """
+    if query.lowest_first is not None:
+        total = after if isinstance(after, TotalPosition) else None
+        return lists_by_total.documents_by_total(query, PUBLIC_FIELDS, after=total, skip=skip, limit=limit)
+    place = after if isinstance(after, Position) else None
     if query.meanings:
-        return order_lists.documents(query, PUBLIC_FIELDS, after=after, skip=skip, limit=limit)
-    asked = both(query.conditions, query.after(after))
-    cursor = orders().find(asked, PUBLIC_FIELDS, sort=[("created_at", -1), ("_id", -1)])
+        return order_lists.documents(query, PUBLIC_FIELDS, after=place, skip=skip, limit=limit)
+    way, named = 1 if query.oldest_first else -1, query.ids is not None or query.reference
+    asked, hint = both(query.conditions, query.after(place)), query.index() if named else None
+    cursor = orders().find(asked, PUBLIC_FIELDS, sort=[("created_at", way), ("_id", way)], hint=hint)
     return cursor.skip(skip).limit(limit).to_list()
 
 

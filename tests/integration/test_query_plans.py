@@ -7,6 +7,7 @@ the ORM, or the admin. Each must have examined about as many documents as it ret
 import inspect
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,14 +18,14 @@ from django.contrib.sessions.models import Session
 from django_mongodb_backend.query import MongoQuery
 from pymongo.database import Database
 
-from orders.models import EPOCH, EVENT_TYPES, Order, Status
+from orders.models import EPOCH, EVENT_TYPES, PUBLIC_STATUSES, Order, Status
 from orders.services.events.reading import CUSTOMER_TYPES
 from orders.services.lifecycle import idempotency_keys
 from orders.services.stock.worker import settle_order
-from orders.storage import bulk_runs, event_feed, order_reads
+from orders.storage import bulk_runs, event_feed, lists_by_total, order_reads
 from orders.storage.bulk_runs import runs
 from orders.storage.event_feed import FeedPage
-from orders.storage.order_query import OrderQuery, Position
+from orders.storage.order_query import OrderQuery, Position, TotalPosition
 from orders.storage.order_writes import orders
 from tests.integration.builders import WORKER, A, Document, act, line
 
@@ -35,7 +36,10 @@ UNIT = timedelta(seconds=1)
 
 @pytest.fixture(scope="module")
 def many(module_database: Database[Document]) -> Iterator[list[Document]]:
-    """2,400 orders in every status, of 40 users, every hundredth of them due, every 300th with an unknown line."""
+    """2,400 orders in every status, of 40 users, every hundredth of them due, every 300th with an unknown line.
+
+    80 of each total, and each eighth has a reference that 30 have.
+    """
     choose = random.Random(7)
     statuses = [status.value for status in Status]
     made = []
@@ -50,7 +54,8 @@ def many(module_database: Database[Document]) -> Iterator[list[Document]]:
                 "version": 1,
                 "user_verified": True,
                 "items": [line(state, A, call="release" if state != "reserved" else None)],
-                "total_price": Decimal128("29.80"),
+                "total_price": Decimal128(f"{number // 2 % 30}.80"),
+                "reference": f"R{number % 10}" if number % 8 == 0 else "",
                 "shipping_address": {"line1": "1", "city": "2", "postal_code": "3", "country": "4"},
                 "history": [],
                 "created_at": START + number // 2 * UNIT,  # always two of one moment
@@ -112,18 +117,114 @@ LISTS: dict[str, tuple[OrderQuery, Position | None]] = {
     "the next page of a status": (OrderQuery(("paid",)), DEEP),
     "the next page of a user": (OrderQuery(user_id="7"), DEEP),
     "the next page of a user and a status": (OrderQuery(("paid",), user_id="7"), DEEP),
+    "statuses": (OrderQuery(("paid", "shipped")), None),
+    "a user and statuses": (OrderQuery(("paid", "shipped"), user_id="7"), DEEP),
+    "a reference": (OrderQuery(reference="R8"), None),
+    "a user's reference": (OrderQuery(user_id="8", reference="R8"), DEEP),
+    "a reference, a status and a span": (OrderQuery(("paid",), reference="R0", before=MIDDLE), None),
 }
 
 
+@pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_reads_about_a_page(plans: Plans, name: str) -> None:
+def test_a_list_reads_about_a_page(plans: Plans, name: str, oldest_first: bool) -> None:
     found: list[Any] = []
     query, after = LISTS[name]
+    query = replace(query, oldest_first=oldest_first)
     by_index(plans(lambda: found.extend(order_reads.list_orders(query, after=after, limit=11))), most=11 * 8)
     assert found
     assert [(order["created_at"], order["_id"]) for order in found] == sorted(
-        ((order["created_at"], order["_id"]) for order in found), reverse=True
+        ((order["created_at"], order["_id"]) for order in found), reverse=not oldest_first
     )
+
+
+def test_named_orders_are_read_by_their_ids(plans: Plans, many: list[Document]) -> None:
+    found: list[Document] = []
+    query = OrderQuery(PUBLIC_STATUSES, ids=tuple(order["_id"] for order in many[:3]))
+    [plan] = plans(lambda: found.extend(order_reads.list_orders(query, limit=11)))
+    assert plan["planSummary"] == "IXSCAN { _id: 1 }"
+    assert (plan["docsExamined"], len(found)) == (3, sum(order["status"] in PUBLIC_STATUSES for order in many[:3]))
+
+
+FEW_BY_TOTAL: dict[str, tuple[OrderQuery, int]] = {
+    "a user": (OrderQuery(user_id="7"), MANY // 40),
+    "a user and a status": (OrderQuery(("paid",), user_id="7"), MANY // 40),
+    "a user and statuses": (OrderQuery(("paid", "shipped"), user_id="7"), MANY // 40),
+    "a user and a span": (OrderQuery(since=MIDDLE - 500 * UNIT, before=MIDDLE, user_id="7"), MANY // 40),
+    "a status": (OrderQuery(("paid",)), 300),
+    "a span": (OrderQuery(since=MIDDLE - 20 * UNIT, before=MIDDLE), 40),
+    "a span and a status": (OrderQuery(("paid",), since=MIDDLE - 100 * UNIT, before=MIDDLE), 60),
+    "a reference": (OrderQuery(reference="R8"), MANY // 40),
+}
+
+
+@pytest.mark.parametrize("lowest_first", [True, False])
+@pytest.mark.parametrize("name", FEW_BY_TOTAL)
+def test_a_list_by_total_looks_at_what_few_it_is_of(
+    plans: Plans, many: list[Document], name: str, lowest_first: bool
+) -> None:
+    (query, most), found = FEW_BY_TOTAL[name], []
+    query = replace(query, lowest_first=lowest_first)
+    wanted = _ids_by_total(many, query)
+    after = _place(many, wanted[3])
+    recorded = plans(lambda: found.extend(order_reads.list_orders(query, after=after, skip=1, limit=11)))
+    for plan in recorded:
+        assert plan["planSummary"].startswith(("IXSCAN", "COUNT_SCAN")), plan["planSummary"]
+        assert "total_price" not in plan["planSummary"]
+        assert plan.get("docsExamined", 0) <= most
+    assert [order["_id"] for order in found] == wanted[5:16]
+
+
+MANY_BY_TOTAL: dict[str, OrderQuery] = {
+    "all": OrderQuery(),
+    "a user": OrderQuery(user_id="7"),
+    "a status": OrderQuery(("paid",)),
+    "statuses": OrderQuery(("paid", "shipped")),
+    "a span": OrderQuery(since=MIDDLE - 500 * UNIT),
+    "a span and a status": OrderQuery(("paid",), before=MIDDLE),
+    "a reference": OrderQuery(reference="R8"),
+}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("lowest_first", [True, False])
+@pytest.mark.parametrize("name", MANY_BY_TOTAL)
+def test_a_list_by_total_of_many_orders_is_a_walk_along_the_totals(
+    plans: Plans, many: list[Document], monkeypatch: pytest.MonkeyPatch, name: str, lowest_first: bool, deep: bool
+) -> None:
+    monkeypatch.setattr(lists_by_total, "FEW", 20)
+    query = replace(MANY_BY_TOTAL[name], lowest_first=lowest_first)
+    wanted, found = _ids_by_total(many, query), []
+    start = len(wanted) // 2 if deep else 0
+    after = _place(many, wanted[start - 1]) if start else None
+    *counts, walk = plans(lambda: found.extend(order_reads.list_orders(query, after=after, limit=4)))
+    assert [order["_id"] for order in found] == wanted[start : start + 4]
+    assert "total_price: 1" in walk["planSummary"]
+    assert not walk.get("hasSortStage")
+    passed = 4 * MANY / len(wanted)
+    assert walk["docsExamined"] <= 4 * passed + 10, "what stands before the page is not looked at"
+    assert all(plan["planSummary"].startswith(("IXSCAN", "COUNT_SCAN")) for plan in counts)
+    assert len(counts) == (name != "all")
+
+
+def _ids_by_total(many: list[Document], query: OrderQuery) -> list[ObjectId]:
+    """What the query finds, by hand."""
+    found = [
+        order
+        for order in many
+        if order["status"] in (query.statuses or PUBLIC_STATUSES)
+        and query.user_id in (None, order["user_id"])
+        and query.reference in ("", order["reference"])
+        and (query.since or START) <= order["created_at"] < (query.before or START + MANY * UNIT)
+    ]
+    found.sort(key=lambda order: (order["created_at"], order["_id"]), reverse=bool(query.lowest_first))
+    found.sort(key=lambda order: order["total_price"].to_decimal(), reverse=not query.lowest_first)
+    return [order["_id"] for order in found]
+
+
+def _place(many: list[Document], order_id: ObjectId) -> TotalPosition:
+    [order] = [order for order in many if order["_id"] == order_id]
+    return TotalPosition(order["total_price"].to_decimal(), order["created_at"], order_id)
 
 
 def test_a_list_further_down_reads_what_it_skips_and_no_more(plans: Plans) -> None:
