@@ -166,6 +166,8 @@ def complete(result: Schema, **_generator: Any) -> Schema:
         part("_id")
     for operation_id, operation in _operations(result).items():
         operation["summary"] = OPERATIONS[operation_id].summary
+        if operation_id == "change_webhook":
+            operation["requestBody"]["required"] = True
         _enumerate_codes(operation_id, operation)
     for method, operation in _methods(result):
         for parameter in operation.get("parameters", []):

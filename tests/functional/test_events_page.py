@@ -44,7 +44,7 @@ def events(count: int, **fields: Any) -> list[Document]:
         {
             "_id": cursor, "id": f"{cursor}-1", "type": "order.paid", "sequence": cursor, "entries": cursor,
             "order_id": ObjectId(), "user_id": "1", "number": "1", "version": 1, "at": now, "actor": "customer:1",
-            "data": {}, "order": "{}", "order_digest": "", "digest": "", "told_at": now,
+            "data": {}, "order": "{}", "content_digest": "", "digest": "", "told_at": now,
         } | fields
         for cursor in range(first, first + count)
     ]  # fmt: skip

@@ -51,7 +51,7 @@ def told(number: int, *, since: datetime | None = None) -> None:
         {
             "_id": cursor, "id": f"{ObjectId()}-1", "type": "order.paid", "sequence": 1, "entries": 1,
             "order_id": ObjectId(), "user_id": "1", "number": "1", "version": 1, "at": since, "actor": "customer:1",
-            "data": {}, "order": "{}", "order_digest": "", "digest": "",
+            "data": {}, "order": "{}", "content_digest": "", "digest": "",
             "told_at": since + timedelta(minutes=cursor - first),
         }
         for cursor in range(first, first + number)

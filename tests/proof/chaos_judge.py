@@ -28,7 +28,7 @@ from orders.services.audit import Act
 from orders.services.stock.reconciliation import reconcile
 from orders.storage.event_feed import feed
 from orders.storage.order_writes import orders
-from tests.feed_invariants import problems_of_feed
+from tests.feed_invariants import problems_of_feed, tell_all
 from tests.order_invariants import violations_of
 from tests.proof.checks import Ledger, settle_by_truth
 
@@ -73,6 +73,7 @@ def judge(claims: Document) -> Document:
         problems += [(problem, order) for problem in (*violations_of(order), *_doubled(order), *_lines(order, ledger))]
     problems += [(problem, None) for problem in _stock(found, ledger, claims["stock"])]
     problems += _told(found, claims)
+    tell_all()  # where no worker tells
     problems += [(problem, None) for problem in problems_of_feed()]
     return {
         "events": feed().count_documents({}),
