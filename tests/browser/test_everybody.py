@@ -7,6 +7,7 @@ from pymongo.database import Database
 
 from orders.models import WebhookEndpoint
 from orders.services.events import telling
+from orders.storage.order_writes import orders
 from tests.browser.conftest import SignIn, inaccessible
 from tests.browser.screenshots import NARROW, WIDE
 from tests.browser.test_orders import busy_shop
@@ -50,6 +51,7 @@ def pages(database: Database[Document]) -> dict[str, str]:
 
 def stopped_webhook() -> WebhookEndpoint:
     """A webhook that was switched off, with an address that is wider than a telephone; and an event."""
+    orders().update_many({}, {"$set": {"untold_at": timezone.now(), "told": 0}})
     telling.tell()
     address = f"https://shop.example/{'x' * 80}"
     return WebhookEndpoint.objects.create(

@@ -116,6 +116,7 @@ def _cancelled(order_id: ObjectId, number: str, lines: int, at: datetime) -> Doc
         "_id": order_id, "number": number, "user_id": "1", "status": "cancelled", "version": len(path) - 1,
         "user_verified": True, "items": items, "total_price": Decimal128("3.00"), "shipping_address": address,
         "history": history, "stock_due_at": at, "created_at": at, "updated_at": at, "placed_at": at,
+        "untold_at": at, "told": 1,
     }  # fmt: skip
 
 
