@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +22,7 @@ from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, status_of, why_not
 from orders.models import EVENT_TYPES, EndpointState, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
+from orders.services.days import zone
 from orders.services.errors import OrderError
 from orders.services.events import webhooks
 from orders.services.identifiers import object_id as id_typed
@@ -274,14 +275,14 @@ def _replay(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
 
 
 def _replay_since(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
-    """Take `since`, in UTC."""
+    """Take `since`, by the clocks of the shop."""
     try:
         since = datetime.fromisoformat(post.get("since", "").strip())
     except ValueError:
         since = None
     if since is None or since.tzinfo is not None:
-        raise OrderError("Enter a date and a time (UTC), such as 2026-01-31 14:30.")
-    replayed = webhooks.replay_since(endpoint.pk, since=since.replace(tzinfo=UTC), actor=actor, at=timezone.now())
+        raise OrderError("Enter a date and a time, such as 2026-01-31 14:30.")
+    replayed = webhooks.replay_since(endpoint.pk, since=since.replace(tzinfo=zone()), actor=actor, at=timezone.now())
     return _replayed(endpoint, replayed)
 
 

@@ -13,6 +13,7 @@ from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
 from orders.models import EVENT_TYPES, Document, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
+from orders.services.days import local
 from orders.services.errors import OrderError
 from orders.services.events import delivering
 from orders.services.text_rules import one_line, problem_of
@@ -169,7 +170,7 @@ def replay_since(endpoint_id: ObjectId, *, since: datetime, actor: Actor, at: da
     if since > at:
         problem = "This moment is still to come."
     elif kept_since and since < kept_since:
-        problem = f"The events that are kept were told since {kept_since:%Y-%m-%d %H:%M:%S} UTC."
+        problem = f"The events that are kept were told since {local(kept_since):%Y-%m-%d %H:%M:%S %Z}."
     if problem:
         raise InvalidWebhook(problem, errors={"since": [problem]})
     return replay(endpoint_id, after=event_feed.last_before(since), actor=actor)
