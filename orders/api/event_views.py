@@ -53,6 +53,10 @@ class EventsParameters(serializers.Serializer[Any]):
     order_id = ObjectIdField(required=False, help_text="Only the events of this order.")
 
 
+class EventOrderSerializer(OrderSerializer):
+    """An order as it was told; null in events of no order, and once personal data was erased from it."""
+
+
 class EventSerializer(serializers.Serializer[Any]):
     """Something that happened. The types are open: others may be added."""
 
@@ -68,7 +72,7 @@ class EventSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(allow_null=True, help_text="Of the order as it is told here.")
     at = serializers.DateTimeField(help_text="When it happened.")
     actor = serializers.CharField(help_text="Who did it; customers learn only the kind of others.")
-    order = OrderSerializer(allow_null=True, help_text="As it was when this was told, perhaps later than `at`.")
+    order = EventOrderSerializer(allow_null=True, help_text="As it was when this was told, perhaps later than `at`.")
     content_digest = serializers.CharField(required=False, help_text="SHA-256 of `actor`, `data` and `order` (admins).")
     digest = serializers.CharField(required=False, help_text="SHA-256 that links it to the event before (admins).")
 

@@ -159,11 +159,17 @@ def complete(result: Schema, **_generator: Any) -> Schema:
             _ask_exactly(schema)
     _limit(schemas)
     # A reference cannot be null, what it leads to can.
-    schemas["Order"]["properties"]["billing_address"] = {"$ref": "#/components/schemas/OrderBillingAddress"}
+    schemas["Metadata"] = schemas["Order"]["properties"]["metadata"]  # some generators cannot name it by themselves
+    for name in ("Order", "EventOrder"):
+        schemas[name]["properties"]["metadata"] = {"$ref": "#/components/schemas/Metadata"}
+        schemas[name]["properties"]["billing_address"] = {"$ref": "#/components/schemas/OrderBillingAddress"}
     schemas["OrderBillingAddress"]["nullable"] = True
+    schemas["Event"]["properties"]["order"] = {"$ref": "#/components/schemas/EventOrder"}
+    schemas["EventOrder"]["nullable"] = True
     # Generated clients would make one name of the two.
-    for part in (schemas["Order"]["properties"].pop, schemas["Order"]["required"].remove):
-        part("_id")
+    for name in ("Order", "EventOrder"):
+        for part in (schemas[name]["properties"].pop, schemas[name]["required"].remove):
+            part("_id")
     for operation_id, operation in _operations(result).items():
         operation["summary"] = OPERATIONS[operation_id].summary
         if operation_id == "change_webhook":

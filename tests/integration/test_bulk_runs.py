@@ -364,7 +364,10 @@ def test_results_go_on_where_they_were_left() -> None:
 
 def test_a_selection_survives_being_written_down() -> None:
     moment = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    full = OrderQuery(("paid", "pending"), "7", "f" * 24, moment, moment, limit=9, everything=True)
+    full = OrderQuery(
+        statuses=("paid", "pending"), user_id="7", product_id="f" * 24, since=moment, before=moment, limit=9,
+        everything=True,
+    )  # fmt: skip
     for selection in (full, OrderQuery()):
         assert from_given(as_given(selection)) == selection
     keys = [ObjectId() for _ in range(7)]
