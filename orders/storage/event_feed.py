@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import Any
 
 from bson import ObjectId
+from django.db import DatabaseError
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
@@ -124,7 +125,7 @@ def append(events: Sequence[Document]) -> None:
     except BulkWriteError as error:
         codes = {problem["code"] for problem in error.details["writeErrors"]}
         if codes != {DUPLICATE_KEY}:
-            raise
+            raise DatabaseError("events could not be appended") from error
         raise Overtaken from error
 
 

@@ -289,3 +289,12 @@ def test_a_status_that_changes_meanwhile_does_not_keep_an_order_from_its_terms(m
     assert index_orders() == 1
     assert (read(order_id)["status"], read(order_id)["version"]) == ("paid", 9)
     assert found("amara") == [order_id]
+
+
+def test_of_a_few_orders_as_many_are_looked_at_as_it_takes() -> None:
+    oldest = said(0, "Amara Okafor", "Porto")
+    for number in range(1, 30):
+        said(number, "Amara Okafor")
+        said(100 + number, "Jonas Lindqvist", "Porto")
+    said(200, "Jonas Lindqvist", "Porto")
+    assert [place.id for place in order_lists.page_after(searched("okafor porto"), 2).places] == [oldest]

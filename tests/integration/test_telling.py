@@ -16,8 +16,9 @@ from integrations.sandbox import Sandbox
 from orders.models import EVENT_TYPES, Document, event_type
 from orders.services import access
 from orders.services.access import Actor
-from orders.services.events import reading, telling
+from orders.services.events import browsing, reading, telling
 from orders.services.events.public_event import public_event
+from orders.services.events.publishing import cloud_event
 from orders.services.events.telling import START, Teller, purge, tell
 from orders.services.events.verifying import Verified, verify
 from orders.services.lifecycle.editing import change_address, write_note
@@ -447,3 +448,24 @@ def test_customers_read_what_they_may_know_of_their_own_orders(two_customers: tu
     assert found(actor=customer, order_id=theirs) == []
     assert found(actor=customer, types=("order.stock_unknown",)) == []
     assert len(found(actor=customer, types=("order.paid", "order.stock_unknown"))) == 1
+
+
+def test_what_cannot_be_stored_is_no_rivals_doing(sandbox: Sandbox) -> None:
+    with pytest.raises(DatabaseError):
+        event_feed.append([{"_id": [1]}])
+    assert told() == []
+
+
+def test_a_cloud_event_of_a_run_is_about_no_order(sandbox: Sandbox) -> None:
+    carried("pay", keys=[place().order["_id"]])
+    tell_all()
+    event = json.loads(cloud_event(told()[-1]))
+    assert (event["type"], "subject" in event, event["data"]["order"]) == ("bulk_run.finished", False, None)
+
+
+def test_only_those_who_see_all_orders_look_through_the_feed(two_customers: tuple[ObjectId, ObjectId]) -> None:
+    event = browsing.get_event(1, ADMIN)
+    assert event is not None
+    assert event["_id"] == 1
+    with pytest.raises(access.NotPermitted):
+        browsing.get_event(1, access.customer("1"))

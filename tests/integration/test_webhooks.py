@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 from pytest_django import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -488,3 +488,58 @@ def test_an_endpoint_that_is_not_there_is_told_so(sandbox: Sandbox) -> None:
     with pytest.raises(webhooks.WebhookNotFound):
         webhooks.get_endpoint(ObjectId(), ADMIN)
     assert deliver(ObjectId()) == 0
+
+
+def test_who_is_to_stop_stops_between_two_events(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
+    happen(3)
+    assert deliver(endpoint.pk, stopping=lambda: bool(consumer.received)) == 1
+    assert (consumer.cursors, stored(endpoint)["cursor"]) == ([1], 1)
+
+
+def test_whoever_lost_the_lease_while_nothing_was_to_be_sent_moves_no_cursor(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks.change_endpoint(endpoint.pk, types=["order.cancelled"], actor=ADMIN)
+    happen(2)
+    events_after = event_feed.events_after
+
+    def and_lose(*asked: Any, **options: Any) -> list[Document]:
+        others = {"lease": {"id": "another", "until": timezone.now() + timedelta(minutes=1)}}
+        webhook_endpoints.endpoints().update_one({"_id": endpoint.pk}, {"$set": others})
+        return events_after(*asked, **options)
+
+    monkeypatch.setattr(event_feed, "events_after", and_lose)
+    assert deliver(endpoint.pk) == 0
+    assert (consumer.received, stored(endpoint)["cursor"], stored(endpoint)["lease"]["id"]) == ([], 0, "another")
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "said"),
+    [
+        (DatabaseError("the primary is gone"), "WARNING", "the database does not answer: the primary is gone"),
+        (RuntimeError("a fault of ours"), "ERROR", "events could not be delivered"),
+    ],
+)
+def test_a_thread_that_fails_says_so_and_the_endpoint_is_due_again(
+    endpoint: WebhookEndpoint,
+    consumer: Consumer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    level: str,
+    said: str,
+) -> None:
+    def fail(*_args: Any, **_options: Any) -> None:
+        raise error
+
+    happen(1)
+    deliverer = Deliverer(lambda: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivering, "_page", fail)
+        deliverer.start_due()
+        deliverer.join()
+    assert [(record.levelname, said in record.message) for record in caplog.records] == [(level, True)]
+    assert is_due(endpoint)
+    deliverer.start_due()
+    deliverer.join()
+    assert consumer.cursors == [1]
