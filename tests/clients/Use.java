@@ -40,7 +40,7 @@ public class Use {
         Order again = place(api);
         Order read = api.getOrder(OrdersApi.APIGetOrderRequest.newBuilder().orderId(placed.getId()).build());
         List<String> listed = api.listOrders(
-                OrdersApi.APIListOrdersRequest.newBuilder().status(OrderStatus.PENDING.getValue()).limit(100).build())
+                OrdersApi.APIListOrdersRequest.newBuilder().status("pending").limit(100).build())
             .stream().map(Order::getId).toList();
         StatusRequest asked = new StatusRequest().status(OrderStatus.CANCELLED);  // `reason` may be left out
         Order cancelled = api.changeOrderStatus(
