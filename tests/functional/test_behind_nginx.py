@@ -286,6 +286,19 @@ def test_compressed_answers_have_weak_tags(nginx: Nginx, order: str) -> None:
         assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
+def test_a_compressed_list_that_the_client_has_already_is_not_sent_again(nginx: Nginx, order: str) -> None:
+    path, known = "/api/v1/orders/?limit=3&sort=total_price", bearer()
+    plain = ask(nginx, "GET", path, known)
+    packed = ask(nginx, "GET", path, known | {"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    for tag in (plain.headers["ETag"], packed.headers["ETag"]):
+        unchanged = ask(nginx, "GET", path, known | {"If-None-Match": tag, "Accept-Encoding": "gzip"})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+    other = ask(nginx, "GET", path.replace("3", "2"), known | {"If-None-Match": packed.headers["ETag"]})
+    assert len(other.json()) == 2
+
+
 def test_the_weak_tag_of_a_compressed_answer_is_a_precondition_as_good_as_ours(
     stage: ServingStage, nginx: Nginx
 ) -> None:

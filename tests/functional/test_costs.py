@@ -52,6 +52,10 @@ def cost(database: Database[Document], act: Callable[[], Any]) -> tuple[Counter[
         ("orders/?limit=20&status=paid", 21),
         ("orders/?limit=20&user_id=1", 21),
         ("orders/user/1?limit=20", 21),
+        ("orders/?limit=20&sort=created_at", 21),
+        ("orders/?limit=20&sort=-total_price", 21),
+        ("orders/?limit=20&status=paid,shipped", 21),
+        ("orders/?limit=20&reference=WEB-1", 0),
         ("orders/{id}/history", 1),
         ("orders/{id}/transitions", 1),
     ],
@@ -63,6 +67,31 @@ def test_a_read_is_one_query_of_what_it_shows(
     kinds, most = cost(database, lambda: client.get(path.format(id=many)))
     assert kinds == {"query orders": 1}
     assert most == examined
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        ("number=7KQF-2M9D-XW3H", {"query orders": 2}),  # the numbers like it, the orders
+        ("sort=total_price&user_id=1", {"command orders": 1, "query orders": 1}),  # how many they are
+    ],
+)
+def test_a_list_that_looks_something_up_first_is_one_query_more(
+    database: Database[Document], visitor: Api, many: str, query: str, kinds: dict[str, int]
+) -> None:
+    client = visitor(admin=True)
+    found, most = cost(database, lambda: client.get(f"orders/?limit=20&{query}"))
+    assert found == kinds
+    assert most <= 60, "all of one customer's"
+
+
+def test_a_list_that_has_not_changed_is_asked_for_as_often(
+    database: Database[Document], visitor: Api, many: str
+) -> None:
+    client = visitor(admin=True)
+    tag = client.get("orders/?limit=20").headers["ETag"]
+    kinds, most = cost(database, lambda: client.get("orders/?limit=20", headers={"If-None-Match": tag}))
+    assert (kinds, most) == ({"query orders": 1}, 21)
 
 
 def test_a_search_reads_the_index_and_then_what_it_shows(database: Database[Document], visitor: Api, many: str) -> None:

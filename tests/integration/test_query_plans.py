@@ -196,13 +196,16 @@ def test_a_list_by_total_of_many_orders_is_a_walk_along_the_totals(
     query = replace(MANY_BY_TOTAL[name], lowest_first=lowest_first)
     wanted, found = _ids_by_total(many, query), []
     start = len(wanted) // 2 if deep else 0
+    while deep and _place(many, wanted[start]).total == _place(many, wanted[start - 1]).total:
+        start += 1  # behind all of one total
     after = _place(many, wanted[start - 1]) if start else None
     *counts, walk = plans(lambda: found.extend(order_reads.list_orders(query, after=after, limit=4)))
     assert [order["_id"] for order in found] == wanted[start : start + 4]
     assert "total_price: 1" in walk["planSummary"]
     assert not walk.get("hasSortStage")
     passed = 4 * MANY / len(wanted)
-    assert walk["docsExamined"] <= 4 * passed + 10, "what stands before the page is not looked at"
+    for examined in ("docsExamined", "keysExamined"):
+        assert walk[examined] <= 4 * passed + 10, "what stands before the page is not looked at"
     assert all(plan["planSummary"].startswith(("IXSCAN", "COUNT_SCAN")) for plan in counts)
     assert len(counts) == (name != "all")
 
