@@ -469,3 +469,13 @@ def test_only_those_who_see_all_orders_look_through_the_feed(two_customers: tupl
     assert event["_id"] == 1
     with pytest.raises(access.NotPermitted):
         browsing.get_event(1, access.customer("1"))
+
+
+def test_a_run_that_changed_nothing_is_told_alone(sandbox: Sandbox) -> None:
+    order_id = place().order["_id"]
+    go(order_id, "cancel")
+    tell_all()
+    carried("pay", keys=[order_id])
+    assert tell() == 1
+    assert told()[-1]["type"] == "bulk_run.finished"
+    assert tell() == 0
