@@ -5,6 +5,7 @@ names the example; `answer_to` makes it again.
 """
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -42,8 +43,13 @@ class Peer(RawServer):
 
     said: Said
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_asked = threading.Event()
+
     def act_for(self, request: bytes) -> Said:
         self.requests.append(request)
+        self.was_asked.set()
         return self.said
 
 
@@ -72,7 +78,7 @@ def examples(settings: Settings, operation: str) -> Iterator[tuple[int, Said]]:
     """Those that end in silence come last, and are not waited for so long."""
     said = [answer_to(operation, number) for number in range(EXAMPLES)]
     for silent, seconds in ((False, PATIENCE), (True, HURRY)):
-        settings.PEER_READ_TIMEOUT = seconds
+        settings.PEER_READ_TIMEOUT = settings.INVENTORY_WRITE_TIMEOUT = seconds
         yield from ((number, one) for number, one in enumerate(said) if (one.end == "kept") is silent)
 
 
@@ -80,6 +86,7 @@ def asked(peer: Peer, said: Said, ask: Callable[..., object]) -> object:
     """What one question comes to that is answered so: a value, or a PeerError."""
     peer.said = said
     peer.requests.clear()
+    peer.was_asked.clear()
     began = time.monotonic()
     try:
         return ask(deadline=Deadline.after(3 * PATIENCE), retries=False)
@@ -90,6 +97,7 @@ def asked(peer: Peer, said: Said, ask: Callable[..., object]) -> object:
         raise
     finally:
         assert time.monotonic() - began < PATIENCE
+        assert peer.was_asked.wait(PATIENCE)  # in a hurry one may give up before a busy machine lets the peer read
         assert len(peer.requests) == 1
         http_connections.close_connections()
 
