@@ -102,7 +102,13 @@ def test_many_requests_at_once_over_two_workers_never_mix_up_what_they_are_about
         assert anonymous.status_code == 200
         return known, f"customer:{user}", ids[user]
 
+    def workers(asked: list[tuple[str, str, str]]) -> set[str]:
+        return {service.requests(known)[0]["worker"] for known, *_ in asked}
+
     asked = at_once(60, ask)
+    while len(workers(asked)) < 2:  # which of them takes a connection is up to the kernel
+        assert len(asked) < 3000
+        asked += at_once(60, ask)
     for known, user, order_id in asked:
         [line] = service.requests(known)
         assert (line["user"], line["order_id"]) == (user, order_id)
@@ -110,7 +116,6 @@ def test_many_requests_at_once_over_two_workers_never_mix_up_what_they_are_about
         [line] = service.requests(f"{known}-n")
         assert "user" not in line
         assert "order_id" not in line
-    assert len({service.requests(known)[0]["worker"] for known, *_ in asked}) == 2, "both workers had some"
 
 
 def test_a_request_id_goes_in_out_to_the_peers_and_into_the_history(shop: Any, sandbox: Sandbox) -> None:
