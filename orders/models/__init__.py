@@ -1,11 +1,12 @@
 """The order document and its parts, the state machine and what follows from it, money, and the records of bulk runs."""
 
 from orders.models.bulk_run import OPEN_STATES, BatchState, BulkRun, BulkState, OrderOutcome
-from orders.models.event_types import EVENT_TYPES, RUN_FINISHED, event_type
+from orders.models.event_types import EVENT_TYPES, PART_ACTS, RUN_FINISHED, event_type
 from orders.models.idempotency_key import IdempotencyKey
 from orders.models.machine import (
     Edge,
     can_proceed,
+    condition_words,
     edges,
     edges_from,
     edges_named,
@@ -19,14 +20,29 @@ from orders.models.machine import (
     transition_towards,
 )
 from orders.models.money import from_cents, text_of, to_cents
-from orders.models.order import Order, every_line_reserved
-from orders.models.parts import Address, Attempt, Contact, Document, HistoryEntry, Item, Stock
+from orders.models.order import Order, every_line_reserved, not_on_hold, nothing_shipped
+from orders.models.parts import (
+    Address,
+    Attempt,
+    Contact,
+    Document,
+    HistoryEntry,
+    Hold,
+    Item,
+    Payment,
+    Refund,
+    Return,
+    Shipment,
+    Stock,
+)
 from orders.models.states import (
     DATED_STATUSES,
     DUE_STATES,
     EPOCH,
+    OPEN_STATES_OF_LINES,
     PUBLIC_STATUSES,
     LineState,
+    Removal,
     Status,
     StockCall,
     StockEffect,
@@ -34,11 +50,13 @@ from orders.models.states import (
 from orders.models.webhook_endpoint import EndpointState, WebhookEndpoint, endpoint_state
 
 __all__ = [
-    "DATED_STATUSES", "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "PUBLIC_STATUSES", "RUN_FINISHED",
-    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge",
-    "EndpointState", "HistoryEntry", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Status",
-    "Stock", "StockCall", "StockEffect", "WebhookEndpoint", "can_proceed", "edges", "edges_from",
-    "edges_named", "endpoint_state", "event_type", "every_line_reserved", "from_cents", "moments",
-    "permission_of", "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents",
-    "transition_label", "transition_names", "transition_towards",
+    "DATED_STATUSES", "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "OPEN_STATES_OF_LINES",
+    "PART_ACTS", "PUBLIC_STATUSES", "RUN_FINISHED",
+    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge", "EndpointState",
+    "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Payment", "Refund",
+    "Removal", "Return", "Shipment", "Status", "Stock", "StockCall", "StockEffect", "WebhookEndpoint",
+    "can_proceed", "condition_words", "edges", "edges_from", "edges_named", "endpoint_state", "event_type",
+    "every_line_reserved", "from_cents", "moments", "not_on_hold", "nothing_shipped", "permission_of",
+    "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",
+    "transition_names", "transition_towards",
 ]  # fmt: skip

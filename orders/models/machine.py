@@ -7,11 +7,23 @@ from functools import cache
 
 from django_fsm import can_proceed as can_proceed  # part of what the machine allows
 
-from orders.models.order import Order
+from orders.models.order import Order, every_line_reserved, not_on_hold, nothing_shipped
 from orders.models.states import DATED_STATUSES, PUBLIC_STATUSES, Status, StockEffect
 
 LABELS = {"pay": "Mark as paid", "ship": "Mark as shipped", "deliver": "Mark as delivered"}
 """What staff record instead of doing it; the other transitions are called by their names."""
+
+CONDITION_WORDS: dict[Callable[..., bool], str] = {
+    every_line_reserved: "Not every line of it is reserved.",
+    nothing_shipped: "A part of it has been shipped. Cancel the items that have not.",
+    not_on_hold: "It is on hold.",
+}
+"""What is said where a condition of the machine is not met."""
+
+
+def condition_words(edge: "Edge", order: Order) -> str:
+    """Why a condition refuses a transition to an order; empty where none does."""
+    return " ".join(CONDITION_WORDS[condition] for condition in edge.conditions if not condition(order))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from django_fsm import FSMField, transition
 from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, EmbeddedModelField
 
 from orders.models.money import to_cents
-from orders.models.parts import Address, Contact, HistoryEntry, Item
+from orders.models.parts import Address, Contact, HistoryEntry, Hold, Item, Payment, Refund, Return, Shipment
 from orders.models.states import DATED_STATUSES, EPOCH, LineState, Status, StockEffect
 
 
@@ -20,6 +20,18 @@ def every_line_reserved(order: models.Model) -> bool:
     """Tell whether each line's reservation is certain: only then is an order placed."""
     assert isinstance(order, Order)  # noqa: S101 - django_fsm promises no more than a model
     return bool(order.items) and all(item.stock.state == LineState.RESERVED for item in order.items)
+
+
+def nothing_shipped(order: models.Model) -> bool:
+    """Tell whether nothing has left yet: with a first parcel on its way, only the rest can be cancelled."""
+    assert isinstance(order, Order)  # noqa: S101 - as above
+    return not order.shipments
+
+
+def not_on_hold(order: models.Model) -> bool:
+    """Tell whether nobody holds the order back."""
+    assert isinstance(order, Order)  # noqa: S101 - as above
+    return order.held_at is None
 
 
 class Order(models.Model):
@@ -53,6 +65,17 @@ class Order(models.Model):
     write_id = models.CharField(max_length=32, blank=True, default="", editable=False)
     """Identifies the last write, so that a writer whose answer was lost can tell whether it succeeded."""
     stock_due_at = models.DateTimeField(null=True, blank=True)
+    shipments = EmbeddedModelArrayField(Shipment, blank=True, default=list)
+    returns = EmbeddedModelArrayField(Return, blank=True, default=list)
+    payments = EmbeddedModelArrayField(Payment, blank=True, default=list)
+    refunds = EmbeddedModelArrayField(Refund, blank=True, default=list)
+    paid = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
+    """What was paid in all; None where no ledger was kept: see `orders.storage.ledger`, also for the next two."""
+    refunded = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
+    owed = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
+    """What the customer has paid for and will not get, and has not got back; None: nothing."""
+    held_at = models.DateTimeField(null=True, blank=True)
+    hold = EmbeddedModelField(Hold, null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
@@ -83,6 +106,8 @@ class Order(models.Model):
             ("deliver_order", "Can mark orders as delivered"),
             ("cancel_order", "Can cancel orders"),
             ("refund_order", "Can refund orders"),
+            ("return_order", "Can take back shipped goods"),
+            ("hold_order", "Can hold orders back, and lift holds"),
             ("resolve_stock", "Can settle the stock of lines whose outcome is unknown"),
             ("change_address", "Can change where orders are shipped to"),
             ("write_notes", "Can write internal notes"),
@@ -110,6 +135,8 @@ class Order(models.Model):
                 )
                 for status in DATED_STATUSES
             ),
+            models.Index(fields=["-created_at", "-id", "owed"], name="money_owed", condition=Q(owed__gt=Decimal(0))),
+            models.Index(fields=["-created_at", "-id", "held_at"], name="held_newest", condition=Q(held_at__gt=EPOCH)),
             models.Index(
                 fields=["user_verified", "-created_at", "-id", "status"],
                 name="unverified_newest",
@@ -140,7 +167,7 @@ class Order(models.Model):
         """An order as it was stored; fields that are missing there read as empty, and its currency as the shop's."""
         order = super().from_db(db, field_names, values, **options)
         missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
-        missing |= {"terms": []}
+        missing |= {"terms": [], "shipments": [], "returns": [], "payments": [], "refunds": []}
         for name, value in missing.items():
             if name in order.__dict__ and order.__dict__[name] in (None, ""):
                 setattr(order, name, value)
@@ -179,11 +206,23 @@ class Order(models.Model):
     def pay(self) -> None:
         """The customer has paid."""
 
-    @transition(field=status, source=Status.PAID, target=Status.PROCESSING, permission="orders.start_processing_order")
+    @transition(
+        field=status,
+        source=Status.PAID,
+        target=Status.PROCESSING,
+        permission="orders.start_processing_order",
+        conditions=[not_on_hold],
+    )
     def start_processing(self) -> None:
         """The warehouse is preparing it."""
 
-    @transition(field=status, source=Status.PROCESSING, target=Status.SHIPPED, permission="orders.ship_order")
+    @transition(
+        field=status,
+        source=Status.PROCESSING,
+        target=Status.SHIPPED,
+        permission="orders.ship_order",
+        conditions=[not_on_hold],
+    )
     def ship(self) -> None:
         """The goods have left: from now on none of its stock may be released."""
         self.stock_effect = StockEffect.USE
@@ -197,6 +236,7 @@ class Order(models.Model):
         source=[Status.PENDING, Status.PAID, Status.PROCESSING],
         target=Status.CANCELLED,
         permission="orders.cancel_order",
+        conditions=[nothing_shipped],
     )
     def cancel(self) -> None:
         """Cancel the order; its reserved lines are released."""

@@ -8,7 +8,7 @@ from django.db import models
 from django_mongodb_backend.fields import EmbeddedModelField
 from django_mongodb_backend.models import EmbeddedModel
 
-from orders.models.states import LineState, StockCall
+from orders.models.states import OPEN_STATES_OF_LINES, LineState, Removal, StockCall
 
 Document = dict[str, Any]
 """A document as MongoDB has it, e.g. a whole order."""
@@ -93,9 +93,88 @@ class Item(Part):
     quantity = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     price = models.DecimalField(max_digits=10, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))])
     stock = EmbeddedModelField(Stock, default=Stock)
+    split_from = models.PositiveIntegerField(null=True, blank=True)
+    """The line, by its index, that it was a part of."""
+    shipment = models.PositiveIntegerField(null=True, blank=True)
+    """The shipment, by its index, in which it left."""
+    returned_in = models.PositiveIntegerField(null=True, blank=True)
+    """The return, by its index, in which it comes back."""
+    removed = models.CharField(max_length=10, choices=Removal.choices, null=True, blank=True)
+    """Why it is no longer part of what the customer gets; None: it is."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be shipped or cancelled; lines of imported orders reserved nothing."""
+        return self.shipment is None and not self.removed and self.stock.state in OPEN_STATES_OF_LINES
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the customer has it, or soon will."""
+        return not self.removed and (self.shipment is not None or self.stock.state == LineState.USED)
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name or self.product_id}"
+
+
+class Shipment(Part):
+    """A parcel that left; the lines that are in it name it by its index."""
+
+    at = models.DateTimeField()
+    carrier = models.CharField(max_length=40, blank=True, default="")
+    tracking_number = models.CharField(max_length=64, blank=True, default="")
+    tracking_url = models.CharField(max_length=500, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.tracking_number}".strip() or f"{self.at:%Y-%m-%d}"
+
+
+class Return(Part):
+    """Goods that the customer sends back; the lines that do name it by its index."""
+
+    at = models.DateTimeField()
+    code = models.CharField(max_length=12, blank=True, default="")
+    """Why: one of the codes of `orders.services.audit`."""
+    received_at = models.DateTimeField(null=True, blank=True)
+    restocked = models.BooleanField(null=True, blank=True)
+    """Whether what came back can be sold again; None until it is received."""
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d}"
+
+
+class Payment(Part):
+    """Money that a customer paid for an order, as somebody recorded it."""
+
+    at = models.DateTimeField()
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
+    reference = models.CharField(max_length=64, blank=True, default="")
+    method = models.CharField(max_length=40, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.reference}".strip()
+
+
+class Refund(Part):
+    """Money that was given back, as somebody recorded it."""
+
+    at = models.DateTimeField()
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
+    reference = models.CharField(max_length=64, blank=True, default="")
+    code = models.CharField(max_length=12, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.reference}".strip()
+
+
+class Hold(Part):
+    """Why an order is held back."""
+
+    code = models.CharField(max_length=12)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    actor = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return self.code
 
 
 class HistoryEntry(Part):
@@ -115,6 +194,8 @@ class HistoryEntry(Part):
     request_id = models.CharField(max_length=64, blank=True, default="")
     detail = models.CharField(max_length=1200, blank=True, default="")
     """What changed, where the statuses do not say it, e.g. the address before: 1,175 characters at most."""
+    code = models.CharField(max_length=12, blank=True, default="")
+    """The reason as one of a short list: see `orders.services.audit`."""
     key = models.CharField(max_length=64, blank=True, default="")
     """SHA-256 of (caller, idempotency key), in hex: the request with this key made the change. Never shown."""
     fingerprint = models.CharField(max_length=64, blank=True, default="")

@@ -49,6 +49,10 @@ DUE_STATES = (LineState.RESERVING.value, LineState.RELEASING.value)
 """A line in one of these is due a call to inventory: its order has a `stock_due_at`."""
 
 
+OPEN_STATES_OF_LINES = (LineState.RESERVED.value, LineState.NONE.value)
+"""A line can be shipped or cancelled from these; orders that were imported reserved nothing."""
+
+
 class StockCall(TextChoices):
     """The two calls that change inventory."""
 
@@ -62,3 +66,10 @@ class StockEffect(TextChoices):
     NOTHING = "nothing", "nothing"
     RELEASE = "release", "releases reserved lines"
     USE = "use", "reserved lines become used"
+
+
+class Removal(TextChoices):
+    """How a line ceased to be part of what the customer gets."""
+
+    CANCELLED = "cancelled", "Cancelled"
+    RETURNED = "returned", "Returned"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bson import ObjectId
 from django.contrib.auth.models import User
 
-from orders.models import PUBLIC_STATUSES, Document, Order, permission_of, transition_names
+from orders.models import PART_ACTS, PUBLIC_STATUSES, Document, Order, permission_of, transition_names
 from orders.services.errors import OrderError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ CHANGE_ADDRESS = "orders.change_address"
 WRITE_NOTES = "orders.write_notes"
 EXPORT = "orders.export_orders"
 ERASE = "orders.erase_customer"
+RETURN = "orders.return_order"
+HOLD = "orders.hold_order"
 MANAGE_WEBHOOKS = "orders.manage_webhooks"
 
 ADDRESS_CHANGED = "change_address"
@@ -33,6 +35,8 @@ STAFF_WORK = {
     WRITE_NOTES: "write notes",
     EXPORT: "export orders",
     ERASE: "erase personal data",
+    RETURN: "take back what was shipped",
+    HOLD: "hold orders back, or lift holds",
     MANAGE_WEBHOOKS: "manage webhooks",
 }
 """What staff may do beside looking and making transitions, in words."""
@@ -161,9 +165,10 @@ class Actor:
     def knows_of(self, act: str, target: str) -> bool:
         """Tell whether the actor may know of such an entry of a history that they may see.
 
-        Customers learn of statuses (`target`), of changes of the address and of erasures; notes are the shop's own.
+        Customers learn of statuses (`target`), of changes of the address, of erasures, and of parts that were shipped,
+        cancelled, refunded or taken back; notes and holds are the shop's own.
         """
-        return self.sees_all or target in PUBLIC_STATUSES or act in (ADDRESS_CHANGED, ERASED)
+        return self.sees_all or target in PUBLIC_STATUSES or act in (ADDRESS_CHANGED, ERASED, *PART_ACTS)
 
     def _is(self, user_id: str) -> bool:
         return self.kind is Kind.CUSTOMER and self.id == user_id

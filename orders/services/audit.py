@@ -13,7 +13,16 @@ from orders.storage.order_writes import history_entry
 LONGEST_REASON = 500
 """Characters, once tidied."""
 REASON_NEEDED = frozenset({"cancel", "refund"})
-"""Transitions that staff and operators make only with a reason: they end the order, and the customer will ask."""
+"""Transitions, or parts of them, that staff and operators make only with a reason: the customer will ask."""
+REASON_CODES = {
+    "customer": "Customer's wish",
+    "out_of_stock": "Out of stock",
+    "fraud": "Suspected fraud",
+    "payment": "Payment problem",
+    "address": "Address problem",
+    "other": "Other",
+}
+"""Why an order is cancelled, refunded, taken back or held, as it can be counted; `other` says it in words."""
 
 
 class ReasonMissing(OrderError):
@@ -30,7 +39,7 @@ class InvalidReason(OrderError):
 
 @dataclass(frozen=True)
 class Act:
-    """One act. `at` is aware; `reason` is the actor's own words, tidied.
+    """One act. `at` is aware; `reason` is the actor's own words, tidied; `code` is one of REASON_CODES, if any.
 
     :raises InvalidReason: by LONGEST_REASON, and see :mod:`orders.services.text_rules`.
     """
@@ -38,6 +47,7 @@ class Act:
     actor: Actor
     at: datetime
     reason: str = ""
+    code: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", several_lines(self.reason))
@@ -46,6 +56,11 @@ class Act:
             problem = f"At most {LONGEST_REASON} characters, please: it has {len(self.reason)}."
         if problem:
             raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
+        if self.code and self.code not in REASON_CODES:
+            problem = f"Use one of: {', '.join(REASON_CODES)}."
+            raise InvalidReason(f"This code of a reason is unknown. {problem}", errors={"reason_code": [problem]})
+        if self.code == "other" and not self.reason.strip():
+            raise ReasonMissing("Say in words what the other reason is.")
 
     def explained(self, reason: str) -> "Act":
         """The same act, for a reason that nobody can be asked to correct: what may not be kept of it is cut out."""
@@ -56,13 +71,13 @@ class Act:
         return history_entry(
             **{
                 "at": self.at, "act": name, "actor": self.actor.label, "via": self.actor.via,
-                "reason": self.reason, "request_id": self.actor.request_id, **details,
+                "reason": self.reason, "request_id": self.actor.request_id, "code": self.code, **details,
             }
         )  # fmt: skip
 
     def require_reason(self, problem: str) -> None:
         """:raises ReasonMissing: saying `problem`, if no reason was given."""
-        if not self.reason.strip():
+        if not (self.code or self.reason.strip()):
             raise ReasonMissing(problem)
 
 

@@ -84,6 +84,8 @@ def _found_in(order: Order | Mapping[str, Any]) -> Iterator[str]:
     yield from pieces(number) if _OUR_NUMBER.match(number) else _words(number)
     yield from pieces(_text(order, "user_id"))
     yield from _words(_text(order, "reference"))
+    for payment in _value(order, "payments") or ():
+        yield from _words(_text(payment, "reference"))
     for part in (_value(order, name) for name in ("contact", "shipping_address", "billing_address")):
         yield from _words(_text(part, "name"))
         yield from _email(_text(part, "email"))

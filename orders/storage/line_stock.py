@@ -1,11 +1,16 @@
-"""The stock of an order's lines in a write: what it says of them, and what it requires of them (guards)."""
+"""The stock of an order's lines in a write: what it says of them, and what it requires of them (guards).
 
-from collections.abc import Iterable, Mapping
+A line in flight never changes its quantity. A part of a line that is at rest becomes a line of its own, at the end, and
+lives by the same states: so each call for stock keeps a key that no other has.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orders.models import DUE_STATES, Document, LineState, Status, StockCall, StockEffect
+from orders.models import DUE_STATES, OPEN_STATES_OF_LINES, Document, LineState, Status, StockCall, StockEffect
 from orders.storage import leases
 from orders.storage.database import Expression, from_now, literal
+from orders.storage.parcels import SHIPMENTS
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,20 @@ class LineStock:
         return value
 
 
+@dataclass(frozen=True)
+class LinePart:
+    """Some units of a line, by its index, which has `of` units and this state."""
+
+    line: int
+    quantity: int
+    of: int
+    state: str
+
+    @property
+    def is_whole(self) -> bool:
+        return self.quantity == self.of
+
+
 # --- guards ----------------------------------------------------------------------------------------------------------
 
 NOT_RESERVING: Document = {"items.stock.state": {"$ne": LineState.RESERVING.value}}
@@ -62,17 +81,53 @@ def as_seen(stocks: Mapping[int, Document]) -> Document:
     return guard
 
 
+def as_counted(parts: Iterable[LinePart]) -> Document:
+    """These lines still have the units and the state of stock that were read."""
+    guard: Document = {}
+    for part in parts:
+        guard |= {f"items.{part.line}.quantity": part.of, f"items.{part.line}.stock.state": part.state}
+    return guard
+
+
 # --- expressions -----------------------------------------------------------------------------------------------------
 
 
 def lines_by_index(changed: Mapping[int, LineStock]) -> Expression:
     """The items, with the stock of some of them, by index, replaced."""
+    return _lines_with({index: {"stock": stock.expression()} for index, stock in changed.items()})
+
+
+def parts_taken(parts: Sequence[LinePart], members: Document, becoming: Mapping[str, LineStock]) -> Expression:
+    """The items, with some units of some lines changed; what remains of such a line stays as it is.
+
+    :param members: what the changed units get, as expressions.
+    :param becoming: their stock, by the state that it was in; others keep that of their line.
+    """
+    stocks = {state: {"stock": stock.expression()} for state, stock in becoming.items()}
+    whole = {part.line: members | stocks.get(part.state, {}) for part in parts if part.is_whole}
+    rest = {part.line: {"quantity": part.of - part.quantity} for part in parts if not part.is_whole}
+    split = [
+        {
+            "$mergeObjects": [
+                {"$arrayElemAt": ["$items", part.line]},
+                {"quantity": part.quantity, "split_from": part.line, **members, **stocks.get(part.state, {})},
+            ]
+        }
+        for part in parts
+        if not part.is_whole
+    ]
+    items = _lines_with(whole | rest)
+    return {"$concatArrays": [items, split]} if split else items
+
+
+def _lines_with(changed: Mapping[int, Document]) -> Expression:
+    """The items, with members of some of them, by index, replaced by the values of expressions."""
     if not changed:
         return "$items"
     # $switch keeps the expression as large as what changes, and the array as long as it is.
     branches = [
-        {"case": {"$eq": ["$$index", index]}, "then": {"$mergeObjects": ["$$line", {"stock": stock.expression()}]}}
-        for index, stock in changed.items()
+        {"case": {"$eq": ["$$index", index]}, "then": {"$mergeObjects": ["$$line", members]}}
+        for index, members in changed.items()
     ]
     line = {
         "$let": {
@@ -99,12 +154,30 @@ def lines_after(effect: StockEffect, attempt: str, lease: float) -> Expression:
 
 def lines_released(attempt: str, lease: float) -> Expression:
     """The items, with every reserved line on its way to being released under one attempt."""
-    return _reserved_lines(LineStock(LineState.RELEASING, StockCall.RELEASE, attempt, lease, attempts=1))
+    return _reserved_lines(releasing(attempt, lease))
+
+
+def releasing(attempt: str, lease: float) -> LineStock:
+    """The stock of a line that is about to be released."""
+    return LineStock(LineState.RELEASING, StockCall.RELEASE, attempt, lease, attempts=1)
 
 
 def lines_used() -> Expression:
-    """The items, with every reserved line used: it has been shipped."""
-    return _reserved_lines(LineStock(LineState.USED))
+    """The items as they are once all that was open has been shipped, in one more shipment: reserved lines are used."""
+    reserved = {"$eq": ["$$line.stock.state", LineState.RESERVED.value]}
+    used = {"$cond": [reserved, {"stock": LineStock(LineState.USED).expression()}, {}]}
+    shipped = {"$mergeObjects": ["$$line", {"shipment": {"$size": SHIPMENTS}}, used]}
+    return {"$map": {"input": "$items", "as": "line", "in": {"$cond": [_OPEN, shipped, "$$line"]}}}
+
+
+_OPEN: Document = {
+    "$and": [
+        {"$in": ["$$line.stock.state", list(OPEN_STATES_OF_LINES)]},
+        {"$eq": [{"$ifNull": ["$$line.shipment", None]}, None]},
+        {"$eq": [{"$ifNull": ["$$line.removed", None]}, None]},
+    ]
+}
+"""See `Item.is_open`."""
 
 
 def _reserved_lines(becoming: LineStock) -> Expression:

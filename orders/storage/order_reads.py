@@ -10,15 +10,34 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
-from orders.models import DUE_STATES, EPOCH, PUBLIC_STATUSES, Address, Document, HistoryEntry, LineState, Order, Status
+from orders.models import (
+    DUE_STATES,
+    EPOCH,
+    PUBLIC_STATUSES,
+    Address,
+    Document,
+    HistoryEntry,
+    Item,
+    LineState,
+    Order,
+    Payment,
+    Return,
+    Shipment,
+    Status,
+    Stock,
+)
 from orders.storage import lists_by_total, order_lists, term_index
 from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.database import database, time_limit
+from orders.storage.ledger import money_of
 from orders.storage.order_query import OrderQuery, Position, TotalPosition, both
 from orders.storage.order_writes import orders
 
+MONEY_FIELDS = ("total_price", "paid_at", "paid", "refunded", "owed")
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     (
+        *("items.split_from", "items.shipment", "items.returned_in", "items.removed", "shipments", "returns"),
+        *("payments", "refunds", "held_at", *MONEY_FIELDS),
         *("number", "user_id", "user_verified", "status", "version", "total_price", "shipping_address"),
         *("items.product_id", "items.quantity", "items.price", "items.name", "items.sku", "items.image_url"),
         *("currency", "contact", "billing_address", "reference", "note", "metadata", "created_at", "updated_at"),
@@ -117,18 +136,45 @@ def get_history(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | Non
 
 
 @wrap_database_errors
-def get_machine(order_id: ObjectId, *, sees: Sees = _anybodys, key: str | None = None) -> Order | None:
-    """A public order with just what its machine needs: id, user_id, status and version.
+def get_machine(
+    order_id: ObjectId, *, sees: Sees = _anybodys, key: str | None = None, lines: bool = False
+) -> Order | None:
+    """A public order with just what its machine needs: id, user_id, status, version, and what its conditions ask for.
 
     :param sees: as of :func:`get_order`.
     :param key: include the history entries written under this idempotency key.
+    :param lines: include its lines, shipments, returns, payments and what they come to.
     """
-    fields: Document = {"user_id": 1, "status": 1, "version": 1}
-    found = _public(order_id, fields | ({"history": {"$elemMatch": {"key": key}}} if key else {}), sees)
+    fields: Document = {"user_id": 1, "status": 1, "version": 1, "held_at": 1, "shipments": 1}
+    fields |= {"history": {"$elemMatch": {"key": key}}} if key else {}
+    fields |= dict.fromkeys(("items", *MONEY_FIELDS, "returns", "payments"), 1) if lines else {}
+    found = _public(order_id, fields, sees)
     if found is None:
         return None
-    marks = [HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in found.pop("history", [])]
-    return Order(id=found.pop("_id"), history=marks, **found)
+    parts: Document = {
+        "history": [
+            HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in found.get("history", ())
+        ],
+        "shipments": [Shipment(**shipment) for shipment in found.get("shipments", ())],
+    }
+    if lines:
+        parts |= {
+            "items": [_line(item) for item in found["items"]],
+            "returns": [Return(**back) for back in found.get("returns", ())],
+            "payments": [
+                Payment(**paid | {"amount": paid["amount"].to_decimal()}) for paid in found.get("payments", ())
+            ],
+        }
+        paid, refunded, owed = money_of(found)
+        parts |= {"paid": paid, "refunded": refunded, "owed": owed, "total_price": found["total_price"].to_decimal()}
+    plain = {name: found[name] for name in ("user_id", "status", "version", "held_at") if name in found}
+    return Order(id=found["_id"], **plain, **parts)
+
+
+def _line(item: Document) -> Item:
+    names = ("product_id", "name", "quantity", "split_from", "shipment", "returned_in", "removed")
+    given = {name: item[name] for name in names if name in item}
+    return Item(**given, price=item["price"].to_decimal(), stock=Stock(state=item["stock"]["state"]))
 
 
 @wrap_database_errors

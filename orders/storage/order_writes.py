@@ -28,6 +28,8 @@ from orders.models import (
     StockCall,
     event_type,
     every_line_reserved,
+    not_on_hold,
+    nothing_shipped,
 )
 from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
 from orders.storage.line_stock import LineStock, due_stage
@@ -54,11 +56,14 @@ def history_entry(
     detail: str = "",
     key: str = "",
     fingerprint: str = "",
+    code: str = "",
 ) -> Document:
     """One entry of an order's history as it is stored; `write_id` is added by the write itself."""
     entry: Document = {"at": at, "act": act, "from": source, "to": target, "actor": actor, "via": via}
     if line is not None:
         entry["line"] = line
+    if code:
+        entry["code"] = code
     if detail:
         entry["detail"] = detail[:LONGEST_DETAIL]
     if key:
@@ -105,6 +110,8 @@ def guarded_write(
     seen_at: datetime | None = None,
     write_id: str | None = None,
     unset: Sequence[str] = (),
+    first: Sequence[Document] = (),
+    then: Sequence[Document] = (),
 ) -> Document | None:
     """Change one order if the guard still holds.
 
@@ -117,11 +124,12 @@ def guarded_write(
     :param seen_at: when the change happened, if a person sees it: it then has a new `version` and `updated_at`.
     :param write_id: marks the document and the entries; given where one and the same change is tried more than once.
     :param unset: fields to remove.
+    :param first: stages of the update before those that make the change; `then`: after them.
     :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
     write_id = write_id or new_id()
-    pipeline = _change(entries, fields or {}, items, retry_after, seen_at, write_id)
+    pipeline = [*first, *_change(entries, fields or {}, items, retry_after, seen_at, write_id), *then]
     pipeline += [{"$unset": list(unset)}] if unset else []
     guarded = {"_id": order_id, **guard}
     with writing():
@@ -142,6 +150,8 @@ def guarded_write_many(
     items: Expression,
     seen_at: datetime,
     write_id: str,
+    first: Sequence[Document] = (),
+    then: Sequence[Document] = (),
 ) -> int:
     """Make the same change to many orders, each if the guard holds for it; see :func:`guarded_write`.
 
@@ -152,7 +162,7 @@ def guarded_write_many(
     :returns: how many were changed.
     :raises DatabaseError: some may have been changed.
     """
-    pipeline = _change(entries, fields, items, 0.0, seen_at, write_id)
+    pipeline = [*first, *_change(entries, fields, items, 0.0, seen_at, write_id), *then]
     return orders().update_many({"_id": {"$in": list(order_ids)}, **guard}, pipeline).modified_count
 
 
@@ -218,13 +228,20 @@ def _document(order: Order) -> Document:
         str(field.column): field.get_db_prep_save(field.pre_save(order, add=True), wrapper)
         for field in Order._meta.concrete_fields
     }
-    return {name: value for name, value in document.items() if value is not None}
+    document["items"] = [_without_empty(item) for item in document["items"]]
+    return _without_empty(document)
+
+
+def _without_empty(document: Document) -> Document:
+    return {name: value for name, value in document.items() if value is not None and value != []}
 
 
 CONDITIONS: dict[Callable[[Order], bool], Document] = {
     every_line_reserved: {
         "items": {"$ne": [], "$not": {"$elemMatch": {"stock.state": {"$ne": LineState.RESERVED.value}}}}
     },
+    nothing_shipped: {"shipments.0": {"$exists": False}},
+    not_on_hold: {"held_at": None},
 }
 """Each condition of the machine as a query."""
 

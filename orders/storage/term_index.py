@@ -27,7 +27,7 @@ MOST_WALKED = 20_000
 FIELDS: Mapping[str, Any] = dict.fromkeys(
     (
         *("number", "user_id", "reference", "contact", "shipping_address", "billing_address"),
-        *("items.product_id", "items.sku", "items.name"),
+        *("items.product_id", "items.sku", "items.name", "payments.reference"),
     ),
     1,
 )

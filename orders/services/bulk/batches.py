@@ -38,6 +38,7 @@ from orders.storage.bulk_batches import Batch, Unchanged
 from orders.storage.line_stock import lines_used
 from orders.storage.order_query import Key
 from orders.storage.order_writes import guard_of, guarded_write_many
+from orders.storage.transition_stages import stages_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: dict[Key, F
     :returns: how many were changed.
     """
     act = job.act()
+    stages = stages_of(job.transition, act.at, code=act.code)
     items = lines_used() if stock_effect(job.transition) is StockEffect.USE else None
     try:
         return sum(
@@ -79,6 +81,8 @@ def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: dict[Key, F
                 items=items,
                 seen_at=act.at,
                 write_id=f"{job.run.pk}:{batch.n}",
+                first=stages.first,
+                then=stages.then,
             )
             for edge in edges_named(job.transition)
         )

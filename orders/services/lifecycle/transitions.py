@@ -1,35 +1,41 @@
 """Changing an order's status: one guarded write, and the calls to inventory that follow from it."""
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 from bson import ObjectId
 from django.conf import settings
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
-from orders.models import Document, Edge, Order, StockEffect, can_proceed, edges_from, moments, transition_towards
-from orders.services.access import visible
+from orders.models import (
+    Document,
+    Edge,
+    Order,
+    StockEffect,
+    can_proceed,
+    condition_words,
+    edges_from,
+    moments,
+    transition_towards,
+)
 from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
-from orders.services.lifecycle.idempotency_keys import KeyedRequest
-from orders.services.lifecycle.versions import TRIES, busy, require_version
+from orders.services.lifecycle.changes import Change, ChangeRequest, make, whole
+from orders.services.lifecycle.payments import (
+    Paid,
+    is_recorded,
+    payment_request,
+    require_enough,
+    terms_with_payment,
+    valid_payment,
+)
+from orders.services.lifecycle.tracking import Tracking
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
-from orders.storage import line_stock, order_reads
+from orders.storage import line_stock
 from orders.storage.order_writes import as_read, guarded_write
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change that was asked for.
-
-    :ivar order: the whole document of the order, as it is now.
-    :ivar replayed: an earlier request with the same key made it.
-    """
-
-    order: Document
-    replayed: bool = False
+from orders.storage.transition_stages import Stages, stages_of
 
 
 class TransitionRefused(OrderError):
@@ -60,7 +66,7 @@ def change_status(
     :raises DatabaseError: it may or may not have happened; inventory was not called.
     """
     expected = None if expected_version is None else [expected_version]
-    return _change(order_id, transition, act, expected, None, deadline).order
+    return _change(ChangeRequest(order_id, act, expected), transition, deadline).order
 
 
 def change_status_to(
@@ -70,6 +76,8 @@ def change_status_to(
     act: Act,
     expected_versions: Collection[int] | None = None,
     idempotency_key: str | None = None,
+    payment: Paid | None = None,
+    tracking: Tracking | None = None,
     deadline: Deadline | None = None,
 ) -> Change:
     """Make the transition that leads to a public status; see :func:`change_status`.
@@ -78,54 +86,70 @@ def change_status_to(
     :param idempotency_key: the same request (order, actor, status and reason) with the same key is carried out once,
         and answered alike again, whatever has become of the order since: the key is checked before the version and
         the machine are. A request that is refused leaves its key unused.
+    :param payment: of the status `paid`: the same payment, by its reference, is recorded once.
+    :param tracking: of the status `shipped`.
     :raises KeyReused: this actor changed the order otherwise with the same key.
+    :raises InvalidPayment, PaymentTooLow, UnknownCarrier, InvalidTracking:
     """
-    request = {"status": status, "reason": act.reason}
-    keyed = KeyedRequest.of(caller=act.actor.label, key=idempotency_key, request=request) if idempotency_key else None
+    asked = {"status": status, "reason": act.reason}
+    more = {
+        "code": act.code,
+        "payment": payment and payment_request(payment),
+        "tracking": tracking and asdict(tracking),
+    }
+    asked |= {name: value for name, value in more.items() if value}
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
     transition = transition_towards(status)
     if transition is not None:
-        return _change(order_id, transition, act, expected_versions, keyed, deadline)
-    order = _machine(order_id, act, keyed)
-    if keyed:
-        keyed.was_made_on(order)
+        return _change(request, transition, deadline, payment=payment, tracking=tracking)
+    order = request.read()
+    if request.keyed:
+        request.keyed.was_made_on(order)
     raise _refused(order, f"An order that is {order.status} cannot become {status}.")
 
 
 def _change(
-    order_id: ObjectId,
+    request: ChangeRequest,
     transition: str,
-    act: Act,
-    expected: Collection[int] | None,
-    keyed: KeyedRequest | None,
     deadline: Deadline | None,
+    *,
+    payment: Paid | None = None,
+    tracking: Tracking | None = None,
 ) -> Change:
-    deadline = deadline or Deadline.after(settings.REQUEST_DEADLINE)
-    for _ in range(TRIES):
-        order = _machine(order_id, act, keyed)
+    deadline, act = deadline or Deadline.after(settings.REQUEST_DEADLINE), request.act
+    payment = valid_payment(payment) if payment else None
+    shown = tracking.shown() if tracking else None
+
+    def permit(order: Order) -> None:
         act.actor.require_transition(transition, order.user_id)
         require_reason(transition, act)
-        if keyed and keyed.was_made_on(order):
-            return Change(_whole(order), replayed=True)
-        if expected is not None:
-            require_version(order, expected, act)
-        edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
-        if edge is None:
-            allowed = [edge.target for edge in edges_from(order.status)]
-            raise TransitionRefused(refusal(transition, order.status), current_status=order.status, allowed=allowed)
-        if (written := _write(order, edge, act, keyed, deadline)) is not None:
-            return Change(written)
-    raise busy()
+
+    def write(order: Order) -> Document | Change | None:
+        if payment and is_recorded(payment, order):
+            return Change(whole(order), replayed=True)
+        edge = edge_of(order, transition)
+        if payment:
+            require_enough(payment, order)
+        stages = stages_of(transition, act.at, code=act.code, paid=payment, tracking=shown)
+        terms = terms_with_payment(order, payment) if payment else {}
+        return _write(order, edge, request, stages, terms, deadline)
+
+    return make(request, permit=permit, write=write, lines=payment is not None)
 
 
-def _machine(order_id: ObjectId, act: Act, keyed: KeyedRequest | None) -> Order:
-    found = order_reads.get_machine(order_id, sees=act.actor.sees, key=keyed.key if keyed else None)
-    return visible(found, order_id, act.actor)
+def edge_of(order: Order, transition: str) -> Edge:
+    """The arrow by which a transition leads on from where an order is.
 
-
-def _whole(order: Order) -> Document:
-    found = order_reads.get_whole(order.pk)
-    assert found is not None  # noqa: S101 - no public order is ever deleted
-    return found
+    :raises TransitionRefused: there is none, or a condition of it is not met.
+    """
+    edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
+    if edge is None:
+        raise TransitionRefused(
+            refusal(transition, order.status), current_status=order.status, allowed=allowed_of(order)
+        )
+    if not can_proceed(getattr(order, edge.name)):
+        raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now. {condition_words(edge, order)}")
+    return edge
 
 
 def refusal(transition: str, status: str) -> str:
@@ -134,31 +158,39 @@ def refusal(transition: str, status: str) -> str:
 
 
 def _refused(order: Order, problem: str) -> TransitionRefused:
-    allowed = [edge.target for edge in edges_from(order.status)]
-    text = f"{problem} {_alternatives(order.status)}"
-    return TransitionRefused(text, current_status=order.status, allowed=allowed)
+    allowed = allowed_of(order)
+    return TransitionRefused(f"{problem} {_choice(allowed)}", current_status=order.status, allowed=allowed)
+
+
+def allowed_of(order: Order) -> list[str]:
+    """The statuses that it can become as it is now."""
+    return [edge.target for edge in edges_from(order.status) if not condition_words(edge, order)]
 
 
 def _alternatives(status: str) -> str:
-    allowed = [edge.target for edge in edges_from(status)]
+    return _choice([edge.target for edge in edges_from(status)])
+
+
+def _choice(allowed: Sequence[str]) -> str:
     return f"It can become: {', '.join(allowed)}." if allowed else "It is final."
 
 
-def _write(order: Order, edge: Edge, act: Act, keyed: KeyedRequest | None, deadline: Deadline) -> Document | None:
+def _write(
+    order: Order, edge: Edge, request: ChangeRequest, stages: Stages, fields: Document, deadline: Deadline
+) -> Document | None:
     """Run the machine on the order as read, and write the result if the order is still as read."""
-    guard, source = as_read(order), order.status
-    method = getattr(order, edge.name)
-    if not can_proceed(method):
-        raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now.")
-    method()
+    guard, source, act = as_read(order), order.status, request.act
+    getattr(order, edge.name)()
     with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         written = guarded_write(
             order.pk,
             guard=guard,
-            entries=[act.entry(edge.name, source=source, target=order.status, **(asdict(keyed) if keyed else {}))],
-            fields={"status": order.status, **moments(order.status, act.at)},
+            entries=[request.entry(edge.name, source=source, target=order.status)],
+            fields={"status": order.status, **moments(order.status, act.at), **fields},
             items=line_stock.lines_after(order.stock_effect, attempt, settings.STOCK_LEASE),
             seen_at=act.at,
+            first=stages.first,
+            then=stages.then,
         )
     if written is None:
         return None

@@ -1,0 +1,96 @@
+"""Parts of an order, as somebody names them: lines by their index, from 0, each with so many units of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orders.models import Item, Order
+from orders.services.errors import OrderError
+from orders.storage.line_stock import LinePart
+
+
+@dataclass(frozen=True)
+class LineRequest:
+    """Units of a line; `quantity` None: all of it that is left."""
+
+    line: int
+    quantity: int | None = None
+
+
+class InvalidLines(OrderError):
+    """The lines cannot be meant; `errors` says which, by its place in the request."""
+
+    code = "invalid_lines"
+
+
+class LinesNotAvailable(OrderError):
+    """A line has not so many units for what is asked; `errors` says which, by its place in the request."""
+
+    code = "lines_not_available"
+
+
+def parts_of(
+    order: Order, asked: Sequence[LineRequest] | None, *, eligible: Callable[[Item], bool], what: str
+) -> list[LinePart]:
+    """The parts that are meant, of those that are eligible; None for all of these.
+
+    :param what: eligible lines in words, e.g. `open`.
+    :raises InvalidLines, LinesNotAvailable:
+    """
+    if asked is None:
+        asked = [LineRequest(index) for index, item in enumerate(order.items) if eligible(item)]
+        if not asked:
+            raise LinesNotAvailable(f"No item of this order is {what}.", errors={"lines": [f"None is {what}."]})
+    _require_meaning(order, asked)
+    errors = {
+        f"lines.{place}.{name}": [problem]
+        for place, line in enumerate(asked)
+        for name, problem in _unavailable(order.items[line.line], line, eligible, what)
+    }
+    if errors:
+        raise LinesNotAvailable(" ".join(problem for found in errors.values() for problem in found), errors=errors)
+    return [_part(order.items[line.line], line) for line in asked]
+
+
+def _require_meaning(order: Order, asked: Sequence[LineRequest]) -> None:
+    errors, seen = {}, set()
+    for place, line in enumerate(asked):
+        if not 0 <= line.line < len(order.items):
+            errors[f"lines.{place}.line"] = [f"There is no such line: they count from 0 to {len(order.items) - 1}."]
+        elif line.line in seen:
+            errors[f"lines.{place}.line"] = ["This line is named twice."]
+        elif line.quantity is not None and line.quantity < 1:
+            errors[f"lines.{place}.quantity"] = ["Give a quantity of 1 or more, or leave it out for all of the line."]
+        seen.add(line.line)
+    if not asked:
+        errors["lines"] = ["Name a line at least, or leave `lines` out for all."]
+    if errors:
+        raise InvalidLines("Check the lines.", errors=errors)
+
+
+def _unavailable(item: Item, line: LineRequest, eligible: Callable[[Item], bool], what: str) -> list[tuple[str, str]]:
+    if not eligible(item):
+        return [("line", f"Line {line.line} is not {what}.")]
+    if line.quantity is not None and line.quantity > item.quantity:
+        return [("quantity", f"Line {line.line} has {item.quantity} units.")]
+    return []
+
+
+def _part(item: Item, line: LineRequest) -> LinePart:
+    return LinePart(line.line, line.quantity or item.quantity, item.quantity, item.stock.state)
+
+
+def parts_left(order: Order, parts: Sequence[LinePart], *, eligible: Callable[[Item], bool]) -> bool:
+    """Whether eligible units are left beside these parts."""
+    taken = {part.line for part in parts if part.is_whole}
+    return any(eligible(item) and index not in taken for index, item in enumerate(order.items))
+
+
+def described(order: Order, parts: Sequence[LinePart]) -> str:
+    """The parts in words: how many of what."""
+    named = ((part, order.items[part.line]) for part in parts)
+    return ", ".join(f"{part.quantity} × {item.name or item.product_id}" for part, item in named)
+
+
+def request_of(asked: Sequence[LineRequest] | None) -> list[list[int | None]] | None:
+    """What tells one request from another, JSON-ready."""
+    return None if asked is None else [[line.line, line.quantity] for line in asked]

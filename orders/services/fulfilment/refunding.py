@@ -1,0 +1,136 @@
+"""Refunds: money that somebody says was given back, in whole or in part. Nothing is transferred here.
+
+What is given back never comes to more than what was paid: that is in the filter of the write itself, so that any number
+of refunds at once cannot exceed it, and none of them has to wait for another.
+"""
+
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+from bson import ObjectId
+from django.conf import settings
+
+from integrations import Deadline
+from observability.metrics import TRANSITIONS
+from orders.models import Document, Order, Status, StockEffect, edges_from, moments, to_cents
+from orders.services.audit import Act, require_reason
+from orders.services.errors import OrderError
+from orders.services.fulfilment.parts import LineRequest, parts_of, request_of
+from orders.services.lifecycle.changes import Change, ChangeRequest, make
+from orders.services.stock.claims import claiming
+from orders.services.stock.inventory_calls import release_written
+from orders.services.text_rules import one_line, problem_of
+from orders.storage import ledger, line_stock
+from orders.storage.order_writes import guarded_write
+
+REFUND = "refund"
+REFUND_PART = "refund_part"
+"""The act by which the history names a refund that leaves something."""
+LONGEST_REFERENCE = 64
+
+
+class InvalidRefund(OrderError):
+    """The refund makes no sense; `errors` says why."""
+
+    code = "invalid_refund"
+
+
+class RefundTooHigh(OrderError):
+    """More than is left of what was paid; `left` says how much that is."""
+
+    code = "refund_too_high"
+
+
+def refund(
+    *,
+    order_id: ObjectId,
+    act: Act,
+    amount: Decimal | None = None,
+    lines: Sequence[LineRequest] | None = None,
+    reference: str = "",
+    expected_versions: Collection[int] | None = None,
+    idempotency_key: str | None = None,
+    deadline: Deadline | None = None,
+) -> Change:
+    """Record that an amount, or the price of some lines, was given back.
+
+    The refund that reaches all that was paid makes the transition `refund`, where the order is in a status that has it.
+
+    :param amount: above 0, in cents; without it and without `lines`, all that is left.
+    :raises NotPermitted, OrderNotFound, ReasonMissing, StaleOrder, OrderBusy, KeyReused:
+        see :func:`orders.services.lifecycle.transitions.change_status_to`.
+    :raises InvalidRefund, InvalidLines, LinesNotAvailable:
+    :raises RefundTooHigh: with `left`.
+    :raises DatabaseError: it may or may not have happened; inventory was not called.
+    """
+    until, reference = deadline or Deadline.after(settings.REQUEST_DEADLINE), one_line(reference)
+    _require_sense(amount, lines, reference)
+    asked = {"refund": None if amount is None else str(amount), "lines": request_of(lines), "reference": reference}
+    asked |= {"reason": act.reason, "code": act.code}
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
+
+    def permit(order: Order) -> None:
+        act.actor.require_transition(REFUND, order.user_id)
+        require_reason(REFUND, act)
+
+    def write(order: Order) -> Document | None:
+        left = (order.paid or Decimal(0)) - (order.refunded or Decimal(0))
+        wanted = to_cents(amount if amount is not None else left if lines is None else _price_of(order, lines))
+        if not 0 < wanted <= left:
+            raise RefundTooHigh(f"{left} is left of what was paid for this order.", left=str(left))
+        ends = wanted == left and any(edge.name == REFUND for edge in edges_from(order.status))
+        return _write(order, wanted, reference, request, until, ends=ends)
+
+    return make(request, permit=permit, write=write, lines=True)
+
+
+def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, reference: str) -> None:
+    errors = {}
+    if amount is not None and lines is not None:
+        errors["amount"] = ["Give an amount or lines, not both."]
+    elif amount is not None and (amount <= 0 or amount != to_cents(amount)):
+        errors["amount"] = ["Give an amount above 0, in cents, e.g. 12.50."]
+    if len(reference) > LONGEST_REFERENCE:
+        errors["reference"] = [f"At most {LONGEST_REFERENCE} characters, please: it has {len(reference)}."]
+    elif problem := problem_of(reference):
+        errors["reference"] = [problem]
+    if errors:
+        raise InvalidRefund("Check the refund.", errors=errors)
+
+
+def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
+    parts = parts_of(order, lines, eligible=lambda _item: True, what="there")
+    return sum((order.items[part.line].price * part.quantity for part in parts), Decimal(0))
+
+
+def _write(
+    order: Order, amount: Decimal, reference: str, request: ChangeRequest, deadline: Deadline, *, ends: bool
+) -> Document | None:
+    """Record it if the amount is still left. What else has changed does not matter, unless a version was named.
+
+    A refund that leaves nothing must be the one that ends the order, and a refund that leaves something must not be.
+    """
+    act, source = request.act, order.status
+    can_end = any(edge.name == REFUND for edge in edges_from(source))
+    guard = ledger.refund_leaves_none(amount) if ends else ledger.refund_fits(amount, leaves_some=can_end)
+    guard |= {"status": source} | ({"version": order.version} if request.expected_versions is not None else {})
+    guard |= {"history.key": {"$ne": request.keyed.key}} if request.keyed else {}
+    target = Status.REFUNDED.value if ends else ""
+    name, effect = (REFUND, StockEffect.RELEASE) if ends else (REFUND_PART, StockEffect.NOTHING)
+    with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
+        written = guarded_write(
+            order.pk,
+            guard=guard,
+            entries=[request.entry(name, source=source if ends else "", target=target, detail=f"{amount} {reference}")],
+            fields={"status": target, **moments(target, act.at)} if ends else {},
+            items=line_stock.lines_after(effect, attempt, settings.STOCK_LEASE),
+            seen_at=act.at,
+            first=[ledger.OPENED],
+            then=[ledger.refunding(act.at, amount=amount, reference=reference, code=act.code), ledger.BALANCED],
+        )
+    if written is None:
+        return None
+    if not ends:
+        return written
+    TRANSITIONS.labels(REFUND, act.actor.via).inc()
+    return release_written(written, attempt, lease, act, deadline=deadline)

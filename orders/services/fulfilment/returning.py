@@ -1,0 +1,136 @@
+"""Returns: goods that were shipped and come back. What can be sold again goes back into stock."""
+
+from collections.abc import Collection, Sequence
+
+from bson import ObjectId
+from django.conf import settings
+
+from integrations import Deadline
+from orders.models import Document, Item, LineState, Order, Removal
+from orders.services.access import RETURN
+from orders.services.audit import Act
+from orders.services.errors import OrderError
+from orders.services.fulfilment.parts import LineRequest, described, parts_of, request_of
+from orders.services.lifecycle.changes import Change, ChangeRequest, make
+from orders.services.stock.claims import claiming
+from orders.services.stock.inventory_calls import release_written
+from orders.storage import parcels
+from orders.storage.ledger import BALANCED, OPENED
+from orders.storage.line_stock import LinePart, as_counted, parts_taken, releasing
+from orders.storage.order_writes import as_read, guarded_write
+
+OPEN_RETURN, RECEIVE_RETURN = "open_return", "receive_return"
+"""The acts by which the history names them."""
+NOT_TOLD = "Inventory was not told: it does not count what was shipped as reserved. Book it in there."
+NOT_RESTOCKED = "Not restocked."
+
+
+class ReturnNotFound(OrderError):
+    """The order has no such return."""
+
+    code = "return_not_found"
+
+
+class ReturnReceived(OrderError):
+    """The return has been received already."""
+
+    code = "return_received"
+
+
+def open_return(
+    *,
+    order_id: ObjectId,
+    lines: Sequence[LineRequest] | None,
+    act: Act,
+    expected_versions: Collection[int] | None = None,
+    idempotency_key: str | None = None,
+) -> Change:
+    """Say that the customer sends some shipped lines back.
+
+    :param lines: None for all that was shipped.
+    :raises NotPermitted, OrderNotFound, ReasonMissing, StaleOrder, OrderBusy, KeyReused:
+    :raises InvalidLines, LinesNotAvailable: also for what is on its way back already.
+    :raises DatabaseError: it may or may not have happened.
+    """
+    asked = {"return": request_of(lines), "reason": act.reason, "code": act.code}
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
+
+    def write(order: Order) -> Document | None:
+        parts = parts_of(order, lines, eligible=_can_come_back, what="shipped and not on its way back")
+        return guarded_write(
+            order.pk,
+            guard=as_read(order) | as_counted(parts),
+            entries=[request.entry(OPEN_RETURN, detail=described(order, parts))],
+            items=parts_taken(parts, {"returned_in": len(order.returns)}, {}),
+            seen_at=act.at,
+            then=[parcels.returning(act.at, act.code)],
+        )
+
+    def permit(_order: Order) -> None:
+        act.actor.require(RETURN)
+        act.require_reason("A reason is required: why does it come back?")
+
+    return make(request, permit=permit, write=write, lines=True)
+
+
+def receive_return(
+    *,
+    order_id: ObjectId,
+    number: int,
+    restock: bool,
+    act: Act,
+    expected_versions: Collection[int] | None = None,
+    idempotency_key: str | None = None,
+    deadline: Deadline | None = None,
+) -> Change:
+    """Say that a return has arrived. Its price is owed to the customer until it is refunded.
+
+    :param number: its index, from 0.
+    :param restock: its units can be sold again: inventory releases them, unless it `INVENTORY_CONSUMES`.
+    :raises NotPermitted, OrderNotFound, ReturnNotFound, ReturnReceived, StaleOrder, OrderBusy, KeyReused:
+    :raises DatabaseError: it may or may not have happened; inventory was not called.
+    """
+    until = deadline or Deadline.after(settings.REQUEST_DEADLINE)
+    asked = {"receive": number, "restock": restock, "reason": act.reason}
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
+
+    def write(order: Order) -> Document | None:
+        parts = _parts_of_return(order, number)
+        with claiming(order.pk, within=until.remaining()) as (attempt, lease):
+            told = restock and not settings.INVENTORY_CONSUMES
+            becoming = {LineState.USED: releasing(attempt, settings.STOCK_LEASE)} if told else {}
+            written = guarded_write(
+                order.pk,
+                guard=as_read(order) | as_counted(parts),
+                entries=[request.entry(RECEIVE_RETURN, detail=_told(order, parts, restock=restock))],
+                items=parts_taken(parts, {"removed": Removal.RETURNED.value}, becoming),
+                seen_at=act.at,
+                first=[OPENED],
+                then=[parcels.received(number, act.at, restocked=restock), BALANCED],
+            )
+        return written and release_written(written, attempt, lease, act, deadline=until)
+
+    return make(request, permit=lambda _order: act.actor.require(RETURN), write=write, lines=True)
+
+
+def _can_come_back(item: Item) -> bool:
+    return item.is_shipped and item.returned_in is None
+
+
+def _parts_of_return(order: Order, number: int) -> list[LinePart]:
+    if not 0 <= number < len(order.returns):
+        raise ReturnNotFound(f"This order has no return {number}.")
+    if order.returns[number].received_at is not None:
+        raise ReturnReceived(f"Return {number} of this order has been received already.")
+    return [
+        LinePart(index, item.quantity, item.quantity, item.stock.state)
+        for index, item in enumerate(order.items)
+        if item.returned_in == number
+    ]
+
+
+def _told(order: Order, parts: Sequence[LinePart], *, restock: bool) -> str:
+    note = "" if restock else NOT_RESTOCKED
+    if restock and settings.INVENTORY_CONSUMES:
+        note = NOT_TOLD
+    return f"{described(order, parts)}. {note}".strip()

@@ -1,0 +1,114 @@
+"""Shipping an order in parcels: each has a tracking number of its own, and the last one makes the order shipped."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+
+from bson import ObjectId
+
+from observability.metrics import TRANSITIONS
+from orders.models import Document, LineState, Order, moments
+from orders.services.audit import Act
+from orders.services.errors import OrderError
+from orders.services.fulfilment.parts import LineRequest, described, parts_left, parts_of, request_of
+from orders.services.lifecycle.changes import Change, ChangeRequest, make
+from orders.services.lifecycle.tracking import Tracking
+from orders.services.lifecycle.transitions import edge_of
+from orders.storage import parcels
+from orders.storage.line_stock import LineStock, as_counted, parts_taken
+from orders.storage.order_writes import as_read, guarded_write
+
+SHIP = "ship"
+SHIP_PART, TRACK = "ship_part", "track"
+"""The acts by which the history names a parcel that leaves others behind, and a change of its tracking."""
+
+
+class ShipmentNotFound(OrderError):
+    """The order has no such shipment."""
+
+    code = "shipment_not_found"
+
+
+def ship(
+    *,
+    order_id: ObjectId,
+    lines: Sequence[LineRequest] | None,
+    tracking: Tracking,
+    act: Act,
+    expected_versions: Collection[int] | None = None,
+    idempotency_key: str | None = None,
+) -> Change:
+    """Ship some lines in one parcel; the one that ships the last open line also makes the transition `ship`.
+
+    :param lines: None for all that is open.
+    :raises NotPermitted, OrderNotFound, TransitionRefused, StaleOrder, OrderBusy, KeyReused:
+        see :func:`orders.services.lifecycle.transitions.change_status_to`.
+    :raises InvalidLines, LinesNotAvailable, InvalidTracking:
+    :raises DatabaseError: it may or may not have happened.
+    """
+    shown = tracking.shown()
+    asked = {"ship": request_of(lines), "tracking": asdict(tracking)}
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
+
+    def write(order: Order) -> Document | None:
+        edge = edge_of(order, SHIP)
+        parts = parts_of(order, lines, eligible=lambda item: item.is_open, what="open")
+        is_last = not parts_left(order, parts, eligible=lambda item: item.is_open)
+        guard, source, what = as_read(order) | as_counted(parts), order.status, described(order, parts)
+        target = edge.target if is_last else ""
+        written = guarded_write(
+            order.pk,
+            guard=guard,
+            entries=[
+                request.entry(
+                    SHIP if is_last else SHIP_PART, source=source if is_last else "", target=target, detail=what
+                )
+            ],
+            fields={"status": target, **moments(target, act.at)} if is_last else {},
+            items=parts_taken(
+                parts, {"shipment": len(order.shipments)}, {LineState.RESERVED: LineStock(LineState.USED)}
+            ),
+            seen_at=act.at,
+            then=[parcels.shipping(act.at, shown)],
+        )
+        if written and is_last:
+            TRANSITIONS.labels(SHIP, act.actor.via).inc()
+        return written
+
+    return make(request, permit=_may_ship(act), write=write, lines=True)
+
+
+def change_tracking(
+    *,
+    order_id: ObjectId,
+    shipment: int,
+    tracking: Tracking,
+    act: Act,
+    expected_versions: Collection[int] | None = None,
+    idempotency_key: str | None = None,
+) -> Change:
+    """Say where a shipment is, or correct it. :param shipment: its index, from 0.
+
+    :raises NotPermitted, OrderNotFound, ShipmentNotFound, StaleOrder, OrderBusy, KeyReused, InvalidTracking:
+    :raises DatabaseError: it may or may not have happened.
+    """
+    shown = tracking.shown()
+    asked = {"track": shipment, "tracking": asdict(tracking)}
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
+
+    def write(order: Order) -> Document | None:
+        if not 0 <= shipment < len(order.shipments):
+            raise ShipmentNotFound(f"Order {order_id} has no shipment {shipment}.")
+        detail = f"Shipment {shipment + 1}: {order.shipments[shipment]}"
+        return guarded_write(
+            order.pk,
+            guard=as_read(order),
+            entries=[request.entry(TRACK, detail=detail)],
+            seen_at=act.at,
+            then=[parcels.tracked(shipment, shown)],
+        )
+
+    return make(request, permit=_may_ship(act), write=write)
+
+
+def _may_ship(act: Act) -> Callable[[Order], None]:
+    return lambda order: act.actor.require_transition(SHIP, order.user_id)

@@ -1,0 +1,85 @@
+"""Payments: what somebody says a customer has paid. Recorded with the transition `pay`; nothing is charged here."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from orders.models import Document, Order, Payment, to_cents
+from orders.services.errors import OrderError
+from orders.services.search_terms import terms_of
+from orders.services.text_rules import one_line, problem_of
+from orders.storage import order_reads
+from orders.storage.transition_stages import Paid
+
+LONGEST = {"reference": 64, "method": 40}
+HIGHEST = Decimal(10**12)
+
+
+class InvalidPayment(OrderError):
+    """A member of the payment cannot be kept; `errors` says which."""
+
+    code = "invalid_payment"
+
+
+class PaymentTooLow(OrderError):
+    """The amount does not pay the order; `due` says what would."""
+
+    code = "payment_too_low"
+
+
+def valid_payment(payment: Paid) -> Paid:
+    """A payment, tidied.
+
+    :raises InvalidPayment:
+    """
+    tidied = replace(payment, reference=one_line(payment.reference), method=one_line(payment.method))
+    errors = {f"payment.{name}": [problem] for name in LONGEST if (problem := _problem(tidied, name))}
+    if payment.amount is not None:
+        if not 0 < payment.amount < HIGHEST or payment.amount != to_cents(payment.amount):
+            errors["payment.amount"] = ["Give an amount above 0, in cents, e.g. 64.90."]
+        else:
+            tidied = replace(tidied, amount=to_cents(payment.amount))
+    if errors:
+        raise InvalidPayment("Check the payment.", errors=errors)
+    return tidied
+
+
+def _problem(payment: Paid, name: str) -> str | None:
+    text = getattr(payment, name)
+    if len(text) > LONGEST[name]:
+        return f"At most {LONGEST[name]} characters, please: it has {len(text)}."
+    return problem_of(text)
+
+
+def payment_request(payment: Paid) -> dict[str, Any]:
+    """What tells one payment from another, JSON-ready."""
+    amount = None if payment.amount is None else str(payment.amount)
+    return {"amount": amount, "reference": payment.reference, "method": payment.method}
+
+
+def is_recorded(payment: Paid, order: Order) -> bool:
+    """Tell whether an order has this payment: by its reference, and the amount if that is given."""
+    return any(_is_same(payment, known) for known in order.payments) if payment.reference else False
+
+
+def _is_same(payment: Paid, known: Payment) -> bool:
+    return payment.reference == known.reference and payment.amount in (None, known.amount)
+
+
+def require_enough(payment: Paid, order: Order) -> None:
+    """:raises PaymentTooLow: with `due`. More than that is taken, and owed to the customer."""
+    due = worth_of(order)
+    if payment.amount is not None and payment.amount < due:
+        raise PaymentTooLow(f"The order comes to {due}; {payment.amount} does not pay it.", due=str(due))
+
+
+def worth_of(order: Order) -> Decimal:
+    """What the lines come to that are neither cancelled nor returned."""
+    return to_cents(sum((item.price * item.quantity for item in order.items if not item.removed), Decimal(0)))
+
+
+def terms_with_payment(order: Order, payment: Paid) -> Document:
+    """The search terms of an order that has this payment, too."""
+    found = order_reads.get_searchable(order.pk) or {}
+    payments = [*found.get("payments", ()), {"reference": payment.reference}]
+    return {"terms": terms_of(found | {"payments": payments})}
