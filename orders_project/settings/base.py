@@ -85,6 +85,7 @@ if _more_currencies:
     env.problems.append("CURRENCY is one currency, the shop's; CURRENCIES lists all in which it takes orders")
 if CURRENCY not in CURRENCIES:
     env.problems.append(f"CURRENCIES must name CURRENCY ({CURRENCY}), too")
+CARRIERS = env.carriers("CARRIERS")
 MAX_ORDER_TOTAL = env.money("MAX_ORDER_TOTAL", Decimal("1000000.00"))
 
 # --- who may call the API --------------------------------------------------------------------------------------------

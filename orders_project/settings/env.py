@@ -82,6 +82,17 @@ class Environment:
         self.problems.extend(f"{name}: {code} is not the code of a currency (ISO 4217), e.g. EUR" for code in unknown)
         return codes
 
+    def carriers(self, name: str) -> dict[str, str]:
+        """A comma-separated list of carriers with the addresses of their pages on a parcel: `Name=https://…{number}`."""
+        found = {}
+        for one in self.items(name):
+            carrier, _, pattern = (part.strip() for part in one.partition("="))
+            if carrier and pattern.startswith("https://") and "{number}" in pattern:
+                found[carrier] = pattern
+            else:
+                self.problems.append(f"{name}: {one!r} is not of the form Name=https://…{{number}}")
+        return found
+
     def time_zone(self, name: str) -> str:
         """The name of a time zone, e.g. `Europe/Berlin`; UTC where the variable is not set."""
         given = self.text(name, "UTC")

@@ -98,7 +98,7 @@ def receive_return(
         parts = _parts_of_return(order, number)
         with claiming(order.pk, within=until.remaining()) as (attempt, lease):
             told = restock and not settings.INVENTORY_CONSUMES
-            becoming = {LineState.USED: releasing(attempt, settings.STOCK_LEASE)} if told else {}
+            becoming = {LineState.USED.value: releasing(attempt, settings.STOCK_LEASE)} if told else {}
             written = guarded_write(
                 order.pk,
                 guard=as_read(order) | as_counted(parts),

@@ -23,7 +23,6 @@ from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
 from orders.services.lifecycle.changes import Change, ChangeRequest, make, whole
 from orders.services.lifecycle.payments import (
-    Paid,
     is_recorded,
     payment_request,
     require_enough,
@@ -35,7 +34,7 @@ from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
 from orders.storage import line_stock
 from orders.storage.order_writes import as_read, guarded_write
-from orders.storage.transition_stages import Stages, stages_of
+from orders.storage.transition_stages import Paid, Stages, stages_of
 
 
 class TransitionRefused(OrderError):
@@ -91,13 +90,9 @@ def change_status_to(
     :raises KeyReused: this actor changed the order otherwise with the same key.
     :raises InvalidPayment, PaymentTooLow, UnknownCarrier, InvalidTracking:
     """
-    asked = {"status": status, "reason": act.reason}
-    more = {
-        "code": act.code,
-        "payment": payment and payment_request(payment),
-        "tracking": tracking and asdict(tracking),
-    }
-    asked |= {name: value for name, value in more.items() if value}
+    asked: Document = {"status": status, "reason": act.reason}
+    more = {"payment": payment and payment_request(payment), "tracking": tracking and asdict(tracking)}
+    asked |= {name: value for name, value in {"code": act.code, **more}.items() if value}
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
     transition = transition_towards(status)
     if transition is not None:
@@ -144,9 +139,8 @@ def edge_of(order: Order, transition: str) -> Edge:
     """
     edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
     if edge is None:
-        raise TransitionRefused(
-            refusal(transition, order.status), current_status=order.status, allowed=allowed_of(order)
-        )
+        text, allowed = refusal(transition, order.status), allowed_of(order)
+        raise TransitionRefused(text, current_status=order.status, allowed=allowed)
     if not can_proceed(getattr(order, edge.name)):
         raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now. {condition_words(edge, order)}")
     return edge
