@@ -1,9 +1,11 @@
 """What must be true of every order, at every moment, whatever failed before: what the tests and the proof judge by."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from orders.models import DUE_STATES, PUBLIC_STATUSES, Document, LineState, Status, edges
 from orders.services.search_terms import terms_of
+from orders.storage.ledger import ENDED, money_of, worth_of
 
 Rule = Callable[[Document], Iterator[str]]
 
@@ -75,8 +77,49 @@ def lines_agree_with_the_status(order: Document) -> Iterator[str]:
     shipped = any(entry.get("line") is None and entry["to"] == Status.SHIPPED for entry in order["history"])
     allowed = GONE if shipped else LINES_BY_STATUS[Status(order["status"])]
     for index, item in enumerate(order["items"]):
-        if item["stock"]["state"] not in allowed:
+        if item["stock"]["state"] not in _allowed(item, allowed):
             yield f"line {index} is {item['stock']['state']} in an order that is {order['status']}"
+
+
+def _allowed(item: Document, by_status: set[str]) -> set[str]:
+    """A part that was cancelled is given back whatever has become of the order; one that came back may be."""
+    if item.get("removed") == "returned":
+        return GIVEN_BACK | GONE
+    if item.get("removed"):
+        return GIVEN_BACK
+    return GONE if item.get("shipment") is not None else by_status
+
+
+def parts_add_up(order: Document) -> Iterator[str]:
+    """Whatever becomes of parts, all that was ordered is there, at its price."""
+    if not any("split_from" in item for item in order["items"]):
+        return
+    total = sum(item["price"].to_decimal() * item["quantity"] for item in order["items"])
+    if total != order["total_price"].to_decimal():
+        yield f"the lines come to {total}, the order to {order['total_price']}"
+
+
+def parts_name_what_is_there(order: Document) -> Iterator[str]:
+    """Lines name shipments and returns that the order has, and each shipment has a line."""
+    for name, whole in (("shipment", "shipments"), ("returned_in", "returns")):
+        there = len(order.get(whole) or ())
+        named = {item[name] for item in order["items"] if item.get(name) is not None}
+        if not named <= set(range(there)):
+            yield f"lines name {name} {sorted(named)}, and there are {there}"
+
+
+def the_ledger_balances(order: Document) -> Iterator[str]:
+    """Nothing is given back beyond what was paid, the sums are those of the entries, and what is owed follows."""
+    paid, refunded, owed = money_of(order)
+    if refunded > paid:
+        yield f"{refunded} was refunded, and {paid} paid"
+    given_back = sum((refund["amount"].to_decimal() for refund in order.get("refunds") or ()), Decimal(0))
+    if "refunded" in order and order.get("refunds") and given_back != refunded:
+        yield f"the refunds come to {given_back}, and {refunded} is said"
+    if "paid" in order:
+        worth = Decimal(0) if order["status"] in ENDED else worth_of(order["items"])
+        if owed != max(Decimal(0), paid - refunded - worth):
+            yield f"{owed} is owed, where {paid} was paid, {refunded} refunded, and {worth} is what the customer gets"
 
 
 def attempts_are_only_on_due_lines(order: Document) -> Iterator[str]:
@@ -108,4 +151,7 @@ RULES: tuple[Rule, ...] = (
     attempts_are_only_on_due_lines,
     no_line_was_released_twice,
     search_terms_are_of_its_words,
+    parts_add_up,
+    parts_name_what_is_there,
+    the_ledger_balances,
 )

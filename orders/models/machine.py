@@ -1,7 +1,7 @@
 """What the state machine allows, derived from the transitions of :class:`Order`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 
@@ -35,7 +35,7 @@ class Edge:
     target: str
     permission: str | None
     doc: str
-    conditions: tuple[Callable[[Order], bool], ...] = ()
+    conditions: tuple[Callable[[Order], bool], ...] = field(default=(), repr=False)
 
     @property
     def label(self) -> str:

@@ -10,8 +10,11 @@ from django.conf import settings
 
 from orders.models import Document, text_of
 from orders.services.text_rules import ADDRESS_FIELDS, CONTACT_FIELDS
+from orders.storage.ledger import ENDED, money_of
 
 ITEM_FACTS = ("name", "sku", "image_url")
+TRACKING = ("carrier", "tracking_number", "tracking_url")
+LINE_STATES = ("open", "shipped", "returning", "returned", "cancelled")
 MOMENTS = ("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at")
 
 
@@ -19,6 +22,7 @@ def public_order(order: Document) -> dict[str, Any]:
     """One order as the API shows it. The id comes as `_id`, which clients of the old service read, and as `id`."""
     order_id = str(order["_id"])
     billing_address = order.get("billing_address")
+    paid, refunded, owed = money_of(order)
     return {
         "_id": order_id,
         "id": order_id,
@@ -33,6 +37,8 @@ def public_order(order: Document) -> dict[str, Any]:
                 "quantity": item["quantity"],
                 "price": text_of(item["price"]),
                 **_texts(item, ITEM_FACTS),
+                "state": line_state(order, item),
+                "split_from": item.get("split_from"),
             }
             for item in order["items"]
         ],
@@ -44,10 +50,54 @@ def public_order(order: Document) -> dict[str, Any]:
         "reference": order.get("reference") or "",
         "note": order.get("note") or "",
         "metadata": order.get("metadata") or {},
+        "on_hold": order.get("held_at") is not None,
+        "shipments": [
+            {
+                "at": shipment["at"],
+                **_texts(shipment, TRACKING),
+                "lines": _lines_with(order, "shipment", number),
+            }
+            for number, shipment in enumerate(order.get("shipments") or ())
+        ],
+        "returns": [
+            {
+                "at": back["at"],
+                "reason_code": back["code"] or None,
+                "received_at": back.get("received_at"),
+                "restocked": back.get("restocked"),
+                "lines": _lines_with(order, "returned_in", number),
+            }
+            for number, back in enumerate(order.get("returns") or ())
+        ],
+        "paid": f"{paid:.2f}",
+        "refunded": f"{refunded:.2f}",
+        "owed": f"{owed:.2f}",
+        "payments": [_money(payment, "reference", "method") for payment in order.get("payments") or ()],
+        "refunds": [_money(refund, "reference") for refund in order.get("refunds") or ()],
         "created_at": order["created_at"],
         "updated_at": order["updated_at"],
         **{name: order.get(name) for name in MOMENTS},
     }
+
+
+def line_state(order: Document, item: Document) -> str:
+    """What has become of a line, as one of LINE_STATES."""
+    if removed := item.get("removed"):
+        return str(removed)
+    if item.get("returned_in") is not None:
+        return "returning"
+    if item.get("shipment") is not None or order.get("shipped_at") is not None:
+        return "shipped"
+    return "cancelled" if order["status"] in ENDED else "open"
+
+
+def _lines_with(order: Document, name: str, number: int) -> list[int]:
+    """The lines, by index, that name a shipment or a return."""
+    return [index for index, item in enumerate(order["items"]) if item.get(name) == number]
+
+
+def _money(entry: Document, *texts: str) -> dict[str, Any]:
+    return {"at": entry["at"], "amount": text_of(entry["amount"]), **_texts(entry, texts)}
 
 
 def _texts(part: Document, names: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,18 @@ from http import HTTPStatus
 from orders.services import access, audit, bulk, identifiers, order_queries, purging
 from orders.services.errors import OrderError
 from orders.services.events import publishing, reading, webhooks
-from orders.services.lifecycle import editing, erasing, idempotency_keys, placement, transitions, verification, versions
+from orders.services.fulfilment import holding, parts, refunding, returning, shipping
+from orders.services.lifecycle import (
+    editing,
+    erasing,
+    idempotency_keys,
+    payments,
+    placement,
+    tracking,
+    transitions,
+    verification,
+    versions,
+)
 from orders.services.reporting import attention, dashboard_figures
 from orders.services.stock import resolution
 from orders.services.transfer import import_files
@@ -37,6 +48,19 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     transitions.TransitionRefused: HTTPStatus.CONFLICT,
     versions.OrderBusy: HTTPStatus.CONFLICT,
     versions.StaleOrder: HTTPStatus.PRECONDITION_FAILED,
+    payments.InvalidPayment: HTTPStatus.BAD_REQUEST,
+    payments.PaymentTooLow: HTTPStatus.CONFLICT,
+    # parts of an order
+    tracking.InvalidTracking: HTTPStatus.BAD_REQUEST,
+    parts.InvalidLines: HTTPStatus.BAD_REQUEST,
+    parts.LinesNotAvailable: HTTPStatus.CONFLICT,
+    shipping.ShipmentNotFound: HTTPStatus.NOT_FOUND,
+    refunding.InvalidRefund: HTTPStatus.BAD_REQUEST,
+    refunding.RefundTooHigh: HTTPStatus.CONFLICT,
+    returning.ReturnNotFound: HTTPStatus.NOT_FOUND,
+    returning.ReturnReceived: HTTPStatus.CONFLICT,
+    holding.HoldRefused: HTTPStatus.CONFLICT,
+    # editing
     editing.InvalidAddress: HTTPStatus.BAD_REQUEST,
     editing.InvalidNote: HTTPStatus.BAD_REQUEST,
     editing.SameAddress: HTTPStatus.CONFLICT,

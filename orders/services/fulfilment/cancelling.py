@@ -20,7 +20,7 @@ from orders.storage.order_writes import as_read, guarded_write
 
 CANCEL, SHIP = "cancel", "ship"
 CANCEL_PART = "cancel_part"
-"""The act by which the history names it."""
+"""The act by which the history names it, unless it makes a transition."""
 
 
 def cancel_lines(
@@ -57,16 +57,13 @@ def cancel_lines(
             )
         parts = parts_of(order, lines, eligible=lambda item: item.is_open, what="open")
         target = "" if parts_left(order, parts, eligible=lambda item: item.is_open) else _end_of(order)
-        name = CANCEL if target == Status.CANCELLED else CANCEL_PART
+        name = {Status.CANCELLED.value: CANCEL, Status.SHIPPED.value: SHIP}.get(target, CANCEL_PART)
+        source, what = order.status if target else "", f"Cancelled: {described(order, parts)}"
         with claiming(order.pk, within=until.remaining()) as (attempt, lease):
             written = guarded_write(
                 order.pk,
                 guard=as_read(order) | as_counted(parts),
-                entries=[
-                    request.entry(
-                        name, source=order.status if target else "", target=target, detail=described(order, parts)
-                    )
-                ],
+                entries=[request.entry(name, source=source, target=target, detail=what)],
                 fields={"status": target, **moments(target, act.at)} if target else {},
                 items=parts_taken(
                     parts,
@@ -80,7 +77,7 @@ def cancel_lines(
         if written is None:
             return None
         if target:
-            TRANSITIONS.labels(CANCEL if target == Status.CANCELLED else SHIP, act.actor.via).inc()
+            TRANSITIONS.labels(name, act.actor.via).inc()
         return release_written(written, attempt, lease, act, deadline=until)
 
     return make(request, permit=permit, write=write, lines=True)

@@ -22,6 +22,10 @@ SHIP_PART, TRACK = "ship_part", "track"
 """The acts by which the history names a parcel that leaves others behind, and a change of its tracking."""
 
 
+USED = {LineState.RESERVED.value: LineStock(LineState.USED)}
+"""Lines of imported orders reserved nothing, and stay so."""
+
+
 class ShipmentNotFound(OrderError):
     """The order has no such shipment."""
 
@@ -53,16 +57,11 @@ def ship(
         edge = edge_of(order, SHIP)
         parts = parts_of(order, lines, eligible=lambda item: item.is_open, what="open")
         is_last = not parts_left(order, parts, eligible=lambda item: item.is_open)
-        guard, source, what = as_read(order) | as_counted(parts), order.status, described(order, parts)
-        target = edge.target if is_last else ""
+        name, source, target = (SHIP, order.status, edge.target) if is_last else (SHIP_PART, "", "")
         written = guarded_write(
             order.pk,
-            guard=guard,
-            entries=[
-                request.entry(
-                    SHIP if is_last else SHIP_PART, source=source if is_last else "", target=target, detail=what
-                )
-            ],
+            guard=as_read(order) | as_counted(parts),
+            entries=[request.entry(name, source=source, target=target, detail=described(order, parts))],
             fields={"status": target, **moments(target, act.at)} if is_last else {},
             items=parts_taken(
                 parts, {"shipment": len(order.shipments)}, {LineState.RESERVED: LineStock(LineState.USED)}
