@@ -113,9 +113,11 @@ def the_ledger_balances(order: Document) -> Iterator[str]:
     paid, refunded, owed = money_of(order)
     if refunded > paid:
         yield f"{refunded} was refunded, and {paid} paid"
-    given_back = sum((refund["amount"].to_decimal() for refund in order.get("refunds") or ()), Decimal(0))
-    if "refunded" in order and order.get("refunds") and given_back != refunded:
-        yield f"the refunds come to {given_back}, and {refunded} is said"
+    for name, said in (("refunds", refunded), ("payments", paid)):
+        entries = order.get(name)
+        come_to = sum((entry["amount"].to_decimal() for entry in entries or ()), Decimal(0))
+        if entries and come_to != said:
+            yield f"the {name} come to {come_to}, and {said} is said"
     if "paid" in order:
         worth = Decimal(0) if order["status"] in ENDED else worth_of(order["items"])
         if owed != max(Decimal(0), paid - refunded - worth):

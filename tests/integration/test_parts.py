@@ -371,7 +371,9 @@ def test_a_refund_that_makes_no_sense_changes_nothing(wrong: dict[str, Any], whe
 
 def test_any_number_of_refunds_at_once_never_give_back_more_than_was_paid() -> None:
     order_id = placed("delivered")
-    orders().update_one({"_id": order_id}, {"$set": {"paid": Decimal128("100.00"), "owed": Decimal128("1.00")}})
+    hundred = Decimal128("100.00")
+    paid = {"paid": hundred, "payments.0.amount": hundred, "owed": Decimal128("1.00")}
+    orders().update_one({"_id": order_id}, {"$set": paid})
     prices = {"items.price": Decimal128("19.80"), "total_price": Decimal128("99.00")}
     orders().update_one({"_id": order_id}, [{"$set": prices}])
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from bson import Decimal128
 
 from tests import order_invariants as invariants
 from tests.factories import LINE_STATES, ROUTES
@@ -11,6 +12,7 @@ from tests.order_invariants import RULES, violations_of
 
 Document = dict[str, Any]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+PRICE = Decimal128("5.00")
 
 
 def entry(act: str, source: str = "", target: str = "", line: int | None = None) -> Document:
@@ -22,7 +24,17 @@ def outcome(line: int, target: str, act: str = "stock") -> Document:
 
 
 def item(state: str, **stock: Any) -> Document:
-    return {"product_id": "a", "quantity": 1, "stock": {"state": state, "attempts": 1, "error": ""} | stock}
+    stock = {"state": state, "attempts": 1, "error": ""} | stock
+    return {"product_id": "a", "quantity": 1, "price": PRICE, "stock": stock}
+
+
+def part(state: str, **members: Any) -> Document:
+    """A line that was split off the first one."""
+    return item(state) | {"split_from": 0} | members
+
+
+def money(amount: str) -> Decimal128:
+    return Decimal128(amount)
 
 
 def order(status: str, *states: str, **changes: Any) -> Document:
@@ -34,6 +46,7 @@ def order(status: str, *states: str, **changes: Any) -> Document:
     items = [item(state) for state in states or (LINE_STATES.get(status, "reserved"),)]
     owed = status == "placing" or bool({"reserving", "releasing"} & {line["stock"]["state"] for line in items})
     document = {"status": status, "version": len(history) - 1, "items": items, "history": history}
+    document["total_price"] = Decimal128(PRICE.to_decimal() * len(changes.get("items", items)))
     return document | ({"stock_due_at": AT} if owed else {}) | changes
 
 
@@ -62,6 +75,22 @@ GOOD = {
     "a reserve that waits for a person": order("rejected", "unknown", "released"),
     "refunded after shipping": order("refunded", "used", history=REFUNDED_AFTER_SHIPPING, version=5),
     "an attempt": order("cancelled", items=[item("releasing", attempt={"id": "x", "until": AT})], stock_due_at=AT),
+    "a part cancelled, and one shipped": order(
+        "processing",
+        items=[item("reserved"), part("released", removed="cancelled"), part("used", shipment=0)],
+        shipments=[{"at": AT}],
+        paid=money("15.00"),
+        refunded=money("2.00"),
+        refunds=[{"at": AT, "amount": money("2.00")}],
+        owed=money("3.00"),
+    ),
+    "a part that came back, and went into stock": order(
+        "delivered",
+        items=[item("used"), part("releasing", removed="returned", returned_in=0)],
+        returns=[{"at": AT}],
+        stock_due_at=AT,
+    ),
+    "a part that came back, and did not": order("delivered", items=[item("used"), part("used", removed="returned")]),
     "a release after it was resolved": order(
         "cancelled",
         history=[
@@ -164,6 +193,46 @@ BROKEN: dict[str, tuple[str, Document, str]] = {
         "lines_agree_with_the_status",
         order("refunded", "used"),
         "line 0 is used in an order that is refunded",
+    ),
+    "a part that was cancelled and is still held": (
+        "lines_agree_with_the_status",
+        order("paid", items=[item("reserved"), part("reserved", removed="cancelled")]),
+        "line 1 is reserved in an order that is paid",
+    ),
+    "a part that was shipped and released": (
+        "lines_agree_with_the_status",
+        order("processing", items=[item("reserved"), part("released", shipment=0)], shipments=[{"at": AT}]),
+        "line 1 is released in an order that is processing",
+    ),
+    "a unit that was lost in a split": (
+        "parts_add_up",
+        order("pending", items=[item("reserved"), part("reserved")], total_price=money("15.00")),
+        "the lines come to 10.00, the order to 15.00",
+    ),
+    "a parcel that is not there": (
+        "parts_name_what_is_there",
+        order("shipped", items=[item("used"), part("used", shipment=1)], shipments=[{"at": AT}]),
+        "lines name shipment [1], and there are 1",
+    ),
+    "more given back than was paid": (
+        "the_ledger_balances",
+        order("paid", paid=money("5.00"), refunded=money("5.01")),
+        "5.01 was refunded, and 5.00 paid",
+    ),
+    "a refund that is not counted": (
+        "the_ledger_balances",
+        order("paid", paid=money("5.00"), refunded=money("1.00"), refunds=[{"amount": money("1.00")}] * 2),
+        "the refunds come to 2.00, and 1.00 is said",
+    ),
+    "a payment that is not counted": (
+        "the_ledger_balances",
+        order("paid", paid=money("5.00"), refunded=money("0.00"), payments=[{"amount": money("5.00")}] * 2),
+        "the payments come to 10.00, and 5.00 is said",
+    ),
+    "money that is owed unseen": (
+        "the_ledger_balances",
+        order("cancelled", paid=money("5.00"), refunded=money("0.00")),
+        "0.00 is owed, where 5.00 was paid, 0.00 refunded, and 0 is what the customer gets",
     ),
     "an attempt on a line that owes nothing": (
         "attempts_are_only_on_due_lines",
