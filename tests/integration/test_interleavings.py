@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
 from tests.proof import interleave_mutations as mutations
-from tests.proof.interleave_actors import changing, placing, settling
+from tests.proof.interleave_actors import changing, parting, placing, settling
 from tests.proof.interleave_arena import Arena
 from tests.proof.interleave_feed import delivering, replaying, telling
 from tests.proof.interleave_gates import DIE, SEVER, Actor
@@ -111,7 +111,7 @@ def test_a_worker_that_forgets_that_a_call_may_have_been_made_loses_units(
             return run.finish()
 
     with mutated(mutations.no_memory_of_calls):
-        assert violations() == ["inventory holds 4 of product 1, our orders 2"]
+        assert violations() == ["inventory holds 6 of product 1, our orders 4"]
     assert violations() == []
 
 
@@ -139,6 +139,53 @@ def test_a_draft_that_may_be_placed_after_its_rejection_is_placed_without_its_st
     wrong = "history: place from 'placing' to 'pending', when the order was 'rejected'"
     with mutated(mutations.too_late_to_reject):
         assert any(wrong in violation for violation in violations())
+    assert violations() == []
+
+
+def _two_refunds_of_one_unit_at_once(run: Run) -> None:
+    run.complete(parting("refund", 1, 2))
+    for _ in range(2):  # both have seen that it is left, and are about to say that it was given back
+        run.until(run.start(parting("refund", 1)), "write")
+
+
+def _one_unit_cancelled_twice_at_once(run: Run) -> None:
+    for _ in range(2):
+        run.until(run.start(parting("cancel", 1, 2)), "write")
+
+
+def _a_part_of_what_is_being_released(run: Run) -> None:
+    run.until(run.start(parting("cancel", 1, 2)), "call")
+    run.complete(parting("cancel", 1, 1, line=1))
+
+
+PARTS = {
+    "amounts": (
+        mutations.no_guard_on_amounts,
+        _two_refunds_of_one_unit_at_once,
+        "40.00 was refunded, and 37.50 paid",
+    ),
+    "parts": (mutations.no_guard_on_parts, _one_unit_cancelled_twice_at_once, "the lines come to 62.50"),
+    "lines in flight": (
+        mutations.lines_in_flight_are_split,
+        _a_part_of_what_is_being_released,
+        "inventory holds 0 of product 2, our orders 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("keys", [False, True])
+@pytest.mark.parametrize("name", PARTS)
+def test_without_a_safeguard_of_parts_money_or_stock_is_lost(arena: Arena, name: str, keys: bool) -> None:
+    mutation, story, wrong = PARTS[name]
+
+    def violations() -> list[str]:
+        with Run(arena, keys=keys) as run:
+            story(run)
+            return run.finish()
+
+    with mutated(mutation):
+        found = violations()
+    assert any(wrong in violation for violation in found), found
     assert violations() == []
 
 

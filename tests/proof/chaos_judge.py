@@ -30,7 +30,7 @@ from orders.storage.event_feed import feed
 from orders.storage.order_writes import orders
 from tests.feed_invariants import problems_of_feed, tell_all
 from tests.order_invariants import violations_of
-from tests.proof.checks import Ledger, settle_by_truth
+from tests.proof.checks import Ledger, origin, settle_by_truth
 
 Document = dict[str, Any]
 Problem = tuple[str, Document | None]
@@ -116,15 +116,18 @@ def _lines(order: Document, ledger: Ledger) -> list[str]:
     found = []
     for index, item in enumerate(order["items"]):
         stock = item["stock"]
-        acts = [ledger.acted.get(f"{order['_id']}:{index}:{call}", []) for call in ("reserve", "release")]
+        whole = origin(order, index)
+        reserves = ledger.acted.get(f"{order['_id']}:{whole}:reserve", [])
+        acts = [reserves, ledger.acted.get(f"{order['_id']}:{index}:release", [])]
         expected = ACTED.get(stock["state"])
         times = tuple(map(len, acts))
         if expected is None:
             found.append(f"line {index} ended {stock['state']}")
         elif times != expected and not (stock.get("discrepancy") and times == (1, 0)):
             found.append(f"line {index} is {stock['state']}; inventory reserved and released it {times} times")
-        if sum(acts[0]) not in (0, item["quantity"]):
-            found.append(f"line {index} of {item['quantity']} units had {acts[0]} reserved")
+        parts = [part["quantity"] for line, part in enumerate(order["items"]) if origin(order, line) == whole]
+        if sum(reserves) not in (0, sum(parts)):
+            found.append(f"line {whole} of {parts} units had {reserves} reserved")
         given_back = item["quantity"] - (stock.get("discrepancy") or 0)
         if acts[1] and sum(acts[1]) != given_back:
             found.append(f"line {index} should have given {given_back} units back, inventory got {acts[1]}")

@@ -57,7 +57,7 @@ def doubled(orders: list[Document], ledger: Ledger) -> list[str]:
         for line, item in enumerate(order["items"]):
             times = {call: ledger.acted.get(f"{order['_id']}:{line}:{call}", []) for call in ("reserve", "release")}
             found += [f"line {line}: {call} acted {len(acts)} times" for call, acts in times.items() if len(acts) > 1]
-            if times["release"] and not times["reserve"]:
+            if times["release"] and not ledger.happened(order["_id"], origin(order, line), "reserve"):
                 found.append(f"line {line} was released and never reserved")
             if times["release"] and item["stock"]["state"] == LineState.USED:
                 found.append(f"line {line} was released and shipped")
@@ -79,6 +79,13 @@ def _stock(case: Case, orders: list[Document], ledger: Ledger, *, settled: bool)
         if settled and unknown:
             found.append(f"product {index} still has unknown lines")
     return found
+
+
+def origin(order: Document, line: int) -> int:
+    """The line that was reserved, of which this one may be a part."""
+    while (whole := order["items"][line].get("split_from")) is not None:
+        line = whole
+    return line
 
 
 def held(item: Document) -> int:

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from orders.models import PUBLIC_STATUSES, Address, Item, LineState, StockCall, edges, edges_from
 from orders.services import access
 from orders.services.audit import Act
+from orders.services.fulfilment.cancelling import cancel_lines
+from orders.services.fulfilment.parts import LineRequest
+from orders.services.fulfilment.refunding import refund
+from orders.services.fulfilment.returning import open_return, receive_return
+from orders.services.fulfilment.shipping import ship
 from orders.services.lifecycle import placement, transitions
+from orders.services.lifecycle.tracking import Tracking
 from orders.services.stock.resolution import resolve_line
 from orders.services.stock.worker import settle_due
 from orders.storage import new_id
@@ -23,9 +29,11 @@ from tests.proof.checks import Ledger
 
 Document = dict[str, Any]
 PRODUCTS = ("aaaaaaaaaaaaaaaaaaaaaaa1", "aaaaaaaaaaaaaaaaaaaaaaa2")
-UNITS = (7, 4)
+UNITS = (9, 6)
 """Few enough that somebody goes away empty-handed."""
 PRICE = Decimal("12.50")
+REFUNDED = Decimal("10.00")
+"""What is given back at a time: twice it is more than one unit costs."""
 CUSTOMERS = {"anna": "1", "bert": "2"}
 ONWARDS = {"pending": "pay", "paid": "start_processing", "processing": "ship", "shipped": "deliver"}
 
@@ -114,6 +122,40 @@ def _change(stage: Stage, order_id: ObjectId, transition: str, act: Act) -> str:
     return f"{stage.name(order_id)} is {changed['status']}"
 
 
+def parting(what: str, which: int, quantity: int = 1, line: int | None = None) -> Operation:
+    """Staff do something to a part of one of the orders that are there: of a `line`, or of one that it suits."""
+
+    def part(stage: Stage) -> str:
+        found = orders().find({"status": {"$in": list(PUBLIC_STATUSES)}}).sort("_id", 1).to_list()
+        order = found[which % len(found)]
+        fit = [index for index, item in enumerate(order["items"]) if _suits(item, what)]
+        lines = [LineRequest(line if line is not None else fit[0] if fit else 0, quantity)]
+        same: Document = {"order_id": order["_id"], "act": Act(access.admin("boss"), timezone.now(), "because")}
+        match what:
+            case "ship":
+                changed = ship(lines=lines, tracking=Tracking(), **same)
+            case "cancel":
+                changed = cancel_lines(lines=lines, **same)
+            case "refund":
+                changed = refund(amount=REFUNDED * quantity, **same)
+            case "send back":
+                changed = open_return(lines=lines, **same)
+            case _:
+                changed = receive_return(number=max(0, len(order.get("returns", ())) - 1), restock=True, **same)
+        return f"{stage.name(order['_id'])} is {changed.order['status']}, {_lines(changed.order)}"
+
+    return Operation("clerk", f"{what}s {quantity} of an order", part)
+
+
+def _suits(item: Document, what: str) -> bool:
+    wanted = LineState.USED if what == "send back" else LineState.RESERVED
+    return bool(item["stock"]["state"] == wanted and item.get("returned_in") is None)
+
+
+def _lines(order: Document) -> str:
+    return ", ".join(f"{item['quantity']} {item['stock']['state']}" for item in order["items"])
+
+
 def settling() -> Operation:
     def settle(stage: Stage) -> str:
         done = settle_due(actor=access.system("settle_stock", via="worker"), limit=10)
@@ -128,17 +170,23 @@ def resolving() -> Operation:
     def resolve(stage: Stage) -> str:
         settled = []
         for order in orders().find({"items.stock.state": LineState.UNKNOWN.value}).sort("_id", 1).to_list():
-            stock = order["items"][0]["stock"]
-            call, attempts = stock["call"], stock["attempts"]
-            if not stage.under_way(f"{order['_id']}:0:{call}"):
+            unknown = [(line, item["stock"]) for line, item in enumerate(order["items"]) if _is_unknown(item)]
+            for line, stock in unknown:
+                call, attempts = stock["call"], stock["attempts"]
+                if stage.under_way(f"{order['_id']}:{line}:{call}"):
+                    continue
                 # Looked at after the order was: before, the call may not have been made.
-                happened = stage.ledger().happened(order["_id"], 0, call)
+                happened = stage.ledger().happened(order["_id"], line, call)
                 act = Act(access.admin("keeper"), timezone.now(), "looked into the warehouse")
-                resolve_line(order_id=order["_id"], line=0, happened=happened, act=act, expected_attempts=attempts)
+                resolve_line(order_id=order["_id"], line=line, happened=happened, act=act, expected_attempts=attempts)
                 settled.append(f"{stage.name(order['_id'])}: {call} {'happened' if happened else 'did not happen'}")
         return "; ".join(settled) or "nothing is unknown"
 
     return Operation("keeper", "looks into the warehouse", resolve)
+
+
+def _is_unknown(item: Document) -> bool:
+    return bool(item["stock"]["state"] == LineState.UNKNOWN)
 
 
 REQUESTS = (("anna", 1, 2, "anna-1"), ("bert", 1, 3, "bert-1"), ("bert", 2, 1, None), ("anna", 2, 3, "anna-2"))
@@ -147,20 +195,36 @@ SETTLING = st.builds(settling)
 PLACING = st.sampled_from(REQUESTS).map(lambda request: placing(*request))
 CHANGING = st.builds(changing, st.sampled_from(("onwards", "onwards", "cancel", "refund")), st.integers(0, 3))
 CANCELLING = st.builds(cancelling, st.sampled_from(tuple(CUSTOMERS)))
-OPERATIONS = st.one_of(SETTLING, SETTLING, PLACING, CHANGING, CHANGING, CANCELLING, st.builds(resolving))
+PARTS = ("ship", "cancel", "cancel", "refund", "refund", "send back", "take back")
+PARTING = st.builds(parting, st.sampled_from(PARTS), st.integers(0, 3), st.integers(1, 2))
+OPERATIONS = st.one_of(
+    SETTLING, SETTLING, PLACING, CHANGING, CHANGING, PARTING, PARTING, CANCELLING, st.builds(resolving)
+)
 
 
 def earlier_orders() -> list[Document]:
-    """Three orders of yesterday: one is pending, one about to be shipped, one cancelled and still to be released."""
+    """Orders of yesterday: one is pending, one about to be shipped, one cancelled and still to be released, one shipped.
+
+    They are as orders were before they had parts and a ledger.
+    """
     placed = ["place"]
     return [
         _earlier("1", PRODUCTS[0], 2, placed),
-        _earlier("2", PRODUCTS[1], 1, [*placed, "pay", "start_processing"]),
+        _earlier("2", PRODUCTS[1], 3, [*placed, "pay", "start_processing"]),
         _earlier("2", PRODUCTS[0], 1, [*placed, "cancel"], owed=True),
+        _earlier("1", PRODUCTS[0], 2, [*placed, "pay", "start_processing", "ship"], state=LineState.USED),
     ]
 
 
-def _earlier(user_id: str, product: str, quantity: int, acts: list[str], *, owed: bool = False) -> Document:
+def _earlier(
+    user_id: str,
+    product: str,
+    quantity: int,
+    acts: list[str],
+    *,
+    owed: bool = False,
+    state: str = LineState.RESERVED,
+) -> Document:
     at = (timezone.now() - timedelta(days=1)).replace(microsecond=0, tzinfo=None)
     history, status = [], ""
     for act in ["draft", *acts]:
@@ -168,7 +232,7 @@ def _earlier(user_id: str, product: str, quantity: int, acts: list[str], *, owed
         entry = history_entry(at=at, act=act, actor=YESTERDAY, via="api", source=status, target=target)
         history.append(entry | {"write_id": new_id()})
         status = target
-    stock = {"state": LineState.RESERVED.value, "attempts": 1, "error": ""}
+    stock = {"state": str(state), "attempts": 1, "error": ""}
     if owed:
         stock |= {"state": LineState.RELEASING.value, "call": StockCall.RELEASE.value}
     item = {"product_id": product, "quantity": quantity, "price": Decimal128(PRICE), "stock": stock}

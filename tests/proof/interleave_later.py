@@ -35,7 +35,7 @@ class Later:
     ) -> None:
         self.calls: list[LateCall] = []
         self.holders: dict[str, Operation] = {}
-        self._answered: set[tuple[object, ...]] = set()
+        self._answered: set[tuple[str, str]] = set()
         self._keys, self._leases, self._tell, self._name = keys, leases, tell, name
         self._endpoint = endpoint
         self._past = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1)
@@ -43,7 +43,7 @@ class Later:
     def answered(self, operation: Operation, step: Step) -> None:
         """Remember that an operation has had its answer, and so makes this call no more under its attempts."""
         held = [attempt for attempt, holder in self.holders.items() if holder is operation]
-        self._answered |= {(step.order_id, step.name, attempt) for attempt in held}
+        self._answered |= {(step.key, attempt) for attempt in held}
 
     def deliver(self, late: LateCall) -> None:
         """Have a call arrive that nobody waits for any more."""
@@ -59,10 +59,10 @@ class Later:
         """
         now = datetime.now(UTC).replace(tzinfo=None)
         for order in orders().find({"stock_due_at": {"$gt": now}}).sort("_id", 1).to_list():
-            held = [item["stock"]["attempt"]["id"] for item in order["items"] if item["stock"].get("attempt")]
-            answered = (order["_id"], order["items"][0]["stock"].get("call"), *held) in self._answered
-            if answered or self._abandoned(held):
-                yield lambda order=order, held=held: self._lapse(order, held)
+            held = _held(order)
+            ended = [attempt for attempt in held if self._abandoned([attempt]) or self._is_answered(order, attempt)]
+            if ended or not held:
+                yield lambda order=order, ended=ended: self._lapse(order, ended)
         for key in self._keys.find({"until": {"$gt": now}}).sort("_id", 1).to_list():
             if self._abandoned([key["attempt"]]):
                 yield lambda key=key: self._lapse_key(key)
@@ -80,13 +80,24 @@ class Later:
     def _abandoned(self, attempts: Iterable[str]) -> bool:
         return all(self.holders[attempt].over for attempt in attempts)
 
-    def _lapse(self, order: Document, held: list[str]) -> None:
+    def _is_answered(self, order: Document, attempt: str) -> bool:
+        """Whether each call under an attempt has had its answer."""
+        keys = [
+            f"{order['_id']}:{line}:{item['stock']['call']}"
+            for line, item in enumerate(order["items"])
+            if _attempt(item) == attempt
+        ]
+        return all((key, attempt) in self._answered for key in keys)
+
+    def _lapse(self, order: Document, ended: list[str]) -> None:
+        """:param ended: the attempts that end; the order may be under others, too."""
         # What was sent under a lease has arrived, or never will, by the time the lease ends.
-        for late in [late for late in self.calls if late[0] in {self.holders[attempt] for attempt in held}]:
+        for late in [late for late in self.calls if late[0] in {self.holders[attempt] for attempt in ended}]:
             self.deliver(late)
         self._tell("time", f"passes: {self._name(order['_id'])} is due")
         past = self._earlier()
-        ends = {f"items.{i}.stock.attempt.until": past for i, item in enumerate(order["items"]) if held}
+        lines = [line for line, item in enumerate(order["items"]) if _attempt(item) in ended]
+        ends = {f"items.{line}.stock.attempt.until": past for line in lines}
         orders().update_one({"_id": order["_id"]}, {"$set": {"stock_due_at": past, **ends}})
 
     def _lapse_key(self, key: Document) -> None:
@@ -103,3 +114,13 @@ class Later:
     def _earlier(self) -> datetime:
         self._past += timedelta(milliseconds=1)
         return self._past
+
+
+def _held(order: Document) -> list[str]:
+    """The attempts that an order is under, each once."""
+    return list(dict.fromkeys(attempt for item in order["items"] if (attempt := _attempt(item))))
+
+
+def _attempt(item: Document) -> str | None:
+    attempt = item["stock"].get("attempt")
+    return str(attempt["id"]) if attempt else None

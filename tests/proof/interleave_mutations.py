@@ -9,12 +9,13 @@ from bson import ObjectId
 from django.utils import timezone
 
 from integrations import inventory
-from orders.models import Edge, LineState, Order, StockEffect
+from orders.models import Edge, Item, LineState, Order, StockEffect
 from orders.services.events import delivering, telling
+from orders.services.fulfilment import cancelling
 from orders.services.lifecycle import idempotency_keys, reservation, transitions
 from orders.services.lifecycle.idempotency_keys import Ticket
 from orders.services.stock import claims, worker
-from orders.storage import event_feed, order_reads, order_writes, webhook_endpoints
+from orders.storage import event_feed, ledger, order_reads, order_writes, webhook_endpoints
 from orders.storage.database import collection
 from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write
@@ -64,13 +65,13 @@ def call_then_write() -> Patches:
     """Stock is released first, and then the order is written as cancelled or refunded."""
     write = transitions._write
 
-    def called_first(order: Order, edge: Edge, act: Any, mark: Any, deadline: Any) -> Any:
+    def called_first(order: Order, edge: Edge, request: Any, stages: Any, fields: Any, deadline: Any) -> Any:
         source, document = order.status, order_reads.get_whole(order.pk)
         assert document is not None
         meant = Order(status=source)
         getattr(meant, edge.name)()
         if meant.stock_effect is not StockEffect.RELEASE:
-            return write(order, edge, act, mark, deadline)
+            return write(order, edge, request, stages, fields, deadline)
         released = {}
         for index, item in enumerate(document["items"]):
             key = f"{order.pk}:{index}:release"
@@ -79,6 +80,7 @@ def call_then_write() -> Patches:
                     item["product_id"], item["quantity"], order_id=str(order.pk), key=key, deadline=deadline
                 )
                 released[index] = LineStock(LineState.RELEASED, attempts=1)
+        act = request.act
         return guarded_write(
             order.pk,
             guard={"status": source, "version": order.version},
@@ -86,6 +88,8 @@ def call_then_write() -> Patches:
             fields={"status": meant.status},
             items=lines_by_index(released),
             seen_at=act.at,
+            first=stages.first,
+            then=stages.then,
         )
 
     return {(transitions, "_write"): called_first}
@@ -103,6 +107,22 @@ def too_late_to_reject() -> Patches:
 def no_memory_of_calls() -> Patches:
     """A worker forgets that an attempt that has expired may have made its call."""
     return {(claims, "frozenset"): lambda _indexes: frozenset()}
+
+
+def no_guard_on_amounts() -> Patches:
+    """A refund is written if what is left sufficed when it was read."""
+    return {(ledger, "refund_fits"): lambda *_, **__: {}, (ledger, "refund_leaves_none"): lambda _amount: {}}
+
+
+def no_guard_on_parts() -> Patches:
+    """A part is cancelled whatever has become of its line and its order since they were read."""
+    return {(cancelling, "as_read"): lambda _order: {}, (cancelling, "as_counted"): lambda _parts: {}}
+
+
+def lines_in_flight_are_split() -> Patches:
+    """A part may be taken off a line whose release is under way."""
+    open_states = (LineState.RESERVED, LineState.RELEASING)
+    return {(Item, "is_open"): property(lambda item: item.stock.state in open_states)}
 
 
 # --- the feed --------------------------------------------------------------------------------------------------------
