@@ -19,7 +19,7 @@ from orders.models.machine import (
     transition_names,
     transition_towards,
 )
-from orders.models.money import from_cents, text_of, to_cents
+from orders.models.money import from_cents, is_amount, text_of, to_cents
 from orders.models.order import Order, every_line_reserved, not_on_hold, nothing_shipped
 from orders.models.parts import (
     Address,
@@ -56,7 +56,7 @@ __all__ = [
     "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Payment", "Refund",
     "Removal", "Return", "Shipment", "Status", "Stock", "StockCall", "StockEffect", "WebhookEndpoint",
     "can_proceed", "condition_words", "edges", "edges_from", "edges_named", "endpoint_state", "event_type",
-    "every_line_reserved", "from_cents", "moments", "not_on_hold", "nothing_shipped", "permission_of",
+    "every_line_reserved", "from_cents", "is_amount", "moments", "not_on_hold", "nothing_shipped", "permission_of",
     "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",
     "transition_names", "transition_towards",
 ]  # fmt: skip

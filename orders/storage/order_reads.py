@@ -242,8 +242,8 @@ def count_open(user_id: str, *, most: int) -> int:
 
 @wrap_database_errors
 def pending_before(moment: datetime, limit: int) -> list[tuple[ObjectId, int]]:
-    """Id and version of the unpaid orders that were created before a moment, the oldest first."""
-    query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}}
+    """Id and version of the unpaid orders created before a moment that nobody holds back, the oldest first."""
+    query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}, "held_at": None}
     found = orders().find(query, {"version": 1}).sort([("created_at", 1), ("_id", 1)]).limit(limit)
     return [(order["_id"], order["version"]) for order in found]
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from bson import Decimal128, ObjectId
+from bson import Decimal128
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
@@ -16,7 +16,7 @@ from orders.services.audit import InvalidReason, ReasonMissing
 from orders.services.errors import OrderError
 from orders.services.fulfilment.cancelling import cancel_lines
 from orders.services.fulfilment.holding import HoldRefused, hold, lift
-from orders.services.fulfilment.parts import InvalidLines, LineRequest, LinesNotAvailable
+from orders.services.fulfilment.parts import InvalidLines, LinesNotAvailable
 from orders.services.fulfilment.refunding import InvalidRefund, RefundTooHigh, refund
 from orders.services.fulfilment.returning import (
     NOT_TOLD,
@@ -32,54 +32,24 @@ from orders.services.lifecycle.payments import InvalidPayment, PaymentTooLow
 from orders.services.lifecycle.tracking import InvalidTracking, Tracking
 from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
 from orders.services.lifecycle.versions import StaleOrder
-from orders.storage import ledger
 from orders.storage.order_writes import orders
 from orders.storage.transition_stages import Paid
 from tests.integration.builders import (
-    ADMIN,
     A,
     B,
-    Document,
     act,
     asked,
-    place,
     read,
     shelve,
     states,
     stock_of,
 )
+from tests.integration.parts_helpers import amounts, because, placed, quantities, some
 from tests.order_invariants import violations_of
 
 CUSTOMER = access.customer("1")
-PATH = ("pending", "paid", "processing", "shipped", "delivered")
 DHL = Tracking("dhl paket", "00340434161094000000")
 STRANGE = ("javascript:alert(1)", "https://", "https://a b", "http://[", "https://" + "x" * 500)
-
-
-def placed(status: str, *wanted: tuple[str, int]) -> ObjectId:
-    """An order that was placed and brought to a status."""
-    order_id: ObjectId = place(*(wanted or ((A, 3), (B, 2)))).order["_id"]
-    for target in PATH[1 : PATH.index(status) + 1]:
-        change_status_to(order_id=order_id, status=target, act=act())
-    return order_id
-
-
-def because(code: str = "customer", reason: str = "", actor: access.Actor = ADMIN) -> Any:
-    return replace(act(actor, reason), code=code)
-
-
-def some(*wanted: tuple[int, int | None]) -> list[LineRequest]:
-    return [LineRequest(line, quantity) for line, quantity in wanted]
-
-
-def quantities(order: Document) -> list[int]:
-    return [item["quantity"] for item in order["items"]]
-
-
-def amounts(order: Document) -> tuple[str, str, str]:
-    """Paid, refunded, owed."""
-    paid, refunded, owed = ledger.money_of(order)
-    return str(paid), str(refunded), str(owed)
 
 
 @pytest.fixture(autouse=True)

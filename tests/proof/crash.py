@@ -41,7 +41,7 @@ TIMES = {
 }
 """Short, so that hundreds of runs fit; a lease still outlasts the deadline."""
 TIMES_AS_MANY = 10
-"""Of the crash points of telling and delivering, which are few and soon tried, beside all others."""
+"""Of the crash points without calls to inventory, which are few and soon tried, beside all others."""
 
 if __name__ == "__main__":
     django.setup()
@@ -55,7 +55,7 @@ from tests.proof.children import beside, in_children  # noqa: E402
 from tests.proof.consumer import Consumer  # noqa: E402
 from tests.proof.inventories import Inventory  # noqa: E402
 from tests.proof.recovery import recover  # noqa: E402
-from tests.proof.scenarios import AMID, ANSWERS, OF_THE_FEED, SCENARIOS, Case, Control, place  # noqa: E402
+from tests.proof.scenarios import AMID, ANSWERS, SCENARIOS, WITHOUT_INVENTORY, Case, Control, place  # noqa: E402
 from tests.proof.steps import Steps  # noqa: E402
 
 
@@ -103,15 +103,15 @@ class CrashTest:
         alive = [
             Case(next(self._numbers), scenario, answer, keys)
             for scenario in SCENARIOS
-            for answer in OF_THE_FEED.get(scenario, answers)
-            if scenario not in OF_THE_FEED or (self._inventory.is_atomic and not keys)
+            for answer in WITHOUT_INVENTORY.get(scenario, answers)
+            if scenario not in WITHOUT_INVENTORY or (self._inventory.is_atomic and not keys)
         ]
         recorded = self._played(alive)
         deadly = [
             replace(case, number=next(self._numbers), deadly=step)
             for case in alive
             for step in range(1, len(recorded[case.number].get("steps", ())) + 1)
-            if self._chance.random() < self._share * (TIMES_AS_MANY if case.scenario in OF_THE_FEED else 1)
+            if self._chance.random() < self._share * (TIMES_AS_MANY if case.scenario in WITHOUT_INVENTORY else 1)
         ]
         return [*alive, *deadly], recorded | self._played(deadly)
 

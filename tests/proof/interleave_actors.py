@@ -203,7 +203,7 @@ OPERATIONS = st.one_of(
 
 
 def earlier_orders() -> list[Document]:
-    """Orders of yesterday: one is pending, one about to be shipped, one cancelled and still to be released, one shipped.
+    """Orders of yesterday: one pending, one about to be shipped, one cancelled and still to be released, one shipped.
 
     They are as orders were before they had parts and a ledger.
     """

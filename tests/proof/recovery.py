@@ -18,7 +18,7 @@ from orders.storage.order_writes import orders
 from tests.feed_invariants import problems_of_delivery, problems_of_feed, tell_all
 from tests.proof import checks
 from tests.proof.consumer import received
-from tests.proof.scenarios import Case, place
+from tests.proof.scenarios import REFUND, Case, place, refund_part
 
 PATIENCE = 120.0
 """Seconds for the workers to finish what is owed."""
@@ -103,7 +103,7 @@ def _violations(cases: list[Case], told: Told, ledger: checks.Ledger, *, settled
 
 
 def _ask_again(cases: list[Case]) -> Problems:
-    """A client that may not have got its answer asks again, with the same key: it ends with one order."""
+    """A client that may not have got its answer asks again, with the same key: it ends with one order, or refund."""
     problems = []
     for case in cases:
         if case.scenario == "placing":
@@ -111,4 +111,15 @@ def _ask_again(cases: list[Case]) -> Problems:
                 place(case)
             except Exception as error:
                 problems.append(asdict(case) | {"problem": f"asking again ended in {error!r}"})
+        if case.scenario == "refunding a part":
+            problems += [asdict(case) | {"problem": problem} for problem in _refund_again(case)]
     return problems
+
+
+def _refund_again(case: Case) -> list[str]:
+    """Who may not have got an answer refunds again, with the same key: it has been given back once."""
+    found = orders().find_one({"user_id": case.user_id}, {"_id": 1})
+    if found is None:
+        return ["it has no order"]
+    refunded = refund_part(case, found["_id"])["refunded"].to_decimal()
+    return [] if refunded == REFUND else [f"{refunded} was given back, not {REFUND}"]

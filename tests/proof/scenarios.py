@@ -19,7 +19,13 @@ from orders.services import access
 from orders.services.audit import Act
 from orders.services.events import webhooks
 from orders.services.events.delivering import deliver
+from orders.services.fulfilment.cancelling import cancel_lines
+from orders.services.fulfilment.parts import LineRequest
+from orders.services.fulfilment.refunding import refund
+from orders.services.fulfilment.returning import open_return, receive_return
+from orders.services.fulfilment.shipping import ship
 from orders.services.lifecycle import placement, transitions
+from orders.services.lifecycle.tracking import Tracking
 from orders.services.stock.worker import settle_order
 from orders.storage import event_feed, product_leases
 from orders.storage.database import collection
@@ -31,6 +37,9 @@ from tests.proof.steps import Steps
 
 PRICE = "12.50"
 QUANTITIES = (2, 3)
+PARTS = (LineRequest(0, 1), LineRequest(1, 2))
+"""Of each line there is more."""
+REFUND = Decimal("10.00")
 STOCK = 20
 NEIGHBOURS = 1_000_000
 """The number of a case's neighbour is so much higher."""
@@ -114,7 +123,7 @@ class Control:
     def fail(self, case: Case) -> None:
         """From now on the first product's reserves and releases get the case's answer."""
         fault = (ANSWERS | AMID)[case.answer]
-        operations = ["reserve", "release"] if fault and case.scenario not in OF_THE_FEED else []
+        operations = ["reserve", "release"] if fault and case.scenario not in WITHOUT_INVENTORY else []
         if case.scenario == "settling a draft" and case.keys and case.answer == "refused":
             # The reserve has acted: a peer that honours keys repeats its answer. One that refuses now would be lying.
             operations.remove("reserve")
@@ -160,8 +169,11 @@ def _placed(case: Case) -> dict[str, Any]:
 
 
 def change(order: dict[str, Any], transition: str) -> dict[str, Any]:
-    act = Act(access.system("proof", via="command"), timezone.now(), "proof")
-    return transitions.change_status(order_id=order["_id"], transition=transition, act=act)
+    return transitions.change_status(order_id=order["_id"], transition=transition, act=_by_staff())
+
+
+def _by_staff() -> Act:
+    return Act(access.admin("boss"), timezone.now(), "proof")
 
 
 def _settle(order_id: ObjectId) -> None:
@@ -180,6 +192,34 @@ def cancelling(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
 def refunding(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
     order = change(_placed(case), "pay")
     return lambda: change(order, "refund")
+
+
+def cancelling_parts(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = change(_placed(case), "pay")
+    return lambda: cancel_lines(order_id=order["_id"], lines=PARTS, act=_by_staff())
+
+
+def shipping_parts(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = change(change(_placed(case), "pay"), "start_processing")
+    return lambda: ship(order_id=order["_id"], lines=PARTS, tracking=Tracking("UPS", "1Z"), act=_by_staff())
+
+
+def refunding_a_part(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = change(_placed(case), "pay")
+    return lambda: refund_part(case, order["_id"])
+
+
+def refund_part(case: Case, order_id: ObjectId) -> dict[str, Any]:
+    """Give a part of the case's order back, by the case's key."""
+    return refund(order_id=order_id, amount=REFUND, idempotency_key=case.key, act=_by_staff()).order
+
+
+def restocking_parts(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
+    order = _placed(case)
+    for transition in ("pay", "start_processing", "ship"):
+        change(order, transition)
+    open_return(order_id=order["_id"], lines=PARTS, act=_by_staff())
+    return lambda: receive_return(order_id=order["_id"], number=0, restock=True, act=_by_staff())
 
 
 def settling_a_release(case: Case, control: Control, steps: Steps) -> Callable[[], Any]:
@@ -248,13 +288,19 @@ SCENARIOS: dict[str, Callable[[Case, Control, Steps], Callable[[], Any]]] = {
     "placing": placing,
     "cancelling": cancelling,
     "refunding": refunding,
+    "cancelling parts": cancelling_parts,
+    "shipping parts": shipping_parts,
+    "refunding a part": refunding_a_part,
+    "restocking parts": restocking_parts,
     "settling a release": settling_a_release,
     "settling a draft": settling_a_draft,
     "telling": telling,
     "telling, the page in pieces": telling_in_pieces,
     "delivering": delivering,
 }
-OF_THE_FEED = {
+WITHOUT_INVENTORY = {
+    "shipping parts": ("success",),
+    "refunding a part": ("success",),
     "telling": ("success",),
     "telling, the page in pieces": ("success",),
     "delivering": ("success", *FAULTS),

@@ -7,6 +7,9 @@ from orders.models import Item, Order
 from orders.services.errors import OrderError
 from orders.storage.line_stock import LinePart
 
+MOST_LINES = 1000
+"""Lines that splitting leaves an order with at most: with its history, it must not outgrow a document of MongoDB."""
+
 
 @dataclass(frozen=True)
 class LineRequest:
@@ -29,11 +32,17 @@ class LinesNotAvailable(OrderError):
 
 
 def parts_of(
-    order: Order, asked: Sequence[LineRequest] | None, *, eligible: Callable[[Item], bool], what: str
+    order: Order,
+    asked: Sequence[LineRequest] | None,
+    *,
+    eligible: Callable[[Item], bool],
+    what: str,
+    splits: bool = True,
 ) -> list[LinePart]:
     """The parts that are meant, of those that are eligible; None for all of these.
 
     :param what: eligible lines in words, e.g. `open`.
+    :param splits: whether a part that is less than its line is to become a line.
     :raises InvalidLines, LinesNotAvailable:
     """
     if asked is None:
@@ -48,7 +57,11 @@ def parts_of(
     }
     if errors:
         raise LinesNotAvailable(" ".join(problem for found in errors.values() for problem in found), errors=errors)
-    return [_part(order.items[line.line], line) for line in asked]
+    parts = [_part(order.items[line.line], line) for line in asked]
+    if splits and len(order.items) + sum(not part.is_whole for part in parts) > max(MOST_LINES, len(order.items)):
+        problem = f"This order has {len(order.items)} lines, too many to split them further. Name whole lines."
+        raise LinesNotAvailable(problem, errors={"lines": [problem]})
+    return parts
 
 
 def _require_meaning(order: Order, asked: Sequence[LineRequest]) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
-from orders.models import Document, Order, Status, StockEffect, edges_from, moments, to_cents
+from orders.models import Document, Order, Status, StockEffect, edges_from, is_amount, moments, to_cents
 from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
 from orders.services.fulfilment.parts import LineRequest, parts_of, request_of
@@ -20,7 +20,7 @@ from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
 from orders.services.text_rules import one_line, problem_of
-from orders.storage import ledger, line_stock
+from orders.storage import ledger, line_stock, new_id
 from orders.storage.order_writes import guarded_write
 
 REFUND = "refund"
@@ -65,6 +65,7 @@ def refund(
     """
     until, reference = deadline or Deadline.after(settings.REQUEST_DEADLINE), one_line(reference)
     _require_sense(amount, lines, reference)
+    amount = None if amount is None else to_cents(amount)
     asked = {"refund": None if amount is None else str(amount), "lines": request_of(lines), "reference": reference}
     asked |= {"reason": act.reason, "code": act.code}
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
@@ -75,7 +76,7 @@ def refund(
 
     def write(order: Order) -> Document | None:
         left = (order.paid or Decimal(0)) - (order.refunded or Decimal(0))
-        wanted = to_cents(amount if amount is not None else left if lines is None else _price_of(order, lines))
+        wanted = amount if amount is not None else to_cents(left if lines is None else _price_of(order, lines))
         if not 0 < wanted <= left:
             raise RefundTooHigh(f"{left} is left of what was paid for this order.", left=str(left))
         ends = wanted == left and any(edge.name == REFUND for edge in edges_from(order.status))
@@ -88,7 +89,7 @@ def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, 
     errors = {}
     if amount is not None and lines is not None:
         errors["amount"] = ["Give an amount or lines, not both."]
-    elif amount is not None and (amount <= 0 or amount != to_cents(amount)):
+    elif amount is not None and not is_amount(amount):
         errors["amount"] = ["Give an amount above 0, in cents, e.g. 12.50."]
     if len(reference) > LONGEST_REFERENCE:
         errors["reference"] = [f"At most {LONGEST_REFERENCE} characters, please: it has {len(reference)}."]
@@ -99,7 +100,7 @@ def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, 
 
 
 def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
-    parts = parts_of(order, lines, eligible=lambda _item: True, what="there")
+    parts = parts_of(order, lines, eligible=lambda _item: True, what="there", splits=False)
     return sum((order.items[part.line].price * part.quantity for part in parts), Decimal(0))
 
 
@@ -115,6 +116,9 @@ def _write(
     guard = ledger.refund_leaves_none(amount) if ends else ledger.refund_fits(amount, leaves_some=can_end)
     guard |= {"status": source} | ({"version": order.version} if request.expected_versions is not None else {})
     guard |= {"history.key": {"$ne": request.keyed.key}} if request.keyed else {}
+    # A version would shut out a write that the driver repeats after a failover; what is left may well suffice twice.
+    write_id = new_id()
+    guard["history.write_id"] = {"$ne": write_id}
     target = Status.REFUNDED.value if ends else ""
     name, effect = (REFUND, StockEffect.RELEASE) if ends else (REFUND_PART, StockEffect.NOTHING)
     with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
@@ -125,6 +129,7 @@ def _write(
             fields={"status": target, **moments(target, act.at)} if ends else {},
             items=line_stock.lines_after(effect, attempt, settings.STOCK_LEASE),
             seen_at=act.at,
+            write_id=write_id,
             first=[ledger.OPENED],
             then=[ledger.refunding(act.at, amount=amount, reference=reference, code=act.code), ledger.BALANCED],
         )

@@ -1,12 +1,13 @@
 """Returns: goods that were shipped and come back. What can be sold again goes back into stock."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from bson import ObjectId
 from django.conf import settings
 
 from integrations import Deadline
-from orders.models import Document, Item, LineState, Order, Removal
+from orders.models import Document, Item, LineState, Order, Removal, Status
 from orders.services.access import RETURN
 from orders.services.audit import Act
 from orders.services.errors import OrderError
@@ -23,6 +24,8 @@ OPEN_RETURN, RECEIVE_RETURN = "open_return", "receive_return"
 """The acts by which the history names them."""
 NOT_TOLD = "Inventory was not told: it does not count what was shipped as reserved. Book it in there."
 NOT_RESTOCKED = "Not restocked."
+IMPORTED_AS = (Status.SHIPPED, Status.DELIVERED)
+"""Statuses in which all lines have been shipped that are still part of what the customer gets."""
 
 
 class ReturnNotFound(OrderError):
@@ -56,7 +59,7 @@ def open_return(
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
 
     def write(order: Order) -> Document | None:
-        parts = parts_of(order, lines, eligible=_can_come_back, what="shipped and not on its way back")
+        parts = parts_of(order, lines, eligible=partial(_can_come_back, order), what="shipped and not on its way back")
         return guarded_write(
             order.pk,
             guard=as_read(order) | as_counted(parts),
@@ -113,8 +116,10 @@ def receive_return(
     return make(request, permit=lambda _order: act.actor.require(RETURN), write=write, lines=True)
 
 
-def _can_come_back(item: Item) -> bool:
-    return item.is_shipped and item.returned_in is None
+def _can_come_back(order: Order, item: Item) -> bool:
+    """What was shipped before it was imported reserved nothing, and names no shipment."""
+    came = order.status in IMPORTED_AS and item.stock.state == LineState.NONE and not item.removed
+    return (item.is_shipped or came) and item.returned_in is None
 
 
 def _parts_of_return(order: Order, number: int) -> list[LinePart]:
@@ -131,6 +136,6 @@ def _parts_of_return(order: Order, number: int) -> list[LinePart]:
 
 def _told(order: Order, parts: Sequence[LinePart], *, restock: bool) -> str:
     note = "" if restock else NOT_RESTOCKED
-    if restock and settings.INVENTORY_CONSUMES:
+    if restock and (settings.INVENTORY_CONSUMES or any(part.state == LineState.NONE for part in parts)):
         note = NOT_TOLD
     return f"{described(order, parts)}. {note}".strip()

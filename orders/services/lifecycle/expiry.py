@@ -54,7 +54,7 @@ def expire_unpaid(
 
     Each is cancelled by the same guarded transition as any other, and only in the version in which it was seen to be
     unpaid, since a paid order could be cancelled too: a payment that arrives at the same moment wins or loses cleanly.
-    An order that fails never stops the rest.
+    An order on hold is left to whoever holds it back. An order that fails never stops the rest.
 
     :param limit: the most orders to look at.
     :param progress: told after each order.

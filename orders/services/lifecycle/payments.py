@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from orders.models import Document, Order, Payment, to_cents
+from orders.models import Document, Order, Payment, is_amount, to_cents
 from orders.services.errors import OrderError
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import one_line, problem_of
@@ -12,7 +12,6 @@ from orders.storage import order_reads
 from orders.storage.transition_stages import Paid
 
 LONGEST = {"reference": 64, "method": 40}
-HIGHEST = Decimal(10**12)
 
 
 class InvalidPayment(OrderError):
@@ -35,7 +34,7 @@ def valid_payment(payment: Paid) -> Paid:
     tidied = replace(payment, reference=one_line(payment.reference), method=one_line(payment.method))
     errors = {f"payment.{name}": [problem] for name in LONGEST if (problem := _problem(tidied, name))}
     if payment.amount is not None:
-        if not 0 < payment.amount < HIGHEST or payment.amount != to_cents(payment.amount):
+        if not is_amount(payment.amount):
             errors["payment.amount"] = ["Give an amount above 0, in cents, e.g. 64.90."]
         else:
             tidied = replace(tidied, amount=to_cents(payment.amount))
