@@ -22,14 +22,23 @@ TIMEOUT = 20.0
 PATIENCE = 5
 """How often a client sends one placement before it gives up."""
 
+PARTS = {
+    "shipments": lambda line: {"lines": [line], "carrier": "UPS", "tracking_number": "1Z"},
+    "cancellations": lambda line: {"lines": [line], "reason": "proof"},
+    "refunds": lambda _line: {"amount": "10.00", "reason": "proof"},
+    "returns": lambda line: {"lines": [line], "reason": "proof"},
+    "returns/0/receipt": lambda _line: {"restock": True},
+}
+"""What is done to a part of an order, each with the body of its request, given a line and its quantity."""
 NEXT = {
-    "pending": ("paid", "paid", "paid", "cancelled", "cancel"),
-    "paid": ("processing", "processing", "refunded", "cancel"),
-    "processing": ("shipped", "shipped", "shipped", "refunded", "cancelled"),
-    "shipped": ("delivered", "delivered", "refunded"),
+    "pending": ("paid", "paid", "paid", "cancelled", "cancel", "cancellations"),
+    "paid": ("processing", "processing", "refunded", "cancel", "cancellations", "refunds"),
+    "processing": ("shipped", "shipped", "shipments", "shipments", "cancellations", "refunds", "refunded", "cancelled"),
+    "shipped": ("delivered", "delivered", "refunded", "refunds", "returns", "returns/0/receipt"),
+    "delivered": ("returns", "returns/0/receipt", "refunds"),
 }
 """What makes sense in a status; `cancel` is the customer's own."""
-ANYTHING = ("paid", "processing", "shipped", "delivered", "cancelled", "refunded", "cancel", "read", "list")
+ANYTHING = ("paid", "processing", "shipped", "delivered", "cancelled", "refunded", "cancel", "read", "list", *PARTS)
 EXPECTED = {200, 201, 204, 400, 409, 412, 503}
 PUBLIC = {"pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"}
 
@@ -81,6 +90,8 @@ class Crowd:
         self.placed: dict[str, list[str]] = defaultdict(list)
         self.changed: list[tuple[str, str]] = []
         self.counts: Counter[str] = Counter()
+        self.parts: Counter[str] = Counter()
+        """How often something was done to a part of an order."""
         self.violations: list[str] = []
         self.acknowledged: list[tuple[float, float]] = []
         """When each write that was acknowledged was sent and answered, by the monotonic clock."""
@@ -116,7 +127,7 @@ class Crowd:
                 thread.join(self._patience * (TIMEOUT + 3))
 
     def report(self) -> dict[str, Any]:
-        return {"counts": dict(sorted(self.counts.items())), "slowest_seconds": round(self.slowest, 2)}
+        return {"counts": dict(sorted(self.counts.items())), "parts": dict(self.parts), "slowest_seconds": round(self.slowest, 2)}
 
     def _client(self, number: int) -> None:
         chance = random.Random(f"{self._seed}:{number}")
@@ -181,15 +192,20 @@ class Crowd:
         elif act == "cancel":
             status, found = self._send("DELETE", f"orders/{order}", user, sent)
             target, found = "cancelled", {"status": "cancelled"} if status == 204 else found
+        elif act in PARTS:
+            line = {"line": chance.randint(0, 2), "quantity": chance.randint(1, 2)}
+            sent |= {"key": (name := f"{order}-{chance.getrandbits(64):x}")}
+            status, found = self._send("POST", f"orders/{order}/{act}", "staff", sent, body=PARTS[act](line), key=name)
+            target = ""
         else:
             match = f'"{chance.randint(1, 3)}"' if chance.random() < 0.05 else None
             path = f"orders/{order}/status"
             status, found = self._send("PUT", path, "staff", sent, body={"status": act}, match=match)
             target = act
-        if status == 404:
+        if status == 404 and found.get("code") != "return_not_found":
             self.violations.append(f"order {order}, which was placed, is not found")
         with self._lock:
-            if status in (200, 204):
+            if status in (200, 201, 204):
                 if target:
                     self.changed.append((order, target))
                 self._heat(order, user, found["status"])
@@ -223,6 +239,8 @@ class Crowd:
         except (OSError, HTTPException) as error:
             event = event | {"error": type(error).__name__}
         took = time.monotonic() - began
+        if status == 201 and event["op"] in PARTS:
+            self.parts[event["op"]] += 1
         told = {name: found[name] for name in ("code", "current_status") if name in found} if status != 200 else {}
         if status in (200, 201) and isinstance(found, dict):
             told = {"order": found["id"], "now": found["status"]}
