@@ -195,11 +195,9 @@ SETTLING = st.builds(settling)
 PLACING = st.sampled_from(REQUESTS).map(lambda request: placing(*request))
 CHANGING = st.builds(changing, st.sampled_from(("onwards", "onwards", "cancel", "refund")), st.integers(0, 3))
 CANCELLING = st.builds(cancelling, st.sampled_from(tuple(CUSTOMERS)))
-PARTS = ("ship", "cancel", "cancel", "refund", "refund", "send back", "take back")
+PARTS = ("ship", "cancel", "cancel", "cancel", "refund", "send back", "take back")
 PARTING = st.builds(parting, st.sampled_from(PARTS), st.integers(0, 3), st.integers(1, 2))
-OPERATIONS = st.one_of(
-    SETTLING, SETTLING, PLACING, CHANGING, CHANGING, PARTING, PARTING, CANCELLING, st.builds(resolving)
-)
+OPERATIONS = st.one_of(SETTLING, SETTLING, PLACING, CHANGING, CHANGING, PARTING, CANCELLING, st.builds(resolving))
 
 
 def earlier_orders() -> list[Document]:
