@@ -127,7 +127,11 @@ class Crowd:
                 thread.join(self._patience * (TIMEOUT + 3))
 
     def report(self) -> dict[str, Any]:
-        return {"counts": dict(sorted(self.counts.items())), "parts": dict(self.parts), "slowest_seconds": round(self.slowest, 2)}
+        return {
+            "counts": dict(sorted(self.counts.items())),
+            "parts": dict(self.parts),
+            "slowest_seconds": round(self.slowest, 2),
+        }
 
     def _client(self, number: int) -> None:
         chance = random.Random(f"{self._seed}:{number}")
