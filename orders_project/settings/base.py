@@ -297,6 +297,8 @@ SPECTACULAR_SETTINGS = {
         "RunState": "orders.api.bulk_serializers.RUN_STATES",
         "EventType": "orders.api.webhook_serializers.TYPES",
         "OrderOutcome": "orders.api.bulk_serializers.OUTCOMES",
+        "ReasonCode": "orders.api.serializers.REASON_CODES",
+        "LineState": "orders.api.serializers.LINE_STATES",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],
