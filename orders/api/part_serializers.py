@@ -46,7 +46,7 @@ class PartLinesSerializer(serializers.ListSerializer[Any]):
         if not isinstance(data, list) or not data:
             return super().to_internal_value(data)  # which says what is wrong with it
         if len(data) > settings.MAX_ORDER_LINES:
-            raise ValidationError({"non_field_errors": [f"At most {settings.MAX_ORDER_LINES} lines are allowed."]})
+            raise ValidationError(f"At most {settings.MAX_ORDER_LINES} lines are allowed.")
         return each_validated(data, self.run_child_validation)
 
 
