@@ -168,6 +168,26 @@ def test_tracking_is_added_and_corrected_later() -> None:
         change_tracking(order_id=order_id, shipment=1, tracking=DHL, act=act())
 
 
+def test_a_correction_leaves_what_it_does_not_name_and_finds_the_page_again() -> None:
+    order_id = placed("processing")
+    ship(order_id=order_id, lines=None, tracking=DHL, act=act())
+
+    def corrected(*members: str, **texts: str) -> Document:
+        told = change_tracking(order_id=order_id, shipment=0, tracking=Tracking(**texts), members=members, act=act())
+        [shipment] = told.order["shipments"]
+        return {name: shipment[name] for name in ("carrier", "tracking_number", "tracking_url")}
+
+    renumbered = corrected("tracking_number", tracking_number="7")
+    assert renumbered == Tracking("DHL Paket", "7").shown()
+    own = corrected("tracking_url", tracking_url="https://bikes.example/7")
+    assert own == renumbered | {"tracking_url": "https://bikes.example/7"}
+    assert corrected("carrier", carrier="Bikes") == {"carrier": "Bikes", "tracking_number": "7", "tracking_url": ""}
+
+
+def test_a_page_that_is_too_long_to_be_kept_is_left_out() -> None:
+    assert Tracking("UPS", "\U0001f4e6" * 60).shown()["tracking_url"] == ""
+
+
 @pytest.mark.parametrize(
     ("tracking", "where"),
     [
