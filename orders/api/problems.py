@@ -65,13 +65,6 @@ PROBLEMS: dict[str, Problem] = {
         "Invalid lines",
         "The request names a line that the order does not have, or one line twice; `errors` says which.",
     ),
-    "invalid_payment": _final(
-        400, "Invalid payment", "A member of the payment cannot be kept; `errors` says which, and why."
-    ),
-    "invalid_refund": _final(400, "Invalid refund", "The refund cannot be understood; `errors` says why."),
-    "invalid_tracking": _final(
-        400, "Invalid tracking", "A member of the tracking cannot be kept; `errors` says which, and why."
-    ),
     "invalid_order": _final(
         400, "Invalid order", "The order breaks a limit, of its lines, quantities or total; `errors` names the fields."
     ),

@@ -24,13 +24,29 @@ WRITES = {
     "hold": ("pending", "PUT", {"reason_code": "fraud"}, 200),
 }
 """Address below an order's → its status, and a request that it then takes, with the status of the answer."""
-NO_AMOUNTS = ["0", "0.00", "-1.00", "1.001", "1e2", "1,00", " 1.00", "", None, True, [], {}, -1, 0, 1.001, 1e30, "9" * 13]
+NO_AMOUNTS = [
+    "0",
+    "0.00",
+    "-1.00",
+    "1.001",
+    "1e2",
+    "1,00",
+    " 1.00",
+    "",
+    None,
+    True,
+    [],
+    {},
+    -1,
+    0,
+    1.001,
+    1e30,
+    "9" * 13,
+]
 
 
 @pytest.mark.parametrize("address", WRITES)
-def test_each_answers_the_whole_order_and_minds_versions_and_keys(
-    api: Api, sandbox: Sandbox, address: str
-) -> None:
+def test_each_answers_the_whole_order_and_minds_versions_and_keys(api: Api, sandbox: Sandbox, address: str) -> None:
     status, method, body, answered = WRITES[address]
     order, staff = placed_in(api, status, TWO_TOWELS, ONE_SKILLET), api(admin=True)
     target, version = f"orders/{order['id']}/{address}", order["version"]
@@ -85,9 +101,7 @@ def test_numbers_without_end_are_no_amounts(api: Api, sandbox: Sandbox) -> None:
     order, staff = placed_in(api, "paid"), api(admin=True)
     for number in ("0e99999999999999999999", "1e99999999999999999999", "1e-99999999999999999999", "9" * 5000):
         body = f'{{"amount": {number}}}'
-        answer = staff.post(
-            f"orders/{order['id']}/refunds", data=body, headers={"Content-Type": "application/json"}
-        )
+        answer = staff.post(f"orders/{order['id']}/refunds", data=body, headers={"Content-Type": "application/json"})
         problem(answer, 400)
     assert staff.get(f"orders/{order['id']}").json() == order
 
