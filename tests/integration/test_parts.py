@@ -10,13 +10,14 @@ from bson import Decimal128, ObjectId
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
+from orders.models import Item, Order
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.audit import InvalidReason, ReasonMissing
 from orders.services.errors import OrderError
 from orders.services.fulfilment.cancelling import cancel_lines
 from orders.services.fulfilment.holding import HoldRefused, hold, lift
-from orders.services.fulfilment.parts import InvalidLines, LineRequest, LinesNotAvailable
+from orders.services.fulfilment.parts import InvalidLines, LineRequest, LinesNotAvailable, described
 from orders.services.fulfilment.refunding import InvalidRefund, RefundTooHigh, refund
 from orders.services.fulfilment.returning import (
     NOT_TOLD,
@@ -33,6 +34,7 @@ from orders.services.lifecycle.tracking import InvalidTracking, Tracking
 from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
 from orders.services.lifecycle.versions import StaleOrder
 from orders.storage import ledger
+from orders.storage.line_stock import LinePart
 from orders.storage.order_writes import orders
 from orders.storage.transition_stages import Paid
 from tests.integration.builders import (
@@ -152,6 +154,25 @@ def test_only_an_order_in_processing_ships_and_nothing_ships_twice() -> None:
     ship(order_id=order_id, lines=some((0, None)), tracking=Tracking(), act=act())
     with pytest.raises(LinesNotAvailable, match="Line 0 is not open"):
         ship(order_id=order_id, lines=some((0, 1)), tracking=Tracking(), act=act())
+
+
+def test_an_order_is_split_into_so_many_lines_and_no_more(settings: Settings) -> None:
+    order_id = placed("pending", (A, 12))
+    settings.MAX_ORDER_LINES = 1
+    for _ in range(9):
+        cancel_lines(order_id=order_id, lines=some((0, 1)), act=act(CUSTOMER))
+    with pytest.raises(LinesNotAvailable) as refused:
+        cancel_lines(order_id=order_id, lines=some((0, 1)), act=act(CUSTOMER))
+    assert list(refused.value.members["errors"]) == ["lines"]
+    assert quantities(read(order_id)) == [3, *[1] * 9]
+    assert cancel_lines(order_id=order_id, lines=some((0, None)), act=act(CUSTOMER)).order["status"] == "cancelled"
+
+
+def test_what_was_done_to_many_lines_is_told_in_a_few_words() -> None:
+    order = Order(items=[Item(name="x" * 200, quantity=2)])
+    parts = [LinePart(0, 1, 2, "reserved")] * 100
+    assert described(order, parts[:1]) == f"1 × {'x' * 200}"
+    assert (len(described(order, parts)), described(order, parts)[-1]) == (1000, "…")
 
 
 def test_tracking_is_added_and_corrected_later() -> None:

@@ -3,9 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from orders.models import Item, Order
 from orders.services.errors import OrderError
 from orders.storage.line_stock import LinePart
+
+SPLITS = 10
+"""An order may come to have so many times MAX_ORDER_LINES lines: whoever may cancel one unit may do it often, and a
+document has room for so much only."""
+TOO_MANY_LINES = "This order has as many lines as it may have: take whole lines."
+LONGEST_DESCRIPTION = 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ def parts_of(
     """The parts that are meant, of those that are eligible; None for all of these.
 
     :param what: eligible lines in words, e.g. `open`.
-    :raises InvalidLines, LinesNotAvailable:
+    :raises InvalidLines:
+    :raises LinesNotAvailable: also where the order would come to have too many lines.
     """
     if asked is None:
         asked = [LineRequest(index) for index, item in enumerate(order.items) if eligible(item)]
@@ -48,7 +57,10 @@ def parts_of(
     }
     if errors:
         raise LinesNotAvailable(" ".join(problem for found in errors.values() for problem in found), errors=errors)
-    return [_part(order.items[line.line], line) for line in asked]
+    parts = [_part(order.items[line.line], line) for line in asked]
+    if len(order.items) + sum(not part.is_whole for part in parts) > SPLITS * settings.MAX_ORDER_LINES:
+        raise LinesNotAvailable(TOO_MANY_LINES, errors={"lines": [TOO_MANY_LINES]})
+    return parts
 
 
 def _require_meaning(order: Order, asked: Sequence[LineRequest]) -> None:
@@ -86,9 +98,10 @@ def parts_left(order: Order, parts: Sequence[LinePart], *, eligible: Callable[[I
 
 
 def described(order: Order, parts: Sequence[LinePart]) -> str:
-    """The parts in words: how many of what."""
+    """The parts in words: how many of what, in LONGEST_DESCRIPTION characters at most."""
     named = ((part, order.items[part.line]) for part in parts)
-    return ", ".join(f"{part.quantity} × {item.name or item.product_id}" for part, item in named)
+    text = ", ".join(f"{part.quantity} × {item.name or item.product_id}" for part, item in named)
+    return text if len(text) <= LONGEST_DESCRIPTION else f"{text[: LONGEST_DESCRIPTION - 1]}…"
 
 
 def request_of(asked: Sequence[LineRequest] | None) -> list[list[int | None]] | None:
