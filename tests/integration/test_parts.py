@@ -156,18 +156,6 @@ def test_only_an_order_in_processing_ships_and_nothing_ships_twice() -> None:
         ship(order_id=order_id, lines=some((0, 1)), tracking=Tracking(), act=act())
 
 
-def test_an_order_is_split_into_so_many_lines_and_no_more(settings: Settings) -> None:
-    order_id = placed("pending", (A, 12))
-    settings.MAX_ORDER_LINES = 1
-    for _ in range(9):
-        cancel_lines(order_id=order_id, lines=some((0, 1)), act=act(CUSTOMER))
-    with pytest.raises(LinesNotAvailable) as refused:
-        cancel_lines(order_id=order_id, lines=some((0, 1)), act=act(CUSTOMER))
-    assert list(refused.value.members["errors"]) == ["lines"]
-    assert quantities(read(order_id)) == [3, *[1] * 9]
-    assert cancel_lines(order_id=order_id, lines=some((0, None)), act=act(CUSTOMER)).order["status"] == "cancelled"
-
-
 def test_what_was_done_to_many_lines_is_told_in_a_few_words() -> None:
     order = Order(items=[Item(name="x" * 200, quantity=2)])
     parts = [LinePart(0, 1, 2, "reserved")] * 100

@@ -3,16 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from orders.models import Item, Order
 from orders.services.errors import OrderError
 from orders.storage.line_stock import LinePart
 
-SPLITS = 10
-"""An order may come to have so many times MAX_ORDER_LINES lines: whoever may cancel one unit may do it often, and a
-document has room for so much only."""
-TOO_MANY_LINES = "This order has as many lines as it may have: take whole lines."
 LONGEST_DESCRIPTION = 1000
 
 
@@ -42,8 +36,7 @@ def parts_of(
     """The parts that are meant, of those that are eligible; None for all of these.
 
     :param what: eligible lines in words, e.g. `open`.
-    :raises InvalidLines:
-    :raises LinesNotAvailable: also where the order would come to have too many lines.
+    :raises InvalidLines, LinesNotAvailable:
     """
     if asked is None:
         asked = [LineRequest(index) for index, item in enumerate(order.items) if eligible(item)]
@@ -57,10 +50,7 @@ def parts_of(
     }
     if errors:
         raise LinesNotAvailable(" ".join(problem for found in errors.values() for problem in found), errors=errors)
-    parts = [_part(order.items[line.line], line) for line in asked]
-    if len(order.items) + sum(not part.is_whole for part in parts) > SPLITS * settings.MAX_ORDER_LINES:
-        raise LinesNotAvailable(TOO_MANY_LINES, errors={"lines": [TOO_MANY_LINES]})
-    return parts
+    return [_part(order.items[line.line], line) for line in asked]
 
 
 def _require_meaning(order: Order, asked: Sequence[LineRequest]) -> None:

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from orders.models import Shipment
 from orders.services.errors import OrderError
-from orders.services.text_rules import one_line, problem_of, shape_problem
+from orders.services.text_rules import SHAPES, one_line, problem_of
 
 CARRIERS: dict[str, str] = {
     "Canada Post": "https://www.canadapost-postescanada.ca/track-reperage/en#/search?searchFor={number}",
@@ -88,4 +88,11 @@ def _page_of(carrier: str, number: str) -> str:
 def _problem(name: str, text: str) -> str | None:
     if len(text) > LONGEST[name]:
         return f"At most {LONGEST[name]} characters, please: it has {len(text)}."
-    return problem_of(text) or (shape_problem(name, text) if name == "tracking_url" else None)
+    if name == "tracking_url" and text and not is_address(text):
+        return SHAPES[name][1]
+    return problem_of(text)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether it can be the address of a page."""
+    return bool(SHAPES["tracking_url"][0].fullmatch(text))
