@@ -280,6 +280,7 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "orders", "description": "Orders: customers their own, admins all."},
+        {"name": "parts of orders", "description": "Parcels, cancelled lines, refunds, returns and holds."},
         {"name": "bulk transitions", "description": "One transition of many orders, for admins."},
         {"name": "events", "description": "What happened to orders: customers their own, admins all."},
         {"name": "webhooks", "description": "Endpoints to which events are sent, for admins."},
