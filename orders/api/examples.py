@@ -29,6 +29,7 @@ ADDRESS = {"line1": "1 Harbour Lane", "city": "Lisbon", "postal_code": "1100-053
 CONTACT = {"name": "Amara Okafor", "email": "amara.okafor@example.com", "phone": "+351 21 555 0142"}
 TOWEL = {"product_id": "665f1c0a9b1e8a0012a40001", "quantity": 2, "price": "14.90"}
 MUG = {"product_id": "665f1c0a9b1e8a0012a40007", "quantity": 1, "price": "12.50"}
+TRACKING = {"carrier": "DHL Paket", "tracking_number": "00340434161094000000"}
 NO_PRODUCT = "000000000000000000000001"
 REQUESTS: dict[str, dict[str, Json]] = {
     "place_order": {
@@ -52,8 +53,33 @@ REQUESTS: dict[str, dict[str, Json]] = {
     "change_order_status": {
         "Cancel": {"status": "cancelled", "reason": "Ordered twice by mistake"},
         "Paid (admins)": {"status": "paid"},
+        "Paid, with the payment (admins)": {
+            "status": "paid",
+            "payment": {"reference": "pi_3Q8zK2", "method": "card", "amount": "42.30"},
+        },
+        "Shipped, with tracking (admins)": {"status": "shipped", "shipment": TRACKING},
+        "payment_too_low": {"status": "paid", "payment": {"reference": "pi_3Q8zK2", "amount": "1.00"}},
         "transition_not_allowed": {"status": "delivered"},
     },
+    "ship_parcel": {"One of two lines": {"lines": [{"line": 0, "quantity": 2}], **TRACKING}},
+    "change_tracking": {"Another number": {"tracking_number": "00340434161094000017"}},
+    "cancel_lines": {
+        "One of two units": {
+            "lines": [{"line": 0, "quantity": 1}],
+            "reason": "Only one left",
+            "reason_code": "out_of_stock",
+        },
+    },
+    "refund_order": {
+        "An amount": {"amount": "5.00", "reason": "A scratch", "reason_code": "customer", "reference": "re_3Q8zK2"},
+        "A line": {"lines": [{"line": 1, "quantity": 1}], "reason_code": "out_of_stock"},
+        "refund_too_high": {"amount": "42.31"},
+    },
+    "open_return": {
+        "One line": {"lines": [{"line": 1, "quantity": 1}], "reason": "The wrong size", "reason_code": "customer"},
+    },
+    "receive_return": {"Back into stock": {"restock": True}},
+    "hold_order": {"Held": {"reason_code": "fraud", "reason": "Two cards were refused"}},
     "start_bulk_transition": {
         "What would happen": {"transition": "ship", "filter": {"status": ["processing"]}, "dry_run": True},
         "Of a filter": {

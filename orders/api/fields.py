@@ -20,8 +20,11 @@ T = TypeVar("T")
 
 PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 DIGITS = "[1-9][0-9]{0,9}"
+INDEX = f"0|{DIGITS}"
 PRICE = r"0\.(0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,7}(\.[0-9]{1,2})?"
 """More than 0, less than 100 million, at most two decimal places."""
+AMOUNT = PRICE.replace("{0,7}", "{0,11}")
+"""The same, less than a million million."""
 MOST_ERRORS = 50
 """At most this many errors of a request are reported; validation stops there."""
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -44,25 +47,45 @@ class WholeNumberField(serializers.IntegerField):
 class CountField(WholeNumberField):
     """A whole number in a body: a JSON number, or the digits of one as a string."""
 
+    digits = DIGITS
+
     def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, str) and not re.fullmatch(DIGITS, data):
+        if isinstance(data, str) and not re.fullmatch(self.digits, data):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class IndexField(CountField):
+    """A place in a list, counted from 0."""
+
+    digits = INDEX
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=2**31 - 1, **kwargs)
 
 
 @extend_schema_field({"type": "string", "pattern": anchored(PRICE), "maxLength": 11})
 class PriceField(serializers.DecimalField):
     """A price as a string, or as a JSON number."""
 
+    pattern, digits = PRICE, 10
+
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=10, decimal_places=2, min_value=Decimal("0.01"), **kwargs)
+        super().__init__(max_digits=self.digits, decimal_places=2, min_value=Decimal("0.01"), **kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
-        if isinstance(data, str) and not re.fullmatch(PRICE, data):
+        if isinstance(data, str) and not re.fullmatch(self.pattern, data):
             self.fail("invalid")
         if isinstance(data, Decimal) and data.is_finite():
             data = _without_zeros(data)
         return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "string", "pattern": anchored(AMOUNT), "maxLength": 15})
+class AmountField(PriceField):
+    """An amount of money, which may be the total of an order, as a price is given."""
+
+    pattern, digits = AMOUNT, 14
 
 
 def _without_zeros(number: Decimal) -> Decimal:

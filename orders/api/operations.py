@@ -36,7 +36,10 @@ SHARED = (*EVERYWHERE, *_BODY, "too_many_writes")
 """What is answered alike whatever was asked."""
 _WRITE = (*_BODY, "too_many_writes", "outcome_unknown")
 _ORDER = ("invalid", "order_not_found")
-_CHANGE = (*_WRITE, *_ORDER, "transition_not_allowed", "order_busy", "stale_order", "idempotency_key_reused")
+_CHANGE_OF_ORDER = (*_WRITE, *_ORDER, "order_busy", "stale_order", "idempotency_key_reused")
+_CHANGE = (*_CHANGE_OF_ORDER, "transition_not_allowed")
+_PART = (*_CHANGE_OF_ORDER, "not_permitted")
+_LINES = ("invalid_lines", "lines_not_available")
 _LIST = ("invalid", "malformed_user_id", "not_permitted")
 _RUN = ("invalid", "not_permitted", "run_not_found")
 _STEERED = (*_RUN, *_WRITE, "run_is_over")
@@ -56,10 +59,20 @@ OPERATIONS: dict[str, Operation] = {
     "list_orders": Operation("List orders", _LIST),
     "list_user_orders": Operation("List one user's orders", _LIST),
     "get_order": Operation("Get an order", _ORDER),
-    "change_order_status": Operation("Change an order's status", (*_CHANGE, "not_permitted")),
+    "change_order_status": Operation(
+        "Change an order's status", (*_CHANGE, "not_permitted", "reason_missing", "payment_too_low")
+    ),
     "cancel_order": Operation("Cancel an order", _CHANGE),
     "get_order_history": Operation("Get an order's history", _ORDER),
     "list_order_transitions": Operation("List the transitions that the caller may make", _ORDER),
+    "ship_parcel": Operation("Ship lines in a parcel", (*_PART, *_LINES, "transition_not_allowed")),
+    "change_tracking": Operation("Change the tracking of a parcel", (*_PART, "shipment_not_found")),
+    "cancel_lines": Operation("Cancel lines of an order", (*_CHANGE, *_LINES, "reason_missing")),
+    "refund_order": Operation("Record a refund", (*_PART, *_LINES, "reason_missing", "refund_too_high")),
+    "open_return": Operation("Announce a return", (*_PART, *_LINES, "reason_missing")),
+    "receive_return": Operation("Receive a return", (*_PART, "return_not_found", "return_received")),
+    "hold_order": Operation("Hold an order back", (*_PART, "reason_missing", "hold_refused")),
+    "lift_hold": Operation("Lift the hold of an order", (*_PART, "hold_refused")),
     "start_bulk_transition": Operation(
         "Make a transition of many orders",
         (*_WRITE, "invalid", "malformed_user_id", "nothing_selected", "not_permitted", "run_exists"),
@@ -112,6 +125,20 @@ USER_ID_OF_PATH = OpenApiParameter(
     {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID},
     OpenApiParameter.PATH,
     description=f"{EXPECTED} Of one with a slash in it, ask `GET /orders/?user_id=…`.",
+)
+SHIPMENT_NUMBER = OpenApiParameter(
+    "shipment_number",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(parameters.PART_NUMBER),
+    description="Its place among the `shipments` of the order, from 0.",
+)
+RETURN_NUMBER = OpenApiParameter(
+    "return_number",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    pattern=anchored(parameters.PART_NUMBER),
+    description="Its place among the `returns` of the order, from 0.",
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -190,6 +217,18 @@ UNSURE = problems(
     "it is not known whether this was done; send the same again, which finds out."
 )
 ONE_ORDER = problems(e400="Not an ObjectId.", e404="There is no such order, or it is another's.") | ALWAYS
+PART_OF_ORDER = {
+    **ONE_ORDER,
+    **UNSURE,
+    **problems(
+        e400="Malformed; `errors` names fields and lines.",
+        e403="The caller may not do this.",
+        e404="There is no such order, or it is another's; or it has no such part.",
+        e409="Not as the order is now.",
+        e412="The order has changed; `changes` says how and by whom.",
+        e422="The key made another change of this order before.",
+    ),
+}
 ONE_RUN = problems(e400="Not an ObjectId.", e403="The caller is not an admin.", e404="There is no such run.") | ALWAYS
 STEERED: dict[Any, Any] = {202: RunSerializer, **ONE_RUN, **UNSURE, **problems(e409="The run is over.")}
 ONE_WEBHOOK = (

@@ -33,6 +33,7 @@ OPAQUE = r'(?:W/)?"(.*?)(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"'
 (docs/adr/0006-entity-tags-by-their-opaque-part.md)."""
 VERSION = "0|[1-9][0-9]{0,8}"
 """The ETag of an order."""
+PART_NUMBER = "0|[1-9][0-9]{0,5}"
 IDEMPOTENCY_KEY = "[!-~]{1,255}"
 LARGEST_SKIP = 2**31 - 1
 CREATED = r"[0-9]{1,13}-[0-9a-f]{24}"
@@ -201,6 +202,13 @@ def order_id(text: str, name: str = "order_id") -> ObjectId:
     if not re.fullmatch(OBJECT_ID, text):
         raise ValidationError({name: ["Not an ObjectId: 24 hex digits are expected."]})
     return ObjectId(text)
+
+
+def number(text: str, name: str) -> int:
+    """The number of a part of an order, from 0. :raises ValidationError: naming the part of the address."""
+    if not re.fullmatch(PART_NUMBER, text):
+        raise ValidationError({name: ["Not a number: they count from 0."]})
+    return int(text)
 
 
 def user_id(text: str) -> str:

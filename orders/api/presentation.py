@@ -3,10 +3,11 @@
 from typing import Any
 
 from integrations.webhook_calls import Delivery
-from orders.models import PUBLIC_STATUSES, BulkRun, Document, WebhookEndpoint, edges_from
+from orders.models import PUBLIC_STATUSES, BulkRun, Document, Edge, WebhookEndpoint
 from orders.services.access import Actor
 from orders.services.bulk import OrderResult, Plan
 from orders.services.events.public_event import public_event
+from orders.services.lifecycle.effects import Effect
 
 OPEN = ("act", "from", "to", "via")
 """What customers may know of others' acts."""
@@ -15,8 +16,8 @@ OPEN = ("act", "from", "to", "via")
 def present_history(order: Document, actor: Actor) -> list[dict[str, Any]]:
     """What happened to an order, oldest first, as far as the actor may know.
 
-    Customers see the changes of status and address, what kind of actor made them (customer, staff, …), and their own
-    reasons. The names and reasons of others, notes and stock are internal.
+    Customers see the changes of status and address and what was done to parts of the order, what kind of actor did it
+    (customer, staff, …), and their own reasons. The names and reasons of others, holds, notes and stock are internal.
     """
     return [_present_entry(entry, actor) for entry in order["history"] if _is_shown(entry, actor)]
 
@@ -39,6 +40,8 @@ def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
         "actor": actor.name_of(entry["actor"]),
         "via": entry["via"],
         "reason": entry["reason"] if known else "",
+        "reason_code": (entry.get("code") or "") if known else "",
+        "detail": (entry.get("detail") or "") if known else "",
         "request_id": entry["request_id"] if known else "",
     }
     return shown | ({"line": entry["line"]} if entry.get("line") is not None else {})
@@ -54,13 +57,11 @@ def present_event(event: Document, actor: Actor) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name not in ("content_digest", "digest")}
 
 
-def present_transitions(order: Document, actor: Actor) -> list[dict[str, str]]:
-    """The transitions that this actor may make now, in the machine's order."""
-    return [
-        {"name": edge.name, "to": edge.target, "description": edge.doc}
-        for edge in edges_from(order["status"])
-        if actor.may(edge.name, order["user_id"])
-    ]
+def present_transition(edge: Edge, effect: Effect) -> dict[str, Any]:
+    """A transition that the caller may make now, with what it would cause."""
+    money = {"refunds": f"{effect.refunds:.2f}", "owes": f"{effect.owes:.2f}"}
+    units = {"releases": effect.releases, "ships": effect.ships}
+    return {"name": edge.name, "to": edge.target, "description": edge.doc, "effect": units | money}
 
 
 def present_plan(plan: Plan, transition: str) -> dict[str, Any]:

@@ -54,6 +54,17 @@ PROBLEMS: dict[str, Problem] = {
     "upload_refused": _final(400, "Files are not accepted", "The body carries a file, and no file is taken anywhere."),
     "malformed_user_id": _final(400, "Malformed user id", "A user id in the request has none of the known formats."),
     "invalid_reason": _final(400, "Invalid reason", "The reason holds characters that no text here may hold."),
+    "reason_missing": _final(
+        400,
+        "Reason missing",
+        "This needs a reason: a `reason_code`, and words where that is `other`.",
+        "Yes, with a reason.",
+    ),
+    "invalid_lines": _final(
+        400,
+        "Invalid lines",
+        "The request names a line that the order does not have, or one line twice; `errors` says which.",
+    ),
     "invalid_order": _final(
         400, "Invalid order", "The order breaks a limit, of its lines, quantities or total; `errors` names the fields."
     ),
@@ -108,6 +119,12 @@ PROBLEMS: dict[str, Problem] = {
         "There is no such order, or it belongs to somebody else: the two are answered alike.",
         "No: check the id, and whose token is sent.",
     ),
+    "shipment_not_found": _final(
+        404, "Shipment not found", "The order has no shipment of this number.", "No: check it, they count from 0."
+    ),
+    "return_not_found": _final(
+        404, "Return not found", "The order has no return of this number.", "No: check it, they count from 0."
+    ),
     "run_not_found": _final(404, "Run not found", "There is no such bulk run.", "No: check the id."),
     "webhook_not_found": _final(
         404, "Webhook endpoint not found", "There is no such webhook endpoint.", "No: check the id."
@@ -145,6 +162,37 @@ PROBLEMS: dict[str, Problem] = {
         "Status change not possible",
         "The order is in a status from which it cannot become what was asked: `current_status` is where it is, "
         "`allowed` where it can go. Cancelling an order that is cancelled already is answered so too, and is done.",
+        "No: read the order and decide again.",
+    ),
+    "lines_not_available": _final(
+        409,
+        "Lines not available",
+        "A line does not have as many units for this as the request names; `errors` says which. It may have been "
+        "shipped, cancelled or taken back meanwhile.",
+        "No: read the order and decide again.",
+    ),
+    "payment_too_low": _final(
+        409,
+        "Payment too low",
+        "The amount does not pay the order; `due` says what would.",
+        "Yes, once the whole amount has been paid.",
+    ),
+    "refund_too_high": _final(
+        409,
+        "Refund too high",
+        "This is more than is left of what was paid for the order; `left` says how much that is.",
+        "Not with this amount: read the order, perhaps it has been refunded already.",
+    ),
+    "return_received": _final(
+        409,
+        "Return received",
+        "The return has been received already.",
+        "No: it is done.",
+    ),
+    "hold_refused": _final(
+        409,
+        "Hold refused",
+        "The order is on hold already, or is past being held back; or it has no hold that could be lifted.",
         "No: read the order and decide again.",
     ),
     "order_busy": _passing(

@@ -54,8 +54,13 @@ UNCOUNTED = {"401", "406", "411"}
 MONEY = "^[0-9]{1,12}\\.[0-9]{2}$"
 BULK_BY_IDS, BULK_BY_FILTER = "BulkTransitionByIdsRequest", "BulkTransitionByFilterRequest"
 LISTS = tuple((name, status) for name in ("list_orders", "list_user_orders") for status in ("200", "304"))
-TAGGED = (("place_order", "201"), ("get_order", "200"), ("get_order", "304"), ("change_order_status", "200"), *LISTS)
-KEYED = (("place_order", "201"), ("change_order_status", "200"), ("cancel_order", "204"))
+PARTS = (
+    *(("ship_parcel", "201"), ("change_tracking", "200"), ("cancel_lines", "201"), ("refund_order", "201")),
+    *(("open_return", "201"), ("receive_return", "200"), ("hold_order", "200"), ("lift_hold", "200")),
+)
+CHANGED = (("place_order", "201"), ("change_order_status", "200"), *PARTS)
+TAGGED = (("get_order", "200"), ("get_order", "304"), *CHANGED, *LISTS)
+KEYED = (*CHANGED, ("cancel_order", "204"))
 STEERING = ("start", "cancel", "pause", "resume")
 MADE = (("place_order", "201"), ("create_webhook", "201"), *((f"{verb}_bulk_transition", "202") for verb in STEERING))
 PAGED = (*LISTS, ("get_bulk_transition", "200"))
@@ -63,6 +68,7 @@ LINKS = {
     ("place_order", "201"): (
         *("get_order", "change_order_status", "cancel_order"),
         *("get_order_history", "list_order_transitions"),
+        *("ship_parcel", "cancel_lines", "refund_order", "open_return", "hold_order", "lift_hold"),
     ),
     ("create_webhook", "201"): ("get_webhook", "change_webhook", "replay_webhook", "delete_webhook"),
     ("start_bulk_transition", "202"): (
@@ -172,7 +178,7 @@ def complete(result: Schema, **_generator: Any) -> Schema:
             part("_id")
     for operation_id, operation in _operations(result).items():
         operation["summary"] = OPERATIONS[operation_id].summary
-        if operation_id == "change_webhook":
+        if operation_id in ("change_webhook", "change_tracking"):
             operation["requestBody"]["required"] = True
         _enumerate_codes(operation_id, operation)
     for method, operation in _methods(result):
@@ -217,7 +223,10 @@ def _ask_exactly(schema: Schema) -> None:
 def _limit(schemas: Schema) -> None:
     """State the limits of lists, and which properties exclude each other."""
     schemas["PlaceOrderRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": settings.MAX_ORDER_LINES}
-    schemas["PatchedChangeWebhookRequest"]["minProperties"] = 1
+    for name in ("PatchedChangeWebhookRequest", "PatchedChangeTrackingRequest"):
+        schemas[name]["minProperties"] = 1
+    for name in ("ShipmentRequest", "CancellationRequest", "RefundRequest", "ReturnRequest"):
+        schemas[name]["properties"]["lines"] |= {"minItems": 1, "maxItems": settings.MAX_ORDER_LINES}
     both = schemas["BulkTransitionRequest"]
     both["properties"]["ids"]["minItems"] = 1
     for name, other, kind in (("ids", "filter", BULK_BY_IDS), ("filter", "ids", BULK_BY_FILTER)):

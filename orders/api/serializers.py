@@ -21,12 +21,14 @@ from orders.api.fields import (
     each_validated,
 )
 from orders.models import PUBLIC_STATUSES, Address, Contact, Item, transition_names
-from orders.services.audit import LONGEST_REASON
+from orders.services import audit, public_order
 from orders.services.identifiers import EXPECTED
 from orders.services.lifecycle.drafts import Details, require_number_of_lines
 
 STATUSES = [(status, status) for status in PUBLIC_STATUSES]
 TRANSITIONS = [(name, name) for name in transition_names()]
+REASON_CODES = [(code, code) for code in audit.REASON_CODES]
+LINE_STATES = [(state, state) for state in public_order.LINE_STATES]
 
 
 LONGEST_NAME = 100
@@ -189,13 +191,6 @@ def _texts(part: Mapping[str, Any]) -> dict[str, str]:
     return {name: value or "" for name, value in part.items()}
 
 
-class StatusSerializer(ExactSerializer):
-    """The body of PUT /orders/{id}/status."""
-
-    status = serializers.ChoiceField(choices=STATUSES)
-    reason = TextField(max_length=LONGEST_REASON, lines=True, required=False, allow_blank=True, default="")
-
-
 class OrderItemSerializer(serializers.Serializer[Any]):
     product_id = serializers.CharField()
     quantity = serializers.IntegerField()
@@ -205,6 +200,46 @@ class OrderItemSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="Of the product when it was ordered; empty where that is not known.")
     sku = serializers.CharField(help_text="Of the product; may be empty.")
     image_url = serializers.CharField(help_text="Of a picture of the product; may be empty.")
+    state = serializers.ChoiceField(choices=LINE_STATES, help_text="What has become of it.")
+    split_from = serializers.IntegerField(
+        allow_null=True, help_text="The line, by its place from 0, of which this was a part until it went its own way."
+    )
+
+
+class OrderShipmentSerializer(serializers.Serializer[Any]):
+    """A parcel; texts that are not known are empty."""
+
+    at = serializers.DateTimeField(help_text="When it left.")
+    carrier = serializers.CharField()
+    tracking_number = serializers.CharField()
+    tracking_url = serializers.CharField(help_text="The carrier's page on the parcel.")
+    lines = serializers.ListField(child=serializers.IntegerField(), help_text="What is in it: places among `items`.")
+
+
+class OrderReturnSerializer(serializers.Serializer[Any]):
+    """Goods that come back."""
+
+    at = serializers.DateTimeField(help_text="When this was said.")
+    received_at = serializers.DateTimeField(allow_null=True)
+    restocked = serializers.BooleanField(allow_null=True, help_text="Null until they are received.")
+    lines = serializers.ListField(child=serializers.IntegerField(), help_text="What comes back: places among `items`.")
+
+
+class OrderPaymentSerializer(serializers.Serializer[Any]):
+    """A payment, as the shop recorded it."""
+
+    at = serializers.DateTimeField()
+    amount = serializers.DecimalField(max_digits=14, decimal_places=2)
+    reference = serializers.CharField(help_text="The payment's own; may be empty.")
+    method = serializers.CharField(help_text="May be empty.")
+
+
+class OrderRefundSerializer(serializers.Serializer[Any]):
+    """Money that was given back, as the shop recorded it."""
+
+    at = serializers.DateTimeField()
+    amount = serializers.DecimalField(max_digits=14, decimal_places=2)
+    reference = serializers.CharField(help_text="The payment's own; may be empty.")
 
 
 class OrderContactSerializer(serializers.Serializer[Any]):
@@ -257,6 +292,16 @@ class OrderSerializer(serializers.Serializer[Any]):
     reference = serializers.CharField(help_text="The storefront's own number of the order; may be empty.")
     note = serializers.CharField(help_text="What the customer said with the order; may be empty.")
     metadata = serializers.DictField(child=serializers.CharField(), help_text="As the storefront sent it.")
+    on_hold = serializers.BooleanField(help_text="The shop holds it back: it is neither prepared nor shipped.")
+    shipments = OrderShipmentSerializer(many=True)
+    returns = OrderReturnSerializer(many=True)
+    paid = serializers.DecimalField(max_digits=14, decimal_places=2, help_text="What was paid in all.")
+    refunded = serializers.DecimalField(max_digits=14, decimal_places=2, help_text="What of it was given back.")
+    owed = serializers.DecimalField(
+        max_digits=14, decimal_places=2, help_text="What is still to be given back: paid for what does not come."
+    )
+    payments = OrderPaymentSerializer(many=True)
+    refunds = OrderRefundSerializer(many=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     paid_at = serializers.DateTimeField(allow_null=True)
@@ -273,7 +318,8 @@ class OrderSerializer(serializers.Serializer[Any]):
 class HistoryEntrySerializer(serializers.Serializer[Any]):
     """One event of an order. `line` is present only for the stock of a line (admins).
 
-    Where the status stays as it is (`change_address`, `erase`; `note`, for admins), `from` and `to` are null.
+    Where the status stays as it is (`change_address`, `ship_part`, …; `note`, for admins), `from` and `to` are null.
+    `reason`, `reason_code`, `detail` and `request_id` are empty for customers, unless they did it themselves.
     """
 
     at = serializers.DateTimeField()
@@ -282,6 +328,8 @@ class HistoryEntrySerializer(serializers.Serializer[Any]):
     actor = serializers.CharField(help_text="`kind:id`, or the kind alone where the id is the shop's own.")
     via = serializers.CharField()
     reason = serializers.CharField(allow_blank=True)
+    reason_code = serializers.CharField(help_text="The reason as it is counted; may be empty.")
+    detail = serializers.CharField(help_text="What was changed, in words; may be empty.")
     request_id = serializers.CharField(allow_blank=True)
     line = serializers.IntegerField(required=False)
 
@@ -289,12 +337,24 @@ class HistoryEntrySerializer(serializers.Serializer[Any]):
         return {"from": serializers.CharField(allow_null=True), **super().get_fields()}
 
 
+class EffectSerializer(serializers.Serializer[Any]):
+    """What a transition would cause now, beside the new status."""
+
+    releases = serializers.IntegerField(help_text="Units that go back into stock.")
+    ships = serializers.IntegerField(help_text="Units that leave for good.")
+    refunds = serializers.DecimalField(
+        max_digits=14, decimal_places=2, help_text="What is then recorded as given back to the customer."
+    )
+    owes = serializers.DecimalField(max_digits=14, decimal_places=2, help_text="What is then owed to the customer.")
+
+
 class TransitionSerializer(serializers.Serializer[Any]):
-    """A transition that the caller may make now."""
+    """A transition that the caller may make now. Those that a hold or a first parcel stands against are left out."""
 
     name = serializers.ChoiceField(choices=TRANSITIONS)
     to = serializers.ChoiceField(choices=STATUSES)
     description = serializers.CharField()
+    effect = EffectSerializer()
 
 
 class ChangeSerializer(serializers.Serializer[Any]):
@@ -334,6 +394,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
     )
     version = serializers.IntegerField(required=False, help_text="At which an order is that has changed meanwhile.")
     changes = ChangeSerializer(many=True, required=False, help_text="What was changed meanwhile, and by whom.")
+    left = serializers.CharField(required=False, help_text="How much of what was paid can still be refunded.")
+    due = serializers.CharField(required=False, help_text="What would pay the order.")
     limit = serializers.IntegerField(required=False, help_text="How many unpaid orders a customer may have.")
     oldest = serializers.IntegerField(required=False, help_text="The `cursor` with which the feed of events begins.")
     newest = serializers.IntegerField(required=False, help_text="The `cursor` with which the feed of events ends.")

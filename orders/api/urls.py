@@ -11,6 +11,7 @@ from orders.api import problem_pages
 from orders.api.bulk_views import BulkTransitionViewSet
 from orders.api.event_views import EventViewSet
 from orders.api.openapi_view import OpenApiView
+from orders.api.part_views import PartViewSet
 from orders.api.views import OrderViewSet
 from orders.api.webhook_views import WebhookViewSet
 
@@ -36,6 +37,13 @@ urlpatterns = [
     *route("orders/<str:order_id>/status", put="status"),
     *route("orders/<str:order_id>/history", get="history"),
     *route("orders/<str:order_id>/transitions", get="transitions"),
+    *route("orders/<str:order_id>/shipments", PartViewSet, post="ship"),
+    *route("orders/<str:order_id>/shipments/<str:shipment_number>", PartViewSet, patch="track"),
+    *route("orders/<str:order_id>/cancellations", PartViewSet, post="cancel"),
+    *route("orders/<str:order_id>/refunds", PartViewSet, post="refund"),
+    *route("orders/<str:order_id>/returns", PartViewSet, post="open_return"),
+    *route("orders/<str:order_id>/returns/<str:return_number>/receipt", PartViewSet, post="receive"),
+    *route("orders/<str:order_id>/hold", PartViewSet, put="hold", delete="lift"),
     *route("orders/user/<str:user_id>", get="of_user"),
     *route("events", EventViewSet, get="list"),
     *route("webhooks", WebhookViewSet, get="list", post="create"),

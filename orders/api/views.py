@@ -27,19 +27,21 @@ from orders.api.operations import (
     problems,
 )
 from orders.api.parameters import SORTS, Cursor, OrdersParameters, UserOrdersParameters
-from orders.api.presentation import present_history, present_transitions
+from orders.api.part_serializers import StatusSerializer, payment_of, tracking_of
+from orders.api.presentation import present_history, present_transition
 from orders.api.rendering import answer
 from orders.api.serializers import (
     HistoryEntrySerializer,
     OrderSerializer,
     PlaceOrderSerializer,
-    StatusSerializer,
     TransitionSerializer,
 )
 from orders.api.viewsets import (
     LimitedViewSet,
     act_of,
     caller,
+    change_of,
+    changed_response,
     expect_nothing,
     link_next_page,
     marked,
@@ -49,7 +51,7 @@ from orders.api.viewsets import (
 from orders.models import Status
 from orders.services import order_queries
 from orders.services.access import visible
-from orders.services.lifecycle import placement, transitions
+from orders.services.lifecycle import effects, placement, transitions
 from orders.services.order_queries import OrderQuery
 from orders.services.public_order import public_order
 from orders.services.searching import meanings_of, searched_in_time
@@ -163,9 +165,9 @@ class OrderViewSet(LimitedViewSet):
             **ONE_ORDER,
             **UNSURE,
             **problems(
-                e400="Not an ObjectId, or an unknown status.",
+                e400="Not an ObjectId, or malformed; `errors` names fields.",
                 e403="The caller may not make this change.",
-                e409="The order cannot change to this status; `allowed` says to which it can.",
+                e409="The order cannot change to this status; `allowed` says to which it can; or a payment is too low.",
                 e412="The order has changed; `changes` says how and by whom.",
                 e422="The key made another change of this order before.",
             ),
@@ -173,20 +175,19 @@ class OrderViewSet(LimitedViewSet):
     )
     def status(self, request: Request, order_id: str) -> HttpResponse:
         """Change the status. Cancelling and refunding release what is still reserved."""
-        deadline = parameters.deadline(request)
-        identity, versions = parameters.order_id(order_id), parameters.expected_versions(request)
-        key = parameters.idempotency_key(request)
+        deadline, change = parameters.deadline(request), change_of(request, order_id)
         serializer = StatusSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        given = serializer.validated_data
         changed = transitions.change_status_to(
-            order_id=identity,
-            status=serializer.validated_data["status"],
-            act=act_of(request, serializer.validated_data["reason"]),
-            expected_versions=versions,
-            idempotency_key=key,
+            status=given["status"],
+            act=act_of(request, given["reason"], given.get("reason_code", "")),
+            payment=payment_of(given["payment"]) if "payment" in given else None,
+            tracking=tracking_of(given["shipment"]) if "shipment" in given else None,
             deadline=deadline,
+            **change,
         )
-        return marked(order_response(changed.order), replayed=changed.replayed)
+        return changed_response(changed)
 
     @extend_schema(
         operation_id="cancel_order",
@@ -206,12 +207,10 @@ class OrderViewSet(LimitedViewSet):
         """Cancel the order; it stays readable. What it reserved is released."""
         expect_nothing(request)
         cancelled = transitions.change_status_to(
-            order_id=parameters.order_id(order_id),
             status=Status.CANCELLED,
             act=act_of(request),
-            expected_versions=parameters.expected_versions(request),
-            idempotency_key=parameters.idempotency_key(request),
             deadline=parameters.deadline(request),
+            **change_of(request, order_id),
         )
         return marked(Response(status=http.HTTP_204_NO_CONTENT), replayed=cancelled.replayed)
 
@@ -232,10 +231,12 @@ class OrderViewSet(LimitedViewSet):
         responses={200: TransitionSerializer(many=True), **ONE_ORDER},
     )
     def transitions(self, request: Request, order_id: str) -> Response:
-        """What this caller may do with the order now."""
-        actor = caller(request)
-        order = visible(order_queries.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
-        return Response(present_transitions(order, caller(request)))
+        """What this caller may do with the order now, and what each would cause.
+
+        What a hold or a first parcel stands against is left out.
+        """
+        found = effects.possible_transitions(order_id=parameters.order_id(order_id), actor=caller(request))
+        return Response([present_transition(edge, effect) for edge, effect in found])
 
     def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:
         if user_id is not None:

@@ -17,6 +17,7 @@ from orders.api.throttling import headers_of
 from orders.models import Document
 from orders.services.access import Actor
 from orders.services.audit import Act
+from orders.services.lifecycle.changes import Change
 from orders.services.public_order import public_order
 from orders.services.rate_limits import Allowance
 
@@ -73,8 +74,17 @@ def caller(request: Request) -> Actor:
     return cast("Actor", request.user)
 
 
-def act_of(request: Request, reason: str = "") -> Act:
-    return Act(caller(request), timezone.now(), reason)
+def act_of(request: Request, reason: str = "", code: str = "") -> Act:
+    return Act(caller(request), timezone.now(), reason, code)
+
+
+def change_of(request: Request, order_id: str) -> dict[str, Any]:
+    """What the address and the headers of a change say: of which order, at which version, under which key."""
+    return {
+        "order_id": parameters.order_id(order_id),
+        "expected_versions": parameters.expected_versions(request),
+        "idempotency_key": parameters.idempotency_key(request),
+    }
 
 
 def expect_nothing(request: Request) -> None:
@@ -91,6 +101,11 @@ def marked(response: HttpResponse, *, replayed: bool) -> HttpResponse:
 
 def order_response(order: Document, status: int = 200) -> HttpResponse:
     return answer(public_order(order), status=status, headers={"ETag": parameters.etag(order["version"])})
+
+
+def changed_response(change: Change, status: int = 200) -> HttpResponse:
+    """The whole order, as a change has left it."""
+    return marked(order_response(change.order, status), replayed=change.replayed)
 
 
 def link_next_page(response: HttpResponse, request: Request, cursor: str, **changed: int) -> None:

@@ -62,7 +62,6 @@ def public_order(order: Document) -> dict[str, Any]:
         "returns": [
             {
                 "at": back["at"],
-                "reason_code": back["code"] or None,
                 "received_at": back.get("received_at"),
                 "restocked": back.get("restocked"),
                 "lines": _lines_with(order, "returned_in", number),

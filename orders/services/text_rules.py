@@ -75,6 +75,10 @@ SHAPES = {
         re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+([{_LETTERS}]{{2,63}}|xn--[a-z0-9]{{1,59}})"),
         "An email address is expected, e.g. amara@example.com.",
     ),
+    "tracking_url": (
+        re.compile("https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?"),
+        "Give an address that begins with https:// or http://, in visible ASCII.",
+    ),
     "phone": (re.compile(f"{_NO_DIGITS}([0-9]{_NO_DIGITS}){{3,}}"), "A telephone number has at least three digits."),
 }
 """Fields whose text has a certain shape: the pattern, as JSON Schema can have it too, and what is expected."""

@@ -280,6 +280,7 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/", "description": "The service that serves this document."}],
     "TAGS": [
         {"name": "orders", "description": "Orders: customers their own, admins all."},
+        {"name": "parts of orders", "description": "Parcels, cancelled lines, refunds, returns and holds."},
         {"name": "bulk transitions", "description": "One transition of many orders, for admins."},
         {"name": "events", "description": "What happened to orders: customers their own, admins all."},
         {"name": "webhooks", "description": "Endpoints to which events are sent, for admins."},
@@ -297,6 +298,8 @@ SPECTACULAR_SETTINGS = {
         "RunState": "orders.api.bulk_serializers.RUN_STATES",
         "EventType": "orders.api.webhook_serializers.TYPES",
         "OrderOutcome": "orders.api.bulk_serializers.OUTCOMES",
+        "ReasonCode": "orders.api.serializers.REASON_CODES",
+        "LineState": "orders.api.serializers.LINE_STATES",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "PREPROCESSING_HOOKS": ["orders.api.schema.leave_out_aliases"],

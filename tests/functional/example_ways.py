@@ -52,11 +52,30 @@ Json = Any
 BODIES = {
     "place_order": REQUESTS["place_order"]["Two lines"],
     "change_order_status": REQUESTS["change_order_status"]["Cancel"],
+    "ship_parcel": REQUESTS["ship_parcel"]["One of two lines"],
+    "change_tracking": REQUESTS["change_tracking"]["Another number"],
+    "cancel_lines": REQUESTS["cancel_lines"]["One of two units"],
+    "refund_order": REQUESTS["refund_order"]["An amount"],
+    "open_return": REQUESTS["open_return"]["One line"],
+    "receive_return": REQUESTS["receive_return"]["Back into stock"],
+    "hold_order": REQUESTS["hold_order"]["Held"],
     "start_bulk_transition": REQUESTS["start_bulk_transition"]["Of a filter"],
     "create_webhook": REQUESTS["create_webhook"]["Two types"],
     "change_webhook": REQUESTS["change_webhook"]["Switch off"],
     "replay_webhook": REQUESTS["replay_webhook"]["All there is"],
 }
+
+
+TO_PROCESSING = ("paid", "processing")
+TO_SHIPPED = (*TO_PROCESSING, "shipped")
+PARTS: dict[str, tuple[str, ...]] = {
+    "ship_parcel": TO_PROCESSING, "change_tracking": TO_SHIPPED, "cancel_lines": TO_PROCESSING,
+    "refund_order": TO_PROCESSING, "open_return": TO_SHIPPED, "receive_return": TO_SHIPPED, "hold_order": (),
+    "lift_hold": (),
+}  # fmt: skip
+"""Operation on a part of an order → on its way to what the order is to be."""
+BEFORE = {"receive_return": "open_return", "lift_hold": "hold_order"}
+"""What is to be done then."""
 
 
 class Stage:
@@ -68,8 +87,9 @@ class Stage:
     ) -> None:  # fmt: skip
         self.operation, self.api, self.sandbox, self.database = operation, api, sandbox, database
         self.settings, self.monkeypatch = settings, monkeypatch
-        self.is_for_admins = "bulk" in operation or "webhook" in operation
+        self.is_for_admins = "bulk" in operation or "webhook" in operation or operation in PARTS
         self.ids = {"user_id": "1", "order_id": NOBODYS_ID, "run_id": NOBODYS_ID, "webhook_id": NOBODYS_ID}
+        self.ids |= {"shipment_number": "0", "return_number": "0"}
 
     def caller(self, *, admin: bool | None = None, user_id: str = "1") -> ApiClient:
         client: ApiClient = self.api(user_id, admin=self.is_for_admins if admin is None else admin)
@@ -79,7 +99,11 @@ class Stage:
         """Let there be what the address names."""
         address = ADDRESSES[self.operation][1]
         if "{order_id}" in address:
-            self.place()
+            self.bring_to(*PARTS.get(self.operation, ()))
+        if before := BEFORE.get(self.operation):
+            method, path = ADDRESSES[before]
+            answer = self.caller(admin=True).request(method, path.format(**self.ids), json=BODIES[before])
+            assert answer.ok, answer.text
         if "{run_id}" in address:
             started = self.caller().post("orders/bulk-transitions", json=BODIES["start_bulk_transition"])
             self.ids["run_id"] = started.json()["id"]
@@ -158,6 +182,8 @@ def _among_others(stage: Stage) -> requests.Response:
         return found
 
     stage.monkeypatch.setattr(order_reads, "get_machine", looked_at)
+    if stage.operation == "refund_order":  # which minds others only where it is told to
+        return stage.ask(headers={"If-Match": ", ".join(f'"{version}"' for version in range(100))})
     return stage.ask()
 
 
@@ -170,6 +196,9 @@ def _too_early(stage: Stage) -> requests.Response:
     if stage.operation == "cancel_order":
         assert stage.ask().status_code == 204
         return stage.ask()
+    if stage.operation in PARTS:
+        stage.bring_to(*TO_SHIPPED)
+        return stage.ask()
     return stage.ask(stage.caller(admin=True), body=REQUESTS["change_order_status"]["transition_not_allowed"])
 
 
@@ -177,6 +206,13 @@ def _key_again(stage: Stage) -> requests.Response:
     if stage.operation in ("change_order_status", "cancel_order"):
         address, body = f"orders/{stage.ids['order_id']}/status", {"status": "cancelled", "reason": "Too late"}
         stage.caller().put(address, json=body, headers={"Idempotency-Key": "k"})
+        return stage.ask(headers={"Idempotency-Key": "k"})
+    if stage.operation in PARTS:
+        other_one = "change_tracking" if "shipped" in PARTS[stage.operation] else "cancel_lines"
+        method, path = ADDRESSES[other_one]
+        body = {"lines": [{"line": 0, "quantity": 1}]} if other_one == "cancel_lines" else {"carrier": "Bikes"}
+        answer = stage.caller().request(method, path.format(**stage.ids), json=body, headers={"Idempotency-Key": "k"})
+        assert answer.ok, answer.text
         return stage.ask(headers={"Idempotency-Key": "k"})
     stage.ask(headers={"Idempotency-Key": "k"})
     first = BODIES[stage.operation]
@@ -242,6 +278,8 @@ def _malformed_user(stage: Stage) -> requests.Response:
 def _not_permitted(stage: Stage) -> requests.Response:
     if stage.operation == "change_order_status":
         return stage.ask(body={"status": "paid"})
+    if stage.operation in PARTS:
+        return stage.ask(stage.caller(admin=False))
     query = "?user_id=1" if stage.operation == "list_orders" else ""
     return stage.ask(stage.caller(admin=False, user_id="2"), query=query)
 
@@ -301,6 +339,23 @@ def _one_webhook_too_many(stage: Stage) -> requests.Response:
     return stage.ask()
 
 
+def _of_lines(line: int, quantity: int) -> Way:
+    def way(stage: Stage) -> requests.Response:
+        body = {name: value for name, value in BODIES[stage.operation].items() if name != "amount"}
+        return stage.ask(body=body | {"lines": [{"line": line, "quantity": quantity}]})
+
+    return way
+
+
+def _twice(stage: Stage) -> requests.Response:
+    assert stage.ask().status_code == 200
+    return stage.ask()
+
+
+def _as_admin(name: str) -> Way:
+    return lambda stage: stage.ask(stage.caller(admin=True), body=REQUESTS[stage.operation][name])
+
+
 WAYS: dict[str, Way] = {
     "not_authenticated": lambda stage: stage.with_token(None),
     "token_expired": lambda stage: stage.with_token(token("1", exp=int(time.time()) - 3600)),
@@ -341,6 +396,15 @@ WAYS: dict[str, Way] = {
     "transition_not_allowed": _too_early,
     "order_busy": _among_others,
     "stale_order": _stale,
+    "reason_missing": lambda stage: stage.ask(body=BODIES[stage.operation] | {"reason_code": "other", "reason": ""}),
+    "payment_too_low": _as_admin("payment_too_low"),
+    "invalid_lines": _of_lines(7, 1),
+    "lines_not_available": _of_lines(0, 9),
+    "shipment_not_found": lambda stage: stage.ask(shipment_number="7"),
+    "return_not_found": lambda stage: stage.ask(return_number="7"),
+    "refund_too_high": _as_admin("refund_too_high"),
+    "return_received": _twice,
+    "hold_refused": _twice,
     "run_is_over": _over,
     "cursor_unknown": lambda stage: stage.ask(query="?after=1000"),
     "cursor_expired": _too_late,
@@ -422,6 +486,11 @@ def _delivered(stage: Stage) -> requests.Response:
         consumer.stop()
 
 
+def _shipped(stage: Stage) -> requests.Response:
+    stage.bring_to(*TO_PROCESSING)
+    return _as_admin("Shipped, with tracking (admins)")(stage)
+
+
 WELL: dict[tuple[str, str, str], Way] = {
     ("place_order", "201", "Two lines"): _placed,
     ("list_orders", "200", "The newest orders"): _listed,
@@ -431,6 +500,17 @@ WELL: dict[tuple[str, str, str], Way] = {
     ("change_order_status", "200", "Paid (admins)"): lambda stage: stage.ask(
         stage.caller(admin=True), body=REQUESTS["change_order_status"]["Paid (admins)"]
     ),
+    ("change_order_status", "200", "Paid, with the payment (admins)"): _as_admin("Paid, with the payment (admins)"),
+    ("change_order_status", "200", "Shipped, with tracking (admins)"): _shipped,
+    ("ship_parcel", "201", "One of two lines"): Stage.ask,
+    ("change_tracking", "200", "Another number"): Stage.ask,
+    ("cancel_lines", "201", "One of two units"): Stage.ask,
+    ("refund_order", "201", "An amount"): Stage.ask,
+    ("refund_order", "201", "A line"): _as_admin("A line"),
+    ("open_return", "201", "One line"): Stage.ask,
+    ("receive_return", "200", "Back into stock"): Stage.ask,
+    ("hold_order", "200", "Held"): Stage.ask,
+    ("lift_hold", "200", "Lifted"): Stage.ask,
     ("get_order_history", "200", "A new order"): Stage.ask,
     ("list_order_transitions", "200", "A customer"): Stage.ask,
     ("start_bulk_transition", "200", "What would happen"): _planned,

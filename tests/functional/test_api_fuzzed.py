@@ -25,7 +25,7 @@ from tests.dose import WHOLE, chosen
 from tests.functional.helpers import Documents
 
 FUZZING = ROOT / "tests" / "fuzzing"
-OPERATIONS = 23
+OPERATIONS = 31
 LEAST_CASES = 1000
 """Requests that are generated in all, at least; docs/reliability.md says so."""
 NOT_INHERITED = ("COV", "MONGODB", "SANDBOX", "TEST_", "PYTEST", "DJANGO")

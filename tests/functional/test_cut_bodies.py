@@ -16,7 +16,7 @@ WRITES = [operation for operation in operations() if operation.method != "GET"]
 
 def requests_of(stage: Stage, client: Client, operation: Operation) -> list[tuple[bytes, bytes]]:
     """Requests of one operation, as head and body, that would be carried out if they were whole."""
-    target = operation.address.format(**stage.named)
+    target = operation.address.format(**stage.named(operation.order()))
     head = (
         f"{operation.method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"Authorization: {client.defaults['HTTP_AUTHORIZATION']}\r\n"

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -22,8 +24,15 @@ from orders.models import EVENT_TYPES, Document
 from orders.services.events import delivering, publishing, webhooks
 from orders.services.events.public_event import public_event
 from orders.services.events.telling import START, tell
+from orders.services.fulfilment.cancelling import cancel_lines
+from orders.services.fulfilment.holding import hold, lift
+from orders.services.fulfilment.parts import LineRequest
+from orders.services.fulfilment.refunding import refund
+from orders.services.fulfilment.returning import open_return, receive_return
+from orders.services.fulfilment.shipping import change_tracking, ship
 from orders.services.lifecycle.editing import change_address
 from orders.services.lifecycle.erasing import erase_order
+from orders.services.lifecycle.tracking import Tracking
 from orders.services.lifecycle.transitions import change_status
 from orders.services.reporting.attention import verify_user
 from orders.services.stock.resolution import resolve_line
@@ -31,7 +40,7 @@ from orders.storage import event_feed
 from orders.storage.order_writes import orders
 from tests.functional.helpers import Api
 from tests.functional.test_openapi import document_fixture  # noqa: F401
-from tests.integration.builders import ADMIN, act, address, place
+from tests.integration.builders import ADMIN, A, B, act, address, place
 from tests.integration.bulk_helpers import carried
 from tests.integration.test_webhooks import Consumer
 
@@ -49,6 +58,14 @@ MEANT = {
     "order.cancelled": "the order was cancelled, by its customer, staff, or since it was not paid in time",
     "order.refunded": "the order was refunded",
     "order.personal_data_erased": "names, addresses and texts were erased from the order and from its events",
+    "order.held": "staff hold the order back; customers are not told",
+    "order.hold_lifted": "the order can go on; customers are not told",
+    "order.partly_shipped": "a parcel left, and there is more to ship; the last one is told as `order.shipped`",
+    "order.tracking_changed": "somebody said where a parcel is, or corrected it",
+    "order.partly_cancelled": "lines were cancelled, and there are others; the last one is told as `order.cancelled`",
+    "order.partly_refunded": "money was given back, and some is left; the last of it is told as `order.refunded`",
+    "order.return_opened": "the customer sends something back",
+    "order.return_received": "it has arrived",
     "order.stock_unknown": "inventory did not answer, and nobody knows whether it reserved or released a line",
     "bulk_run.finished": "a run over many orders is over; the events of its orders came before",
 }
@@ -116,10 +133,27 @@ def told(sandbox: Sandbox) -> dict[str, Document]:
     erased = place().order["_id"]
     change_status(order_id=erased, transition="cancel", act=act())
     erase_order(order_id=erased, act=act(reason="At the customer's request"))
+    _done_to_parts(place((A, 3), (B, 2)).order["_id"])
     carried("pay", keys=[place().order["_id"]])
     while tell():
         pass
     return {event["type"]: event for event in reversed(event_feed.events_after(0, limit=100))}
+
+
+def _done_to_parts(order_id: ObjectId) -> None:
+    """Everything that can be done to parts of an order."""
+    why = replace(act(reason="Two cards were refused"), code="fraud")
+    change_status(order_id=order_id, transition="pay", act=act())
+    hold(order_id=order_id, act=why)
+    lift(order_id=order_id, act=act(reason="They called back"))
+    change_status(order_id=order_id, transition="start_processing", act=act())
+    ship(order_id=order_id, lines=[LineRequest(0, 1)], tracking=Tracking("UPS"), act=act())
+    change_tracking(order_id=order_id, shipment=0, tracking=Tracking("UPS", "1Z9"), act=act())
+    out_of_stock = replace(act(), code="out_of_stock")
+    cancel_lines(order_id=order_id, lines=[LineRequest(1, 1)], act=out_of_stock)
+    refund(order_id=order_id, amount=Decimal("1.00"), reference="re_3Q8zK2", act=out_of_stock)
+    open_return(order_id=order_id, lines=None, act=act(reason="The wrong size"))
+    receive_return(order_id=order_id, number=0, restock=True, act=act())
 
 
 def test_there_is_an_example_of_each_type(told: dict[str, Document]) -> None:

@@ -18,7 +18,7 @@ OBJECTS = [
     for level in sorted({field[:-1] for field in operation.fields if field and isinstance(field[-1], str)}, key=str)
 ]
 """Each object in each body that the OpenAPI document describes: a new endpoint, or a new part of one, is among them."""
-REQUIRED = {("status",), ("transition",), ("user_id",), ("url",), ("after",)}
+REQUIRED = {("status",), ("transition",), ("user_id",), ("url",), ("after",), ("restock",)}
 """Of each body, one member that must not be empty."""
 BODILESS = [operation for operation in WRITES if not operation.fields]
 NAMES = ("dry_run", "amount", "line_2", "_id", "$where", "a.b", "Status", "", "__proto__", "k" * 5000)
@@ -29,7 +29,7 @@ def title(value: Any) -> str:
 
 
 def send(stage: Stage, client: Client, operation: Operation, body: str) -> Any:
-    target = operation.address.format(**stage.named)
+    target = operation.address.format(**stage.named(operation.order()))
     return client.generic(operation.method, target, body, "application/json")
 
 
@@ -98,7 +98,7 @@ def test_what_the_address_of_a_write_asks_for_is_refused_too(
     stage: Stage, clients: dict[str, Client], operation: Operation
 ) -> None:
     marks = stage.marks()
-    target = operation.address.format(**stage.named)
+    target = operation.address.format(**stage.named(operation.order()))
     body = "{}" if operation in BODILESS else json.dumps(next(iter(operation.bodies())))
     response = clients["admin"].generic(operation.method, f"{target}?dry_run=true", body, "application/json")
     assert refused(response)["errors"] == {"dry_run": ["There is no such parameter here. Known: none."]}

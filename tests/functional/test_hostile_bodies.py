@@ -31,7 +31,7 @@ TYPES = [
 
 
 def target(stage: Stage, operation: Operation) -> str:
-    return operation.address.format(**stage.named)
+    return operation.address.format(**stage.named(operation.order()))
 
 
 def refused(response: Any, *statuses: int) -> None:

@@ -21,6 +21,8 @@ from tests.functional.helpers import (
 )
 
 STEERED = {"202", "400", "401", "403", "404", "409", "429", "503"}
+PART = {"400", "401", "403", "404", "409", "412", "422", "429", "503"}
+ORDER = "/api/v1/orders/{order_id}"
 OPERATIONS = {
     ("/api/v1/orders/", "get"): {"200", "304", "400", "401", "403", "429", "503"},
     ("/api/v1/orders/", "post"): {"201", "400", "401", "403", "409", "413", "422", "429", "503"},
@@ -30,6 +32,14 @@ OPERATIONS = {
     ("/api/v1/orders/{order_id}/history", "get"): {"200", "400", "401", "404", "429", "503"},
     ("/api/v1/orders/{order_id}/transitions", "get"): {"200", "400", "401", "404", "429", "503"},
     ("/api/v1/orders/user/{user_id}", "get"): {"200", "304", "400", "401", "403", "429", "503"},
+    (f"{ORDER}/shipments", "post"): PART | {"201"},
+    (f"{ORDER}/shipments/{{shipment_number}}", "patch"): PART | {"200"},
+    (f"{ORDER}/cancellations", "post"): (PART | {"201"}) - {"403"},
+    (f"{ORDER}/refunds", "post"): PART | {"201"},
+    (f"{ORDER}/returns", "post"): PART | {"201"},
+    (f"{ORDER}/returns/{{return_number}}/receipt", "post"): PART | {"200"},
+    (f"{ORDER}/hold", "put"): PART | {"200"},
+    (f"{ORDER}/hold", "delete"): PART | {"200"},
     ("/api/v1/orders/bulk-transitions", "post"): {"200", "202", "400", "401", "403", "413", "422", "429", "503"},
     ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"200", "400", "401", "403", "404", "429", "503"},
     ("/api/v1/orders/bulk-transitions/{run_id}/cancel", "post"): STEERED,
@@ -54,6 +64,9 @@ PARAMETERS = {
     ("/api/v1/orders/{order_id}", "get"): {"order_id", "If-None-Match"},
     ("/api/v1/orders/{order_id}", "delete"): {"order_id", "If-Match", "Idempotency-Key"},
     ("/api/v1/orders/{order_id}/status", "put"): {"order_id", "If-Match", "Idempotency-Key"},
+    (f"{ORDER}/shipments", "post"): {"order_id", "If-Match", "Idempotency-Key"},
+    (f"{ORDER}/shipments/{{shipment_number}}", "patch"): {"order_id", "shipment_number", "If-Match", "Idempotency-Key"},
+    (f"{ORDER}/hold", "delete"): {"order_id", "If-Match", "Idempotency-Key"},
     ("/api/v1/orders/user/{user_id}", "get"): {*LISTED, "user_id"},
     ("/api/v1/orders/bulk-transitions", "post"): {"Idempotency-Key"},
     ("/api/v1/orders/bulk-transitions/{run_id}", "get"): {"run_id", "result", "limit", "cursor"},

@@ -10,13 +10,14 @@ from bson import Decimal128
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
+from orders.models import Item, Order
 from orders.services import access
 from orders.services.access import NotPermitted
 from orders.services.audit import InvalidReason, ReasonMissing
 from orders.services.errors import OrderError
 from orders.services.fulfilment.cancelling import cancel_lines
 from orders.services.fulfilment.holding import HoldRefused, hold, lift
-from orders.services.fulfilment.parts import InvalidLines, LinesNotAvailable
+from orders.services.fulfilment.parts import InvalidLines, LinesNotAvailable, described
 from orders.services.fulfilment.refunding import InvalidRefund, RefundTooHigh, refund
 from orders.services.fulfilment.returning import (
     NOT_TOLD,
@@ -32,6 +33,7 @@ from orders.services.lifecycle.payments import InvalidPayment, PaymentTooLow
 from orders.services.lifecycle.tracking import InvalidTracking, Tracking
 from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
 from orders.services.lifecycle.versions import StaleOrder
+from orders.storage.line_stock import LinePart
 from orders.storage.order_writes import orders
 from orders.storage.transition_stages import Paid
 from tests.integration.builders import (
@@ -124,6 +126,13 @@ def test_only_an_order_in_processing_ships_and_nothing_ships_twice() -> None:
         ship(order_id=order_id, lines=some((0, 1)), tracking=Tracking(), act=act())
 
 
+def test_what_was_done_to_many_lines_is_told_in_a_few_words() -> None:
+    order = Order(items=[Item(name="x" * 200, quantity=2)])
+    parts = [LinePart(0, 1, 2, "reserved")] * 100
+    assert described(order, parts[:1]) == f"1 × {'x' * 200}"
+    assert (len(described(order, parts)), described(order, parts)[-1]) == (1000, "…")
+
+
 def test_tracking_is_added_and_corrected_later() -> None:
     order_id = placed("shipped")
     order = change_tracking(order_id=order_id, shipment=0, tracking=DHL, act=act()).order
@@ -136,6 +145,26 @@ def test_tracking_is_added_and_corrected_later() -> None:
     )
     with pytest.raises(ShipmentNotFound):
         change_tracking(order_id=order_id, shipment=1, tracking=DHL, act=act())
+
+
+def test_a_correction_leaves_what_it_does_not_name_and_finds_the_page_again() -> None:
+    order_id = placed("processing")
+    ship(order_id=order_id, lines=None, tracking=DHL, act=act())
+
+    def corrected(*members: str, **texts: str) -> Document:
+        told = change_tracking(order_id=order_id, shipment=0, tracking=Tracking(**texts), members=members, act=act())
+        [shipment] = told.order["shipments"]
+        return {name: shipment[name] for name in ("carrier", "tracking_number", "tracking_url")}
+
+    renumbered = corrected("tracking_number", tracking_number="7")
+    assert renumbered == Tracking("DHL Paket", "7").shown()
+    own = corrected("tracking_url", tracking_url="https://bikes.example/7")
+    assert own == renumbered | {"tracking_url": "https://bikes.example/7"}
+    assert corrected("carrier", carrier="Bikes") == {"carrier": "Bikes", "tracking_number": "7", "tracking_url": ""}
+
+
+def test_a_page_that_is_too_long_to_be_kept_is_left_out() -> None:
+    assert Tracking("UPS", "\U0001f4e6" * 60).shown()["tracking_url"] == ""
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,13 @@ def _event(order: Document, entry: Document, kind: str, sequence: int, entries: 
         "version": order["version"],
         "at": entry["at"],
         "actor": entry["actor"],
-        "data": {name: entry[name] for name in names if entry.get(name) not in (None, "")},
+        "data": {name: entry[name] for name in names if entry.get(name) not in (None, "")} | _code_of(entry),
         "order": snapshot,
     }
+
+
+def _code_of(entry: Document) -> Document:
+    return {"reason_code": entry["code"]} if entry.get("code") else {}
 
 
 def _event_of_run(run: Document) -> Document:

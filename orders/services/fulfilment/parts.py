@@ -9,6 +9,7 @@ from orders.storage.line_stock import LinePart
 
 MOST_LINES = 1000
 """Lines that splitting leaves an order with at most: with its history, it must not outgrow a document of MongoDB."""
+LONGEST_DESCRIPTION = 1000
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,10 @@ def parts_left(order: Order, parts: Sequence[LinePart], *, eligible: Callable[[I
 
 
 def described(order: Order, parts: Sequence[LinePart]) -> str:
-    """The parts in words: how many of what."""
+    """The parts in words: how many of what, in LONGEST_DESCRIPTION characters at most."""
     named = ((part, order.items[part.line]) for part in parts)
-    return ", ".join(f"{part.quantity} × {item.name or item.product_id}" for part, item in named)
+    text = ", ".join(f"{part.quantity} × {item.name or item.product_id}" for part, item in named)
+    return text if len(text) <= LONGEST_DESCRIPTION else f"{text[: LONGEST_DESCRIPTION - 1]}…"
 
 
 def request_of(asked: Sequence[LineRequest] | None) -> list[list[int | None]] | None:

@@ -11,7 +11,7 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.fulfilment.parts import LineRequest, described, parts_left, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
-from orders.services.lifecycle.tracking import Tracking
+from orders.services.lifecycle.tracking import LONGEST, Tracking, corrected
 from orders.services.lifecycle.transitions import edge_of
 from orders.storage import parcels
 from orders.storage.line_stock import LineStock, as_counted, parts_taken
@@ -81,23 +81,27 @@ def change_tracking(
     order_id: ObjectId,
     shipment: int,
     tracking: Tracking,
+    members: Collection[str] = tuple(LONGEST),
     act: Act,
     expected_versions: Collection[int] | None = None,
     idempotency_key: str | None = None,
 ) -> Change:
-    """Say where a shipment is, or correct it. :param shipment: its index, from 0.
+    """Say where a shipment is, or correct it.
 
+    :param shipment: its index, from 0.
+    :param members: of the tracking, those that are said; the others stay as they are.
     :raises NotPermitted, OrderNotFound, ShipmentNotFound, StaleOrder, OrderBusy, KeyReused, InvalidTracking:
     :raises DatabaseError: it may or may not have happened.
     """
-    shown = tracking.shown()
-    asked = {"track": shipment, "tracking": asdict(tracking)}
+    asked = {"track": shipment, "tracking": {name: getattr(tracking, name) for name in sorted(members)}}
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
 
     def write(order: Order) -> Document | None:
         if not 0 <= shipment < len(order.shipments):
             raise ShipmentNotFound(f"Order {order_id} has no shipment {shipment}.")
-        detail = f"Shipment {shipment + 1}: {order.shipments[shipment]}"
+        known = order.shipments[shipment]
+        shown = corrected(known, tracking, members).shown()
+        detail = f"Shipment {shipment + 1}: {known}"
         return guarded_write(
             order.pk,
             guard=as_read(order),

@@ -1,13 +1,14 @@
 """Where a parcel is: its carrier, and the carrier's number and page of it."""
 
-import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from django.conf import settings
 
+from orders.models import Shipment
 from orders.services.errors import OrderError
-from orders.services.text_rules import one_line, problem_of
+from orders.services.text_rules import SHAPES, one_line, problem_of
 
 CARRIERS: dict[str, str] = {
     "Canada Post": "https://www.canadapost-postescanada.ca/track-reperage/en#/search?searchFor={number}",
@@ -52,9 +53,24 @@ class Tracking:
             raise InvalidTracking("Check the tracking.", errors=errors)
         known = {name.casefold(): name for name in carriers()}
         carrier = known.get(given["carrier"].casefold(), given["carrier"])
-        pattern, number = carriers().get(carrier, ""), given["tracking_number"]
-        url = given["tracking_url"] or (pattern.replace("{number}", quote(number, safe="")) if number else "")
-        return {"carrier": carrier, "tracking_number": number, "tracking_url": url}
+        number = given["tracking_number"]
+        return {
+            "carrier": carrier,
+            "tracking_number": number,
+            "tracking_url": given["tracking_url"] or _page_of(carrier, number),
+        }
+
+
+def corrected(known: Shipment, tracking: Tracking, members: Collection[str]) -> Tracking:
+    """The tracking of a shipment with some members of it said anew.
+
+    The page of a parcel by another number or carrier is another one: it is derived again unless it is given, too.
+    """
+    kept = {name: getattr(known, name) for name in LONGEST if name not in members}
+    given = {name: text for name, text in asdict(tracking).items() if name in members}
+    if given.keys() - {"tracking_url"}:
+        kept["tracking_url"] = ""
+    return Tracking(**kept | given)
 
 
 def carriers() -> dict[str, str]:
@@ -62,17 +78,21 @@ def carriers() -> dict[str, str]:
     return CARRIERS | settings.CARRIERS
 
 
+def _page_of(carrier: str, number: str) -> str:
+    """The address of a known carrier's page on a parcel; empty where there is none, or it is too long to be kept."""
+    pattern = carriers().get(carrier)
+    page = pattern.replace("{number}", quote(number, safe="")) if pattern and number else ""
+    return page if len(page) <= LONGEST["tracking_url"] else ""
+
+
 def _problem(name: str, text: str) -> str | None:
     if len(text) > LONGEST[name]:
         return f"At most {LONGEST[name]} characters, please: it has {len(text)}."
-    if name == "tracking_url" and text and not _is_address(text):
-        return "Give an address that begins with https:// or http://."
+    if name == "tracking_url" and text and not is_address(text):
+        return SHAPES[name][1]
     return problem_of(text)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in ("https", "http") and bool(parts.hostname) and not re.search(r"\s", text)
+def is_address(text: str) -> bool:
+    """Tell whether it can be the address of a page."""
+    return bool(SHAPES["tracking_url"][0].fullmatch(text))

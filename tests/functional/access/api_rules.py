@@ -34,6 +34,7 @@ def public(*methods: str) -> Rule:
 
 
 READ_ONE = (*get(404, 200, 200), *get(404, 404, 404, values={"order_id": "placing"}))
+ORDER = "api:orders/<str:order_id>"
 RUN = "api:orders/bulk-transitions/<str:run_id>"
 WEBHOOK = "api:webhooks/<str:webhook_id>"
 PAY = {"transition": "pay", "filter": {"status": "pending"}}
@@ -45,12 +46,26 @@ API_RULES = {
         act("POST", 403, 201, 201, body=order_body(OWNER, TWO_TOWELS)),
     ),
     "api:orders/user/<str:user_id>": endpoint(*get(403, 200, 200)),
-    "api:orders/<str:order_id>": endpoint(*READ_ONE, act("DELETE", 404, 204, 204)),
-    "api:orders/<str:order_id>/status": endpoint(
+    ORDER: endpoint(*READ_ONE, act("DELETE", 404, 204, 204)),
+    f"{ORDER}/status": endpoint(
         act("PUT", 404, 200, 200, body={"status": "cancelled"}), act("PUT", 404, 403, 200, body={"status": "paid"})
     ),
-    "api:orders/<str:order_id>/history": endpoint(*READ_ONE),
-    "api:orders/<str:order_id>/transitions": endpoint(*READ_ONE),
+    f"{ORDER}/history": endpoint(*READ_ONE),
+    f"{ORDER}/transitions": endpoint(*READ_ONE),
+    f"{ORDER}/shipments": endpoint(act("POST", 404, 403, 201, body={}, values={"order_id": "processing"})),
+    f"{ORDER}/shipments/<str:shipment_number>": endpoint(
+        act("PATCH", 404, 403, 200, body={"carrier": "DHL"}, values={"order_id": "parcelled"})
+    ),
+    f"{ORDER}/cancellations": endpoint(act("POST", 404, 201, 201, body={"lines": [{"line": 0, "quantity": 1}]})),
+    f"{ORDER}/refunds": endpoint(act("POST", 404, 403, 201, body={"amount": "1.00"}, values={"order_id": "paid"})),
+    f"{ORDER}/returns": endpoint(act("POST", 404, 403, 201, body={"reason": "Too small"}, values={"order_id": "sent"})),
+    f"{ORDER}/returns/<str:return_number>/receipt": endpoint(
+        act("POST", 404, 403, 200, body={"restock": False}, values={"order_id": "returned"})
+    ),
+    f"{ORDER}/hold": endpoint(
+        act("PUT", 404, 403, 200, body={"reason_code": "fraud"}),
+        act("DELETE", 404, 403, 200, values={"order_id": "held"}),
+    ),
     "api:orders/bulk-transitions": endpoint(
         act("POST", 403, 403, 200, body=PAY | {"dry_run": True}, changes=False), act("POST", 403, 403, 202, body=PAY)
     ),

@@ -44,11 +44,11 @@ class Stage:
     database: Database[Document]
     ids: dict[str, str]
 
-    @property
-    def named(self) -> dict[str, str]:
-        """What the addresses of the API name: an order, a run, a webhook endpoint and a user."""
-        ids = {"order_id": "pending", "run_id": "run", "webhook_id": "endpoint"}
-        return {"user_id": OWNER, **{name: self.ids[known] for name, known in ids.items()}}
+    def named(self, order: str = "pending") -> dict[str, str]:
+        """What the addresses of the API name: an order, its first parts, a run, a webhook endpoint and a user."""
+        ids = {"order_id": order, "run_id": "run", "webhook_id": "endpoint"}
+        first = {"shipment_number": "0", "return_number": "0"}
+        return {"user_id": OWNER, **first, **{name: self.ids[known] for name, known in ids.items()}}
 
     def marks(self) -> dict[str, str]:
         """A checksum of each collection that reading leaves as it is."""
@@ -83,7 +83,7 @@ class Stage:
 
     def _values(self, ask: Ask) -> dict[str, str]:
         usual = {
-            **self.named, "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
+            **self.named(), "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
             "content_type_id": "1", "code": "invalid", "endpoint_id": "endpoint", "cursor": "1",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
@@ -113,11 +113,22 @@ def set_up(database: Database[Document]) -> Stage:
     """Orders of OWNER in every status and plight, and a run that is paused."""
     orders = insert_each_status(database)
     later = timezone.now() + timedelta(hours=1)
+    sent = line("used") | {"shipment": 0}
+    parcel = {"at": timezone.now(), "carrier": "UPS", "tracking_number": "1Z9", "tracking_url": ""}
     plights: dict[str, Document] = {
         "unknown": {"status": "cancelled", "items": [line("unknown", call="release")]},
         "owed": {"status": "cancelled", "items": [line("releasing", call="release")], "stock_due_at": later},
         "short": {"status": "cancelled", "items": [line("released", discrepancy=1)]},
         "unverified": {"user_verified": False},
+        "parcelled": {"status": "processing", "items": [sent, line()], "shipments": [parcel]},
+        "sent": {"status": "shipped", "items": [sent], "shipments": [parcel]},
+        "returned": {
+            "status": "shipped",
+            "items": [sent | {"returned_in": 0}],
+            "shipments": [parcel],
+            "returns": [{"at": timezone.now(), "code": "customer"}],
+        },
+        "held": {"held_at": timezone.now(), "hold": {"code": "fraud", "reason": "Two cards", "actor": "staff:boss"}},
     }  # fmt: skip
     for number, (name, changes) in enumerate(plights.items(), start=20):
         orders[name] = insert(database, stored(number, **changes))

@@ -19,6 +19,7 @@ FILTER = {
     "status": ["pending"], "created_from": "2020-01-01", "created_before": "2030-01-01", "user_id": OWNER,
     "product_id": TWO_TOWELS[0], "limit": 10,
 }  # fmt: skip
+TRACKING = {"carrier": "UPS", "tracking_number": "1Z9", "tracking_url": "https://parcels.example/1Z9"}
 BODIES: dict[str, list[Any]] = {
     "place_order": [
         order_body(OWNER, TWO_TOWELS)
@@ -31,7 +32,20 @@ BODIES: dict[str, list[Any]] = {
             "metadata": {"campaign": "spring"},
         }
     ],
-    "change_order_status": [{"status": "cancelled", "reason": "Too late"}],
+    "change_order_status": [
+        {"status": "cancelled", "reason": "Too late", "reason_code": "customer"},
+        {"status": "paid", "payment": {"reference": "pi_1", "method": "card", "amount": "29.80"}},
+    ],
+    "ship_parcel": [{"lines": [{"line": 0, "quantity": 1}], **TRACKING}],
+    "change_tracking": [TRACKING],
+    "cancel_lines": [{"lines": [{"line": 0, "quantity": 1}], "reason": "Too late", "reason_code": "customer"}],
+    "refund_order": [
+        {"amount": "1.50", "reason": "Scratched", "reason_code": "customer", "reference": "re_1"},
+        {"lines": [{"line": 0, "quantity": 1}], "reason": "Scratched"},
+    ],
+    "open_return": [{"lines": [{"line": 0, "quantity": 1}], "reason": "Too small", "reason_code": "customer"}],
+    "receive_return": [{"restock": True, "reason": "As new"}],
+    "hold_order": [{"reason_code": "fraud", "reason": "Two cards"}],
     "start_bulk_transition": [
         {"transition": "pay", "ids": ["0" * 24], "reason": "", "dry_run": True},
         {"transition": "pay", "filter": FILTER, "reason": "", "dry_run": True},
@@ -43,6 +57,13 @@ BODIES: dict[str, list[Any]] = {
     "replay_webhook": [{"after": 1}],
 }
 """Good bodies, in which each field is replaced in turn; a new operation needs one."""
+SHIPPED = {"change_order_status": [{"status": "shipped", "shipment": TRACKING}]}
+"""Such bodies of an order that is in another status than those before ask for."""
+ORDERS = {
+    "ship_parcel": "processing", "change_tracking": "parcelled", "refund_order": "paid", "open_return": "sent",
+    "receive_return": "returned", "lift_hold": "held",
+}  # fmt: skip
+"""Operation → the order of the stage of which it is asked; others of the one that is `pending`."""
 
 Path = tuple[str | int, ...]
 
@@ -65,9 +86,14 @@ class Operation:
         assert not self.fields or self.name in BODIES, f"a good body for {self.name} is missing in {__name__}"
         return BODIES.get(self.name, [])
 
+    def order(self, path: Path = ()) -> str:
+        """The order of the stage for which a body with this place in it is good."""
+        return "processing" if path[:1] == ("shipment",) else ORDERS.get(self.name, "pending")
+
     def body_with(self, path: Path, value: Json) -> str:
         """A good body, as JSON, with another value in one place."""
-        bodies = [body for body in self.bodies() if not path or path[0] in body] or self.bodies()
+        known = [*self.bodies(), *SHIPPED.get(self.name, ())]
+        bodies = [body for body in known if not path or path[0] in body] or self.bodies()
         return json.dumps(_replaced(copy.deepcopy(bodies[0]), path)).replace(json.dumps(HOLE), value.text)
 
 
