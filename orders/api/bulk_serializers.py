@@ -97,6 +97,8 @@ class BulkTransitionSerializer(ExactSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in attrs) == ("filter" in attrs):
             raise serializers.ValidationError("Give either ids or a filter.")
+        if attrs.get("reason_code") == "other" and not attrs["reason"]:
+            raise serializers.ValidationError({"reason": ["Say in words what the other reason is."]})
         return attrs
 
     def selection(self) -> OrderQuery:

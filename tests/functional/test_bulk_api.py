@@ -84,7 +84,7 @@ def test_the_code_of_a_reason_comes_back_and_is_in_each_history(admin: ApiClient
     worker_pass()
     assert [stored(database, order_id)["history"][-1]["code"] for order_id in chosen] == ["customer"] * 2
     other = admin.post(RUNS, json={"transition": "pay", "ids": chosen, "reason_code": "other"})
-    problem(other, 400, "reason_missing")
+    assert problem(other, 400, "invalid")["errors"] == {"reason": ["Say in words what the other reason is."]}
     assert BulkRun.objects.count() == 1
 
 
