@@ -43,7 +43,7 @@ In a file of ids or numbers a `#` with a blank behind it begins a comment.
 Examples:
   manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
   manage.py transition_orders ship --ids-from picked.txt --reason "wave 12" --report wave12.csv
-  manage.py transition_orders cancel --product 665f1c0a9b1e8a0012a40001 --reason-code out_of_stock --yes
+  manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason-code out_of_stock
   manage.py transition_orders pay --search "okafor lisbon" --status pending --dry-run
   grep -oE '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
   manage.py transition_orders --resume 692201d0a1b2c3d4e5f60718
@@ -173,8 +173,7 @@ class Command(OrderCommand):
 def _check(options: dict[str, Any]) -> None:
     """:raises CommandError: what was asked makes no sense together."""
     chosen = [*(options[name] for name in CRITERIA), options["all"], options["limit"]]
-    report: Path | None = options["report"]
-    problem = ""
+    problem = parse.report_problem(options["report"])
     if options["resume"] and (options["transition"] or options["dry_run"] or any(chosen)):
         problem = "--resume goes on with a run as it was started: give no transition and no orders"
     elif not options["resume"] and not options["transition"]:
@@ -187,8 +186,6 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif options["search"] and (options["id"] or options["ids_from"]):
         problem = "--search looks for orders: leave it out, or the ids"
-    elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
-        problem = f"--report {report}: give a .csv or .json file in a directory that exists"
     if problem:
         raise CommandError(problem, returncode=USAGE)
 
