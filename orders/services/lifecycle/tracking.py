@@ -65,12 +65,12 @@ def carriers() -> dict[str, str]:
 def _problem(name: str, text: str) -> str | None:
     if len(text) > LONGEST[name]:
         return f"At most {LONGEST[name]} characters, please: it has {len(text)}."
-    if name == "tracking_url" and text and not _is_address(text):
+    if name == "tracking_url" and text and not is_address(text):
         return "Give an address that begins with https:// or http://."
     return problem_of(text)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TextIO
 from orders.services.errors import OrderError
 from orders.services.transfer.file_format import (
     ITEM_COLUMNS,
+    ITEM_PLACES,
     LINE_COLUMNS,
     ORDER_COLUMNS,
     PARTS,
@@ -194,7 +195,7 @@ def _by_column(item: Any) -> Any:
 
 
 OBJECT_FIELDS = {*ORDER_COLUMNS, "history"} - {*JSON_PATHS, "lines", "units", "stock"}
-ITEM_FIELDS = {*ITEM_COLUMNS.values(), "product_id", "quantity", "price", "stock", "discrepancy"}
+ITEM_FIELDS = {*ITEM_COLUMNS.values(), *ITEM_PLACES, "product_id", "quantity", "price", "stock", "discrepancy"}
 
 
 def _unknown(
