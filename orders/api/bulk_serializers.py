@@ -19,7 +19,7 @@ from orders.api.fields import (
 from orders.api.serializers import ExactSerializer
 from orders.models import PUBLIC_STATUSES, BulkState, OrderOutcome, transition_names
 from orders.services import bulk
-from orders.services.audit import LONGEST_REASON
+from orders.services.audit import LONGEST_REASON, REASON_CODES
 from orders.services.identifiers import EXPECTED_ORDER, ORDER_TYPED, canonical, order_typed
 from orders.services.order_queries import OrderKeys, OrderQuery
 
@@ -87,11 +87,18 @@ class BulkTransitionSerializer(ExactSerializer):
     )
     filter = FilterSerializer(required=False)
     reason = TextField(max_length=LONGEST_REASON, lines=True, required=False, allow_blank=True, default="")
+    reason_code = serializers.ChoiceField(
+        choices=[(code, code) for code in REASON_CODES],
+        required=False,
+        help_text="The reason as one of a short list; `other` needs a `reason`, too.",
+    )
     dry_run = StrictBooleanField(required=False, default=False, help_text="Only say what would happen.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in attrs) == ("filter" in attrs):
             raise serializers.ValidationError("Give either ids or a filter.")
+        if attrs.get("reason_code") == "other" and not attrs["reason"]:
+            raise serializers.ValidationError({"reason": ["Say in words what the other reason is."]})
         return attrs
 
     def selection(self) -> OrderQuery:
@@ -144,6 +151,7 @@ class RunSerializer(serializers.Serializer[Any]):
     transition = serializers.ChoiceField(choices=[(name, name) for name in transition_names()])
     state = serializers.ChoiceField(choices=RUN_STATES)
     selection = serializers.DictField(help_text="Which orders, as it was asked.")
+    reason_code = serializers.CharField(allow_blank=True, help_text="One of a short list; empty: none.")
     actor = serializers.CharField()
     via = serializers.CharField()
     total = serializers.IntegerField(help_text="Orders; final once `selected` is true.")

@@ -1,6 +1,7 @@
 """Transitions of many orders over the API, for admins: started here, carried out by the workers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -46,7 +47,7 @@ class BulkTransitionViewSet(LimitedViewSet):
         serializer = BulkTransitionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given, selection = serializer.validated_data, serializer.selection()
-        act = act_of(request, given["reason"])
+        act = replace(act_of(request, given["reason"]), code=given.get("reason_code", ""))
         if given["dry_run"]:
             within = settings.REQUEST_DEADLINE
             plan = bulk.plan(selection=selection, transition=given["transition"], actor=actor, seconds=within)

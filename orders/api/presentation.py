@@ -78,8 +78,8 @@ def present_plan(plan: Plan, transition: str) -> dict[str, Any]:
 
 
 RUN_FIELDS = (
-    *("transition", "state", "selection", "reason", "actor", "via", "total", "selected", "done", "already", "refused"),
-    *("failed", "last_error", "paused_until", "created_at", "started_at", "finished_at"),
+    *("transition", "state", "selection", "reason", "reason_code", "actor", "via", "total", "selected", "done"),
+    *("already", "refused", "failed", "last_error", "paused_until", "created_at", "started_at", "finished_at"),
 )
 
 

@@ -4,7 +4,7 @@ import getpass
 import re
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -143,10 +143,22 @@ def order_keys_from(name: str) -> OrderKeys:
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{name} cannot be read: {error}", returncode=USAGE) from error
     if problems:
-        more = "\n… and more" if len(problems) > SHOWN_PROBLEMS else ""
-        listed = "\n".join(problems[:SHOWN_PROBLEMS])
-        raise CommandError(f"{name} has bad lines, nothing was done:\n{listed}{more}", returncode=USAGE)
+        raise CommandError(bad_lines(name, problems), returncode=USAGE)
     return keys
+
+
+def bad_lines(name: str, problems: Sequence[str]) -> str:
+    """What an operator is told of a file with these problems, each of which names its line."""
+    more = "\n… and more" if len(problems) > SHOWN_PROBLEMS else ""
+    listed = "\n".join(problems[:SHOWN_PROBLEMS])
+    return f"{name} has bad lines, nothing was done:\n{listed}{more}"
+
+
+def report_problem(report: Path | None) -> str:
+    """What is wrong with the name of a report; empty if it will do."""
+    if report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
+        return f"--report {report}: give a .csv or .json file in a directory that exists"
+    return ""
 
 
 def confirmed(question: str) -> bool:

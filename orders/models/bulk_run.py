@@ -1,5 +1,8 @@
 """The record of a run over many orders."""
 
+from collections.abc import Collection
+from typing import Any, Self
+
 from django.db import models
 from django.db.models import TextChoices
 from django_mongodb_backend.fields import EmbeddedModelField
@@ -52,6 +55,8 @@ class BulkRun(models.Model):
     selection = models.JSONField(default=dict)
     """As it was given, for people; see `orders.storage.bulk_orders.as_given`."""
     reason = models.CharField(max_length=500, blank=True, default="")
+    reason_code = models.CharField(max_length=12, blank=True, default="")
+    """See `orders.services.audit`."""
     actor_kind = models.CharField(max_length=10)
     actor_id = models.CharField(max_length=150)
     via = models.CharField(max_length=20)
@@ -88,6 +93,13 @@ class BulkRun(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.pk}"
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
+        """A run as it was stored; what is missing there reads as empty."""
+        run = super().from_db(db, field_names, values, **options)
+        run.reason_code = run.reason_code or ""
+        return run
 
     @property
     def is_over(self) -> bool:

@@ -1,7 +1,7 @@
 """How a run finds its orders, the oldest first: by name, or page by page off an index; and how many they are."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -10,10 +10,11 @@ from typing import Any
 from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
-from orders.models import Document, LineState
+from orders.models import EPOCH, Document, Edge, LineState, Order, edges_named, not_on_hold, nothing_shipped
 from orders.storage.order_numbers import ids_named
 from orders.storage.order_query import Key, OrderKeys, OrderQuery, Position, both
-from orders.storage.order_writes import orders
+from orders.storage.order_reads import machine_of
+from orders.storage.order_writes import CONDITION_FIELDS, guard_of, orders
 
 FEW = 50_000
 """Up to so many keys of an index are counted, to learn which of two has fewer: all of them are read."""
@@ -171,12 +172,62 @@ def _count_each_status(query: OrderQuery) -> dict[str, int]:
     return found
 
 
+UNMET: dict[Callable[[Order], bool], tuple[str, Document]] = {
+    nothing_shipped: ("partly_shipped", {"shipments.at": {"$gt": EPOCH}}),
+    not_on_hold: ("held_newest", {"held_at": {"$gt": EPOCH}}),
+}
+"""For each condition of the transitions: the orders that do not meet it, and the index that has no others."""
+
+
+def unmet(query: OrderQuery, transition: str, ids: Sequence[ObjectId] | None = None) -> Iterator[Order]:
+    """Those of the selected orders to which a condition refuses a transition that their status allows.
+
+    :param ids: of these orders, whatever the query says of them.
+    :returns: each once, with what the conditions look at.
+    :raises DatabaseError: while it is iterated over.
+    """
+    conditions = {condition for edge in edges_named(transition) for condition in edge.conditions}
+    last = _last(query) if conditions and ids is None and query.limit else {}
+    seen: set[ObjectId] = set()
+    for condition in conditions:
+        for order in _unmet(condition, query, transition, ids, last):
+            if order["_id"] not in seen:
+                seen.add(order["_id"])
+                yield machine_of(order)
+
+
 @wrap_database_errors
-def reserved_units(query: OrderQuery, statuses: Sequence[str], ids: Sequence[ObjectId] | None = None) -> int:
-    """How many units are reserved for those of the selected orders that are in one of these statuses."""
+def _unmet(
+    condition: Callable[[Order], bool],
+    query: OrderQuery,
+    transition: str,
+    ids: Sequence[ObjectId] | None,
+    last: Document,
+) -> list[Document]:
+    edges = [edge for edge in edges_named(transition) if condition in edge.conditions]
+    index, asked = UNMET[condition]
+    chosen = query.conditions if ids is None else {"_id": {"$in": list(ids)}}
+    every = {"$and": [{"status": {"$in": [edge.source for edge in edges]}}, asked, chosen, last]}
+    hint = index if ids is None else "_id_"
+    return orders().find(every, CONDITION_FIELDS, hint=hint).to_list()
+
+
+@wrap_database_errors
+def _last(query: OrderQuery) -> Document:
+    """What the orders of a query meet that are within its limit; nothing where there are fewer."""
+    found = orders().find(query.conditions, {"created_at": 1}, sort=OLDEST_FIRST, hint=query.index(FEW))
+    for last in found.skip((query.limit or 1) - 1).limit(1):
+        at = last["created_at"]
+        return {"$or": [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lte": last["_id"]}}]}
+    return {}
+
+
+@wrap_database_errors
+def reserved_units(query: OrderQuery, edges: Sequence[Edge], ids: Sequence[ObjectId] | None = None) -> int:
+    """How many units are reserved for those of the selected orders that may take one of these arrows."""
     stages = [
         *_stages(query, ids),
-        {"$match": {"status": {"$in": list(statuses)}}},
+        {"$match": {"$or": [guard_of(edge) for edge in edges]}},
         {"$project": {"items.quantity": 1, "items.stock.state": 1}},
         {"$unwind": "$items"},
         {"$match": {"items.stock.state": LineState.RESERVED.value}},

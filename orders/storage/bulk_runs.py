@@ -13,12 +13,13 @@ from django.utils import timezone
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 
-from orders.models import OPEN_STATES, BulkRun, BulkState, Document, LineState
+from orders.models import OPEN_STATES, BulkRun, BulkState, Document, LineState, Order
 from orders.storage import leases
 from orders.storage.bulk_batches import LAPSED, Tally, delete_batches, lapsed_for, tally
 from orders.storage.database import collection, from_now, literal, writing
 from orders.storage.order_query import Key
-from orders.storage.order_writes import orders
+from orders.storage.order_reads import machine_of
+from orders.storage.order_writes import CONDITION_FIELDS, orders
 
 ACTIVE_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 """States in which a run makes progress."""
@@ -213,10 +214,10 @@ def changed_by(run: BulkRun, keys: Sequence[Key]) -> set[Key]:
 
 
 @wrap_database_errors
-def statuses_after(run: BulkRun, keys: Sequence[Key]) -> dict[Key, tuple[str, bool]]:
-    """The status of each of these orders, and whether the run has changed it."""
-    found = orders().find({"_id": {"$in": list(keys)}}, {"status": 1, "history": _history_mark(run)})
-    return {order["_id"]: (order["status"], bool(order.get("history"))) for order in found}
+def orders_after(run: BulkRun, keys: Sequence[Key]) -> dict[Key, tuple[Order, bool]]:
+    """Each of these orders, with what the conditions of transitions look at, and whether the run has changed it."""
+    found = orders().find({"_id": {"$in": list(keys)}}, {**CONDITION_FIELDS, "history": _history_mark(run)})
+    return {order["_id"]: (machine_of(order), bool(order.get("history"))) for order in found}
 
 
 @wrap_database_errors

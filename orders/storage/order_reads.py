@@ -151,11 +151,11 @@ def get_machine(
     found = _public(order_id, fields, sees)
     if found is None:
         return None
+    entries = found.get("history", ())
     parts: Document = {
-        "history": [
-            HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in found.get("history", ())
-        ],
-        "shipments": [Shipment(**shipment) for shipment in found.get("shipments", ())],
+        "history": [HistoryEntry(key=entry["key"], fingerprint=entry["fingerprint"]) for entry in entries],
+        "user_id": found["user_id"],
+        "version": found["version"],
     }
     if lines:
         parts |= {
@@ -167,8 +167,13 @@ def get_machine(
         }
         paid, refunded, owed = money_of(found)
         parts |= {"paid": paid, "refunded": refunded, "owed": owed, "total_price": found["total_price"].to_decimal()}
-    plain = {name: found[name] for name in ("user_id", "status", "version", "held_at") if name in found}
-    return Order(id=found["_id"], **plain, **parts)
+    return machine_of(found, **parts)
+
+
+def machine_of(found: Document, **more: Any) -> Order:
+    """An order of a document that has its status and what the conditions of transitions look at."""
+    shipments = [Shipment(**shipment) for shipment in found.get("shipments", ())]
+    return Order(id=found["_id"], status=found["status"], held_at=found.get("held_at"), shipments=shipments, **more)
 
 
 def _line(item: Document) -> Item:

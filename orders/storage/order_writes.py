@@ -245,6 +245,9 @@ CONDITIONS: dict[Callable[[Order], bool], Document] = {
 }
 """Each condition of the machine as a query."""
 
+CONDITION_FIELDS: Document = {"status": 1, "held_at": 1, "shipments": {"$slice": 1}}
+"""What the conditions of transitions look at; of shipments, whether there are any."""
+
 
 def guard_of(edge: Edge) -> Document:
     """The query for the orders that may take an arrow: its source, and every condition.

@@ -22,6 +22,10 @@ from orders.storage.order_writes import guarded_write, orders
 
 FIELDS = ("contact", "billing_address", "note", "metadata")
 """Removed as a whole."""
+TEXTS = {"shipments": ("tracking_number", "tracking_url"), "payments": ("reference",), "refunds": ("reference",)}
+"""What is emptied in each part of these: it leads to a person by way of a carrier, or of a bank."""
+KEPT_DETAILS = frozenset({"ship", "ship_part", "cancel", "cancel_part", "open_return", "receive_return"})
+"""Acts whose details name goods and no more."""
 KEPT_ACTS = ("import", "erase")
 """Their entries keep their texts: the order's number in an imported file, and why its personal data was erased."""
 NOTE = "note"
@@ -107,6 +111,7 @@ def is_left_in(order: Document) -> bool:
         any(order.get(name) for name in FIELDS)
         or order["shipping_address"] != _country_alone(order)
         or "@" in order["user_id"]
+        or any(order[name] != part for name, part in _parts_without_texts(order).items())
         or any(entry != _without_texts(entry) for entry in order["history"])
     )
 
@@ -133,6 +138,7 @@ def erase(order: Document, entry: Document, *, user_id: str, terms: Sequence[str
         "shipping_address": _country_alone(order),
         "history": told,
         "terms": list(terms),
+        **_parts_without_texts(order),
         "erased_at": entry["at"],
     }
     return guarded_write(
@@ -145,10 +151,21 @@ def _country_alone(order: Document) -> Document:
     return dict.fromkeys(names, "") | {"country": order["shipping_address"]["country"]}
 
 
+def _parts_without_texts(order: Document) -> Document:
+    """What stays of parcels, payments and refunds, and of a hold why it was one of the short list."""
+    parts: Document = {
+        name: [part | {text: "" for text in texts if text in part} for part in order[name]]
+        for name, texts in TEXTS.items()
+        if order.get(name)
+    }
+    hold = order.get("hold")
+    return parts | ({"hold": hold | {"reason": ""}} if hold else {})
+
+
 def _without_texts(entry: Document) -> Document:
     """An entry as it stays. Of stock it tells all; else without what people wrote, and without the address before."""
     if entry.get("line") is not None or entry["act"] in KEPT_ACTS:
         return entry
     by_process = entry["actor"].startswith(PROCESS) and entry["act"] != NOTE
-    kept = {name: value for name, value in entry.items() if name != "detail"}
+    kept = {name: value for name, value in entry.items() if name != "detail" or entry["act"] in KEPT_DETAILS}
     return kept | ({} if by_process else {"reason": ""})

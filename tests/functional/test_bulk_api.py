@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.utils import timezone
 
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
@@ -74,6 +75,28 @@ def test_named_orders_change_once_the_workers_have_done_the_run(admin: ApiClient
     entry = stored(database, chosen[0])["history"][-1]
     assert (entry["act"], entry["actor"], entry["via"]) == ("start_processing", "admin:staff", "api")
     assert (entry["reason"], entry["request_id"]) == ("Early shift", run["id"])
+
+
+def test_the_code_of_a_reason_comes_back_and_is_in_each_history(admin: ApiClient, database: Documents) -> None:
+    chosen = ids(2, status="paid")
+    run = started(admin, "start_processing", ids=chosen, reason_code="customer")
+    assert (run["reason"], run["reason_code"]) == ("", "customer")
+    worker_pass()
+    assert [stored(database, order_id)["history"][-1]["code"] for order_id in chosen] == ["customer"] * 2
+    other = admin.post(RUNS, json={"transition": "pay", "ids": chosen, "reason_code": "other"})
+    assert problem(other, 400, "invalid")["errors"] == {"reason": ["Say in words what the other reason is."]}
+    assert BulkRun.objects.count() == 1
+
+
+def test_a_dry_run_says_which_orders_are_on_hold(admin: ApiClient, database: Documents) -> None:
+    ids(2, status="processing")
+    ids(1, status="processing", held_at=timezone.now())
+    answer = admin.post(RUNS, json={"transition": "ship", "filter": {"status": "processing"}, "dry_run": True})
+    assert answer.json() | {"units": 0} == {
+        "transition": "ship", "total": 3, "can": 2, "already": 0, "cannot": 1, "units": 0,
+        "refused": [{"reason": "It is on hold.", "orders": 1}],
+    }  # fmt: skip
+    assert statuses(database) == {"processing": 3}
 
 
 def test_orders_may_be_named_by_their_numbers(admin: ApiClient, database: Documents) -> None:
@@ -236,12 +259,12 @@ def test_another_key_starts_another_run(admin: ApiClient, database: Documents) -
     assert BulkRun.objects.count() == 2
 
 
-@pytest.mark.parametrize("change", ["transition", "ids", "reason"])
+@pytest.mark.parametrize("change", ["transition", "ids", "reason", "reason_code"])
 def test_a_key_that_was_used_for_another_run_is_refused(admin: ApiClient, database: Documents, change: str) -> None:
     chosen = ids(7)
     body = {"transition": "pay", "ids": chosen, "reason": ""}
     # The other orders begin and count alike: it is the last that differs.
-    others = {"transition": "refund", "ids": [*chosen[:6], GOOD], "reason": "another"}
+    others = {"transition": "refund", "ids": [*chosen[:6], GOOD], "reason": "another", "reason_code": "fraud"}
     assert admin.post(RUNS, json=body, headers={"Idempotency-Key": "k"}).status_code == 202
     answer = admin.post(RUNS, json=body | {change: others[change]}, headers={"Idempotency-Key": "k"})
     problem(answer, 422, "run_exists")
@@ -295,6 +318,9 @@ def test_nobody_but_an_admin_gets_in(visitor: Api, database: Documents, who: str
         ({"transition": "pay", "ids": [GOOD], "bogus": 1}, "bogus"),
         ({"transition": "pay", "ids": [GOOD], "reason": "x" * 501}, "reason"),
         ({"transition": "pay", "ids": [GOOD], "reason": None}, "reason"),
+        ({"transition": "pay", "ids": [GOOD], "reason_code": "weather"}, "reason_code"),
+        ({"transition": "pay", "ids": [GOOD], "reason_code": None}, "reason_code"),
+        ({"transition": "pay", "ids": [GOOD], "reason_code": ""}, "reason_code"),
         ({"transition": "pay", "ids": [GOOD], "dry_run": "perhaps"}, "dry_run"),
         ({"transition": "pay", "ids": [GOOD], "dry_run": None}, "dry_run"),
         ({"transition": "pay", "filter": None}, "filter"),

@@ -50,6 +50,7 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     started("start_processing", keys=stored("paid", 1), run_id=ObjectId("692201d0a1b2c3d4e5f60718"))
     Path("erased-orders.txt").write_text(f"{arrived}\n")
     Path("picked.txt").write_text(f"{picked}\n")
+    Path("parcels.csv").write_text(f"number,carrier,tracking_number\n{picked},DHL,77\n")
     Path("mail.txt").write_text(f"Dear all, please close {arrived}: it has arrived.\n")
     with Path("old-shop.csv").open("w", newline="") as file:
         csv.writer(file).writerows([ORDER.keys(), ORDER.values()])

@@ -25,7 +25,7 @@ from pytest_django import Settings
 
 from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
-from orders.models import PUBLIC_STATUSES, Address, Contact, Item, Order, Stock
+from orders.models import PUBLIC_STATUSES, Address, Contact, Hold, Item, Order, Payment, Refund, Return, Shipment, Stock
 from orders.services.access import NotPermitted, admin, system
 from orders.services.audit import Act
 from orders.services.lifecycle.drafts import Details, InvalidOrder, new_draft
@@ -252,7 +252,11 @@ def rich_order(status: str, number: int) -> Order:
         product_id=P, quantity=3, price=Decimal("0.10"), stock=Stock(state="none"),
         name='+10 % "extra", größer; 東京', sku="@SUM(A1)", image_url="https://shop.example/desk.jpg?w=1,2&h='=3'",
     )  # fmt: skip
-    bare = Item(product_id=Q, quantity=1, price=Decimal("99999999.99"), stock=Stock(state="none"))
+    bare = Item(
+        product_id=Q, quantity=1, price=Decimal("99999999.99"), stock=Stock(state="none"), split_from=0, shipment=1,
+        returned_in=0, removed="returned",
+    )  # fmt: skip
+    later = created + timedelta(hours=30, milliseconds=3)
     place = {"line1": '\'=1+1, "Łódź"', "line2": "-2", "city": "＝Kano", "state": "@NG", "postal_code": "+700001"}
     return OrderFactory(
         status=status,
@@ -280,6 +284,21 @@ def rich_order(status: str, number: int) -> Order:
             "empty": "",
             "json": '{"a": [1]}',
         },
+        shipments=[
+            Shipment(at=later, carrier="=DHL", tracking_number="-0034", tracking_url="https://x.example/?a=1,2"),
+            Shipment(at=later),
+        ],
+        returns=[Return(at=later, code="customer", received_at=later, restocked=False), Return(at=later)],
+        payments=[
+            Payment(at=later, amount=Decimal("7.50"), reference='=PAY "1"', method="+card"),
+            Payment(at=later, amount=Decimal("0.00")),
+        ],
+        refunds=[Refund(at=later, amount=Decimal("1.10"), reference="@R", code="other")],
+        paid=Decimal("7.50"),
+        refunded=Decimal("1.10"),
+        owed=Decimal("6.40") if status in ("cancelled", "refunded") else Decimal("6.10"),
+        held_at=later if number % 2 else None,
+        hold=Hold(code="fraud", reason='=Looks\n"odd"', actor="staff:jane") if number % 2 else None,
         erased_at=created + timedelta(days=1) if status == "refunded" else None,
         **moments,
     )  # type: ignore[return-value]
@@ -303,8 +322,16 @@ def there_and_back(tmp_path: Path, form: tuple[str, ...]) -> list[tuple[Document
 
 def lasting(order: Document) -> Document:
     """What an order has that a file carries; what is not set is left out."""
-    items = [{name: value for name, value in item.items() if name != "stock"} for item in order["items"]]
-    return {name: value for name, value in order.items() if name not in ANEW and value is not None} | {"items": items}
+    items = [_set({name: value for name, value in item.items() if name != "stock"}) for item in order["items"]]
+    kept = {name: _set(value) for name, value in order.items() if name not in ANEW}
+    return {name: value for name, value in kept.items() if value not in (None, [])} | {"items": items}
+
+
+def _set(value: Any) -> Any:
+    """A part of an order, or a list of parts, without what is not set."""
+    if isinstance(value, list):
+        return [_set(part) for part in value]
+    return {name: part for name, part in value.items() if part is not None} if isinstance(value, dict) else value
 
 
 @FORMS

@@ -392,7 +392,15 @@ def test_unpaid_orders_are_cancelled_with_a_summary(sandbox: Sandbox) -> None:
     assert stock_of(sandbox) == (2, 2)
     cancelled = read(old)["history"][2]
     assert (cancelled["actor"], cancelled["via"]) == ("system:expire_unpaid_orders", "command")
+    assert "code" not in cancelled
     assert run("expire_unpaid_orders")[1].startswith("0 cancelled")
+
+
+def test_the_code_of_the_reason_is_in_the_history_of_each_order(sandbox: Sandbox) -> None:
+    shelve(sandbox, available=0, reserved=4)
+    ids = [unpaid(), unpaid()]
+    assert run("expire_unpaid_orders", "--reason-code", "payment")[0] == 0
+    assert [read(order_id)["history"][2].get("code") for order_id in ids] == ["payment"] * 2
 
 
 def test_a_limit_leaves_the_rest_for_the_next_run(sandbox: Sandbox) -> None:

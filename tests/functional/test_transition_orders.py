@@ -94,6 +94,27 @@ def test_some_refused_is_1_and_they_are_told() -> None:
     assert (statuses(paid), statuses(pending)) == ({"processing"}, {"pending"})
 
 
+def test_orders_on_hold_are_refused_by_the_plan_and_by_the_run_in_the_same_words() -> None:
+    free, held = stored("processing", 2), stored("processing", 1, held_at=timezone.now())
+    assert run("ship", "--all", "--dry-run")[1].splitlines() == [
+        "3 orders selected: 2 can ship, 0 already are",
+        "  1 cannot: It is on hold.",
+    ]
+    code, _, err = run("ship", "--all", "--yes")
+    assert (code, err.splitlines()[0]) == (1, f"order {read(held[0])['number']}: refused: It is on hold.")
+    assert (statuses(free), statuses(held)) == ({"shipped"}, {"processing"})
+
+
+def test_the_code_of_a_reason_is_kept_and_is_reason_enough() -> None:
+    [order_id] = stored("pending", 1, items=[])
+    assert run("cancel", "--id", str(order_id), "--reason-code", "customer", "--yes")[0] == 0
+    assert (read(order_id)["status"], read(order_id)["history"][-1]["code"]) == ("cancelled", "customer")
+    assert the_run().reason_code == "customer"
+    code, _, err = run("cancel", "--all", "--reason-code", "other", "--yes")
+    assert (code, err) == (2, "Say in words what the other reason is.\n")
+    assert BulkRun.objects.count() == 1
+
+
 def test_already_so_is_no_failure() -> None:
     stored("shipped", 2)
     assert run("ship", "--status", "shipped", "--yes")[0] == 0

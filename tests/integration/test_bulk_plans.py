@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from orders.models import BulkRun, OrderOutcome
+from orders.models import BulkRun, OrderOutcome, edges_named, transition_names
 from orders.services.bulk.batches import change_together
 from orders.services.bulk.runs import job_of
 from orders.storage import bulk_batches, bulk_runs
-from orders.storage.bulk_orders import count_by_status, named, reserved_units, select_page
+from orders.storage.bulk_orders import count_by_status, named, reserved_units, select_page, unmet
 from orders.storage.order_query import OrderKeys, OrderQuery, Position
 from orders.storage.order_writes import orders
 from tests.integration.builders import A, Document, now
@@ -96,7 +96,30 @@ def test_a_plan_reads_the_selected_orders_and_no_other(plans: Plans, rare: list[
     total = orders().count_documents(selection.conditions)
     most = max(total, len(rare), orders().count_documents({"user_id": selection.user_id}))
     by_index(plans(lambda: count_by_status(selection)), most=most)
-    by_index(plans(lambda: reserved_units(selection, ["paid"])), most=most)
+    by_index(plans(lambda: reserved_units(selection, edges_named("cancel"))), most=most)
+
+
+@pytest.fixture
+def held_back(many: list[Document]) -> Iterator[list[ObjectId]]:  # noqa: F811
+    """Every 40th order is on hold, and has a first parcel on its way."""
+    ids = [order["_id"] for order in many[::40]]
+    orders().update_many({"_id": {"$in": ids}}, {"$set": {"held_at": now(), "shipments": [{"at": now()}]}})
+    yield ids
+    orders().update_many({"_id": {"$in": ids}}, {"$unset": {"held_at": "", "shipments": ""}})
+
+
+@pytest.mark.parametrize("transition", ["start_processing", "ship", "cancel"])
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_a_plan_reads_of_the_orders_that_a_condition_refuses_no_other(
+    plans: Plans,  # noqa: F811
+    held_back: list[ObjectId],
+    name: str,
+    transition: str,
+) -> None:
+    by_index(plans(lambda: list(unmet(SELECTIONS[name], transition))), most=len(held_back))
+    limited = replace(SELECTIONS[name], limit=50)
+    rows = orders().count_documents({"user_id": limited.user_id} if limited.user_id else limited.conditions)
+    by_index(plans(lambda: list(unmet(limited, transition))), most=max(rows, len(held_back)))
 
 
 def test_named_orders_are_found_by_id_and_number(plans: Plans, many: list[Document]) -> None:  # noqa: F811
@@ -106,9 +129,12 @@ def test_named_orders_are_found_by_id_and_number(plans: Plans, many: list[Docume
     chosen = OrderQuery(statuses=("paid",), keys=OrderKeys([*ids, *numbers]))
     by_index(plans(lambda: list(named(chosen))), most=40)
     by_index(plans(lambda: count_by_status(OrderQuery(), ids)), most=20)
-    by_index(plans(lambda: reserved_units(OrderQuery(), ["paid"], ids)), most=20)
+    by_index(plans(lambda: reserved_units(OrderQuery(), edges_named("cancel"), ids)), most=20)
+    for name in transition_names():
+        if entries := plans(lambda name=name: list(unmet(OrderQuery(), name, ids))):
+            by_index(entries, most=20)
     by_index(plans(lambda: bulk_runs.changed_by(run, ids)), most=20)
-    by_index(plans(lambda: bulk_runs.statuses_after(run, ids)), most=20)
+    by_index(plans(lambda: bulk_runs.orders_after(run, ids)), most=20)
     by_index(plans(lambda: bulk_runs.reserved_products(ids)), most=20)
     by_index(plans(lambda: bulk_runs.order_numbers(ids)), most=20)
 

@@ -1,25 +1,28 @@
 """Runs over many orders: what is recorded, what becomes of each order, and what is reported."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
-from orders.models import BulkRun
+from orders.models import BulkRun, condition_words, edges_named, transition_names
 from orders.services import access, bulk
+from orders.services.audit import Act
 from orders.services.bulk import batch_loop, executor, planning, runs, selecting
 from orders.services.lifecycle.transitions import change_status
 from orders.storage import bulk_batches, bulk_runs
-from orders.storage.bulk_orders import as_given, from_given
+from orders.storage.bulk_orders import UNMET, as_given, from_given, unmet
 from orders.storage.order_query import OrderKeys, OrderQuery
 from orders.storage.order_writes import orders
-from tests.integration.builders import FUTURE, PAST, A, Document, act, answer_lost, now, place, read
+from tests.integration.builders import FUTURE, PAST, A, Document, act, answer_lost, now, place, read, shelve
 from tests.integration.bulk_helpers import STAFF, carried, entries, figures, sound, started, stored, told
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -89,6 +92,99 @@ def test_a_plan_says_what_the_run_will_do() -> None:
     assert (made.can, made.units) == (5, 10)
     assert list(orders().find()) == before
     assert BulkRun.objects.count() == 0
+
+
+HELD = "It is on hold."
+PARTLY = "A part of it has been shipped. Cancel the items that have not."
+SHIPPED = {"at": timezone.now(), "carrier": "", "tracking_number": "", "tracking_url": ""}
+
+
+def mark(ids: Sequence[ObjectId], **fields: Any) -> None:
+    orders().update_many({"_id": {"$in": list(ids)}}, {"$set": fields})
+
+
+@pytest.mark.parametrize(
+    ("transition", "status", "marks", "why"),
+    [
+        ("start_processing", "paid", {"held_at": timezone.now()}, HELD),
+        ("ship", "processing", {"held_at": timezone.now()}, HELD),
+        ("cancel", "processing", {"shipments": [SHIPPED]}, PARTLY),
+    ],
+)
+def test_what_a_condition_of_the_machine_refuses_is_refused_by_plan_and_run_in_the_same_words(
+    transition: str, status: str, marks: dict[str, Any], why: str, sandbox: Sandbox
+) -> None:
+    shelve(sandbox, "665f1c0a9b1e8a0012a40001", available=0, reserved=100)
+    free, refused, final = stored(status, 3), stored(status, 2), stored("refunded", 1)
+    mark([*refused, *final], **marks)
+    keys: list[ObjectId | str] = [*free, *refused, *final]
+    other = f"Cannot {transition.replace('_', ' ')} an order that is refunded. It is final."
+    for query in (OrderQuery(everything=True), OrderQuery(keys=OrderKeys(keys)), OrderQuery(everything=True, limit=6)):
+        made = bulk.plan(selection=query, transition=transition, actor=STAFF)
+        assert (made.can, made.refused) == (3, {why: 2, other: 1})
+        assert made.units == (6 if transition == "cancel" else 0), "of those that can"
+    run = carried(transition, keys=keys)
+    assert figures(run) == (3, 0, 3, 0)
+    assert told(run, only=bulk.PROBLEMS) == {("refused", why): 2, ("refused", other): 1}
+    assert [read(order_id)["status"] for order_id in refused] == [status] * 2
+    assert all(len(read(order_id)["history"]) == read(order_id)["version"] + 1 for order_id in refused)
+
+
+def test_a_plan_counts_of_what_a_condition_refuses_only_what_is_within_the_limit() -> None:
+    first, held, _ = stored("paid", 2), stored("paid", 3), stored("paid", 2)
+    mark(held, held_at=timezone.now())
+    for limit, can in ((2, 2), (3, 2), (5, 2), (7, 4), (100, 4)):
+        made = bulk.plan(selection=OrderQuery(everything=True, limit=limit), transition="start_processing", actor=STAFF)
+        assert (made.can, made.cannot) == (can, min(limit, 7) - can)
+    chosen = OrderQuery(keys=OrderKeys([*held, *first]), limit=4)
+    assert bulk.plan(selection=chosen, transition="start_processing", actor=STAFF).refused == {HELD: 3}
+
+
+def test_each_condition_has_the_index_of_those_that_do_not_meet_it() -> None:
+    every = [edge for name in transition_names() for edge in edges_named(name)]
+    assert set(UNMET) == {condition for edge in every for condition in edge.conditions}
+    order_id = stored("processing", 1)[0]
+    mark([order_id], held_at=timezone.now(), shipments=[SHIPPED])
+    for name, why in (("cancel", PARTLY), ("ship", HELD)):
+        [order] = unmet(OrderQuery(everything=True), name)
+        assert (order.pk, condition_words(edges_named(name)[-1], order)) == (order_id, why)
+
+
+def test_the_code_of_a_reason_is_kept_with_the_run_for_whoever_carries_it_on(sandbox: Sandbox) -> None:
+    shelve(sandbox, "665f1c0a9b1e8a0012a40001", available=0, reserved=100)
+    ids = stored("paid", 3)
+    chosen = OrderQuery(keys=OrderKeys(ids))
+    coded = Act(STAFF, timezone.now(), "a rat in the store", "other")
+    run = bulk.start_run(selection=chosen, transition="cancel", act=coded, for_worker=False, run_id=ObjectId())
+    assert bulk.get_run(run.pk).reason_code == "other"
+    with pytest.raises(bulk.RunExists):
+        bulk.start_run(selection=chosen, transition="cancel", act=replace(coded, code="fraud"), run_id=run.pk)
+    bulk.execute_run(run.pk, stopping=lambda: read(ids[0])["status"] == "cancelled", threads=1)
+    bulk.execute_run(run.pk)
+    last = [next(entry for entry in read(one)["history"] if entry["act"] == "cancel") for one in ids]
+    assert [(entry["code"], entry["reason"]) for entry in last] == [("other", "a rat in the store")] * 3
+
+
+def test_a_code_is_reason_enough_and_one_that_only_a_newer_version_knows_is_left_to_it(sandbox: Sandbox) -> None:
+    shelve(sandbox, "665f1c0a9b1e8a0012a40001", available=0, reserved=100)
+    [order_id] = stored("paid", 1)
+    chosen = OrderQuery(keys=OrderKeys([order_id]))
+    act_of = Act(STAFF, timezone.now(), code="fraud")
+    run = bulk.start_run(selection=chosen, transition="cancel", act=act_of, for_worker=True)
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"reason_code": "weather"}})
+    assert bulk.execute_run(run.pk).state == "queued"
+    assert read(order_id)["status"] == "paid"
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$set": {"reason_code": "fraud"}})
+    assert bulk.execute_run(run.pk).done == 1
+    [entry] = [entry for entry in read(order_id)["history"] if entry["act"] == "cancel"]
+    assert (entry["code"], entry["reason"]) == ("fraud", "")
+
+
+def test_a_run_of_before_there_were_codes_has_none() -> None:
+    run = started("pay", keys=stored("pending", 1))
+    bulk_runs.runs().update_one({"_id": run.pk}, {"$unset": {"reason_code": ""}})
+    assert bulk.get_run(run.pk).reason_code == ""
+    assert bulk.execute_run(run.pk).done == 1
 
 
 def test_who_may_not_make_the_transition_starts_no_run() -> None:

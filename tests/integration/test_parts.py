@@ -39,6 +39,7 @@ from orders.storage.transition_stages import Paid
 from tests.integration.builders import (
     A,
     B,
+    Document,
     act,
     asked,
     read,

@@ -17,7 +17,7 @@ from orders.management.progress import Progress
 from orders.models import PUBLIC_STATUSES, BulkRun, transition_names
 from orders.services import bulk
 from orders.services.access import Actor, system
-from orders.services.audit import Act, require_reason
+from orders.services.audit import REASON_CODES, Act, require_reason
 from orders.services.order_queries import OrderKeys, OrderQuery, first_ids
 
 MOST_JOBS = 32
@@ -43,7 +43,7 @@ In a file of ids or numbers a `#` with a blank behind it begins a comment.
 Examples:
   manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
   manage.py transition_orders ship --ids-from picked.txt --reason "wave 12" --report wave12.csv
-  manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason "recalled" --yes
+  manage.py transition_orders cancel --status pending --product 665f1c0a9b1e8a0012a40001 --reason-code out_of_stock
   manage.py transition_orders pay --search "okafor lisbon" --status pending --dry-run
   grep -oE '[0-9a-f]{{24}}' mail.txt | manage.py transition_orders deliver --ids-from - --yes
   manage.py transition_orders --resume 692201d0a1b2c3d4e5f60718
@@ -69,6 +69,7 @@ class Command(OrderCommand):
         which.add_argument("--limit", type=parse.positive, help="at most this many, the oldest first")
         how = parser.add_argument_group("how")
         how.add_argument("--reason", default="", help="kept in each order's history; needed to cancel and refund")
+        how.add_argument("--reason-code", choices=REASON_CODES, default="", help="the reason as it can be counted")
         how.add_argument("--actor", type=parse.readable, default="", help="who does it (default: your login)")
         how.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
         how.add_argument("--yes", action="store_true", help="do not ask")
@@ -95,7 +96,7 @@ class Command(OrderCommand):
 
     def _started(self, chosen: OrderQuery, actor: Actor, options: dict[str, Any]) -> BulkRun | None:
         """Plan and ask, as far as it is wanted, and start the run; None if it was only to be planned."""
-        name, act = options["transition"], Act(actor, timezone.now(), options["reason"])
+        name, act = options["transition"], Act(actor, timezone.now(), options["reason"], options["reason_code"])
         if not options["dry_run"]:
             require_reason(name, act)
         if options["dry_run"] or not options["yes"]:
@@ -172,8 +173,7 @@ class Command(OrderCommand):
 def _check(options: dict[str, Any]) -> None:
     """:raises CommandError: what was asked makes no sense together."""
     chosen = [*(options[name] for name in CRITERIA), options["all"], options["limit"]]
-    report: Path | None = options["report"]
-    problem = ""
+    problem = parse.report_problem(options["report"])
     if options["resume"] and (options["transition"] or options["dry_run"] or any(chosen)):
         problem = "--resume goes on with a run as it was started: give no transition and no orders"
     elif not options["resume"] and not options["transition"]:
@@ -186,8 +186,6 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif options["search"] and (options["id"] or options["ids_from"]):
         problem = "--search looks for orders: leave it out, or the ids"
-    elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
-        problem = f"--report {report}: give a .csv or .json file in a directory that exists"
     if problem:
         raise CommandError(problem, returncode=USAGE)
 

@@ -15,6 +15,7 @@ from orders.models import (
     LineState,
     OrderOutcome,
     StockEffect,
+    condition_words,
     edges_named,
     moments,
     stock_effect,
@@ -42,6 +43,7 @@ from orders.storage.transition_stages import stages_of
 
 logger = logging.getLogger(__name__)
 
+CHANGED_MEANWHILE = "It was changed by somebody else meanwhile. Try it again."
 UNFINISHED = (LineState.RELEASING, LineState.UNKNOWN)
 """States of a line whose release has been called for and is not finished."""
 
@@ -163,16 +165,20 @@ def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Docum
 
 def _unchanged(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Iterator[Unchanged]:
     """The orders that the run has not changed, by the present state of all of them."""
-    found = bulk_runs.statuses_after(job.run, keys)
+    found = bulk_runs.orders_after(job.run, keys)
+    edges = {edge.source: edge for edge in edges_named(job.transition)}
     for index, key in enumerate(keys):
-        status, by_this_run = found.get(key, (None, False))
+        order, by_this_run = found.get(key, (None, False))
         if by_this_run:
             continue
+        status = order and order.status
         if key in faults:
             yield Unchanged(index, OrderOutcome.FAILED, faults[key].reason)
         elif status not in PUBLIC_STATUSES:
             yield Unchanged(index, OrderOutcome.REFUSED, f"There is no order {key}.")
         elif status == target_of(job.transition):
             yield Unchanged(index, OrderOutcome.ALREADY, "")
+        elif order and status in edges:
+            yield Unchanged(index, OrderOutcome.REFUSED, condition_words(edges[status], order) or CHANGED_MEANWHILE)
         else:
             yield Unchanged(index, OrderOutcome.REFUSED, refusal(job.transition, status))

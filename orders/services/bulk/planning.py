@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 from django.db import DatabaseError
 
-from orders.models import PUBLIC_STATUSES, edges_named
+from orders.models import PUBLIC_STATUSES, condition_words, edges_named
 from orders.services.access import Actor
 from orders.services.bulk.runs import check, is_batchable, target_of
 from orders.services.bulk.selecting import in_chunks
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import refusal
 from orders.storage import time_limit
-from orders.storage.bulk_orders import count_by_status, named, reserved_units
+from orders.storage.bulk_orders import count_by_status, named, reserved_units, unmet
 from orders.storage.order_query import OrderQuery
 
 ASKED_AT_ONCE = 1000
@@ -83,12 +83,14 @@ def _plan(selection: OrderQuery, transition: str) -> Plan:
     made = Plan()
     if selection.keys is None:
         _count(made, transition, count_by_status(selection))
+        _count_unmet(made, transition, selection, None)
         _count_units(made, transition, selection, None)
         return made
     for keys in in_chunks(named(selection), ASKED_AT_ONCE):
         ids = [key for key in keys if isinstance(key, ObjectId)]
         found = count_by_status(selection, ids)
         _count(made, transition, found, missing=len(keys) - sum(found.values()))
+        _count_unmet(made, transition, selection, ids)
         _count_units(made, transition, selection, ids)
     return made
 
@@ -107,10 +109,19 @@ def _count(made: Plan, transition: str, statuses: dict[str, int], missing: int =
         made.refused[NO_SUCH_ORDER] = made.refused.get(NO_SUCH_ORDER, 0) + missing
 
 
+def _count_unmet(made: Plan, transition: str, selection: OrderQuery, ids: list[ObjectId] | None) -> None:
+    """Take out the orders to which a condition refuses what their status allows."""
+    edges = {edge.source: edge for edge in edges_named(transition)}
+    for order in unmet(selection, transition, ids):
+        why = condition_words(edges[order.status], order)
+        made.can = max(0, made.can - 1)  # it may have come to be so since it was counted
+        made.refused[why] = made.refused.get(why, 0) + 1
+
+
 def _count_units(made: Plan, transition: str, selection: OrderQuery, ids: list[ObjectId] | None) -> None:
     if is_batchable(transition) or made.units is None:
         return
     if made.total > MOST_COUNTED:
         made.units = None
         return
-    made.units += reserved_units(selection, [edge.source for edge in edges_named(transition)], ids)
+    made.units += reserved_units(selection, edges_named(transition), ids)

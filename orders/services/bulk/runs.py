@@ -1,7 +1,7 @@
 """Bulk runs: started, paused, resumed and cancelled. The executor does their work."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bson import ObjectId
@@ -19,7 +19,7 @@ from orders.models import (
     transition_names,
 )
 from orders.services.access import VIEW, Actor, Kind, staff_named
-from orders.services.audit import REASON_NEEDED, Act, require_reason
+from orders.services.audit import REASON_CODES, REASON_NEEDED, Act, require_reason
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.order_queries import InvalidOrderQuery, require_valid
@@ -94,6 +94,7 @@ def start_run(
         transition=transition,
         selection=as_given(selection),
         reason=act.reason,
+        reason_code=act.code,
         actor_kind=act.actor.kind.value,
         actor_id=act.actor.id[:150],
         via=act.actor.via,
@@ -118,7 +119,7 @@ def run_id_for(*, actor: Actor, key: str) -> ObjectId:
 def _started_before(wanted: BulkRun, selection: OrderQuery) -> BulkRun:
     """The run as it is now; if the process that was writing down its orders is gone, they are written down here."""
     found = get_run(wanted.pk)
-    for name in ("transition", "selection", "reason", "actor_kind", "actor_id"):
+    for name in ("transition", "selection", "reason", "reason_code", "actor_kind", "actor_id"):
         if getattr(found, name) != getattr(wanted, name):
             raise RunExists("Another run was started under this key before. Use a new one.")
     if selection.keys is not None and (attempt := selecting.take_over(found)):
@@ -142,7 +143,8 @@ def check(selection: OrderQuery, transition: str, actor: Actor) -> None:
 
 def is_known(run: BulkRun) -> bool:
     """Whether this version can execute the run; during an upgrade a newer version may have started it."""
-    return run.transition in transition_names() and run.actor_kind in list(Kind)
+    is_coded = run.reason_code in ("", *REASON_CODES)
+    return run.transition in transition_names() and run.actor_kind in list(Kind) and is_coded
 
 
 def may_continue(run: BulkRun) -> bool:
@@ -164,8 +166,9 @@ class Job:
 
     def act(self) -> Act:
         """The act of this moment. A run that was recorded under other rules on reasons must not stop for its own."""
-        missing = f"Bulk run {self.run.pk}" if self.transition in REASON_NEEDED else ""
-        return Act(self.actor, timezone.now()).explained(self.run.reason or missing)
+        code = self.run.reason_code
+        missing = f"Bulk run {self.run.pk}" if self.transition in REASON_NEEDED and not code else ""
+        return replace(Act(self.actor, timezone.now()).explained(self.run.reason or missing), code=code)
 
 
 def job_of(run: BulkRun) -> Job:

@@ -40,18 +40,20 @@ def ship(
     act: Act,
     expected_versions: Collection[int] | None = None,
     idempotency_key: str | None = None,
+    caller: str | None = None,
 ) -> Change:
     """Ship some lines in one parcel; the one that ships the last open line also makes the transition `ship`.
 
     :param lines: None for all that is open.
+    :param caller: whose the key is; by default the actor's.
     :raises NotPermitted, OrderNotFound, TransitionRefused, StaleOrder, OrderBusy, KeyReused:
         see :func:`orders.services.lifecycle.transitions.change_status_to`.
     :raises InvalidLines, LinesNotAvailable, InvalidTracking:
     :raises DatabaseError: it may or may not have happened.
     """
     shown = tracking.shown()
-    asked = {"ship": request_of(lines), "tracking": asdict(tracking)}
-    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
+    asked = asked_to_ship(lines, tracking)
+    request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked, caller)
 
     def write(order: Order) -> Document | None:
         edge = edge_of(order, SHIP)
@@ -74,6 +76,11 @@ def ship(
         return written
 
     return make(request, permit=_may_ship(act), write=write, lines=True)
+
+
+def asked_to_ship(lines: Sequence[LineRequest] | None, tracking: Tracking) -> Document:
+    """What tells one parcel from another, JSON-ready."""
+    return {"ship": request_of(lines), "tracking": asdict(tracking)}
 
 
 def change_tracking(

@@ -51,9 +51,12 @@ class ChangeRequest:
         expected_versions: Collection[int] | None,
         idempotency_key: str | None,
         request: Any,
+        caller: str | None = None,
     ) -> "ChangeRequest":
-        """:param request: what is asked for, JSON-ready: the same key with another request is refused."""
-        caller = act.actor.label
+        """:param request: what is asked for, JSON-ready: the same key with another request is refused.
+        :param caller: whose key it is; by default the actor's.
+        """
+        caller = caller or act.actor.label
         keyed = KeyedRequest.of(caller=caller, key=idempotency_key, request=request) if idempotency_key else None
         return cls(order_id, act, expected_versions, keyed)
 

@@ -67,7 +67,7 @@ def expire_unpaid(
             break
         with context.work(order_id=str(order_id)) as request_id:
             # Each order has a time and a request id of its own: a pass may be long.
-            one = Act(replace(act.actor, request_id=request_id), timezone.now(), act.reason)
+            one = Act(replace(act.actor, request_id=request_id), timezone.now(), act.reason, act.code)
             _cancel(order_id, version, one, done)
         progress(done)
     return done

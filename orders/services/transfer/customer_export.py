@@ -8,16 +8,19 @@ import orjson
 
 from orders.models import Document, text_of
 from orders.services.access import EXPORT, Actor
-from orders.services.transfer.file_format import iso
+from orders.services.transfer.file_format import LISTS, iso, plain
 from orders.storage.personal_data import Customer, orders_of
 
 FACTS = ("number", "status", "user_id", "user_verified", "currency", "reference", "note", "metadata")
 MOMENTS = (
     *("created_at", "placed_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at", "updated_at"),
-    "erased_at",
+    *("held_at", "erased_at"),
 )
 PARTS = ("contact", "shipping_address", "billing_address")
-ITEM_FACTS = ("product_id", "name", "sku", "image_url", "quantity")
+AMOUNTS = ("paid", "refunded", "owed")
+ITEM_FACTS = (
+    *("product_id", "name", "sku", "image_url", "quantity", "split_from", "shipment", "returned_in", "removed"),
+)
 
 
 def export_customer(
@@ -63,11 +66,15 @@ def _order(order: Document) -> Document:
         **{name: order[name] for name in FACTS if order.get(name) not in (None, "", {})},
         **{name: iso(order[name]) for name in MOMENTS if order.get(name)},
         "total_price": text_of(order["total_price"]),
+        **{name: text_of(order[name]) for name in AMOUNTS if order.get(name) is not None},
         **{name: said for name in PARTS if (said := _said(order.get(name) or {}))},
         "items": [
-            _said({name: item.get(name) for name in ITEM_FACTS}) | {"price": text_of(item["price"])}
+            {name: item[name] for name in ITEM_FACTS if item.get(name) not in (None, "")}
+            | {"price": text_of(item["price"])}
             for item in order["items"]
         ],
+        **{name: [_said(plain(part)) for part in order[name]] for name in LISTS if order.get(name)},
+        **({"hold": {name: order["hold"][name] for name in ("code", "reason")}} if order.get("hold") else {}),
         "history": [_entry(entry) for entry in order["history"] if entry.get("line") is None],
     }
 
@@ -77,5 +84,5 @@ def _said(part: Document) -> Document:
 
 
 def _entry(entry: Document) -> dict[str, Any]:
-    told = {name: entry.get(name) for name in ("act", "from", "to", "reason", "detail")}
+    told = {name: entry.get(name) for name in ("act", "from", "to", "code", "reason", "detail")}
     return {"at": iso(entry["at"]), **_said(told), "by": entry["actor"].partition(":")[0], "via": entry["via"]}

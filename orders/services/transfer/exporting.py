@@ -11,8 +11,11 @@ from orders.models import Document, text_of
 from orders.services.access import EXPORT, Actor
 from orders.services.order_queries import require_valid
 from orders.services.transfer.file_format import (
+    AMOUNTS,
     ITEM_COLUMNS,
+    ITEM_PLACES,
     LINE_COLUMNS,
+    LISTS,
     MOMENTS,
     ORDER_COLUMNS,
     PARTS,
@@ -21,6 +24,7 @@ from orders.services.transfer.file_format import (
     csv_text,
     iso,
     local_iso,
+    plain,
 )
 from orders.storage.order_lists import batches
 from orders.storage.order_query import OrderQuery
@@ -33,7 +37,7 @@ ROWS_AT_ONCE = 1000
 CSV_FIELDS = dict.fromkeys(
     (
         *("number", "status", "user_id", "user_verified", "version", "total_price", "currency", *PARTS, *MOMENTS),
-        *("reference", "note", "metadata"),
+        *("reference", "note", "metadata", *AMOUNTS, "hold", *LISTS, *(f"items.{name}" for name in ITEM_PLACES)),
         *(f"items.{name}" for name in ("product_id", "quantity", "price", "stock.state", *ITEM_COLUMNS.values())),
     ),
     1,
@@ -84,7 +88,7 @@ def _csv(found: Batches, by_line: bool, progress: Callable[[int], None]) -> Iter
 
 def _order_row(order: Document) -> list[Any]:
     """The cells of ORDER_COLUMNS."""
-    items, metadata = order["items"], order.get("metadata")
+    items = order["items"]
     contact, shipping, billing = (_part_cells(order, part) for part in PARTS)
     return [
         order["_id"],
@@ -99,13 +103,19 @@ def _order_row(order: Document) -> list[Any]:
         sum(item["quantity"] for item in items),
         text_of(order["total_price"]),
         _currency(order),
+        *(text_of(order[name]) if order.get(name) is not None else "" for name in AMOUNTS),
+        *(_json_cell(order.get(name)) for name in ("hold", *LISTS)),
         " ".join(sorted({item["stock"]["state"] for item in items})),
         *shipping,
         *billing,
         order.get("reference") or "",
         order.get("note") or "",
-        orjson.dumps(metadata).decode() if metadata else "",
+        _json_cell(order.get("metadata")),
     ]
+
+
+def _json_cell(value: Any) -> str:
+    return orjson.dumps(plain(value)).decode() if value else ""
 
 
 def _part_cells(order: Document, part: str) -> list[str]:
@@ -134,8 +144,12 @@ def _line_rows(order: Document) -> Iterator[list[Any]]:
         cost = text_of(price, times=quantity)
         yield [
             *(*row, position, name, sku, product, quantity, text_of(price), cost),
-            *(item["stock"]["state"], image_url),
+            *(item["stock"]["state"], image_url, *(_cell(item.get(place)) for place in ITEM_PLACES)),
         ]
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _jsonl(found: Batches, progress: Callable[[int], None]) -> Iterator[str]:
@@ -157,8 +171,10 @@ def _order_object(order: Document) -> Document:
         "version": order["version"],
         "total_price": text_of(order["total_price"]),
         "currency": _currency(order),
+        **{name: text_of(order[name]) for name in AMOUNTS if order.get(name) is not None},
         **parts,
         **said,
+        **{name: plain(order[name]) for name in ("hold", *LISTS) if order.get(name)},
         "items": [_line_object(item) for item in order["items"]],
         "history": [_entry_object(entry) for entry in order["history"]],
     }
@@ -180,4 +196,5 @@ def _line_object(item: Document) -> Document:
         "price": text_of(item["price"]),
         "stock": stock["state"],
         **short,
+        **{name: item[name] for name in ITEM_PLACES if item.get(name) is not None},
     }

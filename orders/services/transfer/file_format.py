@@ -9,7 +9,11 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from bson import Decimal128
+
+from orders.models import text_of
 from orders.services.days import local, zone
 from orders.services.text_rules import ADDRESS_FIELDS, CONTACT_FIELDS
 
@@ -25,10 +29,15 @@ ITEM_COLUMNS = {"product_name": "name", "sku": "sku", "image_url": "image_url"}
 """What the product of a line is called: column → field of the line."""
 STEPS = ("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at")
 """When an order reached a status, in the order in which that may happen."""
-MOMENTS = ("created_at", "placed_at", *STEPS, "status_since", "updated_at", "erased_at")
+MOMENTS = ("created_at", "placed_at", *STEPS, "status_since", "updated_at", "erased_at", "held_at")
+AMOUNTS = ("paid", "refunded", "owed")
+LISTS = ("shipments", "returns", "payments", "refunds")
+"""What an order has several of: in CSV, one cell with a list of JSON objects."""
+ITEM_PLACES = ("split_from", "shipment", "returned_in", "removed")
+"""What became of a line."""
 ORDER_COLUMNS = (
     *("id", "number", "status", *PARTS["contact"], "user_id", "user_verified", *MOMENTS),
-    *("version", "lines", "units", "total_price", "currency", "stock"),
+    *("version", "lines", "units", "total_price", "currency", *AMOUNTS, "hold", *LISTS, "stock"),
     *(*PARTS["shipping_address"], *PARTS["billing_address"], "reference", "note", "metadata"),
 )
 """Columns of every file."""
@@ -36,6 +45,7 @@ SUMMARY_COLUMN = "products"
 """The column that follows where a row is an order."""
 LINE_COLUMNS = (
     *("line", "product_name", "sku", "product_id", "quantity", "price", "line_total", "line_stock", "image_url"),
+    *ITEM_PLACES,
 )
 """Columns that follow where a row is a line of an order."""
 
@@ -86,6 +96,17 @@ def local_iso(moment: datetime | None) -> str:
     if moment is None or zone().key == "UTC":
         return iso(moment)
     return local(moment.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")
+
+
+def plain(value: Any) -> Any:
+    """A stored part of an order as JSON has it: amounts as text, times as ISO 8601; what is not set is left out."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, Decimal128):
+        return text_of(value)
+    return iso(value) if isinstance(value, datetime) else value
 
 
 def utc(moment: datetime) -> datetime:

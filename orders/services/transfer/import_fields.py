@@ -15,6 +15,7 @@ from orders.services.transfer.import_files import Problem
 MONEY = re.compile(r"[0-9]{1,12}\.[0-9]{2}\Z")
 WHOLE = re.compile(r"[0-9]{1,9}\Z")
 FLAGS = {"true": True, "false": False, True: True, False: False}
+MOST_OBJECTS = 1000
 LONGEST_SHOWN = 100
 """Characters of a value that a problem quotes."""
 
@@ -60,11 +61,12 @@ class Fields:
             return value
         return ""
 
-    def choice(self, name: str, choices: Collection[str]) -> str:
-        value = self._given(name, needed=True)
+    def choice(self, name: str, choices: Collection[str], *, needed: bool = True) -> str:
+        """One of these; empty if it is missing."""
+        value = self._given(name, needed=needed)
         if value is not None and value not in choices:
             self.note(name, f"{shown(value)} is none of: {', '.join(choices)}")
-        return str(value)
+        return "" if value is None else str(value)
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self._given(name)
@@ -86,9 +88,20 @@ class Fields:
             return None
         return number
 
-    def money(self, name: str, *, digits: int, least: int = 0) -> int | None:
+    def index(self, name: str, *, most: int, what: str) -> int | None:
+        """The place of something in a list, from 0. :param what: what that is, e.g. `shipment`."""
+        value = self._given(name)
+        if value is None:
+            return None
+        number = int(value) if isinstance(value, str) and WHOLE.match(value) else value
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < most:
+            self.note(name, f"{shown(value)} is the place of no {what}: of these there are {most}, counted from 0")
+            return None
+        return number
+
+    def money(self, name: str, *, digits: int, least: int = 0, needed: bool = True) -> int | None:
         """An amount with two decimals, in cents; `digits` counts those too, `least` is in cents."""
-        value = self._given(name, needed=True)
+        value = self._given(name, needed=needed)
         if value is None:
             return None
         text = _plain(value) if isinstance(value, Decimal) else value
@@ -122,17 +135,45 @@ class Fields:
             return None
         return stored
 
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        """A JSON object, or the text of one; what is in it is not examined. Empty if it is missing or invalid."""
+    def objects(self, name: str, known: Collection[str]) -> list["Fields"]:
+        """The fields of each object of a JSON list, or of the text of one; empty if it is missing or invalid."""
+        value = self._json(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > MOST_OBJECTS or not all(isinstance(one, dict) for one in value):
+            self.note(name, f"{shown(value)} is not a list of up to {MOST_OBJECTS} JSON objects")
+            return []
+        return [self._part(f"{name}.{place}", one, known) for place, one in enumerate(value)]
+
+    def object(self, name: str, known: Collection[str]) -> "Fields | None":
+        """The fields of a JSON object, or of the text of one; None if it is missing or invalid."""
+        value = self._json(name)
+        if value is not None and not isinstance(value, dict):
+            self.note(name, f"{shown(value)} is not a JSON object")
+            return None
+        return None if value is None else self._part(name, value, known)
+
+    def _part(self, name: str, values: Mapping[str, Any], known: Collection[str]) -> "Fields":
+        part = Fields(values, self._line, f"{self._prefix}{name}.")
+        part.problems = self.problems
+        for unknown in values.keys() - set(known):
+            part.note(unknown, "there is no such field")
+        return part
+
+    def _json(self, name: str) -> Any:
         given = self._given(name, tidied=str.strip)
         try:
-            value = json.loads(given) if isinstance(given, str) else given
+            return json.loads(given) if isinstance(given, str) else given
         except (ValueError, RecursionError):
-            value = given
+            return given
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """A JSON object, or the text of one; what is in it is not examined. Empty if it is missing or invalid."""
+        value = self._json(name)
         if value is None:
             return {}
         if not isinstance(value, dict):
-            self.note(name, f'{shown(given)} is not a JSON object, e.g. {{"channel": "app"}}')
+            self.note(name, f'{shown(value)} is not a JSON object, e.g. {{"channel": "app"}}')
             return {}
         return value
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NoReturn, TextIO
@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TextIO
 from orders.services.errors import OrderError
 from orders.services.transfer.file_format import (
     ITEM_COLUMNS,
+    ITEM_PLACES,
     LINE_COLUMNS,
     ORDER_COLUMNS,
     PARTS,
@@ -82,7 +83,7 @@ def read_records(file: TextIO, format: Format) -> Iterator[Record]:
     return _read_csv(file) if format is Format.CSV else _read_jsonl(file)
 
 
-def _lines_of(file: TextIO) -> Iterator[str]:
+def lines_of(file: TextIO) -> Iterator[str]:
     number = 0
     while line := file.readline(LONGEST_LINE):
         number += 1
@@ -92,12 +93,12 @@ def _lines_of(file: TextIO) -> Iterator[str]:
 
 
 def _read_csv(file: TextIO) -> Iterator[Record]:
-    reader = csv.reader(_lines_of(file), strict=True)
+    reader = csv.reader(lines_of(file), strict=True)
     header = _header(reader)
     of_line = [name for name in header if name in LINE_COLUMNS]
     record: Record | None = None
     first: dict[str, str] = {}
-    for line, row, problem in _rows(reader):
+    for line, row, problem in csv_rows(reader):
         order = dict(zip(header, map(plain_cell, row), strict=False))
         cells = {name: order.pop(name, "") for name in of_line}
         if problem is None and len(row) != len(header):
@@ -121,15 +122,7 @@ def _key(order: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _header(reader: Any) -> list[str]:
-    try:
-        header = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
-    unknown = [repr(name) for name in header if name not in COLUMNS]
-    if unknown:
-        raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(COLUMNS)}.")
-    if len(set(header)) < len(header):
-        raise UnreadableFile("A column is there twice.")
+    header = csv_heading(reader, COLUMNS)
     missing = [name for name in NEEDED_COLUMNS if name not in header]
     if not set(KEYS) & set(header):
         missing.append(" or ".join(KEYS))
@@ -139,7 +132,21 @@ def _header(reader: Any) -> list[str]:
     return header
 
 
-def _rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
+def csv_heading(reader: Any, known: Sequence[str]) -> list[str]:
+    """The names of the columns. :raises UnreadableFile: one is not known, or is there twice."""
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
+    unknown = [repr(name) for name in header if name not in known]
+    if unknown:
+        raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(known)}.")
+    if len(set(header)) < len(header):
+        raise UnreadableFile("A column is there twice.")
+    return header
+
+
+def csv_rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
     """The rows that are not blank, each with its first line; a row that is not CSV becomes a problem."""
     while True:
         line = reader.line_num + 1
@@ -156,7 +163,7 @@ def _rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
 
 def _read_jsonl(file: TextIO) -> Iterator[Record]:
     decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number).decode
-    for number, line in enumerate(_lines_of(file), start=1):
+    for number, line in enumerate(lines_of(file), start=1):
         if line.strip():
             yield _record(number, line, decode)
 
@@ -188,7 +195,7 @@ def _by_column(item: Any) -> Any:
 
 
 OBJECT_FIELDS = {*ORDER_COLUMNS, "history"} - {*JSON_PATHS, "lines", "units", "stock"}
-ITEM_FIELDS = {*ITEM_COLUMNS.values(), "product_id", "quantity", "price", "stock", "discrepancy"}
+ITEM_FIELDS = {*ITEM_COLUMNS.values(), *ITEM_PLACES, "product_id", "quantity", "price", "stock", "discrepancy"}
 
 
 def _unknown(

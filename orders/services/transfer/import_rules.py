@@ -24,6 +24,7 @@ from orders.services.search_terms import terms_of
 from orders.services.transfer.file_format import STEPS, iso
 from orders.services.transfer.import_fields import Fields
 from orders.services.transfer.import_files import KEYS, Problem, Record
+from orders.services.transfer.import_ledger import owed, parcels_and_money, places
 from orders.services.transfer.import_parts import LONGEST_REFERENCE, details, people_and_places, product_texts
 from orders.storage import new_id
 from orders.storage.order_numbers import LOOK_ALIKES
@@ -69,7 +70,7 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
     fields = Fields(record.fields, record.line, paths=record.paths)
     identity = _identity(fields)
     order = _order(fields, act)
-    items, cents, problems = _items(record)
+    items, cents, problems = _items(record, order)
     problems = [*record.problems, *fields.problems, *problems]
     if not problems and order["total_price"] != (cost := from_cents(cents)):
         text = f"it is {order['total_price']}, but the lines come to {cost}"
@@ -132,7 +133,7 @@ def _order(fields: Fields, act: Act) -> Document:
     order |= {"placed_at": created_at, "status_since": max([created_at, *moments.values()])} | moments
     if erased_at := fields.moment("erased_at", latest=act.at, earliest=earliest):
         order["erased_at"] = erased_at
-    return order
+    return order | parcels_and_money(fields, earliest=earliest, latest=act.at)
 
 
 def _check_steps(fields: Fields, status: str, steps: dict[str, datetime]) -> None:
@@ -154,7 +155,7 @@ def _user(fields: Fields) -> str:
         return ""
 
 
-def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
+def _items(record: Record, order: Document) -> tuple[list[Document], int, list[Problem]]:
     """The lines as they are stored, their total in cents, and their problems."""
     most = settings.MAX_ORDER_LINES
     if not 1 <= len(record.lines) <= most:
@@ -162,7 +163,7 @@ def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
     items: list[Document] = []
     problems: list[Problem] = []
     cost = 0
-    for line, prefix, values in record.lines:
+    for place, (line, prefix, values) in enumerate(record.lines):
         if not isinstance(values, dict):
             problems.append(Problem(line, prefix.rstrip("."), "not an object"))
             continue
@@ -172,7 +173,7 @@ def _items(record: Record) -> tuple[list[Document], int, list[Problem]]:
         cents = fields.money("price", digits=10, least=1) or 0
         stock = {"state": LineState.NONE.value, "attempts": 0, "error": ""}
         item = {"product_id": product_id, "quantity": Int64(quantity), "price": from_cents(cents), "stock": stock}
-        items.append(item | product_texts(fields))
+        items.append(item | product_texts(fields) | places(fields, order, place))
         cost += cents * quantity
         problems += fields.problems
     return items, cost, problems
@@ -187,6 +188,7 @@ def _document(identity: Identity, order: Document, items: list[Document], act: A
         "_id": identity.id,
         "number": identity.number,
         **order,
+        **owed(order, items),
         "version": Int64(0),
         "items": items,
         "history": [entry | {"write_id": write_id}],
