@@ -1,6 +1,7 @@
 """Who acts in the backoffice (the login, with the permissions of its groups), and what they are told if it fails."""
 
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
@@ -31,6 +32,15 @@ def actor_of(request: HttpRequest) -> Actor:
 def act_of(request: HttpRequest, reason: str = "") -> Act:
     """What a staff member does now."""
     return Act(actor_of(request), timezone.now(), reason)
+
+
+def act_posted(request: HttpRequest) -> Act:
+    """What a staff member does with a form, for its `reason` and `reason_code`.
+
+    :raises InvalidReason, ReasonMissing:
+    """
+    act = act_of(request, request.POST.get("reason", "").strip())
+    return replace(act, code=request.POST.get("reason_code", ""))
 
 
 def why_not(error: OrderError | DatabaseError, look: str = "Check whether the order has changed") -> str:

@@ -56,7 +56,7 @@ def open_return(
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
 
     def write(order: Order) -> Document | None:
-        parts = parts_of(order, lines, eligible=_can_come_back, what="shipped and not on its way back")
+        parts = parts_of(order, lines, eligible=can_come_back, what="shipped and not on its way back")
         return guarded_write(
             order.pk,
             guard=as_read(order) | as_counted(parts),
@@ -113,7 +113,8 @@ def receive_return(
     return make(request, permit=lambda _order: act.actor.require(RETURN), write=write, lines=True)
 
 
-def _can_come_back(item: Item) -> bool:
+def can_come_back(item: Item) -> bool:
+    """Whether the customer has it, and it is not on its way back."""
     return item.is_shipped and item.returned_in is None
 
 

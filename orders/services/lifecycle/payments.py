@@ -9,7 +9,7 @@ from orders.services.errors import OrderError
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import one_line, problem_of
 from orders.storage import order_reads
-from orders.storage.transition_stages import Paid
+from orders.storage.transition_stages import Paid as Paid
 
 LONGEST = {"reference": 64, "method": 40}
 HIGHEST = Decimal(10**12)
