@@ -143,7 +143,7 @@ def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
             for number, item in shown
         ],
         units=sum(item.quantity for _, item in shown),
-        parcel=f"{parcel + 1} of {len(order.shipments)}" if parcel is not None else "",
+        parcel=str(parcel + 1) if parcel is not None else "",
         shipment=shipment,
         total=_money(order, order.total_price),
     )
