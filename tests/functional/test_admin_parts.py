@@ -87,8 +87,10 @@ def test_a_tracking_is_corrected_and_the_link_follows(
     assert order["shipments"][0]["tracking_url"].endswith("=NEW")
     order = done(manager, database, order, "tracking", number="0", tracking_url="https://carrier.example/7")
     assert 'value="https://carrier.example/7"' in manager.get(page(order)).content.decode()
-    response = post(manager, order, "tracking", number="0", tracking_url="javascript:alert(1)")
+    typed = {"form": "tracking 0", "number": "0", "tracking_url": "javascript:alert(1)"}
+    response = post(manager, order, "tracking", **typed)
     assert response.status_code == 400
+    assert said(response)[-1] == "Nothing was changed. Give an address that begins with https:// or http://."
     assert "javascript:alert(1)" in response.content.decode(), "what was typed"
     assert find(database, order) == order
     for number in ("1", "x", ""):
@@ -130,7 +132,7 @@ def test_a_refund_never_exceeds_what_is_left_and_is_of_an_amount_or_of_items(
         "Enter an amount, or choose items.": {},
         "Enter an amount above 0, such as 12.50.": {"amount": "x"},
         "44.70 is left of what was paid": {"amount": "44.71"},
-        "Check the refund.": {"amount": "1", "quantity_0": "1"},
+        "Give an amount or lines, not both.": {"amount": "1", "quantity_0": "1"},
         "A reason is required": {"amount": "1", "reason_code": "", "reason": ""},
         "Say in words what the other reason is.": {"amount": "1", "reason_code": "other", "reason": ""},
     }

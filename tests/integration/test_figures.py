@@ -72,7 +72,9 @@ def with_parts(items: list[Document], total: Decimal) -> Document:
     worth = items[-1]["price"].to_decimal() * items[-1]["quantity"]
     acts = CHANCE.sample(["cancel_part", "refund_part", "open_return", "stock"], 2)
     return {
-        **{name: Decimal128(amount) for name, amount in (("paid", total), ("refunded", worth / 2), ("owed", worth / 2))},
+        **{
+            name: Decimal128(amount) for name, amount in (("paid", total), ("refunded", worth / 2), ("owed", worth / 2))
+        },
         "history": [entry(name, at=NOW, code=CHANCE.choice(["customer", "fraud", ""])) for name in acts],
     }
 
