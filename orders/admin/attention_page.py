@@ -15,7 +15,8 @@ from unfold.admin import ModelAdmin
 from orders.admin import labels, order_forms
 from orders.admin.attention_rows import Row, row_of
 from orders.admin.order_forms import Change
-from orders.admin.staff_actions import act_of, actor_of, why_not
+from orders.admin.staff_actions import act_posted, actor_of, why_not
+from orders.services.audit import REASON_CODES
 from orders.services.errors import OrderError
 from orders.services.order_queries import Alert
 from orders.services.reporting import attention, event_troubles
@@ -59,6 +60,10 @@ WORDS = {
     Alert.UNSHIPPED: Words(
         "Paid, not shipped",
         "No progress for over {unshipped}.",
+    ),
+    Alert.MONEY: Words(
+        "Money owed to customers",
+        "Paid for items that were cancelled or returned. Pay it back, then record the refund on the order’s page.",
     ),
 }
 
@@ -107,7 +112,12 @@ class AttentionPages(ModelAdmin):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         context = {**self.admin_site.each_context(request), "title": "Needs attention", "sections": []}
-        context |= {"now": timezone.now(), "webhooks_title": WEBHOOKS, "events_title": EVENTS}
+        context |= {
+            "now": timezone.now(),
+            "webhooks_title": WEBHOOKS,
+            "events_title": EVENTS,
+            "codes": REASON_CODES.items(),
+        }
         status = 200
         try:
             context["sections"] = _sections(request)
@@ -129,7 +139,7 @@ class AttentionPages(ModelAdmin):
         """Do what was posted. :returns: what was done, in words."""
         name = request.POST.get("act", "")
         order_forms.require_permission(name, request.POST.get("transition", ""), actor_of(request))
-        act = act_of(request, request.POST.get("reason", "").strip())
+        act = act_posted(request)
         change = CHANGES.get(name)
         order = self.get_object(request, request.POST.get("order", ""))
         if change is None or order is None:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from orders.admin import part_facts
 from orders.admin.money_format import money
-from orders.models import DUE_STATES, Document, Edge, LineState, Status, edges_from
+from orders.models import DUE_STATES, Document, Edge, LineState, Order, Shipment, Status, condition_words, edges_from
 from orders.services.access import RESOLVE, Actor
 from orders.services.order_queries import Alert
 
@@ -45,6 +46,9 @@ class Row:
     lines: list[WaitingLine] = field(default_factory=list)
     next_steps: list[Edge] = field(default_factory=list)
     cancel: Edge | None = None
+    cancel_means: str = ""
+    owed: str = ""
+    refunds: bool = False
     resolves: bool = False
     verifies: bool = False
 
@@ -59,7 +63,12 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
     :param order: as :data:`orders.storage.alerts.FIELDS` says, its moments naive UTC.
     :param now: the reader's moment; whether a line is being tried is only shown by it, never decided.
     """
-    edges = [edge for edge in edges_from(order["status"]) if actor.may(edge.name, order["user_id"])]
+    known = _in_hand(order)
+    edges = [
+        edge
+        for edge in edges_from(order["status"])
+        if actor.may(edge.name, order["user_id"]) and not condition_words(edge, known)
+    ]
     forward = ("start_processing", "ship") if alert is Alert.UNSHIPPED else ()
     contact = order.get("contact") or {}
     cancels = alert in (Alert.OWED, Alert.UNCHECKED, Alert.UNSHIPPED)
@@ -77,7 +86,23 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
         next_steps=[edge for edge in edges if edge.name in forward],
         cancel=next((edge for edge in edges if cancels and edge.name == "cancel"), None),
         resolves=actor.has(RESOLVE),
+        cancel_means=part_facts.paid_and_owed(known),
+        owed=money(known.owed, known.currency) if known.owed else "",
+        refunds=alert is Alert.MONEY and actor.may("refund", order["user_id"]),
         verifies=alert is Alert.UNCHECKED and actor.may("cancel", order["user_id"]),
+    )
+
+
+def _in_hand(order: Document) -> Order:
+    """As much of the order as conditions and its money need."""
+    amounts = {name: order[name].to_decimal() for name in ("total_price", "paid", "refunded", "owed") if name in order}
+    return Order(
+        status=order["status"],
+        currency=order.get("currency") or "",
+        held_at=order.get("held_at"),
+        paid_at=order.get("paid_at"),
+        shipments=[Shipment(at=shipment["at"]) for shipment in order.get("shipments") or ()],
+        **amounts,
     )
 
 

@@ -18,6 +18,7 @@ from orders.admin.money_format import amounts, money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
 from orders.services.access import Actor
+from orders.services.audit import REASON_CODES
 from orders.services.days import today, zone
 from orders.services.reporting import attention, event_troubles
 from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
@@ -119,6 +120,11 @@ def _figures(found: Dashboard) -> dict[str, Any]:
             (Status(status).label, _count(orders), _share(orders, found.orders), round(100 * orders / most, 1))
             for status, orders in found.statuses.items()
         ],
+        "reasons": [
+            (REASON_CODES[code], *(_count(times) for times in found.reasons[code].values()))
+            for code in REASON_CODES
+            if code in found.reasons
+        ],
         "best": [
             (title, [(row, _count(row.units), _money(row.revenue)) for row in products])
             for title, products in (("Best sellers", found.by_units), ("Best sellers by revenue", found.by_revenue))
@@ -133,6 +139,10 @@ def _tiles(found: Dashboard) -> list[tuple[str, str, str]]:
         ("Orders", _count(found.orders), "placed in the period"),
         ("Revenue", _money(found.revenue), f"from {_count(found.sold)} paid orders{alone}"),
         ("Average order", _money(found.average), "revenue per paid order"),
+        ("Gross", _money(found.paid), f"paid for these orders{alone}"),
+        ("Refunded", _money(found.refunded), "of what was paid"),
+        ("Net", _money(found.paid - found.refunded), "paid and not refunded"),
+        ("Owed", _money(found.owed), "to customers, not refunded yet"),
         ("Paid to shipped", _duration(found.to_ship), f"median {shipped}"),
     ]
 

@@ -32,6 +32,14 @@ ACTS = {
     "retry": "Stock retry requested",
     "accept_shortage": "Short release acknowledged",
     "verify_user": "Customer verified",
+    "ship_part": "Parcel shipped",
+    "cancel_part": "Items cancelled",
+    "refund_part": "Partly refunded",
+    "open_return": "Return opened",
+    "receive_return": "Return received",
+    "track": "Tracking changed",
+    "hold": "Put on hold",
+    "lift_hold": "Hold lifted",
 }
 RECORDS = {
     "pay": "Records the payment.",
@@ -133,8 +141,11 @@ def stock_details(known: Stock) -> list[str]:
     return told
 
 
-def consequence(edge: Edge, items: Sequence[Item]) -> str:
-    """What a transition will do to this order, and whether there is a way back."""
+def consequence(edge: Edge, items: Sequence[Item], money: str = "") -> str:
+    """What a transition will do to this order, and whether there is a way back.
+
+    :param money: what it means for what was paid, as a sentence.
+    """
     held = [item for item in items if item.stock.state == LineState.RESERVED]
     units = count(sum(item.quantity for item in held), "unit")
     match stock_effect(edge.name):
@@ -150,4 +161,5 @@ def consequence(edge: Edge, items: Sequence[Item]) -> str:
             told = "Deducts nothing from stock: none is reserved for this order."
         case _:
             told = f"{RECORDS.get(edge.name, edge.doc)}{' Stock stays reserved.' if held else ''}"
+    told = f"{told} {money}".rstrip()
     return told if edges_from(edge.target) else f"{told} This cannot be undone."

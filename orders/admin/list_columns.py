@@ -23,8 +23,8 @@ TONES: dict[Status | LineState | Alert, str] = {
     LineState.RESERVING: "warning",
     LineState.RELEASING: "warning",
     LineState.UNKNOWN: "danger",
+    **dict.fromkeys(Alert, "warning"),
     Alert.UNKNOWN: "danger",
-    **dict.fromkeys((Alert.OWED, Alert.SHORT, Alert.UNSHIPPED, Alert.UNPAID, Alert.UNVERIFIED), "warning"),
 }
 """The colour of a badge; what is not here has none."""
 

@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from orders.admin.list_form import DATES, OLDEST, ListForm
 from orders.models import Status
-from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP, Position
+from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP, Alert, Position
 
 Parameters = dict[str, list[str]]
 
@@ -39,6 +39,8 @@ VIEWS = (
     ALL,
     View("To ship", {"status": list(TO_SHIP), "sort": [OLDEST]}),  # who waits longest is served first
     View("Needs attention", {"flag": [*NEEDS_ATTENTION], "sort": [OLDEST]}),
+    View("On hold", {"flag": [Alert.HELD.value], "sort": [OLDEST]}),
+    View("Money owed", {"flag": [Alert.MONEY.value], "sort": [OLDEST]}),
     View("Unpaid", {"status": [Status.PENDING.value]}),
 )
 

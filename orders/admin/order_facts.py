@@ -3,18 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from orders.admin import labels
+from orders.admin import labels, part_facts
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
-from orders.models import HistoryEntry, Item, LineState, Order, Status, edges_from
+from orders.admin.part_forms import reason_code
+from orders.models import HistoryEntry, Item, LineState, Order, Status, condition_words, edges_from
 from orders.services import order_queries
 from orders.services.access import ADDRESS_CHANGED, ERASED, Actor
 from orders.services.audit import REASON_NEEDED
+from orders.services.fulfilment.overview import balance_of
 from orders.services.identifiers import object_id
 from orders.services.lifecycle.editing import NOTE
 from orders.services.order_queries import Alert, raised
@@ -27,13 +30,25 @@ STATUS_TONES = {
     Status.PENDING: "wait", Status.PAID: "info", Status.PROCESSING: "info", Status.SHIPPED: "good",
     Status.DELIVERED: "good",
 }  # fmt: skip
+KINDS = {
+    NOTE: "note", ADDRESS_CHANGED: "address", ERASED: "privacy", "ship_part": "parcel", "track": "parcel",
+    "cancel_part": "items", "refund_part": "money", "open_return": "return", "receive_return": "return",
+    "hold": "hold", "lift_hold": "hold",
+}  # fmt: skip
+"""What an entry of the timeline is about, by its act; the others are about a status."""
+SAID_ELSEWHERE = (Alert.UNCHECKED, Alert.HELD)
+"""Alerts that another one, or a place of its own on the page, tells more about."""
 RECENT = 25
 """So many entries of a timeline are open at once."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of an order; `number` counts from 1, and a product without a name is called by its id."""
+    """A line of an order; `number` counts from 1, and a product without a name is called by its id.
+
+    :ivar state: what has become of it.
+    :ivar is_part: whether it was split from the line above it, or another part of that.
+    """
 
     number: int
     product_id: str
@@ -43,6 +58,10 @@ class Line:
     quantity: int
     price: str
     total: str
+    state: str
+    state_tone: str
+    is_part: bool
+    notes: list[str]
     stock: str
     tone: str
     details: list[str]
@@ -50,7 +69,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Event:
-    """An entry of the timeline. `kind` says in a word what it is about: status, stock, note, address, privacy."""
+    """An entry of the timeline. `kind` says in a word what it is about: status, stock, or one of KINDS."""
 
     kind: str
     title: str
@@ -64,12 +83,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Step:
-    """A transition that may be made now. A `dangerous` one has no way back and asks for a reason."""
+    """A transition that the order's status allows. A `dangerous` one has no way back and asks for a reason.
+
+    :ivar blocked: why a condition refuses it as the order is now; empty where none does.
+    """
 
     name: str
     label: str
     consequence: str
     dangerous: bool
+    blocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +138,7 @@ def facts(order: Order, now: datetime) -> Facts:
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
         units=sum(item.quantity for item in order.items),
         flags=flags(order, now),
-        lines=[_line(number, item, order.currency) for number, item in enumerate(order.items, 1)],
+        lines=[_line(order, index) for index in part_facts.in_families(order.items)],
     )
 
 
@@ -126,18 +149,38 @@ def flags(order: Order, now: datetime) -> list[str]:
         Alert.UNVERIFIED: "Customer not verified: the user service was unavailable when the order was placed.",
         Alert.UNKNOWN: f"Unconfirmed stock of {labels.count(unknown, 'item')}: check inventory, "
         "then record the result.",
+        Alert.MONEY: f"{money(order.owed or Decimal(0), order.currency)} is owed to the customer: "
+        "pay it back, then record the refund.",
         Alert.SHORT: f"Short release: {labels.count(short, 'unit')} not returned to stock.",
     }
-    return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert is not Alert.UNCHECKED]
+    return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert not in SAID_ELSEWHERE]
 
 
 def steps(order: Order, actor: Actor) -> list[Step]:
-    """The transitions that this actor may make now, in the machine's order."""
+    """The transitions of the order's status that this actor may make, in the machine's order.
+
+    Once a parcel has left, there is no `cancel`: the items that are left are cancelled instead.
+    """
     return [
-        Step(edge.name, edge.label, labels.consequence(edge, order.items), edge.name in REASON_NEEDED)
+        Step(
+            edge.name,
+            edge.label,
+            labels.consequence(edge, order.items, _money_told(edge.name, order)),
+            edge.name in REASON_NEEDED,
+            condition_words(edge, order),
+        )
         for edge in edges_from(order.status)
-        if actor.may(edge.name, order.user_id)
+        if actor.may(edge.name, order.user_id) and not (edge.name == "cancel" and order.shipments)
     ]
+
+
+def _money_told(transition: str, order: Order) -> str:
+    balance = balance_of(order)
+    if transition == "cancel":
+        return part_facts.paid_and_owed(order, balance)
+    if transition == "refund" and balance.refunded and balance.left > 0:
+        return f"{money(balance.left, order.currency)} is left to refund."
+    return ""
 
 
 def timeline(order: Order, now: datetime) -> tuple[list[Event], list[Event]]:
@@ -155,7 +198,7 @@ def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
             when=moment(entry.at, now),
             who=labels.person(entry.actor),
             way=labels.WAYS.get(entry.via, entry.via),
-            reason=entry.reason,
+            reason=_reason(entry),
             request_id=entry.request_id,
             detail=f"Before: {entry.detail}" if entry.detail and entry.act == ADDRESS_CHANGED else entry.detail,
         )
@@ -185,10 +228,15 @@ def erasure(order: Order, now: datetime) -> Event | None:
     return next(iter(events(found[-1:], now)), None)
 
 
+def _reason(entry: HistoryEntry) -> str:
+    """Why, in words: the code, and what was said besides."""
+    return ": ".join(filter(None, (reason_code(entry.code), entry.reason)))
+
+
 def _kind(entry: HistoryEntry) -> str:
     if entry.line is not None:
         return "stock"
-    return {NOTE: "note", ADDRESS_CHANGED: "address", ERASED: "privacy"}.get(entry.act, "status")
+    return KINDS.get(entry.act, "status")
 
 
 def _title(entry: HistoryEntry) -> str:
@@ -200,9 +248,15 @@ def _title(entry: HistoryEntry) -> str:
     return f"Item {entry.line + 1}: {labels.settled(entry.target)}{by_staff}"
 
 
-def _line(number: int, item: Item, currency: str) -> Line:
+def _line(order: Order, index: int) -> Line:
+    item, currency = order.items[index], order.currency
+    state, state_tone = part_facts.line_state(order, item)
     return Line(
-        number=number,
+        number=index + 1,
+        state=state,
+        state_tone=state_tone,
+        is_part=item.split_from is not None,
+        notes=part_facts.split_note(index + 1, item),
         product_id=item.product_id,
         name=item.name or item.product_id,
         sku=item.sku,

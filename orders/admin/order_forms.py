@@ -1,18 +1,20 @@
 """What the forms on an order's page post: read, handed to a service, and told in words."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orders.admin import labels, order_facts
-from orders.models import Address, Order, transition_names
+from orders.admin import labels, order_facts, part_facts, part_forms
+from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, required_version
+from orders.models import Address, Order, edges_named, transition_names
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle import editing, erasing, transitions
 from orders.services.lifecycle.erasing import Customer, NothingToErase, OrderUnfinished
+from orders.services.lifecycle.payments import Paid
 from orders.services.reporting import attention
 from orders.services.stock.resolution import resolve_line
 from orders.services.text_rules import ADDRESS_FIELDS
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
 Change = Callable[[Order, "QueryDict", Act], str]
 """Carries out what was posted and says what it did. :raises OrderError:"""
 
-VERSION = re.compile(r"[0-9]{1,18}\Z")
-SMALL = re.compile(r"[0-9]{1,9}\Z")
-ANSWERS = {"yes": True, "no": False}
-"""What the two buttons of an unknown line say: whether inventory carried out the call."""
 ERASED_AT_ONCE = 200
 """Orders of a customer that are looked at while the page waits."""
+TYPED = {
+    *("reason", "reason_code", "text", "amount", "reference", "method", "restock", "refund"),
+    *part_forms.TRACKING,
+    *ADDRESS_FIELDS,
+}
 ADDRESS_LABELS = {
     "name": "Recipient name", "company": "Company", "line1": "Address", "line2": "Apartment, suite, etc.",
     "city": "City", "state": "State or province", "postal_code": "Postal code", "country": "Country", "phone": "Phone",
@@ -48,37 +51,35 @@ class Kept:
 
 
 def kept(post: "QueryDict", error: OrderError | None = None) -> Kept:
-    """What was typed, and into which form: a transition's, `address`, `note`, `erase`, or that of a `line`."""
+    """What was typed, and into which form: a transition's, one about parts, `address`, `note`, `erase`, a `line`'s."""
     fallbacks = {"line1": "address", "text": "note", "erase": "erase", "line": f"line {post.get('line', '')}"}
-    form = post.get("transition") or next((form for name, form in fallbacks.items() if name in post), "")
-    typed = {name: str(post[name]) for name in ("reason", "text", *ADDRESS_FIELDS) if name in post}
+    form = post.get("transition") or post.get("form")
+    form = form or next((form for name, form in fallbacks.items() if name in post), "")
+    typed = {name: str(post[name]) for name in post if name in TYPED or name.startswith("quantity_")}
     return Kept(form, typed, error.members.get("errors", {}) if error else {})
 
 
-def seen_version(post: "QueryDict") -> int | None:
-    """The version that the page was showing; None where that is not said."""
-    given = post.get("version", "")
-    return int(given) if VERSION.match(given) else None
-
-
 def change_status(order: Order, post: "QueryDict", act: Act) -> str:
-    """Take `transition`, `version` and `reason`."""
-    name, version = post.get("transition", ""), seen_version(post)
+    """Take `transition`, `version`, `reason` and `reason_code`; of `pay` also `reference` and `method`."""
+    name = post.get("transition", "")
     if name not in transition_names():
         raise OrderError("Unknown action.")
     act.actor.require_transition(name, order.user_id)
-    if version is None:
-        raise OrderError("The form is incomplete. Reload the page and try again.")
-    changed = transitions.change_status(order_id=order.pk, transition=name, act=act, expected_version=version)
-    return f"Order {order.number} is now {changed['status']}."
+    version = required_version(post)
+    paid = Paid(reference=post.get("reference", "").strip(), method=post.get("method", "").strip())
+    payment = paid if name == "pay" and (paid.reference or paid.method) else None
+    [status] = {edge.target for edge in edges_named(name)}
+    changed = transitions.change_status_to(
+        order_id=order.pk, status=status, act=act, expected_versions=[version], payment=payment
+    ).order
+    owed = part_forms.owed_after(changed) if name == "cancel" else ""
+    return f"Order {order.number} is now {changed['status']}.{owed}"
 
 
 def change_address(order: Order, post: "QueryDict", act: Act) -> str:
     """Take the address's fields, `version` and `reason`."""
     act.actor.require(access.CHANGE_ADDRESS)
-    version = seen_version(post)
-    if version is None:
-        raise OrderError("The form is incomplete. Reload the page and try again.")
+    version = required_version(post)
     address = Address(**{name: post.get(name, "") for name in ADDRESS_FIELDS})
     editing.change_address(order_id=order.pk, address=address, act=act, expected_version=version)
     return f"The shipping address of order {order.number} is now {address}."
@@ -94,7 +95,7 @@ def erase_customer(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `erase` (`customer`) and `reason`; erase all finished orders of the order's customer."""
     act.actor.require(access.ERASE)
     if post.get("erase") != "customer":
-        raise OrderError("The form is incomplete. Reload the page and try again.")
+        raise OrderError(INCOMPLETE)
     customer = Customer(user_id=order.user_id)
     done = erasing.erase_customer(customer=customer, act=act, limit=ERASED_AT_ONCE)
     if not done.erased:
@@ -112,7 +113,7 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.RESOLVE)
     answer, line, attempts = (post.get(name, "") for name in ("happened", "line", "attempts"))
     if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
-        raise OrderError("The form is incomplete. Reload the page and try again.")
+        raise OrderError(INCOMPLETE)
     changed = resolve_line(
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )
@@ -144,7 +145,7 @@ def accept_shortage(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `line`, `discrepancy` and `reason`."""
     line, missing = post.get("line", ""), post.get("discrepancy", "")
     if not (SMALL.match(line) and SMALL.match(missing)):
-        raise OrderError("The form is incomplete. Reload the page and try again.")
+        raise OrderError(INCOMPLETE)
     attention.accept_shortage(order_id=order.pk, line=int(line), discrepancy=int(missing), act=act)
     return f"The short release of item {int(line) + 1} of order {order.number} is acknowledged."
 
@@ -175,9 +176,10 @@ def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
     return fields
 
 
-def offered(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
-    """The forms that this actor may fill in now, and their names as `kept` has them."""
+def offered(order: Order, actor: Actor, kept: Kept, now: datetime) -> dict[str, Any]:
+    """What is shown of the order's parts, the forms that this actor may fill in, and their names as `kept` has them."""
     steps = order_facts.steps(order, actor)
+    parts = part_facts.shown(order, actor, now, lambda form: dict(kept.typed) if form == kept.form else None)
     unknown = [
         {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
         for index, item in (order_facts.unknown_lines(order) if actor.has(access.RESOLVE) else [])
@@ -185,9 +187,10 @@ def offered(order: Order, actor: Actor, kept: Kept) -> dict[str, Any]:
     movable = actor.has(access.CHANGE_ADDRESS) and editing.may_change_address(order.status)
     may_note = actor.has(access.WRITE_NOTES)
     may_erase = actor.has(access.ERASE) and not order.erased_at
-    names = [step.name for step in steps] + [f"line {line['index']}" for line in unknown]
+    names = [*(step.name for step in steps), *(f"line {line['index']}" for line in unknown), *parts.pop("names")]
     return {
         "steps": steps,
+        "parts": parts,
         "unknown": unknown,
         "address": address_fields(order, kept) if movable else [],
         "may_note": may_note,

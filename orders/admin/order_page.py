@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import order_facts, order_forms, printing
+from orders.admin import order_facts, order_forms, part_forms, printing
 from orders.admin.order_forms import Change, Kept
+from orders.admin.posted import seen_version
 from orders.admin.read_only import ReadOnly
-from orders.admin.staff_actions import act_of, actor_of, status_of, why_not
+from orders.admin.staff_actions import act_posted, actor_of, status_of, why_not
 from orders.models import Order
 from orders.services.errors import OrderError
 
@@ -26,6 +27,14 @@ FORMS: dict[str, Change] = {
     "note": order_forms.write_note,
     "resolve": order_forms.resolve,
     "erase": order_forms.erase_customer,
+    "ship": part_forms.ship,
+    "tracking": part_forms.change_tracking,
+    "cancellation": part_forms.cancel_items,
+    "refund": part_forms.refund,
+    "return": part_forms.take_back,
+    "receive": part_forms.receive,
+    "hold": part_forms.hold,
+    "lift": part_forms.lift_hold,
 }
 """What can be posted to an order, by the last part of the address."""
 
@@ -106,7 +115,7 @@ class OrderPage(ReadOnly):
     def _carry_out(self, request: HttpRequest, order: Order, change: Change) -> HttpResponse:
         """Make a change and go back to the order; where it is refused, show the page with what was typed."""
         try:
-            act = act_of(request, request.POST.get("reason", "").strip())
+            act = act_posted(request)
             self.message_user(request, change(order, request.POST, act), messages.SUCCESS)
         except OrderError as error:
             self.message_user(request, why_not(error), messages.ERROR)
@@ -127,9 +136,9 @@ class OrderPage(ReadOnly):
         self, request: HttpRequest, order: Order, kept: Kept | None = None, status: HTTPStatus = HTTPStatus.OK
     ) -> HttpResponse:
         actor, now, kept = actor_of(request), timezone.now(), kept or Kept()
-        seen = order_forms.seen_version(request.POST)
+        seen = seen_version(request.POST)
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
-        forms = order_forms.offered(order, actor, kept)
+        forms = order_forms.offered(order, actor, kept, now)
         recent, earlier = order_facts.timeline(order, now)
         context = {
             **self.admin_site.each_context(request),

@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import segno
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString, mark_safe
 
 from orders.admin.labels import count
 from orders.admin.money_format import money
-from orders.models import Address, Contact, Item, Order, Status, statuses_before, to_cents
+from orders.admin.posted import SMALL
+from orders.models import Address, Contact, Item, Order, Removal, Shipment, Status, statuses_before, to_cents
 from orders.services.reporting.pick_list import pick_list
 
 DOCUMENTS = {"packing-slip": "Packing slip", "confirmation": "Order confirmation"}
@@ -38,6 +39,7 @@ class Printed:
     :ivar code: the order's number as a QR code, in SVG.
     :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one.
     :ivar phone: of whoever receives it.
+    :ivar parcel: which of the order's parcels it is about, and `shipment` that one; empty where it is the whole order.
     """
 
     order: Order
@@ -50,12 +52,32 @@ class Printed:
     lines: list[PrintedLine]
     units: int
     total: str
+    parcel: str
+    shipment: Shipment | None
 
 
 def document(request: HttpRequest, name: str, order: Order) -> HttpResponse:
-    """One of DOCUMENTS as HTML that prints well and needs no scripts of its own page."""
+    """One of DOCUMENTS as HTML that prints well and needs no scripts of its own page.
+
+    A packing slip is of one parcel where the address has `parcel`, from 1.
+
+    :raises Http404: the order has no such parcel.
+    """
     title = f"{DOCUMENTS[name]} {order.number}"
-    return _rendered(request, name, title=title, documents=[_printed(name, order)], of_one=order)
+    parcel = _parcel(request, order) if name == "packing-slip" else None
+    if parcel is not None:
+        title = f"{title}, parcel {parcel + 1}"
+    return _rendered(request, name, title=title, documents=[_printed(name, order, parcel)], of_one=order)
+
+
+def _parcel(request: HttpRequest, order: Order) -> int | None:
+    """The index of the shipment that is asked for."""
+    given = request.GET.get("parcel")
+    if given is None:
+        return None
+    if not SMALL.match(given) or not 1 <= int(given) <= len(order.shipments):
+        raise Http404
+    return int(given) - 1
 
 
 def packing_slips(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpResponse:
@@ -100,20 +122,29 @@ def _rendered(request: HttpRequest, name: str, **shown: object) -> HttpResponse:
     return render(request, f"orders/print/{name}.html", context)
 
 
-def _printed(name: str, order: Order) -> Printed:
+def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
+    packing = name == "packing-slip"
+    shown = [
+        (number, item)
+        for number, item in enumerate(order.items, 1)
+        if not packing or (item.shipment == parcel if parcel is not None else item.removed != Removal.CANCELLED)
+    ]
+    shipment = order.shipments[parcel] if parcel is not None else None
     return Printed(
         order=order,
         status=Status(order.status).label,
-        warning=_warning(order, packing=name == "packing-slip"),
+        warning=_warning(order, packing=packing),
         code=_code(order.number),
         recipient=address_lines(order.shipping_address, order.contact),
         phone=order.shipping_address.phone or order.contact.phone,
         billing=address_lines(order.billing_address, order.contact) if order.billing_address else [],
         lines=[
             PrintedLine(number, item, _money(order, item.price), _money(order, to_cents(item.price * item.quantity)))
-            for number, item in enumerate(order.items, 1)
+            for number, item in shown
         ],
-        units=sum(item.quantity for item in order.items),
+        units=sum(item.quantity for _, item in shown),
+        parcel=str(parcel + 1) if parcel is not None else "",
+        shipment=shipment,
         total=_money(order, order.total_price),
     )
 

@@ -1,6 +1,7 @@
 """Who acts in the backoffice (the login, with the permissions of its groups), and what they are told if it fails."""
 
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
@@ -15,10 +16,17 @@ from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act
 from orders.services.errors import OrderError
+from orders.services.fulfilment.parts import InvalidLines
+from orders.services.fulfilment.refunding import InvalidRefund
+from orders.services.lifecycle.payments import InvalidPayment
+from orders.services.lifecycle.tracking import InvalidTracking
 from orders.services.lifecycle.versions import StaleOrder
 from orders.services.refusals import STATUS
 
 logger = logging.getLogger(__name__)
+
+TOLD_BY_PROBLEMS = (InvalidLines, InvalidRefund, InvalidTracking, InvalidPayment)
+"""Errors of which staff are told what is wrong with each field: their forms have no place beside it."""
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -33,6 +41,15 @@ def act_of(request: HttpRequest, reason: str = "") -> Act:
     return Act(actor_of(request), timezone.now(), reason)
 
 
+def act_posted(request: HttpRequest) -> Act:
+    """What a staff member does with a form, for its `reason` and `reason_code`.
+
+    :raises InvalidReason, ReasonMissing:
+    """
+    act = act_of(request, request.POST.get("reason", "").strip())
+    return replace(act, code=request.POST.get("reason_code", ""))
+
+
 def why_not(error: OrderError | DatabaseError, look: str = "Check whether the order has changed") -> str:
     """What staff are told of a change that failed.
 
@@ -43,6 +60,8 @@ def why_not(error: OrderError | DatabaseError, look: str = "Check whether the or
         raise PermissionDenied(error.detail) from error
     if isinstance(error, StaleOrder):
         return "Someone updated this order. Your change was not saved."
+    if isinstance(error, TOLD_BY_PROBLEMS):
+        return f"Nothing was changed. {' '.join(text for texts in error.members['errors'].values() for text in texts)}"
     if isinstance(error, OrderError):
         return f"Nothing was changed. {error.detail}"
     logger.warning("the database did not answer the backoffice: %s", error.__cause__ or error)

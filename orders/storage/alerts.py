@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bson import Decimal128
 from django.conf import settings
 from django.db.models import TextChoices
 from django_mongodb_backend.query import wrap_database_errors
@@ -15,6 +16,8 @@ from orders.storage.order_writes import orders
 
 STOCK_UNKNOWN: Document = {"items.stock.state": LineState.UNKNOWN.value}
 """What the index `unknown_newest` is about."""
+NO_MONEY = Decimal128("0")
+"""The bound of the index `money_owed`."""
 TO_SHIP = (Status.PAID.value, Status.PROCESSING.value)
 OPEN = (Status.PENDING.value, *TO_SHIP)
 
@@ -29,9 +32,11 @@ class Alert(TextChoices):
     UNSHIPPED = "unshipped", "Paid, not shipped"
     UNPAID = "unpaid", "Payment overdue"
     UNVERIFIED = "unverified", "Unverified customer"
+    MONEY = "money", "Money owed"
+    HELD = "held", "On hold"
 
 
-NEEDS_ATTENTION = (Alert.UNKNOWN, Alert.OWED, Alert.SHORT, Alert.UNCHECKED, Alert.UNSHIPPED)
+NEEDS_ATTENTION = (Alert.UNKNOWN, Alert.OWED, Alert.SHORT, Alert.UNCHECKED, Alert.UNSHIPPED, Alert.MONEY)
 """These wait for a person: what is not paid in time is cancelled by the worker."""
 
 
@@ -101,6 +106,15 @@ def alert_rules(at: datetime) -> dict[str, Rule]:
             "status_newest",
         ),
         Alert.UNVERIFIED: Rule({"user_verified": False}, lambda order: not order.user_verified, "unverified_newest"),
+        # The indexes of these are by creation, too: see SHORT.
+        Alert.MONEY: Rule(
+            {"owed": {"$gt": NO_MONEY}, "created_at": {"$gt": EPOCH}}, lambda order: bool(order.owed), "money_owed"
+        ),
+        Alert.HELD: Rule(
+            {"held_at": {"$gt": EPOCH}, "created_at": {"$gt": EPOCH}},
+            lambda order: order.held_at is not None,
+            "held_newest",
+        ),
     }
 
 
@@ -118,7 +132,17 @@ FIELDS: Mapping[str, Any] = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "version", "total_price", "items.product_id"),
         *("currency", "contact.name", "contact.email", "items.name", "items.quantity", "items.stock"),
-        *("created_at", "status_since", "stock_due_at"),
+        *(
+            "created_at",
+            "status_since",
+            "stock_due_at",
+            "held_at",
+            "owed",
+            "paid",
+            "refunded",
+            "paid_at",
+            "shipments.at",
+        ),
     ),
     1,
 ) | {

@@ -4,6 +4,8 @@
 figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC),
                   stale: true | false, attempt, computed_at, retry_at,
                   statuses: [{status, currency, orders, cents}],   orders placed that day, by their status now
+                  money: [{currency, paid, refunded, owed}],       of these orders, in cents
+                  reasons: [{act, code, times}],         why they, or parts of them, were cancelled, refunded, returned
                   products: [{id, units, cents}],        sold that day: the best sellers only, if products_cut
                   products_cut,
                   shipping: [orders, …] }                orders shipped that day, by bucket of the time since payment
@@ -15,6 +17,8 @@ were counted before orders had a currency have no `currency`: they are the shop'
 
 A day that changes is marked `stale` and keeps its figures until it is counted again. Marking also removes `attempt`,
 without which a count that is under way cannot write. Days that are not stale include all changes up to `until`.
+
+Days that were counted before there was a ledger have neither `money` nor `reasons`: they are counted again.
 
 Figures of another zone than TIME_ZONE are never read: such a day counts as not counted.
 """
@@ -30,7 +34,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from orders.models import EPOCH, Document, Status
-from orders.storage import leases
+from orders.storage import leases, ledger
 from orders.storage.database import Expression, collection, from_now, new_id
 from orders.storage.order_lists import currency
 from orders.storage.order_query import OrderQuery
@@ -47,6 +51,9 @@ BEST_SELLERS = 100
 BUCKET = 1.02
 """Bucket n counts times of BUCKET ** n minutes or more, so a time is known to one per cent."""
 STATE = "state"
+REASONED = {"cancel": "cancel", "cancel_part": "cancel", "refund": "refund", "refund_part": "refund",
+            "open_return": "return"}  # fmt: skip
+"""Acts of histories whose reasons are counted, and as what."""
 
 
 def figures() -> Collection[Document]:
@@ -135,11 +142,16 @@ def mark(days: Iterable[datetime] | None = None) -> None:
 def counts(since: datetime, until: datetime) -> dict[datetime, Document]:
     """What is known about the counts of the days from `since` to `until`, both included, without their figures.
 
-    Days that were counted in another zone are stale.
+    Days that were counted in another zone, or without their money, are stale.
     """
-    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1}
+    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1, "money.currency": 1}
     found = figures().find(_days(since, until), fields)
-    return {kept["_id"]: kept | {"stale": kept["stale"] or not is_current(kept)} for kept in found}
+    return {kept["_id"]: kept | {"stale": is_outdated(kept) or not is_current(kept)} for kept in found}
+
+
+def is_outdated(kept: Document) -> bool:
+    """Whether figures do not tell all that they should by now."""
+    return bool(kept["stale"]) or "money" not in kept
 
 
 @wrap_database_errors
@@ -210,7 +222,10 @@ def count(day: datetime, since: datetime, before: datetime) -> bool:
 def _placed(since: datetime, before: datetime) -> Document:
     price: Expression = {"$multiply": ["$items.price", "$items.quantity"]}
     ours: Expression = {"$cond": [{"$eq": [currency(), settings.CURRENCY]}, price, 0]}
-    fields = ("status", "currency", "total_price", "items.product_id", "items.quantity", "items.price")
+    fields = (
+        *("status", "currency", "total_price", "paid_at", "paid", "refunded", "owed"),
+        *("items.product_id", "items.quantity", "items.price", "items.removed", "history.act", "history.code"),
+    )
     [counted] = orders().aggregate(
         [
             {"$match": OrderQuery(since=since, before=before).conditions},
@@ -227,9 +242,26 @@ def _placed(since: datetime, before: datetime) -> Document:
                         },
                         {"$replaceWith": {"$mergeObjects": ["$_id", {"orders": "$orders", "cents": "$cents"}]}},
                     ],
+                    "money": [
+                        {
+                            "$group": {
+                                "_id": currency(),
+                                **{name: _cents(amount) for name, amount in ledger.SUMS.items()},
+                            }
+                        },
+                        {"$project": {"_id": 0, "currency": "$_id", "paid": 1, "refunded": 1, "owed": 1}},
+                    ],
+                    "reasons": [
+                        {"$match": {"history": {"$elemMatch": {"code": {"$gt": ""}, "act": {"$in": list(REASONED)}}}}},
+                        {"$unwind": "$history"},
+                        {"$match": {"history.code": {"$gt": ""}, "history.act": {"$in": list(REASONED)}}},
+                        {"$group": {"_id": {"act": "$history.act", "code": "$history.code"}, "times": {"$sum": 1}}},
+                        {"$replaceWith": {"$mergeObjects": ["$_id", {"times": "$times"}]}},
+                    ],
                     "products": [
                         {"$match": {"status": {"$in": list(SOLD)}}},
                         {"$unwind": "$items"},
+                        {"$match": {"items.removed": None}},
                         {
                             "$group": {
                                 "_id": "$items.product_id",
@@ -244,7 +276,8 @@ def _placed(since: datetime, before: datetime) -> Document:
         ]
     )
     best = _best_sellers(counted["products"])
-    return {"statuses": counted["statuses"], "products": best, "products_cut": len(best) < len(counted["products"])}
+    figures = {name: counted[name] for name in ("statuses", "money", "reasons")}
+    return figures | {"products": best, "products_cut": len(best) < len(counted["products"])}
 
 
 def _cents(amount: Expression) -> Document:

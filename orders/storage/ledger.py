@@ -48,6 +48,8 @@ _LINE_WORTH: Document = {
 _LINES_WORTH: Document = {"$sum": {"$map": {"input": "$items", "as": "line", "in": _LINE_WORTH}}}
 _WORTH: Document = {"$cond": [{"$in": ["$status", list(ENDED)]}, NOTHING, _LINES_WORTH]}
 
+SUMS: Document = {"paid": _PAID, "refunded": _REFUNDED, "owed": {"$ifNull": ["$owed", NOTHING]}}
+"""What was paid for an order, given back, and is owed, as expressions."""
 OPENED: Document = {"$set": {"paid": _PAID, "refunded": _REFUNDED}}
 """The first stage of a write that touches money or what it was paid for: the ledger is there."""
 BALANCED: Document = {

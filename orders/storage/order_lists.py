@@ -30,7 +30,7 @@ STOCK_FIELDS = ("state", "discrepancy")
 FIELDS = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "total_price", "created_at", "status_since", "stock_due_at"),
-        *("currency", "contact.name", "contact.email"),
+        *("currency", "contact.name", "contact.email", "owed", "held_at"),
         *("items.product_id", "items.name", "items.quantity", *(f"items.stock.{name}" for name in STOCK_FIELDS)),
     ),
     1,
@@ -211,6 +211,7 @@ def _order(document: Document) -> Order:
     return Order(
         id=document["_id"],
         total_price=document["total_price"].to_decimal(),
+        owed=document["owed"].to_decimal() if "owed" in document else None,
         currency=document.get("currency") or settings.CURRENCY,
         contact=Contact(**(document.get("contact") or {})),
         items=[
@@ -223,7 +224,7 @@ def _order(document: Document) -> Order:
             for item in document["items"]
         ],
         **{name: document[name] for name in ("number", "user_id", "user_verified", "status")},
-        **{name: _aware(document.get(name)) for name in ("created_at", "status_since", "stock_due_at")},
+        **{name: _aware(document.get(name)) for name in ("created_at", "status_since", "stock_due_at", "held_at")},
     )
 
 

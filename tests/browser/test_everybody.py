@@ -29,12 +29,16 @@ def pages(database: Database[Document]) -> dict[str, str]:
     """The main pages, by name."""
     unknown = busy_shop(database)
     endpoint = stopped_webhook()
+    parted = database["orders"].find_one({"held_at": {"$ne": None}})
+    assert parted
     return {
         "dashboard": "/admin/",
         "list": LIST,
         "filters": f"{LIST}?status=paid&since=nonsense",
         "nothing found": f"{LIST}?q=1234-1234-1234",
         "order": page(unknown),
+        "order in parts": page(parted),
+        "packing slip of a parcel": page(parted).replace("/change/", "/packing-slip/?parcel=1"),
         "attention": f"{LIST}attention/",
         "runs": "/admin/orders/bulkrun/",
         "events": f"{LIST}events/",

@@ -3,10 +3,12 @@
 import base64
 import csv
 import re
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
 import segno
+from bson import Decimal128
 from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
@@ -29,7 +31,8 @@ def test_support_finds_an_order_by_its_number_and_cancels_it_with_a_reason(
     expect(desk.locator(".order-number")).to_have_text(order["number"])
     expect(desk.get_by_text("Releases 2 units of 1 product.")).to_be_visible()
     desk.get_by_text("Cancel…").click()
-    desk.get_by_label("Reason (shown in the timeline)").fill("Ordered twice")
+    desk.locator("#code-cancel").select_option(label="Customer's wish")
+    desk.locator("#reason-cancel").fill("Ordered twice")
     desk.get_by_role("button", name="Cancel this order").click()
     expect(desk.locator(".order-head")).to_contain_text("Cancelled")
     expect(desk.locator(".order-timeline")).to_contain_text("Ordered twice")
@@ -42,7 +45,7 @@ def test_an_order_is_not_cancelled_without_a_reason(sign_in: SignIn, database: D
     desk = sign_in("Support", at=page(order))
     desk.get_by_text("Cancel…").click()
     desk.get_by_role("button", name="Cancel this order").click()
-    expect(desk.locator("#reason-cancel:invalid")).to_be_visible()
+    expect(desk.locator("#code-cancel:invalid")).to_be_visible()
     assert find(database, order)["status"] == "pending"
 
 
@@ -214,12 +217,14 @@ def test_of_two_people_at_one_order_the_second_is_told_what_the_first_did(
     first.get_by_role("button", name="Mark as paid").click()
     expect(first.locator(".order-head")).to_contain_text("Paid")
     second.get_by_text("Cancel…").click()
-    second.get_by_label("Reason (shown in the timeline)").fill("Changed their mind")
+    second.locator("#code-cancel").select_option(label="Customer's wish")
+    second.locator("#reason-cancel").fill("Changed their mind")
     second.get_by_role("button", name="Cancel this order").click()
     alert = second.get_by_role("alert")
     expect(alert).to_contain_text("Someone updated this order while you were viewing it")
     expect(alert).to_contain_text("Finance")
     expect(second.locator("#reason-cancel")).to_have_value("Changed their mind")
+    expect(second.locator("#code-cancel")).to_have_value("customer")
     assert find(database, order)["status"] == "paid"
     second.get_by_role("button", name="Cancel this order").click()
     expect(second.locator(".order-head")).to_contain_text("Cancelled")
@@ -230,9 +235,36 @@ def search(desk: Page, text: str) -> None:
     desk.locator("#searchbar").press("Enter")
 
 
+def in_parts() -> Document:
+    """An order on hold of which a parcel has left, and comes back, and of which an item was cancelled."""
+    at = datetime.now(UTC)
+    items = [
+        line() | {"quantity": 1},
+        line("used") | {"quantity": 1, "split_from": 0, "shipment": 0, "returned_in": 0},
+        line("released") | {"removed": "cancelled"},
+    ]
+    tracking = {"carrier": "UPS", "tracking_number": "1Z" + "9" * 60, "tracking_url": "https://ups.example/1Z"}
+    moved = {"at": at, "reference": "R" * 64}
+    return stored(
+        22,
+        status="processing",
+        items=items,
+        paid_at=at,
+        shipments=[{"at": at, **tracking}],
+        returns=[{"at": at, "code": "customer"}],
+        payments=[moved | {"amount": Decimal128("59.60"), "method": "Card"}],
+        refunds=[moved | {"amount": Decimal128("9.60"), "code": "customer"}],
+        paid=Decimal128("59.60"),
+        refunded=Decimal128("9.60"),
+        owed=Decimal128("20.20"),
+        held_at=at,
+        hold={"code": "fraud", "reason": "Third card today", "actor": "staff:Finance"},
+    )
+
+
 def busy_shop(database: Database[Document]) -> dict[str, Any]:
     """Orders of every kind. :returns: one of unknown stock."""
     statuses = ("pending", "paid", "processing", "shipped", "delivered", "refunded", "rejected", "placing")
     insert(database, *(stored(number, status=status) for number, status in enumerate(statuses)))
-    insert(database, stored(20, user_verified=False))
+    insert(database, stored(20, user_verified=False), in_parts())
     return insert(database, stored(21, status="cancelled", items=[line("unknown", call="release"), line("released")]))

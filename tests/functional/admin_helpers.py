@@ -41,10 +41,11 @@ ROLES = {
 """Who may make which transition; `nobody` is staff without groups."""
 
 WORK = {
-    "Support": {"change_address", "write_notes"},
-    "Fulfilment": {"resolve_stock", "write_notes"},
-    "Finance": {"write_notes", "export_orders"},
+    "Support": {"change_address", "write_notes", "hold_order"},
+    "Fulfilment": {"resolve_stock", "write_notes", "return_order", "hold_order"},
+    "Finance": {"write_notes", "export_orders", "hold_order"},
     "Manager": {
+        *("return_order", "hold_order"),
         *("resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer", "manage_webhooks"),
     },
 }

@@ -1,6 +1,7 @@
 """Who gets into the backoffice, and what each role may do there."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -34,10 +35,24 @@ from tests.functional.admin_helpers import (
     transition_of,
 )
 
+PART_FORMS = {
+    "ship": "ship_order",
+    "tracking": "ship_order",
+    "cancellation": "cancel_order",
+    "refund": "refund_order",
+    "return": "return_order",
+    "receive": "return_order",
+    "hold": "hold_order",
+    "lift": "hold_order",
+}
+"""The forms about parts of an order, by the last part of their address, with the permission that each asks for."""
 OURS = [
     *(
         f"{{id}}/{name}/"
-        for name in ("transition", "address", "note", "resolve", "version", "packing-slip", "confirmation")
+        for name in (
+            *("transition", "address", "note", "resolve", "version", "packing-slip", "confirmation"),
+            *PART_FORMS,
+        )
     ),
     *("packing-slips/", "confirmations/", "pick-list/"),
 ]
@@ -96,6 +111,49 @@ def test_a_forged_address_or_note_without_its_permission_is_refused_and_changes_
                 assert client.post(form_of(order, name), fields | version).status_code == 403, (status, name)
             assert f'/{name}/"' not in client.get(page(order)).content.decode()
         assert find(database, order) == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_forged_form_about_parts_without_its_permission_is_refused_and_changes_nothing(
+    database: Database[Document], sandbox: Sandbox, role: str
+) -> None:
+    client, order = client_of(role), insert(database, parted())
+    allowed = {f"{name}_order" for name in ROLES[role]} | (
+        every_work() if role == "superuser" else WORK.get(role, set())
+    )
+    before = find(database, order)
+    fields = {"version": "1", "quantity_0": "1", "amount": "1", "reason": "No", "number": "0", "restock": "yes"}
+    for name, permission in PART_FORMS.items():
+        if permission not in allowed:
+            for form in (fields, {}, {"version": "0"}):
+                assert client.post(form_of(order, name), form).status_code == 403, name
+            if role != "nobody":
+                assert f'/{name}/"' not in client.get(page(order)).content.decode(), name
+        assert client.get(form_of(order, name)).status_code in ((403, 405) if role == "nobody" else (405,))
+    assert find(database, order) == before
+    assert sandbox.control.calls() == []
+
+
+def test_goods_are_received_with_a_refund_only_by_who_may_refund(database: Database[Document]) -> None:
+    order = insert(database, parted())
+    before, client = find(database, order), client_of("Fulfilment")
+    assert "Also record a refund" not in client.get(page(order)).content.decode()
+    form = {"version": "1", "number": "0", "restock": "no", "refund": "yes"}
+    assert client.post(form_of(order, "receive"), form).status_code == 403
+    assert find(database, order) == before
+
+
+def parted() -> Document:
+    """An order with a parcel, of which a part comes back, and that is on hold."""
+    at = datetime.now(UTC)
+    return stored(
+        status="processing",
+        items=[line(), line("used") | {"shipment": 0}, line("used") | {"shipment": 0, "returned_in": 0}],
+        shipments=[{"at": at, "carrier": "", "tracking_number": "", "tracking_url": ""}],
+        returns=[{"at": at, "code": "customer"}],
+        held_at=at,
+        hold={"code": "fraud", "reason": "", "actor": "staff:Finance"},
+    )
 
 
 def every_work() -> set[str]:
@@ -231,8 +289,12 @@ def test_the_page_has_no_field_to_edit_but_reason_note_and_address(database: Dat
         content = client.get(page(order)).content.decode()
         main = main_of(client.get(page(order)))
         names = set(re.findall(r'<(?:input|select|textarea)[^>]*\bname="(\w+)"', main))
+        parts = {
+            *("reason_code", "form", "reference", "method", "amount", "quantity_0"),
+            *("carrier", "tracking_number", "tracking_url"),
+        }
         address = {"name", "company", "line1", "line2", "city", "state", "postal_code", "country", "phone"}
-        assert names <= {"csrfmiddlewaretoken", "version", "reason", "text", *address}
+        assert names <= {"csrfmiddlewaretoken", "version", "reason", "text", *parts, *address}
         assert not re.search(r'name="_(save|continue|addanother|saveasnew)"', content)
         assert "deletelink" not in content
 

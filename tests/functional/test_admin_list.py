@@ -1,7 +1,7 @@
 """The list of orders in the backoffice: its columns, views, pages and addresses."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -254,15 +254,24 @@ def tabs(response: HttpResponse) -> dict[str, tuple[bool, str]]:
 def test_each_view_shows_its_orders_and_how_many_there_are(database: Database[Document], support: Client) -> None:
     orders = insert_each_status(database)
     insert(database, stored(20, items=[line("unknown", call="release")], status="cancelled"))
+    owed = [stored(number, status="cancelled", owed=Decimal128("5.00")) for number in (21, 22)]
+    held = stored(23, status="paid", held_at=datetime.now(UTC))
+    insert(database, *owed, held)
     response = support.get(LIST)
     assert tabs(response) == {
-        "All": (True, ""), "To ship": (False, "2"), "Needs attention": (False, "1"), "Unpaid": (False, "1"),
+        "All": (True, ""), "To ship": (False, "3"), "Needs attention": (False, "3"), "On hold": (False, "1"),
+        "Money owed": (False, "2"), "Unpaid": (False, "1"),
     }  # fmt: skip
     shown = {view.title: rows(support.get(LIST + view.address)) for view, _, _ in response.context["cl"].tabs}
-    assert len(shown["All"]) == 10
-    assert shown["To ship"] == [orders["processing"]["number"], orders["paid"]["number"]]  # the oldest first
+    assert len(shown["All"]) == 13
+    of_status = [orders["processing"]["number"], orders["paid"]["number"]]
+    assert shown["To ship"] == [held["number"], *of_status]  # the oldest first
+    assert shown["On hold"] == [held["number"]]
+    assert shown["Money owed"] == [order["number"] for order in reversed(owed)]
+    for view, _, size in response.context["cl"].tabs:
+        assert size in ("", str(len(shown[view.title]))), view.title
     assert shown["Unpaid"] == [orders["pending"]["number"]]
-    assert len(shown["Needs attention"]) == 1
+    assert len(shown["Needs attention"]) == 3
 
 
 def test_the_view_that_is_shown_is_marked(database: Database[Document], support: Client) -> None:

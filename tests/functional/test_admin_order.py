@@ -157,7 +157,7 @@ def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
         "Total CHF 29.80 4 units in 2 items",
         "Reference WEB-1 in the storefront",
         f"Bath towel SKU BT-70 {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
-        f"Reserved {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
+        f"To ship {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
         "Contact Amara Okafor amara+1@example.com Copy e-mail address +44 20 7946 0958 Copy phone number",
         "Shipping address Chidi Okafor Okafor & Sons 1 Long Street 12345 Springfield Freedonia +44 20 7946 0000",
         "Billing address Accounts 1 Long Street 12345 Zürich Freedonia",
@@ -179,7 +179,7 @@ def test_an_order_from_before_there_were_names_reads_well_by_its_ids(
     order = insert(database, stored(user_id="8"))
     text = text_of(manager.get(page(order)))
     assert "Summary Customer 8 verified Total €29.80" in text
-    assert f"Stock {TOWEL.product_id} 2 €14.90 €29.80 Reserved" in text
+    assert f"Stock Status {TOWEL.product_id} 2 €14.90 €29.80 Reserved" in text
     assert "Shipping address 1 Long Street 12345 Springfield Freedonia" in text
     for absent in ("SKU", "Contact", "Copy", "Billing address", "Customer’s note", "Metadata", "Reference"):
         assert absent not in text, absent

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from django.utils import timezone
 from pymongo.database import Database
 
@@ -42,6 +42,7 @@ def one_of_each(number: int = 0) -> dict[str, Document]:
         "short": stored(number, status="cancelled", items=[line("released", discrepancy=2, error="gave 0 of 2")]),
         "unchecked": stored(number, status="pending", user_verified=False),
         "unshipped": stored(number, status="paid", **old),
+        "money": stored(number, status="cancelled", owed=Decimal128("12.00")),
     }
 
 
@@ -87,7 +88,7 @@ def test_what_waits_is_found_without_reading_what_does_not(database: Database[Do
     with profiled(database) as operations:
         attention.everything(actor=BOSS, at=timezone.now())
     of_orders = [operation for operation in operations if operation["ns"].endswith(".orders")]
-    assert len(of_orders) == 10
+    assert len(of_orders) == 12
     for operation in of_orders:
         assert "COLLSCAN" not in operation["planSummary"], operation
         assert "IXSCAN" in operation["planSummary"], operation

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from statistics import median_low
 from typing import Any
 
@@ -29,7 +29,7 @@ from orders.services.reporting.figures_refresh import Refresh, refresh
 from orders.storage import daily_figures
 from orders.storage.daily_figures import DAY
 from tests.conftest import UseZone
-from tests.functional.admin_helpers import Document, profiled, stored
+from tests.functional.admin_helpers import Document, entry, profiled, stored
 
 BOSS = access.admin("boss")
 NOW = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
@@ -61,7 +61,22 @@ def order(at: datetime, **changes: Any) -> Document:
         made["paid_at"] = at + timedelta(hours=1)
     if status in ("shipped", "delivered"):
         made["shipped_at"] = min(NOW, made["paid_at"] + timedelta(minutes=CHANCE.randint(0, 6000)))
+    if "paid_at" in made and CHANCE.random() < 0.5:
+        made |= with_parts(items, total)
     return made | changes
+
+
+def with_parts(items: list[Document], total: Decimal) -> Document:
+    """The ledger and the reasons of an order of which a line was cancelled, and a part of its price given back."""
+    items[-1]["removed"] = "cancelled"
+    worth = items[-1]["price"].to_decimal() * items[-1]["quantity"]
+    acts = CHANCE.sample(["cancel_part", "refund_part", "open_return", "stock"], 2)
+    return {
+        **{
+            name: Decimal128(amount) for name, amount in (("paid", total), ("refunded", worth / 2), ("owed", worth / 2))
+        },
+        "history": [entry(name, at=NOW, code=CHANCE.choice(["customer", "fraud", ""])) for name in acts],
+    }
 
 
 def key(moment: datetime) -> datetime:
@@ -91,7 +106,7 @@ def straight(database: Database[Document], chosen: Period) -> Dashboard:
                 money[day] += found["total_price"].to_decimal()
             else:
                 elsewhere[found["currency"]] += found["total_price"].to_decimal()
-            for item in found["items"]:
+            for item in (item for item in found["items"] if not item.get("removed")):
                 units[item["product_id"]] += item["quantity"]
                 revenue[item["product_id"]] += item["price"].to_decimal() * item["quantity"] * ours
     shipped = [found for found in made if found.get("paid_at") and day_of(found.get("shipped_at")) in dates]
@@ -100,6 +115,7 @@ def straight(database: Database[Document], chosen: Period) -> Dashboard:
     added.days = [Day(day, days[day], money[day] or Decimal("0.00")) for day in dates]
     added.statuses = {status: statuses[status] for status in PUBLIC_STATUSES}
     added.sold, added.revenue, added.elsewhere = sold, sum(money.values(), Decimal(0)), dict(elsewhere)
+    add_ledger(added, placed)
     added.shipped, added.to_ship = len(times), median_low(times) if times else None
 
     def best(by: Counter[str]) -> list[dashboards.Product]:
@@ -115,6 +131,29 @@ def straight(database: Database[Document], chosen: Period) -> Dashboard:
     return added
 
 
+def add_ledger(added: Dashboard, placed: list[Document]) -> None:
+    kinds = {"cancel_part": "cancel", "refund_part": "refund", "open_return": "return"}
+    for found in placed:
+        total = found["total_price"].to_decimal()
+        paid = found["paid"].to_decimal() if "paid" in found else total if "paid_at" in found else Decimal(0)
+        if "paid" not in found and found["status"] in SOLD:
+            paid = total
+        given_back = paid if found["status"] == "refunded" else Decimal(0)
+        refunded = found["refunded"].to_decimal() if "refunded" in found else given_back
+        if found.get("currency", settings.CURRENCY) == settings.CURRENCY:
+            added.paid += cents(paid)
+            added.refunded += cents(refunded)
+            added.owed += cents(found["owed"].to_decimal()) if "owed" in found else 0
+        for told in found["history"]:
+            if told.get("code") and told["act"] in kinds:
+                times = added.reasons.setdefault(told["code"], dict.fromkeys(kinds.values(), 0))
+                times[kinds[told["act"]]] += 1
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+
+
 def same(found: Dashboard, wanted: Dashboard) -> None:
     for name in (
         "days",
@@ -123,6 +162,10 @@ def same(found: Dashboard, wanted: Dashboard) -> None:
         "revenue",
         "elsewhere",
         "shipped",
+        "paid",
+        "refunded",
+        "owed",
+        "reasons",
         "by_units",
         "by_revenue",
         "orders",

@@ -59,7 +59,7 @@ def open_return(
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
 
     def write(order: Order) -> Document | None:
-        parts = parts_of(order, lines, eligible=partial(_can_come_back, order), what="shipped and not on its way back")
+        parts = parts_of(order, lines, eligible=partial(can_come_back, order), what="shipped and not on its way back")
         return guarded_write(
             order.pk,
             guard=as_read(order) | as_counted(parts),
@@ -116,8 +116,11 @@ def receive_return(
     return make(request, permit=lambda _order: act.actor.require(RETURN), write=write, lines=True)
 
 
-def _can_come_back(order: Order, item: Item) -> bool:
-    """What was shipped before it was imported reserved nothing, and names no shipment."""
+def can_come_back(order: Order, item: Item) -> bool:
+    """Whether the customer has it, and it is not on its way back.
+
+    What was shipped before it was imported reserved nothing, and names no shipment.
+    """
     came = order.status in IMPORTED_AS and item.stock.state == LineState.NONE and not item.removed
     return (item.is_shipped or came) and item.returned_in is None
 

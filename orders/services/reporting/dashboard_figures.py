@@ -17,7 +17,7 @@ from orders.services.access import Actor, NotPermitted
 from orders.services.errors import OrderError
 from orders.services.reporting.figures_refresh import changed_days, first_day, refresh
 from orders.storage import daily_figures, time_limit
-from orders.storage.daily_figures import BUCKET, DAY, SOLD, day_key
+from orders.storage.daily_figures import BUCKET, DAY, REASONED, SOLD, day_key
 from orders.storage.order_names import product_names
 from orders.storage.order_reads import server_time
 
@@ -79,6 +79,9 @@ class Dashboard:
     :ivar statuses: orders placed in the period by their status now, for every public status.
     :ivar sold: orders that count as sold, in the shop's currency; `revenue`: what they come to.
     :ivar elsewhere: what those in other currencies come to, by currency.
+    :ivar paid: what was paid for the orders placed in the period, `refunded` of it, and `owed` to customers.
+    :ivar reasons: how often these orders, or parts of them, were cancelled, refunded or returned, by the code of the
+        reason, and then by which of the three.
     :ivar to_ship: median time from payment to shipping of the orders shipped in the period, to one per cent.
     :ivar missing: days that have not been counted yet.
     :ivar recounting: how many of those have been counted in another time zone, before TIME_ZONE was changed.
@@ -93,6 +96,10 @@ class Dashboard:
     sold: int = 0
     revenue: Decimal = Decimal(0)
     elsewhere: dict[str, Decimal] = field(default_factory=dict)
+    paid: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
+    owed: Decimal = Decimal(0)
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     shipped: int = 0
     to_ship: timedelta | None = None
     by_units: list[Product] = field(default_factory=list)
@@ -149,6 +156,7 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
     counted = [day for day in kept if "computed_at" in day]
     found.cut = any(day["products_cut"] for day in counted)
     _statuses(found, counted)
+    _ledger(found, counted)
     _shipping(found, counted)
     return found
 
@@ -179,7 +187,7 @@ def _days(found: Dashboard, kept: dict[datetime, Document], first: datetime | No
         key = day_key(found.period.first) + number * DAY
         day = kept.get(key, {})
         if "computed_at" in day:
-            found.stale += bool(day["stale"])
+            found.stale += daily_figures.is_outdated(day)
             orders = sum(row["orders"] for row in day["statuses"])
             cents = sum(row["cents"] for row in day["statuses"] if row["status"] in SOLD and _is_ours(row))
             found.days.append(Day(key.date(), orders, _money(cents)))
@@ -202,6 +210,17 @@ def _statuses(found: Dashboard, days: Iterable[Document]) -> None:
     found.statuses = {status: orders[status] for status in PUBLIC_STATUSES}
     found.revenue = _money(cents)
     found.elsewhere = {currency: _money(elsewhere[currency]) for currency in sorted(elsewhere)}
+
+
+def _ledger(found: Dashboard, days: Iterable[Document]) -> None:
+    cents: Counter[str] = Counter()
+    for day in days:
+        for row in filter(_is_ours, day.get("money", ())):
+            cents.update({name: row[name] for name in ("paid", "refunded", "owed")})
+        for row in day.get("reasons", ()):
+            told = found.reasons.setdefault(row["code"], dict.fromkeys(REASONED.values(), 0))
+            told[REASONED[row["act"]]] += row["times"]
+    found.paid, found.refunded, found.owed = (_money(cents[name]) for name in ("paid", "refunded", "owed"))
 
 
 def _is_ours(row: Document) -> bool:

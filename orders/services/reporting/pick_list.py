@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orders.models import LineState, Order, Status, statuses_before
+from orders.models import Item, LineState, Order, Status, statuses_before
 
 
 @dataclass
@@ -42,7 +42,10 @@ class PickList:
 
 
 def pick_list(orders: Iterable[Order]) -> PickList:
-    """What to fetch for those of the orders that are paid, not shipped, and certain of their stock."""
+    """What to fetch for those of the orders that are paid, not shipped, not on hold, and certain of their stock.
+
+    Of an order that is shipped in parcels, what has not left yet.
+    """
     judged = [(order, why_not_picked(order)) for order in orders]
     picked = [order for order, why in judged if not why]
     return PickList(_picks(picked), picked, [(order, why) for order, why in judged if why])
@@ -54,18 +57,25 @@ def why_not_picked(order: Order) -> str:
         return "not paid"
     if order.status not in statuses_before("ship"):
         return Status(order.status).label.lower()
+    if order.held_at is not None:
+        return "on hold"
     unreserved = [
-        str(number) for number, item in enumerate(order.items, 1) if item.stock.state != LineState.RESERVED
+        str(number) for number, item in _to_fetch(order) if item.stock.state != LineState.RESERVED
     ]  # fmt: skip
     if unreserved:
         return f"stock not reserved: item{'s' if len(unreserved) > 1 else ''} {', '.join(unreserved)}"
     return ""
 
 
+def _to_fetch(order: Order) -> list[tuple[int, Item]]:
+    """The lines that neither left nor were cancelled, with their numbers, from 1."""
+    return [(number, item) for number, item in enumerate(order.items, 1) if item.shipment is None and not item.removed]
+
+
 def _picks(orders: Iterable[Order]) -> list[Pick]:
     found: dict[str, Pick] = {}
     for order in orders:
-        for item in order.items:
+        for _, item in _to_fetch(order):
             pick = found.setdefault(item.product_id, Pick(item.product_id))
             pick.name, pick.sku = pick.name or item.name, pick.sku or item.sku
             pick.orders[order.number] = pick.orders.get(order.number, 0) + item.quantity

@@ -1,0 +1,295 @@
+"""What the page of an order shows of its parts, and which forms about them its reader may fill in."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from orders.admin import labels
+from orders.admin.labels import Moment, moment
+from orders.admin.money_format import money
+from orders.admin.part_forms import TRACKING, described, reason_code
+from orders.models import Item, Order, Shipment, Status, edges_from, statuses_before
+from orders.services.access import HOLD, RETURN, Actor
+from orders.services.audit import REASON_CODES
+from orders.services.fulfilment.overview import (
+    Balance,
+    balance_of,
+    lines_of_return,
+    lines_of_shipment,
+    price_of,
+    state_of,
+)
+from orders.services.fulfilment.returning import can_come_back
+from orders.services.lifecycle.tracking import InvalidTracking, Tracking, carriers
+
+LINE_STATES = {
+    "open": ("To ship", "info"), "shipped": ("Shipped", "good"), "returning": ("Coming back", "wait"),
+    "returned": ("Returned", "muted"), "cancelled": ("Cancelled", "muted"),
+}  # fmt: skip
+
+
+Typed = Callable[[str], Mapping[str, str] | None]
+"""What somebody typed into a form of this name that was refused, by field; None where it was another."""
+FORM_NAMES = {"refund": "refund part"}
+"""Forms that are not called by the last part of their address, which a transition is called by."""
+
+
+@dataclass(frozen=True)
+class LineField:
+    """A line with an input for how many of its units are meant; `typed` is what stands there."""
+
+    index: int
+    number: int
+    name: str
+    most: int
+    price: str
+    typed: str
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A shipment; `number` counts from 1. `given_url` is what somebody gave in place of the carrier's own page."""
+
+    index: int
+    number: int
+    at: Moment
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+    given_url: str
+    lines: list[str]
+    typed: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Back:
+    """A return; `number` counts from 1. `received` is None while it is on its way."""
+
+    index: int
+    key: str
+    number: int
+    at: Moment
+    why: str
+    lines: list[str]
+    price: str
+    received: Moment | None
+    restocked: bool | None
+
+
+@dataclass(frozen=True)
+class MoneyMoved:
+    """A payment or a refund; `about` is its reference, and how it was paid or why it was given back."""
+
+    at: Moment
+    amount: str
+    about: list[str]
+
+
+@dataclass(frozen=True)
+class Money:
+    """What was paid and given back; `owed` and `left` are empty where that is nothing."""
+
+    paid: str
+    refunded: str
+    owed: str
+    left: str
+    payments: list[MoneyMoved]
+    refunds: list[MoneyMoved]
+
+
+@dataclass(frozen=True)
+class Held:
+    why: str
+    reason: str
+    who: str
+    since: Moment
+
+
+def line_state(order: Order, item: Item) -> tuple[str, str]:
+    """What has become of a line, in words, and its colour."""
+    state = state_of(order, item)
+    words, tone = LINE_STATES[state]
+    if state == "shipped" and item.shipment is not None:
+        words = f"Shipped in parcel {item.shipment + 1}"
+    if state in ("returning", "returned") and item.returned_in is not None:
+        words = f"{words} (return {item.returned_in + 1})"
+    return words, tone
+
+
+def in_families(items: Sequence[Item]) -> list[int]:
+    """The lines, by index: each followed by those that were split from it."""
+    parts: dict[int | None, list[int]] = {}
+    for index, item in enumerate(items):
+        parts.setdefault(item.split_from, []).append(index)
+
+    def family(index: int) -> list[int]:
+        return [index, *(member for part in parts.get(index, ()) for member in family(part))]
+
+    return [member for index in parts.get(None, ()) for member in family(index)]
+
+
+def split_note(number: int, item: Item) -> list[str]:
+    """Which line a split one was a part of; counted from 1, as the timeline does."""
+    return [] if item.split_from is None else [f"Item {number}, split from item {item.split_from + 1}"]
+
+
+def parcels(order: Order, now: datetime, typed: Typed) -> list[Parcel]:
+    return [
+        Parcel(
+            index=number,
+            number=number + 1,
+            at=moment(shipment.at, now),
+            **{name: getattr(shipment, name) for name in TRACKING},
+            given_url=_given_url(shipment),
+            lines=described(order, lines_of_shipment(order, number)),
+            typed=typed(f"tracking {number}"),
+        )
+        for number, shipment in enumerate(order.shipments)
+    ]
+
+
+def _given_url(shipment: Shipment) -> str:
+    """The address of a parcel's page, unless it is the one that follows from the carrier and the number."""
+    try:
+        derived = Tracking(shipment.carrier, shipment.tracking_number).shown()["tracking_url"]
+    except InvalidTracking:
+        derived = ""
+    return "" if shipment.tracking_url == derived else shipment.tracking_url
+
+
+def returns(order: Order, now: datetime) -> list[Back]:
+    return [
+        Back(
+            index=number,
+            key=str(number),
+            number=number + 1,
+            at=moment(back.at, now),
+            why=reason_code(back.code),
+            lines=described(order, lines_of_return(order, number)),
+            price=_refundable(order, number),
+            received=moment(back.received_at, now) if back.received_at else None,
+            restocked=back.restocked,
+        )
+        for number, back in enumerate(order.returns)
+    ]
+
+
+def _refundable(order: Order, number: int) -> str:
+    """What can be given back for a return; empty where nothing is left."""
+    amount = min(price_of(order, lines_of_return(order, number)), balance_of(order).left)
+    return money(amount, order.currency) if amount > 0 else ""
+
+
+def ledger(order: Order, now: datetime) -> Money | None:
+    """None for an order that was never paid."""
+    balance = balance_of(order)
+    if not balance.paid:
+        return None
+    return Money(
+        paid=money(balance.paid, order.currency),
+        refunded=money(balance.refunded, order.currency),
+        owed=_unless_zero(balance.owed, order),
+        left=_unless_zero(balance.left, order),
+        payments=_moved(order, order.payments, now, lambda entry: (entry.reference, entry.method)),
+        refunds=_moved(order, order.refunds, now, lambda entry: (entry.reference, reason_code(entry.code))),
+    )
+
+
+def _unless_zero(amount: Decimal, order: Order) -> str:
+    return money(amount, order.currency) if amount > 0 else ""
+
+
+def _moved(
+    order: Order, entries: Iterable[Any], now: datetime, about: Callable[[Any], Sequence[str]]
+) -> list[MoneyMoved]:
+    return [
+        MoneyMoved(moment(entry.at, now), money(entry.amount, order.currency), [text for text in about(entry) if text])
+        for entry in entries
+    ]
+
+
+def held(order: Order, now: datetime) -> Held | None:
+    if order.held_at is None or order.hold is None:
+        return None
+    hold = order.hold
+    return Held(reason_code(hold.code), hold.reason, labels.person(hold.actor), moment(order.held_at, now))
+
+
+def shown(order: Order, actor: Actor, now: datetime, typed: Typed) -> dict[str, Any]:
+    """The parts of an order, the forms about them that its reader may fill in, and the names of these."""
+    balance = balance_of(order)
+    may = {name: actor.may(name, order.user_id) for name in ("ship", "cancel", "refund")}
+    may |= {"return": actor.has(RETURN), "hold": actor.has(HOLD)}
+    forms = _forms(order, may, balance, typed)
+    can_hold = may["hold"] and order.status in statuses_before("ship") and order.held_at is None
+    awaited = [number for number, back in enumerate(order.returns) if back.received_at is None]
+    return {
+        "forms": forms,
+        "names": [
+            *(FORM_NAMES.get(name, name) for name, lines in forms.items() if lines),
+            *(f"tracking {number}" for number in range(len(order.shipments)) if may["ship"]),
+            *(f"receive {number}" for number in awaited if may["return"]),
+            *(["hold"] if can_hold else []),
+        ],
+        "may": may,
+        "can_hold": can_hold,
+        "parcels": parcels(order, now, typed),
+        "returns": returns(order, now),
+        "money": ledger(order, now),
+        "hold": held(order, now),
+        "owed_amount": f"{balance.owed:.2f}" if balance.owed > 0 else "",
+        "carriers": list(carriers()),
+        "codes": list(REASON_CODES.items()),
+        "inventory_consumes": settings.INVENTORY_CONSUMES,
+    }
+
+
+def _forms(order: Order, may: Mapping[str, bool], balance: Balance, typed: Typed) -> dict[str, list[LineField]]:
+    """By the name of a form, the lines that it may be about; none where it may not be filled in."""
+    open_units = sum(item.quantity for item in order.items if item.is_open)
+    is_shipping = order.held_at is None and any(edge.name == "ship" for edge in edges_from(order.status))
+    is_partial = open_units > 1 or bool(order.shipments)  # the whole of one unit is cancelled by the transition
+    offered: dict[str, tuple[bool, Callable[[Item], bool]]] = {
+        "ship": (may["ship"] and is_shipping, _is_open),
+        "cancellation": (may["cancel"] and is_partial and order.status in statuses_before("ship"), _is_open),
+        "refund": (may["refund"] and balance.left > 0, lambda _item: True),
+        "return": (may["return"] and order.status != Status.REFUNDED, partial(can_come_back, order)),
+    }
+    return {
+        name: line_fields(order, eligible, typed(FORM_NAMES.get(name, name)), full=name == "ship") if is_offered else []
+        for name, (is_offered, eligible) in offered.items()
+    }
+
+
+def _is_open(item: Item) -> bool:
+    return item.is_open
+
+
+def line_fields(
+    order: Order, eligible: Callable[[Item], bool], typed: Mapping[str, str] | None, *, full: bool
+) -> list[LineField]:
+    """:param full: all units of each line are meant unless somebody says otherwise."""
+    said = typed or {}
+    return [
+        LineField(
+            index=index,
+            number=index + 1,
+            name=item.name or item.product_id,
+            most=item.quantity,
+            price=money(item.price, order.currency),
+            typed=said.get(f"quantity_{index}", str(item.quantity) if full else "0"),
+        )
+        for index in in_families(order.items)
+        if eligible(item := order.items[index])
+    ]
+
+
+def paid_and_owed(order: Order, balance: Balance | None = None) -> str:
+    """What cancelling an order means for its money, before it is done; empty where nothing was paid."""
+    left = (balance or balance_of(order)).left
+    return f"{money(left, order.currency)} has been paid and will be owed to the customer." if left > 0 else ""

@@ -1,0 +1,185 @@
+"""What the forms about parts of an order post: parcels, cancelled items, refunds, returns and holds."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from orders.admin import labels
+from orders.admin.money_format import money
+from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, required_version
+from orders.models import Document, Order, Status
+from orders.services import access
+from orders.services.audit import REASON_CODES, Act
+from orders.services.errors import OrderError
+from orders.services.fulfilment import cancelling, holding, refunding, returning, shipping
+from orders.services.fulfilment.overview import balance_of, lines_of_return, price_of
+from orders.services.fulfilment.parts import LineRequest
+from orders.services.lifecycle.tracking import Tracking
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+AMOUNT = re.compile(r"[0-9]{1,12}([.,][0-9]{1,2})?\Z")
+QUANTITY = re.compile(r"quantity_([0-9]{1,9})\Z")
+NO_ITEMS = "Enter how many units of at least one item."
+TRACKING = ("carrier", "tracking_number", "tracking_url")
+
+
+def ship(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `quantity_…` of each line that goes into the parcel, and TRACKING."""
+    act.actor.require_transition("ship", order.user_id)
+    version, lines, tracking = required_version(post), _chosen(post), _tracking(post)
+    done = shipping.ship(order_id=order.pk, lines=lines, tracking=tracking, act=act, expected_versions=[version])
+    parcel = len(done.order["shipments"])
+    told = f"Parcel {parcel} of order {order.number} has been shipped."
+    return f"{told} The order is now shipped." if done.order["status"] == Status.SHIPPED else told
+
+
+def change_tracking(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `number` of the parcel, from 0, and TRACKING."""
+    act.actor.require_transition("ship", order.user_id)
+    version, number = required_version(post), _number(post)
+    shipping.change_tracking(
+        order_id=order.pk, shipment=number, tracking=_tracking(post), act=act, expected_versions=[version]
+    )
+    return f"The tracking of parcel {number + 1} of order {order.number} is saved."
+
+
+def cancel_items(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `quantity_…` of each line, `reason_code` and `reason`."""
+    act.actor.require_transition("cancel", order.user_id)
+    version, lines = required_version(post), _chosen(post)
+    done = cancelling.cancel_lines(order_id=order.pk, lines=lines, act=act, expected_versions=[version]).order
+    units = labels.count(sum(line.quantity or 0 for line in lines), "unit")
+    ended = {Status.CANCELLED: " The order is now cancelled.", Status.SHIPPED: " The order is now shipped."}
+    told = f"{units} of order {order.number} cancelled.{ended.get(Status(done['status']), '')}"
+    return told + owed_after(done)
+
+
+def refund(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `amount` or `quantity_…` of lines, `reason_code`, `reason` and `reference`."""
+    act.actor.require_transition("refund", order.user_id)
+    version, given = required_version(post), post.get("amount", "").strip()
+    lines = _chosen(post, required=False)
+    if not given and not lines:
+        raise OrderError("Enter an amount, or choose items.")
+    amount = _amount(given) if given else None
+    done = refunding.refund(
+        order_id=order.pk,
+        act=act,
+        amount=amount,
+        lines=lines or None,
+        reference=post.get("reference", ""),
+        expected_versions=[version],
+    ).order
+    return f"{_refunded(done)} recorded as refunded for order {order.number}." + owed_after(done)
+
+
+def take_back(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `quantity_…` of each line that comes back, `reason_code` and `reason`."""
+    act.actor.require(access.RETURN)
+    version, lines = required_version(post), _chosen(post)
+    done = returning.open_return(order_id=order.pk, lines=lines, act=act, expected_versions=[version]).order
+    return f"Return {len(done['returns'])} of order {order.number} is open. Receive it when the goods arrive."
+
+
+def receive(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `number` of the return, from 0, `restock` (yes or no), and `refund` (yes) to refund its price."""
+    act.actor.require(access.RETURN)
+    with_refund = post.get("refund") == "yes"
+    if with_refund:
+        act.actor.require_transition("refund", order.user_id)
+    version, number, restock = required_version(post), _number(post), ANSWERS.get(post.get("restock", ""))
+    if restock is None:
+        raise OrderError("Choose whether the goods go back into stock.")
+    done = returning.receive_return(
+        order_id=order.pk, number=number, restock=restock, act=act, expected_versions=[version]
+    ).order
+    told = (
+        f"Return {number + 1} of order {order.number} is received{', and restocked' if restock else ', not restocked'}."
+    )
+    if not with_refund:
+        return told + owed_after(done)
+    amount = min(price_of(order, lines_of_return(order, number)), balance_of(order).left)
+    code = act.code or order.returns[number].code
+    reason = act.reason or f"Return {number + 1}"
+    try:
+        done = refunding.refund(
+            order_id=order.pk,
+            act=Act(act.actor, act.at, reason, code),
+            amount=amount,
+            reference=post.get("reference", ""),
+            expected_versions=[done["version"]],
+        ).order
+    except OrderError as error:
+        return f"{told} The refund was not recorded. {error.detail}"
+    return f"{told} {_refunded(done)} recorded as refunded." + owed_after(done)
+
+
+def hold(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version`, `reason_code` and `reason`."""
+    act.actor.require(access.HOLD)
+    holding.hold(order_id=order.pk, act=act, expected_versions=[required_version(post)])
+    return f"Order {order.number} is on hold."
+
+
+def lift_hold(order: Order, post: "QueryDict", act: Act) -> str:
+    """Take `version` and `reason`."""
+    act.actor.require(access.HOLD)
+    holding.lift(order_id=order.pk, act=act, expected_versions=[required_version(post)])
+    return f"The hold of order {order.number} is lifted."
+
+
+def reason_code(code: str) -> str:
+    """A code of a reason in words; one that is no longer known as it is."""
+    return REASON_CODES.get(code, code)
+
+
+def _chosen(post: "QueryDict", *, required: bool = True) -> list[LineRequest]:
+    found = []
+    for name, given in post.items():
+        if (line := QUANTITY.match(name)) and (text := str(given).strip()):
+            if not SMALL.match(text):
+                raise OrderError("Enter quantities as whole numbers.")
+            if int(text):
+                found.append(LineRequest(int(line[1]), int(text)))
+    if required and not found:
+        raise OrderError(NO_ITEMS)
+    return found
+
+
+def _number(post: "QueryDict") -> int:
+    given = post.get("number", "")
+    if not SMALL.match(given):
+        raise OrderError(INCOMPLETE)
+    return int(given)
+
+
+def _amount(given: str) -> Decimal:
+    if not AMOUNT.match(given) or not (amount := Decimal(given.replace(",", "."))):
+        raise OrderError("Enter an amount above 0, such as 12.50.")
+    return amount
+
+
+def _tracking(post: "QueryDict") -> Tracking:
+    return Tracking(**{name: post.get(name, "") for name in TRACKING})
+
+
+def _refunded(order: Document) -> str:
+    return _money(order, order["refunds"][-1]["amount"].to_decimal())
+
+
+def owed_after(order: Document) -> str:
+    """What is owed to the customer after a change, as a sentence to follow another; empty where nothing is."""
+    owed = order.get("owed")
+    return f" {_money(order, owed.to_decimal())} is owed to the customer." if owed else ""
+
+
+def _money(order: Document, amount: Decimal) -> str:
+    return money(amount, order.get("currency") or "")
+
+
+def described(order: Order, lines: Sequence[int]) -> list[str]:
+    """Lines, by index, in words: how many of what."""
+    return [str(order.items[line]) for line in lines]

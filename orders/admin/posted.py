@@ -1,0 +1,29 @@
+"""What forms of the backoffice post, read: versions, numbers and answers."""
+
+import re
+from typing import TYPE_CHECKING
+
+from orders.services.errors import OrderError
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+VERSION = re.compile(r"[0-9]{1,18}\Z")
+SMALL = re.compile(r"[0-9]{1,9}\Z")
+ANSWERS = {"yes": True, "no": False}
+"""What two buttons, or two choices, say."""
+INCOMPLETE = "The form is incomplete. Reload the page and try again."
+
+
+def seen_version(post: "QueryDict") -> int | None:
+    """The version that the page was showing; None where that is not said."""
+    given = post.get("version", "")
+    return int(given) if VERSION.match(given) else None
+
+
+def required_version(post: "QueryDict") -> int:
+    """:raises OrderError: the form does not say which version the page was showing."""
+    version = seen_version(post)
+    if version is None:
+        raise OrderError(INCOMPLETE)
+    return version
