@@ -306,6 +306,81 @@ def test_a_replay_between_two_calls_of_a_delivery_is_obeyed(
     assert consumer.cursors == [1, 2, 1, 2, 3]
 
 
+def test_types_that_are_changed_during_a_delivery_count_from_the_next_event_on(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(3)
+    delivered = webhook_endpoints.delivered
+
+    def and_change(*args: Any) -> bool:
+        recorded = delivered(*args)
+        if len(consumer.received) == 1:
+            webhooks.change_endpoint(endpoint.pk, types=["order.cancelled"], actor=ADMIN)
+        return recorded
+
+    monkeypatch.setattr(webhook_endpoints, "delivered", and_change)
+    deliver(endpoint.pk)
+    assert (consumer.cursors, stored(endpoint)["cursor"]) == ([1], 3)
+
+
+def test_events_that_are_deleted_while_they_are_read_are_no_silent_gap(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(5)
+    events_after = event_feed.events_after
+
+    def purged_amid(*asked: Any, **options: Any) -> list[Document]:
+        found = events_after(*asked, **options)
+        event_feed.feed().delete_many({"_id": {"$lte": 4}})
+        return [event for event in found if event["_id"] not in (3, 4)]
+
+    monkeypatch.setattr(event_feed, "events_after", purged_amid)
+    assert deliver(endpoint.pk) == 2
+    assert (consumer.cursors, stored(endpoint)["cursor"]) == ([1, 2], 2)
+    deliver(endpoint.pk)
+    assert consumer.cursors == [1, 2]
+    assert stored(endpoint)["stopped_because"] == "Events after 2 were deleted before they could be delivered."
+
+
+def test_who_found_it_due_before_another_failed_does_not_call_it_at_once(
+    endpoint: WebhookEndpoint, consumer: Consumer
+) -> None:
+    consumer.statuses, consumer.headers = [503], {"Retry-After": "600"}
+    happen(1)
+    assert is_due(endpoint)  # so two processes find
+    assert [deliver(endpoint.pk), deliver(endpoint.pk)] == [0, 0]
+    assert (consumer.cursors, stored(endpoint)["failures"]) == ([1], 1)
+
+
+def test_at_another_address_it_is_called_at_once(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
+    consumer.statuses = [500]
+    happen(1)
+    deliver(endpoint.pk)
+    webhooks.change_endpoint(endpoint.pk, url=consumer.url, description="The same address", actor=ADMIN)
+    assert (is_due(endpoint), stored(endpoint)["failures"]) == (False, 1)
+    changed = webhooks.change_endpoint(endpoint.pk, url=f"{consumer.url}/new", actor=ADMIN)
+    assert (changed.failures, changed.failing_since, is_due(endpoint)) == (0, None, True)
+    assert deliver(endpoint.pk) == 1
+
+
+def test_of_two_rotations_at_once_neither_loses_its_secret(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_endpoint, others = webhooks.get_endpoint, []
+
+    def and_another(*args: Any) -> WebhookEndpoint:
+        found = get_endpoint(*args)
+        monkeypatch.setattr(webhooks, "get_endpoint", get_endpoint)
+        others.append(webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret)
+        return found
+
+    monkeypatch.setattr(webhooks, "get_endpoint", and_another)
+    mine = webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret
+    assert stored(endpoint)["secrets"] == [mine, *others, *endpoint.secrets]
+    monkeypatch.setattr(webhooks, "get_endpoint", and_another)
+    assert webhooks.end_rotation(endpoint.pk, actor=ADMIN).secrets == others[-1:]
+
+
 def test_during_a_rotation_both_secrets_verify(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
     old = endpoint.secrets[0]
     new = webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret

@@ -52,8 +52,7 @@ class Deliverer:
         :raises DatabaseError:
         """
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive()}
-        last = event_feed.last_event()
-        for endpoint_id in webhook_endpoints.due_endpoints(before=last["_id"] if last else 0):
+        for endpoint_id in webhook_endpoints.due_endpoints(before=event_feed.newest_cursor()):
             if endpoint_id not in self._threads:
                 thread = threading.Thread(target=self._deliver, args=[endpoint_id], name=f"webhook-{endpoint_id}")
                 self._threads[endpoint_id] = thread
@@ -102,8 +101,9 @@ def send_test(endpoint: Mapping[str, Any]) -> Delivery:
 def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tuple[int, bool]:
     """Deliver some events. :returns: how many, and whether to go on."""
     endpoint_id, cursor = endpoint["_id"], endpoint["cursor"]
-    events = event_feed.events_after(cursor, limit=PAGE)
-    if events and events[0]["_id"] != cursor + 1:
+    found = event_feed.events_after(cursor, limit=PAGE)
+    events = event_feed.without_gap(found, cursor)
+    if found and not events:
         webhook_endpoints.stop(
             endpoint_id, holder, None, f"Events after {cursor} were deleted before they could be delivered."
         )
@@ -116,14 +116,14 @@ def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tupl
         if types and event["type"] not in types:
             continue
         held = webhook_endpoints.take(endpoint_id, holder, LEASE)
-        if held and held["cursor"] != cursor:
-            return done, True  # it was set back
+        if held and (held["cursor"] != cursor or (held.get("types") or ()) != types):
+            return done, True  # it was set back, or is to be sent others
         if not held or not _deliver_one(held, holder, event):
             return done, False
         done, cursor = done + 1, event["_id"]
     if events and not webhook_endpoints.delivered(endpoint_id, holder, events[-1]["_id"], None):
         return done, False
-    return done, len(events) == PAGE
+    return done, len(found) == PAGE
 
 
 def _deliver_one(endpoint: Document, holder: str, event: Document) -> bool:

@@ -53,7 +53,7 @@ class Publisher:
         _require_kept(cursor)
         count = 0
         with Broker(settings.EVENTS_AMQP_URL, settings.EVENTS_AMQP_EXCHANGE) as broker:
-            while not stopping() and (events := event_feed.events_after(cursor, limit=PAGE)):
+            while not stopping() and (events := _after(cursor)):
                 for start in range(0, len(events), RENEW_AFTER):
                     published = self._publish(broker, events[start : start + RENEW_AFTER])
                     if published is None:
@@ -119,6 +119,10 @@ def waiting_since() -> datetime | None:
     """When the oldest event was told that the broker has not had; None if it has had all, or there is no broker."""
     position = event_cursors.position(CURSOR) if settings.EVENTS_AMQP_URL else None
     return None if position is None else event_feed.told_after(position)
+
+
+def _after(cursor: int) -> list[Document]:
+    return event_feed.without_gap(event_feed.events_after(cursor, limit=PAGE), cursor)
 
 
 def _require_kept(cursor: int) -> None:

@@ -103,7 +103,8 @@ def change_endpoint(
 ) -> WebhookEndpoint:
     """Change what is given of an endpoint. One that is switched on again goes on where it stopped.
 
-    Switching one off that the service has switched off says that it is to stay so.
+    Switching one off that the service has switched off says that it is to stay so. What went wrong at another address
+    is forgotten.
 
     :raises NotPermitted, WebhookNotFound, InvalidWebhook:
     """
@@ -113,10 +114,10 @@ def change_endpoint(
     fields = {name: value for name, value in given.items() if value is not None}
     if description is not None:
         fields["description"] = one_line(description)
-    if active:
-        fields |= {"stopped_because": "", "failures": 0, "failing_since": None, "due_at": None}
-    elif active is False:
-        fields |= {"stopped_because": "", "failures": 0, "failing_since": None}
+    if active is not None:
+        fields["stopped_because"] = ""
+    if active is not None or fields.get("url", endpoint.url) != endpoint.url:
+        fields |= {"failures": 0, "failing_since": None, "due_at": None}
     return _changed(endpoint_id, fields, actor)
 
 
@@ -132,14 +133,17 @@ def rotate_secret(endpoint_id: ObjectId, *, actor: Actor) -> NewSecret:
 
     :raises NotPermitted, WebhookNotFound:
     """
-    endpoint, secret = get_endpoint(endpoint_id, actor), _new_secret()
-    return NewSecret(_changed(endpoint_id, {"secrets": [secret, *endpoint.secrets][:MOST_SECRETS]}, actor), secret)
+    secret = _new_secret()
+    get_endpoint(endpoint_id, actor)
+    webhook_endpoints.add_secret(endpoint_id, secret, MOST_SECRETS)
+    return NewSecret(get_endpoint(endpoint_id, actor), secret)
 
 
 def end_rotation(endpoint_id: ObjectId, *, actor: Actor) -> WebhookEndpoint:
     """Sign with the newest secret alone. :raises NotPermitted, WebhookNotFound:"""
-    endpoint = get_endpoint(endpoint_id, actor)
-    return _changed(endpoint_id, {"secrets": endpoint.secrets[:1]}, actor)
+    get_endpoint(endpoint_id, actor)
+    webhook_endpoints.keep_newest_secret(endpoint_id)
+    return get_endpoint(endpoint_id, actor)
 
 
 def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoint:
