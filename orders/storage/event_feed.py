@@ -279,8 +279,8 @@ def events_of(order_ids: Sequence[ObjectId]) -> list[Document]:
 
 @wrap_database_errors
 def histories(order_ids: Sequence[ObjectId]) -> dict[ObjectId, Document]:
-    """The histories of these orders, and whether they have something to tell, by order."""
-    fields = {"history": 1, "untold_at": 1}
+    """The histories of these orders, whether they have something to tell, and whether they were erased, by order."""
+    fields = {"history": 1, "untold_at": 1, "erased_at": 1}
     return {order["_id"]: order for order in orders().find({"_id": {"$in": list(order_ids)}}, fields)}
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from kombu.connection import Connection
+from kombu.entity import Exchange
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
@@ -155,6 +157,46 @@ def test_a_broker_that_is_not_there_costs_no_event(publisher: Publisher, rabbit:
         rabbit.start()
     assert publisher.run() == 1
     assert cursors(rabbit) == [1]
+
+
+@pytest.mark.parametrize("refusal", ["the password", "the virtual host", "the exchange"])
+def test_what_the_broker_refuses_is_tried_again_until_it_is_mended(
+    publisher: Publisher, rabbit: RabbitMQ, settings: Settings, refusal: str
+) -> None:
+    happen(1)
+    if refusal == "the exchange":
+        settings.EVENTS_AMQP_EXCHANGE = "taken"
+        with Connection(rabbit.url) as connection:
+            Exchange("taken", type="direct", durable=True)(connection.channel()).declare()
+    elif refusal == "the password":
+        settings.EVENTS_AMQP_URL = rabbit.url.replace(":guest@", ":wrong@")
+    else:
+        settings.EVENTS_AMQP_URL = rabbit.url.replace(f"{rabbit.port}//", f"{rabbit.port}/missing")
+    with pytest.raises(BrokerUnavailable) as refused:
+        publisher.run()
+    assert "wrong" not in str(refused.value)
+    assert event_cursors.position(publishing.CURSOR) == 0
+    settings.EVENTS_AMQP_URL, settings.EVENTS_AMQP_EXCHANGE = rabbit.url, "orders"
+    assert publisher.run() == 1
+    assert cursors(rabbit) == [1]
+
+
+def test_events_that_are_deleted_while_they_are_read_are_no_silent_gap(
+    publisher: Publisher, rabbit: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(5)
+    events_after = event_feed.events_after
+
+    def purged_amid(cursor: int, *, limit: int) -> list[dict[str, object]]:
+        found = events_after(cursor, limit=limit)
+        event_feed.feed().delete_many({"_id": {"$lte": 4}})
+        return [event for event in found if event["_id"] not in (3, 4)]
+
+    monkeypatch.setattr(event_feed, "events_after", purged_amid)
+    assert publisher.run() == 2
+    with pytest.raises(EventsDeleted, match="follow 4 to 5; 2 is none"):
+        publisher.run()
+    assert [json.loads(message.body)["data"]["cursor"] for message in rabbit.messages(QUEUE)] == [1, 2]
 
 
 def test_a_broker_that_is_killed_under_load_gets_every_event_in_order(publisher: Publisher, rabbit: RabbitMQ) -> None:
