@@ -111,7 +111,7 @@ class WebhookViewSet(LimitedViewSet):
         responses={200: TestDeliverySerializer, **ONE_WEBHOOK},
     )
     def test(self, request: Request, webhook_id: str) -> Response:
-        """Send an endpoint an event of the type `webhook.test` and wait up to ten seconds for its answer."""
+        """Send an endpoint an event of the type `webhook.test` and wait up to five seconds for its answer."""
         endpoint_id = _id(request, webhook_id)
         expect_nothing(request)
         return Response(present_test_delivery(webhooks.send_test(endpoint_id, actor=caller(request))))

@@ -126,7 +126,7 @@ def keep_newest_secret(endpoint_id: ObjectId) -> bool:
 
 
 def _change_secrets(endpoint_id: ObjectId, secrets: Document) -> bool:
-    update = [{"$set": {"secrets": secrets}}, {"$unset": ["lease"]}]
+    update: list[Document] = [{"$set": {"secrets": secrets}}, {"$unset": ["lease"]}]
     with writing():
         return endpoints().update_one({"_id": endpoint_id}, update).matched_count == 1
 

@@ -1,6 +1,7 @@
 """Webhooks: what is told arrives, signed, in order and at least once, at an endpoint that fails in every way."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -444,6 +445,31 @@ def test_a_test_event_is_sent_and_not_recorded(endpoint: WebhookEndpoint, consum
     [(headers, body)] = consumer.received
     assert Webhook(endpoint.secrets[0]).verify(body, headers)["type"] == "webhook.test"
     assert webhook_endpoints.deliveries(endpoint.pk) == []
+
+
+@pytest.mark.parametrize("slow", ["the endpoint", "the resolver"])
+def test_whoever_sends_a_test_event_waits_for_nobody_for_long(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    monkeypatch.setattr(delivering, "TEST_TIMEOUT", 0.2)
+    going_on, resolve = threading.Event(), socket.getaddrinfo
+
+    def resolved(*asked: Any, **options: Any) -> Any:
+        going_on.wait(20)
+        return resolve(*asked, **options)
+
+    if slow == "the endpoint":
+        consumer.act = lambda: going_on.wait(20) and None
+    else:
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    try:
+        result = webhooks.send_test(endpoint.pk, actor=ADMIN)
+    finally:
+        going_on.set()
+        for thread in [each for each in threading.enumerate() if each.name == "webhook-test"]:
+            thread.join()
+    assert (result.status, result.succeeded) == (None, False)
+    assert result.error
 
 
 def test_a_slow_endpoint_holds_up_no_other(endpoint: WebhookEndpoint, consumer: Consumer) -> None:

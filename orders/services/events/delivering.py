@@ -35,6 +35,8 @@ LEASE = 60.0
 FIRST_DELAY, LONGEST_DELAY = 5.0, 3600.0
 """Seconds between attempts: exponential, with jitter."""
 GIVE_UP_AFTER = timedelta(days=3)
+TEST_TIMEOUT = 5.0
+"""Seconds for a test event: somebody waits for it, and a thread of the web server with them."""
 GONE = 410
 """An endpoint that answers so wants no more (Standard Webhooks)."""
 
@@ -95,7 +97,8 @@ def deliver(endpoint_id: ObjectId, *, stopping: Callable[[], bool] = lambda: Fal
 def send_test(endpoint: Mapping[str, Any]) -> Delivery:
     """Send an endpoint an event of the type `webhook.test`, once; nothing is recorded of it."""
     now = timezone.now()
-    return _post(endpoint, f"test-{new_id()}", {"type": "webhook.test", "timestamp": now, "data": {}}, now)
+    event = {"type": "webhook.test", "timestamp": now, "data": {}}
+    return webhook_calls.post_for_someone_waiting(TEST_TIMEOUT, **_request(endpoint, f"test-{new_id()}", event, now))
 
 
 def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tuple[int, bool]:
@@ -128,7 +131,8 @@ def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tupl
 
 def _deliver_one(endpoint: Document, holder: str, event: Document) -> bool:
     """:returns: whether it was delivered, and the endpoint is still ours."""
-    result = _post(endpoint, event["id"], public_event(event) | {"timestamp": event["at"]}, timezone.now())
+    told = public_event(event) | {"timestamp": event["at"]}
+    result = webhook_calls.post(**_request(endpoint, event["id"], told, timezone.now()))
     WEBHOOK_DELIVERIES.labels("delivered" if result.succeeded else "failed").inc()
     attempted = Attempted(
         event["_id"], event["id"], event["type"], result.status, result.milliseconds, result.error[:200]
@@ -162,7 +166,8 @@ def _delay(failures: int, asked: float | None) -> float:
     return min(LONGEST_DELAY, max(asked or 0.0, delay * random.uniform(0.8, 1.2)))  # noqa: S311 - spreads retries
 
 
-def _post(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any], now: datetime) -> Delivery:
+def _request(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What :func:`integrations.webhook_calls.post` is to send."""
     body = orjson.dumps(event, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
     signatures = (Webhook(secret).sign(message_id, now, body.decode()) for secret in endpoint["secrets"])
     headers = {
@@ -172,4 +177,4 @@ def _post(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any]
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-    return webhook_calls.post(endpoint["url"], headers=headers, body=body, insecure=settings.WEBHOOKS_INSECURE)
+    return {"url": endpoint["url"], "headers": headers, "body": body, "insecure": settings.WEBHOOKS_INSECURE}
