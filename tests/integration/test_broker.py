@@ -1,11 +1,15 @@
 """Publishing the feed to a real RabbitMQ, which is killed and comes back."""
 
+import io
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
 from kombu.connection import Connection
 from kombu.entity import Exchange
 from pytest_django import Settings
@@ -102,6 +106,50 @@ def test_replaying_is_setting_the_cursor_back(publisher: Publisher, rabbit: Rabb
     assert cursors(rabbit) == [1, 2, 3, 2, 3]
     with pytest.raises(EventsDeleted):
         publishing.replay(after=4)
+
+
+def test_operators_have_events_published_again(publisher: Publisher, rabbit: RabbitMQ) -> None:
+    assert replayed("--after", "0") == "0 events are to be published\n"
+    happen(4)
+    publisher.run()
+    assert replayed("--after", "2") == "2 events are to be published\n"
+    publisher.run()
+    moment = timezone.now() - timedelta(hours=1)
+    event_feed.feed().update_many({"_id": {"$lte": 3}}, {"$set": {"told_at": moment - timedelta(hours=1)}})
+    assert replayed("--since", moment.isoformat()) == "1 events are to be published\n"
+    publisher.run()
+    assert cursors(rabbit) == [1, 2, 3, 4, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--after", "4"], "follow 1 to 3; 4 is none"),
+        (["--after", "0"], "follow 1 to 3; 0 is none"),
+        (["--after", "-1"], "is not a cursor"),
+        (["--after", "x"], "is not a cursor"),
+        (["--since", "2999-01-01"], "still to come"),
+        (["--since", "2026-01-01"], "The events that are kept were told since"),
+        (["--since", "soon"], "is not a date or time"),
+        ([], "one of the arguments --after --since is required"),
+        (["--after", "2", "--since", "2026-01-01"], "not allowed with"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_published_again_is_refused(publisher: Publisher, asked: list[str], said: str) -> None:
+    happen(3)
+    publisher.run()
+    event_feed.feed().delete_one({"_id": 1})
+    with pytest.raises(CommandError, match=said) as refused:
+        replayed(*asked)
+    assert refused.value.returncode in (1, 2)
+    assert event_cursors.position(publishing.CURSOR) == 3
+
+
+def replayed(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("replay_events", *arguments, stdout=out)
+    return out.getvalue()
 
 
 def test_events_that_were_deleted_are_no_silent_gap(publisher: Publisher, rabbit: RabbitMQ) -> None:

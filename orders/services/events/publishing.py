@@ -1,7 +1,7 @@
 """Publishing the feed to a message broker: each event as a CloudEvent, in order, at least once.
 
 The cursor moves only past what the broker has confirmed. Published are the events that are told after EVENTS_AMQP_URL
-was first set; :func:`replay` sets the cursor back.
+was first set; :func:`replay` sets the cursor back (`manage.py replay_events`).
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from integrations.message_broker import Broker, BrokerUnavailable
 from orders.models import Document
 from orders.services.errors import OrderError
 from orders.services.events.public_event import public_event
+from orders.services.events.reading import problem_of_moment
 from orders.storage import event_cursors, event_feed, new_id
 
-__all__ = ["BrokerUnavailable", "EventsDeleted", "Publisher", "replay"]
+__all__ = ["BrokerUnavailable", "EventsDeleted", "Publisher", "replay", "replay_since"]
 
 CURSOR = event_cursors.AMQP
 PAGE = 200
@@ -107,6 +108,17 @@ def replay(*, after: int) -> None:
     """
     _require_kept(after)
     event_cursors.reset(CURSOR, after)
+
+
+def replay_since(*, since: datetime, at: datetime) -> None:
+    """Publish again, or for the first time, all events that were told since a moment.
+
+    :param at: now.
+    :raises EventsDeleted: events of that time have been deleted, or it is still to come.
+    """
+    if problem := problem_of_moment(since, at):
+        raise EventsDeleted(problem)
+    replay(after=event_feed.last_before(since))
 
 
 def lag() -> int | None:

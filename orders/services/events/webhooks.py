@@ -13,9 +13,9 @@ from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
 from orders.models import EVENT_TYPES, Document, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
-from orders.services.days import local
 from orders.services.errors import OrderError
 from orders.services.events import delivering
+from orders.services.events.reading import problem_of_moment
 from orders.services.text_rules import one_line, problem_of
 from orders.storage import event_feed, webhook_endpoints
 from orders.storage.database import writing
@@ -168,14 +168,7 @@ def replay_since(endpoint_id: ObjectId, *, since: datetime, actor: Actor, at: da
     :raises InvalidWebhook: events of that time have been deleted, or it is still to come.
     """
     get_endpoint(endpoint_id, actor)
-    oldest = event_feed.oldest_cursor()
-    kept_since = event_feed.told_after(0) if oldest and oldest > 1 else None
-    problem = ""
-    if since > at:
-        problem = "This moment is still to come."
-    elif kept_since and since < kept_since:
-        problem = f"The events that are kept were told since {local(kept_since):%Y-%m-%d %H:%M:%S %Z}."
-    if problem:
+    if problem := problem_of_moment(since, at):
         raise InvalidWebhook(problem, errors={"since": [problem]})
     return replay(endpoint_id, after=event_feed.last_before(since), actor=actor)
 
