@@ -3,8 +3,8 @@
 One is `examples/follow_events.py`, which asks for events; the other takes webhooks (`tests.proof.consumer`). Whatever
 failed meanwhile, both must have had every event, in the order of the feed, and know every order as the API shows it.
 
-`python -m tests.proof.followers --mongodb-uri mongodb://… --report followers.json` kills both at random, and workers and
-peers as `chaos` does, while orders are placed, changed, cancelled, and changed in bulk.
+`python -m tests.proof.followers --mongodb-uri mongodb://… --report followers.json` kills both at random, and workers
+and peers as `chaos` does, while orders are placed, changed, cancelled, and changed in bulk.
 """
 
 import argparse
