@@ -38,6 +38,25 @@ def endpoints() -> Collection[Document]:
 
 
 @wrap_database_errors
+def add(endpoint: WebhookEndpoint, *, request: str = "") -> Document:
+    """Add an endpoint under its id, unless there is one already, which stays as it is.
+
+    :param request: what was asked for, if the same may be asked for again.
+    :returns: the endpoint of this id.
+    """
+    fields = {str(field.column): field.value_from_object(endpoint) for field in WebhookEndpoint._meta.concrete_fields}
+    is_new = {"$not": [{"$ifNull": ["$url", False]}]}
+    with writing():
+        return leases.take(endpoints(), endpoint.pk, free=is_new, hold=literal(fields | {"request": request}))
+
+
+@wrap_database_errors
+def whole(endpoint_id: ObjectId) -> Document | None:
+    """The stored document of an endpoint, `request` included."""
+    return endpoints().find_one({"_id": endpoint_id})
+
+
+@wrap_database_errors
 def due_endpoints(*, before: int) -> list[ObjectId]:
     """Active endpoints whose cursor lies before a number, and that may be called now, by mongod's clock.
 

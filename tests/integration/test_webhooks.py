@@ -18,10 +18,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from integrations.sandbox import Sandbox
 from orders.models import Document, WebhookEndpoint
 from orders.services import access
-from orders.services.access import NotPermitted
+from orders.services.access import Actor, NotPermitted
 from orders.services.events import delivering, webhooks
 from orders.services.events.delivering import Deliverer, deliver
 from orders.services.events.telling import tell
+from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.storage import event_feed, webhook_endpoints
 from tests.integration.builders import ADMIN, place
 
@@ -541,6 +542,44 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(
     [attempted] = webhook_endpoints.deliveries(endpoint.pk)
     assert "which is not public" in attempted["error"]
     assert consumer.received == []
+
+
+def added(key: str | None = "k", actor: Actor = ADMIN, *, later: float = 0.0) -> webhooks.NewSecret:
+    at = timezone.now() + timedelta(seconds=later)
+    return webhooks.create_endpoint(url="https://shop.example/hook", actor=actor, at=at, key=key)
+
+
+def test_a_key_is_its_callers_and_is_remembered_for_a_day(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = added()
+    monkeypatch.setattr(webhooks, "MOST_ENDPOINTS", 1)
+    again = added(later=settings.IDEMPOTENCY_KEY_TTL - 60)
+    assert (again.endpoint, again.secret, again.replayed) == (first.endpoint, first.secret, True)
+    for refused in (lambda: added(actor=access.admin("other")), lambda: added("l"), lambda: added(None)):
+        with pytest.raises(webhooks.TooManyWebhooks):
+            refused()
+    with pytest.raises(KeyReused):
+        added(later=settings.IDEMPOTENCY_KEY_TTL + 60)
+    rotated = webhooks.rotate_secret(first.endpoint.pk, actor=ADMIN).secret
+    assert added().secret == rotated
+
+
+def test_of_the_same_request_twice_at_once_one_adds_an_endpoint(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest_cursor, others = event_feed.newest_cursor, []
+
+    def meanwhile() -> int:
+        monkeypatch.setattr(event_feed, "newest_cursor", newest_cursor)
+        others.append(added())
+        return newest_cursor()
+
+    monkeypatch.setattr(event_feed, "newest_cursor", meanwhile)
+    mine = added()
+    assert (mine.replayed, others[0].replayed) == (True, False)
+    assert (mine.endpoint, mine.secret) == (others[0].endpoint, others[0].secret)
+    assert WebhookEndpoint.objects.count() == 1
 
 
 def test_there_is_a_limit_of_endpoints(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 from django.conf import settings
@@ -16,6 +16,7 @@ from orders.services.access import MANAGE_WEBHOOKS, Actor
 from orders.services.errors import OrderError
 from orders.services.events import delivering
 from orders.services.events.reading import problem_of_moment
+from orders.services.lifecycle.idempotency_keys import KeyedRequest, reused
 from orders.services.text_rules import one_line, problem_of
 from orders.storage import event_feed, webhook_endpoints
 from orders.storage.database import writing
@@ -45,10 +46,14 @@ class TooManyWebhooks(OrderError):
 
 @dataclass(frozen=True)
 class NewSecret:
-    """An endpoint, and its secret, which is shown this once."""
+    """An endpoint, and its secret, which is shown this once.
+
+    :ivar replayed: it was made before, by the same request with the same key.
+    """
 
     endpoint: WebhookEndpoint
     secret: str
+    replayed: bool = False
 
 
 def list_endpoints(actor: Actor) -> list[WebhookEndpoint]:
@@ -67,29 +72,39 @@ def get_endpoint(endpoint_id: ObjectId, actor: Actor) -> WebhookEndpoint:
 
 
 def create_endpoint(
-    *, url: str, types: Collection[str] = (), description: str = "", actor: Actor, at: datetime
+    *, url: str, types: Collection[str] = (), description: str = "", actor: Actor, at: datetime, key: str | None = None
 ) -> NewSecret:
     """Add an endpoint, which is sent what is told from now on.
 
+    :param key: an idempotency key: the same request with it adds one endpoint, and is told its secret again for
+        IDEMPOTENCY_KEY_TTL.
     :raises NotPermitted, InvalidWebhook, TooManyWebhooks:
+    :raises KeyReused: the key was used for another request, or too long ago.
     """
     actor.require(MANAGE_WEBHOOKS)
+    asked = {"url": url, "types": sorted(set(types)), "description": one_line(description)}
+    keyed = KeyedRequest.of(caller=actor.label, key=key, request=asked) if key else None
+    endpoint_id = ObjectId(keyed.key[:24]) if keyed else ObjectId()
+    if keyed and (made := webhook_endpoints.whole(endpoint_id)):
+        return _replayed(made, keyed, actor, at)
     _require_valid(url, types, description)
     if WebhookEndpoint.objects.count() >= MOST_ENDPOINTS:
         raise TooManyWebhooks(f"There are {MOST_ENDPOINTS} webhook endpoints, which is the limit. Delete one first.")
     secret = _new_secret()
-    endpoint = WebhookEndpoint(
-        url=url,
-        types=sorted(set(types)),
-        description=one_line(description),
-        secrets=[secret],
-        cursor=event_feed.newest_cursor(),
-        created_at=at,
-        created_by=actor.label,
-    )
-    with writing():
-        endpoint.save(force_insert=True)
-    return NewSecret(endpoint, secret)
+    cursor, by = event_feed.newest_cursor(), actor.label
+    new = WebhookEndpoint(id=endpoint_id, **asked, secrets=[secret], cursor=cursor, created_at=at, created_by=by)
+    stored = webhook_endpoints.add(new, request=keyed.fingerprint if keyed else "")
+    if keyed and secret not in stored["secrets"]:
+        return _replayed(stored, keyed, actor, at)
+    return NewSecret(get_endpoint(endpoint_id, actor), secret)
+
+
+def _replayed(made: Document, keyed: KeyedRequest, actor: Actor, at: datetime) -> NewSecret:
+    """:param made: the endpoint that was added under this key. :raises KeyReused:"""
+    age = at - made["created_at"].replace(tzinfo=UTC)
+    if made["request"] != keyed.fingerprint or age > timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
+        raise reused()
+    return NewSecret(get_endpoint(made["_id"], actor), made["secrets"][0], replayed=True)
 
 
 def change_endpoint(
