@@ -624,6 +624,27 @@ def test_endpoints_are_for_those_who_may_manage_them(endpoint: WebhookEndpoint) 
     assert stored(endpoint)["active"]
 
 
+def test_where_the_database_failed_amid_a_delivery_the_same_worker_goes_on_at_once(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise DatabaseError("the primary is gone")
+
+    happen(2)
+    deliverer = Deliverer(lambda: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(webhook_endpoints, "delivered", fail)
+        patch.setattr(webhook_endpoints, "give_back", fail)
+        for _ in range(2):
+            deliverer.start_due()
+            deliverer.join()
+    assert (consumer.cursors, "lease" in stored(endpoint)) == ([1], True)
+    assert deliver(endpoint.pk) == 0  # another worker has to wait
+    deliverer.start_due()
+    deliverer.join()
+    assert (consumer.cursors, "lease" in stored(endpoint)) == ([1, 1, 2], False)
+
+
 def test_an_endpoint_that_is_not_there_is_told_so(sandbox: Sandbox) -> None:
     with pytest.raises(webhooks.WebhookNotFound):
         webhooks.get_endpoint(ObjectId(), ADMIN)

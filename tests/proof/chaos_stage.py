@@ -93,6 +93,7 @@ class Stage:
             "PORT": str(free_port()),
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "8",
+            "WEBHOOKS_INSECURE": "true",
             **{f"{peer}_SERVICE_URL": f"http://127.0.0.1:{port}/api/v1" for peer, port in self._ports.items()},
         }  # fmt: skip
         self.root = f"http://127.0.0.1:{self.environment['PORT']}"

@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 
 class Followers:
-    """Both of them; start and kill them from the thread that entered the stage, with `WEBHOOKS_INSECURE` there."""
+    """Both of them; start and kill them from the thread that entered the stage."""
 
     def __init__(self, stage: Stage) -> None:
         self.kills = 0
@@ -167,7 +167,6 @@ def run(uri: str, directory: Path, *, orders: int = 2000, clients: int = 16, see
     began, log, chance = time.monotonic(), EventLog(directory / "events.jsonl"), random.Random(seed)
     try:
         with Stage(uri, directory, keys=True) as stage:
-            stage.environment["WEBHOOKS_INSECURE"] = "true"
             stage.start_web()
             stage.start_worker()
             stage.start_worker()

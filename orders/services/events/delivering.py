@@ -30,8 +30,8 @@ from orders.storage.webhook_endpoints import Attempted
 logger = logging.getLogger(__name__)
 
 PAGE = 100
-LEASE = 60.0
-"""Seconds; renewed before each call, which takes far less."""
+LEASE = 30.0
+"""Seconds; renewed before each call, which takes far less. So long is an endpoint left alone if a worker dies."""
 FIRST_DELAY, LONGEST_DELAY = 5.0, 3600.0
 """Seconds between attempts: exponential, with jitter."""
 GIVE_UP_AFTER = timedelta(days=3)
@@ -47,6 +47,8 @@ class Deliverer:
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
         self._threads: dict[ObjectId, threading.Thread] = {}
+        self._abandoned: dict[ObjectId, str] = {}
+        """Who held the lease of an endpoint when the database failed: nobody is delivering under it any more."""
 
     def start_due(self) -> None:
         """Start delivering to the endpoints that are due and that this process is not delivering to already.
@@ -66,9 +68,14 @@ class Deliverer:
             thread.join()
 
     def _deliver(self, endpoint_id: ObjectId) -> None:
+        holder = new_id()
         try:
-            deliver(endpoint_id, stopping=self._stopping)
+            if abandoned := self._abandoned.get(endpoint_id):
+                webhook_endpoints.give_back(endpoint_id, abandoned)
+                del self._abandoned[endpoint_id]
+            deliver(endpoint_id, holder=holder, stopping=self._stopping)
         except DatabaseError as error:
+            self._abandoned.setdefault(endpoint_id, holder)
             logger.warning("webhook %s: the database does not answer: %s", endpoint_id, error.__cause__ or error)
         except Exception:
             logger.exception("webhook %s: events could not be delivered", endpoint_id)
@@ -76,13 +83,14 @@ class Deliverer:
             connections.close_all()
 
 
-def deliver(endpoint_id: ObjectId, *, stopping: Callable[[], bool] = lambda: False) -> int:
+def deliver(endpoint_id: ObjectId, *, holder: str = "", stopping: Callable[[], bool] = lambda: False) -> int:
     """Deliver to one endpoint what it has not had, until that is all, or a call fails.
 
+    :param holder: under whose name; nobody else's.
     :returns: how many events were delivered.
     :raises DatabaseError: the last one may have been delivered without a record of it.
     """
-    holder, count = new_id(), 0
+    holder, count = holder or new_id(), 0
     try:
         while not stopping() and (endpoint := webhook_endpoints.take(endpoint_id, holder, LEASE)):
             done, more = _page(endpoint, holder, stopping)
