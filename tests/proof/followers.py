@@ -177,6 +177,7 @@ def run(uri: str, directory: Path, *, orders: int = 2000, clients: int = 16, see
             crowd = Crowd(stage.root, PRODUCTS, log, seed=seed, clients=clients, operations=10**6, seconds=3600)
             runs = _play(crowd, monkey, followers, stage, chance, log, orders)
             monkey.calm()
+            _await_runs(stage)
             claims = {"stock": monkey.total, "placed": crowd.placed, "changed": crowd.changed, "keys": True}
             verdict = stage.judge(claims, 100.0)
             problems = [*crowd.violations, *followers.problems(), *(f"logged: {each}" for each in stage.tracebacks())]
@@ -215,6 +216,15 @@ def _play(
     finally:
         crowd.stop()
     return runs
+
+
+def _await_runs(stage: Stage) -> None:
+    """Wait for the end of all bulk runs. :raises ChildError: if that takes too long."""
+    until = time.monotonic() + PATIENCE
+    while run := stage.orders["bulk_runs"].find_one({"finished_at": None}):
+        if time.monotonic() > until:
+            raise ChildError(f"a bulk run has not ended: {run}")
+        time.sleep(0.2)
 
 
 def _lags(stage: Stage) -> dict[str, float]:

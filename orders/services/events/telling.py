@@ -23,7 +23,8 @@ from orders.storage.event_feed import Overtaken, Told
 
 PAGE = 500
 """Orders of one pass."""
-LEASE = 10.0
+LEASE = 5.0
+"""Seconds; renewed for each pass, which takes less than one. So long nothing is told if a worker dies."""
 START = "0" * 64
 """What stands for the digest before the first event's."""
 
