@@ -3,9 +3,9 @@
 Letters of every script are welcome, with the joiners and marks that names and addresses need (U+200C to U+200F, U+061C,
 U+180E). Invisible characters that come along with pasted text are removed: those that change the direction of text
 (embeddings, overrides and isolates; Unicode's TR 36, "Bidirectional Text Spoofing"), zero-width spaces, soft hyphens,
-byte order marks, and tags that do not belong to a flag. A text of nothing but joiners, marks and blanks is empty. In one
-line, tabs and line breaks become a space. Other control characters are refused, and so are halves of characters (lone
-surrogates).
+byte order marks, and tags that do not belong to a flag. A text of nothing but joiners, marks and blanks is empty. In
+one line, tabs and line breaks become a space. Other control characters are refused, and so are halves of characters
+(lone surrogates).
 
 A text is tidied first (`one_line` or `several_lines`) and then checked (`problem_of`); an address or a contact has both
 done by `part_problems`.
