@@ -1,5 +1,6 @@
 """`manage.py transition_orders`: one transition of many orders."""
 
+import os
 from argparse import ArgumentParser
 from contextlib import suppress
 from dataclasses import replace
@@ -186,7 +187,7 @@ def _check(options: dict[str, Any]) -> None:
         problem = "--ids-from - leaves nobody to ask: add --yes, or --dry-run"
     elif options["search"] and (options["id"] or options["ids_from"]):
         problem = "--search looks for orders: leave it out, or the ids"
-    elif report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
+    elif report and (report.suffix not in (".csv", ".json") or not os.path.isdir(report.absolute().parent)):
         problem = f"--report {report}: give a .csv or .json file in a directory that exists"
     if problem:
         raise CommandError(problem, returncode=USAGE)
