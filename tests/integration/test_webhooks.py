@@ -442,6 +442,15 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(
     assert consumer.received == []
 
 
+def test_a_name_that_there_is_not_is_told_in_words(sandbox: Sandbox) -> None:
+    endpoint = webhooks.create_endpoint(url="https://nobody.invalid/hook", actor=ADMIN, at=timezone.now()).endpoint
+    happen(1)
+    assert deliver(endpoint.pk) == 0
+    [attempted] = webhook_endpoints.deliveries(endpoint.pk)
+    assert attempted["error"].startswith("The name nobody.invalid could not be resolved: ")
+    assert "Errno" not in attempted["error"]
+
+
 def test_there_is_a_limit_of_endpoints(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "MOST_ENDPOINTS", 1)
     webhooks.create_endpoint(url="https://shop.example/", actor=ADMIN, at=timezone.now())
