@@ -150,7 +150,10 @@ def _address_of(parts: Url, insecure: bool) -> str:
     """One of the addresses of a host, all of which are public. :raises Forbidden: one is not. :raises OSError:"""
     host = (parts.host or "").strip("[]")
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    try:
+        addresses = [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except socket.gaierror as error:
+        raise OSError(f"The name {host} could not be resolved: {error.strerror}.") from error
     if not insecure and (private := [address for address in addresses if not is_public(address)]):
         raise Forbidden(f"{host} has the address {private[0]}, which is not public.")
     return addresses[0]

@@ -213,6 +213,19 @@ def test_erasing_again_changes_nothing_unless_somebody_wrote_something_since(dat
     assert violations_of(after) == []
 
 
+def test_an_erased_order_that_was_imported_is_not_erased_again(database: object) -> None:
+    """The import leaves out fields of the address that a file says nothing of."""
+    order_id = whole()
+    erased(order_id)
+    address = {"line1": "", "line2": "", "city": "", "state": "", "postal_code": "", "country": "France"}
+    orders().update_one({"_id": order_id}, {"$set": {"shipping_address": address}})
+    before = read(order_id)
+    assert plan_erasure(customer=Customer("1"), act=act()) == Erasure(already=1)
+    with pytest.raises(NothingToErase):
+        erased(order_id)
+    assert read(order_id) == before
+
+
 def test_a_user_id_that_is_an_e_mail_address_gets_a_pseudonym_the_same_for_all_orders(database: object) -> None:
     mail = "amara@example.com"
     by_them, by_staff = told("draft", actor=f"customer:{mail}"), told("pay", actor="staff:maria")

@@ -582,6 +582,15 @@ def test_of_the_same_request_twice_at_once_one_adds_an_endpoint(
     assert WebhookEndpoint.objects.count() == 1
 
 
+def test_a_name_that_there_is_not_is_told_in_words(sandbox: Sandbox) -> None:
+    endpoint = webhooks.create_endpoint(url="https://nobody.invalid/hook", actor=ADMIN, at=timezone.now()).endpoint
+    happen(1)
+    assert deliver(endpoint.pk) == 0
+    [attempted] = webhook_endpoints.deliveries(endpoint.pk)
+    assert attempted["error"].startswith("The name nobody.invalid could not be resolved: ")
+    assert "Errno" not in attempted["error"]
+
+
 def test_there_is_a_limit_of_endpoints(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "MOST_ENDPOINTS", 1)
     webhooks.create_endpoint(url="https://shop.example/", actor=ADMIN, at=timezone.now())
