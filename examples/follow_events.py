@@ -12,6 +12,7 @@ The token must be an admin's. Each event is checked to be linked to the one befo
 
 import argparse
 import hashlib
+import http.client
 import json
 import os
 import sqlite3
@@ -25,7 +26,7 @@ from typing import Any
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, version INTEGER NOT NULL, status TEXT NOT NULL, document TEXT);
-CREATE TABLE IF NOT EXISTS journal (cursor INTEGER PRIMARY KEY, event_id TEXT UNIQUE NOT NULL, type TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (event_id TEXT PRIMARY KEY, cursor INTEGER NOT NULL, type TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (only INTEGER PRIMARY KEY CHECK (only = 1), cursor INTEGER NOT NULL, digest TEXT);
 """
 KEEP = """
@@ -61,7 +62,7 @@ class Api:
                     raise Outdated(error.read().decode()) from error
                 if error.code not in LATER:
                     raise
-            except (OSError, ValueError):  # no connection, or an answer that was cut off
+            except (OSError, http.client.HTTPException, ValueError):  # no connection, or an answer that was cut off
                 pass
             time.sleep(pause)
             pause = min(2 * pause, 30)
@@ -109,7 +110,7 @@ def take(copy: sqlite3.Connection, event: Json) -> None:
     """What is to be done once for each event."""
     if event["order"]:  # bulk_run.finished is about no order
         keep(copy, event["order"])
-    done = (event["cursor"], event["id"], event["type"])
+    done = (event["id"], event["cursor"], event["type"])
     copy.execute("INSERT INTO journal VALUES (?, ?, ?) ON CONFLICT DO NOTHING", done)
 
 

@@ -33,8 +33,9 @@ class Broker:
         options = {"confirm_publish": True, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
         self._connection = Connection(url, connect_timeout=TIMEOUT, transport_options=options)
         self._exchange = Exchange(exchange, type="topic", durable=True)
-        self._failures = (*self._connection.recoverable_connection_errors, *self._connection.recoverable_channel_errors)
-        self._failures += (KombuError, OSError, TimeoutError)
+        # Also what kombu calls irrecoverable, such as a wrong password: it is over once somebody has mended it.
+        self._failures = (*self._connection.recoverable_connection_errors, *self._connection.connection_errors)
+        self._failures += (*self._connection.channel_errors, KombuError, OSError, TimeoutError)
         self._name = urlsplit(url).hostname or "the broker"
 
     def __enter__(self) -> Self:

@@ -59,10 +59,12 @@ def abort(connection: socket.socket) -> bool:
 
 
 def stall(seconds: float) -> Act:
-    """Say nothing for so long, then close."""
+    """Say nothing for so long, or until the other side has gone; then close."""
 
-    def act(_connection: socket.socket) -> bool:
-        time.sleep(seconds)
+    def act(connection: socket.socket) -> bool:
+        connection.settimeout(seconds)
+        with contextlib.suppress(OSError):
+            connection.recv(1)
         return False
 
     return act
@@ -121,6 +123,11 @@ class RawServer:
         """Let nobody connect any more; who is connected stays so."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+
+    def await_hung_up(self) -> None:
+        """Wait until every connection is closed that it closes by itself."""
+        for thread in self._threads[1:]:
+            thread.join()
 
     def sent(self, number: int = -1) -> tuple[str, dict[str, str], Any]:
         """Return one received request: its first line, headers (names in lower case), JSON body or None."""

@@ -1,9 +1,11 @@
 """What the attention page tells of one order that waits, and which of its buttons the reader may press."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orders.admin import part_facts
+from orders.admin.labels import count
 from orders.admin.money_format import money
 from orders.models import DUE_STATES, Document, Edge, LineState, Order, Shipment, Status, condition_words, edges_from
 from orders.services.access import RESOLVE, Actor
@@ -32,7 +34,10 @@ class WaitingLine:
 
 @dataclass(frozen=True)
 class Row:
-    """An order that waits since a moment; the buttons are what the reader may press."""
+    """An order that waits since a moment; the buttons are what the reader may press.
+
+    :ivar contents: what was ordered, in short.
+    """
 
     id: str
     number: str
@@ -42,6 +47,7 @@ class Row:
     version: int
     total: str
     since: datetime | None
+    contents: str
     due: datetime | None = None
     lines: list[WaitingLine] = field(default_factory=list)
     next_steps: list[Edge] = field(default_factory=list)
@@ -81,6 +87,7 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
         version=order["version"],
         total=money(order["total_price"].to_decimal(), order.get("currency") or ""),
         since=_aware(order["created_at"] if alert is Alert.UNCHECKED else order.get("status_since")),
+        contents=_contents(order["items"]),
         due=_aware(order.get("stock_due_at")),
         lines=[_line(order, index, now) for index in _lines(alert, order)],
         next_steps=[edge for edge in edges if edge.name in forward],
@@ -104,6 +111,15 @@ def _in_hand(order: Document) -> Order:
         shipments=[Shipment(at=shipment["at"]) for shipment in order.get("shipments") or ()],
         **amounts,
     )
+
+
+def _contents(items: Sequence[Document]) -> str:
+    """The first item by name, and how many there are besides."""
+    if not items:
+        return "no items"
+    first, others = items[0], len(items) - 1
+    told = f"{first['quantity']} × {first.get('name') or first['product_id']}"
+    return f"{told} and {count(others, 'more item')}" if others else told
 
 
 def _lines(alert: Alert, order: Document) -> list[int]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bson import ObjectId
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -24,7 +25,7 @@ from orders.admin import bulk_labels, labels
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
-from orders.services import bulk
+from orders.services import bulk, order_queries
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
 
@@ -120,12 +121,16 @@ class BulkRunPage(ReadOnly):
             messages.warning(request, "That page link is not valid; showing the first page.")
             shown, after = shown if shown in bulk.FILTERS else "all", ""
         page = bulk.results_page(run, show=shown, after=after, limit=PAGE)
+        may_see = actor_of(request).sees_all
+        ids = [ObjectId(result.order_id) for result in page.results if result.number] if may_see else []
+        customers = {str(order_id): name for order_id, name in order_queries.customers_of(ids).items()}
         return {
             "results": [
                 (
                     result,
                     bulk_labels.badge(result.result, OrderOutcome(result.result).label),
                     bulk_labels.reason(result),
+                    customers.get(result.order_id, ""),
                 )
                 for result in page.results
             ],

@@ -1,6 +1,7 @@
 """The feed of events in the backoffice: the newest first, with filters, and one event as others get it."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -54,7 +55,7 @@ class EventPages(ModelAdmin):
             "filtered": any(given.values()),
             "problems": problems,
             "types": EVENT_TYPES,
-            "rows": [_row(event) for event in page.events],
+            "rows": [_row(event, page.customers) for event in page.events],
             "newest": f"?{urlencode(kept)}",
             "older": f"?{urlencode({**kept, 'from': page.older})}" if page.older else "",
         }
@@ -101,12 +102,13 @@ def _read(request: HttpRequest, given: dict[str, str]) -> tuple[EventPage, dict[
         return EventPage([], None), {"": "The database did not answer in time. Try again in a moment."}, 503
 
 
-def _row(event: Document) -> dict[str, Any]:
+def _row(event: Document, customers: Mapping[Any, str] | None = None) -> dict[str, Any]:
     return {
         "cursor": event["_id"],
         "type": event["type"],
         "order_id": event.get("order_id"),
         "number": event.get("number"),
+        "customer": (customers or {}).get(event.get("order_id"), ""),
         "run_id": event.get("run_id"),
         "sequence": event.get("sequence"),
         "version": event.get("version"),

@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils.timesince import timesince
 
-from orders.models import Edge, Item, LineState, Stock, StockCall, StockEffect, edges_from, stock_effect
+from orders.models import (
+    Address,
+    Contact,
+    Edge,
+    Item,
+    LineState,
+    Stock,
+    StockCall,
+    StockEffect,
+    edges_from,
+    stock_effect,
+)
 from orders.services.days import local
 
 KINDS = {"staff": "", "system": "process"}
@@ -104,6 +115,14 @@ def person(label: str) -> str:
 def act(name: str) -> str:
     """What was done, e.g. `Processing started`."""
     return ACTS.get(name, name.replace("_", " ").capitalize())
+
+
+def address_lines(address: Address, contact: Contact) -> list[str]:
+    """An address as it is written on a parcel; where it names nobody, it is the contact's."""
+    named = [address.name, address.company]
+    town = f"{address.postal_code} {address.city}"
+    lines = [*(named if any(named) else [contact.name]), address.line1, address.line2, town, address.state]
+    return [line.strip() for line in [*lines, address.country] if line and line.strip()]
 
 
 def count(number: int, what: str) -> str:

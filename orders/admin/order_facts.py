@@ -20,6 +20,7 @@ from orders.services.audit import REASON_NEEDED
 from orders.services.fulfilment.overview import balance_of
 from orders.services.identifiers import object_id
 from orders.services.lifecycle.editing import NOTE
+from orders.services.lifecycle.frozen_facts import image_address
 from orders.services.order_queries import Alert, raised
 
 LINE_TONES = {
@@ -54,6 +55,7 @@ class Line:
     product_id: str
     name: str
     sku: str
+    image_url: str
     product_url: str
     quantity: int
     price: str
@@ -99,7 +101,8 @@ class Step:
 class Facts:
     """What an order is now, for its page and on paper.
 
-    :ivar customer: by name, else by e-mail address or user id; `recipient`: who receives it, as far as that is known.
+    :ivar customer: by name, else by e-mail address or user id.
+    :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one.
     """
 
     order: Order
@@ -108,7 +111,8 @@ class Facts:
     total: str
     customer: str
     customer_url: str
-    recipient: str
+    recipient: list[str]
+    billing: list[str]
     metadata: list[tuple[str, str]]
     moments: list[tuple[str, Moment]]
     units: int
@@ -133,7 +137,8 @@ def facts(order: Order, now: datetime) -> Facts:
         total=money(order.total_price, order.currency),
         customer=order.contact.name or order.contact.email or order.user_id,
         metadata=list(order.metadata.items()),
-        recipient=order.shipping_address.name or order.contact.name,
+        recipient=labels.address_lines(order.shipping_address, order.contact),
+        billing=labels.address_lines(order.billing_address, order.contact) if order.billing_address else [],
         customer_url=_list(user=order.user_id),
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
         units=sum(item.quantity for item in order.items),
@@ -260,6 +265,7 @@ def _line(order: Order, index: int) -> Line:
         product_id=item.product_id,
         name=item.name or item.product_id,
         sku=item.sku,
+        image_url=image_address(item.image_url),
         product_url=_list(product=item.product_id),
         quantity=item.quantity,
         price=money(item.price, currency),

@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString, mark_safe
 
-from orders.admin.labels import count
+from orders.admin.labels import address_lines, count
 from orders.admin.money_format import money
 from orders.admin.posted import SMALL
-from orders.models import Address, Contact, Item, Order, Removal, Shipment, Status, statuses_before, to_cents
+from orders.models import Item, Order, Removal, Shipment, Status, statuses_before, to_cents
 from orders.services.reporting.pick_list import pick_list
 
 DOCUMENTS = {"packing-slip": "Packing slip", "confirmation": "Order confirmation"}
@@ -102,14 +102,6 @@ OF_MANY: dict[str, tuple[str, Callable[[HttpRequest, Sequence[Order], int], Http
 }
 """What is printed of several orders: by the last part of its address, what the list calls it, and what makes it of the
 orders and the number of those that are gone."""
-
-
-def address_lines(address: Address, contact: Contact) -> list[str]:
-    """An address as it is written on a parcel; where it names nobody, it is the contact's."""
-    named = [address.name, address.company]
-    town = f"{address.postal_code} {address.city}"
-    lines = [*(named if any(named) else [contact.name]), address.line1, address.line2, town, address.state]
-    return [line.strip() for line in [*lines, address.country] if line and line.strip()]
 
 
 def _documents(request: HttpRequest, name: str, orders: Sequence[Order], gone: int) -> HttpResponse:

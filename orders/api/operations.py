@@ -84,7 +84,8 @@ OPERATIONS: dict[str, Operation] = {
     "list_events": Operation("Follow the feed of events", ("invalid", "cursor_unknown", "cursor_expired")),
     "list_webhooks": Operation("List the webhook endpoints", ("not_permitted",)),
     "create_webhook": Operation(
-        "Add a webhook endpoint", (*_WRITE, "invalid", "not_permitted", "invalid_webhook", "too_many_webhooks")
+        "Add a webhook endpoint",
+        (*_WRITE, "invalid", "not_permitted", "invalid_webhook", "too_many_webhooks", "idempotency_key_reused"),
     ),
     "get_webhook": Operation("Get a webhook endpoint and its last deliveries", _WEBHOOK),
     "change_webhook": Operation("Change a webhook endpoint", (*_CHANGED_WEBHOOK, "invalid_webhook")),
@@ -193,6 +194,14 @@ RUN_KEY = OpenApiParameter(
     pattern=anchored(parameters.IDEMPOTENCY_KEY),
     description="1 to 255 visible ASCII characters. The same request with the same key starts one run; a repeated one "
     "answers with that run as it is now.",
+)
+WEBHOOK_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    pattern=anchored(parameters.IDEMPOTENCY_KEY),
+    description="1 to 255 visible ASCII characters. The same request with the same key adds one endpoint; for a day, a "
+    "replay answers with the endpoint as it is now, its newest secret and `Idempotency-Replayed: true`.",
 )
 
 # --- refusals ---

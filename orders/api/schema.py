@@ -60,7 +60,7 @@ PARTS = (
 )
 CHANGED = (("place_order", "201"), ("change_order_status", "200"), *PARTS)
 TAGGED = (("get_order", "200"), ("get_order", "304"), *CHANGED, *LISTS)
-KEYED = (*CHANGED, ("cancel_order", "204"))
+KEYED = (*CHANGED, ("cancel_order", "204"), ("create_webhook", "201"))
 STEERING = ("start", "cancel", "pause", "resume")
 MADE = (("place_order", "201"), ("create_webhook", "201"), *((f"{verb}_bulk_transition", "202") for verb in STEERING))
 PAGED = (*LISTS, ("get_bulk_transition", "200"))

@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders.api import parameters
-from orders.api.operations import ALWAYS, ONE_WEBHOOK, UNSURE, WEBHOOK_ID, problems
+from orders.api.operations import ALWAYS, ONE_WEBHOOK, UNSURE, WEBHOOK_ID, WEBHOOK_KEY, problems
 from orders.api.presentation import present_test_delivery, present_webhook
 from orders.api.serializers import ExactSerializer
-from orders.api.viewsets import LimitedViewSet, caller, expect_nothing
+from orders.api.viewsets import LimitedViewSet, caller, expect_nothing, marked
 from orders.api.webhook_serializers import (
     ChangeWebhookSerializer,
     CreateWebhookSerializer,
@@ -51,29 +51,32 @@ class WebhookViewSet(LimitedViewSet):
     @extend_schema(
         operation_id="create_webhook",
         request=CreateWebhookSerializer,
+        parameters=[WEBHOOK_KEY],
         responses={
             201: WebhookSerializer,
             **problems(
                 e400="Malformed, or nothing may be sent to this address; `errors` names fields.",
                 e403="The caller is not an admin.",
                 e409="There are as many endpoints as there may be.",
+                e422="The key was used for another request, or more than a day ago.",
             ),
             **ALWAYS,
             **UNSURE,
         },
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Add an endpoint. It is sent what is told from now on.
 
-        The answer has the secret by which it verifies signatures; it is not shown again. An `Idempotency-Key` makes no
-        difference: if the answer is lost, list the endpoints, and delete the one whose secret nobody knows.
+        The answer has the secret by which it verifies signatures; it is not shown again, except to the same request
+        with the same `Idempotency-Key`.
         """
         caller(request).require(MANAGE_WEBHOOKS)
-        made = webhooks.create_endpoint(
-            **_valid(CreateWebhookSerializer, request), actor=caller(request), at=timezone.now()
-        )
+        key = parameters.idempotency_key(request)
+        given = _valid(CreateWebhookSerializer, request)
+        made = webhooks.create_endpoint(**given, actor=caller(request), at=timezone.now(), key=key)
         address = f"{settings.API_PREFIX}/webhooks/{made.endpoint.pk}"
-        return _with_secret(made, status=http.HTTP_201_CREATED, headers={"Location": address})
+        answer = _with_secret(made, status=http.HTTP_201_CREATED, headers={"Location": address})
+        return marked(answer, replayed=made.replayed)
 
     @extend_schema(
         operation_id="get_webhook", parameters=[WEBHOOK_ID], responses={200: WebhookSerializer, **ONE_WEBHOOK}
@@ -111,7 +114,7 @@ class WebhookViewSet(LimitedViewSet):
         responses={200: TestDeliverySerializer, **ONE_WEBHOOK},
     )
     def test(self, request: Request, webhook_id: str) -> Response:
-        """Send an endpoint an event of the type `webhook.test` and wait up to ten seconds for its answer."""
+        """Send an endpoint an event of the type `webhook.test` and wait up to five seconds for its answer."""
         endpoint_id = _id(request, webhook_id)
         expect_nothing(request)
         return Response(present_test_delivery(webhooks.send_test(endpoint_id, actor=caller(request))))

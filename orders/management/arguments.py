@@ -1,6 +1,7 @@
 """The arguments of commands: how they are parsed, the files that they name, and asking for confirmation."""
 
 import getpass
+import os
 import re
 import sys
 from argparse import ArgumentTypeError
@@ -156,7 +157,7 @@ def bad_lines(name: str, problems: Sequence[str]) -> str:
 
 def report_problem(report: Path | None) -> str:
     """What is wrong with the name of a report; empty if it will do."""
-    if report and (report.suffix not in (".csv", ".json") or not report.absolute().parent.is_dir()):
+    if report and (report.suffix not in (".csv", ".json") or not os.path.isdir(report.absolute().parent)):
         return f"--report {report}: give a .csv or .json file in a directory that exists"
     return ""
 

@@ -16,7 +16,7 @@ from orders.services.search_terms import LONGEST_TERM, beginnings_of_phone, is_w
 LONGEST_SEARCH = 200
 MOST_WORDS = 8
 EXPECTED = "a name, e-mail address, phone number, town, postal code, product, total (64.90), order number or id"
-AMOUNT = re.compile(r"\W*([0-9]{1,3}(?:[.,']?[0-9]{3}){0,3})[.,]([0-9]{2})\W*")
+AMOUNT = re.compile(r"\W*([0-9]{1,3}(?:[.,'\u2019]?[0-9]{3}){0,3})[.,]([0-9]{2})\W*")
 """A total with its cents, and perhaps a sign of its currency."""
 FEWEST_DIGITS = 3
 """Of what is looked for as one code although it was typed with blanks."""
@@ -28,7 +28,7 @@ def meanings_of(text: str) -> Meanings:
     :raises InvalidOrderQuery: it has no letter or digit, or too many words.
     """
     text, user_id, product = text.strip(), None, object_id(text)
-    words = list(_words(text))
+    words = _but_for_currency(list(_words(text)))
     if not words or len(text) > LONGEST_SEARCH:
         raise InvalidOrderQuery(f"Search for {EXPECTED}.")
     if len(words) > MOST_WORDS:
@@ -63,6 +63,14 @@ def searched_in_time(
         if getattr(error.__cause__, "timeout", False):
             raise InvalidOrderQuery(told) from error
         raise
+
+
+def _but_for_currency(words: list[Word]) -> list[Word]:
+    """Without the code of a currency that stands beside an amount, as in one that was copied from a page."""
+    if all(word.total is None for word in words):
+        return words
+    codes = {(code.lower(),) for code in settings.CURRENCIES}
+    return [word for word in words if word.beginnings not in codes]
 
 
 def _words(text: str) -> Iterator[Word]:

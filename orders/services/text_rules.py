@@ -3,8 +3,9 @@
 Letters of every script are welcome, with the joiners and marks that names and addresses need (U+200C to U+200F, U+061C,
 U+180E). Invisible characters that come along with pasted text are removed: those that change the direction of text
 (embeddings, overrides and isolates; Unicode's TR 36, "Bidirectional Text Spoofing"), zero-width spaces, soft hyphens,
-byte order marks, and tags that do not belong to a flag. In one line, tabs and line breaks become a space. Other control
-characters are refused, and so are halves of characters (lone surrogates).
+byte order marks, and tags that do not belong to a flag. A text of nothing but joiners, marks and blanks is empty. In
+one line, tabs and line breaks become a space. Other control characters are refused, and so are halves of characters
+(lone surrogates).
 
 A text is tidied first (`one_line` or `several_lines`) and then checked (`problem_of`); an address or a contact has both
 done by `part_problems`.
@@ -26,6 +27,10 @@ DROPPED = re.compile(
 LINE_BREAK = re.compile(f"\r\n|[{BREAKS}]")
 NOT_ONE_LINE = re.compile(f"[\t{BREAKS}]+")
 BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and not REFUSED.match(char))
+
+_MARKS = "\u061c\u180e\u200c-\u200f"
+MARKS_ALONE = re.compile(f"[{BLANKS}]*[{_MARKS}][{BLANKS}{_MARKS}]*")
+"""A name that nobody can read, and an address that nobody finds, would else count as given."""
 
 
 def one_line(text: str) -> str:
@@ -60,7 +65,8 @@ def cleaned(text: str) -> str:
 
 
 def _seen(text: str) -> str:
-    return DROPPED.sub(lambda found: found[1] or "", text)
+    seen = DROPPED.sub(lambda found: found[1] or "", text)
+    return "" if MARKS_ALONE.fullmatch(seen) else seen
 
 
 ADDRESS_FIELDS = tuple(field.name for field in Address._meta.concrete_fields if not field.primary_key)

@@ -188,6 +188,11 @@ def events_after(
     return feed().find(asked, sort=[("_id", 1)], limit=limit, hint=index, session=session).to_list()
 
 
+def without_gap(events: Sequence[Document], cursor: int) -> list[Document]:
+    """Those of the events after a number that follow it one by one: others may be deleted while they are read."""
+    return [event for number, event in enumerate(events, cursor + 1) if event["_id"] == number]
+
+
 @dataclass(frozen=True)
 class FeedPage:
     """Some events, and from which number to which the feed was there to find them (0: it had none).
@@ -274,8 +279,8 @@ def events_of(order_ids: Sequence[ObjectId]) -> list[Document]:
 
 @wrap_database_errors
 def histories(order_ids: Sequence[ObjectId]) -> dict[ObjectId, Document]:
-    """The histories of these orders, and whether they have something to tell, by order."""
-    fields = {"history": 1, "untold_at": 1}
+    """The histories of these orders, whether they have something to tell, and whether they were erased, by order."""
+    fields = {"history": 1, "untold_at": 1, "erased_at": 1}
     return {order["_id"]: order for order in orders().find({"_id": {"$in": list(order_ids)}}, fields)}
 
 

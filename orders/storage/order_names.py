@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import Document
@@ -22,6 +23,18 @@ def customer_name(user_id: str) -> str:
     """The name of a user; empty where it is not known."""
     found = orders().find_one({"user_id": user_id}, {"contact.name": 1}, sort=NEWEST, hint="user_newest") or {}
     return str((found.get("contact") or {}).get("name") or "")
+
+
+@wrap_database_errors
+def customers_of(order_ids: Iterable[ObjectId]) -> dict[ObjectId, str]:
+    """Whose these orders are: by name, else by e-mail address; of an order that says neither there is nothing."""
+    asked = {"_id": {"$in": list(dict.fromkeys(order_ids))}}
+    contacts = {
+        order["_id"]: order.get("contact") or {}
+        for order in orders().find(asked, {"contact.name": 1, "contact.email": 1})
+    }
+    told = {order_id: contact.get("name") or contact.get("email") for order_id, contact in contacts.items()}
+    return {order_id: text for order_id, text in told.items() if text}
 
 
 def _product_name(product_id: str) -> str:

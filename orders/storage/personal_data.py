@@ -109,7 +109,7 @@ def is_left_in(order: Document) -> bool:
     """Tell whether there is something to erase."""
     return (
         any(order.get(name) for name in FIELDS)
-        or order["shipping_address"] != _country_alone(order)
+        or any(text for name, text in order["shipping_address"].items() if name != "country")
         or "@" in order["user_id"]
         or any(order[name] != part for name, part in _parts_without_texts(order).items())
         or any(entry != _without_texts(entry) for entry in order["history"])

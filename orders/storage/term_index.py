@@ -32,6 +32,8 @@ FIELDS: Mapping[str, Any] = dict.fromkeys(
     1,
 )
 """What the terms of an order are made of."""
+INDEXED_FIELDS: Mapping[str, Any] = {**FIELDS, "terms": 1, "erased_at": 1}
+"""These, the terms themselves, and what tells that they may no longer be made of them."""
 
 
 @dataclass(frozen=True)
@@ -116,23 +118,27 @@ def read_indexable(after: ObjectId | None, most: int, *, again: bool) -> list[Do
     """Orders by id, after one, with what their terms are made of, and these; unless `again`, only those without."""
     asked: Document = {} if again else {"terms": {"$exists": False}}
     asked |= {"_id": {"$gt": after}} if after else {}
-    return orders().find(asked, {**FIELDS, "terms": 1}, sort=[("_id", 1)], limit=most, hint="_id_").to_list()
+    return orders().find(asked, INDEXED_FIELDS, sort=[("_id", 1)], limit=most, hint="_id_").to_list()
 
 
 @wrap_database_errors
 def read_indexable_of(order_ids: Sequence[ObjectId]) -> list[Document]:
     """These orders, with what their terms are made of, and their terms."""
-    return orders().find({"_id": {"$in": list(order_ids)}}, {**FIELDS, "terms": 1}).to_list()
+    return orders().find({"_id": {"$in": list(order_ids)}}, INDEXED_FIELDS).to_list()
 
 
 @wrap_database_errors
 def save_terms(wanted: Sequence[tuple[Document, list[str]]]) -> int:
-    """Write the terms of orders whose terms are still as they were read. :returns: how many were written."""
+    """Write the terms of orders whose terms are still as they were read. :returns: how many were written.
+
+    Not of one that was erased since: its terms may be the same before and after, and its name is to be gone.
+    """
     if not wanted:
         return 0
-    # None matches terms that are missing.
+    # None matches what is missing.
     writes = [
-        UpdateOne({"_id": order["_id"], "terms": order.get("terms")}, {"$set": {"terms": terms}})
+        UpdateOne({"_id": order["_id"], **{name: order.get(name) for name in ("terms", "erased_at")}},
+                  {"$set": {"terms": terms}})
         for order, terms in wanted
-    ]
+    ]  # fmt: skip
     return orders().bulk_write(writes, ordered=False).modified_count

@@ -30,8 +30,30 @@ class Attempted:
     error: str
 
 
+_IS_DUE: Document = {"$or": [{"$eq": [{"$ifNull": ["$due_at", None]}, None]}, {"$lte": ["$due_at", "$$NOW"]}]}
+
+
 def endpoints() -> Collection[Document]:
     return collection(WebhookEndpoint._meta.db_table)
+
+
+@wrap_database_errors
+def add(endpoint: WebhookEndpoint, *, request: str = "") -> Document:
+    """Add an endpoint under its id, unless there is one already, which stays as it is.
+
+    :param request: what was asked for, if the same may be asked for again.
+    :returns: the endpoint of this id.
+    """
+    fields = {str(field.column): field.value_from_object(endpoint) for field in WebhookEndpoint._meta.concrete_fields}
+    is_new = {"$not": [{"$ifNull": ["$url", False]}]}
+    with writing():
+        return leases.take(endpoints(), endpoint.pk, free=is_new, hold=literal(fields | {"request": request}))
+
+
+@wrap_database_errors
+def whole(endpoint_id: ObjectId) -> Document | None:
+    """The stored document of an endpoint, `request` included."""
+    return endpoints().find_one({"_id": endpoint_id})
 
 
 @wrap_database_errors
@@ -40,19 +62,19 @@ def due_endpoints(*, before: int) -> list[ObjectId]:
 
     There are few: the collection is read whole.
     """
-    now = {"$or": [{"$eq": [{"$ifNull": ["$due_at", None]}, None]}, {"$lte": ["$due_at", "$$NOW"]}]}
-    return [
-        found["_id"]
-        for found in endpoints().find({"active": True, "cursor": {"$lt": before}, "$expr": now}, {"_id": 1})
-    ]
+    asked = {"active": True, "cursor": {"$lt": before}, "$expr": _IS_DUE}
+    return [found["_id"] for found in endpoints().find(asked, {"_id": 1})]
 
 
 @wrap_database_errors
 def take(endpoint_id: ObjectId, holder: str, seconds: float) -> Document | None:
-    """Take, or keep, the lease of an active endpoint. :returns: the endpoint; None if another has it, or it is off."""
+    """Take, or keep, the lease of an active endpoint that may be called now.
+
+    :returns: the endpoint; None if another has it, it is off, or another has failed to deliver to it just now.
+    """
     free = {"$or": [leases.ended("lease.until"), {"$eq": ["$lease.id", literal(holder)]}]}
     return endpoints().find_one_and_update(
-        {"_id": endpoint_id, "active": True, "$expr": free},
+        {"_id": endpoint_id, "active": True, "$expr": {"$and": [free, _IS_DUE]}},
         [{"$set": {"lease": leases.attempt(holder, seconds)}}],
         return_document=ReturnDocument.AFTER,
     )
@@ -106,6 +128,24 @@ def change(endpoint_id: ObjectId, fields: Mapping[str, Any]) -> bool:
     :returns: False if there is none.
     """
     update = {"$set": dict(fields), "$unset": {"lease": ""}}
+    with writing():
+        return endpoints().update_one({"_id": endpoint_id}, update).matched_count == 1
+
+
+@wrap_database_errors
+def add_secret(endpoint_id: ObjectId, secret: str, most: int) -> bool:
+    """Put a secret before those that an endpoint has; of two at once, both stay. :returns: False if there is none."""
+    return _change_secrets(endpoint_id, {"$slice": [{"$concatArrays": [[literal(secret)], "$secrets"]}, most]})
+
+
+@wrap_database_errors
+def keep_newest_secret(endpoint_id: ObjectId) -> bool:
+    """:returns: False if there is no such endpoint."""
+    return _change_secrets(endpoint_id, {"$slice": ["$secrets", 1]})
+
+
+def _change_secrets(endpoint_id: ObjectId, secrets: Document) -> bool:
+    update: list[Document] = [{"$set": {"secrets": secrets}}, {"$unset": ["lease"]}]
     with writing():
         return endpoints().update_one({"_id": endpoint_id}, update).matched_count == 1
 

@@ -216,7 +216,8 @@ def _key_again(stage: Stage) -> requests.Response:
         return stage.ask(headers={"Idempotency-Key": "k"})
     stage.ask(headers={"Idempotency-Key": "k"})
     first = BODIES[stage.operation]
-    other = {"items": first["items"][:1]} if stage.operation == "place_order" else {"transition": "cancel"}
+    others = {"place_order": {"items": first.get("items", [])[:1]}, "create_webhook": {"types": ["order.paid"]}}
+    other = others.get(stage.operation, {"transition": "cancel"})
     return stage.ask(headers={"Idempotency-Key": "k"}, body=first | other)
 
 

@@ -156,10 +156,10 @@ def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
         "Customer Amara Okafor id 8 , verified",
         "Total CHF 29.80 4 units in 2 items",
         "Reference WEB-1 in the storefront",
-        f"Bath towel SKU BT-70 {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
+        f"Bath towel SKU BT-70 {TOWEL.product_id} Picture of Bath towel, in a new tab 2 CHF 14.90 CHF 29.80 Reserved",
         f"To ship {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",
         "Contact Amara Okafor amara+1@example.com Copy e-mail address +44 20 7946 0958 Copy phone number",
-        "Shipping address Chidi Okafor Okafor & Sons 1 Long Street 12345 Springfield Freedonia +44 20 7946 0000",
+        "Shipping address Chidi Okafor Okafor & Sons 1 Long Street 12345 Springfield Freedonia Phone +44 20 7946 0000",
         "Billing address Accounts 1 Long Street 12345 Zürich Freedonia",
         "Customer’s note Ring twice. Then wait.",
         "Metadata from the storefront (3) campaign spring items 3 empty",
@@ -170,7 +170,31 @@ def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
         assert told in text, told
     assert 'href="mailto:amara%2B1@example.com"' in body
     assert 'data-copy="amara+1@example.com"' in body
-    assert "towel.png" not in body, "the content security policy shows no pictures from elsewhere"
+    assert body.count("towel.png") == 1
+    assert '<a class="order-detail" href="https://shop.example/towel.png" target="_blank" rel="noreferrer' in body
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,1", "//evil.example/x", "not an address"])
+def test_what_is_no_address_of_a_picture_is_no_link(
+    database: Database[Document], manager: Client, address: str
+) -> None:
+    order = insert(database, stored(items=[line() | {"name": "Bath towel", "image_url": address}]))
+    body = manager.get(page(order)).content.decode()
+    assert address not in body
+    assert "Picture" not in body
+
+
+def test_an_address_reads_on_the_page_as_it_does_on_paper(database: Database[Document], manager: Client) -> None:
+    """Where a company is named and no person, the contact is not put in front of it."""
+    contact = {"name": "Amara Okafor", "email": "", "phone": ""}
+    address = ADDRESS | {"company": "Okafor & Sons"}
+    order = insert(database, stored(contact=contact, shipping_address=address, billing_address=ADDRESS))
+    text, slip = (text_of(manager.get(found)) for found in (page(order), f"{LIST}{order['_id']}/confirmation/"))
+    shipping, billing = "Okafor & Sons 1 Long Street 12345", "Amara Okafor 1 Long Street 12345"
+    assert f"Shipping address {shipping}" in text
+    assert f"Billing address {billing}" in text
+    assert f"Ship to {shipping}" in slip
+    assert f"Bill to {billing}" in slip
 
 
 def test_an_order_from_before_there_were_names_reads_well_by_its_ids(

@@ -110,8 +110,25 @@ def test_the_page_says_what_is_known_of_each(database: Database[Document]) -> No
         f"Item 2: release of 2 × {product} , 1 attempt , unconfirmed for",
         "Last error: 503", "7 attempts", "next attempt", "2 of 2", "Inventory: gave 0 of 2",
         "Unconfirmed stock 1", "Processing 1 week, 2 days ago", "Pending , placed 4 minutes ago",
+        f"€29.80 2 × {product}",
     ):  # fmt: skip
         assert words.replace(" ,", ",") in told.replace(" ,", ","), words
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ([line() | {"name": "Mug <old>"}], "2 × Mug <old>"),
+        ([line() | {"name": "Mug"}, line()], "2 × Mug and 1 more item"),
+        ([line() | {"name": "Mug"}, line(), line()], "2 × Mug and 2 more items"),
+        ([], "no items"),
+    ],
+)
+def test_an_order_that_waits_as_a_whole_names_what_was_ordered(
+    database: Database[Document], items: list[Document], told: str
+) -> None:
+    insert(database, stored(status="paid", created_at=LONG_AGO, status_since=LONG_AGO, items=items))
+    assert f"€29.80 {told} Start processing" in text_of(client_of("Manager").get(PAGE))
 
 
 @pytest.mark.parametrize("role", MAY)

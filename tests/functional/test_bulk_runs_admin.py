@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
 from orders.admin import BulkRunAdmin, bulk_run_page
-from orders.models import BulkRun
+from orders.models import BulkRun, Contact
 from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.services.bulk import report_csv
@@ -160,6 +161,20 @@ def test_the_problems_come_first_with_links_to_their_orders(database: Database[D
     assert bad.number not in told
     assert good.number in (everything := shown(manager, run, "?show=all"))
     assert bad.number in everything
+
+
+def test_results_name_the_customer_for_those_who_see_orders(database: Database[Document], manager: Client) -> None:
+    run = start(keys=[OrderFactory(status="shipped", contact=Contact(name="Amara <Okafor>")).pk, "2222-2222-2222"])
+    worker_pass()
+    assert "Amara <Okafor> Skipped" in shown(manager, run)
+    assert "<Okafor>" not in manager.get(page_of(run)).content.decode()
+    clerk = staff("nobody")
+    clerk.user_permissions.add(Permission.objects.get(codename="view_bulkrun"))
+    client = Client()
+    client.force_login(clerk)
+    told = shown(client, run)
+    assert "Skipped" in told
+    assert "Amara" not in told
 
 
 def test_results_come_page_by_page(

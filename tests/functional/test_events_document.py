@@ -256,5 +256,6 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
     assert f"`EVENTS_RETENTION_DAYS` ({settings.EVENTS_RETENTION_DAYS})" in page
     assert f"`EVENTS_AMQP_EXCHANGE` (`{settings.EVENTS_AMQP_EXCHANGE}`)" in page
     assert (delivering.FIRST_DELAY, delivering.LONGEST_DELAY, delivering.GIVE_UP_AFTER.days) == (5, 3600, 3)
+    assert delivering.TEST_TIMEOUT == 5
     lines = len((ROOT / "examples" / "follow_events.py").read_text().splitlines())
     assert abs(lines - 150) <= 15

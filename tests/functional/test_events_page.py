@@ -58,8 +58,8 @@ def test_what_happened_is_told_newest_first_with_the_way_to_its_order(support: C
     tell()
     assert cursors(support) == [3, 2, 1]
     told = text_of(support.get(FEED))
-    assert f"1 order.placed {order['number']} just now customer 1" in told
-    assert f"2 order.paid {order['number']} just now admin tests" in told
+    assert f"1 order.placed {order['number']} Amara Okafor just now customer 1" in told
+    assert f"2 order.paid {order['number']} Amara Okafor just now admin tests" in told
     assert f"3 order.placed {other['number']}" in told
     assert f'href="{page(order)}"' in support.get(FEED).content.decode()
 

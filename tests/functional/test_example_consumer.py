@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from bson import ObjectId
 
 from devtools.localhost import ROOT
@@ -24,6 +25,7 @@ from tests.api_client import token
 from tests.functional.helpers import Api, Documents
 from tests.integration.builders import ADMIN, act, place, read
 from tests.integration.bulk_helpers import carried
+from tests.raw_server import RawServer, answer, cut, head
 
 PROGRAM = ROOT / "examples" / "follow_events.py"
 NEXT = {"pending": ("pay", "cancel"), "paid": ("start_processing", "cancel"), "processing": ("ship", "cancel")}
@@ -123,6 +125,47 @@ def test_where_events_were_deleted_it_begins_afresh(follower: Follower, tmp_path
     code, said = finished(follower())
     assert (code, "beginning afresh" in said, "cursor_expired" in said) == (0, True, True)
     assert_same(tmp_path, database)
+
+
+def test_where_an_older_state_was_restored_what_happens_then_is_in_its_journal_too(
+    follower: Follower, tmp_path: Path, database: Documents
+) -> None:
+    first, second = (place().order["_id"] for _ in range(2))
+    tell()
+    backup = {name: list(database[name].find()) for name in ("orders", "events")}
+    change_status(order_id=first, transition="pay", act=act(ADMIN))
+    tell()
+    assert finished(follower()) == (0, "")
+    for name, documents in backup.items():
+        database[name].delete_many({})
+        database[name].insert_many(documents)
+    assert "cursor_unknown" in finished(follower())[1]
+    change_status(order_id=second, transition="pay", act=act(ADMIN))
+    tell()
+    assert finished(follower()) == (0, "")
+    assert_same(tmp_path, database)
+    assert rows(tmp_path, "SELECT event_id FROM journal WHERE cursor = 3 ORDER BY event_id") == sorted(
+        [(f"{first}-2",), (f"{second}-2",)]
+    )
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_again(
+    follower: Follower, live_server_url: str, tmp_path: Path
+) -> None:
+    place()
+    tell()
+    whole = requests.get(
+        f"{live_server_url}/api/v1/events",
+        headers={"Authorization": f"Bearer {token('staff', role='admin')}"},
+        timeout=30,
+    )
+    event = whole.json()[0]
+    cut_off = [cut(head(200, **{"Content-Length": "100"}) + b"["), cut(b"HTTP/1.1 2"), cut()]
+    answers = [[], [event["order"]], [event], []]
+    script = [step for body, torn in zip(answers, cut_off, strict=False) for step in (torn, answer(200, body))]
+    with RawServer(*script, answer(200, [])) as server:
+        assert finished(follower("--api", f"{server.url}/api/v1", "--once")) == (0, "")
+    assert rows(tmp_path, "SELECT event_id FROM journal") == [(event["id"],)]
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,10 @@ def test_the_arguments_select() -> None:
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--format", "jsonl", "--lines"], "--lines is for CSV"),
         (["--out", "/nowhere/orders.csv"], "/nowhere/orders.csv cannot be written: No such file or directory"),
+        (["--out", "/"], "/ cannot be written: it is no regular file"),
+        (["--out", ""], ". cannot be written: it is no regular file"),
+        (["--out", "/dev/null"], "/dev/null cannot be written: it is no regular file"),
+        (["--out", "x" * 300], "cannot be written: File name too long"),
     ],
 )
 def test_what_it_does_not_understand_it_refuses(arguments: list[str], complaint: str) -> None:
@@ -357,6 +361,26 @@ def test_a_file_is_there_when_it_is_complete(tmp_path: Path) -> None:
     assert run("--out", str(out)) == ("", "1 orders exported\n")
     assert out.read_text().startswith('"id","number"')
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_of_a_link_the_file_is_written_that_it_leads_to(tmp_path: Path) -> None:
+    OrderFactory()
+    link, out = tmp_path / "latest.csv", tmp_path / "orders.csv"
+    link.symlink_to(out)
+    run("--out", str(link))
+    assert out.read_text().startswith('"id","number"')
+    assert link.is_symlink()
+
+
+def test_a_link_to_itself_and_a_pipe_are_left_as_they_are(tmp_path: Path) -> None:
+    loop, pipe = tmp_path / "loop.csv", tmp_path / "pipe.csv"
+    loop.symlink_to(loop)
+    os.mkfifo(pipe)
+    with pytest.raises(CommandError, match="no regular file"):
+        run("--out", str(pipe))
+    assert pipe.is_fifo()
+    run("--out", str(loop))
+    assert loop.is_file()
 
 
 @pytest.mark.parametrize("failure", [DatabaseError("no primary"), KeyboardInterrupt()])

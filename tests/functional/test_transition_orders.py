@@ -286,6 +286,7 @@ def test_a_file_holds_numbers_as_people_write_them(tmp_path: Path) -> None:
         (["--resume", "0" * 24], "There is no run"),
         (["pay", "--all", "--report", "x.txt"], "a .csv or .json file"),
         (["pay", "--all", "--report", "/nowhere/at/all/x.csv"], "in a directory that exists"),
+        (["pay", "--all", "--report", f"{'x' * 300}/x.csv"], "in a directory that exists"),
         (["pay", "--ids-from", "/nowhere/ids.txt", "--yes"], "cannot be read"),
         (["pay", "--ids-from", "-"], "leaves nobody to ask"),
         (["pay", "--all", "--reason", "caf\udce9"], "The reason cannot be kept."),

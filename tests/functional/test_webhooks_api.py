@@ -71,6 +71,23 @@ def test_a_secret_is_shown_when_it_is_made_and_never_again(visitor: Api, documen
     assert set(made) | set(shown) == set(document["components"]["schemas"]["Webhook"]["properties"])
 
 
+def test_the_same_request_with_the_same_key_adds_one_endpoint(visitor: Api, database: Documents) -> None:
+    admin, keyed = visitor(admin=True), {"Idempotency-Key": "books-1"}
+    body = {"url": URL, "types": ["order.paid", "order.placed"], "description": "Books"}
+    first = admin.post("webhooks", json=body, headers=keyed)
+    again = admin.post("webhooks", json=body | {"types": ["order.placed", "order.paid"]}, headers=keyed)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (again.json(), again.headers["Location"]) == (first.json(), first.headers["Location"])
+    assert again.headers["Cache-Control"] == "no-store"
+    problem(admin.post("webhooks", json=body | {"url": f"{URL}/2"}, headers=keyed), 422, "idempotency_key_reused")
+    problem(admin.post("webhooks", json=body, headers={"Idempotency-Key": "\u00fc".encode()}), 400, "invalid")
+    assert database["webhook_endpoints"].count_documents({}) == 1
+    other = admin.post("webhooks", json=body, headers={"Idempotency-Key": "books-2"}).json()
+    assert other["id"] != first.json()["id"]
+
+
 @pytest.mark.parametrize(
     ("body", "field", "code"),
     [

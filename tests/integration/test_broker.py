@@ -1,11 +1,17 @@
 """Publishing the feed to a real RabbitMQ, which is killed and comes back."""
 
+import io
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from kombu.connection import Connection
+from kombu.entity import Exchange
 from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
@@ -102,6 +108,50 @@ def test_replaying_is_setting_the_cursor_back(publisher: Publisher, rabbit: Rabb
         publishing.replay(after=4)
 
 
+def test_operators_have_events_published_again(publisher: Publisher, rabbit: RabbitMQ) -> None:
+    assert replayed("--after", "0") == "0 events are to be published\n"
+    happen(4)
+    publisher.run()
+    assert replayed("--after", "2") == "2 events are to be published\n"
+    publisher.run()
+    moment = timezone.now() - timedelta(hours=1)
+    event_feed.feed().update_many({"_id": {"$lte": 3}}, {"$set": {"told_at": moment - timedelta(hours=1)}})
+    assert replayed("--since", moment.isoformat()) == "1 events are to be published\n"
+    publisher.run()
+    assert cursors(rabbit) == [1, 2, 3, 4, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--after", "4"], "follow 1 to 3; 4 is none"),
+        (["--after", "0"], "follow 1 to 3; 0 is none"),
+        (["--after", "-1"], "is not a cursor"),
+        (["--after", "x"], "is not a cursor"),
+        (["--since", "2999-01-01"], "still to come"),
+        (["--since", "2026-01-01"], "The events that are kept were told since"),
+        (["--since", "soon"], "is not a date or time"),
+        ([], "one of the arguments --after --since is required"),
+        (["--after", "2", "--since", "2026-01-01"], "not allowed with"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_published_again_is_refused(publisher: Publisher, asked: list[str], said: str) -> None:
+    happen(3)
+    publisher.run()
+    event_feed.feed().delete_one({"_id": 1})
+    with pytest.raises(CommandError, match=said) as refused:
+        replayed(*asked)
+    assert refused.value.returncode in (1, 2)
+    assert event_cursors.position(publishing.CURSOR) == 3
+
+
+def replayed(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("replay_events", *arguments, stdout=out)
+    return out.getvalue()
+
+
 def test_events_that_were_deleted_are_no_silent_gap(publisher: Publisher, rabbit: RabbitMQ) -> None:
     happen(3)
     event_feed.feed().delete_many({"_id": {"$lte": 2}})
@@ -155,6 +205,46 @@ def test_a_broker_that_is_not_there_costs_no_event(publisher: Publisher, rabbit:
         rabbit.start()
     assert publisher.run() == 1
     assert cursors(rabbit) == [1]
+
+
+@pytest.mark.parametrize("refusal", ["the password", "the virtual host", "the exchange"])
+def test_what_the_broker_refuses_is_tried_again_until_it_is_mended(
+    publisher: Publisher, rabbit: RabbitMQ, settings: Settings, refusal: str
+) -> None:
+    happen(1)
+    if refusal == "the exchange":
+        settings.EVENTS_AMQP_EXCHANGE = "taken"
+        with Connection(rabbit.url) as connection:
+            Exchange("taken", type="direct", durable=True)(connection.channel()).declare()
+    elif refusal == "the password":
+        settings.EVENTS_AMQP_URL = rabbit.url.replace(":guest@", ":wrong@")
+    else:
+        settings.EVENTS_AMQP_URL = rabbit.url.replace(f"{rabbit.port}//", f"{rabbit.port}/missing")
+    with pytest.raises(BrokerUnavailable) as refused:
+        publisher.run()
+    assert "wrong" not in str(refused.value)
+    assert event_cursors.position(publishing.CURSOR) == 0
+    settings.EVENTS_AMQP_URL, settings.EVENTS_AMQP_EXCHANGE = rabbit.url, "orders"
+    assert publisher.run() == 1
+    assert cursors(rabbit) == [1]
+
+
+def test_events_that_are_deleted_while_they_are_read_are_no_silent_gap(
+    publisher: Publisher, rabbit: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(5)
+    events_after = event_feed.events_after
+
+    def purged_amid(cursor: int, *, limit: int) -> list[dict[str, object]]:
+        found = events_after(cursor, limit=limit)
+        event_feed.feed().delete_many({"_id": {"$lte": 4}})
+        return [event for event in found if event["_id"] not in (3, 4)]
+
+    monkeypatch.setattr(event_feed, "events_after", purged_amid)
+    assert publisher.run() == 2
+    with pytest.raises(EventsDeleted, match="follow 4 to 5; 2 is none"):
+        publisher.run()
+    assert [json.loads(message.body)["data"]["cursor"] for message in rabbit.messages(QUEUE)] == [1, 2]
 
 
 def test_a_broker_that_is_killed_under_load_gets_every_event_in_order(publisher: Publisher, rabbit: RabbitMQ) -> None:

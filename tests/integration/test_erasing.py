@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from orders.models import Address, Contact, Order, Status
-from orders.services import access
+from orders.services import access, search_index
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.lifecycle import erasing
 from orders.services.lifecycle.drafts import Details
@@ -35,6 +35,8 @@ from orders.services.lifecycle.erasing import (
 )
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
+from orders.services.reporting.attention import verify_user
+from orders.services.search_terms import terms_of
 from orders.storage import order_reads, personal_data
 from orders.storage.order_query import OrderKeys
 from orders.storage.order_writes import orders
@@ -211,6 +213,19 @@ def test_erasing_again_changes_nothing_unless_somebody_wrote_something_since(dat
     assert violations_of(after) == []
 
 
+def test_an_erased_order_that_was_imported_is_not_erased_again(database: object) -> None:
+    """The import leaves out fields of the address that a file says nothing of."""
+    order_id = whole()
+    erased(order_id)
+    address = {"line1": "", "line2": "", "city": "", "state": "", "postal_code": "", "country": "France"}
+    orders().update_one({"_id": order_id}, {"$set": {"shipping_address": address}})
+    before = read(order_id)
+    assert plan_erasure(customer=Customer("1"), act=act()) == Erasure(already=1)
+    with pytest.raises(NothingToErase):
+        erased(order_id)
+    assert read(order_id) == before
+
+
 def test_a_user_id_that_is_an_e_mail_address_gets_a_pseudonym_the_same_for_all_orders(database: object) -> None:
     mail = "amara@example.com"
     by_them, by_staff = told("draft", actor=f"customer:{mail}"), told("pay", actor="staff:maria")
@@ -354,6 +369,35 @@ def test_whoever_edits_the_address_of_an_order_that_is_cancelled_and_erased_mean
     with pytest.raises(StaleOrder):
         moved(order_id, 1)
     after = read(order_id)
+    assert words_in(after) == []
+    assert violations_of(after) == []
+
+
+def test_words_that_were_made_of_an_order_before_it_was_erased_are_not_written_afterwards(
+    database: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its terms lacked the name so far, they are the same before the erasure and after it."""
+    order_id = whole()
+    bare = terms_of({name: read(order_id)[name] for name in ("number", "user_id", "reference", "items")})
+    orders().update_one({"_id": order_id}, {"$set": {"terms": bare}})
+    real = search_index.save_terms
+
+    def overtaken(wanted: Any) -> int:
+        erased(order_id)
+        return real(wanted)
+
+    monkeypatch.setattr(search_index, "save_terms", overtaken)
+    assert search_index.index_these([order_id]) == 0
+    assert read(order_id)["terms"] == bare
+    assert words_in(read(order_id)) == []
+
+
+def test_a_customer_who_is_verified_after_all_does_not_get_back_into_an_erased_order(sandbox: Sandbox) -> None:
+    order_id = whole(user_verified=False)
+    terms = erased(order_id)["terms"]
+    after = verify_user(order_id=order_id, act=act())
+    assert (after["user_verified"], after["terms"]) == (True, terms)
+    assert "contact" not in after
     assert words_in(after) == []
     assert violations_of(after) == []
 

@@ -9,14 +9,17 @@ from bson import ObjectId
 from django.core.management import CommandError, call_command
 
 from integrations.sandbox import Sandbox
+from orders.services import access
 from orders.services.events import verifying
 from orders.services.events.verifying import Verified, verify
+from orders.services.lifecycle.erasing import erase_order
 from orders.services.lifecycle.transitions import change_status
 from orders.storage import event_feed
 from orders.storage.event_feed import feed
 from orders.storage.order_writes import orders
 from tests.integration.builders import ADMIN, act, place
-from tests.integration.test_telling import tell_all
+from tests.integration.bulk_helpers import carried
+from tests.integration.test_telling import Death, dying, tell_all
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +67,11 @@ ALTERATIONS: dict[str, tuple[Callable[[], object], int, str]] = {
     "its time": (lambda: feed().update_one({"_id": 2}, {"$set": {"version": 9}}), 2, "not what was told"),
     "its digest": (lambda: feed().update_one({"_id": 3}, {"$set": {"digest": "0" * 64}}), 3, "not what was told"),
     "its order": (lambda: feed().update_one({"_id": 4}, {"$set": {"order": "{}"}}), 4, "Its actor, data or order"),
+    "it is marked as erased": (
+        lambda: feed().update_one({"_id": 3}, {"$set": {"erased": True}, "$unset": {"order": ""}}),
+        3,
+        "marked as erased",
+    ),
     "one is gone": (lambda: feed().delete_one({"_id": 4}), 5, "The events 4 to 4 are missing"),
 }
 
@@ -85,6 +93,72 @@ def test_what_was_altered_in_a_history_shows(two_orders: tuple[ObjectId, ObjectI
         (3, f"The history of order {first} says something else."),
         (6, f"Order {second}: 2 entries of its history, 3 events."),
     ]
+
+
+@pytest.mark.parametrize("altered", [{"to": "cancelled"}, {"reason": "x"}, {"via": "admin"}, {"act": "refund"}])
+def test_whatever_an_entry_says_shows(two_orders: tuple[ObjectId, ObjectId], altered: dict[str, str]) -> None:
+    changes = {f"history.2.{name}": value for name, value in altered.items()}
+    orders().update_one({"_id": two_orders[0]}, {"$set": changes})
+    assert (3, f"The history of order {two_orders[0]} says something else.") in found()
+
+
+def test_the_end_of_a_run_is_no_event_that_can_be_erased(sandbox: Sandbox) -> None:
+    carried("pay", keys=[place().order["_id"]])
+    tell_all()
+    feed().update_one({"type": "bulk_run.finished"}, {"$set": {"erased": True, "data.done": 5}})
+    assert found() == [(3, "Its actor, data or order is not what was told.")]
+
+
+def test_an_order_that_is_being_erased_is_not_taken_for_altered(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = place().order["_id"]
+    orders().update_one({"_id": order_id}, {"$set": {"user_id": "amara@example.com"}})
+    change_status(order_id=order_id, transition="cancel", act=act(access.customer("amara@example.com"), "I am Amara"))
+    tell_all()
+    histories = event_feed.histories
+
+    def then_erased(order_ids: list[ObjectId]) -> dict[ObjectId, Any]:
+        read = histories(order_ids)
+        monkeypatch.setattr(event_feed, "histories", histories)
+        erase_order(order_id=order_id, act=act(ADMIN))
+        with monkeypatch.context() as patch:
+            patch.setattr(event_feed, "append", dying)
+            with pytest.raises(Death):
+                tell_all()
+        return read
+
+    monkeypatch.setattr(event_feed, "histories", then_erased)
+    assert found() == []  # the events were erased, and the history was read before
+    assert found() == []  # that it was erased is still to be told
+
+
+def test_an_order_whose_events_are_still_to_be_erased_is_not_taken_for_altered(sandbox: Sandbox) -> None:
+    order_id = place().order["_id"]
+    orders().update_one({"_id": order_id}, {"$set": {"user_id": "amara@example.com"}})
+    change_status(order_id=order_id, transition="cancel", act=act(access.customer("amara@example.com"), "I am Amara"))
+    tell_all()
+    erase_order(order_id=order_id, act=act(ADMIN))
+    assert found() == []
+    tell_all()
+    assert found() == []
+
+
+@pytest.mark.parametrize("read", ["events_after", "histories", "events_of", "oldest_cursor"])
+def test_what_is_deleted_by_age_while_the_feed_is_verified_is_not_missed(
+    two_orders: tuple[ObjectId, ObjectId], monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    for deleted in range(1, 6):
+        reading = getattr(event_feed, read)
+
+        def and_deleted(*args: Any, upto: int = deleted, reading: Any = reading, **options: Any) -> Any:
+            found = reading(*args, **options)
+            monkeypatch.setattr(event_feed, read, reading)
+            feed().delete_many({"_id": {"$lte": upto}})
+            return found
+
+        monkeypatch.setattr(event_feed, read, and_deleted)
+        assert found() == []
 
 
 def test_an_entry_that_was_slipped_past_the_feed_shows(two_orders: tuple[ObjectId, ObjectId]) -> None:

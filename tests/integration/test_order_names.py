@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from pymongo.database import Database
 
-from orders.storage.order_names import customer_name, product_names
+from orders.storage.order_names import customer_name, customers_of, product_names
 from tests.functional.admin_helpers import Document, insert, line, profiled, stored
 
 MUG, TOWEL, NOTHING = "a" * 24, "b" * 24, "c" * 24
@@ -38,6 +39,15 @@ def test_a_customer_is_called_as_in_their_newest_order(database: Database[Docume
         stored(0, user_id="9", contact=contact, created_at=at),
     )
     assert [customer_name(user_id) for user_id in ("8", "9", "10")] == ["Amara Eze", "", ""]
+
+
+def test_orders_tell_whose_they_are_by_name_else_by_e_mail_address(database: Database[Document]) -> None:
+    contacts = [{"name": "Amara Okafor", "email": "a@example.com"}, {"name": "", "email": "b@example.com"}, {}, None]
+    insert(database, *(stored(number, contact=contact) for number, contact in enumerate(contacts)))
+    ids = [order["_id"] for order in database["orders"].find(sort=[("number", 1)])]
+    assert len(ids) == len(contacts)
+    assert customers_of([*ids, ids[0], ObjectId()]) == {ids[0]: "Amara Okafor", ids[1]: "b@example.com"}
+    assert customers_of([]) == {}
 
 
 def test_a_name_is_read_from_one_order(database: Database[Document]) -> None:

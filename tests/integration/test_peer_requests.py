@@ -49,20 +49,26 @@ from tests.raw_server import (
 
 PEER = Peer("raw", "RAW_URL")
 DONE = answer(200, {"done": True})
-SLOW = 0.6  # s; longer than the read timeout below
+PATIENCE = 20.0  # s; more than any machine needs to answer, and nothing waits for it to end
+SLOW = 30.0  # s; longer than anybody waits
 
 
 @pytest.fixture(autouse=True)
 def _peer_settings(settings: Settings) -> Iterator[None]:
-    settings.PEER_CONNECT_TIMEOUT = 0.2
-    settings.PEER_READ_TIMEOUT = 0.25
-    settings.PEER_MAX_IDLE = 2.0
+    settings.PEER_CONNECT_TIMEOUT = settings.PEER_READ_TIMEOUT = PATIENCE
+    settings.PEER_MAX_IDLE = 60.0
     settings.MAX_RETRIES = 2
     settings.RETRY_DELAY = 0.001
     settings.BREAKER_THRESHOLD = 1000
     settings.BREAKER_RECOVERY = 10.0
     yield
     reset()
+
+
+@pytest.fixture
+def hasty(settings: Settings) -> None:
+    """For peers that say nothing: a short read timeout, yet one that a machine with a lot to do keeps."""
+    settings.PEER_READ_TIMEOUT = 1.0
 
 
 @pytest.fixture
@@ -115,7 +121,7 @@ def done(answered: Answer) -> dict[str, Any]:
     return body
 
 
-def read(*, left: float = 5, accepted: tuple[int, ...] = (), retries: bool = True) -> object:
+def read(*, left: float = 90, accepted: tuple[int, ...] = (), retries: bool = True) -> object:
     request = PeerRequest(PEER, "look", "GET", "/thing", params={"q": "a b"}, accepted=accepted)
     return send_read(
         request,
@@ -125,7 +131,7 @@ def read(*, left: float = 5, accepted: tuple[int, ...] = (), retries: bool = Tru
     )
 
 
-def write(*, left: float = 5, honours_keys: bool = False, retries: bool = True, sent_before: bool = False) -> object:
+def write(*, left: float = 90, honours_keys: bool = False, retries: bool = True, sent_before: bool = False) -> object:
     request = PeerRequest(PEER, "do", "POST", "/thing", body={"n": 1}, headers={"Idempotency-Key": "k"})
     return send_write(
         request,
@@ -205,11 +211,9 @@ def test_a_write_to_a_closed_port_was_not_sent(settings: Settings) -> None:
 
 
 def test_a_write_to_a_server_that_accepts_nobody_was_not_sent(settings: Settings) -> None:
-    with deaf_server() as settings.RAW_URL:
-        began = time.monotonic()
-        with pytest.raises(PeerUnavailable, match="not sent"):
-            write(retries=False)
-        assert time.monotonic() - began < 0.5
+    settings.PEER_CONNECT_TIMEOUT = 0.2
+    with deaf_server() as settings.RAW_URL, pytest.raises(PeerUnavailable, match="not sent"):
+        write(retries=False)  # the kernel would try for two minutes, which is longer than a test may take
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 70 + ".invalid"])
@@ -248,6 +252,7 @@ def test_a_write_to_a_server_whose_certificate_is_not_trusted_was_not_sent(
 def test_a_connection_that_was_slow_to_come_about_is_not_used(
     serve: Callable[..., RawServer], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings.PEER_CONNECT_TIMEOUT = 0.2
     server = serve(DONE)
     resolve = socket.getaddrinfo
 
@@ -283,7 +288,7 @@ def test_a_write_to_an_unusable_url_was_not_sent_and_names_the_setting(settings:
 def test_a_write_is_not_begun_with_less_than_one_timeout_left(serve: Callable[..., RawServer]) -> None:
     server = serve(DONE)
     with pytest.raises(PeerUnavailable, match="less than one timeout"):
-        write(left=0.4)
+        write(left=2 * PATIENCE - 0.1)
     assert server.connections == 0
 
 
@@ -319,19 +324,17 @@ def test_a_write_not_acted_upon_is_repeated(serve: Callable[..., RawServer], sta
 def test_a_write_never_acted_upon_says_so_with_the_peers_retry_after(
     serve: Callable[..., RawServer],
 ) -> None:
-    server = serve(answer(503, {"detail": "Come back"}, Retry_After="7"))
+    server = serve(answer(503, {"detail": "Come back"}, Retry_After="70"))
     with pytest.raises(PeerUnavailable, match="answered 503: Come back") as caught:
         write()
-    assert caught.value.retry_after == 7
-    assert len(server.requests) == 1  # 7 s lie beyond the deadline
+    assert caught.value.retry_after == 70
+    assert len(server.requests) == 1  # 70 s, and one timeout, lie beyond the deadline
 
 
 def test_a_pause_that_leaves_too_little_time_for_a_write_is_not_begun(serve: Callable[..., RawServer]) -> None:
-    server = serve(answer(503, Retry_After="1"))
-    began = time.monotonic()
+    server = serve(answer(503, Retry_After="60"))
     with pytest.raises(PeerUnavailable, match="answered 503"):
-        write(left=1.3)
-    assert time.monotonic() - began < 0.9
+        write(left=60 + 2 * PATIENCE - 0.1)  # the pause would be over in time, the attempt after it would not
     assert len(server.requests) == 1
 
 
@@ -373,9 +376,10 @@ def test_a_refusal_is_one_even_if_its_words_are_cut_short(serve: Callable[..., R
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, PeerRefused), (429, PeerUnavailable), (503, PeerUnavailable)])
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     "after",
-    [stall(SLOW), cut(b'{"detail": "Ins'), abort, dribble(b" " * 20, every=0.05), flood(b"x" * 65536)],
+    [stall(SLOW), cut(b'{"detail": "Ins'), abort, dribble(b" " * 40, every=0.05), flood(b"x" * 65536)],
     ids=["silence", "cut", "reset", "dribble", "flood"],
 )
 def test_a_status_that_says_not_done_is_believed_whatever_becomes_of_its_words(
@@ -391,17 +395,22 @@ def test_a_status_that_says_not_done_is_believed_whatever_becomes_of_its_words(
 SAID = b'{"done": true}'
 LARGE_BODY = SAID + b" " * (2 * MAX_BODY)  # whoever stopped reading in time would find an answer
 
-UNKNOWN: dict[str, Act] = {
+SILENT: dict[str, Act] = {
     "silence": stall(SLOW),
+    "another protocol and silence": lambda c: c.sendall(head(101, Upgrade="h2c")) or stall(SLOW)(c),
+    "half the body and silence": lambda c: c.sendall(head(200, **{"Content-Length": "50"})) or stall(SLOW)(c),
+    "dribbled headers": dribble(head(200, Padding="x" * 20), every=0.05),
+    "dribbled body": lambda c: c.sendall(head(200)) or dribble(b'{"done": true}' + b" " * 20, every=0.05)(c),
+    "continue for ever": dribble(b"HTTP/1.1 100 Continue\r\n\r\n" * 10, every=0.03),
+}
+UNKNOWN: dict[str, Act] = {
     "close": cut(),
     "reset": abort,
     "half a status line": cut(b"HTTP/1.1 20"),
     "no HTTP": cut(b"SSH-2.0-OpenSSH\r\n"),
     "another protocol from now on": cut(head(101, Connection="Upgrade", Upgrade="websocket") + b"\x81\x05Hello"),
-    "another protocol and silence": lambda c: c.sendall(head(101, Upgrade="h2c")) or stall(SLOW)(c),
     "half the headers": cut(b"HTTP/1.1 200 OK\r\nContent-Le"),
     "half the body": cut(head(200, **{"Content-Length": "50"}) + b'{"done": true}'),
-    "half the body and silence": lambda c: c.sendall(head(200, **{"Content-Length": "50"})) or stall(SLOW)(c),
     "broken chunks": cut(head(200, **{"Transfer-Encoding": "chunked"}) + b"zz\r\nno chunk\r\n"),
     "a length and chunks": cut(
         head(200, **{"Content-Length": "14", "Transfer-Encoding": "chunked"}) + b"e\r\n" + SAID + b"\r\n0\r\n\r\n"
@@ -412,9 +421,6 @@ UNKNOWN: dict[str, Act] = {
     "no gzip": answer(200, b"not gzip", Content_Encoding="gzip"),
     "two lengths": raw(head(200, **{"Content-Length": "3, 4"}) + b"{}"),
     "endless header": cut(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000),
-    "dribbled headers": dribble(head(200), every=0.05),
-    "dribbled body": lambda c: c.sendall(head(200)) or dribble(b'{"done": true}      ', every=0.05)(c),
-    "continue for ever": dribble(b"HTTP/1.1 100 Continue\r\n\r\n" * 10, every=0.03),
     "continue without a pause": flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "a body too large": cut(head(200) + LARGE_BODY),
     "no body": answer(204, b""),
@@ -440,13 +446,23 @@ UNKNOWN: dict[str, Act] = {
 @pytest.mark.parametrize("act", UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_the_outcome_of_a_write_is_unknown_and_it_is_not_repeated(serve: Callable[..., RawServer], act: Act) -> None:
     server = serve(act, DONE)
-    began = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         write()
-    assert time.monotonic() - began < 0.45 + 0.5
     assert len(server.requests) == 1
 
 
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("act", SILENT.values(), ids=SILENT.keys())
+def test_an_answer_that_is_not_complete_in_time_leaves_the_outcome_unknown(
+    serve: Callable[..., RawServer], act: Act
+) -> None:
+    server = serve(act, DONE)
+    with pytest.raises(OutcomeUnknown):
+        write()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("hasty")
 def test_what_was_given_up_is_not_delivered_by_the_kernel_later(serve: Callable[..., RawServer]) -> None:
     """An ordinary close leaves what has not arrived to the kernel, which tries for a minute and longer."""
     ends: Queue[str] = Queue()
@@ -474,11 +490,9 @@ def test_the_same_read_has_no_answer_and_is_repeated(serve: Callable[..., RawSer
 
 def test_bytes_that_arrive_late_buy_no_more_time(serve: Callable[..., RawServer], settings: Settings) -> None:
     settings.PEER_READ_TIMEOUT = 0.6
-    serve(lambda c: time.sleep(0.5) or c.sendall(b"HTTP/1.1 ") or stall(0.7)(c))
-    began = time.monotonic()
+    serve(lambda c: time.sleep(0.5) or c.sendall(b"HTTP/1.1 ") or time.sleep(0.5) or DONE(c))
     with pytest.raises(OutcomeUnknown):
         write()
-    assert time.monotonic() - began < 0.9
 
 
 def test_the_body_of_a_redirect_is_bounded_like_any_other(serve: Callable[..., RawServer]) -> None:
@@ -538,7 +552,7 @@ def test_not_sent_after_an_unknown_attempt_stays_unknown(serve: Callable[..., Ra
 def test_a_conflict_after_an_unknown_attempt_may_be_with_that_attempt(
     serve: Callable[..., RawServer],
 ) -> None:
-    server = serve(stall(SLOW), answer(409, {"detail": "in progress"}), DONE)
+    server = serve(cut(), answer(409, {"detail": "in progress"}), DONE)
     assert write(honours_keys=True) == {"done": True}
     assert len(server.requests) == 3
 
@@ -564,7 +578,7 @@ def test_what_may_have_been_sent_before_the_call_counts_as_an_unknown_attempt(
 # A read
 
 
-@pytest.mark.parametrize("act", [answer(500), answer(429), answer(503), cut(), stall(SLOW), answer(200, b"x")])
+@pytest.mark.parametrize("act", [answer(500), answer(429), answer(503), cut(), answer(200, b"x")])
 def test_a_read_without_usable_answer_is_repeated(serve: Callable[..., RawServer], act: Act) -> None:
     server = serve(act, DONE)
     assert read() == {"done": True}
@@ -593,18 +607,16 @@ def test_a_read_without_time_is_not_begun(serve: Callable[..., RawServer]) -> No
     assert server.connections == 0
 
 
-def test_a_read_ends_with_its_deadline(serve: Callable[..., RawServer], settings: Settings) -> None:
-    settings.PEER_READ_TIMEOUT = 5
+def test_a_read_ends_with_its_deadline(serve: Callable[..., RawServer]) -> None:
     server = serve(stall(SLOW))
     began = time.monotonic()
     with pytest.raises(PeerUnavailable, match="TimeoutError"):
-        read(left=0.15)
-    assert time.monotonic() - began < 0.5
+        read(left=1)
+    assert time.monotonic() - began < PATIENCE
     assert len(server.requests) == 1
 
 
-def test_a_longer_read_timeout_lets_a_slow_answer_through(serve: Callable[..., RawServer], settings: Settings) -> None:
-    settings.PEER_READ_TIMEOUT = 5
+def test_a_longer_read_timeout_lets_a_slow_answer_through(serve: Callable[..., RawServer]) -> None:
     serve(dribble(head(200, **{"Content-Length": "14"}) + b'{"done": true}', every=0.005))
     assert read() == {"done": True}
 
@@ -644,10 +656,11 @@ def test_a_connection_that_the_peer_closed_while_it_idled_is_not_used_again(
     server = serve(ends)
     for _ in range(3):
         assert write() == {"done": True}
-        time.sleep(0.05)
+        server.await_hung_up()
     assert (server.connections, len(server.requests)) == (3, 3)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_after_an_error_the_next_call_gets_a_connection_of_its_own(serve: Callable[..., RawServer]) -> None:
     server = serve(stall(SLOW), DONE)
     with pytest.raises(OutcomeUnknown):
@@ -696,15 +709,10 @@ def test_interim_answers_are_passed_over(serve: Callable[..., RawServer]) -> Non
     assert caught.value.retry_after is None
 
 
-def test_an_answer_without_end_is_given_up_long_before_its_time(
-    serve: Callable[..., RawServer], settings: Settings
-) -> None:
-    settings.PEER_READ_TIMEOUT = 30
+def test_an_answer_without_end_is_given_up_long_before_its_time(serve: Callable[..., RawServer]) -> None:
     serve(flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100))
-    began = time.monotonic()
     with pytest.raises(OutcomeUnknown, match="larger than"):
-        write(left=60)
-    assert time.monotonic() - began < 10
+        write()
 
 
 def test_threads_share_connections(serve: Callable[..., RawServer]) -> None:
@@ -743,14 +751,14 @@ def test_tls_connections_are_kept_and_bounded_too(
     settings: Settings, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    settings.PEER_CONNECT_TIMEOUT = 5
     dribbled = dribble(head(200) + b'{"done": true}', every=0.05)
     with RawServer(DONE, DONE, dribbled, tls=server_side(certificate)) as server:
         settings.RAW_URL = server.url
-        assert [write(left=9), read()] == [{"done": True}] * 2
+        assert [write(), read()] == [{"done": True}] * 2
         assert server.connections == 1
+        settings.PEER_READ_TIMEOUT = 1
         with pytest.raises(OutcomeUnknown):
-            write(left=9)
+            write()
 
 
 # The breaker
@@ -786,6 +794,7 @@ def test_a_call_that_fails_beside_others_that_are_well_is_the_only_one_left_alon
     assert breakers.states() == {"raw.connect": "closed", "raw.do": "open", "raw.look": "closed"}
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("lost", [answer(500), cut(), stall(SLOW)], ids=["500", "cut", "silence"])
 def test_a_call_that_gets_no_good_answer_is_no_fault_of_the_connection(
     serve: Callable[..., RawServer], settings: Settings, lost: Act
@@ -812,12 +821,12 @@ def test_who_cannot_be_connected_to_is_left_alone_by_every_call(settings: Settin
 def test_a_call_that_is_left_alone_does_not_use_up_the_attempt_to_connect(
     serve: Callable[..., RawServer], settings: Settings
 ) -> None:
-    settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 0.2
+    settings.BREAKER_THRESHOLD, settings.BREAKER_RECOVERY = 1, 1.0
     server = serve(answer(500), DONE)
     url = server.url
     settings.RAW_URL = url
     breakers.of("raw", "connect", url).record(True)
-    time.sleep(0.3)
+    time.sleep(1.1)
     breakers.of("raw", "do", url).record(True)
     with pytest.raises(BreakerOpen):
         write(retries=False)
@@ -869,6 +878,7 @@ def test_our_own_haste_is_no_fault_of_the_peer(serve: Callable[..., RawServer], 
     assert read() == {"done": True}
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_timeout_in_full_length_is_a_fault(serve: Callable[..., RawServer], settings: Settings) -> None:
     settings.BREAKER_THRESHOLD = 1
     serve(stall(SLOW), DONE)
@@ -912,6 +922,7 @@ def test_json_of_the_largest_size_is_read(serve: Callable[..., RawServer]) -> No
     assert len(read()["padding"]) == len(padding)  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_refusal_cut_short_is_not_continued_in_the_next_answer(
     serve: Callable[..., RawServer],
 ) -> None:

@@ -91,6 +91,15 @@ def test_a_total_is_found_by_itself_and_beside_words() -> None:
     assert found("2.00") == []
 
 
+def test_a_total_is_found_as_it_stands_on_a_page(settings: Any) -> None:
+    settings.CURRENCIES = ["EUR", "CHF"]
+    order = said(1, "Euridice Chf", total_price=Decimal128("1264.90"))
+    for typed in ("CHF\xa01,264.90", "1.264,90 EUR", "€1,264.90", "chf 1\u2019264.90 euri"):
+        assert found(typed) == [order], typed
+    assert found("USD 1264.90") == []
+    assert found("chf") == found("eur") == [order], "without an amount it is a word like any other"
+
+
 def test_a_search_and_other_conditions_narrow_each_other() -> None:
     made = [said(n, "Amara Okafor", status="paid" if n % 2 else "pending", user_id=str(n % 3)) for n in range(9)]
     assert found("amara", statuses=("paid",)) == made[7::-2]

@@ -1,6 +1,7 @@
 """Webhooks: what is told arrives, signed, in order and at least once, at an endpoint that fails in every way."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,10 +18,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from integrations.sandbox import Sandbox
 from orders.models import Document, WebhookEndpoint
 from orders.services import access
-from orders.services.access import NotPermitted
+from orders.services.access import Actor, NotPermitted
 from orders.services.events import delivering, webhooks
 from orders.services.events.delivering import Deliverer, deliver
 from orders.services.events.telling import tell
+from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.storage import event_feed, webhook_endpoints
 from tests.integration.builders import ADMIN, place
 
@@ -306,6 +308,81 @@ def test_a_replay_between_two_calls_of_a_delivery_is_obeyed(
     assert consumer.cursors == [1, 2, 1, 2, 3]
 
 
+def test_types_that_are_changed_during_a_delivery_count_from_the_next_event_on(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(3)
+    delivered = webhook_endpoints.delivered
+
+    def and_change(*args: Any) -> bool:
+        recorded = delivered(*args)
+        if len(consumer.received) == 1:
+            webhooks.change_endpoint(endpoint.pk, types=["order.cancelled"], actor=ADMIN)
+        return recorded
+
+    monkeypatch.setattr(webhook_endpoints, "delivered", and_change)
+    deliver(endpoint.pk)
+    assert (consumer.cursors, stored(endpoint)["cursor"]) == ([1], 3)
+
+
+def test_events_that_are_deleted_while_they_are_read_are_no_silent_gap(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(5)
+    events_after = event_feed.events_after
+
+    def purged_amid(*asked: Any, **options: Any) -> list[Document]:
+        found = events_after(*asked, **options)
+        event_feed.feed().delete_many({"_id": {"$lte": 4}})
+        return [event for event in found if event["_id"] not in (3, 4)]
+
+    monkeypatch.setattr(event_feed, "events_after", purged_amid)
+    assert deliver(endpoint.pk) == 2
+    assert (consumer.cursors, stored(endpoint)["cursor"]) == ([1, 2], 2)
+    deliver(endpoint.pk)
+    assert consumer.cursors == [1, 2]
+    assert stored(endpoint)["stopped_because"] == "Events after 2 were deleted before they could be delivered."
+
+
+def test_who_found_it_due_before_another_failed_does_not_call_it_at_once(
+    endpoint: WebhookEndpoint, consumer: Consumer
+) -> None:
+    consumer.statuses, consumer.headers = [503], {"Retry-After": "600"}
+    happen(1)
+    assert is_due(endpoint)  # so two processes find
+    assert [deliver(endpoint.pk), deliver(endpoint.pk)] == [0, 0]
+    assert (consumer.cursors, stored(endpoint)["failures"]) == ([1], 1)
+
+
+def test_at_another_address_it_is_called_at_once(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
+    consumer.statuses = [500]
+    happen(1)
+    deliver(endpoint.pk)
+    webhooks.change_endpoint(endpoint.pk, url=consumer.url, description="The same address", actor=ADMIN)
+    assert (is_due(endpoint), stored(endpoint)["failures"]) == (False, 1)
+    changed = webhooks.change_endpoint(endpoint.pk, url=f"{consumer.url}/new", actor=ADMIN)
+    assert (changed.failures, changed.failing_since, is_due(endpoint)) == (0, None, True)
+    assert deliver(endpoint.pk) == 1
+
+
+def test_of_two_rotations_at_once_neither_loses_its_secret(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_endpoint, others = webhooks.get_endpoint, []
+
+    def and_another(*args: Any) -> WebhookEndpoint:
+        found = get_endpoint(*args)
+        monkeypatch.setattr(webhooks, "get_endpoint", get_endpoint)
+        others.append(webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret)
+        return found
+
+    monkeypatch.setattr(webhooks, "get_endpoint", and_another)
+    mine = webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret
+    assert stored(endpoint)["secrets"] == [mine, *others, *endpoint.secrets]
+    monkeypatch.setattr(webhooks, "get_endpoint", and_another)
+    assert webhooks.end_rotation(endpoint.pk, actor=ADMIN).secrets == others[-1:]
+
+
 def test_during_a_rotation_both_secrets_verify(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
     old = endpoint.secrets[0]
     new = webhooks.rotate_secret(endpoint.pk, actor=ADMIN).secret
@@ -369,6 +446,31 @@ def test_a_test_event_is_sent_and_not_recorded(endpoint: WebhookEndpoint, consum
     [(headers, body)] = consumer.received
     assert Webhook(endpoint.secrets[0]).verify(body, headers)["type"] == "webhook.test"
     assert webhook_endpoints.deliveries(endpoint.pk) == []
+
+
+@pytest.mark.parametrize("slow", ["the endpoint", "the resolver"])
+def test_whoever_sends_a_test_event_waits_for_nobody_for_long(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    monkeypatch.setattr(delivering, "TEST_TIMEOUT", 0.2)
+    going_on, resolve = threading.Event(), socket.getaddrinfo
+
+    def resolved(*asked: Any, **options: Any) -> Any:
+        going_on.wait(20)
+        return resolve(*asked, **options)
+
+    if slow == "the endpoint":
+        consumer.act = lambda: going_on.wait(20) and None
+    else:
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    try:
+        result = webhooks.send_test(endpoint.pk, actor=ADMIN)
+    finally:
+        going_on.set()
+        for thread in [each for each in threading.enumerate() if each.name == "webhook-test"]:
+            thread.join()
+    assert (result.status, result.succeeded) == (None, False)
+    assert result.error
 
 
 def test_a_slow_endpoint_holds_up_no_other(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
@@ -442,6 +544,53 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(
     assert consumer.received == []
 
 
+def added(key: str | None = "k", actor: Actor = ADMIN, *, later: float = 0.0) -> webhooks.NewSecret:
+    at = timezone.now() + timedelta(seconds=later)
+    return webhooks.create_endpoint(url="https://shop.example/hook", actor=actor, at=at, key=key)
+
+
+def test_a_key_is_its_callers_and_is_remembered_for_a_day(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = added()
+    monkeypatch.setattr(webhooks, "MOST_ENDPOINTS", 1)
+    again = added(later=settings.IDEMPOTENCY_KEY_TTL - 60)
+    assert (again.endpoint, again.secret, again.replayed) == (first.endpoint, first.secret, True)
+    for refused in (lambda: added(actor=access.admin("other")), lambda: added("l"), lambda: added(None)):
+        with pytest.raises(webhooks.TooManyWebhooks):
+            refused()
+    with pytest.raises(KeyReused):
+        added(later=settings.IDEMPOTENCY_KEY_TTL + 60)
+    rotated = webhooks.rotate_secret(first.endpoint.pk, actor=ADMIN).secret
+    assert added().secret == rotated
+
+
+def test_of_the_same_request_twice_at_once_one_adds_an_endpoint(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest_cursor, others = event_feed.newest_cursor, []
+
+    def meanwhile() -> int:
+        monkeypatch.setattr(event_feed, "newest_cursor", newest_cursor)
+        others.append(added())
+        return newest_cursor()
+
+    monkeypatch.setattr(event_feed, "newest_cursor", meanwhile)
+    mine = added()
+    assert (mine.replayed, others[0].replayed) == (True, False)
+    assert (mine.endpoint, mine.secret) == (others[0].endpoint, others[0].secret)
+    assert WebhookEndpoint.objects.count() == 1
+
+
+def test_a_name_that_there_is_not_is_told_in_words(sandbox: Sandbox) -> None:
+    endpoint = webhooks.create_endpoint(url="https://nobody.invalid/hook", actor=ADMIN, at=timezone.now()).endpoint
+    happen(1)
+    assert deliver(endpoint.pk) == 0
+    [attempted] = webhook_endpoints.deliveries(endpoint.pk)
+    assert attempted["error"].startswith("The name nobody.invalid could not be resolved: ")
+    assert "Errno" not in attempted["error"]
+
+
 def test_there_is_a_limit_of_endpoints(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "MOST_ENDPOINTS", 1)
     webhooks.create_endpoint(url="https://shop.example/", actor=ADMIN, at=timezone.now())
@@ -482,6 +631,27 @@ def test_endpoints_are_for_those_who_may_manage_them(endpoint: WebhookEndpoint) 
         with pytest.raises(NotPermitted):
             forbidden()
     assert stored(endpoint)["active"]
+
+
+def test_where_the_database_failed_amid_a_delivery_the_same_worker_goes_on_at_once(
+    endpoint: WebhookEndpoint, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise DatabaseError("the primary is gone")
+
+    happen(2)
+    deliverer = Deliverer(lambda: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(webhook_endpoints, "delivered", fail)
+        patch.setattr(webhook_endpoints, "give_back", fail)
+        for _ in range(2):
+            deliverer.start_due()
+            deliverer.join()
+    assert (consumer.cursors, "lease" in stored(endpoint)) == ([1], True)
+    assert deliver(endpoint.pk) == 0  # another worker has to wait
+    deliverer.start_due()
+    deliverer.join()
+    assert (consumer.cursors, "lease" in stored(endpoint)) == ([1, 1, 2], False)
 
 
 def test_an_endpoint_that_is_not_there_is_told_so(sandbox: Sandbox) -> None:

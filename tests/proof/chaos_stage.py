@@ -93,6 +93,7 @@ class Stage:
             "PORT": str(free_port()),
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "8",
+            "WEBHOOKS_INSECURE": "true",
             **{f"{peer}_SERVICE_URL": f"http://127.0.0.1:{port}/api/v1" for peer, port in self._ports.items()},
         }  # fmt: skip
         self.root = f"http://127.0.0.1:{self.environment['PORT']}"
@@ -107,7 +108,7 @@ class Stage:
                 command += ["--mongodb-uri", self.environment["SANDBOX_MONGODB_URI"]]
                 command += ["--honour-keys"] * self.keys
                 command += [] if self.inventory_kind.is_atomic else ["--pause", str(PAUSE)]
-                self.peers[peer] = self._start(peer.lower(), command)
+                self.peers[peer] = self.start(peer.lower(), command)
             for peer in PEERS:
                 self._await_peer(peer)
         except BaseException:
@@ -169,7 +170,7 @@ class Stage:
     def start_web(self, *options: str) -> None:
         # A worker that is loading while others have the processor is not to be taken for one that hangs.
         command = ["-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf", "--timeout", "60", *options]
-        self.web = self._start("web", [sys.executable, *command])
+        self.web = self.start("web", [sys.executable, *command])
 
     def await_ready(self) -> None:
         """Wait until the database is migrated and, where it has been started, gunicorn answers."""
@@ -188,7 +189,7 @@ class Stage:
 
     def start_worker(self) -> Child:
         name = f"worker-{len(self.workers) + 1}"
-        self.workers.append(self._start(name, [*MANAGE, "settle_stock", "--loop"]))
+        self.workers.append(self.start(name, [*MANAGE, "settle_stock", "--loop"]))
         return self.workers[-1]
 
     def kill(self, child: Child) -> None:
@@ -247,7 +248,8 @@ class Stage:
         if self._judge.stdout.readline().strip() != word:
             raise ChildError(f"the judge failed; its log: {self.directory / 'judge.log'}")
 
-    def _start(self, name: str, command: list[str]) -> Child:
+    def start(self, name: str, command: list[str]) -> Child:
+        """Start a process with the environment of all, which is ended with the stage."""
         child = Child(name, command, log=self.directory / f"{name}.log")
         self.children.append(child)
         return child.start(self.environment)

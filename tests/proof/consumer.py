@@ -1,5 +1,6 @@
 """A consumer of webhooks: a real server that keeps what it is sent, in a file too, before it answers."""
 
+import argparse
 import json
 import os
 import threading
@@ -89,3 +90,17 @@ def state_of(kept: list[Received]) -> dict[str, Any]:
         if order_id and event["sequence"] > known.get(order_id, {"sequence": 0})["sequence"]:
             known[order_id] = event
     return {order_id: event["order"] for order_id, event in known.items()}
+
+
+def main() -> None:
+    """Serve until it is killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--file", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    Consumer(given.file, given.port)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,8 @@
 Three mongods are a replica set. While clients place, change, cancel and read orders over HTTP, and bulk runs are under
 way, the primary is killed, frozen, cut off, or left without a majority, and comes back. Placements that were answered
 503 are repeated with the same key. In the end everything is compared, as in `chaos`: no order that was acknowledged is
-lost, none is doubled, and nobody was told anything worse than a short 503.
+lost, none is doubled, and nobody was told anything worse than a short 503. Two follow the feed of events meanwhile, one
+by asking and one by webhooks: they have had every event once, in the order of the feed, and none that was taken back.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from tests.proof.chaos_crowd import PRICE, USERS, Crowd, EventLog
 from tests.proof.chaos_stage import Stage
 from tests.proof.failover_bulk import BulkRuns
 from tests.proof.failover_figures import longest_outage, longest_placement
+from tests.proof.followers import Followers
 from tests.proof.replica_set import ELECTION, ReplicaSet
 
 TIMES = {
@@ -169,6 +171,8 @@ def _run_on(
     stage.await_ready()
     runs = BulkRuns(stage, paid=bulk[0], cancelled=bulk[1])
     stock |= runs.prepare()
+    followers = Followers(stage)
+    followers.start()
     crowd = Crowd(
         stage.root, PRODUCTS, log, seed=seed, clients=clients, operations=10**6, seconds=600, patience=40, pause=0.03
     )
@@ -186,12 +190,14 @@ def _run_on(
     run_reports, problems = runs.finish()
     claims = {"stock": stock, "placed": crowd.placed, "changed": crowd.changed, "keys": keys}
     verdict = stage.judge(claims, PATIENCE)
-    mine = [*crowd.violations, *problems, *(f"logged: {fault}" for fault in stage.tracebacks())]
+    mine = [*crowd.violations, *problems, *followers.problems()]
+    mine += [f"logged: {fault}" for fault in stage.tracebacks()]
     if crowd.counts["no answer"]:
         mine.append(f"{crowd.counts['no answer']} requests had no answer")
     found = [{"problem": problem} for problem in mine] + verdict.pop("violations")
     return verdict | crowd.report() | {
         "keys": keys, "acts": surgeon.outages, "placed": len(crowd.placed), "bulk": run_reports,
+        "told": verdict["events"],
         "operations": crowd.counts["operations"], "acknowledged": len(crowd.acknowledged),
         "seconds_of_loss": round(took, 1), "longest_outage_of_a_client": longest_outage(log.events),
         "longest_placement": longest_placement(log.events), "violations": found,

@@ -54,6 +54,7 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
         ("orders changed by bulk runs meanwhile", sum(
             run["done"] or 0 for report in reports for run in report["bulk"].values()
         )),
+        ("events told meanwhile, to two who followed them", sum(report["told"] for report in reports)),
         ("acknowledged and lost, or doubled, or any other violation", sum(len(r["violations"]) for r in reports)),
         ("lines that became unknown, where inventory honours no keys", sum(
             report["unknown_settled"] for report in reports if not report["keys"]

@@ -73,9 +73,9 @@ def _undelivered(case: Case, deliveries: Path) -> Problems:
         endpoint = webhook_endpoints.endpoints().find_one({"_id": found["_id"]})
         return endpoint is None or endpoint["cursor"] >= up_to
 
-    webhook_endpoints.change(found["_id"], {"due_at": None})  # its leases have ended
     for _ in range(3):
         if not is_done():
+            webhook_endpoints.change(found["_id"], {"due_at": None})  # its leases have ended, and some time has passed
             deliver(found["_id"], stopping=is_done)
     sent = [event for event in received(deliveries) if event["to"] == case.hook and event["cursor"] <= up_to]
     return [asdict(case) | {"problem": problem} for problem in problems_of_delivery(sent, after=after, up_to=up_to)]

@@ -61,6 +61,14 @@ def test_no_blank_is_kept_at_the_ends() -> None:
         assert one_line(f"{blank}a{blank}") == several_lines(f"{blank} a {blank}") == "a", hex(ord(blank))
 
 
+@pytest.mark.parametrize("text", ["\u200e", " \u200f\u00a0\u061c\n", "\u200d\u202e", "\u180e"], ids=ascii)
+def test_of_joiners_and_marks_alone_nothing_is_kept(text: str) -> None:
+    assert one_line(text) == several_lines(text) == ""
+    assert line_problem(text)
+    address = Address(name="Amara", line1="1 Way", city=text, country="PT")
+    assert part_problems(address).keys() == {"city"}
+
+
 def test_in_several_lines_they_stay() -> None:
     assert several_lines(" \na\r\nb\u2028c\td\u200b\n") == "a\nb\nc\td"
 

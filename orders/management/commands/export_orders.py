@@ -4,7 +4,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import fill
 from typing import Any, TextIO, cast
@@ -99,18 +99,28 @@ class Command(OrderCommand):
 
 @contextmanager
 def opened(path: Path | None, stdout: OutputWrapper) -> Iterator[TextIO]:
-    """The output: a file appears under its name only once it is complete."""
+    """The output: a file appears under its name only once it is complete.
+
+    :raises CommandError: it cannot be written; before anything is, where a directory, a device or a pipe has its name,
+        which must not be replaced by it.
+    """
     if path is None:
         # The command's own wrapper would add a line end to each piece.
         yield cast(TextIO, stdout._out)
         stdout.flush()
         return
-    part = path.with_name(f"{path.name}.part")
+    part = None
     try:
+        target = Path(os.path.realpath(path))  # of a link, what it leads to is meant
+        if target.exists() and not target.is_file():
+            raise CommandError(f"{path} cannot be written: it is no regular file", returncode=USAGE)
+        part = target.with_name(f"{target.name}.part")
         with part.open("w", encoding="utf-8", newline="") as file:
             yield file
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}", returncode=USAGE) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            with suppress(OSError):
+                part.unlink()

@@ -1,12 +1,14 @@
 """The feed as staff look at it: the newest event first, a page at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bson import ObjectId
 
 from orders.models import Document
 from orders.services.access import Actor, NotPermitted
 from orders.services.identifiers import order_typed
-from orders.services.order_queries import InvalidOrderQuery
+from orders.services.order_queries import InvalidOrderQuery, customers_of
 from orders.storage import event_feed, order_numbers
 
 PAGE = 50
@@ -14,10 +16,14 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class EventPage:
-    """:ivar older: the number from which the next page goes on; None if this one is the last."""
+    """:ivar older: the number from which the next page goes on; None if this one is the last.
+
+    :ivar customers: whose orders the events tell of, as far as that is known, by order.
+    """
 
     events: list[Document]
     older: int | None
+    customers: Mapping[ObjectId, str] = field(default_factory=dict)
 
 
 def newest_first(
@@ -38,7 +44,8 @@ def newest_first(
             raise InvalidOrderQuery("Enter an order number or an order id.")
         order_ids = order_numbers.ids_by_number([typed])[typed] if isinstance(typed, str) else [typed]
     found = event_feed.newest_first(upto, limit=limit + 1, types=types, order_ids=order_ids)
-    return EventPage(found[:limit], found[limit]["_id"] if len(found) > limit else None)
+    events, older = found[:limit], found[limit]["_id"] if len(found) > limit else None
+    return EventPage(events, older, customers_of(event["order_id"] for event in events if event.get("order_id")))
 
 
 def get_event(cursor: int, actor: Actor) -> Document | None:

@@ -30,11 +30,13 @@ from orders.storage.webhook_endpoints import Attempted
 logger = logging.getLogger(__name__)
 
 PAGE = 100
-LEASE = 60.0
-"""Seconds; renewed before each call, which takes far less."""
+LEASE = 30.0
+"""Seconds; renewed before each call, which takes far less. So long is an endpoint left alone if a worker dies."""
 FIRST_DELAY, LONGEST_DELAY = 5.0, 3600.0
 """Seconds between attempts: exponential, with jitter."""
 GIVE_UP_AFTER = timedelta(days=3)
+TEST_TIMEOUT = 5.0
+"""Seconds for a test event: somebody waits for it, and a thread of the web server with them."""
 GONE = 410
 """An endpoint that answers so wants no more (Standard Webhooks)."""
 
@@ -45,6 +47,8 @@ class Deliverer:
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
         self._threads: dict[ObjectId, threading.Thread] = {}
+        self._abandoned: dict[ObjectId, str] = {}
+        """Who held the lease of an endpoint when the database failed: nobody is delivering under it any more."""
 
     def start_due(self) -> None:
         """Start delivering to the endpoints that are due and that this process is not delivering to already.
@@ -52,8 +56,7 @@ class Deliverer:
         :raises DatabaseError:
         """
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive()}
-        last = event_feed.last_event()
-        for endpoint_id in webhook_endpoints.due_endpoints(before=last["_id"] if last else 0):
+        for endpoint_id in webhook_endpoints.due_endpoints(before=event_feed.newest_cursor()):
             if endpoint_id not in self._threads:
                 thread = threading.Thread(target=self._deliver, args=[endpoint_id], name=f"webhook-{endpoint_id}")
                 self._threads[endpoint_id] = thread
@@ -65,9 +68,14 @@ class Deliverer:
             thread.join()
 
     def _deliver(self, endpoint_id: ObjectId) -> None:
+        holder = new_id()
         try:
-            deliver(endpoint_id, stopping=self._stopping)
+            if abandoned := self._abandoned.get(endpoint_id):
+                webhook_endpoints.give_back(endpoint_id, abandoned)
+                del self._abandoned[endpoint_id]
+            deliver(endpoint_id, holder=holder, stopping=self._stopping)
         except DatabaseError as error:
+            self._abandoned.setdefault(endpoint_id, holder)
             logger.warning("webhook %s: the database does not answer: %s", endpoint_id, error.__cause__ or error)
         except Exception:
             logger.exception("webhook %s: events could not be delivered", endpoint_id)
@@ -75,13 +83,14 @@ class Deliverer:
             connections.close_all()
 
 
-def deliver(endpoint_id: ObjectId, *, stopping: Callable[[], bool] = lambda: False) -> int:
+def deliver(endpoint_id: ObjectId, *, holder: str = "", stopping: Callable[[], bool] = lambda: False) -> int:
     """Deliver to one endpoint what it has not had, until that is all, or a call fails.
 
+    :param holder: under whose name; nobody else's.
     :returns: how many events were delivered.
     :raises DatabaseError: the last one may have been delivered without a record of it.
     """
-    holder, count = new_id(), 0
+    holder, count = holder or new_id(), 0
     try:
         while not stopping() and (endpoint := webhook_endpoints.take(endpoint_id, holder, LEASE)):
             done, more = _page(endpoint, holder, stopping)
@@ -96,14 +105,16 @@ def deliver(endpoint_id: ObjectId, *, stopping: Callable[[], bool] = lambda: Fal
 def send_test(endpoint: Mapping[str, Any]) -> Delivery:
     """Send an endpoint an event of the type `webhook.test`, once; nothing is recorded of it."""
     now = timezone.now()
-    return _post(endpoint, f"test-{new_id()}", {"type": "webhook.test", "timestamp": now, "data": {}}, now)
+    event = {"type": "webhook.test", "timestamp": now, "data": {}}
+    return webhook_calls.post_for_someone_waiting(TEST_TIMEOUT, **_request(endpoint, f"test-{new_id()}", event, now))
 
 
 def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tuple[int, bool]:
     """Deliver some events. :returns: how many, and whether to go on."""
     endpoint_id, cursor = endpoint["_id"], endpoint["cursor"]
-    events = event_feed.events_after(cursor, limit=PAGE)
-    if events and events[0]["_id"] != cursor + 1:
+    found = event_feed.events_after(cursor, limit=PAGE)
+    events = event_feed.without_gap(found, cursor)
+    if found and not events:
         webhook_endpoints.stop(
             endpoint_id, holder, None, f"Events after {cursor} were deleted before they could be delivered."
         )
@@ -116,19 +127,20 @@ def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tupl
         if types and event["type"] not in types:
             continue
         held = webhook_endpoints.take(endpoint_id, holder, LEASE)
-        if held and held["cursor"] != cursor:
-            return done, True  # it was set back
+        if held and (held["cursor"] != cursor or (held.get("types") or ()) != types):
+            return done, True  # it was set back, or is to be sent others
         if not held or not _deliver_one(held, holder, event):
             return done, False
         done, cursor = done + 1, event["_id"]
     if events and not webhook_endpoints.delivered(endpoint_id, holder, events[-1]["_id"], None):
         return done, False
-    return done, len(events) == PAGE
+    return done, len(found) == PAGE
 
 
 def _deliver_one(endpoint: Document, holder: str, event: Document) -> bool:
     """:returns: whether it was delivered, and the endpoint is still ours."""
-    result = _post(endpoint, event["id"], public_event(event) | {"timestamp": event["at"]}, timezone.now())
+    told = public_event(event) | {"timestamp": event["at"]}
+    result = webhook_calls.post(**_request(endpoint, event["id"], told, timezone.now()))
     WEBHOOK_DELIVERIES.labels("delivered" if result.succeeded else "failed").inc()
     attempted = Attempted(
         event["_id"], event["id"], event["type"], result.status, result.milliseconds, result.error[:200]
@@ -162,7 +174,8 @@ def _delay(failures: int, asked: float | None) -> float:
     return min(LONGEST_DELAY, max(asked or 0.0, delay * random.uniform(0.8, 1.2)))  # noqa: S311 - spreads retries
 
 
-def _post(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any], now: datetime) -> Delivery:
+def _request(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What :func:`integrations.webhook_calls.post` is to send."""
     body = orjson.dumps(event, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
     signatures = (Webhook(secret).sign(message_id, now, body.decode()) for secret in endpoint["secrets"])
     headers = {
@@ -172,4 +185,4 @@ def _post(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any]
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-    return webhook_calls.post(endpoint["url"], headers=headers, body=body, insecure=settings.WEBHOOKS_INSECURE)
+    return {"url": endpoint["url"], "headers": headers, "body": body, "insecure": settings.WEBHOOKS_INSECURE}

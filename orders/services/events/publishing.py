@@ -1,7 +1,7 @@
 """Publishing the feed to a message broker: each event as a CloudEvent, in order, at least once.
 
 The cursor moves only past what the broker has confirmed. Published are the events that are told after EVENTS_AMQP_URL
-was first set; :func:`replay` sets the cursor back.
+was first set; :func:`replay` sets the cursor back (`manage.py replay_events`).
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from integrations.message_broker import Broker, BrokerUnavailable
 from orders.models import Document
 from orders.services.errors import OrderError
 from orders.services.events.public_event import public_event
+from orders.services.events.reading import problem_of_moment
 from orders.storage import event_cursors, event_feed, new_id
 
-__all__ = ["BrokerUnavailable", "EventsDeleted", "Publisher", "replay"]
+__all__ = ["BrokerUnavailable", "EventsDeleted", "Publisher", "replay", "replay_since"]
 
 CURSOR = event_cursors.AMQP
 PAGE = 200
@@ -53,7 +54,7 @@ class Publisher:
         _require_kept(cursor)
         count = 0
         with Broker(settings.EVENTS_AMQP_URL, settings.EVENTS_AMQP_EXCHANGE) as broker:
-            while not stopping() and (events := event_feed.events_after(cursor, limit=PAGE)):
+            while not stopping() and (events := _after(cursor)):
                 for start in range(0, len(events), RENEW_AFTER):
                     published = self._publish(broker, events[start : start + RENEW_AFTER])
                     if published is None:
@@ -109,6 +110,17 @@ def replay(*, after: int) -> None:
     event_cursors.reset(CURSOR, after)
 
 
+def replay_since(*, since: datetime, at: datetime) -> None:
+    """Publish again, or for the first time, all events that were told since a moment.
+
+    :param at: now.
+    :raises EventsDeleted: events of that time have been deleted, or it is still to come.
+    """
+    if problem := problem_of_moment(since, at):
+        raise EventsDeleted(problem)
+    replay(after=event_feed.last_before(since))
+
+
 def lag() -> int | None:
     """How many events the broker has not had; None if nothing was ever published."""
     position, last = event_cursors.position(CURSOR), event_feed.last_event()
@@ -119,6 +131,10 @@ def waiting_since() -> datetime | None:
     """When the oldest event was told that the broker has not had; None if it has had all, or there is no broker."""
     position = event_cursors.position(CURSOR) if settings.EVENTS_AMQP_URL else None
     return None if position is None else event_feed.told_after(position)
+
+
+def _after(cursor: int) -> list[Document]:
+    return event_feed.without_gap(event_feed.events_after(cursor, limit=PAGE), cursor)
 
 
 def _require_kept(cursor: int) -> None:

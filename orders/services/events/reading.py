@@ -1,11 +1,13 @@
 """Reading the feed: who may read which events, from where on."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bson import ObjectId
 
 from orders.models import EVENT_TYPES, PUBLIC_STATUSES, Document
 from orders.services.access import Actor
+from orders.services.days import local
 from orders.services.errors import OrderError
 from orders.storage import event_feed
 
@@ -65,6 +67,17 @@ def events_after(
         _require_known(after, page)
     more = len(page.events) == limit
     return EventPage(page.events, page.events[-1]["_id"] if more else max(known, page.newest), more)
+
+
+def problem_of_moment(since: datetime, at: datetime) -> str:
+    """Why the events that were told since a moment cannot be sent again; empty if they can. :param at: now."""
+    oldest = event_feed.oldest_cursor()
+    kept_since = event_feed.told_after(0) if oldest and oldest > 1 else None
+    if since > at:
+        return "This moment is still to come."
+    if kept_since and since < kept_since:
+        return f"The events that are kept were told since {local(kept_since):%Y-%m-%d %H:%M:%S %Z}."
+    return ""
 
 
 def newest_cursor() -> int:

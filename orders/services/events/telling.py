@@ -23,7 +23,8 @@ from orders.storage.event_feed import Overtaken, Told
 
 PAGE = 500
 """Orders of one pass."""
-LEASE = 10.0
+LEASE = 5.0
+"""Seconds; renewed for each pass, which takes less than one. So long nothing is told if a worker dies."""
 START = "0" * 64
 """What stands for the digest before the first event's."""
 
@@ -103,10 +104,16 @@ def _events_of(order: Document, before: Told) -> tuple[list[Document], Told]:
     return events, Told(len(history), sequence)
 
 
-def _event(order: Document, entry: Document, kind: str, sequence: int, entries: int, snapshot: str) -> Document:
+def data_of(entry: Document, kind: str) -> Document:
+    """What an event of this type says of the entry that it tells."""
     names = ["act", "from", "to", "reason", "detail", "line", "via", "request_id"]
     if kind == "order.placed":  # drafts are nobody else's business
         names.remove("from")
+    said = {name: entry[name] for name in names if entry.get(name) not in (None, "")}
+    return said | ({"reason_code": entry["code"]} if entry.get("code") else {})
+
+
+def _event(order: Document, entry: Document, kind: str, sequence: int, entries: int, snapshot: str) -> Document:
     return {
         "id": f"{order['_id']}-{sequence}",
         "type": kind,
@@ -118,13 +125,9 @@ def _event(order: Document, entry: Document, kind: str, sequence: int, entries: 
         "version": order["version"],
         "at": entry["at"],
         "actor": entry["actor"],
-        "data": {name: entry[name] for name in names if entry.get(name) not in (None, "")} | _code_of(entry),
+        "data": data_of(entry, kind),
         "order": snapshot,
     }
-
-
-def _code_of(entry: Document) -> Document:
-    return {"reason_code": entry["code"]} if entry.get("code") else {}
 
 
 def _event_of_run(run: Document) -> Document:

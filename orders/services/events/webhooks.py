@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 from django.conf import settings
@@ -13,9 +13,10 @@ from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
 from orders.models import EVENT_TYPES, Document, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
-from orders.services.days import local
 from orders.services.errors import OrderError
 from orders.services.events import delivering
+from orders.services.events.reading import problem_of_moment
+from orders.services.lifecycle.idempotency_keys import KeyedRequest, reused
 from orders.services.text_rules import one_line, problem_of
 from orders.storage import event_feed, webhook_endpoints
 from orders.storage.database import writing
@@ -45,10 +46,14 @@ class TooManyWebhooks(OrderError):
 
 @dataclass(frozen=True)
 class NewSecret:
-    """An endpoint, and its secret, which is shown this once."""
+    """An endpoint, and its secret, which is shown this once.
+
+    :ivar replayed: it was made before, by the same request with the same key.
+    """
 
     endpoint: WebhookEndpoint
     secret: str
+    replayed: bool = False
 
 
 def list_endpoints(actor: Actor) -> list[WebhookEndpoint]:
@@ -67,29 +72,39 @@ def get_endpoint(endpoint_id: ObjectId, actor: Actor) -> WebhookEndpoint:
 
 
 def create_endpoint(
-    *, url: str, types: Collection[str] = (), description: str = "", actor: Actor, at: datetime
+    *, url: str, types: Collection[str] = (), description: str = "", actor: Actor, at: datetime, key: str | None = None
 ) -> NewSecret:
     """Add an endpoint, which is sent what is told from now on.
 
+    :param key: an idempotency key: the same request with it adds one endpoint, and is told its secret again for
+        IDEMPOTENCY_KEY_TTL.
     :raises NotPermitted, InvalidWebhook, TooManyWebhooks:
+    :raises KeyReused: the key was used for another request, or too long ago.
     """
     actor.require(MANAGE_WEBHOOKS)
+    asked = {"url": url, "types": sorted(set(types)), "description": one_line(description)}
+    keyed = KeyedRequest.of(caller=actor.label, key=key, request=asked) if key else None
+    endpoint_id = ObjectId(keyed.key[:24]) if keyed else ObjectId()
+    if keyed and (made := webhook_endpoints.whole(endpoint_id)):
+        return _replayed(made, keyed, actor, at)
     _require_valid(url, types, description)
     if WebhookEndpoint.objects.count() >= MOST_ENDPOINTS:
         raise TooManyWebhooks(f"There are {MOST_ENDPOINTS} webhook endpoints, which is the limit. Delete one first.")
     secret = _new_secret()
-    endpoint = WebhookEndpoint(
-        url=url,
-        types=sorted(set(types)),
-        description=one_line(description),
-        secrets=[secret],
-        cursor=event_feed.newest_cursor(),
-        created_at=at,
-        created_by=actor.label,
-    )
-    with writing():
-        endpoint.save(force_insert=True)
-    return NewSecret(endpoint, secret)
+    cursor, by = event_feed.newest_cursor(), actor.label
+    new = WebhookEndpoint(id=endpoint_id, **asked, secrets=[secret], cursor=cursor, created_at=at, created_by=by)
+    stored = webhook_endpoints.add(new, request=keyed.fingerprint if keyed else "")
+    if keyed and secret not in stored["secrets"]:
+        return _replayed(stored, keyed, actor, at)
+    return NewSecret(get_endpoint(endpoint_id, actor), secret)
+
+
+def _replayed(made: Document, keyed: KeyedRequest, actor: Actor, at: datetime) -> NewSecret:
+    """:param made: the endpoint that was added under this key. :raises KeyReused:"""
+    age = at - made["created_at"].replace(tzinfo=UTC)
+    if made["request"] != keyed.fingerprint or age > timedelta(seconds=settings.IDEMPOTENCY_KEY_TTL):
+        raise reused()
+    return NewSecret(get_endpoint(made["_id"], actor), made["secrets"][0], replayed=True)
 
 
 def change_endpoint(
@@ -103,7 +118,8 @@ def change_endpoint(
 ) -> WebhookEndpoint:
     """Change what is given of an endpoint. One that is switched on again goes on where it stopped.
 
-    Switching one off that the service has switched off says that it is to stay so.
+    Switching one off that the service has switched off says that it is to stay so. What went wrong at another address
+    is forgotten.
 
     :raises NotPermitted, WebhookNotFound, InvalidWebhook:
     """
@@ -113,10 +129,10 @@ def change_endpoint(
     fields = {name: value for name, value in given.items() if value is not None}
     if description is not None:
         fields["description"] = one_line(description)
-    if active:
-        fields |= {"stopped_because": "", "failures": 0, "failing_since": None, "due_at": None}
-    elif active is False:
-        fields |= {"stopped_because": "", "failures": 0, "failing_since": None}
+    if active is not None:
+        fields["stopped_because"] = ""
+    if active is not None or fields.get("url", endpoint.url) != endpoint.url:
+        fields |= {"failures": 0, "failing_since": None, "due_at": None}
     return _changed(endpoint_id, fields, actor)
 
 
@@ -132,14 +148,17 @@ def rotate_secret(endpoint_id: ObjectId, *, actor: Actor) -> NewSecret:
 
     :raises NotPermitted, WebhookNotFound:
     """
-    endpoint, secret = get_endpoint(endpoint_id, actor), _new_secret()
-    return NewSecret(_changed(endpoint_id, {"secrets": [secret, *endpoint.secrets][:MOST_SECRETS]}, actor), secret)
+    secret = _new_secret()
+    get_endpoint(endpoint_id, actor)
+    webhook_endpoints.add_secret(endpoint_id, secret, MOST_SECRETS)
+    return NewSecret(get_endpoint(endpoint_id, actor), secret)
 
 
 def end_rotation(endpoint_id: ObjectId, *, actor: Actor) -> WebhookEndpoint:
     """Sign with the newest secret alone. :raises NotPermitted, WebhookNotFound:"""
-    endpoint = get_endpoint(endpoint_id, actor)
-    return _changed(endpoint_id, {"secrets": endpoint.secrets[:1]}, actor)
+    get_endpoint(endpoint_id, actor)
+    webhook_endpoints.keep_newest_secret(endpoint_id)
+    return get_endpoint(endpoint_id, actor)
 
 
 def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoint:
@@ -164,14 +183,7 @@ def replay_since(endpoint_id: ObjectId, *, since: datetime, actor: Actor, at: da
     :raises InvalidWebhook: events of that time have been deleted, or it is still to come.
     """
     get_endpoint(endpoint_id, actor)
-    oldest = event_feed.oldest_cursor()
-    kept_since = event_feed.told_after(0) if oldest and oldest > 1 else None
-    problem = ""
-    if since > at:
-        problem = "This moment is still to come."
-    elif kept_since and since < kept_since:
-        problem = f"The events that are kept were told since {local(kept_since):%Y-%m-%d %H:%M:%S %Z}."
-    if problem:
+    if problem := problem_of_moment(since, at):
         raise InvalidWebhook(problem, errors={"since": [problem]})
     return replay(endpoint_id, after=event_feed.last_before(since), actor=actor)
 

@@ -82,7 +82,7 @@ class KeyedRequest:
         :raises KeyReused: the key came with another request, and that was carried out.
         """
         if any(entry.fingerprint != self.fingerprint for entry in order.history):
-            raise _reused()
+            raise reused()
         return bool(order.history)
 
 
@@ -125,7 +125,7 @@ def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, at
     """
     order = order_reads.get_whole(found["order_id"])
     if order is None or order["status"] != Status.REJECTED:
-        raise _reused()
+        raise reused()
     return _ticket(placement_keys.take_over(found, _hold(fingerprint, attempt), fresh, lapsed=False), attempt)
 
 
@@ -153,7 +153,8 @@ def _scoped(caller: str, key: str) -> str:
     return hashlib.sha256(f"{caller}\0{key}".encode()).hexdigest()
 
 
-def _reused() -> KeyReused:
+def reused() -> KeyReused:
+    """What to raise of a key that came with another request."""
     return KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
 
 

@@ -161,7 +161,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
 def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     """Ask the user service again about the user of an order that was placed while it did not answer.
 
-    What the order's contact lacks is filled in from its answer.
+    What the order's contact lacks is filled in from its answer, unless it was erased.
 
     For those who may cancel the order, which is the alternative.
 
@@ -198,15 +198,19 @@ def _known(user_id: str) -> users.User:
 
 def _write_verified(order: Document, user: users.User, act: Act) -> Document | None:
     """Also fill in what the contact lacks. The version guards what it was read to say: it may have changed since."""
-    contact = order.get("contact") or {}
-    said = {name: contact.get(name) or user_facts(user).get(name, "") for name in CONTACT_FIELDS}
     return guarded_write(
         order["_id"],
         guard={"user_verified": False, "version": order["version"]},
         entries=[act.entry("verify_user", detail=f"The user service knows {order['user_id']} as an active user.")],
-        fields={"user_verified": True, "contact": said, "terms": terms_of(order | {"contact": said})},
+        fields={"user_verified": True} | ({} if order.get("erased_at") else _contact_of(order, user)),
         seen_at=act.at,
     )
+
+
+def _contact_of(order: Document, user: users.User) -> Document:
+    contact = order.get("contact") or {}
+    said = {name: contact.get(name) or user_facts(user).get(name, "") for name in CONTACT_FIELDS}
+    return {"contact": said, "terms": terms_of(order | {"contact": said})}
 
 
 def _whole(order_id: ObjectId, actor: Actor) -> Document:
