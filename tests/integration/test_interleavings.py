@@ -50,6 +50,7 @@ def test_whoever_goes_next_and_whoever_dies_every_invariant_holds(arena: Arena) 
     assert arena.count["deaths"] > 1
 
 
+@pytest.mark.timeout(600)  # which run finds it depends on the seed
 @pytest.mark.parametrize(
     ("mutation", "seed", "sought"),
     [
@@ -71,6 +72,7 @@ def test_without_a_safeguard_the_search_finds_what_it_prevents_and_with_it_nothi
     assert healthy is None, healthy
 
 
+@pytest.mark.timeout(600)
 def test_without_turns_the_search_finds_that_units_are_lost_and_with_them_nothing(arena: Arena) -> None:
     sought = r"inventory holds \d of product \d, our orders \d"
     seed, found = _hunted(arena, 1, sought, inventory=Inventory.WITHOUT_LOCKS)
@@ -276,6 +278,7 @@ def test_without_a_safeguard_of_the_feed_what_it_prevents_happens(arena: Arena, 
     assert violations() == []
 
 
+@pytest.mark.timeout(600)
 def test_a_seed_tells_the_same_story_again(arena: Arena) -> None:
     with mutated(mutations.call_then_write):
         seed, first = _hunted(arena, 1, "", inventory=Inventory.ATOMIC)
