@@ -203,7 +203,7 @@ def test_a_history_shows_no_internal_status(visitor: Api, status: str, admin: bo
 def test_an_admin_may_do_what_the_table_says(visitor: Api, status: str) -> None:
     answer = visitor(admin=True).get(f"orders/{OrderFactory(status=status).pk}/transitions")
     assert {move["name"]: move["to"] for move in answer.json()} == MAY[status]
-    assert all(set(move) == {"name", "to", "description"} and move["description"] for move in answer.json())
+    assert all(set(move) == {"name", "to", "description", "effect"} and move["description"] for move in answer.json())
 
 
 @pytest.mark.parametrize("status", PUBLIC)
