@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import status as http
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from orders.api import parameters
@@ -37,6 +38,8 @@ class PartViewSet(LimitedViewSet):
     @extend_schema(operation_id="ship_parcel", request=ShipmentSerializer, parameters=PARAMETERS, responses=ADDED)
     def ship(self, request: Request, order_id: str) -> HttpResponse:
         """Ship lines in one parcel. The parcel with the last of them makes the order `shipped`."""
+        if request.META.get("CONTENT_LENGTH") in (None, "", "0"):  # all that is open leaves only where it is said
+            raise ValidationError("A JSON object is expected here.")
         change, given = change_of(request, order_id), _given(ShipmentSerializer, request)
         changed = shipping.ship(lines=lines_of(given), tracking=tracking_of(given), act=act_of(request), **change)
         return changed_response(changed, http.HTTP_201_CREATED)

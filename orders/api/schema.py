@@ -178,7 +178,7 @@ def complete(result: Schema, **_generator: Any) -> Schema:
             part("_id")
     for operation_id, operation in _operations(result).items():
         operation["summary"] = OPERATIONS[operation_id].summary
-        if operation_id in ("change_webhook", "change_tracking"):
+        if operation_id in ("change_webhook", "change_tracking", "refund_order", "open_return", "ship_parcel"):
             operation["requestBody"]["required"] = True
         _enumerate_codes(operation_id, operation)
     for method, operation in _methods(result):
