@@ -6,10 +6,11 @@ exactly as their lines say, and `reconcile_stock` finds no difference.
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from bson import ObjectId
 from django.conf import settings
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -19,8 +20,14 @@ from orders.models import Address, Contact, Document, Item
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
+from orders.services.fulfilment.holding import hold
+from orders.services.fulfilment.parts import LineRequest
+from orders.services.fulfilment.refunding import refund
+from orders.services.fulfilment.returning import open_return
+from orders.services.fulfilment.shipping import ship
 from orders.services.lifecycle import expiry, placement, transitions
 from orders.services.lifecycle.idempotency_keys import KeyInUse
+from orders.services.lifecycle.tracking import Tracking
 from orders.services.stock.worker import settle_due
 
 ORDERS = 300
@@ -40,6 +47,8 @@ PATHS = {
     ("pay", "start_processing", "ship", "deliver", "refund"): 4,
 }
 """Transitions that an order has been through, and how frequent that is. What nobody paid expires, as with a worker."""
+PACKED, DELIVERED = ("pay", "start_processing"), ("pay", "start_processing", "ship", "deliver")
+"""Of these, some have a first parcel or a hold; or a refund of a part, or a return."""
 REASONS = {
     "cancel": ("Ordered twice by mistake", "Found it elsewhere", "Delivery takes too long"),
     "refund": ("Arrived damaged", "Wrong size", "Returned unopened"),
@@ -136,10 +145,30 @@ def replay(story: Story, now: datetime) -> None:
         if transition not in done:
             act = Act(_by(transition), at, reason)
             transitions.change_status(order_id=order["_id"], transition=transition, act=act)
+    if tuple(story.path) in (PACKED, DELIVERED) and at <= now:
+        _live_on(story, order["_id"], min(at + timedelta(hours=1), now))
     expired_at = story.placed_at + timedelta(seconds=settings.UNPAID_ORDER_TTL)
     if not story.path and expired_at <= now and "cancel" not in done:
         act = Act(access.system("settle_stock", via="worker"), expired_at, expiry.reason())
         transitions.change_status(order_id=order["_id"], transition="cancel", act=act)
+
+
+def _live_on(story: Story, order_id: ObjectId, at: datetime) -> None:
+    """Let some orders show a first parcel, a hold, a refund of a part, or a return; each once, by its key."""
+    number, key = int(story.key.rpartition("-")[2]), f"{story.key}-more"
+    act = Act(_by("ship"), at)
+    if story.path == PACKED and number % 2 and sum(item.quantity for item in story.items) > 1:
+        tracking = Tracking("DHL Paket", f"0034043416{number:010d}")
+        ship(order_id=order_id, lines=[LineRequest(0, 1)], tracking=tracking, act=act, idempotency_key=key)
+    elif story.path == PACKED:
+        why = replace(act, code="address", reason="The street has no such number; asked the customer")
+        hold(order_id=order_id, act=why, idempotency_key=key)
+    elif number % 10 == 0:
+        why = Act(_by("refund"), at, "A scratch on the lid", "customer")
+        refund(order_id=order_id, amount=Decimal("5.00"), act=why, reference=f"RF-{number}", idempotency_key=key)
+    elif number % 10 == 1:
+        why = replace(act, code="customer", reason="Too large")
+        open_return(order_id=order_id, lines=[LineRequest(0, 1)], act=why, idempotency_key=key)
 
 
 def _clear_away(_state: RetryCallState) -> None:

@@ -184,16 +184,14 @@ def unmet(query: OrderQuery, transition: str, ids: Sequence[ObjectId] | None = N
 
     :param ids: of these orders, whatever the query says of them.
     :returns: each once, with what the conditions look at.
-    :raises DatabaseError: while it is iterated over.
+    :raises DatabaseError:
     """
     conditions = {condition for edge in edges_named(transition) for condition in edge.conditions}
     last = _last(query) if conditions and ids is None and query.limit else {}
-    seen: set[ObjectId] = set()
-    for condition in conditions:
-        for order in _unmet(condition, query, transition, ids, last):
-            if order["_id"] not in seen:
-                seen.add(order["_id"])
-                yield machine_of(order)
+    found = {
+        order["_id"]: order for condition in conditions for order in _unmet(condition, query, transition, ids, last)
+    }
+    return map(machine_of, found.values())
 
 
 @wrap_database_errors

@@ -21,10 +21,11 @@ from pytest_django import Settings
 from devtools import demo_data, demo_orders
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
-from orders.models import PUBLIC_STATUSES
+from orders.models import PART_ACTS, PUBLIC_STATUSES
 from orders.services.lifecycle import reservation
 from tests.functional.admin_helpers import EDGES, ROLES, WORK, Document
 from tests.functional.helpers import dead_url, settle
+from tests.order_invariants import violations_of
 
 
 @pytest.fixture
@@ -88,6 +89,11 @@ def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     check_times(orders, before)
     check_histories(orders)
     check_names(orders)
+    assert [order for order in orders if order["status"] == "processing" and order.get("shipments")]
+    assert [order for order in orders if order.get("held_at")]
+    assert [order for order in orders if order.get("refunds") and order["status"] == "delivered"]
+    assert [order for order in orders if order.get("returns")]
+    assert [found for order in orders if (found := violations_of(order))] == []
     assert load() == "demo data is there already"
     assert all_orders(database) == orders
     check_stock(database, shop)
@@ -125,7 +131,7 @@ def check_histories(orders: list[Document]) -> None:
     for order in orders:
         status = "placing"
         for entry in order["history"][1:]:
-            if "line" in entry:
+            if "line" in entry or entry["act"] in (*PART_ACTS, "hold"):
                 continue
             assert entry["from"] == status
             if status != "placing":

@@ -183,6 +183,13 @@ def test_everything_about_a_customer_is_exported_as_readable_json(tmp_path: Path
     assert order["items"] == [
         {"product_id": "665f1c0a9b1e8a0012a40001", "name": "Skillet", "quantity": 2, "price": "14.90"}
     ]
+    [parcel], [payment], [refund] = order["shipments"], order["payments"], order["refunds"]
+    assert (parcel["carrier"], parcel["tracking_number"]) == ("DHL", "parcel-0034")
+    assert (payment["amount"], payment["reference"]) == ("29.80", "pay-ref-1")
+    assert (refund["amount"], refund["code"]) == ("5.00", "other")
+    assert (order["paid"], order["refunded"], order["owed"]) == ("29.80", "5.00", "24.80")
+    assert order["hold"] == {"code": "fraud", "reason": "heldbackreason"}
+    assert [entry["code"] for entry in order["history"] if "code" in entry] == ["fraud", "customer", "other"]
     assert order["history"][2] == {
         "at": order["history"][2]["at"], "act": "change_address", "reason": "staffsreason",
         "detail": "Oldstreet 1, D-98765 Oldtown, France", "by": "staff", "via": "api",

@@ -23,7 +23,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from devtools.localhost import ROOT
 from orders.management import progress
-from orders.models import Address, Contact, Item, Status, Stock
+from orders.models import Address, Contact, HistoryEntry, Hold, Item, Payment, Shipment, Status, Stock
 from orders.services.access import Actor, Kind, NotPermitted, system
 from orders.services.transfer import exporting
 from orders.services.transfer.exporting import export_orders
@@ -48,7 +48,8 @@ ALL = OrderQuery(drafts=True)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEW_COLUMNS = (
     *(*PARTS["contact"], *PARTS["billing_address"], "shipping_name", "shipping_company", "shipping_phone"),
-    *("reference", "note", "metadata", "delivered_at", "cancelled_at", "refunded_at", "erased_at"),
+    *("reference", "note", "metadata", "delivered_at", "cancelled_at", "refunded_at", "erased_at", "held_at"),
+    *("paid", "refunded", "owed", "hold", "shipments", "returns", "payments", "refunds"),
 )
 """Of what orders did not always have; but for the currency, which is never empty."""
 DANGEROUS = ('=HYPERLINK("http://evil")', "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "'=1", "''@x")
@@ -178,7 +179,42 @@ def test_one_row_is_one_line_where_that_is_asked_for() -> None:
         "price": "14.90",
         "line_total": "29.80",
         "line_stock": "reserved",
+        **dict.fromkeys(("split_from", "shipment", "returned_in", "removed"), ""),
     }
+
+
+def test_parcels_and_money_are_in_cells_of_json_and_the_lines_say_what_became_of_them() -> None:
+    first = Item(product_id="665f1c0a9b1e8a0012a40001", quantity=3, price=Decimal("0.10"), shipment=0)
+    split = Item(product_id="665f1c0a9b1e8a0012a40001", quantity=1, price=Decimal("0.10"), split_from=0)
+    OrderFactory(
+        status="processing",
+        items=[first, split],
+        shipments=[Shipment(at=START, carrier="DHL", tracking_number="0034", tracking_url="")],
+        payments=[Payment(at=START, amount=Decimal("0.40"), reference="PAY-1")],
+        paid=Decimal("0.40"),
+        refunded=Decimal("0.00"),
+        held_at=START,
+        hold=Hold(code="fraud", reason="odd", actor="staff:jane"),
+    )
+    one, two = rows(run("--lines")[0])
+    at = "2026-03-01T12:00:00.000Z"
+    parcel = {"at": at, "carrier": "DHL", "tracking_number": "0034", "tracking_url": ""}
+    assert json.loads(one["shipments"]) == [parcel]
+    assert json.loads(one["payments"]) == [{"at": at, "amount": "0.40", "reference": "PAY-1", "method": ""}]
+    assert json.loads(one["hold"]) == {"code": "fraud", "reason": "odd", "actor": "staff:jane"}
+    assert (one["held_at"], one["paid"], one["refunded"], one["owed"], one["returns"]) == (at, "0.40", "0.00", "", "")
+    assert (one["shipment"], one["split_from"], two["shipment"], two["split_from"]) == ("0", "", "", "0")
+    (found,) = map(json.loads, run("--format", "jsonl")[0].splitlines())
+    assert (found["shipments"], found["paid"], found["held_at"]) == ([parcel], "0.40", at)
+    assert [found["items"][0]["shipment"], found["items"][1]["split_from"]] == [0, 0]
+    assert not {"owed", "returns", "refunds"} & set(found)
+
+
+def test_the_code_of_a_reason_is_in_the_history() -> None:
+    coded = HistoryEntry(at=START, act="cancel", actor="staff:jane", via="admin", code="fraud", write_id="w")
+    OrderFactory(status="cancelled", history=[coded])
+    (found,) = map(json.loads, run("--format", "jsonl")[0].splitlines())
+    assert found["history"][0]["code"] == "fraud"
 
 
 def test_a_json_line_is_the_whole_order() -> None:

@@ -630,7 +630,75 @@ WRONG = [
     ("sku", "x" * 65, "64 at most"),
     ("image_url", "javascript:alert(1)", "'javascript:alert(1)' is not the address of an image, e.g. https://"),
     ("image_url", "https://shop.example/a b.jpg", "is not the address of an image"),
+    ("paid", "1.5", "'1.5' is not an amount with exactly two decimals"),
+    ("held_at", "yesterday", "is not a moment with its zone"),
+    ("shipment", "0", "'0' is the place of no shipment: of these there are 0, counted from 0"),
+    ("returned_in", "-1", "'-1' is the place of no return"),
+    ("split_from", "0", "is the place of no line before it"),
+    ("removed", "lost", "'lost' is none of: cancelled, returned"),
+    ("shipments", "2 parcels", "'2 parcels' is not a list of up to 1000 JSON objects"),
+    ("hold", "fraud", "'fraud' is not a JSON object"),
 ]
+
+
+AT = "2026-01-05T12:00:00Z"
+WRONG_PARTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"shipments": [{"at": AT}, {}]}, "shipments.1.at", "it is missing"),
+    ({"shipments": [{"at": AT, "weight": 3}]}, "shipments.0.weight", "there is no such field"),
+    ({"shipments": [{"at": AT, "tracking_url": "ftp://x"}]}, "shipments.0.tracking_url", "'ftp://x' is not an address"),
+    ({"shipments": {"at": AT}}, "shipments", "is not a list"),
+    ({"shipments": ["x"]}, "shipments", "is not a list"),
+    ({"returns": [{"at": AT, "code": "weather"}]}, "returns.0.code", "'weather' is none of: customer, "),
+    ({"returns": [{"at": AT, "restocked": True}]}, "returns.0.restocked", "it is given, but not received_at"),
+    ({"payments": [{"at": AT}]}, "payments.0.amount", "it is missing"),
+    (
+        {"payments": [{"at": AT, "amount": "1.00", "reference": "x" * 65}]},
+        "payments.0.reference",
+        "it has 65 characters",
+    ),
+    ({"refunds": [{"at": "2999-01-01T00:00:00Z", "amount": "1.00"}]}, "refunds.0.at", "is not between"),
+    ({"paid": "5.00"}, "refunded", "paid and refunded are given together, or neither"),
+    ({"paid": "5.00", "refunded": "5.01"}, "refunded", "5.01 is more than was paid, 5.00"),
+    ({"held_at": AT}, "hold", "held_at and hold are given together, or neither"),
+    ({"held_at": AT, "hold": {"code": "rain"}}, "hold.code", "'rain' is none of"),
+    ({"hold": 3, "held_at": AT}, "hold", "3 is not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("fields", "place", "complaint"), WRONG_PARTS)
+def test_a_wrong_part_of_an_order_is_named_with_its_place(
+    tmp_path: Path, fields: dict[str, Any], place: str, complaint: str
+) -> None:
+    path = tmp_path / "orders.jsonl"
+    path.write_text(json.dumps(as_object() | fields))
+    code, _, err = run(path, "--format", "jsonl")
+    assert code == 1
+    assert err.startswith(f"line 1, {place}: ")
+    assert complaint in err.splitlines()[0]
+    assert stored() == []
+
+
+def test_what_is_owed_follows_from_what_was_paid_given_back_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    whole = as_object()
+    line = whole["items"][0]
+    removed = [{**line, "removed": "cancelled"}, *whole["items"][1:]]
+    total = whole["total_price"]
+    records = [
+        {"status": "cancelled", "paid": total, "refunded": "0.10"},
+        {"status": "shipped", "paid": total, "refunded": "0.00"},
+        {"status": "shipped", "paid": total, "refunded": "0.00", "items": removed},
+        {"status": "cancelled"},
+    ]
+    bare = {name: value for name, value in whole.items() if name not in ("id", "number") and not name.endswith("_at")}
+    bare = {name: value for name, value in bare.items() if name != "status_since"} | {"created_at": AT}
+    path.write_text("\n".join(json.dumps(bare | {"reference": f"R{n}"} | more) for n, more in enumerate(records)))
+    assert run(path, "--format", "jsonl")[0] == 0
+    found = {order["reference"]: order.get("owed") for order in stored()}
+    worth = Decimal(str(line["price"])) * int(line["quantity"])
+    assert found["R0"].to_decimal() == Decimal(total) - Decimal("0.10")
+    assert found["R2"].to_decimal() == worth
+    assert (found["R1"], found["R3"]) == (None, None)
 
 
 @pytest.mark.parametrize(("name", "value", "complaint"), WRONG)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from django.db import DatabaseError
 from django.utils import timezone
 from pymongo.database import Database
@@ -61,8 +61,17 @@ STAFF = access.Actor(access.Kind.STAFF, "maria", "admin", access.every_permissio
 PERSON = (
     *("Okafor", "amara@", "0049 3", "Elmstreet", "Rearbuilding", "Sylvania", "Billingroad", "ringtwice", "giftcard"),
     *("Oldstreet", "customersreason", "staffsreason", "staffsnote", "D-98765"),
+    *("parcel-0034", "track.example", "pay-ref-1", "back-ref-2", "heldbackreason", "returnreason", "trackedbefore"),
 )
 """A word of each thing that is to go."""
+
+
+AT = now()
+PARCEL = {"at": AT, "carrier": "DHL", "tracking_number": "", "tracking_url": ""}
+PAYMENT = {"at": AT, "amount": Decimal128("29.80"), "reference": "", "method": "card"}
+REFUND = {"at": AT, "amount": Decimal128("5.00"), "reference": "", "code": "other"}
+HOLD = {"code": "fraud", "reason": "", "actor": "staff:maria"}
+"""What stays of each."""
 
 
 def whole(status: str = "cancelled", **fields: Any) -> ObjectId:
@@ -74,18 +83,34 @@ def whole(status: str = "cancelled", **fields: Any) -> ObjectId:
             "change_address", actor="staff:maria", reason="staffsreason", detail="Oldstreet 1, D-98765 Oldtown, France"
         ),
         told("note", actor="staff:maria", reason="staffsnote: Mrs Okafor called"),
+        told("ship_part", actor="staff:maria", detail="2 × Skillet"),
+        told("track", actor="staff:maria", detail="Shipment 1: trackedbefore"),
+        told("hold", actor="staff:maria", reason="heldbackreason", code="fraud"),
+        told("open_return", actor="staff:maria", reason="returnreason", code="customer", detail="2 × Skillet"),
+        told("refund_part", actor="staff:maria", detail="5.00 back-ref-2", code="other"),
         told("cancel", "pending", "cancelled", reason="customersreason"),
     ]
     address = {"name": "Amara Okafor", "line1": "Elmstreet 2", "line2": "Rearbuilding", "city": "Sylvania"}
     address |= {"postal_code": "D-98765", "country": "France", "phone": "0049 31", "state": "Oldstreet"}
-    kept = {"reference": "SHOP-1", "currency": "EUR", "paid_at": now(), "status_since": now() - timedelta(days=9)}
+    kept = {"paid": Decimal128("29.80"), "refunded": Decimal128("5.00"), "owed": Decimal128("24.80")}
+    kept |= {
+        "held_at": now(),
+        "reference": "SHOP-1",
+        "currency": "EUR",
+        "paid_at": now(),
+        "status_since": now() - timedelta(days=9),
+    }
     personal = {
         "contact": {"name": "Amara Okafor", "email": "amara@example.com", "phone": "0049 32"},
         "shipping_address": address,
         "billing_address": address | {"line1": "Billingroad 3", "company": "Okafor Ltd"},
         "note": "ringtwice",
         "metadata": {"giftcard": "for Okafor"},
-        "terms": ["okafor", "amara@example.com"],
+        "shipments": [{**PARCEL, "tracking_number": "parcel-0034", "tracking_url": "https://track.example/0034"}],
+        "payments": [{**PAYMENT, "reference": "pay-ref-1"}],
+        "refunds": [{**REFUND, "reference": "back-ref-2"}],
+        "hold": {**HOLD, "reason": "heldbackreason"},
+        "terms": ["okafor", "amara@example.com", "pay-ref-1"],
         "history": history,
         "version": len(history) - 1,
     }
@@ -118,6 +143,9 @@ def test_personal_data_goes_and_money_goods_stock_and_history_stay(database: obj
     assert words_in(after) == []
     assert before.keys() - after.keys() == {"contact", "billing_address", "note", "metadata"}
     changed = {"shipping_address", "terms", "history", "version", "updated_at", "write_id"}
+    changed |= {"shipments", "payments", "refunds", "hold"}
+    parts = (after["shipments"], after["payments"], after["refunds"], after["hold"])
+    assert parts == ([PARCEL], [PAYMENT], [REFUND], HOLD), "amounts, dates, carrier and code stay"
     assert {name for name in after if after[name] != before.get(name)} == changed | {
         "erased_at",
         "terms",
@@ -128,8 +156,8 @@ def test_personal_data_goes_and_money_goods_stock_and_history_stay(database: obj
     assert (after["version"], after["status"]) == (before["version"] + 1, "cancelled")
     assert after["updated_at"] == after["erased_at"] > before["updated_at"]
     *earlier, entry = after["history"]
-    texts = {"reason", "detail"}
     for now_told, then in zip(earlier, before["history"], strict=True):
+        texts = {"reason"} if then["act"] in ("ship_part", "open_return") else {"reason", "detail"}
         assert now_told == {name: value for name, value in then.items() if name not in texts} | {"reason": ""}
     assert (entry["act"], entry["from"], entry["to"]) == ("erase", "", "")
     assert (entry["actor"], entry["reason"], entry["write_id"]) == ("staff:maria", "Request 4711", after["write_id"])
@@ -161,6 +189,29 @@ def test_of_the_history_go_the_texts_that_people_wrote_about_a_person(
     assert ("words" in repr(after["history"])) == stays
     if stays:
         assert after["history"][0] == entry
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"shipments": [{**PARCEL, "tracking_number": "parcel-0034"}]},
+        {"shipments": [PARCEL, {**PARCEL, "tracking_url": "https://track.example/"}]},
+        {"payments": [{**PAYMENT, "reference": "pay-ref-1"}]},
+        {"refunds": [{**REFUND, "reference": "back-ref-2"}]},
+        {"hold": {**HOLD, "reason": "heldbackreason"}},
+    ],
+)
+def test_what_is_said_of_parcels_and_money_after_an_erasure_is_erased_by_another(
+    database: object, said: Document
+) -> None:
+    order_id = whole()
+    after = erased(order_id)
+    with pytest.raises(NothingToErase):
+        erased(order_id)
+    orders().update_one({"_id": order_id}, {"$set": said})
+    assert words_in(read(order_id)) != []
+    assert words_in(erased(order_id)) == []
+    assert read(order_id)["version"] == after["version"] + 1
 
 
 @pytest.mark.parametrize("status", FINISHED)
@@ -457,7 +508,7 @@ def test_who_is_always_overtaken_is_told_to_come_back(database: object, monkeypa
 
 def test_all_finished_orders_of_a_customer_are_erased_and_nobody_elses(database: object) -> None:
     done = [whole(status) for status in FINISHED]
-    still = whole("paid", number="1111-1111-1111")
+    still = whole("paid", shipments=[], number="1111-1111-1111")
     owed = whole(items=[line("unknown", call="release")], number="2222-2222-2222")
     others = {order_id: read(order_id) for order_id in (whole(user_id="11"), whole(user_id="2"), still, owed)}
     again = whole()

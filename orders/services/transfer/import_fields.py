@@ -173,7 +173,8 @@ class Fields:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            self.note(name, f'{shown(value)} is not a JSON object, e.g. {{"channel": "app"}}')
+            given = self._given(name, tidied=str.strip)
+            self.note(name, f'{shown(given)} is not a JSON object, e.g. {{"channel": "app"}}')
             return {}
         return value
 
