@@ -118,6 +118,14 @@ def set_up(database: Database[Document]) -> Stage:
         "owed": {"status": "cancelled", "items": [line("releasing", call="release")], "stock_due_at": later},
         "short": {"status": "cancelled", "items": [line("released", discrepancy=1)]},
         "unverified": {"user_verified": False},
+        "held": {"status": "paid", "held_at": later, "hold": {"code": "fraud", "reason": "", "actor": "staff:Finance"}},
+        "returnable": {"status": "shipped", "items": [line("used")]},
+        "parted": {
+            "status": "processing",
+            "items": [line(), line("used") | {"shipment": 0, "returned_in": 0}],
+            "shipments": [{"at": later, "carrier": "", "tracking_number": "", "tracking_url": ""}],
+            "returns": [{"at": later, "code": "customer"}],
+        },
     }  # fmt: skip
     for number, (name, changes) in enumerate(plights.items(), start=20):
         orders[name] = insert(database, stored(number, **changes))
