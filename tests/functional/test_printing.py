@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -442,3 +443,50 @@ def test_a_pick_list_of_nothing_says_so(database: Database[Document], support: C
     assert "None of these orders can be picked." in text
     assert f"Not on this list: 1 order {order['number']} : shipped" in text
     assert "units" not in text
+
+
+def in_parcels() -> Document:
+    """An order of which one parcel has left, a line is still to ship, and another was cancelled."""
+    parcel = {"at": datetime.now(UTC), "carrier": "UPS", "tracking_number": "1Z99", "tracking_url": ""}
+    items = [
+        line() | {"name": "Left behind"},
+        line("used") | {"name": "Sent", "split_from": 0, "shipment": 0},
+        line("released") | {"name": "Not wanted", "removed": "cancelled"},
+    ]
+    return stored(status="processing", items=items, shipments=[parcel])
+
+
+def test_a_packing_slip_of_a_parcel_names_what_is_in_it_alone(database: Database[Document], support: Client) -> None:
+    order = insert(database, in_parcels())
+    address = form_of(order, "packing-slip")
+    assert f'{address}?parcel=1"' in support.get(page(order)).content.decode()
+    text = text_of(support.get(f"{address}?parcel=1"))
+    assert "Sent" in text
+    assert "Left behind" not in text
+    assert "Not wanted" not in text
+    assert "Parcel 1 Tracking UPS 1Z99" in text
+    assert "2 units in 1 item" in text
+    for number in ("0", "2", "-1", "x", "", "9" * 30):
+        assert support.get(f"{address}?parcel={number}").status_code == 404, number
+
+
+def test_a_packing_slip_of_the_whole_leaves_out_what_was_cancelled(
+    database: Database[Document], support: Client
+) -> None:
+    order = insert(database, in_parcels())
+    text = text_of(printed(support, order, "packing-slip"))
+    assert "Left behind" in text
+    assert "Sent" in text
+    assert "Not wanted" not in text
+    assert "4 units in 2 items" in text
+    assert "Not wanted" in text_of(printed(support, order, "confirmation"))
+
+
+def test_a_pick_list_fetches_what_has_not_left_and_nothing_for_an_order_on_hold(
+    database: Database[Document], support: Client
+) -> None:
+    order = insert(database, in_parcels())
+    held = insert(database, stored(1, status="paid", held_at=datetime.now(UTC)))
+    text = text_of(printed_many(support, [order, held], "pick-list"))
+    assert "2 units of 1 product for 1 order" in text
+    assert f"{held['number']}: on hold" in " ".join(text.split()).replace(" :", ":")

@@ -239,6 +239,20 @@ def test_a_transition_made_by_the_service_is_in_the_next_figures(database: Datab
     assert dashboard(actor=BOSS, period=ALL).sold == 2
 
 
+def test_days_that_were_counted_before_there_was_a_ledger_are_stale_and_counted_again(
+    database: Database[Document], old_news: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database["orders"].insert_one(order(NOW, status="paid"))
+    refreshed()
+    database["figures_by_day"].update_many({}, {"$unset": {"money": "", "reasons": ""}})
+    with monkeypatch.context() as patch:
+        patch.setattr(dashboards, "refresh", lambda **_: None)
+        shown = dashboard(actor=BOSS, period=ALL)
+    assert (shown.orders, shown.paid, shown.stale) == (1, 0, 1)
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
 def test_days_are_shown_as_missing_until_they_are_counted_and_as_stale_until_they_are_counted_anew(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:

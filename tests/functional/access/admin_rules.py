@@ -105,6 +105,7 @@ FORM = {"version": "1", "reason": WHY}
 UNKNOWN = {"line": "0", "attempts": "1", "happened": "yes", "reason": WHY}
 ERASURE = {"erase": "customer", "reason": WHY}
 RESOLVED = staff(302, works("resolve_stock"))
+TRACKED = {"carrier": "UPS", "tracking_number": "1Z99", "tracking_url": "https://ups.example/1Z99"}
 NEW_ADDRESS = ADDRESS | FORM | {"city": "Elsewhere"}
 ATTENTION = {"order": "{object_id}", **FORM}
 BULK = {"ids": "{object_id}", "reason": WHY, "planned": "1", "can": "1", "shown": "{now}"}
@@ -118,6 +119,11 @@ NEW_HOOK = {"url": "https://shop.example/new", "description": "New", "types": "o
 def act(name: str, *, changes: bool = True, **more: str) -> Ask:
     """What a button of a webhook's page posts."""
     return Ask("POST", MANAGED, {"act": name, **more}, changes=changes)
+
+
+def part(roles: Collection[str], source: str, **fields: str) -> Rule:
+    """A form about parts of an order, of one that allows it."""
+    return page(*get(staff(405)), post(staff(302, roles), FORM | fields, object_id=source))
 
 
 ADMIN_RULES = {
@@ -214,4 +220,12 @@ ADMIN_RULES = {
         *get(staff(405)), post(staff(302, works("erase_customer")), ERASURE, object_id="delivered")
     ),
     f"{ONE}resolve/": page(*get(staff(405)), post(RESOLVED, UNKNOWN, object_id="unknown")),
+    f"{ONE}ship/": part(may("ship"), "processing", quantity_0="1", **TRACKED),
+    f"{ONE}tracking/": part(may("ship"), "parted", number="0", **TRACKED),
+    f"{ONE}cancellation/": part(may("cancel"), "pending", quantity_0="1", reason_code="customer"),
+    f"{ONE}refund/": part(may("refund"), "paid", amount="1.00", reference="RF-1", reason_code="customer"),
+    f"{ONE}return/": part(works("return_order"), "returnable", quantity_0="1", reason_code="customer"),
+    f"{ONE}receive/": part(works("return_order"), "parted", number="0", restock="no"),
+    f"{ONE}hold/": part(works("hold_order"), "paid", reason_code="customer"),
+    f"{ONE}lift/": part(works("hold_order"), "held"),
 }  # fmt: skip

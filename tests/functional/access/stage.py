@@ -128,7 +128,14 @@ def set_up(database: Database[Document]) -> Stage:
             "shipments": [parcel],
             "returns": [{"at": timezone.now(), "code": "customer"}],
         },
-        "held": {"held_at": timezone.now(), "hold": {"code": "fraud", "reason": "Two cards", "actor": "staff:boss"}},
+        "held": {"status": "paid", "held_at": later, "hold": {"code": "fraud", "reason": "", "actor": "staff:Finance"}},
+        "returnable": {"status": "shipped", "items": [line("used")]},
+        "parted": {
+            "status": "processing",
+            "items": [line(), line("used") | {"shipment": 0, "returned_in": 0}],
+            "shipments": [{"at": later, "carrier": "", "tracking_number": "", "tracking_url": ""}],
+            "returns": [{"at": later, "code": "customer"}],
+        },
     }  # fmt: skip
     for number, (name, changes) in enumerate(plights.items(), start=20):
         orders[name] = insert(database, stored(number, **changes))

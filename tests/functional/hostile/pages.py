@@ -23,6 +23,7 @@ QUERIES = {
     "admin:orders/bulkrun/<path:object_id>/change/": ("show", AFTER),
     "admin:orders/order/": (*OF_DJANGO, *ListForm.base_fields, AFTER, BEFORE),
     "admin:orders/order/events/": ("type", "order", "from"),
+    "admin:orders/order/<path:object_id>/packing-slip/": ("parcel",),
     "admin:orders/order/export/": (*ListForm.base_fields,),
     **{f"admin:orders/order/{name}/": ("ids",) for name in printing.OF_MANY},
 }  # fmt: skip
