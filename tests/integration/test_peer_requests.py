@@ -471,7 +471,7 @@ def test_what_was_given_up_is_not_delivered_by_the_kernel_later(serve: Callable[
     serve(listen)
     with pytest.raises(OutcomeUnknown):
         write()
-    assert ends.get(timeout=5) == "reset"
+    assert ends.get(timeout=60) == "reset"
 
 
 @pytest.mark.parametrize("act", UNKNOWN.values(), ids=UNKNOWN.keys())

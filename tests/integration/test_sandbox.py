@@ -23,7 +23,7 @@ from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 LAMP = "665f1c0a9b1e8a00000000aa"
 MUG = "665f1c0a9b1e8a00000000bb"
 UNKNOWN = "665f1c0a9b1e8a00000000ff"
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -666,7 +666,7 @@ class TestCommand:
                 options = ("--port", where, "--mongodb-uri", uri, "--db", database.name)
                 processes[word] = stack.enter_context(command(*options))
             for word, process in processes.items():
-                output, errors = process.communicate(timeout=10)
+                output, errors = process.communicate(timeout=60)
                 assert (process.returncode, output, errors.count("\n")) == (2, "", 1)
                 assert word in errors
 
