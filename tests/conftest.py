@@ -19,6 +19,7 @@ from django.test.utils import override_settings, setup_databases, teardown_datab
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -47,6 +48,18 @@ KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_gro
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+
+
+@pytest.fixture
+def short_reads(settings: Settings) -> None:
+    """For tests in which a read of a peer is to run out of time: not so short that others do on a busy machine."""
+    settings.PEER_READ_TIMEOUT = 1.0
+
+
+@pytest.fixture
+def short_writes(settings: Settings) -> None:
+    """The same for changes of stock, and for what waits until there is no time for one any more."""
+    settings.PEER_CONNECT_TIMEOUT, settings.INVENTORY_WRITE_TIMEOUT = 0.5, 1.0
 
 
 @pytest.fixture

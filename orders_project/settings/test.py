@@ -1,4 +1,7 @@
-"""Tests: short time limits; the address of the real mongod and of the peers is filled in by tests/conftest.py."""
+"""Tests: short pauses, but time limits that a machine with a lot to do keeps; a test of a time limit sets its own.
+
+tests/conftest.py fills in the address of the real mongod and of the peers.
+"""
 
 from orders_project.settings.base import *  # noqa: F403
 from orders_project.settings.base import INSTALLED_APPS
@@ -11,9 +14,9 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 MAX_RETRIES = 1
 RETRY_DELAY = 0.01
-REQUEST_DEADLINE = 2.0
-PEER_CONNECT_TIMEOUT = 0.3
-PEER_READ_TIMEOUT = INVENTORY_WRITE_TIMEOUT = 0.4
+REQUEST_DEADLINE = 15.0
+PEER_CONNECT_TIMEOUT = 2.0
+PEER_READ_TIMEOUT = INVENTORY_WRITE_TIMEOUT = 5.0
 BREAKER_THRESHOLD = 1000
 INVENTORY_IS_ATOMIC = True  # as the sandbox is, unless a test has it otherwise
 STOCK_RETRY_DELAY = 0.01

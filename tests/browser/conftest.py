@@ -11,7 +11,6 @@ from pymongo.database import Database
 from integrations.sandbox import Sandbox
 from tests.browser.screenshots import WIDE, launch
 from tests.functional.admin_helpers import PASSWORD, staff
-from tests.functional.conftest import patience  # noqa: F401
 
 SignIn = Callable[..., Page]
 

@@ -291,7 +291,7 @@ def _cut_off(stage: Stage) -> requests.Response:
     url = urlsplit(client.base + address.format(**stage.ids))
     head = [f"{method} {url.path} HTTP/1.1", f"Host: {url.netloc}", "Content-Type: application/json"]
     head += [f"Authorization: {client.headers['Authorization']}", "Content-Length: 100", "Connection: close", "", "{"]
-    with socket.create_connection((url.hostname or "", url.port or 80), timeout=10) as connection:
+    with socket.create_connection((url.hostname or "", url.port or 80), timeout=60) as connection:
         connection.sendall("\r\n".join(head).encode())
         connection.shutdown(socket.SHUT_WR)
         came = HTTPResponse(connection)

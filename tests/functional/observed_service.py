@@ -23,7 +23,7 @@ from tests.api_client import ApiClient
 
 Line = dict[str, Any]
 TOKEN = "scrape-0123456789"
-PATIENCE = 40.0
+PATIENCE = 60.0
 NOT_INHERITED = ("MONGODB", "SANDBOX", "TEST_", "PYTEST", "DJANGO", "PROMETHEUS")
 
 
@@ -44,9 +44,9 @@ def environment(mongo_uri: str, sandbox: Sandbox, **more: str) -> dict[str, str]
         "MAX_RETRIES": "1",
         "BREAKER_THRESHOLD": "1000",  # a fault in one test suspends no call of the next
         "RETRY_DELAY": "0.01",
-        "PEER_CONNECT_TIMEOUT": "0.3",
-        "PEER_READ_TIMEOUT": "0.5",
-        "INVENTORY_WRITE_TIMEOUT": "0.5",
+        "PEER_CONNECT_TIMEOUT": "2",
+        "PEER_READ_TIMEOUT": "5",
+        "INVENTORY_WRITE_TIMEOUT": "5",
         "STOCK_RETRY_DELAY": "0.05",
         "STOCK_RETRY_MAX_DELAY": "0.1",
         "WORKER_INTERVAL": "0.05",
@@ -96,11 +96,14 @@ class Process:
 
     def requests(self, request_id: str) -> list[Line]:
         """The lines of requests by this id, once there is one; a moment later, should there be another."""
-        eventually(lambda: [line for line in self.lines() if line.get("request_id") == request_id])
+
+        def found() -> list[Line]:
+            wanted = (request_id, "orders.requests")
+            return [line for line in self.lines() if (line.get("request_id"), line["logger"]) == wanted]
+
+        eventually(found)
         time.sleep(0.02)
-        return [
-            line for line in self.lines() if (line.get("request_id"), line["logger"]) == (request_id, "orders.requests")
-        ]
+        return found()
 
     def scrape(self, port: str, token: str = TOKEN) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         answer = requests.get(

@@ -103,12 +103,12 @@ class QuickstartRun:
             next(word for word in words if word.startswith("http")),
             data=words[words.index("-d") + 1],
             headers=dict(header.split(": ", 1) for header in headers),
-            timeout=10,
+            timeout=60,
         )
 
     def get(self, path: str, token: str = "") -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10)
+        return requests.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=60)
 
     def tokens(self) -> list[str]:
         """The tokens that were printed: a customer's, an admin's."""

@@ -63,7 +63,7 @@ def exchange(server: Address, head: bytes, body: bytes = b"", *, ends: bool = Fa
 
 def converse(server: Address, head: bytes, body: bytes = b"", *, ends: bool = False) -> bytes:
     """Send bytes as they are. :returns: what comes back at first; all of it, where the request asks to close."""
-    with socket.create_connection(server, timeout=20) as connected:
+    with socket.create_connection(server, timeout=60) as connected:
         connected.sendall(head)
         with suppress(OSError):  # it may answer before it has read everything
             connected.sendall(body)
@@ -77,5 +77,5 @@ def converse(server: Address, head: bytes, body: bytes = b"", *, ends: bool = Fa
 
 def hang_up(server: Address, sent: bytes) -> None:
     """Send bytes and close the connection without waiting for an answer."""
-    with socket.create_connection(server, timeout=20) as connected:
+    with socket.create_connection(server, timeout=60) as connected:
         connected.sendall(sent)

@@ -171,7 +171,7 @@ def test_it_is_not_ready_without_mongodb_but_alive(live_server_url: str, sandbox
     with database_down():
         answer = get(f"{live_server_url}/health/ready")
         assert get(f"{live_server_url}/health").status_code == 200
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert answer.status_code == 503
     assert (answer.json()["status"], answer.json()["mongodb"]) == ("unavailable", "down")
     assert answer.json()["migrations"] == "unknown"
@@ -190,5 +190,5 @@ def test_a_database_that_hangs_makes_it_unready_in_bounded_time(
     finally:
         admin.command("fsyncUnlock")
     assert (answer.status_code, answer.json()["mongodb"]) == (503, "down")
-    assert took < 2.5
+    assert took < 8
     assert get(f"{live_server_url}/health/ready").status_code == 200

@@ -182,7 +182,7 @@ def test_a_breaker_that_opens_is_seen_until_the_peer_answers_again(
         assert 1 <= counted(service, "peer_breakers_open") <= 2
         of_call = counted(service, "peer_breakers_open", peer="products", call="product")
         assert of_call == counted(service, "peer_breakers_open")
-        eventually(lambda: "degraded" in requests.get(f"{service.root}/health/ready", timeout=5).text)
+        eventually(lambda: "degraded" in requests.get(f"{service.root}/health/ready", timeout=60).text)
         sandbox.control.clear_faults()
         eventually(lambda: client.place(TWO_TOWELS).status_code == 201 and not counted(service, "peer_breakers_open"))
         client.close()
@@ -220,7 +220,7 @@ def test_a_worker_serves_its_own_figures_and_is_seen_by_all(
         worker.await_line(lambda line: "Metrics at" in line["event"])
         found = eventually(lambda: _passes(worker))
         assert time.time() - found["order_service_worker_last_pass_timestamp_seconds"][()] < 20
-        ready = requests.get(f"{service.root}/health/ready", timeout=5).json()
+        ready = requests.get(f"{service.root}/health/ready", timeout=60).json()
         assert ready["worker"]["status"] == "seen"
         with Process(command, given, tmp_path / "second.log") as second:
             told = second.await_line(lambda line: "no metrics" in line["event"])

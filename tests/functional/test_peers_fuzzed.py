@@ -74,7 +74,7 @@ def peers() -> Iterator[Peers]:
 
 
 @pytest.fixture(autouse=True)
-def _peer_settings(settings: Settings, peers: Peers, patience: None) -> Iterator[None]:
+def _peer_settings(settings: Settings, peers: Peers) -> Iterator[None]:
     settings.USER_SERVICE_URL = settings.PRODUCT_SERVICE_URL = settings.INVENTORY_SERVICE_URL = peers.url
     settings.PEER_CONNECT_TIMEOUT, settings.REQUEST_DEADLINE = 5.0, 30.0
     settings.BREAKER_THRESHOLD = 10**6

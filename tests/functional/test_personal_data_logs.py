@@ -53,7 +53,7 @@ def known(sandbox: Sandbox) -> None:
 
 def expect_nobody(service: Service) -> None:
     mark = f"the-last-{now():%H%M%S%f}"
-    requests.get(f"{service.root}/health", headers={"X-Request-ID": mark}, timeout=10)
+    requests.get(f"{service.root}/health", headers={"X-Request-ID": mark}, timeout=60)
     assert service.requests(mark)
     assert service.environment["LOG_LEVEL"] == "DEBUG"
     assert marks_in(service.log.read_text()) == []

@@ -89,7 +89,7 @@ def is_only_migrated(found: Contents) -> bool:
 
 
 def calls(peers: str) -> dict[str, int]:
-    counts: dict[str, int] = requests.get(peers.replace("/api/v1", "/control/calls"), timeout=10).json()["counts"]
+    counts: dict[str, int] = requests.get(peers.replace("/api/v1", "/control/calls"), timeout=60).json()["counts"]
     return counts
 
 

@@ -55,7 +55,7 @@ def test_an_answer_of_the_api_may_load_and_run_nothing(visitor: Api, path: str) 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/nowhere", "/"])
 def test_so_may_what_is_no_page_of_the_backoffice(live_server_url: str, path: str) -> None:
-    answer = requests.get(f"{live_server_url}{path}", timeout=20, proxies={"http": ""})
+    answer = requests.get(f"{live_server_url}{path}", timeout=60, proxies={"http": ""})
     assert answer.headers["Content-Security-Policy"] == response_headers.NOTHING
     assert answer.headers["Permissions-Policy"] == response_headers.PERMISSIONS
 

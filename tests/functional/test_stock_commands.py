@@ -441,7 +441,7 @@ def stop_when(met: Callable[[], bool]) -> threading.Thread:
     """Send this process SIGTERM as soon as something is so."""
 
     def wait() -> None:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         try:
             while time.monotonic() < until and not met():
                 time.sleep(0.01)
@@ -476,29 +476,35 @@ def test_told_to_stop_it_ends_after_the_order_it_is_at(sandbox: Sandbox) -> None
 def test_the_worker_expires_unpaid_orders_on_its_schedule(sandbox: Sandbox, settings: Settings) -> None:
     settings.EXPIRE_UNPAID_EVERY = 0.1
     shelve(sandbox, available=0, reserved=4)
-    first, second = unpaid(), unpaid(timedelta(days=3) - timedelta(seconds=1))
-    stopper = stop_when(lambda: pending() == 0)
+    made = [unpaid()]
+
+    def both_expired() -> bool:
+        if pending():
+            return False
+        if len(made) < 2:
+            made.append(unpaid())
+        return pending() == 0
+
+    stopper = stop_when(both_expired)
     code, out, err = run("run_worker")
     stopper.join()
     assert (code, err) == (0, "")
     assert out == "unpaid orders: 1 cancelled, 0 paid or changed meanwhile, 0 failed\n" * 2
-    assert states(read(first)) == states(read(second)) == ["released"]
-    cancelled = read(first)["history"][2]
+    assert [states(read(order_id)) for order_id in made] == [["released"]] * 2
+    cancelled = read(made[0])["history"][2]
     assert (cancelled["act"], cancelled["actor"], cancelled["via"]) == ("cancel", "system:settle_stock", "worker")
     assert cancelled["reason"] == "Not paid within 259200 seconds."
 
 
 def test_more_than_a_pass_takes_is_not_left_until_the_next_time(sandbox: Sandbox, settings: Settings) -> None:
     settings.EXPIRE_UNPAID_EVERY = 3600
-    settings.WORKER_INTERVAL = 3
+    settings.WORKER_INTERVAL = 90
     for _ in range(5):
         unpaid()
-    began = time.monotonic()
     stopper = stop_when(lambda: pending() == 0)
     run("run_worker", "--limit", "2")
     stopper.join()
     assert pending() == 0
-    assert time.monotonic() - began < 6, "two waits would be 6 s"
 
 
 def test_without_a_schedule_the_worker_lets_them_be(sandbox: Sandbox) -> None:

@@ -436,7 +436,7 @@ def told_when(met: Callable[[], Any], number: int) -> threading.Thread:
     """Send this process a signal as soon as something is so."""
 
     def wait() -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         try:
             while time.monotonic() < until and not met():
                 time.sleep(0.01)

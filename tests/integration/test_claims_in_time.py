@@ -35,11 +35,12 @@ def confirmed_late(write: Write, seconds: float) -> Write:
     return late
 
 
+@pytest.mark.usefixtures("short_writes")
 def test_the_draft_of_a_placement_loses_its_attempt(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     shelve(sandbox)
-    monkeypatch.setattr(reservation, "insert_draft", confirmed_late(reservation.insert_draft, 1.2))
+    monkeypatch.setattr(reservation, "insert_draft", confirmed_late(reservation.insert_draft, 3.0))
     with pytest.raises(DatabaseError):
-        place((A, 2), deadline=Deadline.after(1.2))
+        place((A, 2), deadline=Deadline.after(3.0))
     assert asked(sandbox) == []
     [draft] = orders().find()
     assert "attempt" not in draft["items"][0]["stock"], "known not to have been sent"
@@ -50,8 +51,8 @@ def test_the_release_of_a_cancellation_loses_its_attempt(
 ) -> None:
     shelve(sandbox, available=8, reserved=2)
     order_id = store("paid", line("reserved", A), due=None)
-    settings.REQUEST_DEADLINE = 0.3
-    monkeypatch.setattr(transitions, "guarded_write", confirmed_late(transitions.guarded_write, 0.4))
+    settings.REQUEST_DEADLINE = 1.5
+    monkeypatch.setattr(transitions, "guarded_write", confirmed_late(transitions.guarded_write, 1.6))
     with pytest.raises(DatabaseError):
         change_status(order_id=order_id, transition="cancel", act=act(ADMIN))
     assert asked(sandbox) == []
@@ -60,15 +61,16 @@ def test_the_release_of_a_cancellation_loses_its_attempt(
     assert stock_of(sandbox) == (8, 2), "a worker releases it"
 
 
+@pytest.mark.usefixtures("short_writes")
 def test_the_release_of_a_rejected_draft_loses_its_attempt(
     sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelve(sandbox, A)
     shelve(sandbox, B)
     sandbox.control.fault("reserve", "status", status=400, product_id=B)
-    settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 2.0, 3.0
+    settings.REQUEST_DEADLINE, settings.DATABASE_DEADLINE = 4.0, 6.0
     write = claims.guarded_write
-    late = confirmed_late(write, 1.6)
+    late = confirmed_late(write, 3.1)
 
     def reject_late(*args: Any, **kwargs: Any) -> Any:
         return (late if "status" in kwargs.get("fields", {}) else write)(*args, **kwargs)

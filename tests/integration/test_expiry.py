@@ -145,7 +145,7 @@ def test_a_payment_at_the_same_moment_wins_or_loses_cleanly(sandbox: Sandbox) ->
             order_id, start = unpaid(), Barrier(2)
 
             def customer(order_id: ObjectId = order_id, start: Barrier = start) -> bool:
-                start.wait(10)
+                start.wait(60)
                 try:
                     pay(order_id)
                 except (TransitionRefused, StaleOrder):
@@ -153,7 +153,7 @@ def test_a_payment_at_the_same_moment_wins_or_loses_cleanly(sandbox: Sandbox) ->
                 return True
 
             def worker(start: Barrier = start) -> Expiry:
-                start.wait(10)
+                start.wait(60)
                 return expire()
 
             pays, expires = threads.submit(customer), threads.submit(worker)

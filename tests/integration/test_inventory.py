@@ -19,8 +19,6 @@ UNKNOWN = "665f1c0a9b1e8a0012a4ffff"
 def _peer_settings(settings: Settings) -> Iterator[None]:
     settings.MAX_RETRIES = 2
     settings.RETRY_DELAY = 0.001
-    settings.PEER_CONNECT_TIMEOUT = 0.3
-    settings.PEER_READ_TIMEOUT = 0.4
     settings.INVENTORY_HONOURS_IDEMPOTENCY_KEY = False
     settings.INVENTORY_NOT_ACTED_STATUSES = (429, 503)
     yield
@@ -43,7 +41,7 @@ def honouring(stocked: Sandbox, settings: Settings) -> Sandbox:
 
 
 def deadline() -> Deadline:
-    return Deadline.after(5)
+    return Deadline.after(60)
 
 
 def check(product_id: str, quantity: int) -> Availability:
@@ -118,7 +116,7 @@ def test_a_release_of_more_than_is_reserved_tells_how_much_came_back(stocked: Sa
 def test_a_change_may_take_as_long_as_inventory_is_given_for_writes(
     stocked: Sandbox, settings: Settings, operation: str, change: Callable[[str, int], object]
 ) -> None:
-    settings.PEER_READ_TIMEOUT, settings.INVENTORY_WRITE_TIMEOUT = 0.2, 3.0
+    settings.PEER_READ_TIMEOUT, settings.INVENTORY_WRITE_TIMEOUT = 0.2, 20.0
     for slow in (operation, "check"):
         stocked.control.fault(slow, "latency", seconds=0.7)
     change(LAMP, 2)
@@ -157,9 +155,10 @@ def test_an_outcome_nobody_knows_is_not_repeated(stocked: Sandbox, kind: str, ac
     assert stocked.control.stock(LAMP).reserved == (5 if acted else 3)
 
 
+@pytest.mark.usefixtures("short_writes")
 @pytest.mark.parametrize("kind", ["stall_before", "stall_after"])
 def test_an_answer_that_does_not_come_in_time_is_an_unknown_outcome(stocked: Sandbox, kind: str) -> None:
-    stocked.control.fault("release", kind, seconds=0.6)
+    stocked.control.fault("release", kind, seconds=30)
     with pytest.raises(OutcomeUnknown):
         release(LAMP, 2)
     assert stocked.control.counts() == {"release": 1}

@@ -1,8 +1,10 @@
 """The public keys of tokens: fetched by one at a time, and nobody whose key is known waits for it."""
 
-import time
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import jwt
@@ -16,16 +18,24 @@ from tests.raw_server import Act, RawServer, answer, cut, head
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[KeySet, RawServer, dict[str, Any]]]:
-    how: dict[str, Any] = {"act": answer(200, KEY_SET), "after": 0.0}
+    how: dict[str, Any] = {"act": answer(200, KEY_SET)}
 
     def act(*given: Any) -> Any:
-        time.sleep(how["after"])
         return how["act"](*given)
 
-    monkeypatch.setattr(module, "PAUSE", 0.3)
-    monkeypatch.setattr(module, "PAUSE_AT_FIRST", 0.1)
+    for pause in ("PAUSE", "PAUSE_AT_FIRST"):
+        monkeypatch.setattr(module, pause, 60.0)
     with RawServer(act) as server:
         yield KeySet(f"{server.url}/jwks.json"), server, how
+
+
+@contextmanager
+def pause_over() -> Iterator[None]:
+    """As if so much time had passed that the keys may be fetched again."""
+    with pytest.MonkeyPatch.context() as patch:
+        for pause in ("PAUSE", "PAUSE_AT_FIRST"):
+            patch.setattr(module, pause, 0.0)
+        yield
 
 
 def test_keys_are_fetched_once(served: tuple[KeySet, RawServer, dict[str, Any]]) -> None:
@@ -41,7 +51,8 @@ def test_unknown_ids_cost_one_fetch_a_while(served: tuple[KeySet, RawServer, dic
         with pytest.raises(jwt.InvalidKeyError):
             keys.key(f"unknown-{number}")
     assert len(server.requests) == 1
-    time.sleep(0.35)
+    with pause_over(), pytest.raises(jwt.InvalidKeyError):
+        keys.key("unknown")
     for number in range(50):
         with pytest.raises(jwt.InvalidKeyError):
             keys.key(f"unknown-{number}")
@@ -51,16 +62,22 @@ def test_unknown_ids_cost_one_fetch_a_while(served: tuple[KeySet, RawServer, dic
 def test_whoever_has_a_known_key_never_waits(served: tuple[KeySet, RawServer, dict[str, Any]]) -> None:
     keys, _, how = served
     keys.key("r")
-    time.sleep(0.35)
-    how["after"] = 1.0
-    with ThreadPoolExecutor(1) as thread:
+    good, asked, answers = how["act"], threading.Event(), threading.Event()
+
+    def wait(connection: socket.socket) -> bool:
+        asked.set()
+        answers.wait(60)
+        return good(connection)
+
+    how["act"] = wait
+    with pause_over(), ThreadPoolExecutor(1) as thread:
         slow = thread.submit(keys.key, "unknown")
-        time.sleep(0.2)
-        began = time.monotonic()
+        assert asked.wait(60)
         assert keys.key("r").key_id == "r"
         with pytest.raises(KeysUnknownError):  # it may be new: nobody knows yet
             keys.key("another")
-        assert time.monotonic() - began < 0.3
+        assert not slow.done()
+        answers.set()
         with pytest.raises(jwt.InvalidKeyError):
             slow.result()
 
@@ -72,7 +89,8 @@ def test_known_keys_outlast_a_server_that_is_away_but_not_for_ever(
     keys.key("r")
     how["act"] = answer(500, {})
     monkeypatch.setattr(module, "LIFESPAN", 0.0)
-    time.sleep(0.35)
+    with pause_over():
+        assert keys.key("r").key_id == "r"
     for _ in range(5):
         assert keys.key("r").key_id == "r"
     with pytest.raises(KeysUnknownError):  # it may be new: nobody knows while the set cannot be had
@@ -94,8 +112,8 @@ def test_without_any_key_nobody_is_judged_and_soon_it_is_tried_again(
             keys.key("r")
     assert len(server.requests) == 1
     how["act"] = good
-    time.sleep(0.15)
-    assert keys.key("r").key_id == "r"
+    with pause_over():
+        assert keys.key("r").key_id == "r"
 
 
 NO_KEY_SETS: dict[str, Act] = {
@@ -128,5 +146,5 @@ def test_whatever_comes_instead_of_a_key_set_nobody_is_judged(
     with pytest.raises(KeysUnknownError):
         keys.key("r")
     how["act"] = good
-    time.sleep(0.15)
-    assert keys.key("r").key_id == "r"
+    with pause_over():
+        assert keys.key("r").key_id == "r"

@@ -66,12 +66,6 @@ def _peer_settings(settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture
-def hasty(settings: Settings) -> None:
-    """For peers that say nothing: a short read timeout, yet one that a machine with a lot to do keeps."""
-    settings.PEER_READ_TIMEOUT = 1.0
-
-
-@pytest.fixture
 def serve(settings: Settings) -> Iterator[Callable[..., RawServer]]:
     """Start a server with a script, and make it the peer."""
     servers: list[RawServer] = []
@@ -376,7 +370,7 @@ def test_a_refusal_is_one_even_if_its_words_are_cut_short(serve: Callable[..., R
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, PeerRefused), (429, PeerUnavailable), (503, PeerUnavailable)])
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 @pytest.mark.parametrize(
     "after",
     [stall(SLOW), cut(b'{"detail": "Ins'), abort, dribble(b" " * 40, every=0.05), flood(b"x" * 65536)],
@@ -451,7 +445,7 @@ def test_the_outcome_of_a_write_is_unknown_and_it_is_not_repeated(serve: Callabl
     assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 @pytest.mark.parametrize("act", SILENT.values(), ids=SILENT.keys())
 def test_an_answer_that_is_not_complete_in_time_leaves_the_outcome_unknown(
     serve: Callable[..., RawServer], act: Act
@@ -462,7 +456,7 @@ def test_an_answer_that_is_not_complete_in_time_leaves_the_outcome_unknown(
     assert len(server.requests) == 1
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 def test_what_was_given_up_is_not_delivered_by_the_kernel_later(serve: Callable[..., RawServer]) -> None:
     """An ordinary close leaves what has not arrived to the kernel, which tries for a minute and longer."""
     ends: Queue[str] = Queue()
@@ -477,7 +471,7 @@ def test_what_was_given_up_is_not_delivered_by_the_kernel_later(serve: Callable[
     serve(listen)
     with pytest.raises(OutcomeUnknown):
         write()
-    assert ends.get(timeout=5) == "reset"
+    assert ends.get(timeout=60) == "reset"
 
 
 @pytest.mark.parametrize("act", UNKNOWN.values(), ids=UNKNOWN.keys())
@@ -660,7 +654,7 @@ def test_a_connection_that_the_peer_closed_while_it_idled_is_not_used_again(
     assert (server.connections, len(server.requests)) == (3, 3)
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 def test_after_an_error_the_next_call_gets_a_connection_of_its_own(serve: Callable[..., RawServer]) -> None:
     server = serve(stall(SLOW), DONE)
     with pytest.raises(OutcomeUnknown):
@@ -794,7 +788,7 @@ def test_a_call_that_fails_beside_others_that_are_well_is_the_only_one_left_alon
     assert breakers.states() == {"raw.connect": "closed", "raw.do": "open", "raw.look": "closed"}
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 @pytest.mark.parametrize("lost", [answer(500), cut(), stall(SLOW)], ids=["500", "cut", "silence"])
 def test_a_call_that_gets_no_good_answer_is_no_fault_of_the_connection(
     serve: Callable[..., RawServer], settings: Settings, lost: Act
@@ -878,7 +872,7 @@ def test_our_own_haste_is_no_fault_of_the_peer(serve: Callable[..., RawServer], 
     assert read() == {"done": True}
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 def test_a_timeout_in_full_length_is_a_fault(serve: Callable[..., RawServer], settings: Settings) -> None:
     settings.BREAKER_THRESHOLD = 1
     serve(stall(SLOW), DONE)
@@ -922,7 +916,7 @@ def test_json_of_the_largest_size_is_read(serve: Callable[..., RawServer]) -> No
     assert len(read()["padding"]) == len(padding)  # type: ignore[index]
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_reads")
 def test_a_refusal_cut_short_is_not_continued_in_the_next_answer(
     serve: Callable[..., RawServer],
 ) -> None:

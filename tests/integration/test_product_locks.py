@@ -180,7 +180,10 @@ def test_a_call_of_unknown_outcome_keeps_its_turn_until_the_lease_ends(sandbox: 
     assert stock_of(sandbox) == (5, 5)
 
 
-def test_once_an_answer_is_lost_the_other_lines_of_the_product_are_not_called_for(sandbox: Sandbox) -> None:
+def test_once_an_answer_is_lost_the_other_lines_of_the_product_are_not_called_for(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_locks, "LONGEST_WAIT", 25)
     shelve(sandbox, A)
     shelve(sandbox, B)
     sandbox.control.fault("reserve", "drop_after", product_id=A, times=1)
@@ -286,8 +289,9 @@ def test_nobody_waits_longer_for_a_turn_than_leaves_time_for_the_call(sandbox: S
 
 
 def test_nobody_waits_for_a_turn_that_was_held_for_longer_than_a_call_takes(
-    sandbox: Sandbox, settings: Settings
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(product_locks, "LONGEST_WAIT", 60)
     with suppress(OutcomeUnknown), product_lock(A, Deadline.after(30)):
         raise OutcomeUnknown("inventory", "lost")
     held = timedelta(seconds=settings.PEER_CONNECT_TIMEOUT + settings.INVENTORY_WRITE_TIMEOUT + 1)
@@ -296,7 +300,7 @@ def test_nobody_waits_for_a_turn_that_was_held_for_longer_than_a_call_takes(
     leases = collection(product_leases.COLLECTION)
     leases.update_one({"_id": A}, {"$set": {"until": lease["until"] - held}})
     began = time.monotonic()
-    with pytest.raises(PeerUnavailable), product_lock(A, Deadline.after(20)):
+    with pytest.raises(PeerUnavailable), product_lock(A, Deadline.after(90)):
         pytest.fail("it is somebody else's turn")
     assert time.monotonic() - began < product_locks.LONGEST_WAIT / 2
 
@@ -323,7 +327,8 @@ def test_a_turn_that_cannot_be_given_back_ends_with_its_lease(
     assert states(place((A, 1)).order) == ["reserved"]
 
 
-def test_a_release_that_had_no_turn_is_settled_later(sandbox: Sandbox) -> None:
+def test_a_release_that_had_no_turn_is_settled_later(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product_locks, "LONGEST_WAIT", 25)
     shelve(sandbox)
     order_id = place((A, 2)).order["_id"]
     with suppress(OutcomeUnknown), product_lock(A, Deadline.after(30)):

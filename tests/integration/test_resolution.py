@@ -212,7 +212,7 @@ def test_of_two_people_at_once_one_wins_and_the_other_is_told(sandbox: Sandbox) 
             order_id, start = unknown("cancelled", "release"), Barrier(2)
 
             def say(happened: bool, order_id: ObjectId = order_id, start: Barrier = start) -> str | None:
-                start.wait(10)
+                start.wait(60)
                 try:
                     return states(resolve(order_id, happened=happened))[0]
                 except NothingUnknown:

@@ -54,7 +54,7 @@ def told_to_stop_when(met: object, number: int = signal.SIGTERM) -> threading.Th
     """Send this process a signal as soon as something is so."""
 
     def wait() -> None:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         try:
             while time.monotonic() < until and not met():  # type: ignore[operator]
                 time.sleep(0.01)
@@ -113,13 +113,11 @@ def test_it_loops_until_it_is_told_to_stop(sandbox: Sandbox, settings: Settings,
 def test_told_to_stop_it_leaves_the_rest_of_a_pass_for_another_time(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=100)
     sandbox.control.fault("release", "latency", seconds=0.2)
-    for _ in range(20):
+    for _ in range(50):  # which would take 10 s
         store("cancelled", line("releasing"))
     stopper = told_to_stop_when(lambda: len(asked(sandbox)) >= 2)
-    began = time.monotonic()
     run()
     stopper.join()
-    assert time.monotonic() - began < 3, "20 orders would have taken 4 s"
     left = [states(order) for order in orders().find({"stock_due_at": {"$exists": True}})]
     assert left
     assert set(map(tuple, left)) == {("releasing",)}, "untouched, not unknown"
@@ -141,15 +139,14 @@ def test_a_database_that_goes_away_does_not_end_the_loop(
 
 
 def test_full_passes_follow_each_other_without_a_pause(sandbox: Sandbox, settings: Settings) -> None:
-    settings.WORKER_INTERVAL = 5
+    settings.WORKER_INTERVAL = 90
     shelve(sandbox, available=0, reserved=10)
     for _ in range(3):
         store("cancelled", line("releasing"))
     stopper = told_to_stop_when(lambda: orders().count_documents({"stock_due_at": {"$exists": True}}) == 0)
-    began = time.monotonic()
     run("--limit", "1")
     stopper.join()
-    assert time.monotonic() - began < 4
+    assert orders().count_documents({"stock_due_at": {"$exists": True}}) == 0
 
 
 def test_looping_it_carries_bulk_runs_on_beside_what_is_due(sandbox: Sandbox) -> None:

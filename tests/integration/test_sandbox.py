@@ -23,7 +23,7 @@ from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS, seed
 LAMP = "665f1c0a9b1e8a00000000aa"
 MUG = "665f1c0a9b1e8a00000000bb"
 UNKNOWN = "665f1c0a9b1e8a00000000ff"
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ class TestNotAtomic:
         assert units(sandbox) == (7, 2)
 
     def test_of_two_side_by_side_one_is_lost(self, sandbox: Sandbox) -> None:
-        sandbox.control.be_atomic(False, 0.2)
+        sandbox.control.be_atomic(False, 1.0)
 
         def reserve(_: int) -> int:
             with requests.Session() as http:
@@ -276,7 +276,7 @@ class TestNotAtomic:
 
     def test_it_can_be_slow_inside(self, sandbox: Sandbox, http: requests.Session) -> None:
         sandbox.control.be_atomic(False)
-        sandbox.control.fault("reserve", "stall_inside", seconds=0.3, times=1)
+        sandbox.control.fault("reserve", "stall_inside", seconds=2, times=1)
         slow = threading.Thread(target=lambda: requests.post(
             f"{sandbox.url}/inventory/reserve", json={"product_id": LAMP, "quantity": 2}, timeout=TIMEOUT
         ))  # fmt: skip
@@ -359,9 +359,9 @@ class TestFaults:
     def test_a_stall_lets_the_client_time_out(
         self, sandbox: Sandbox, http: requests.Session, kind: str, reserved: int
     ) -> None:
-        sandbox.control.fault("reserve", kind, seconds=0.6)
+        sandbox.control.fault("reserve", kind, seconds=30)
         with pytest.raises(requests.ReadTimeout):
-            http.post(f"{sandbox.url}/inventory/reserve", json={"product_id": LAMP, "quantity": 1}, timeout=0.3)
+            http.post(f"{sandbox.url}/inventory/reserve", json={"product_id": LAMP, "quantity": 1}, timeout=2)
         assert units(sandbox) == (9 - reserved, reserved)
 
     def test_a_stall_ends_without_an_answer(self, sandbox: Sandbox, http: requests.Session) -> None:
@@ -608,7 +608,7 @@ class TestServer:
                 time.sleep(0.01)
             started = time.monotonic()
             sandbox.stop()
-            assert time.monotonic() - started < 0.5
+            assert time.monotonic() - started < 15, "they would sleep for 30 s"
             for sleeper in sleepers:
                 sleeper.join(TIMEOUT)
         assert len(errors) == 2
@@ -666,7 +666,7 @@ class TestCommand:
                 options = ("--port", where, "--mongodb-uri", uri, "--db", database.name)
                 processes[word] = stack.enter_context(command(*options))
             for word, process in processes.items():
-                output, errors = process.communicate(timeout=10)
+                output, errors = process.communicate(timeout=60)
                 assert (process.returncode, output, errors.count("\n")) == (2, "", 1)
                 assert word in errors
 

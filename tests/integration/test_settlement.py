@@ -155,7 +155,7 @@ def test_an_expired_call_is_repeated_only_while_inventory_remembers_its_key(
 
 
 def http_release(order_id: ObjectId, key: str) -> None:
-    inventory.release(A, 2, order_id=str(order_id), key=key, deadline=Deadline.after(5))
+    inventory.release(A, 2, order_id=str(order_id), key=key, deadline=Deadline.after(60))
 
 
 @pytest.mark.usefixtures("keys")
@@ -588,9 +588,10 @@ def _place_and_die(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as outage:
         answer_lost(outage, written=False, forever=True)
         with pytest.raises(DatabaseError):
-            place((A, 2), deadline=Deadline.after(2.5))
+            place((A, 2), deadline=Deadline.after(3.5))
 
 
+@pytest.mark.usefixtures("short_writes")
 def test_a_worker_never_finishes_a_placement_that_died_after_its_reserve(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -606,7 +607,7 @@ def test_a_worker_never_finishes_a_placement_that_died_after_its_reserve(
     assert sandbox.control.calls("release") == []
 
 
-@pytest.mark.usefixtures("keys")
+@pytest.mark.usefixtures("keys", "short_writes")
 def test_with_keys_the_same_draft_is_undone_by_the_worker(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     shelve(sandbox)
     _place_and_die(monkeypatch)
@@ -618,19 +619,19 @@ def test_with_keys_the_same_draft_is_undone_by_the_worker(sandbox: Sandbox, monk
     assert stock_of(sandbox) == (10, 0)
 
 
-@pytest.mark.usefixtures("keys")
+@pytest.mark.usefixtures("keys", "short_writes")
 def test_a_slow_reserve_that_was_refused_when_repeated_never_reserves_behind_our_back(sandbox: Sandbox) -> None:
     """The repeat is refused while another holds the last unit; the first call acts after that one gave it back."""
     shelve(sandbox, available=1)
-    sandbox.control.fault("reserve", "latency", seconds=0.8, times=1)
+    sandbox.control.fault("reserve", "latency", seconds=4, times=1)
     placing = threading.Thread(target=_try_to_place, args=((A, 1),))
     placing.start()
     _wait_for(lambda: bool(sandbox.control.calls("reserve")))
     shelve(sandbox, available=0, reserved=1)  # another order takes the last unit
-    time.sleep(0.55)  # past the read timeout, and past the repeat
+    placing.join()  # the call has run out of time, and its repeat was refused
+    assert len(sandbox.control.calls("reserve")) == 2
     shelve(sandbox, available=1, reserved=0)  # and is cancelled
-    placing.join()
-    time.sleep(0.5)  # the first call acts
+    _wait_for(lambda: stock_of(sandbox) == (0, 1))  # the first call acts
     [draft] = orders().find({})
     if "stock_due_at" in draft:
         due_now(draft["_id"])
@@ -645,7 +646,7 @@ def _try_to_place(*wanted: tuple[str, int]) -> None:
         place(*wanted)
 
 
-def _wait_for(met: Callable[[], bool], seconds: float = 3) -> None:
+def _wait_for(met: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < until

@@ -433,9 +433,8 @@ def test_a_cancellation_that_was_repeated_after_a_failover_still_releases(
 
 
 def test_a_release_that_cannot_be_recorded_leaves_the_cancellation_standing(
-    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.REQUEST_DEADLINE = 0.9
     shelve(sandbox, available=6, reserved=4)
     order_id = ordered("paid", line("reserved", A))
     monkeypatch.setattr(inventory_calls, "record_outcomes", _fail)

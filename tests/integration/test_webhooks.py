@@ -475,7 +475,7 @@ def test_whoever_sends_a_test_event_waits_for_nobody_for_long(
 
 def test_a_slow_endpoint_holds_up_no_other(endpoint: WebhookEndpoint, consumer: Consumer) -> None:
     slow, going_on = Consumer(), threading.Event()
-    slow.act = lambda: going_on.wait(20) and None
+    slow.act = lambda: going_on.wait(60) and None
     try:
         webhooks.create_endpoint(url=slow.url, actor=ADMIN, at=timezone.now())
         happen(2)
@@ -494,11 +494,11 @@ def test_a_slow_endpoint_holds_up_no_other(endpoint: WebhookEndpoint, consumer: 
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         if happened():
             return
         threading.Event().wait(0.05)
-    raise AssertionError("it did not happen within 20 s")
+    raise AssertionError("it did not happen within a minute")
 
 
 # --- managing --------------------------------------------------------------------------------------------------------

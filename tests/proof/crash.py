@@ -144,7 +144,7 @@ class CrashTest:
         return {"answer": answer, "steps": steps.disarm()}
 
     def _tell(self, method: str, path: str, body: Any) -> None:
-        requests.request(method, f"{self._sandbox}/control/{path}", json=body, timeout=10).raise_for_status()
+        requests.request(method, f"{self._sandbox}/control/{path}", json=body, timeout=60).raise_for_status()
 
 
 def main() -> int:

@@ -140,7 +140,7 @@ class Control:
         self._send("PUT", path, body)
 
     def _send(self, method: str, path: str, body: dict[str, Any]) -> None:
-        requests.request(method, f"{self._root}/{path}", json=body, timeout=10).raise_for_status()
+        requests.request(method, f"{self._root}/{path}", json=body, timeout=60).raise_for_status()
 
 
 UNHURRIED = {
