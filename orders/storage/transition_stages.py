@@ -11,6 +11,8 @@ from decimal import Decimal
 from orders.models import Document
 from orders.storage import ledger, parcels
 
+LIFTED: Document = {"$unset": ["held_at", "hold"]}
+"""What has ended is not held back."""
 NO_TRACKING = {"carrier": "", "tracking_number": "", "tracking_url": ""}
 
 
@@ -48,8 +50,8 @@ def stages_of(
         case "ship":
             return Stages(then=(parcels.shipping(at, tracking or NO_TRACKING),))
         case "cancel":
-            return Stages((ledger.OPENED,), (ledger.BALANCED,))
+            return Stages((ledger.OPENED,), (ledger.BALANCED, LIFTED))
         case "refund":
-            return Stages((ledger.OPENED,), (ledger.refunding(at, code=code), ledger.BALANCED))
+            return Stages((ledger.OPENED,), (ledger.refunding(at, code=code), ledger.BALANCED, LIFTED))
         case _:
             return Stages()

@@ -475,3 +475,22 @@ def test_an_order_on_hold_is_neither_prepared_nor_shipped() -> None:
         hold(order_id=placed("paid"), act=act())
     with pytest.raises(HoldRefused, match="shipped"):
         hold(order_id=placed("shipped"), act=because())
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda order_id: change_status(order_id=order_id, transition="cancel", act=because()),
+        lambda order_id: change_status(order_id=order_id, transition="refund", act=because()),
+        lambda order_id: cancel_lines(order_id=order_id, lines=some((0, None), (1, None)), act=because()),
+        lambda order_id: refund(order_id=order_id, act=because()),
+    ],
+)
+def test_what_has_ended_is_not_held_back(end: Any) -> None:
+    order_id = placed("paid")
+    hold(order_id=order_id, act=because("fraud"))
+    cancel_lines(order_id=order_id, lines=some((0, 1)), act=because())
+    refund(order_id=order_id, amount=Decimal("1.00"), act=because())
+    assert "held_at" in read(order_id)
+    end(order_id)
+    assert not {"hold", "held_at"} & read(order_id).keys()

@@ -17,6 +17,7 @@ from orders.services.stock.inventory_calls import release_written
 from orders.storage.ledger import BALANCED, OPENED
 from orders.storage.line_stock import as_counted, parts_taken, releasing
 from orders.storage.order_writes import as_read, guarded_write
+from orders.storage.transition_stages import LIFTED
 
 CANCEL, SHIP = "cancel", "ship"
 CANCEL_PART = "cancel_part"
@@ -72,7 +73,7 @@ def cancel_lines(
                 ),
                 seen_at=act.at,
                 first=[OPENED],
-                then=[BALANCED],
+                then=[BALANCED, LIFTED] if target else [BALANCED],
             )
         if written is None:
             return None

@@ -22,6 +22,7 @@ from orders.services.stock.inventory_calls import release_written
 from orders.services.text_rules import one_line, problem_of
 from orders.storage import ledger, line_stock, new_id
 from orders.storage.order_writes import guarded_write
+from orders.storage.transition_stages import LIFTED
 
 REFUND = "refund"
 REFUND_PART = "refund_part"
@@ -121,6 +122,7 @@ def _write(
     guard["history.write_id"] = {"$ne": write_id}
     target = Status.REFUNDED.value if ends else ""
     name, effect = (REFUND, StockEffect.RELEASE) if ends else (REFUND_PART, StockEffect.NOTHING)
+    entered = ledger.refunding(act.at, amount=amount, reference=reference, code=act.code)
     with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         written = guarded_write(
             order.pk,
@@ -131,7 +133,7 @@ def _write(
             seen_at=act.at,
             write_id=write_id,
             first=[ledger.OPENED],
-            then=[ledger.refunding(act.at, amount=amount, reference=reference, code=act.code), ledger.BALANCED],
+            then=[entered, ledger.BALANCED, *([LIFTED] if ends else [])],
         )
     if written is None:
         return None
