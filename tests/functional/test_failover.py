@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.dose import WHOLE
 from tests.proof.chaos import tell
 from tests.proof.failover import run
+
+pytestmark = pytest.mark.no_cover
 
 
 def test_no_acknowledged_order_is_lost_when_the_primary_is_killed_or_frozen(tmp_path: Path) -> None:
