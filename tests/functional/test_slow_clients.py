@@ -107,7 +107,7 @@ def test_more_busy_connections_than_threads_keep_none_waiting(stage: ServingStag
         return longest
 
     with ThreadPoolExecutor(BUSY) as pool:
-        assert max(pool.map(asks, range(BUSY))) < 5
+        assert max(pool.map(asks, range(BUSY))) < 20
 
 
 def test_requests_that_are_sent_ahead_are_answered_in_their_order(stage: ServingStage) -> None:
