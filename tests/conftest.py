@@ -45,9 +45,22 @@ ROOM = 4 * 1024**3
 KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
 
+MEASURED = "COVERAGE_PROCESS_CONFIG"
+"""By this in their environment coverage measures processes that a test starts."""
+_not_measured: dict[str, str] = {}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Children of a test that is marked `no_cover` are not measured either."""
+    if item.get_closest_marker("no_cover") is None:
+        os.environ.update(_not_measured)
+    elif (how := os.environ.pop(MEASURED, None)) is not None:
+        _not_measured[MEASURED] = how
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def children_of(parent: int) -> dict[int, str]:
 
 def await_end(*pids: int | None) -> None:
     """Wait until none of these processes is there any more."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while left := [f"{pid}: {command_line(pid)}" for pid in pids if pid and command_line(pid)]:
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.02)

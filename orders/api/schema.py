@@ -13,7 +13,7 @@ from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS, type_of
 from orders.services.lifecycle.drafts import LONGEST_METADATA_VALUE, MOST_METADATA
-from orders.services.text_rules import DROPPED, REFUSED
+from orders.services.text_rules import REFUSED, one_line
 
 Schema = dict[str, Any]
 
@@ -121,7 +121,7 @@ def _refused(char: str) -> bool:
 
 def _unseen(char: str) -> bool:
     """Whether a text of such characters alone is empty once tidied."""
-    return _refused(char) or char.isspace() or bool(DROPPED.match(char))
+    return _refused(char) or not one_line(char)
 
 
 @cache

@@ -257,10 +257,33 @@ class Maker:
         order["history"].append(entry | {"write_id": mark})
         order |= {"status": target, "write_id": mark, "updated_at": at}
         order |= moments(target, at)
+        order |= _ledger_after(order, act, at)
         order["version"] += act != "draft"
 
     def _write_id(self) -> str:
         return f"{MARK}{self._chance.getrandbits(108):027x}"
+
+
+def _ledger_after(order: Document, act: str, at: datetime) -> Document:
+    """What a transition says of the order's money: see `orders.storage.ledger`."""
+    nothing, total = from_cents(0), order["total_price"]
+    match act:
+        case "pay":
+            payment = {"at": at, "amount": total, "reference": "", "method": ""}
+            return {"payments": [payment], "paid": total, "refunded": nothing}
+        case "refund":
+            return {"refunds": [{"at": at, "amount": total, "reference": "", "code": ""}], "refunded": total}
+        case "cancel" if order.get("paid_at"):
+            return {"owed": total}
+        case "cancel":
+            return {"paid": nothing, "refunded": nothing}
+        case "ship":
+            tracking = {"carrier": "", "tracking_number": "", "tracking_url": ""}
+            for item in order["items"]:
+                item["shipment"] = 0
+            return {"shipments": [{"at": at, **tracking}]}
+        case _:
+            return {}
 
 
 def _product(number: int) -> Document:

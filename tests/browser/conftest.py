@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
@@ -13,6 +13,7 @@ from tests.browser.screenshots import WIDE, launch
 from tests.functional.admin_helpers import PASSWORD, staff
 
 SignIn = Callable[..., Page]
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def sign_in(
 
     def make(role: str, *, at: str = "/admin/", **options: Any) -> Page:
         context = browser.new_context(base_url=live_server_url, **{"viewport": WIDE, "locale": "en-GB"} | options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -279,7 +279,7 @@ def test_a_browser_that_sends_a_post_again_by_itself_gets_the_same_order(
 def test_a_double_click_places_one_order(
     shopper: Shopper, basket: dict[str, Any], database: Documents, sandbox: Sandbox
 ) -> None:
-    sandbox.control.fault("reserve", "latency", seconds=0.5)
+    sandbox.control.fault("reserve", "latency", seconds=2)
     told = shopper.place(basket, at_once=2)
     assert_only_order(database, sandbox, told.order)
     assert told.attempts > 2, "one was told to wait for the other"

@@ -53,7 +53,7 @@ def only_run() -> BulkRun:
 
 def worker_pass() -> None:
     """What the workers do until no run is left to them."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while (
         bulk.execute_pending_runs(seconds=5)
         or BulkRun.objects.filter(state="paused", paused_until__isnull=False).exists()

@@ -99,7 +99,7 @@ def placed_in(api: Api, status: str, *lines: tuple[str, int, str]) -> dict[str, 
     return order
 
 
-def settle(database: Documents, patience: float = 10.0) -> None:
+def settle(database: Documents, patience: float = 60.0) -> None:
     """Run the worker until nothing is owed."""
     until = time.monotonic() + patience
     while database["orders"].count_documents({"stock_due_at": {"$ne": None}}):

@@ -45,7 +45,7 @@ def gunicorn_fixture(stage: Stage, running_sandbox: Sandbox) -> Iterator[Address
 
 
 def _wait_for(port: int) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

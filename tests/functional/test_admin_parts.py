@@ -90,7 +90,10 @@ def test_a_tracking_is_corrected_and_the_link_follows(
     typed = {"form": "tracking 0", "number": "0", "tracking_url": "javascript:alert(1)"}
     response = post(manager, order, "tracking", **typed)
     assert response.status_code == 400
-    assert said(response)[-1] == "Nothing was changed. Give an address that begins with https:// or http://."
+    assert (
+        said(response)[-1]
+        == "Nothing was changed. Give an address that begins with https:// or http://, in visible ASCII."
+    )
     assert "javascript:alert(1)" in response.content.decode(), "what was typed"
     assert find(database, order) == order
     for number in ("1", "x", ""):

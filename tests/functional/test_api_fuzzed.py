@@ -24,6 +24,7 @@ from tests.api_client import token
 from tests.dose import WHOLE, chosen
 from tests.functional.helpers import Documents
 
+pytestmark = pytest.mark.no_cover
 FUZZING = ROOT / "tests" / "fuzzing"
 OPERATIONS = 31
 LEAST_CASES = 1000

@@ -8,6 +8,7 @@ from tests.dose import chosen
 from tests.proof.chaos import run, tell
 from tests.proof.inventories import Inventory
 
+pytestmark = pytest.mark.no_cover
 KINDS = {
     "no keys": (False, Inventory.ATOMIC),
     "keys": (True, Inventory.ATOMIC),

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -64,7 +65,15 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.usefixtures("stage")
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_the_help_works(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopper = threading.Timer(1.5, signal.raise_signal, [signal.SIGTERM])
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop_once_it_listens() -> None:
+        while signal.getsignal(signal.SIGTERM) is before:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        signal.raise_signal(signal.SIGTERM)
+
+    stopper = threading.Thread(target=stop_once_it_listens, daemon=True)
     lasting = "--loop" in example or ("run_worker" in example and "--once" not in example)
     if lasting:
         stopper.start()

@@ -44,7 +44,7 @@ def test_a_field_of_a_form_keeps_nothing_hostile(
     stage: Stage, root: Client, route: Route, ask: Ask, field: str, before: Snapshot
 ) -> None:
     marks = stage.marks()
-    for name, text in dose(IN_FORMS.items(), 3, f"{route} {ask.body} {field}"):
+    for name, text in dose(IN_FORMS.items(), 6, f"{route} {ask.body} {field}"):
         hostile = dataclasses.replace(ask, body={**(ask.body or {}), field: text})
         response = stage.ask(root, route, hostile)
         assert response.status_code in ANSWERS, (name, response.status_code)
@@ -58,7 +58,7 @@ def test_a_parameter_of_a_page_takes_nothing_hostile(stage: Stage, root: Client,
     marks = stage.marks()
     [ask, *_] = rule_of(route, ADMIN_RULES).asks
     given = [(name, text) for text in IN_ADDRESSES] + [(f"{name}[$ne]", "1"), (f"{name}__$where", "1")]
-    for written, text in dose(given, 3, f"{route} {name}"):
+    for written, text in dose(given, 6, f"{route} {name}"):
         asked = dataclasses.replace(ask, query=f"{quote(written)}={encoded(text)}")
         response = stage.ask(root, route, asked)
         assert response.status_code in ANSWERS, (asked.query[:100], response.status_code)
@@ -69,7 +69,7 @@ def test_a_parameter_of_a_page_takes_nothing_hostile(stage: Stage, root: Client,
 def test_a_part_of_an_address_takes_nothing_hostile(stage: Stage, root: Client, route: Route, name: str) -> None:
     marks = stage.marks()
     asks = rule_of(route, ADMIN_RULES).asks
-    for text in dose(IN_ADDRESSES, 3, f"{route} {name}"):
+    for text in dose(IN_ADDRESSES, 6, f"{route} {name}"):
         for ask in {ask.method: ask for ask in asks if ask.method != "HEAD"}.values():
             asked = dataclasses.replace(ask, values={**ask.values, name: encoded(text)})
             response = stage.ask(root, route, asked)

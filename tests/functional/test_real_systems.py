@@ -30,6 +30,7 @@ from tests.functional.admin_helpers import Browser
 from tests.functional.quickstart_run import QuickstartRun, environment, manage
 from tests.system_processes import await_end
 
+pytestmark = pytest.mark.no_cover
 Contents = dict[str, dict[str, list[dict[str, Any]]]]
 INVENTORY, USERS = "INVENTORY_SERVICE_URL", "USER_SERVICE_URL"
 MIXES = {

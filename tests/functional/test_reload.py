@@ -17,7 +17,7 @@ import requests
 from tests.dose import WHOLE
 from tests.functional.serving_stage import Client, Clients, ServingStage
 
-pytestmark = pytest.mark.timeout(300)  # on a machine that has a lot to do
+pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
 RELOADS = 2 if WHOLE else 1
 HANGING = {
     "PEER_CONNECT_TIMEOUT": "0.5",
@@ -128,7 +128,7 @@ def test_a_worker_that_hangs_is_killed_and_costs_only_what_it_had_begun(mongo_ur
         with pytest.raises((OSError, HTTPException)):
             answer.result()
         stage.tell("DELETE", "faults")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while serving in stage.web_workers() or len(stage.web_workers()) < 2:
             assert other.ask("GET", "/health")[0] == 200
             assert time.monotonic() < until
@@ -136,7 +136,7 @@ def test_a_worker_that_hangs_is_killed_and_costs_only_what_it_had_begun(mongo_ur
         clients = Clients(stage.root)
         while (again := client.place("the-key"))[0] in (409, 503):
             assert again[1]["code"] in ("idempotency_key_in_use", "stock_outcome_unknown"), again
-            assert time.monotonic() < until + 20
+            assert time.monotonic() < until + 60
             time.sleep(0.2)
         assert again[0] == 201
         clients.placed["the-key"].append(again[1]["id"])
@@ -147,7 +147,7 @@ def test_a_worker_that_hangs_is_killed_and_costs_only_what_it_had_begun(mongo_ur
 
 def await_silence(stage: ServingStage) -> None:
     """Wait until new connections are not answered any more."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     with suppress(OSError):
         while time.monotonic() < until:
             requests.get(f"{stage.root}/health", timeout=2)
@@ -155,7 +155,7 @@ def await_silence(stage: ServingStage) -> None:
 
 
 def await_orders(stage: ServingStage, number: int, status: str) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while stage.orders["orders"].count_documents({"status": status}) < number:
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -7,6 +7,8 @@ import pytest
 from tests.dose import dose
 from tests.proof.worker_kill import LINES, run_worker_kill
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("keys", dose([False, True], 2, "a kill each"))
 def test_another_worker_finishes_and_calls_nothing_twice(mongo_uri: str, tmp_path: Path, keys: bool) -> None:

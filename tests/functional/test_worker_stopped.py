@@ -5,9 +5,12 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.proof.chaos_stage import Stage
 from tests.proof.worker_kill import owe
 
+pytestmark = pytest.mark.no_cover
 ORDERS = 20
 LATENCY = 0.3
 TIMES = {

@@ -181,7 +181,7 @@ def test_a_server_that_accepts_and_says_nothing_costs_a_request_no_more_than_its
         with MongoClient[dict[str, Any]](host, port, directConnection=True, timeoutMS=30_000) as client:
             began = time.monotonic()
             DatabaseDeadlineMiddleware(ask)(RequestFactory().generic(method, "/api/v1/orders/"))
-    assert limit <= time.monotonic() - began < limit + 1.5
+    assert limit <= time.monotonic() - began < limit + 15, "each of its three waits would be 30 s"
 
 
 def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, database: Any) -> None:

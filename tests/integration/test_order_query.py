@@ -7,16 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from pymongo.database import Database
 
-from orders.models import LineState, Order, Status
+from orders.models import DATED_STATUSES, LineState, Order, Status
 from orders.services import access, bulk
 from orders.services.order_queries import InvalidOrderQuery
 from orders.services.transfer.exporting import export_orders
-from orders.storage import alerts, order_lists
+from orders.storage import alerts, order_lists, order_query
 from orders.storage.alerts import Alert
-from orders.storage.order_query import OrderQuery, Position
+from orders.storage.order_query import OrderQuery, Position, Reached
 from tests.functional.admin_helpers import Document, insert, line, stored
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -82,7 +82,9 @@ def every_kind(database: Database[Document], settings: Any) -> list[Document]:
         order = stored(number, status=status.value, created_at=NOW - age, items=[line(), item], user_verified=verified)
         order["_id"] = ObjectId()
         order["status_since"] = NOW - age if number % 7 else None
-        made.append(order | due)
+        money = {"owed": Decimal128("1.00")} if number % 5 == 0 else {}
+        held = {"held_at": NOW} if number % 6 == 0 else {}
+        made.append(order | due | money | held)
     insert(database, *made)
     return made
 
@@ -99,6 +101,44 @@ def test_an_alert_is_one_whether_it_is_counted_listed_looked_for_or_seen_on_an_o
     assert {order.pk for order in Order.objects.all() if alert in alerts.raised(order, NOW)} == listed
     rows = order_lists.page_after(OrderQuery(drafts=True), many).orders
     assert {order.pk for order in rows if alert in alerts.raised(order, NOW)} == listed, "by the fields of a row"
+
+
+@pytest.mark.parametrize("few", [order_query.FEW, 1])
+@pytest.mark.parametrize("status", DATED_STATUSES)
+def test_a_span_may_be_that_in_which_orders_came_to_a_status_whatever_they_are_now(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, status: str, few: int
+) -> None:
+    monkeypatch.setattr(order_query, "FEW", few)
+    placed, at = datetime(2026, 2, 1, tzinfo=UTC), f"{status}_at"
+    first, second, third, fourth = (datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2, 3, 4))
+    orders = [
+        stored(0, created_at=placed, status="refunded") | {at: second - MOMENT},
+        stored(1, created_at=placed) | {at: second},
+        stored(2, created_at=placed) | {at: fourth - MOMENT},
+        stored(3, created_at=placed) | {at: fourth},
+        stored(4, created_at=second),
+        stored(5, created_at=second) | {at: None},
+        stored(6, created_at=second + timedelta(seconds=2)) | {at: second},
+    ]
+    insert(database, *orders)
+    newest = sorted(orders, key=lambda order: (order["created_at"], order["_id"]), reverse=True)
+
+    def found(since: datetime | None = None, before: datetime | None = None, **more: Any) -> list[int]:
+        query = OrderQuery(reached=Reached(status, since, before), drafts=True, **more)
+        return [
+            orders.index(order) for each in order_lists.first_ids(query, 99) for order in orders if order["_id"] == each
+        ]
+
+    def of(*wanted: int) -> list[int]:
+        return [orders.index(order) for order in newest if orders.index(order) in wanted]
+
+    assert found(second, fourth) == of(1, 2, 6)
+    assert found(second, third) == of(1, 6)
+    assert found(fourth) == of(3)
+    assert found(None, second) == of(0)
+    assert found(datetime(1, 1, 1, tzinfo=UTC)) == found() == of(0, 1, 2, 3, 6)
+    assert found(None, fourth, oldest_first=True) == of(0, 1, 2, 6)[::-1]
+    assert found(first, fourth, statuses=("refunded",)) == of(0)
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])

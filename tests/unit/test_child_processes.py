@@ -20,19 +20,19 @@ import os, sys, time
 from pathlib import Path
 from devtools.child_processes import Child
 child = Child("sleeper", [sys.executable, "-c", sys.argv[2]], log=Path(sys.argv[1])).start(dict(os.environ))
-child.await_line("up", 10)
+child.await_line("up", 60)
 print(child.pid, flush=True)
 time.sleep(60)
 """
 
 
-def python(code: str, log: Path | None, patience: float = 5) -> Child:
+def python(code: str, log: Path | None, patience: float = 60) -> Child:
     return Child("the child", [sys.executable, "-c", code], log=log, patience=patience)
 
 
 def test_a_child_is_ended_when_asked(tmp_path: Path) -> None:
     child = python(SLEEPER, tmp_path / "log").start(dict(os.environ))
-    assert child.await_line("^u(p)$", 10)[1] == "p"
+    assert child.await_line("^u(p)$", 60)[1] == "p"
     assert child.running
     child.stop()
     child.stop()
@@ -41,7 +41,7 @@ def test_a_child_is_ended_when_asked(tmp_path: Path) -> None:
 
 def test_a_child_that_ignores_being_asked_is_killed_after_its_patience(tmp_path: Path) -> None:
     child = python(STUBBORN, tmp_path / "log", patience=0.2).start(dict(os.environ))
-    child.await_line("up", 10)
+    child.await_line("up", 60)
     child.stop()
     assert not child.running
 
@@ -63,7 +63,7 @@ def test_ctrl_c_in_our_terminal_does_not_reach_a_child(tmp_path: Path) -> None:
 def test_the_end_of_a_child_that_fails_names_its_last_words_and_its_log(tmp_path: Path) -> None:
     child = python("import sys; print('one', flush=True); sys.exit('no such thing')", tmp_path / "log").start({})
     with pytest.raises(ChildError) as caught:
-        child.await_line("never", 10)
+        child.await_line("never", 60)
     log = tmp_path / "log"
     assert str(caught.value) == f"the child ended unexpectedly (exit code 1): no such thing; its log: {log}"
     with pytest.raises(ChildError):
@@ -95,7 +95,7 @@ def test_a_child_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
 
 def test_a_killed_child_is_told_by_its_signal(tmp_path: Path) -> None:
     child = python(SLEEPER, tmp_path / "log").start(dict(os.environ))
-    child.await_line("up", 10)
+    child.await_line("up", 60)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     await_end(child.pid)
