@@ -191,12 +191,13 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
 
     demo_data.prepare()
     now = timezone.now()
-    settings.STOCK_LEASE = 2.0
     first = next(demo_orders.stories(now))
+    lease, settings.STOCK_LEASE = settings.STOCK_LEASE, 2.0
     with monkeypatch.context() as patch:
         patch.setattr(reservation, "call_inventory", die)
         with pytest.raises(Killed):
             demo_orders.replay(first, now)
+    settings.STOCK_LEASE = lease
     assert [order["status"] for order in all_orders(database)] == ["placing"]
     with contextlib.suppress(CommandError):  # it may ask for patience until the lease has lapsed …
         load()
