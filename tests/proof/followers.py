@@ -197,11 +197,14 @@ def run(uri: str, directory: Path, *, orders: int = 2000, clients: int = 16, see
 def _play(
     crowd: Crowd, monkey: Monkey, followers: Followers, stage: Stage, chance: random.Random, log: EventLog, orders: int
 ) -> int:
-    """Let clients act, and kill followers, workers and peers, until so many orders are placed. :returns: bulk runs."""
+    """Let clients act, and kill followers, workers and peers, until so many orders are placed.
+
+    And until a follower has been killed and a bulk run was started, however fast the orders come. :returns: bulk runs.
+    """
     runs, kill_due, bulk_due = 0, KILL_EVERY[0], BULK_EVERY // 5
     crowd.start()
     try:
-        while crowd.busy and len(crowd.placed) < orders:
+        while crowd.busy and (len(crowd.placed) < orders or not runs or not followers.kills):
             monkey.act(crowd.answered)
             if crowd.answered >= kill_due:
                 kill_due = crowd.answered + chance.randint(*KILL_EVERY)
