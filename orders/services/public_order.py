@@ -10,7 +10,7 @@ from django.conf import settings
 
 from orders.models import Document, text_of
 from orders.services.text_rules import ADDRESS_FIELDS, CONTACT_FIELDS
-from orders.storage.ledger import ENDED, money_of
+from orders.storage.ledger import ENDED, sums_of
 
 ITEM_FACTS = ("name", "sku", "image_url")
 TRACKING = ("carrier", "tracking_number", "tracking_url")
@@ -22,7 +22,7 @@ def public_order(order: Document) -> dict[str, Any]:
     """One order as the API shows it. The id comes as `_id`, which clients of the old service read, and as `id`."""
     order_id = str(order["_id"])
     billing_address = order.get("billing_address")
-    paid, refunded, owed = money_of(order)
+    paid, refunded, owed = sums_of(order)
     return {
         "_id": order_id,
         "id": order_id,
@@ -68,9 +68,9 @@ def public_order(order: Document) -> dict[str, Any]:
             }
             for number, back in enumerate(order.get("returns") or ())
         ],
-        "paid": f"{paid:.2f}",
-        "refunded": f"{refunded:.2f}",
-        "owed": f"{owed:.2f}",
+        "paid": text_of(paid),
+        "refunded": text_of(refunded),
+        "owed": text_of(owed),
         "payments": [_money(payment, "reference", "method") for payment in order.get("payments") or ()],
         "refunds": [_money(refund, "reference") for refund in order.get("refunds") or ()],
         "created_at": order["created_at"],

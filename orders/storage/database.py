@@ -94,6 +94,11 @@ def literal(value: Any) -> Expression:
     return {"$literal": value}
 
 
+def appended(name: str, entry: Expression) -> Document:
+    """The array of this name, which may be missing, with one more entry."""
+    return {"$concatArrays": [{"$ifNull": [f"${name}", []]}, [entry]]}
+
+
 def milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 

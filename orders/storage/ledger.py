@@ -17,7 +17,7 @@ from typing import Any
 from bson import Decimal128
 
 from orders.models import Document, Status
-from orders.storage.database import literal
+from orders.storage.database import appended, literal
 
 PAID_STATUSES = tuple(status.value for status in (Status.PAID, Status.PROCESSING, Status.SHIPPED, Status.DELIVERED))
 ENDED = (Status.CANCELLED.value, Status.REFUNDED.value, Status.REJECTED.value)
@@ -72,14 +72,14 @@ def stored(amount: Decimal) -> Decimal128:
 def paying(at: datetime, *, amount: Decimal | None = None, reference: str = "", method: str = "") -> Document:
     """The stage that records a payment. :param amount: by default what the order comes to."""
     payment = _entry(at, _LINES_WORTH if amount is None else stored(amount), reference=reference, method=method)
-    return {"$set": {"payments": _with("payments", payment), "paid": {"$add": ["$paid", payment["amount"]]}}}
+    return {"$set": {"payments": appended("payments", payment), "paid": {"$add": ["$paid", payment["amount"]]}}}
 
 
 def refunding(at: datetime, *, amount: Decimal | None = None, reference: str = "", code: str = "") -> Document:
     """The stage that records a refund. :param amount: by default all that is left of what was paid, if any is."""
     left = {"$subtract": ["$paid", "$refunded"]}
     refund = _entry(at, left if amount is None else stored(amount), reference=reference, code=code)
-    refunds = _with("refunds", refund)
+    refunds = appended("refunds", refund)
     if amount is None:
         refunds = {"$cond": [{"$gt": [left, NOTHING]}, refunds, {"$ifNull": ["$refunds", []]}]}
     return {"$set": {"refunds": refunds, "refunded": {"$add": ["$refunded", refund["amount"]]}}}
@@ -87,10 +87,6 @@ def refunding(at: datetime, *, amount: Decimal | None = None, reference: str = "
 
 def _entry(at: datetime, amount: Any, **texts: str) -> Document:
     return {"at": at, "amount": amount, **{name: literal(text) for name, text in texts.items()}}
-
-
-def _with(name: str, entry: Document) -> Document:
-    return {"$concatArrays": [{"$ifNull": [f"${name}", []]}, [entry]]}
 
 
 def refund_fits(amount: Decimal, *, leaves_some: bool) -> Document:
@@ -103,22 +99,24 @@ def refund_leaves_none(amount: Decimal) -> Document:
     return {"$expr": {"$eq": [{"$add": [_REFUNDED, stored(amount)]}, _PAID]}}
 
 
-def money_of(order: Document) -> tuple[Decimal, Decimal, Decimal]:
-    """What was paid for an order, given back, and is owed; as the expressions above have it.
+def sums_of(order: Document) -> tuple[Decimal128, Decimal128, Decimal128]:
+    """What was paid for an order, given back, and is owed, as stored; as the expressions above have it.
 
     :param order: with `status`, `total_price`, `paid_at`, `paid`, `refunded` and `owed`.
     """
     was_paid = order["status"] in PAID_STATUSES or order.get("paid_at") is not None
-    paid = _decimal(order.get("paid"), _decimal(order["total_price"]) if was_paid else Decimal("0.00"))
-    refunded = _decimal(order.get("refunded"), paid if order["status"] == Status.REFUNDED else Decimal("0.00"))
-    return paid, refunded, _decimal(order.get("owed"))
+    paid = order.get("paid") or (order["total_price"] if was_paid else NOTHING)
+    refunded = order.get("refunded") or (paid if order["status"] == Status.REFUNDED else NOTHING)
+    return paid, refunded, order.get("owed") or NOTHING
+
+
+def money_of(order: Document) -> tuple[Decimal, Decimal, Decimal]:
+    """The same as decimals."""
+    paid, refunded, owed = sums_of(order)
+    return paid.to_decimal(), refunded.to_decimal(), owed.to_decimal()
 
 
 def worth_of(items: Sequence[Document]) -> Decimal:
     """What the lines come to that are neither cancelled nor returned."""
     kept = (item for item in items if not item.get("removed"))
-    return sum((_decimal(item["price"]) * item["quantity"] for item in kept), Decimal("0.00"))
-
-
-def _decimal(amount: Decimal128 | None, otherwise: Decimal = Decimal("0.00")) -> Decimal:
-    return otherwise if amount is None else amount.to_decimal()
+    return sum((item["price"].to_decimal() * item["quantity"] for item in kept), Decimal("0.00"))

@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from orders.models import Document
-from orders.storage.database import Expression, literal
+from orders.storage.database import Expression, appended, literal
 
 SHIPMENTS: Document = {"$ifNull": ["$shipments", []]}
-_RETURNS: Document = {"$ifNull": ["$returns", []]}
 
 
 def shipping(at: datetime, tracking: Mapping[str, str]) -> Document:
     """The stage that adds a shipment. :param tracking: carrier, tracking_number and tracking_url."""
-    return {"$set": {"shipments": {"$concatArrays": [SHIPMENTS, [literal({"at": at, **tracking})]]}}}
+    return {"$set": {"shipments": appended("shipments", literal({"at": at, **tracking}))}}
 
 
 def tracked(number: int, tracking: Mapping[str, str]) -> Document:
@@ -28,7 +27,7 @@ def tracked(number: int, tracking: Mapping[str, str]) -> Document:
 
 def returning(at: datetime, code: str) -> Document:
     """The stage that adds a return."""
-    return {"$set": {"returns": {"$concatArrays": [_RETURNS, [literal({"at": at, "code": code})]]}}}
+    return {"$set": {"returns": appended("returns", literal({"at": at, "code": code}))}}
 
 
 def received(number: int, at: datetime, *, restocked: bool) -> Document:
