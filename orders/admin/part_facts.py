@@ -21,9 +21,10 @@ from orders.services.fulfilment.overview import (
     balance_of,
     lines_of_return,
     lines_of_shipment,
-    price_of,
+    refundable_for,
     state_of,
 )
+from orders.services.fulfilment.parts import is_open
 from orders.services.fulfilment.returning import can_come_back
 from orders.services.lifecycle.tracking import InvalidTracking, Tracking, carriers
 
@@ -181,8 +182,7 @@ def returns(order: Order, now: datetime) -> list[Back]:
 
 def _refundable(order: Order, number: int) -> str:
     """What can be given back for a return; empty where nothing is left."""
-    amount = min(price_of(order, lines_of_return(order, number)), balance_of(order).left)
-    return money(amount, order.currency) if amount > 0 else ""
+    return _unless_zero(refundable_for(order, number), order)
 
 
 def ledger(order: Order, now: datetime) -> Money | None:
@@ -255,8 +255,8 @@ def _forms(order: Order, may: Mapping[str, bool], balance: Balance, typed: Typed
     is_shipping = order.held_at is None and any(edge.name == "ship" for edge in edges_from(order.status))
     is_partial = open_units > 1 or bool(order.shipments)  # the whole of one unit is cancelled by the transition
     offered: dict[str, tuple[bool, Callable[[Item], bool]]] = {
-        "ship": (may["ship"] and is_shipping, _is_open),
-        "cancellation": (may["cancel"] and is_partial and order.status in statuses_before("ship"), _is_open),
+        "ship": (may["ship"] and is_shipping, is_open),
+        "cancellation": (may["cancel"] and is_partial and order.status in statuses_before("ship"), is_open),
         "refund": (may["refund"] and balance.left > 0, lambda _item: True),
         "return": (may["return"] and order.status != Status.REFUNDED, partial(can_come_back, order)),
     }
@@ -264,10 +264,6 @@ def _forms(order: Order, may: Mapping[str, bool], balance: Balance, typed: Typed
         name: line_fields(order, eligible, typed(FORM_NAMES.get(name, name)), full=name == "ship") if is_offered else []
         for name, (is_offered, eligible) in offered.items()
     }
-
-
-def _is_open(item: Item) -> bool:
-    return item.is_open
 
 
 def line_fields(

@@ -13,7 +13,7 @@ from orders.services import access
 from orders.services.audit import REASON_CODES, Act
 from orders.services.errors import OrderError
 from orders.services.fulfilment import cancelling, holding, refunding, returning, shipping
-from orders.services.fulfilment.overview import balance_of, lines_of_return, price_of
+from orders.services.fulfilment.overview import refundable_for
 from orders.services.fulfilment.parts import LineRequest
 from orders.services.lifecycle.tracking import Tracking
 
@@ -101,7 +101,7 @@ def receive(order: Order, post: "QueryDict", act: Act) -> str:
     )
     if not with_refund:
         return told + owed_after(done)
-    amount = min(price_of(order, lines_of_return(order, number)), balance_of(order).left)
+    amount = refundable_for(order, number)
     code = act.code or order.returns[number].code
     reason = act.reason or f"Return {number + 1}"
     try:

@@ -67,7 +67,7 @@ def _lines(*, required: bool, help_text: str) -> LinePartSerializer:
 
 
 class TrackingSerializer(ExactSerializer):
-    """Where a parcel is. The body of PATCH /orders/{id}/shipments/{shipment}: what is left out stays as it is."""
+    """Where a parcel is."""
 
     carrier = _text(
         tracking.LONGEST, "carrier", "E.g. `DHL`. Of a carrier that the shop knows, the page is found by the number."

@@ -7,7 +7,7 @@ from typing import Any
 from orders.models import Document
 from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
-from orders.services.text_rules import cleaned, problem_of, several_lines
+from orders.services.text_rules import cleaned, problem_within, several_lines
 from orders.storage.order_writes import history_entry
 
 LONGEST_REASON = 500
@@ -51,10 +51,7 @@ class Act:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", several_lines(self.reason))
-        problem = problem_of(self.reason)
-        if len(self.reason) > LONGEST_REASON:
-            problem = f"At most {LONGEST_REASON} characters, please: it has {len(self.reason)}."
-        if problem:
+        if problem := problem_within(self.reason, LONGEST_REASON):
             raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
         if self.code and self.code not in REASON_CODES:
             problem = f"Use one of: {', '.join(REASON_CODES)}."

@@ -52,6 +52,13 @@ def problem_of(text: str) -> str | None:
     return "Control characters are not allowed." if REFUSED.search(text) else None
 
 
+def problem_within(text: str, longest: int) -> str | None:
+    """The same, and whether it is too long: it may have so many characters, once tidied."""
+    if len(text) > longest:
+        return f"At most {longest} characters, please: it has {len(text)}."
+    return problem_of(text)
+
+
 def line_problem(text: str) -> str | None:
     """What is wrong with a name by which somebody is known: it is taken as it is, or not at all. None if nothing is."""
     if NOT_ONE_LINE.search(text) or _seen(text) != text or problem_of(text):

@@ -9,7 +9,7 @@ from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, Removal, Status, moments, statuses_before
 from orders.services.audit import Act, require_reason
-from orders.services.fulfilment.parts import LineRequest, described, parts_left, parts_of, request_of
+from orders.services.fulfilment.parts import LineRequest, described, leaves_open, open_parts, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.lifecycle.transitions import TransitionRefused, allowed_of, refusal
 from orders.services.stock.claims import claiming
@@ -56,8 +56,8 @@ def cancel_lines(
             raise TransitionRefused(
                 refusal(CANCEL, order.status), current_status=order.status, allowed=allowed_of(order)
             )
-        parts = parts_of(order, lines, eligible=lambda item: item.is_open, what="open")
-        target = "" if parts_left(order, parts, eligible=lambda item: item.is_open) else _end_of(order)
+        parts = open_parts(order, lines)
+        target = "" if leaves_open(order, parts) else _end_of(order)
         name = {Status.CANCELLED.value: CANCEL, Status.SHIPPED.value: SHIP}.get(target, CANCEL_PART)
         source, what = order.status if target else "", f"Cancelled: {described(order, parts)}"
         with claiming(order.pk, within=until.remaining()) as (attempt, lease):

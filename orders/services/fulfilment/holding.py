@@ -10,6 +10,7 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.storage.order_writes import as_read, guarded_write
+from orders.storage.transition_stages import LIFTED
 
 HOLD_BACK, LIFT = "hold", "lift_hold"
 """The acts by which the history names them."""
@@ -79,7 +80,7 @@ def lift(
             guard=as_read(order),
             entries=[request.entry(LIFT)],
             seen_at=act.at,
-            unset=["held_at", "hold"],
+            then=[LIFTED],
         )
 
     return make(request, permit=lambda _order: act.actor.require(HOLD), write=write)

@@ -45,6 +45,11 @@ def lines_of_return(order: Order, number: int) -> list[int]:
     return [index for index, item in enumerate(order.items) if item.returned_in == number]
 
 
+def refundable_for(order: Order, number: int) -> Decimal:
+    """What can be given back for a return: the price of its lines, as far as so much is left of what was paid."""
+    return min(price_of(order, lines_of_return(order, number)), balance_of(order).left)
+
+
 def price_of(order: Order, lines: list[int]) -> Decimal:
     """What lines, by index, come to."""
     return to_cents(sum((order.items[line].price * order.items[line].quantity for line in lines), Decimal(0)))

@@ -16,7 +16,7 @@ from observability import context
 from orders.models import Order, OrderOutcome
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.fulfilment.parts import LineRequest, parts_left, parts_of, request_of
+from orders.services.fulfilment.parts import LineRequest, leaves_open, open_parts, request_of
 from orders.services.fulfilment.shipping import SHIP, asked_to_ship, ship
 from orders.services.lifecycle.changes import ChangeRequest
 from orders.services.lifecycle.idempotency_keys import KeyReused
@@ -95,8 +95,8 @@ def _request(parcel: Parcel, act: Act) -> ChangeRequest:
 def _take(order: Order, parcel: Parcel) -> None:
     """Take the parcel out of the order in memory. :raises TransitionRefused, InvalidLines, LinesNotAvailable:"""
     edge_of(order, SHIP)
-    parts = parts_of(order, parcel.lines, eligible=lambda item: item.is_open, what="open")
-    if not parts_left(order, parts, eligible=lambda item: item.is_open):
+    parts = open_parts(order, parcel.lines)
+    if not leaves_open(order, parts):
         order.ship()
     for part in parts:
         _take_part(order, part)

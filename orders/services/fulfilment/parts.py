@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from orders.models import Item, Order
 from orders.services.errors import OrderError
@@ -93,10 +94,21 @@ def _part(item: Item, line: LineRequest) -> LinePart:
     return LinePart(line.line, line.quantity or item.quantity, item.quantity, item.stock.state)
 
 
-def parts_left(order: Order, parts: Sequence[LinePart], *, eligible: Callable[[Item], bool]) -> bool:
-    """Whether eligible units are left beside these parts."""
+is_open: Callable[[Item], bool] = attrgetter("is_open")
+
+
+def open_parts(order: Order, asked: Sequence[LineRequest] | None) -> list[LinePart]:
+    """The parts that are meant, of what can still be shipped or cancelled; None for all of it.
+
+    :raises InvalidLines, LinesNotAvailable:
+    """
+    return parts_of(order, asked, eligible=is_open, what="open")
+
+
+def leaves_open(order: Order, parts: Sequence[LinePart]) -> bool:
+    """Whether anything is open beside these parts."""
     taken = {part.line for part in parts if part.is_whole}
-    return any(eligible(item) and index not in taken for index, item in enumerate(order.items))
+    return any(item.is_open and index not in taken for index, item in enumerate(order.items))
 
 
 def described(order: Order, parts: Sequence[LinePart]) -> str:

@@ -19,7 +19,7 @@ from orders.services.fulfilment.parts import LineRequest, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
-from orders.services.text_rules import one_line, problem_of
+from orders.services.text_rules import one_line, problem_within
 from orders.storage import ledger, line_stock, new_id
 from orders.storage.order_writes import guarded_write
 from orders.storage.transition_stages import LIFTED
@@ -92,9 +92,7 @@ def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, 
         errors["amount"] = ["Give an amount or lines, not both."]
     elif amount is not None and not is_amount(amount):
         errors["amount"] = ["Give an amount above 0, in cents, e.g. 12.50."]
-    if len(reference) > LONGEST_REFERENCE:
-        errors["reference"] = [f"At most {LONGEST_REFERENCE} characters, please: it has {len(reference)}."]
-    elif problem := problem_of(reference):
+    if problem := problem_within(reference, LONGEST_REFERENCE):
         errors["reference"] = [problem]
     if errors:
         raise InvalidRefund("Check the refund.", errors=errors)

@@ -9,7 +9,7 @@ from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, moments
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.fulfilment.parts import LineRequest, described, parts_left, parts_of, request_of
+from orders.services.fulfilment.parts import LineRequest, described, leaves_open, open_parts, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.lifecycle.tracking import LONGEST, Tracking, corrected
 from orders.services.lifecycle.transitions import edge_of
@@ -57,8 +57,8 @@ def ship(
 
     def write(order: Order) -> Document | None:
         edge = edge_of(order, SHIP)
-        parts = parts_of(order, lines, eligible=lambda item: item.is_open, what="open")
-        is_last = not parts_left(order, parts, eligible=lambda item: item.is_open)
+        parts = open_parts(order, lines)
+        is_last = not leaves_open(order, parts)
         name, source, target = (SHIP, order.status, edge.target) if is_last else (SHIP_PART, "", "")
         written = guarded_write(
             order.pk,

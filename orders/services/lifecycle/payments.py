@@ -7,7 +7,7 @@ from typing import Any
 from orders.models import Document, Order, Payment, is_amount, to_cents
 from orders.services.errors import OrderError
 from orders.services.search_terms import terms_of
-from orders.services.text_rules import one_line, problem_of
+from orders.services.text_rules import one_line, problem_within
 from orders.storage import order_reads
 from orders.storage.transition_stages import Paid as Paid  # what a payment is given as
 
@@ -32,7 +32,8 @@ def valid_payment(payment: Paid) -> Paid:
     :raises InvalidPayment:
     """
     tidied = replace(payment, reference=one_line(payment.reference), method=one_line(payment.method))
-    errors = {f"payment.{name}": [problem] for name in LONGEST if (problem := _problem(tidied, name))}
+    texts = {name: problem_within(getattr(tidied, name), most) for name, most in LONGEST.items()}
+    errors = {f"payment.{name}": [problem] for name, problem in texts.items() if problem}
     if payment.amount is not None:
         if not is_amount(payment.amount):
             errors["payment.amount"] = ["Give an amount above 0, in cents, e.g. 64.90."]
@@ -41,13 +42,6 @@ def valid_payment(payment: Paid) -> Paid:
     if errors:
         raise InvalidPayment("Check the payment.", errors=errors)
     return tidied
-
-
-def _problem(payment: Paid, name: str) -> str | None:
-    text = getattr(payment, name)
-    if len(text) > LONGEST[name]:
-        return f"At most {LONGEST[name]} characters, please: it has {len(text)}."
-    return problem_of(text)
 
 
 def payment_request(payment: Paid) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from orders.models import Shipment
 from orders.services.errors import OrderError
-from orders.services.text_rules import SHAPES, one_line, problem_of
+from orders.services.text_rules import SHAPES, one_line, problem_within
 
 CARRIERS: dict[str, str] = {
     "Canada Post": "https://www.canadapost-postescanada.ca/track-reperage/en#/search?searchFor={number}",
@@ -86,11 +86,9 @@ def _page_of(carrier: str, number: str) -> str:
 
 
 def _problem(name: str, text: str) -> str | None:
-    if len(text) > LONGEST[name]:
-        return f"At most {LONGEST[name]} characters, please: it has {len(text)}."
-    if name == "tracking_url" and text and not is_address(text):
+    if name == "tracking_url" and 0 < len(text) <= LONGEST[name] and not is_address(text):
         return SHAPES[name][1]
-    return problem_of(text)
+    return problem_within(text, LONGEST[name])
 
 
 def is_address(text: str) -> bool:

@@ -88,7 +88,7 @@ def change_status_to(
     :param payment: of the status `paid`: the same payment, by its reference, is recorded once.
     :param tracking: of the status `shipped`.
     :raises KeyReused: this actor changed the order otherwise with the same key.
-    :raises InvalidPayment, PaymentTooLow, UnknownCarrier, InvalidTracking:
+    :raises InvalidPayment, PaymentTooLow, InvalidTracking:
     """
     asked: Document = {"status": status, "reason": act.reason}
     more = {"payment": payment and payment_request(payment), "tracking": tracking and asdict(tracking)}
