@@ -38,6 +38,10 @@ FIELDS = dict.fromkeys(
 """What a row of the list shows."""
 KEYS = {"created_at": 1, "_id": 1}
 """What is read off an index alone."""
+MOST_LOOKED_AT = 2_000
+"""Of more orders at once, other indexes tell first which may be among those that are looked for."""
+MOST_COMPARED = 150_000
+"""Up to so many ids are read off an index to be compared."""
 
 
 def currency() -> Expression:
@@ -130,28 +134,40 @@ def _places(query: OrderQuery, limit: int, position: Position | None = None) -> 
 
 
 def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
-    if read.few is not None:
-        return _among_few(read, query, limit, position)
     if read.instead:
         if (walked := _walked(read, query, limit, position)) is not None:
             return walked
         return [place for other in read.instead for place in _places_of(other, query, limit, position)]
+    if read.by_index is not None:
+        return _by_index(read, query, limit, position)
     return [_place(order) for order in _find(read, query, position, {"created_at": 1}, limit)]
 
 
-def _among_few(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
     """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes."""
-    asked, way = both(read.few or {}, _span_left(query, position)), 1 if query.oldest_first else -1
+    asked, way = both(read.by_index or {}, _span_left(query, position)), 1 if query.oldest_first else -1
     found: list[Position] = []
-    start, size = 0, limit if read.filter == read.few else 4 * limit
+    start, size = 0, limit if read.filter == read.by_index else 4 * limit
     while True:
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
         places = [_place(order) for order in keys.skip(start).limit(size).batch_size(size)]
         some = [place for place in places if position is None or _follows(place, position, query)]
-        found += some if read.filter == read.few else _that_meet(read.filter, some)
+        if len(some) > MOST_LOOKED_AT:
+            some = _found_by_others(read.others, some)
+        found += some if read.filter == read.by_index else _that_meet(read.filter, some)
         if len(found) >= limit or len(places) < size:
             return found[:limit]
-        start, size = start + size, 8 * size
+        start, size = start + size, (8 if size <= MOST_LOOKED_AT else 1000) * size
+
+
+def _found_by_others(others: Sequence[Sequence[Read]], places: Sequence[Position]) -> Sequence[Position]:
+    """Those of the places that other indexes tell of, too; one that tells of too many is not asked."""
+    for reads in others:
+        finds = [orders().find(read.filter, {"_id": 1}, hint=read.index, limit=MOST_COMPARED + 1) for read in reads]
+        ids = {order["_id"] for find in finds for order in find.batch_size(MOST_COMPARED)}
+        if len(ids) <= MOST_COMPARED:
+            places = [place for place in places if place.id in ids]
+    return places
 
 
 def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:
@@ -167,7 +183,8 @@ def _follows(place: Position, position: Position, query: OrderQuery) -> bool:
 def _walked(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position] | None:
     """What a walk finds; None where it has passed MOST_WALKED orders, and has not found as many as are wanted."""
     way, behind = (1, "$lte") if query.oldest_first else (-1, "$gte")
-    left = orders().find(_span_left(query, position), KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
+    passed = both(read.by_index or {}, _span_left(query, position))
+    left = orders().find(passed, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
     ends = [{"created_at": {behind: order["created_at"]}} for order in left.skip(MOST_WALKED).limit(1)]
     found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
     return found if not ends or len(found) == limit else None

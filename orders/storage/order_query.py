@@ -121,6 +121,13 @@ class Meanings:
         return [*numbered, *([self.order_id] if self.order_id else [])]
 
 
+IN_ORDER = {
+    "user_newest": ("user_id",),
+    "user_status_newest": ("user_id", "status"),
+    "product_newest": ("items.product_id",),
+    "status_newest": ("status",),
+}
+"""Paths by which each of these indexes begins, before the order of creation."""
 CLOCKS_DIFFER = timedelta(days=1)
 """No order came to a status so much before it was created, whichever servers told the time."""
 
@@ -304,10 +311,13 @@ class OrderQuery:
     def _plain_read(self) -> Read:
         index = self.index()
         asked = (ANY_TIME if index == "newest_status_total" else {}) | self.conditions
-        if self.reached and self.reached.before and index != self.reached.index:
-            created_before: Document = {"created_at": {"$lt": self.reached.before + CLOCKS_DIFFER}}
-            return Read(index, both(asked, created_before))  # a walk by creation begins where they may be
-        return Read(index, asked)
+        if not self.reached or index in (self.reached.index, "_id_", "reference_newest"):
+            return Read(index, asked)
+        reached = Read(self.reached.index, asked, {self.reached.field: self.reached.condition})
+        if self.reached.before:  # a walk by creation begins where they may be
+            asked = both(asked, {"created_at": {"$lt": self.reached.before + CLOCKS_DIFFER}})
+        by_index = {path: self.conditions[path] for path in IN_ORDER.get(index, ()) if path in self.conditions}
+        return Read(index, asked, by_index, instead=(reached,))
 
     def index(self, few: int | None = None) -> str:
         """The index that reads least: of what is asked for, what the fewest orders have.

@@ -2,13 +2,14 @@
 
 A word is found by its beginning, so its orders stand in the index term by term: their keys are read, and sorted by
 creation. Of several words, the one that the fewest orders have is read so, and these orders are looked at for the
-others, the newest first, until a page is full. Where each word is on many orders, a walk from the newest order soon
-meets a page of those that have them all; a walk that does not is ended, and the index is read after all.
+others, the newest first, until a page is full; if it is not full soon, the keys of the others tell which have them.
+Where each word is on many orders, a walk from the newest order soon meets a page of those that have them all; a walk
+that does not is ended, and the index is read after all.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +22,9 @@ from orders.storage.order_writes import orders
 
 INDEX, TOTALS, WALKED = "terms_newest", "total_newest", "newest"
 FEW = 10_000
-"""Up to so many orders that have a word are looked at one by one."""
+"""Up to so many orders that have the only word of a search are sorted; above, a walk is sooner at its end."""
+FEW_OF_SEVERAL = 60_000
+"""The same for the rarest of several words: a walk has to meet all of them at once."""
 MOST_WALKED = 20_000
 """A walk ends after so many orders."""
 FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -40,20 +43,22 @@ INDEXED_FIELDS: Mapping[str, Any] = {**FIELDS, "terms": 1, "erased_at": 1}
 class Read:
     """A filter, and the index that reads it; without one the planner chooses.
 
-    :ivar few: what of the filter the index alone can tell, where few orders meet it.
+    :ivar by_index: what of the filter the index alone can tell: keys are read by it, and their orders looked at.
+    :ivar others: what else indexes alone can tell: an order is found by one read of each of these.
     :ivar instead: of a walk that may take too long: what finds the same off other indexes.
     """
 
     index: str | None
     filter: Document
-    few: Document | None = None
+    by_index: Document | None = None
+    others: "tuple[Sequence[Read], ...]" = ()
     instead: "tuple[Read, ...]" = ()
 
     def narrowed(self, *filters: Document) -> "Read":
         """The same read, of what meets these filters, too."""
         asked = [self.filter, *filter(None, filters)]
         instead = tuple(read.narrowed(*filters) for read in self.instead)
-        return Read(self.index, {"$and": asked} if len(asked) > 1 else self.filter, self.few, instead)
+        return replace(self, filter={"$and": asked} if len(asked) > 1 else self.filter, instead=instead)
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,15 @@ def reads_of(words: Sequence[Word]) -> list[Read]:
     """
     if len(words) == 1 and words[0].is_in_order:
         return words[0].reads
-    counts = {word: word.count(FEW + 1) for word in words}
+    few = FEW_OF_SEVERAL if len(words) > 1 else FEW
+    counts = {word: word.count(few + 1) for word in words}
     rarest = min(words, key=lambda word: (counts[word], -word.length))
     if not counts[rarest]:
         return []
     all_words = {"$and": [word.filter for word in words]} if len(words) > 1 else {}
-    if counts[rarest] <= FEW:
-        return [Read(read.index, all_words or read.filter, read.filter) for read in rarest.reads]
-    instead = [Read(read.index, {"$and": [read.filter, *filter(None, [all_words])]}) for read in rarest.reads]
-    return [Read(WALKED, all_words or rarest.filter, instead=tuple(instead))]
+    others = tuple(word.reads for word in words if word != rarest)
+    found = tuple(Read(read.index, all_words or read.filter, read.filter, others) for read in rarest.reads)
+    return [*found] if counts[rarest] <= few else [Read(WALKED, all_words or rarest.filter, instead=found)]
 
 
 @wrap_database_errors

@@ -92,7 +92,7 @@ def test_a_storefronts_search_looks_at_the_newest_of_a_word_for_their_status(loo
 
 
 def test_of_common_words_the_newest_orders_are_walked_through(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(term_index, "FEW", 100)
+    monkeypatch.setattr(term_index, "FEW_OF_SEVERAL", 100)
     count, operations = look("amara lind", drafts=True)
     assert count == PAGE
     walks = [operation for operation in operations if "IXSCAN { created_at: -1, _id: -1 }" in operation["planSummary"]]
@@ -106,7 +106,7 @@ def test_of_common_words_the_newest_orders_are_walked_through(look: Any, monkeyp
 
 
 def test_a_walk_in_vain_ends_early(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(term_index, "FEW", 3)
+    monkeypatch.setattr(term_index, "FEW_OF_SEVERAL", 3)
     monkeypatch.setattr(order_lists, "MOST_WALKED", 200)
     count, operations = look("lisbon okaf", drafts=True)
     assert count == 0
@@ -114,6 +114,14 @@ def test_a_walk_in_vain_ends_early(look: Any, monkeypatch: pytest.MonkeyPatch) -
     assert total(walked, "docsExamined") <= 202
     rest = [operation for operation in operations if operation not in walked]
     assert total(rest, "docsExamined") <= 4, "the longer word, not the one that more orders have"
+
+
+def test_of_words_that_never_meet_few_orders_are_looked_at(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 250)
+    count, operations = look("okaf rossi")
+    assert count == 0
+    assert total(operations, "docsExamined") <= 250
+    assert total(operations, "keysExamined") <= 7 * MANY // 3
 
 
 def test_a_page_of_the_storefronts_search_is_read_by_ids(django_db_blocker: Any) -> None:

@@ -140,6 +140,7 @@ def test_signs_of_queries_and_patterns_mean_nothing(text: str) -> None:
 def common(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
     """Sixty orders of whom each word has more than a few; the newest last."""
     monkeypatch.setattr(term_index, "FEW", 5)
+    monkeypatch.setattr(term_index, "FEW_OF_SEVERAL", 5)
     return [
         said(
             n, f"Amara {('Okafor', 'Oduya')[n % 2]}", ("Lisbon", "Lyon", "Graz")[n % 3], total_price=Decimal128("5.00")
@@ -148,7 +149,17 @@ def common(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
     ]
 
 
-@pytest.mark.parametrize("walked", [3, 10, 1000])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"MOST_WALKED": 3},
+        {"MOST_WALKED": 10},
+        {"MOST_WALKED": 1000},
+        {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4},
+        {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4, "MOST_COMPARED": 25},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize(
     ("text", "which"),
@@ -162,10 +173,16 @@ def common(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
         ("5.00", lambda n: True),
     ],
 )
-def test_common_words_are_found_alike_whether_the_walk_ends_or_not(
-    common: list[ObjectId], monkeypatch: pytest.MonkeyPatch, walked: int, oldest_first: bool, text: str, which: Any
+def test_common_words_are_found_alike_however_their_orders_are_read(
+    common: list[ObjectId],
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, int],
+    oldest_first: bool,
+    text: str,
+    which: Any,
 ) -> None:
-    monkeypatch.setattr(order_lists, "MOST_WALKED", walked)
+    for name, limit in limits.items():
+        monkeypatch.setattr(order_lists, name, limit)
     expected = [order_id for n, order_id in enumerate(common) if which(n)]
     expected = expected if oldest_first else expected[::-1]
     assert found(text, oldest_first=oldest_first) == expected
