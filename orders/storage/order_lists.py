@@ -39,7 +39,7 @@ FIELDS = dict.fromkeys(
 KEYS = {"created_at": 1, "_id": 1}
 """What is read off an index alone."""
 MOST_LOOKED_AT = 2_000
-"""Of more orders at once, other indexes tell first which may be among those that are looked for."""
+"""Before more orders are looked at, other indexes tell which of them may be those that are looked for."""
 MOST_COMPARED = 150_000
 """Up to so many ids are read off an index to be compared."""
 
@@ -144,24 +144,31 @@ def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | N
 
 
 def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
-    """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes."""
+    """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes.
+
+    Where other indexes tell of the orders, too, that is asked before many are looked at.
+    """
     asked, way = both(read.by_index or {}, _span_left(query, position)), 1 if query.oldest_first else -1
     found: list[Position] = []
-    start, size = 0, limit if read.filter == read.by_index else 4 * limit
+    start, size, everything = 0, limit if read.filter == read.by_index else 4 * limit, False
     while True:
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
-        places = [_place(order) for order in keys.skip(start).limit(size).batch_size(size)]
-        some = [place for place in places if position is None or _follows(place, position, query)]
-        if len(some) > MOST_LOOKED_AT:
-            some = _found_by_others(read.others, some)
-        found += some if read.filter == read.by_index else _that_meet(read.filter, some)
-        if len(found) >= limit or len(places) < size:
+        some = (
+            keys.skip(start).batch_size(MOST_COMPARED) if everything else keys.skip(start).limit(size).batch_size(size)
+        )
+        places = [_place(order) for order in some]
+        left = [place for place in places if position is None or _follows(place, position, query)]
+        if everything:
+            left = _found_by_others(read.others, left)
+        found += left if read.filter == read.by_index else _that_meet(read.filter, left)
+        if everything or len(found) >= limit or len(places) < size:
             return found[:limit]
-        start, size = start + size, (8 if size <= MOST_LOOKED_AT else 1000) * size
+        start, size = start + size, 8 * size
+        everything = bool(read.others) and size > MOST_LOOKED_AT
 
 
-def _found_by_others(others: Sequence[Sequence[Read]], places: Sequence[Position]) -> Sequence[Position]:
-    """Those of the places that other indexes tell of, too; one that tells of too many is not asked."""
+def _found_by_others(others: Sequence[Sequence[Read]], places: list[Position]) -> list[Position]:
+    """Those of the places that other indexes tell of, too; what tells of more than MOST_COMPARED is not asked."""
     for reads in others:
         finds = [orders().find(read.filter, {"_id": 1}, hint=read.index, limit=MOST_COMPARED + 1) for read in reads]
         ids = {order["_id"] for find in finds for order in find.batch_size(MOST_COMPARED)}

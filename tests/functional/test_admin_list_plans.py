@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from orders.admin.list_views import token_of
 from orders.models import DATED_STATUSES, Status
-from orders.storage import order_query
+from orders.storage import order_lists, order_query
 from orders.storage.order_query import OrderQuery, Position, Reached
 from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, rows, stored
 
@@ -223,6 +223,22 @@ def test_a_walk_for_orders_of_a_span_begins_where_they_may_be(look: Any, monkeyp
     page = next(operation for operation in operations if operation["command"].get("limit") == PER_PAGE + 1)
     assert page["planSummary"] == "IXSCAN { created_at: -1, _id: -1 }"
     assert page["docsExamined"] <= 2 * PER_PAGE + 80, "a day of orders, and every second of those after it"
+
+
+def test_a_walk_in_vain_for_orders_of_a_span_ends_early(
+    look: Any, many: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_query, "FEW", 10)
+    monkeypatch.setattr(order_lists, "MOST_WALKED", 100)
+    order = many[1300]
+    token = token_of(1300, Position(order["created_at"].replace(tzinfo=None), order["_id"]))
+    response, operations = look(f"date=paid&since={order['created_at'] + timedelta(days=7):%Y-%m-%d}&after={token}")
+    assert rows(response) == []
+    walked = [operation for operation in operations if operation["planSummary"] == "IXSCAN { created_at: -1, _id: -1 }"]
+    assert sum(operation["docsExamined"] for operation in walked) <= 3 * 102, "of the page, its count and its sum"
+    by_day = [operation for operation in operations if operation["planSummary"].startswith("IXSCAN { paid_at: 1")]
+    assert by_day
+    assert all(operation["docsExamined"] == 0 for operation in by_day)
 
 
 PRODUCT, STATUSES = {"product_id": PRODUCTS[3]}, {"statuses": ("paid",)}
