@@ -56,9 +56,11 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
+        from integrations import backend_loading
         from orders_project import checks, demo_logins, indexed_sort
         from orders_project.web import request_limits
 
+        backend_loading.require_fit()
         checks.install()
         demo_logins.install()
         indexed_sort.install()
