@@ -39,19 +39,15 @@ def offers_many(backend: ProductBackend) -> bool:
     return hasattr(backend, "fetch_many")
 
 
-def require_fit() -> None:
-    """Load the three backends.
-
-    :raises ImproperlyConfigured: naming each setting and what is wrong with it.
-    """
-    problems = []
+def problems() -> list[str]:
+    """Load the three backends, and return what keeps them from being ones: the setting, and what is wrong with it."""
+    found = []
     for setting in PROTOCOLS:
         try:
             _backend(setting)
         except ImproperlyConfigured as error:
-            problems.append(str(error))
-    if problems:
-        raise ImproperlyConfigured(f"These settings keep the service from starting: {'; '.join(problems)}")
+            found.append(str(error))
+    return found
 
 
 def _backend(setting: str) -> object:
@@ -78,8 +74,8 @@ def _made(path: str, protocol: type) -> object:
         made = found()
     except Exception as error:
         raise Unfit(f"{path} cannot be made without arguments: {type(error).__name__}: {error}") from error
-    if problems := list(_missing(made, path, protocol)):
-        raise Unfit("; ".join(problems))
+    if missing := list(_missing(made, path, protocol)):
+        raise Unfit("; ".join(missing))
     return made
 
 

@@ -91,12 +91,11 @@ def test_what_says_nothing_about_a_change_leaves_its_outcome_unknown(known: Know
 
 @pytest.mark.parametrize("change", ["reserve", "release"])
 def test_a_change_says_what_and_how_many_for_which_order_and_the_same_each_time(known: Known, change: str) -> None:
-    asked = [
-        getattr(inventory_backend(), change)(known.product_id, 7213, order_id="order-4711", key="order-4711:0")
-        for _ in range(2)
-    ]
-    told = {"product_id": known.product_id, "quantity": 7213, "order_id": "order-4711", "key": "order-4711:0"}
-    require_told(asked[0], asked[1], **told)
+    product_id, order_id, key = known.require_product(), "order-4711", "order-4711:0"
+    one, other = (
+        getattr(inventory_backend(), change)(product_id, 7213, order_id=order_id, key=key) for _attempt in range(2)
+    )
+    require_told(one, other, product_id=product_id, quantity=7213, order_id=order_id, key=key)
 
 
 def test_units_are_reserved_and_given_back_as_asked(known: Known) -> None:
