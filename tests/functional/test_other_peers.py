@@ -47,11 +47,11 @@ def test_an_order_is_placed_paid_and_cancelled_and_the_stock_is_as_it_was(
 def test_what_the_peers_say_no_to_is_refused_as_ever(api: Api, other: Shop, database: Documents) -> None:
     shop = stocked(other)
     customer = api("17")
-    problem(customer.place((UNKNOWN, 1, "5.00")), 409, "unknown_product")
+    problem(customer.place((UNKNOWN, 1, "5.00")), 400, "unknown_product")
     problem(customer.place((B, 1, "4.00")), 409, "price_changed")
     short = problem(customer.place((B, 5, "5.00")), 409, "insufficient_stock")
     assert short["available"] == {"items.0": 4}
-    problem(api("18").place((B, 1, "5.00")), 409, "unknown_user")
+    problem(api("18").place((B, 1, "5.00")), 400, "unknown_user")
     assert shop.stock == {A: [7, 3], B: [4, 0]}
     assert shop.counts()["reserve"] == 0
 

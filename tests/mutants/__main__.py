@@ -77,7 +77,7 @@ def files(paths: list[Path]) -> Iterator[Path]:
     """The files to mutate, relative to the root."""
     for path in paths or map(Path, JUDGED):
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            if not file.is_relative_to(LEFT_OUT[0]):
+            if not any(file.is_relative_to(tools) for tools in LEFT_OUT):
                 yield file
 
 
