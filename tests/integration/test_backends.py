@@ -198,7 +198,17 @@ def test_whatever_a_backend_raises_leaves_a_change_unknown_and_is_repeated_only_
     assert len(own.attempts) == attempts
 
 
-@pytest.mark.parametrize("question", [failing, lambda *_: None, lambda *_: HttpCall("POST", "no slash", failing)])
+@pytest.mark.parametrize(
+    "question",
+    [
+        failing,
+        lambda *_: None,
+        lambda *_: HttpCall("POST", "no slash", failing),
+        lambda *_: HttpCall("POST", "/not quoted", failing),
+        lambda *_: HttpCall("POST", "/x", failing, headers={"X-Shop": 7}),
+        lambda *_: HttpCall("POST", "/x", failing, body={"amount": Decimal("1.5")}),
+    ],
+)
 def test_a_backend_that_does_not_say_what_to_ask_leaves_a_change_unknown_and_a_look_up_unanswered(
     question: Question,
 ) -> None:
