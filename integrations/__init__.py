@@ -1,5 +1,8 @@
 """The services that this one calls: one module each, `users`, `products`, `inventory`; `sandbox/` stands in for them.
 
+What a peer is asked and what its answers mean is said by a backend that a setting names: `backends` has the protocols,
+`published` the built-in ones, `contract` tests them, `backend_calls` asks what they say.
+
 Beneath them: `peer_requests` (what may be repeated, what an answer means), `attempts` (one attempt, with
 `circuit_breakers`, logged), `http_exchange` over `http_connections` (urllib3), `answer`. Nothing here knows what an
 order is. Callers import the three modules and the names below from here.

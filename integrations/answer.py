@@ -1,6 +1,7 @@
 """What a peer answered, and what can be read from it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,20 +31,24 @@ class Answer:
         """Tell whether the status is a 2xx."""
         return 200 <= self.status < 300
 
-    def json_object(self) -> dict[str, Any]:
+    def json(self) -> Any:
         """Return the body, its fractional numbers as Decimal, so that no price ever passes through a float.
 
-        :raises Unexpected: if it is not a JSON object (NaN and Infinity are not JSON, RFC 8259 section 6), holds a
-            number that Python cannot hold, or has a name twice in an object: other readers may use the other value.
+        :raises Unexpected: if it is not JSON (NaN and Infinity are not, RFC 8259 section 6), holds a number that Python
+            cannot hold, or has a name twice in an object: other readers may use the other value.
         """
         if _depth(self.body) > MAX_DEPTH:
             raise Unexpected("answered JSON that is nested too deeply")
         try:
-            found = json.loads(
+            return json.loads(
                 self.body, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_unambiguous
             )
         except (ValueError, ArithmeticError, RecursionError) as error:
             raise Unexpected("answered something that is not JSON") from error
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as :meth:`json` does. :raises Unexpected: also if it is not a JSON object."""
+        found = self.json()
         if not isinstance(found, dict):
             raise Unexpected("answered JSON that is not an object")
         return found
@@ -65,6 +70,25 @@ def text_in(body: Mapping[str, Any], name: str) -> str:
     """Return the member `name` of an answer if it is text; empty if it is missing or of another kind."""
     found = body.get(name)
     return found if isinstance(found, str) else ""
+
+
+def count_in(body: Mapping[str, Any], name: str) -> int | None:
+    """Return the member `name` of an answer if it is a number of units; else None."""
+    found = body.get(name)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+
+
+def price_in(body: Mapping[str, Any], name: str) -> Decimal:
+    """Return the member `name` of an answer, a price as a JSON number or as a decimal string ("19.99").
+
+    :raises Unexpected: if it is not one.
+    """
+    found = body.get(name)
+    written = isinstance(found, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", found)
+    number = isinstance(found, int | Decimal) and not isinstance(found, bool)
+    if not (written or number):
+        raise Unexpected(f"answered something unexpected: no price in `{name}`")
+    return Decimal(found)  # type: ignore[arg-type]
 
 
 def one_line(text: str) -> str:

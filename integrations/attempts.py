@@ -4,16 +4,17 @@ import json
 import logging
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
 
 from integrations import http_exchange
 from integrations.answer import Answer
+from integrations.backends import Unavailable, Unknown
 from integrations.circuit_breakers import CONNECT, Breaker, breakers
 from integrations.deadline import Deadline
 from integrations.http_connections import UnusableURL
@@ -22,6 +23,8 @@ from observability import context
 from observability.metrics import PEER_CALLS, PEER_SECONDS
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
 _encode = json.JSONEncoder(allow_nan=False).encode
@@ -64,6 +67,21 @@ class PeerRequest:
         return full_timeout(self.timeout_setting)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnRequest(Generic[T]):
+    """A question to a peer that its backend asks in its own way: `run` is given the seconds that it may take."""
+
+    peer: Peer
+    operation: str
+    run: Callable[[float], T]
+    timeout_setting: str = "PEER_READ_TIMEOUT"
+
+    @property
+    def full_timeout(self) -> float:
+        """Return the seconds that one attempt may take."""
+        return full_timeout(self.timeout_setting)
+
+
 def full_timeout(timeout_setting: str) -> float:
     """Return the seconds that one attempt may take: to connect, and the setting of this name for the answer."""
     total: float = settings.PEER_CONNECT_TIMEOUT + getattr(settings, timeout_setting)
@@ -77,9 +95,7 @@ def attempt(request: PeerRequest, deadline: Deadline) -> Answer:
     :raises NotSent: if no connection was made.
     :raises Lost: if there was no complete answer.
     """
-    peer, remaining = request.peer, deadline.remaining()
-    if remaining <= 0:
-        raise PeerUnavailable(peer.name, "not asked: no time is left", repeatable=False)
+    peer, remaining = request.peer, _remaining(request, deadline)
     with _admitted(request, deadline, cut_short=remaining < request.full_timeout) as verdict:
         try:
             answer = _exchange(request, remaining)
@@ -88,6 +104,32 @@ def attempt(request: PeerRequest, deadline: Deadline) -> Answer:
             raise PeerUnavailable(peer.name, detail, repeatable=False) from error
         verdict.of_peer, verdict.of_operation = False, answer.status >= 500 and answer.status not in request.accepted
         return answer
+
+
+def attempt_own(request: OwnRequest[T], deadline: Deadline) -> T:
+    """Let the backend ask once, in its own way; tell the breaker of the operation how it went.
+
+    :raises PeerUnavailable: if it was not even tried: no time left, breaker open.
+    :raises Exception: whatever the backend raises.
+    """
+    remaining = _remaining(request, deadline)
+    breaker = breakers.of(request.peer.name, request.operation, request.peer.url)
+    _require(breaker, request)
+    failed = True
+    try:
+        outcome = request.run(min(remaining, request.full_timeout))
+        failed = isinstance(outcome, Unavailable | Unknown)
+        return outcome
+    finally:
+        cut_short = remaining < request.full_timeout and deadline.expired
+        breaker.record(None if failed and cut_short else failed)
+
+
+def _remaining(request: PeerRequest | OwnRequest[Any], deadline: Deadline) -> float:
+    remaining = deadline.remaining()
+    if remaining <= 0:
+        raise PeerUnavailable(request.peer.name, "not asked: no time is left", repeatable=False)
+    return remaining
 
 
 def _exchange(request: PeerRequest, seconds: float) -> Answer:
@@ -140,7 +182,7 @@ def _admitted(request: PeerRequest, deadline: Deadline, *, cut_short: bool) -> I
         of_peer.record(verdict.of_peer)
 
 
-def _require(breaker: Breaker, request: PeerRequest) -> None:
+def _require(breaker: Breaker, request: PeerRequest | OwnRequest[Any]) -> None:
     if (wait := breaker.admit()) is not None:
         raise BreakerOpen(request.peer.name, retry_after=wait)
 
@@ -155,7 +197,7 @@ OUTCOMES = (
 
 
 @contextmanager
-def observed(request: PeerRequest) -> Iterator[None]:
+def observed(request: PeerRequest | OwnRequest[Any]) -> Iterator[None]:
     """Count an attempt and its time, and log how it failed: peer, operation, milliseconds, outcome.
 
     A refusal is no failure: info.
@@ -181,7 +223,7 @@ def observed(request: PeerRequest) -> Iterator[None]:
         _count(request, outcome, time.monotonic() - began)
 
 
-def _count(request: PeerRequest, outcome: str, seconds: float) -> None:
+def _count(request: PeerRequest | OwnRequest[Any], outcome: str, seconds: float) -> None:
     PEER_CALLS.labels(request.peer.name, request.operation, outcome).inc()
     if outcome == "breaker_open":
         return  # nobody was asked

@@ -31,11 +31,16 @@ class BreakerOpen(PeerUnavailable):
 
 
 class PeerRefused(PeerError):
-    """The peer refused a write for good: it has not acted and will not. `status` is that of the answer."""
+    """The peer refused a write for good: it has not acted and will not.
 
-    def __init__(self, peer: str, detail: str, *, status: int) -> None:
+    `status` is that of the answer, if it came over HTTP. `conflict` says that the refusal may be due to an earlier
+    attempt at the same, still in progress.
+    """
+
+    def __init__(self, peer: str, detail: str, *, status: int | None, conflict: bool = False) -> None:
         super().__init__(peer, detail, repeatable=False)
         self.status = status
+        self.conflict = conflict
 
 
 class OutcomeUnknown(PeerError):

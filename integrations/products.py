@@ -1,86 +1,77 @@
-"""The product service: what a product is called, and its current price."""
+"""The product service: what a product is called, and its current price. Asked as PRODUCT_BACKEND says."""
 
-import re
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from types import NoneType
+from typing import cast
 
 from integrations import peer_requests
-from integrations.peer_requests import Answer, Deadline, PeerRequest, Unexpected, text_in
+from integrations.backend_calls import kind_of, look_up
+from integrations.backend_loading import offers_many, product_backend
+from integrations.backends import BulkProductBackend, Product
+from integrations.peer_requests import Deadline, Unexpected
+
+__all__ = ["PEER", "Product", "fetch", "look_ups"]
 
 PEER = peer_requests.Peer("products", "PRODUCT_SERVICE_URL")
 
-_UNKNOWN = frozenset({400, 404, 422})
-_PRICE_LIMIT = Decimal(10) ** 12  # no price is that high; 1E+999999 is valid JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A product as the peer knows it; what it does not say is empty.
-
-    :ivar price: exact, and greater than 0.
-    :ivar currency: of the price (ISO 4217); where the peer names none, it is the shop's.
-    """
-
-    product_id: str
-    name: str
-    price: Decimal
-    category: str = ""
-    sku: str = ""
-    image_url: str = ""
-    currency: str = ""
+Found = dict[str, Product | None]
+"""By the ids that were asked for; None: there is no such product."""
 
 
 def fetch(product_id: str, *, deadline: Deadline, retries: bool = True) -> Product | None:
     """Return the product, or None if the peer has none with that id.
 
-    An id that the peer refuses (400, 422) is unknown as well. The published service answers 500 to an id that is not
-    an ObjectId (docs/peers.md): that is taken for "unknown", or a customer could open the breaker with invalid ids.
-
     :raises PeerUnavailable: if the peer does not say, or gives no valid price.
     """
-    segment = peer_requests.path_segment(product_id)
-    if segment is None:
+    if peer_requests.path_segment(product_id) is None:
         return None
-    accepted = _UNKNOWN if re.fullmatch("[0-9a-fA-F]{24}", product_id) else _UNKNOWN | {500}
-    request = PeerRequest(PEER, "product", "GET", f"/products/{segment}", accepted=accepted)
+    question = partial(product_backend().fetch, product_id)
 
-    def interpret(answer: Answer) -> Product | None:
-        return _product(product_id, answer) if answer.succeeded else None
+    def is_it(found: object) -> None:
+        kind_of(Product, NoneType)(found)
+        if isinstance(found, Product) and found.product_id.lower() != product_id.lower():
+            raise Unexpected("answered with another product than was asked for")
 
-    return peer_requests.read(request, interpret, deadline=deadline, retries=retries)
-
-
-def _product(product_id: str, answer: Answer) -> Product:
-    body = answer.json_object()
-    answered_id = body.get("_id", product_id)
-    if not isinstance(answered_id, str | int) or str(answered_id).lower() != product_id.lower():
-        raise Unexpected("answered with another product than was asked for")
-    return Product(
-        product_id=str(answered_id),
-        name=text_in(body, "name"),
-        price=_price(body.get("price")),
-        category=text_in(body, "category"),
-        sku=text_in(body, "sku"),
-        image_url=text_in(body, "image_url"),
-        currency=_currency(body.get("currency")),
-    )
+    return look_up(PEER, "product", question, is_it, deadline=deadline, retries=retries)
 
 
-def _currency(found: object) -> str:
-    """Return the code of a currency; empty if none is named."""
-    if found is None or found == "":
-        return ""
-    if isinstance(found, str) and re.fullmatch("[A-Za-z]{3}", found):
-        return found.upper()
-    raise Unexpected("answered something unexpected: no code of a currency (ISO 4217) in `currency`")
+def look_ups(product_ids: Sequence[str], *, deadline: Deadline) -> list[Callable[[], Found]]:
+    """Return the calls that it takes to know these products, to be made side by side; each id is in one of them.
+
+    That is one for each product, or, where the peer can be asked for many at once, as few as it lets be.
+
+    :raises PeerUnavailable: (a call) if the peer does not say.
+    """
+    backend = product_backend()
+    if not offers_many(backend):
+        return [partial(_one, product_id, deadline) for product_id in product_ids]
+    most = cast(BulkProductBackend, backend).most_at_once
+    parts = (product_ids[start : start + most] for start in range(0, len(product_ids), most))
+    return [partial(_many, part, deadline) for part in parts]
 
 
-def _price(found: object) -> Decimal:
-    """Return a price given as a JSON number or as a decimal string ("19.99")."""
-    written = isinstance(found, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", found)
-    number = isinstance(found, int | Decimal) and not isinstance(found, bool)
-    if written or number:
-        price = Decimal(found)  # type: ignore[arg-type]
-        if 0 < price < _PRICE_LIMIT:
-            return price
-    raise Unexpected("answered something unexpected: no price greater than 0 in `price`")
+def _one(product_id: str, deadline: Deadline) -> Found:
+    return {product_id: fetch(product_id, deadline=deadline)}
+
+
+def _many(product_ids: Sequence[str], deadline: Deadline) -> Found:
+    askable = [one for one in product_ids if peer_requests.path_segment(one) is not None]
+    products: Collection[Product] = ()
+    if askable:
+        question = partial(cast(BulkProductBackend, product_backend()).fetch_many, askable)
+        products = look_up(PEER, "products", question, _are_products, deadline=deadline)
+    return _by_id(product_ids, products)
+
+
+def _are_products(found: object) -> None:
+    kind_of(Collection)(found)
+    for one in cast("Collection[object]", found):
+        kind_of(Product)(one)
+
+
+def _by_id(product_ids: Sequence[str], products: Collection[Product]) -> Found:
+    """Find each product by its id, or by the same in other capitals if nobody asked for that one."""
+    exactly = {product.product_id: product for product in products}
+    otherwise = {name.lower(): product for name, product in exactly.items() if name not in set(product_ids)}
+    return {one: exactly.get(one) or otherwise.get(one.lower()) for one in product_ids}

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret", "insecure", "placeholder")
 PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 ORIGIN = re.compile(r"(?!https://.*:443$|http://.*:80$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 """RFC 6454: scheme, host and, unless it is the scheme's own, port. Browsers write it in small letters."""
 NO_ZONES = {"localtime", "Factory"}
@@ -140,6 +141,14 @@ class Environment:
             if not usable:
                 # Not its value: an address may carry a password.
                 self.problems.append(f"{name} is not an http or https address")
+        return given
+
+    def dotted_path(self, name: str, default: str) -> str:
+        """The place of a class, as `shop.peers.Users`; whether it is there is seen once the settings are loaded."""
+        given = self.text(name, default)
+        if not DOTTED_PATH.fullmatch(given):
+            self.problems.append(f"{name}: {given!r} is no dotted path of a class, e.g. shop.peers.Users")
+            return default
         return given
 
     def mongodb_uri(self, name: str) -> str:

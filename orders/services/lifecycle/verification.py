@@ -1,6 +1,6 @@
 """Asking the peers, all at the same time, whether an order can be placed."""
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import cast
@@ -56,16 +56,17 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     """
     wanted = _wanted(order)
     ids = list(wanted)
+    look_ups = products.look_ups(ids, deadline=deadline)
     user, *answers = gather(
         partial(users.verify, order.user_id, deadline=deadline),
-        *(partial(products.fetch, product_id, deadline=deadline) for product_id in ids),
+        *look_ups,
         *(partial(inventory.check, product_id, wanted[product_id], deadline=deadline) for product_id in ids),
     )
     if user is None:
         raise UnknownUser(f"There is no active user {order.user_id}.", errors={"user_id": ["Unknown or inactive."]})
     _raise_first(answers if settings.ALLOW_UNVERIFIED_USERS else [user, *answers])
-    found = dict(zip(ids, cast("list[products.Product | None]", answers[: len(ids)]), strict=True))
-    stock = dict(zip(ids, cast("list[inventory.Availability]", answers[len(ids) :]), strict=True))
+    found = dict(ChainMap(*cast("list[products.Found]", answers[: len(look_ups)])))
+    stock = dict(zip(ids, cast("list[inventory.Availability]", answers[len(look_ups) :]), strict=True))
     _check_products(order, found)
     short = {product_id: answer.current_quantity for product_id, answer in stock.items() if not answer.available}
     if short:
