@@ -34,6 +34,12 @@ SECRET_KEY = env.text("SECRET_KEY")
 MAX_RETRIES = env.integer("MAX_RETRIES", 3, most=20)
 RETRY_DELAY = env.number("RETRY_DELAY", 1.0, most=60)
 
+# --- the web server; web/gunicorn_conf.py reads them by itself, and here they are checked with all others -----------
+env.integer("WEB_CONCURRENCY", 1, least=1)
+env.integer("WEB_THREADS", 8, least=1)
+env.integer("WEB_MAX_REQUESTS", 100_000)
+env.integer("WEB_KEEPALIVE", 75)
+
 # --- time limits, in seconds: deadline < web timeout < lease is what keeps two callers off one line -----------------
 REQUEST_DEADLINE = env.number("REQUEST_DEADLINE", 15.0, least=0.1)
 DATABASE_DEADLINE = env.number("DATABASE_DEADLINE", 20.0, least=0.1)

@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import available_timezones
 
 from babel.core import get_global
-from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, validate
 from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
+
+from orders_project.settings.refusal import SettingsRefused
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ class Environment:
     def refuse_problems(self) -> None:
         """Stop the start if anything was wrong.
 
-        :raises ImproperlyConfigured: naming each setting and what is wrong with it.
+        :raises SettingsRefused: naming each setting and what is wrong with it.
         """
         read, self._environs = self._environs, _Environs(eager=False)  # settings may be loaded again after a refusal
         try:
@@ -199,5 +200,4 @@ class Environment:
             found: Any = refused.error_messages
             self.problems += [f"{name}: {texts[0]}" for name, texts in found.items()]
         if self.problems:
-            problems = "; ".join(dict.fromkeys(self.problems))
-            raise ImproperlyConfigured(f"These settings keep the service from starting: {problems}")
+            raise SettingsRefused([*dict.fromkeys(self.problems)])
