@@ -274,7 +274,11 @@ def test_the_proxy_runs_the_file_of_the_project_with_all_of_it_filled_in() -> No
     source, target, mode = volume.split(":")
     assert mode == "ro"
     text = (ROOT / source).read_text()
-    assert set(re.findall(r"\$\{(\w+)\}", text)) == {"LISTEN", "UPSTREAM", "API_PREFIX"} <= set(PROXY["environment"])
+    assert (
+        set(re.findall(r"\$\{(\w+)\}", text))
+        == {"LISTEN", "UPSTREAM", "API_PREFIX", "LOG"}
+        <= set(PROXY["environment"])
+    )
     folder = PROXY["environment"]["NGINX_ENVSUBST_OUTPUT_DIR"]
     assert target.startswith("/etc/nginx/templates/"), "where the entrypoint of the image looks"
     written = f"{folder}/{Path(target).name.removesuffix('.template')}"
