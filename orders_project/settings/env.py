@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret", "insecure", "placeholder")
 PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+DATABASE_NAME = re.compile(r'[^/\\. "$*<>:|?]{1,63}')
+"""What MongoDB takes on every system."""
 ORIGIN = re.compile(r"(?!https://.*:443$|http://.*:80$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 """RFC 6454: scheme, host and, unless it is the scheme's own, port. Browsers write it in small letters."""
 NO_ZONES = {"localtime", "Factory"}
@@ -162,6 +164,21 @@ class Environment:
             self.problems.append(f"{name} asks for another read preference than primary: stale reads sell a unit twice")
         if options.get("w", "majority") != "majority":
             self.problems.append(f"{name} asks for another write concern than majority: an order could be lost")
+        return given
+
+    def database_name(self, name: str, default: str) -> str:
+        """The name of a MongoDB database."""
+        given = self.text(name, default)
+        if not DATABASE_NAME.fullmatch(given):
+            self.problems.append(f'{name}={given!r} is not a database name: 1 to 63 characters, none of /\\. "$*<>:|?')
+            return default
+        return given
+
+    def amqp_url(self, name: str) -> str:
+        """The address of a RabbitMQ broker; empty where the variable is not set."""
+        given = self.text(name)
+        if given and not given.startswith(("amqp://", "amqps://")):  # not its value: it may carry a password
+            self.problems.append(f"{name} does not start with amqp:// or amqps://")
         return given
 
     def secret(self, name: str) -> str:

@@ -24,14 +24,17 @@ def begin(parent: str | None) -> None:
 def on_starting(server: Any) -> None:
     """Open METRICS_PORT at METRICS_HOST, if one is set.
 
-    :raises OSError: if it cannot be opened: gunicorn does not start then.
+    :raises RuntimeError: it cannot be opened: gunicorn does not start then, and says why in one line.
     """
     global _server
     if port := whole_number("METRICS_PORT", 0):
         from observability.exposition import Server  # only now is there a directory
 
         host = os.environ.get("METRICS_HOST") or "127.0.0.1"
-        _server = Server(host, port, shared=True)
+        try:
+            _server = Server(host, port, shared=True)
+        except OSError as error:
+            raise RuntimeError(f"The metrics cannot be served at {host}:{port} (METRICS_PORT): {error}") from error
         server.log.info("Metrics at: http://%s:%s/metrics", host, port)
 
 
