@@ -14,8 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders_project.settings.refusal import load_settings, refusal_told
-from orders_project.web.gunicorn_refusals import FOUND
+from orders_project.settings.refusal import EXIT_CODE, load_settings, refusal_told
 
 SUPERUSER = "admin"
 STAFF = {"support": "Support", "fulfilment": "Fulfilment", "finance": "Finance", "manager": "Manager"}
@@ -63,7 +62,7 @@ def check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def main() -> int:
-    """Look once; say on stdout what was found. :returns: FOUND or 0; 1 where the database did not answer.
+    """Look once; say on stdout what was found. :returns: EXIT_CODE or 0; 1 where the database did not answer.
 
     :raises SystemExit: the settings are refused.
     """
@@ -77,7 +76,7 @@ def main() -> int:
         return 1
     if found:
         sys.stdout.write(f"{refusal(found)} {HINT}\n")
-    return FOUND if found else 0
+    return EXIT_CODE if found else 0
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ child_exit = gunicorn_metrics.child_exit
 def on_starting(server: Any) -> None:
     """Refuse wrong settings and a database with demo logins, and open the metrics port.
 
-    :raises SystemExit: the settings are refused.
-    :raises RuntimeError: the database has demo logins, or the port cannot be opened.
+    :raises SystemExit: either is refused.
+    :raises RuntimeError: the port cannot be opened.
     """
     gunicorn_refusals.on_starting(server)
     gunicorn_metrics.on_starting(server)
