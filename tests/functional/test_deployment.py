@@ -25,7 +25,7 @@ from tests.unit.test_nginx_file import number
 DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "operations.md").read_text().partition("### On a Debian machine")[2].partition("\n### ")[0]
 PYTHON = "/opt/order-service/.venv/bin/python"
-UNITS = {path.name: path.read_text() for path in DEPLOY.iterdir() if path.suffix in (".service", ".socket")}
+UNITS = {path.name: path.read_text() for path in DEPLOY.glob("*.service")}
 COMMON = (DEPLOY / "order-service-.service.d" / "common.conf").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SECRET = "f2b7c9d1e5a48269b0c4d1e8f7a6b52c3d4e5f60-$HOME & `pwd` #"
@@ -55,7 +55,7 @@ def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_systemd_has_nothing_to_say_about_the_units(units: Path) -> None:
-    assert len(UNITS) == 4
+    assert len(UNITS) == 3
     verified = systemd_analyze("verify", "--man=no", *(str(units / name) for name in UNITS))
     assert verified.stdout + verified.stderr == ""
     (units / "order-proxy.service").write_text(UNITS["order-proxy.service"].replace("PrivateTmp", "PrivateTemp"))
@@ -71,7 +71,7 @@ def test_a_unit_can_do_little_but_its_work(units: Path, name: str, most: int) ->
     assert judged.returncode == 0, judged.stdout
 
 
-def test_the_units_run_what_the_containers_run() -> None:
+def test_the_units_run_what_the_containers_run(monkeypatch: pytest.MonkeyPatch) -> None:
     [image] = re.findall(r'(?m)^CMD \["python", (.*)\]$', (ROOT / "Dockerfile").read_text())
     assert (
         value("ExecStart", UNITS["order-service-web.service"])
@@ -81,7 +81,9 @@ def test_the_units_run_what_the_containers_run() -> None:
     assert value("ExecStart", UNITS["order-service-worker@.service"]) == " ".join([PYTHON, *worker[1:]])
     assert value("RestartPreventExitStatus", COMMON) == str(EXIT_CODE)
     [listens] = re.findall(r" UPSTREAM=(\S+)", PAGE)
-    assert value("ListenStream", UNITS["order-service-web.socket"]) == listens == "127.0.0.1:8001"
+    for name in ("BIND_HOST", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert conf(monkeypatch).bind == listens
 
 
 def test_a_unit_is_given_the_time_to_finish_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
