@@ -10,7 +10,6 @@ from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
 from django.contrib.contenttypes.apps import ContentTypesConfig
 from django.core.cache import close_caches
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 
@@ -57,12 +56,11 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from integrations import backend_loading
         from orders_project import checks, demo_logins, indexed_sort
+        from orders_project.settings.refusal import require_backends
         from orders_project.web import request_limits
 
-        if problems := backend_loading.problems():
-            raise ImproperlyConfigured(f"These settings keep the service from starting: {'; '.join(problems)}")
+        require_backends()
         checks.install()
         demo_logins.install()
         indexed_sort.install()

@@ -1,7 +1,7 @@
 """The logins of the demo data, whose passwords are their names, and refusing to serve a database that has them.
 
 `manage.py check --deploy` looks for them, and so does the web server before it starts (`python -m
-orders_project.demo_logins`, see web/gunicorn_demo_logins.py); not the worker, which has no log-in.
+orders_project.demo_logins`, see web/gunicorn_refusals.py); not the worker, which has no log-in.
 """
 
 import sys
@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from orders_project.web.gunicorn_demo_logins import FOUND
+from orders_project.settings.refusal import EXIT_CODE, load_settings, refusal_told
 
 SUPERUSER = "admin"
 STAFF = {"support": "Support", "fulfilment": "Fulfilment", "finance": "Finance", "manager": "Manager"}
@@ -62,7 +62,12 @@ def check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def main() -> int:
-    """Look once; say on stdout what was found. :returns: FOUND or 0; 1 where the database did not answer."""
+    """Look once; say on stdout what was found. :returns: EXIT_CODE or 0; 1 where the database did not answer.
+
+    :raises SystemExit: the settings are refused.
+    """
+    with refusal_told():
+        load_settings()
     django.setup()
     try:
         found = with_demo_password()
@@ -71,7 +76,7 @@ def main() -> int:
         return 1
     if found:
         sys.stdout.write(f"{refusal(found)} {HINT}\n")
-    return FOUND if found else 0
+    return EXIT_CODE if found else 0
 
 
 if __name__ == "__main__":

@@ -82,6 +82,8 @@ VENV = [Need("python3-venv", can_make_venvs)]
 MONGOD = [Need("libcurl4", loads("libcurl.so.4")), Need("libssl3", loads("libssl.so.3"))]
 BROWSER = Need("chromium", browser_is_there, (sys.executable, "-m", "playwright", "install", "chromium"))
 NGINX = Need("nginx-light", runs("nginx"))
+SYSTEMD = Need("systemd", runs("systemd-analyze"))
+"""For its word on the units in deploy/; it need not run."""
 RABBITMQ = Need("rabbitmq-server", Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists)
 """A program for tests, which start one of their own: Debian is kept from starting it as a service (see POLICY)."""
 GENERATED = [  # what compiles and runs clients that are generated from the OpenAPI document
@@ -99,7 +101,7 @@ LISTS = {
     "venv": VENV,
     "run": MONGOD,
     "pictures": [*MONGOD, BROWSER],
-    "test": [*MONGOD, BROWSER, NGINX, RABBITMQ, *MODEL, *GENERATED],
+    "test": [*MONGOD, BROWSER, NGINX, SYSTEMD, RABBITMQ, *MODEL, *GENERATED],
     "proof": [*MONGOD, *MODEL],
 }
 

@@ -20,7 +20,7 @@ from orders.services.events.delivering import Deliverer
 from orders.services.events.publishing import BrokerUnavailable, EventsDeleted, Publisher
 from orders.services.events.telling import Teller, purge
 from orders.services.lifecycle.erasing import erase_old, retention_reason
-from orders.services.lifecycle.expiry import expire_unpaid, reason
+from orders.services.lifecycle.expiry import REASON_CODE, expire_unpaid, reason
 from orders.services.order_queries import is_outage
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.readiness import Heartbeat
@@ -202,7 +202,7 @@ class WorkerLoop:
 
     def _expire(self, stopping: Callable[[], bool]) -> bool:
         """Cancel unpaid orders, up to the limit. :returns: whether there may be more, so that waiting is pointless."""
-        act = Act(self._actor, timezone.now(), reason())
+        act = Act(self._actor, timezone.now(), reason(), REASON_CODE)
         try:
             done = expire_unpaid(act=act, limit=self._limit, stopping=stopping)
         except Exception as error:

@@ -8,16 +8,19 @@ from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import available_timezones
 
 from babel.core import get_global
-from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, validate
 from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
+
+from orders_project.settings.refusal import SettingsRefused
 
 T = TypeVar("T")
 
 PLACEHOLDER_SECRETS = ("your-secret-key-here", "change-me", "changeme", "secret", "insecure", "placeholder")
 PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+DATABASE_NAME = re.compile(r'[^/\\. "$*<>:|?]{1,63}')
+"""What MongoDB takes on every system."""
 ORIGIN = re.compile(r"(?!https://.*:443$|http://.*:80$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 """RFC 6454: scheme, host and, unless it is the scheme's own, port. Browsers write it in small letters."""
 NO_ZONES = {"localtime", "Factory"}
@@ -172,6 +175,21 @@ class Environment:
             self.problems.append(f"{name} asks for another write concern than majority: an order could be lost")
         return given
 
+    def database_name(self, name: str, default: str) -> str:
+        """The name of a MongoDB database."""
+        given = self.text(name, default)
+        if not DATABASE_NAME.fullmatch(given):
+            self.problems.append(f'{name}={given!r} is not a database name: 1 to 63 characters, none of /\\. "$*<>:|?')
+            return default
+        return given
+
+    def amqp_url(self, name: str) -> str:
+        """The address of a RabbitMQ broker; empty where the variable is not set."""
+        given = self.text(name)
+        if given and not given.startswith(("amqp://", "amqps://")):  # not its value: it may carry a password
+            self.problems.append(f"{name} does not start with amqp:// or amqps://")
+        return given
+
     def secret(self, name: str) -> str:
         """A secret fit for production: set, long enough, and no placeholder."""
         given = self.text(name)
@@ -199,7 +217,7 @@ class Environment:
     def refuse_problems(self) -> None:
         """Stop the start if anything was wrong.
 
-        :raises ImproperlyConfigured: naming each setting and what is wrong with it.
+        :raises SettingsRefused: naming each setting and what is wrong with it.
         """
         read, self._environs = self._environs, _Environs(eager=False)  # settings may be loaded again after a refusal
         try:
@@ -208,5 +226,4 @@ class Environment:
             found: Any = refused.error_messages
             self.problems += [f"{name}: {texts[0]}" for name, texts in found.items()]
         if self.problems:
-            problems = "; ".join(dict.fromkeys(self.problems))
-            raise ImproperlyConfigured(f"These settings keep the service from starting: {problems}")
+            raise SettingsRefused([*dict.fromkeys(self.problems)])

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orders_project.web import gunicorn_demo_logins, gunicorn_metrics
+from orders_project.web import gunicorn_metrics, gunicorn_refusals
+from orders_project.web.environment import whole_number
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """What a container may use (cgroup v2): microseconds in each period, or "max", and the period."""
@@ -27,15 +28,15 @@ def cores(quota: Path = QUOTA) -> int:
 
 
 wsgi_app = "orders_project.wsgi:application"
-bind = f"{os.environ.get('BIND_HOST') or '127.0.0.1'}:{os.environ.get('PORT') or 8001}"
+bind = f"{os.environ.get('BIND_HOST') or '127.0.0.1'}:{whole_number('PORT', 8001)}"
 
 # --- processes and threads -------------------------------------------------------------------------------------------
-workers = int(os.environ.get("WEB_CONCURRENCY") or cores() + 1)
+workers = whole_number("WEB_CONCURRENCY", cores() + 1)
 """Processes share the processors; the threads of each wait for MongoDB and the peers."""
 worker_class = "gthread"
-threads = int(os.environ.get("WEB_THREADS") or 8)
+threads = whole_number("WEB_THREADS", 8)
 """Reads are as fast with 4; a placement keeps one for as long as its peers take."""
-max_requests = int(os.environ.get("WEB_MAX_REQUESTS") or 100_000)
+max_requests = whole_number("WEB_MAX_REQUESTS", 100_000)
 """A worker is replaced after this many requests, so that no leak lasts; it finishes those under way first. The jitter
 keeps workers from being replaced at the same time."""
 max_requests_jitter = max_requests // 10
@@ -47,13 +48,13 @@ reuse_port = False
 """One queue of new connections for all workers: connections waiting in a worker's own queue are reset when it ends."""
 
 # --- times -----------------------------------------------------------------------------------------------------------
-timeout = int(os.environ.get("GUNICORN_TIMEOUT") or 30)
+timeout = whole_number("GUNICORN_TIMEOUT", 30)
 """Seconds without a sign of life after which a worker is killed. A single slow thread does not count: what one request
 may take is bounded by REQUEST_DEADLINE and MONGODB_TIMEOUT_MS."""
 graceful_timeout = timeout
 """Seconds for requests under way to finish after TERM. Whatever runs gunicorn must wait longer than this before it
 kills."""
-keepalive = int(os.environ.get("WEB_KEEPALIVE") or 75)
+keepalive = whole_number("WEB_KEEPALIVE", 75)
 """Seconds for which idle connections are kept: longer than proxies keep theirs (nginx and AWS: 60), so that it is the
 proxy that closes, and none sends a request on a connection that is just being closed."""
 
@@ -81,12 +82,12 @@ child_exit = gunicorn_metrics.child_exit
 
 
 def on_starting(server: Any) -> None:
-    """Refuse to serve a database with demo logins, and open the metrics port.
+    """Refuse wrong settings and a database with demo logins, and open the metrics port.
 
-    :raises RuntimeError: the database has demo logins.
-    :raises OSError: the port cannot be opened.
+    :raises SystemExit: either is refused.
+    :raises RuntimeError: the port cannot be opened.
     """
-    gunicorn_demo_logins.on_starting(server)
+    gunicorn_refusals.on_starting(server)
     gunicorn_metrics.on_starting(server)
 
 

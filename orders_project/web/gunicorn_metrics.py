@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from observability import processes
+from orders_project.web.environment import whole_number
 
 if TYPE_CHECKING:
     from observability.exposition import Server
@@ -16,21 +17,24 @@ _server: "Server | None" = None
 
 def begin(parent: str | None) -> None:
     """Create the directory if metrics are enabled; called when gunicorn reads its configuration."""
-    if os.environ.get("METRICS_PORT"):
+    if whole_number("METRICS_PORT", 0):
         processes.begin(parent)
 
 
 def on_starting(server: Any) -> None:
     """Open METRICS_PORT at METRICS_HOST, if one is set.
 
-    :raises OSError: if it cannot be opened: gunicorn does not start then.
+    :raises RuntimeError: it cannot be opened: gunicorn does not start then, and says why in one line.
     """
     global _server
-    if port := int(os.environ.get("METRICS_PORT") or 0):
+    if port := whole_number("METRICS_PORT", 0):
         from observability.exposition import Server  # only now is there a directory
 
         host = os.environ.get("METRICS_HOST") or "127.0.0.1"
-        _server = Server(host, port, shared=True)
+        try:
+            _server = Server(host, port, shared=True)
+        except OSError as error:
+            raise RuntimeError(f"The metrics cannot be served at {host}:{port} (METRICS_PORT): {error}") from error
         server.log.info("Metrics at: http://%s:%s/metrics", host, port)
 
 

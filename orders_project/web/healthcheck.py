@@ -4,6 +4,8 @@ import http.client
 import os
 import sys
 
+from orders_project.web.environment import whole_number
+
 TIMEOUT = 3.0
 """Seconds."""
 
@@ -12,7 +14,7 @@ def main() -> int:
     """Ask /health under a host name that ALLOWED_HOSTS accepts; print the outcome."""
     host = os.environ.get("BIND_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked up, not bound
-    connection = http.client.HTTPConnection(host, int(os.environ.get("PORT") or 8001), timeout=TIMEOUT)
+    connection = http.client.HTTPConnection(host, whole_number("PORT", 8001), timeout=TIMEOUT)
     try:
         connection.request("GET", "/health", headers={"Host": allowed_name(os.environ.get("ALLOWED_HOSTS", ""))})
         status = connection.getresponse().status

@@ -22,7 +22,7 @@ START = 30.0
 def written(template: str, *, listen: str, upstream: str, **times: str) -> str:
     """The file as the image's entrypoint writes it, with other values for directives that stand in it once."""
     text = template.replace("${LISTEN}", listen).replace("${UPSTREAM}", upstream)
-    text = text.replace("${API_PREFIX}", settings.API_PREFIX)
+    text = text.replace("${API_PREFIX}", settings.API_PREFIX).replace("${LOG}", "/dev/stdout")
     for directive, value in times.items():
         text, found = re.subn(rf"(?m)^( *{directive}) [^;]+;", rf"\1 {value};", text)
         assert found == 1, directive

@@ -100,7 +100,7 @@ def test_check_deploy_and_the_start_refuse_them(environment: dict[str, str], sta
     assert "orders.E101" in checked.stderr
     assert "admin, support, fulfilment, finance, manager" in checked.stderr
     web = start(environment)
-    assert web.process.wait(60) == 1
+    assert web.process.wait(60) == 78
     said = web.log.read_text()
     assert "has demo logins whose password is their name: admin, support, fulfilment, finance, manager." in said
     assert "Listening at" not in said

@@ -3,18 +3,25 @@
 import csv
 import io
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from bson import ObjectId
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
+from pymongo.database import Database
 
+from devtools.localhost import ROOT
 from orders.management.commands import ship_orders
+from tests.functional.observed_service import eventually
 from tests.integration.builders import answer_lost, read
-from tests.integration.bulk_helpers import stored
+from tests.integration.bulk_helpers import sound, stored
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -205,3 +212,34 @@ def test_a_database_that_does_not_answer_is_1_and_nothing_is_shipped_twice(
     assert "run it again to go on" in err
     assert run(parcels, "--yes")[:2] == (0, "1 done, 1 already, 0 refused, 0 failed, of 2\n")
     assert [len(read(order_id)["shipments"]) for order_id in ids] == [1, 1]
+
+
+@pytest.mark.no_cover
+def test_killed_amid_a_list_it_goes_on_when_run_again(
+    file: Callable[..., str], database: Database[dict[str, object]]
+) -> None:
+    ids = stored("processing", 4)
+    parcels = file(*(f"{order_id},,{number}" for number, order_id in enumerate(ids)))
+    command = [sys.executable, "manage.py", "ship_orders", parcels, "--yes"]
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "orders_project.settings.test",
+        "MONGODB_URI": connection.settings_dict["HOST"],
+        "MONGODB_DB": database.name,
+        "MONGODB_TIMEOUT_MS": "60000",  # for as long as it may have to wait
+    }
+    with database.client.start_session() as session, session.start_transaction():
+        third = database["orders"].find_one_and_update(
+            {"_id": ids[2]}, {"$set": {"metadata.held": "by a transaction"}}, session=session
+        )
+        assert third
+        with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            eventually(lambda: statuses(ids[:2]) == ["shipped"] * 2)
+            assert process.poll() is None, "it waits for the third order"
+            process.kill()
+        session.abort_transaction()
+    assert process.returncode == -signal.SIGKILL
+    assert statuses(ids[3:]) == ["processing"]
+    code, out, _ = run(parcels, "--yes")
+    assert (code, out[:9]) in [(0, "2 done, 2"), (0, "1 done, 3")], "the third was sent, and may have arrived"
+    assert [len(read(order_id)["shipments"]) for order_id in ids] == [1] * 4
+    sound()

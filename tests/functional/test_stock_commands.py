@@ -281,9 +281,9 @@ def test_differences_are_a_table_and_exit_code_1(sandbox: Sandbox) -> None:
         ["product", "ours", "inventory", "surplus", "unknown"],
         [A, "2", "5", "+3", "0"],
         ["f" * 24, "2", "none", "-2", "0"],
+        [B, "not", "yet:", "its", "stock", "is", "moving"],
     ]
-    moving, strange = "1 left out since their stock is moving", f"not known to inventory: {'f' * 24}"
-    assert out.splitlines()[-1] == f"2 products checked, 2 differ, {moving}, {strange}"
+    assert out.splitlines()[-1] == f"2 products checked, 2 differ, 1 not yet, not known to inventory: {'f' * 24}"
 
 
 def test_the_report_is_json_for_machines(sandbox: Sandbox) -> None:
@@ -344,7 +344,7 @@ def test_a_plan_is_shown_and_only_a_yes_carries_it_out(sandbox: Sandbox, typed: 
     assert read(other) == next(order for order in before if order["_id"] == other)
     assert sandbox.control.counts().keys() == {"stock"}, "nothing was reserved or released"
     assert code == 0, "what is left is moving"
-    assert out.endswith("2 products checked, 0 differ, 1 left out since their stock is moving\n")
+    assert out.endswith("2 products checked, 0 differ, 1 not yet\n")
     assert run("run_worker", "--once")[1] == "1 orders settled, 0 failed\n"
     assert run("reconcile_stock") == (0, "2 products checked, 0 differ\n", "")
 
@@ -387,33 +387,60 @@ def unpaid(age: timedelta = timedelta(days=4), **fields: Any) -> ObjectId:
 def test_unpaid_orders_are_cancelled_with_a_summary(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=4)
     old, young = unpaid(), unpaid(timedelta(days=2))
-    assert run("expire_unpaid_orders") == (0, "1 cancelled, 0 paid or changed meanwhile, 0 failed\n", "")
+    assert run("expire_unpaid_orders", "--yes") == (0, "1 cancelled, 0 paid or changed meanwhile, 0 failed\n", "")
     assert (read(old)["status"], read(young)["status"]) == ("cancelled", "pending")
     assert stock_of(sandbox) == (2, 2)
     cancelled = read(old)["history"][2]
     assert (cancelled["actor"], cancelled["via"]) == ("system:expire_unpaid_orders", "command")
-    assert "code" not in cancelled
-    assert run("expire_unpaid_orders")[1].startswith("0 cancelled")
+    assert cancelled["code"] == "payment"
+    assert run("expire_unpaid_orders", "--yes")[1].startswith("0 cancelled")
 
 
-def test_the_code_of_the_reason_is_in_the_history_of_each_order(sandbox: Sandbox) -> None:
+def test_another_code_of_the_reason_is_in_the_history_of_each_order(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=4)
     ids = [unpaid(), unpaid()]
-    assert run("expire_unpaid_orders", "--reason-code", "payment")[0] == 0
-    assert [read(order_id)["history"][2].get("code") for order_id in ids] == ["payment"] * 2
+    assert run("expire_unpaid_orders", "--yes", "--reason-code", "fraud")[0] == 0
+    assert [read(order_id)["history"][2]["code"] for order_id in ids] == ["fraud"] * 2
+
+
+def test_a_dry_run_says_how_many_unpaid_orders_would_be_cancelled(sandbox: Sandbox) -> None:
+    ids = [unpaid(), unpaid(), unpaid(timedelta(days=2))]
+    assert run("expire_unpaid_orders", "--dry-run", "--yes") == (0, "2 orders to cancel\n", "")
+    assert run("expire_unpaid_orders", "--dry-run", "--limit", "1") == (0, "1 order to cancel\n", "")
+    assert [read(order_id)["status"] for order_id in ids] == ["pending"] * 3
+    assert asked(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "status"), [("y\n", 0, "cancelled"), ("n\n", 1, "pending"), ("", 1, "pending")]
+)
+def test_it_asks_before_unpaid_orders_are_cancelled(
+    sandbox: Sandbox, typed: Callable[[str], None], answer: str, code: int, status: str
+) -> None:
+    shelve(sandbox, available=0, reserved=4)
+    order_id = unpaid()
+    typed(answer)
+    assert run("expire_unpaid_orders")[0] == code
+    assert read(order_id)["status"] == status
+    assert len(asked(sandbox)) == (code == 0)
+
+
+def test_it_does_not_ask_where_there_is_nothing_to_cancel(sandbox: Sandbox) -> None:
+    unpaid(timedelta(days=2))
+    assert run("expire_unpaid_orders") == (0, "0 orders to cancel\n", "")
 
 
 def test_a_limit_leaves_the_rest_for_the_next_run(sandbox: Sandbox) -> None:
     for _ in range(3):
         unpaid()
-    assert run("expire_unpaid_orders", "--limit", "2")[1].startswith("2 cancelled")
-    assert run("expire_unpaid_orders", "--limit", "2")[1].startswith("1 cancelled")
+    assert run("expire_unpaid_orders", "--yes", "--limit", "2")[1].startswith("2 cancelled")
+    assert run("expire_unpaid_orders", "--yes", "--limit", "2")[1].startswith("1 cancelled")
 
 
 def test_one_bad_order_is_exit_code_1_and_never_stops_the_rest(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=4)
     bad, good = unpaid(timedelta(days=9), version="one"), unpaid()
-    code, out, err = run("expire_unpaid_orders")
+    code, out, err = run("expire_unpaid_orders", "--yes")
     assert (code, out) == (1, "1 cancelled, 0 paid or changed meanwhile, 1 failed\n")
     assert "they stay for the next run" in err
     assert (read(bad)["status"], read(good)["status"]) == ("pending", "cancelled")
@@ -423,7 +450,7 @@ def test_progress_is_told_on_the_way(sandbox: Sandbox, monkeypatch: pytest.Monke
     monkeypatch.setattr(progress, "REPORT_EVERY", 0)
     unpaid()
     unpaid()
-    _, out, err = run("expire_unpaid_orders")
+    _, out, err = run("expire_unpaid_orders", "--yes")
     assert [row.split(",")[0] for row in err.splitlines()] == ["1 orders dealt with", "2 orders dealt with"]
     assert out.startswith("2 cancelled")
 
@@ -431,7 +458,7 @@ def test_progress_is_told_on_the_way(sandbox: Sandbox, monkeypatch: pytest.Monke
 def test_a_database_that_does_not_answer_is_told_in_a_line(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = unpaid()
     answer_lost(monkeypatch, "find")
-    code, out, err = run("expire_unpaid_orders")
+    code, out, err = run("expire_unpaid_orders", "--yes")
     assert (code, out) == (1, "")
     assert "the database does not answer" in err
     assert read(order_id)["status"] == "pending"
@@ -463,7 +490,7 @@ def test_told_to_stop_it_ends_after_the_order_it_is_at(sandbox: Sandbox) -> None
     for _ in range(30):
         unpaid()
     stopper = stop_when(lambda: pending() < 30)
-    code, out, _ = run("expire_unpaid_orders")
+    code, out, _ = run("expire_unpaid_orders", "--yes")
     stopper.join()
     assert code == 0
     assert 0 < int(out.split()[0]) < 30
@@ -493,7 +520,7 @@ def test_the_worker_expires_unpaid_orders_on_its_schedule(sandbox: Sandbox, sett
     assert [states(read(order_id)) for order_id in made] == [["released"]] * 2
     cancelled = read(made[0])["history"][2]
     assert (cancelled["act"], cancelled["actor"], cancelled["via"]) == ("cancel", "system:settle_stock", "worker")
-    assert cancelled["reason"] == "Not paid within 259200 seconds."
+    assert (cancelled["reason"], cancelled["code"]) == ("Not paid within 259200 seconds.", "payment")
 
 
 def test_more_than_a_pass_takes_is_not_left_until_the_next_time(sandbox: Sandbox, settings: Settings) -> None:

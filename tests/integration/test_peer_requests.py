@@ -10,18 +10,12 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from ipaddress import ip_address
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
 from integrations import BreakerOpen, Deadline, OutcomeUnknown, PeerRefused, PeerUnavailable
@@ -32,6 +26,7 @@ from integrations.peer_requests import Peer, PeerRequest, reset
 from integrations.peer_requests import read as send_read
 from integrations.peer_requests import write as send_write
 from observability.context import request_id
+from tests.certificates import self_signed
 from tests.raw_server import (
     Act,
     RawServer,
@@ -84,22 +79,7 @@ def serve(settings: Settings) -> Iterator[Callable[..., RawServer]]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with a key and a certificate for 127.0.0.1 that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    file.write_bytes(secret + made.public_bytes(pem))
-    return file
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def server_side(certificate: Path) -> ssl.SSLContext:

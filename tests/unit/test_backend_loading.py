@@ -104,7 +104,7 @@ def test_what_can_be_no_backend_is_refused_by_name(settings: Settings, setting: 
 def test_all_that_is_wrong_is_named_at_once(settings: Settings) -> None:
     settings.USER_BACKEND, settings.INVENTORY_BACKEND = f"{HERE}.Misnamed", f"{HERE}.OnlyReads"
     assert [problem.partition(":")[0] for problem in problems()] == ["USER_BACKEND", "INVENTORY_BACKEND"]
-    with pytest.raises(ImproperlyConfigured, match=r"starting: USER_BACKEND: .*; INVENTORY_BACKEND: .*OnlyReads"):
+    with pytest.raises(ImproperlyConfigured, match=r"starting:\n  USER_BACKEND: .*\n  INVENTORY_BACKEND: .*OnlyReads"):
         apps.get_app_config("orders_project").ready()
 
 

@@ -32,6 +32,10 @@ DOCUMENTED = {
     for name in re.findall(r"`([A-Z][A-Z_]+)`", row)
 }
 SECRET = "0f3b9c1d7e5a48269b0c4d1e8f7a6b52c3"
+EXAMPLE = (ROOT / ".env.example").read_text()
+STAND_INS = dict(re.findall(r"(?m)^(\w+)=(.+)$", EXAMPLE))
+"""The lines that the example has set."""
+OWN = {f"{peer}_SERVICE_URL": f"https://{peer.lower()}.example/api/v1" for peer in ("USER", "PRODUCT", "INVENTORY")}
 
 
 def instructions(name: str) -> list[str]:
@@ -183,22 +187,36 @@ def test_the_static_files_are_collected_with_what_the_build_sets() -> None:
 
 
 def test_production_starts_with_what_compose_sets() -> None:
-    done = run_manage("check", environment=interpolated(SECRET_KEY=SECRET))
-    assert done.returncode == 0, done.stderr
+    for peers in (STAND_INS, OWN):
+        done = run_manage("check", environment=interpolated(SECRET_KEY=SECRET, **peers))
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_sandbox_runs_only_where_it_stands_in_for_the_peers() -> None:
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "sandbox": [STAND_INS["COMPOSE_PROFILES"]]
+    }
+    assert {STAND_INS[name].partition("//")[2].partition(":")[0] for name in OWN} == {"sandbox"}
+    for name in ("web", "worker"):
+        assert SERVICES[name]["depends_on"]["sandbox"]["required"] is False
+    assert "sandbox" not in str([ENVIRONMENT, PROXY]), "without it nobody is given its address"
+    refused = run_manage("check", environment=interpolated(SECRET_KEY=SECRET))
+    assert refused.returncode == 78
+    assert all(f"\n  {name} is not set\n" in refused.stderr for name in OWN)
 
 
 def test_compose_asks_for_the_secret_and_has_a_default_for_all_else() -> None:
     references = [found for value in ENVIRONMENT.values() for found in REFERENCE.findall(str(value))]
     assert [name for name, kind, _ in references if kind != "-"] == ["SECRET_KEY"]
-    refused = run_manage("check", environment=interpolated(SECRET_KEY=""))
+    refused = run_manage("check", environment=interpolated(SECRET_KEY="", **STAND_INS))
     assert refused.returncode != 0
     assert "SECRET_KEY is not set" in refused.stderr
 
 
 def test_every_setting_in_the_container_files_is_one_of_the_service() -> None:
     known = "".join(path.read_text() for path in (ROOT / "orders_project" / "settings").glob("*.py"))
-    example = re.findall(r"(?m)^#?(\w+)=", (ROOT / ".env.example").read_text())
-    assert set(example) <= DOCUMENTED
+    example = set(re.findall(r"(?m)^#?(\w+)=", EXAMPLE)) - {"COMPOSE_PROFILES"}  # which Compose reads
+    assert example <= DOCUMENTED
     for name in {*ENVIRONMENT, *example} - {"BIND_HOST"}:  # which gunicorn alone reads
         assert f'"{name}"' in known, name
 
@@ -214,7 +232,7 @@ def test_every_documented_setting_reaches_the_containers_from_the_env_file() -> 
 
 
 def test_production_starts_with_every_line_of_the_example() -> None:
-    example = dict(re.findall(r"(?m)^#?(\w+)=(.+)$", (ROOT / ".env.example").read_text()))
+    example = dict(re.findall(r"(?m)^#?(\w+)=(.+)$", EXAMPLE))
     assert len(example) > 10
     done = run_manage("check", environment=interpolated(SECRET_KEY=SECRET, **example))
     assert done.returncode == 0, done.stderr
@@ -256,7 +274,11 @@ def test_the_proxy_runs_the_file_of_the_project_with_all_of_it_filled_in() -> No
     source, target, mode = volume.split(":")
     assert mode == "ro"
     text = (ROOT / source).read_text()
-    assert set(re.findall(r"\$\{(\w+)\}", text)) == {"LISTEN", "UPSTREAM", "API_PREFIX"} <= set(PROXY["environment"])
+    assert (
+        set(re.findall(r"\$\{(\w+)\}", text))
+        == {"LISTEN", "UPSTREAM", "API_PREFIX", "LOG"}
+        <= set(PROXY["environment"])
+    )
     folder = PROXY["environment"]["NGINX_ENVSUBST_OUTPUT_DIR"]
     assert target.startswith("/etc/nginx/templates/"), "where the entrypoint of the image looks"
     written = f"{folder}/{Path(target).name.removesuffix('.template')}"
@@ -276,7 +298,7 @@ def test_the_proxy_has_no_more_rights_than_the_service() -> None:
 def test_the_sandbox_is_told_what_it_understands() -> None:
     command = SERVICES["sandbox"]["command"]
     port = command[command.index("--port") + 1]
-    assert interpolated()["INVENTORY_SERVICE_URL"] == f"http://sandbox:{port}/api/v1"
+    assert STAND_INS["INVENTORY_SERVICE_URL"] == f"http://sandbox:{port}/api/v1"
     usage = subprocess.run(
         [sys.executable, "-m", "integrations.sandbox", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch,
     env = Environment()
     found = observability(env)
     assert found["LOGGING"]["root"]["level"] == "INFO"
-    with pytest.raises(ImproperlyConfigured, match=rf": {name}[^;]*$"):
+    with pytest.raises(ImproperlyConfigured, match=rf":\n  {name}[^\n]*\ndocs"):
         env.refuse_problems()
 
 
@@ -100,3 +101,14 @@ def test_a_port_is_shared_only_where_both_say_so() -> None:
 )
 def test_a_route_is_shown_as_people_write_it(route: str, template: str) -> None:
     assert _template(route) == template
+
+
+def test_a_metrics_port_that_cannot_be_opened_is_one_line_of_gunicorns(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("METRICS_PORT", str(taken.getsockname()[1]))
+        monkeypatch.delenv("METRICS_HOST", raising=False)
+        with pytest.raises(
+            RuntimeError, match=r"^The metrics cannot be served at 127\.0\.0\.1:\d+ \(METRICS_PORT\): .*in use"
+        ):
+            gunicorn_metrics.on_starting(SimpleNamespace())
+    assert gunicorn_metrics._server is None

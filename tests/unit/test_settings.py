@@ -105,6 +105,10 @@ MALFORMED: list[tuple[Callable[[Environment], Any], str]] = [
     (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=0"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?readPreference=secondary"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/?w=1"),
+    (lambda env: env.database_name("X", "order_db"), "orders.live"),
+    (lambda env: env.database_name("X", "order_db"), "order db"),
+    (lambda env: env.database_name("X", "order_db"), "o" * 64),
+    (lambda env: env.amqp_url("X"), "rabbit:5672"),
     (lambda env: env.currencies("X", "EUR"), "euro"),
     (lambda env: env.currencies("X", "EUR"), "EUR,eur"),
     (lambda env: env.currencies("X", "EUR"), "XXL"),
@@ -137,7 +141,7 @@ def test_what_is_malformed_or_unsafe_is_a_problem_that_names_the_setting(
 ) -> None:
     env = given(value)
     read(env)
-    with pytest.raises(ImproperlyConfigured, match=r"^These settings keep the service from starting: X[^;]*$"):
+    with pytest.raises(ImproperlyConfigured, match=r"^These settings keep the service from starting:\n  X[^\n]*\ndocs"):
         env.refuse_problems()
 
 
@@ -162,6 +166,9 @@ WELL_FORMED: list[tuple[Callable[[Environment], Any], str, Any]] = [
     (lambda env: env.mongodb_uri("X"), "mongodb://db/?w=majority", "mongodb://db/?w=majority"),
     (lambda env: env.mongodb_uri("X"), "mongodb://db/?readPreference=primary", "mongodb://db/?readPreference=primary"),
     (lambda env: env.mongodb_uri("X"), "mongodb+srv://db.example/", "mongodb+srv://db.example/"),
+    (lambda env: env.database_name("X", "order_db"), "Orders-2_live", "Orders-2_live"),
+    (lambda env: env.amqp_url("X"), "amqps://user:secret@rabbit:5671/shop", "amqps://user:secret@rabbit:5671/shop"),
+    (lambda env: env.amqp_url("X"), "", ""),
     (lambda env: env.secret("X"), SECRET, SECRET),
     (lambda env: env.text("X"), "$tarts with a dollar", "$tarts with a dollar"),
     (lambda env: env.secret("X"), "$" + SECRET, "$" + SECRET),
@@ -340,3 +347,73 @@ def test_a_token_key_that_starts_with_a_dollar_is_not_silently_another() -> None
 @pytest.mark.parametrize("path", ["/", "api", "api/v1", "static/x", "health", "a b", "../x", "é", "a//b", "x?y"])
 def test_an_admin_path_that_cannot_be_is_refused(path: str) -> None:
     assert "ADMIN_PATH" in refusal(**PRODUCTION, ADMIN_PATH=path)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (31_536_000, True, True)),
+        ({"SECURE_HSTS_SECONDS": "3600"}, (3600, True, False)),
+        ({"SECURE_HSTS_SECONDS": "0"}, (0, True, False)),
+        ({"SECURE_HSTS_INCLUDE_SUBDOMAINS": "false"}, (31_536_000, False, False)),
+        ({"SECURE_HSTS_PRELOAD": "false"}, (31_536_000, True, False)),
+        ({"SECURE_HSTS_SECONDS": "63072000", "SECURE_HSTS_PRELOAD": "true"}, (63_072_000, True, True)),
+        ({"SECURE_HSTS_SECONDS": "3600", "SECURE_HSTS_PRELOAD": "true"}, None),
+        ({"SECURE_HSTS_INCLUDE_SUBDOMAINS": "false", "SECURE_HSTS_PRELOAD": "true"}, None),
+    ],
+)
+def test_browsers_are_asked_to_preload_only_what_their_list_takes(
+    given: dict[str, str], expected: tuple[int, bool, bool] | None
+) -> None:
+    if expected is None:
+        said = "\n  SECURE_HSTS_PRELOAD needs SECURE_HSTS_SECONDS of at least 31536000 and"
+        assert said in refusal(**PRODUCTION, **given)
+    else:
+        found = load("production", **PRODUCTION, **given)
+        assert expected == (found.SECURE_HSTS_SECONDS, found.SECURE_HSTS_INCLUDE_SUBDOMAINS, found.SECURE_HSTS_PRELOAD)
+
+
+ENTRIES = {
+    "manage.py": ["manage.py", "migrate"],
+    "manage.py, for what needs no settings": ["manage.py", "help"],
+    "the worker": ["manage.py", "run_worker"],
+    "gunicorn": ["-m", "gunicorn", "-c", "python:orders_project.web.gunicorn_conf", "--workers", "3"],
+    "the look for demo logins": ["-m", "orders_project.demo_logins"],
+    "the settings alone": ["-m", "orders_project.settings"],
+}
+
+
+def start(arguments: list[str], **given: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with the settings of production in an environment with these variables."""
+    bare = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"} or name.startswith("COV")}
+    bare["DJANGO_SETTINGS_MODULE"] = "orders_project.settings.production"
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=bare | given, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_program_says_what_is_wrong_once_in_a_list_and_ends(entry: str) -> None:
+    wrong = {"PORT": "eighty", "WEB_THREADS": "many", "METRICS_PORT": "-1", "GUNICORN_TIMEOUT": "0.5"}
+    done = start(ENTRIES[entry], **PRODUCTION | {"SECRET_KEY": ""} | wrong)
+    assert done.returncode == 78
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert "Booting worker" not in said
+    head, _, listed = said.partition("These settings keep the service from starting:\n")
+    *problems, last = listed.splitlines()
+    assert sorted(problem.split()[0].rstrip(":") for problem in problems) == sorted({"SECRET_KEY", *wrong})
+    assert last == "docs/settings.md explains every setting."
+    assert len(head.splitlines()) == (1 if entry == "gunicorn" else 0), "a line of the log"
+
+
+def test_settings_that_there_are_not_are_said_to_be_missing() -> None:
+    done = start(["manage.py", "check"], DJANGO_SETTINGS_MODULE="orders_project.settings.prod")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "\n  DJANGO_SETTINGS_MODULE: there is no module orders_project.settings.prod\n" in done.stderr
+
+
+def test_the_health_check_of_a_web_server_that_was_refused_is_a_line() -> None:
+    done = start(["-m", "orders_project.web.healthcheck"], PORT="eighty", BIND_HOST="nowhere.invalid")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("no answer: ")
+    assert len(done.stdout.splitlines()) == 1

@@ -18,7 +18,7 @@ What an order has is never overwritten, and neither its version nor its history 
 is asked for once, five at a time. A run that was stopped, or that found a service down, is continued by running the
 command again: it looks for orders that lack something, the newest first.
 
-Exit code 0: done; 1: it was not confirmed, it was stopped, or the database or another service does not answer.
+Exit code 0: done; 1: not confirmed, stopped, or the database or another service does not answer; 2: bad usage.
 
 Examples:
   manage.py enrich_orders --dry-run
@@ -31,9 +31,9 @@ class Command(OrderCommand):
     afterwards = "what was filled in stays; run the command again for the rest"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--oldest-first", action="store_true", help="begin with the oldest orders")
+        parser.add_argument("--oldest-first", action="store_true", help="start with the oldest orders")
         parser.add_argument("--limit", type=positive, help="fill in at most this many orders")
-        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many orders lack something")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -22,7 +22,7 @@ the country and the history stay. It cannot be undone.
 
 By a user id: all orders of this user. By an e-mail address: all orders that have it as their contact, whatever its
 case, and those of the user whose id it is. An order that is still to be shipped, or whose stock is still to be
-settled, has to wait; run the command again then. It may be stopped at any time: it goes on when it is run again.
+settled, has to wait: run the command again later. It can be stopped at any time, and continues when it is run again.
 
 After a backup was restored, erase again what was erased: --list-erased writes the ids of the orders to keep outside
 the database, --orders-from reads them. More in docs/privacy.md.
@@ -44,9 +44,9 @@ class Command(OrderCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("customer", nargs="?", type=customer, metavar="USER_ID|EMAIL", help="whose orders")
-        which.add_argument("--orders-from", metavar="FILE", help="orders by id or number, one a line; - is stdin")
-        which.add_argument("--list-erased", action="store_true", help="list the orders that were erased, by id")
-        parser.add_argument("--reason", default="", help="kept in each order's history; without personal data")
+        which.add_argument("--orders-from", metavar="FILE", help="ids or numbers of orders, one per line; - for stdin")
+        which.add_argument("--list-erased", action="store_true", help="list the ids of the orders that were erased")
+        parser.add_argument("--reason", default="", help="kept in each order's history; no personal data, please")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be erased")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -34,7 +34,7 @@ class Command(OrderCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("customer", type=customer, metavar="USER_ID|EMAIL", help="whose orders")
-        parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
+        parser.add_argument("--out", type=Path, help="the file, written once it is complete (default: stdout)")
 
     def handle(self, *args: Any, customer: Customer, out: Path | None, **options: Any) -> None:
         actor = system(actor_name(), via="command")

@@ -50,18 +50,21 @@ class Command(OrderCommand):
         parser.add_argument("--format", choices=[*Format], default="csv", help="csv (the default) or jsonl")
         parser.add_argument("--lines", action="store_true", help="CSV: a row for each line instead of each order")
         parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, for Excel")
-        statuses = f"in one of these: {', '.join(Status.values)}"
+        statuses = f"only in these statuses: {', '.join(Status.values)}"
         parser.add_argument(
             "--status", action="extend", nargs="+", choices=Status.values, metavar="STATUS", help=statuses
         )
         parser.add_argument("--from", dest="since", type=beginning, help="created at this date or time, or later")
         parser.add_argument("--to", dest="before", type=end, help="created before this, or by the end of this day")
-        parser.add_argument("--user", type=user_id, help="of this user")
-        parser.add_argument("--product", type=product_id, help="with a line of this product")
+        parser.add_argument("--user", type=user_id, help="only orders of this user")
+        parser.add_argument("--product", type=product_id, help="only orders with this product")
         parser.add_argument(
-            "--search", type=search, metavar="WORDS", help='with these words: "okafor lisbon", or a total'
+            "--search",
+            type=search,
+            metavar="WORDS",
+            help="only orders with these words, or this total",
         )
-        parser.add_argument("--out", type=Path, help="the file, which is complete once it is there (default: stdout)")
+        parser.add_argument("--out", type=Path, help="the file, written once it is complete (default: stdout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["lines"] and options["format"] != Format.CSV:

@@ -9,10 +9,10 @@ from orders.management.order_command import OrderCommand, stop_when_told
 from orders.management.progress import Progress
 from orders.services.search_index import index_orders
 
-HELP = """Let the search find orders that were placed before it knew names, towns and products.
+HELP = """Let the search find older orders by names, towns and products.
 
-Run it once after the update that brings the search; orders are found by it from their placement on. It can be stopped
-and started again, and runs beside the service. Nothing else of an order changes.
+Run it once, after the update that introduced this search; orders placed since then are found anyway. It can run while
+the service does, and be stopped and started again. Nothing else about an order changes.
 
 Example:
   manage.py index_search
@@ -24,7 +24,7 @@ class Command(OrderCommand):
     afterwards = "what is done stays; run it again for the rest"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--again", action="store_true", help="go through all orders, also those that are found")
+        parser.add_argument("--again", action="store_true", help="index all orders, including those that are indexed")
 
     def handle(self, *args: Any, again: bool, **options: Any) -> None:
         stop = stop_when_told()

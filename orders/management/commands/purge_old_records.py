@@ -17,11 +17,11 @@ from orders.services.audit import Act
 
 HELP = """Delete old rejected drafts, old bulk runs or both, and nothing else.
 
-A rejected draft goes if each of its lines is `none` or `released`, nothing is owed for it, inventory gave every unit
-back, and no idempotency key stands for it. A bulk run goes, with its report, if it is done, cancelled or failed; what
-it did to each order stays in the order's history.
+A rejected draft is deleted if each of its lines is `none` or `released`, nothing is owed for it, inventory gave every
+unit back, and no idempotency key refers to it. A bulk run is deleted, with its report, if it is done, cancelled or
+failed; what it did to each order stays in the order's history.
 
-Exit code 0: done, even if nothing was that old; 1: it was not confirmed, or the database failed; 2: bad usage.
+Exit code 0: done, even if nothing was that old; 1: not confirmed, or the database does not answer; 2: bad usage.
 
 Examples:
   manage.py purge_old_records --drafts-older-than 30d --runs-older-than 90d --dry-run
@@ -34,7 +34,7 @@ class Command(OrderCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--drafts-older-than", type=age, metavar="AGE", help="rejected drafts, e.g. 30d or 36h")
-        parser.add_argument("--runs-older-than", type=age, metavar="AGE", help="bulk runs that are over, e.g. 90d")
+        parser.add_argument("--runs-older-than", type=age, metavar="AGE", help="finished bulk runs, e.g. 90d")
         parser.add_argument("--limit", type=positive, help="delete at most this many of each, the oldest first")
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
         parser.add_argument("--yes", action="store_true", help="do not ask")

@@ -20,12 +20,16 @@ from orders.services.stock.reconciliation import Repair, Report
 REASON = "The figures of inventory leave no other possibility (reconcile_stock --fix)."
 
 
-HELP = """Compare, product by product, the units that our orders hold with those that inventory holds: of every product
-that an order holds now, or let go of within the last 30 days.
+HELP = """Compare, product by product, the units that our orders hold with those that inventory holds: for every product
+that an order holds now, or has released within the last 30 days.
 
---fix settles, in our own records only, unknown lines of which the figures leave one possibility.
+Where a call to inventory is under way, or the figures change meanwhile, the answer is "not yet", and the product counts
+as no difference: run the command again a minute later.
 
-Exit code 0: they agree; 1: they do not; 2: it could not be found out.
+--fix settles unknown lines whose outcome the figures leave no doubt about, in our own records only.
+
+Exit code 0: no differences; 1: there are some, or --fix was not confirmed; 2: inventory or the database does not
+answer, or bad usage.
 
 Examples:
   manage.py reconcile_stock --json
@@ -38,8 +42,8 @@ class Command(OrderCommand):
     outage_code = 2
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("products", nargs="*", help="also check these products")
-        parser.add_argument("--json", action="store_true", help="print the report as JSON; all else goes to stderr")
+        parser.add_argument("products", nargs="*", help="ids of products to compare as well")
+        parser.add_argument("--json", action="store_true", help="print the report as JSON, and all else on stderr")
         parser.add_argument("--fix", action="store_true", help="show what can be settled, ask, and settle it")
         parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
 
@@ -81,12 +85,14 @@ class Command(OrderCommand):
 
 
 def _table(report: Report, told: OutputWrapper) -> None:
-    if report.differences:
+    if report.differences or report.moving:
         told.write(f"{'product':<24}  {'ours':>8}  {'inventory':>9}  {'surplus':>8}  {'unknown':>8}")
     for found in report.differences:
         actual = "none" if found.actual is None else found.actual
         told.write(f"{found.product_id:<24}  {found.expected:>8}  {actual:>9}  {found.surplus:>+8}  {found.unknown:>8}")
+    for product_id in report.moving:
+        told.write(f"{product_id:<24}  not yet: its stock is moving")
     waiting = f", {len(report.waiting)} agree but have unknown lines" if report.waiting else ""
-    moving = f", {len(report.moving)} left out since their stock is moving" if report.moving else ""
+    moving = f", {len(report.moving)} not yet" if report.moving else ""
     strange = f", not known to inventory: {', '.join(report.not_known)}" if report.not_known else ""
     told.write(f"{report.checked} products checked, {len(report.differences)} differ{waiting}{moving}{strange}")

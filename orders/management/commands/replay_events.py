@@ -10,12 +10,12 @@ from orders.management.arguments import MOST_DIGITS, beginning
 from orders.management.order_command import OrderCommand
 from orders.services.events import publishing
 
-HELP = """Have the events that follow a cursor, or that were told since a moment, published to the message broker again,
-or for the first time. The workers do it, within seconds; consumers recognise by its id what they had before.
+HELP = """Publish events to the message broker again, or for the first time: those after a cursor, or those told since
+a certain time. The workers do it, within seconds; consumers recognise events that they have had by the id.
 
 For webhook endpoints, which have cursors of their own, use the backoffice or the API.
 
-Exit code 0: the cursor is set; 1: the database failed; 2: bad usage, or these events have been deleted.
+Exit code 0: the cursor is set; 1: the database does not answer; 2: bad usage, or these events have been deleted.
 
 Examples:
   manage.py replay_events --after 0
@@ -28,8 +28,8 @@ class Command(OrderCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--after", type=cursor, metavar="CURSOR", help="publish the events with a larger cursor")
-        which.add_argument("--since", type=beginning, metavar="TIME", help="publish the events told since then")
+        which.add_argument("--after", type=cursor, metavar="CURSOR", help="the events after this cursor")
+        which.add_argument("--since", type=beginning, metavar="TIME", help="the events told at this time or later")
 
     def handle(self, *args: Any, after: int | None, since: datetime | None, **options: Any) -> None:
         if after is not None:

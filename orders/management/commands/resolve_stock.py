@@ -18,7 +18,7 @@ from orders.services.errors import OrderError
 from orders.services.order_queries import ids_named
 from orders.services.stock.resolution import require_evidence, resolve_line
 
-HELP = """Say what became of lines whose reservation or release got no answer.
+HELP = """Record the outcome of reservations and releases that got no answer.
 
 Without --happened or --not-happened it lists the lines and changes nothing.
 
@@ -38,12 +38,12 @@ class Command(OrderCommand):
         parser.add_argument("--order", type=order_key, help="only this order, by its id or number")
         parser.add_argument("--line", type=positive, help="only this line of it, counted from 1")
         parser.add_argument("--product", type=product_id, help="only lines of this product")
-        parser.add_argument("--call", choices=StockCall.values, help="only lines whose reserve, or release, is unknown")
+        parser.add_argument("--call", choices=StockCall.values, help="only lines with this call unconfirmed")
         parser.add_argument("--limit", type=positive, default=1000, help="at most this many orders (default 1000)")
         answer = parser.add_mutually_exclusive_group()
         answer.add_argument("--happened", action="store_true", help="inventory carried the call out")
-        answer.add_argument("--not-happened", action="store_true", help="it did not")
-        parser.add_argument("--reason", default="", help="how you know; kept in the history")
+        answer.add_argument("--not-happened", action="store_true", help="inventory did not carry it out")
+        parser.add_argument("--reason", default="", help="how you know; kept in the order's history")
         parser.add_argument("--yes", action="store_true", help="do not ask before changing more than one line")
 
     def handle(self, *args: Any, **options: Any) -> None:

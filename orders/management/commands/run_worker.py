@@ -20,8 +20,8 @@ from orders.services.stock.worker import settle_due
 
 logger = logging.getLogger(__name__)
 
-HELP = """Do what is left to workers: settle what orders owe inventory, tell events, execute bulk runs, cancel unpaid
-orders, count the dashboard's figures.
+HELP = """Do the background work: settle stock with inventory, tell events, deliver webhooks, execute bulk runs, cancel
+unpaid orders, count the dashboard's figures, erase old personal data.
 
 Runs until it is told to stop (SIGTERM, Ctrl-C). Any number may run at the same time, on any number of machines.
 
@@ -36,11 +36,15 @@ class Command(OrderCommand):
     help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--once", action="store_true", help="settle the stock that is due now, once, and end")
+        parser.add_argument("--once", action="store_true", help="settle the stock that is due now, then exit")
         parser.add_argument(
-            "--only", type=parts, default=PARTS, metavar="PARTS", help=f"of {', '.join(PARTS)}; separated by commas"
+            "--only",
+            type=parts,
+            default=PARTS,
+            metavar="PARTS",
+            help=f"some of {', '.join(PARTS)}, separated by commas",
         )
-        parser.add_argument("--limit", type=positive, default=100, help="orders to take in one pass (default 100)")
+        parser.add_argument("--limit", type=positive, default=100, help="orders in one pass (default 100)")
 
     def handle(self, *args: Any, once: bool, limit: int, only: Collection[str] = PARTS, **options: Any) -> None:
         # The name under which histories know workers.

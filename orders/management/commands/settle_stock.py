@@ -6,7 +6,7 @@ from typing import Any
 from orders.management.arguments import positive
 from orders.management.commands import run_worker
 
-HELP = """The former name of run_worker. Settles what is due once, or with --loop does all that run_worker does.
+HELP = """The former name of run_worker. Settles what is due once; with --loop it does everything that run_worker does.
 
 Examples:
   manage.py settle_stock --limit 1000
@@ -18,8 +18,8 @@ class Command(run_worker.Command):
     help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--loop", action="store_true", help="do what `run_worker` does, until told to stop")
-        parser.add_argument("--limit", type=positive, default=100, help="orders to take in one pass (default 100)")
+        parser.add_argument("--loop", action="store_true", help="do what run_worker does, until told to stop")
+        parser.add_argument("--limit", type=positive, default=100, help="orders in one pass (default 100)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         super().handle(*args, once=not options.pop("loop"), **options)

@@ -25,17 +25,17 @@ SHOWN = 10
 PROBLEMS = (OrderOutcome.REFUSED, OrderOutcome.FAILED)
 HELP = f"""Ship the parcels of a CSV file. Columns: {", ".join(COLUMNS)}.
 
-A row is a parcel. `number` is the number or the id of its order, and the only column that is required. Without `lines`,
-all of the order that is still open is in it; `0:2 3` means two units of line 0 and all of line 3 (they count from 0, as
-in the API). The parcel that ships the last of an order makes the order shipped.
+Each row is a parcel. `number`, the number or id of its order, is the only column that is required. Without `lines`, the
+parcel holds everything of the order that is still open; `0:2 3` means two units of line 0 and all of line 3 (counted
+from 0, as in the API). The parcel with the last open line makes the order shipped.
 
-The file is checked first: with a bad row or an order that there is not, nothing is shipped. Then it says what it will
-do, and asks. A parcel that is refused, as its order is on hold for example, does not stop the others.
+The file is checked first: if a row is bad or an order does not exist, nothing is shipped. Then the command says what it
+will do, and asks. A parcel that is refused, for example because its order is on hold, does not stop the others.
 
-A parcel is shipped once, however often the file is: it is known again by its order and its tracking number, or without
-one, by its order and lines. So if this command was stopped or killed, run it again with the same file.
+No parcel is shipped twice, even if the file is given again: a parcel is recognised by its order and tracking number or,
+without one, by its order and lines. If the command was stopped or killed, run it again with the same file.
 
-Exit code 0: each parcel has been shipped; 1: some have not, or it was stopped; 2: bad usage, or a bad file.
+Exit code 0: every parcel has been shipped; 1: some have not, or it was stopped; 2: bad usage, or a bad file.
 
 Examples:
   manage.py ship_orders parcels.csv --dry-run
@@ -48,10 +48,10 @@ class Command(OrderCommand):
     afterwards = "what has been shipped stays so: run it again to go on"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("parcels", metavar="FILE", help="- is the standard input")
+        parser.add_argument("parcels", metavar="FILE", help="the CSV file; - for stdin")
         parser.add_argument("--reason", default="", help="kept in each order's history")
         parser.add_argument("--actor", type=parse.readable, default="", help="who does it (default: your login)")
-        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--report", type=Path, metavar="FILE", help="a row for each parcel, .csv or .json")
 

@@ -28,17 +28,17 @@ SHOWN = 10
 CRITERIA = ("status", "older_than", "since", "before", "user", "product", "search", "id", "ids_from")
 TRANSITIONS = ", ".join(transition_names())
 HELP = f"""Make one transition ({TRANSITIONS})
-of many orders. What is selected must be said: criteria narrow each other down, --all means every order.
+of many orders. Say which: each criterion narrows the selection down, and --all means every order.
 
 Each order changes by the same guarded transition as anywhere else; one bad order never stops the rest. A run is
-recorded: it can be resumed after it was stopped or killed, and be watched and cancelled in the backoffice. While
+recorded: it can be resumed if it was stopped or killed, and watched and cancelled in the backoffice. While
 inventory does not answer, a run that releases stock pauses.
 
-Exit code 0: each order is as wanted; 1: some are not, or it was stopped; 2: bad usage, or no order is selected.
+Exit code 0: every order is as requested; 1: some are not, or it was stopped; 2: bad usage, or no order is selected.
 
 A date is a day of TIME_ZONE, and so is a time without an offset.
 
-In a file of ids or numbers a `#` with a blank behind it begins a comment.
+In a file of ids or numbers, a `#` followed by a space begins a comment.
 
 Examples:
   manage.py transition_orders start_processing --status paid --older-than 1h --dry-run
@@ -56,27 +56,29 @@ class Command(OrderCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("transition", nargs="?", choices=transition_names(), metavar="TRANSITION", help=TRANSITIONS)
         which = parser.add_argument_group("which orders")
-        which.add_argument("--status", action="append", choices=PUBLIC_STATUSES, default=[], help="may be given often")
+        which.add_argument("--status", action="append", choices=PUBLIC_STATUSES, default=[], help="can be repeated")
         which.add_argument("--older-than", type=parse.age, metavar="AGE", help="created longer ago, e.g. 12h or 3d")
         which.add_argument("--from", type=parse.beginning, dest="since", metavar="DATE", help="created then or later")
         which.add_argument("--to", type=parse.end, dest="before", metavar="DATE", help="created by the end of that day")
-        which.add_argument("--user", type=parse.user_id, help="of this user")
-        which.add_argument("--product", help="with a line of this product")
-        which.add_argument("--search", type=parse.search, metavar="WORDS", help="that have these words; not with ids")
-        which.add_argument("--id", action="append", default=[], type=parse.order_key, help="id or number; often")
-        which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one a line; - is the standard input")
+        which.add_argument("--user", type=parse.user_id, help="orders of this user")
+        which.add_argument("--product", help="orders with this product")
+        which.add_argument("--search", type=parse.search, metavar="WORDS", help="with these words; not with ids")
+        which.add_argument(
+            "--id", action="append", default=[], type=parse.order_key, help="id or number; can be repeated"
+        )
+        which.add_argument("--ids-from", metavar="FILE", help="ids or numbers, one per line; - for stdin")
         which.add_argument("--all", action="store_true", help="every order")
         which.add_argument("--limit", type=parse.positive, help="at most this many, the oldest first")
         how = parser.add_argument_group("how")
         how.add_argument("--reason", default="", help="kept in each order's history; needed to cancel and refund")
         how.add_argument("--reason-code", choices=REASON_CODES, default="", help="the reason as it can be counted")
         how.add_argument("--actor", type=parse.readable, default="", help="who does it (default: your login)")
-        how.add_argument("--dry-run", action="store_true", help="say what would happen, and do nothing")
+        how.add_argument("--dry-run", action="store_true", help="only say what would happen")
         how.add_argument("--yes", action="store_true", help="do not ask")
-        how.add_argument("--batch-size", type=parse.positive, help="orders of one batch (default 1000; 20 to release)")
+        how.add_argument("--batch-size", type=parse.positive, help="orders in a batch (default 1000; 20 to release)")
         how.add_argument("--jobs", type=parse.positive, help="threads (default 1; 4 to release)")
         how.add_argument("--report", type=Path, metavar="FILE", help="a row for each order, .csv or .json")
-        how.add_argument("--resume", type=parse.object_id, metavar="RUN", help="go on with a run")
+        how.add_argument("--resume", type=parse.object_id, metavar="RUN", help="continue this run")
 
     def handle(self, *args: Any, **options: Any) -> None:
         actor = system(options["actor"] or parse.actor_name(), via="command")

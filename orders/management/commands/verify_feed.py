@@ -8,10 +8,12 @@ from django.core.management.base import CommandError
 from orders.management.order_command import OrderCommand
 from orders.services.events.verifying import Verified, verify
 
-HELP = """Compare every event that is kept with the one before and with the history of its order; say what was altered.
+HELP = """Compare every stored event with the one before it and with the history of its order, and say what was altered.
 
-Exit code 1 if anything was. The digest that it prints is that of the last event: compare it with one that a follower
-of the feed has kept for the same cursor.
+The digest that it prints is that of the last event: compare it with one that a follower of the feed has kept for the
+same cursor.
+
+Exit code 0: nothing was altered; 1: something was, or the database does not answer; 2: bad usage.
 
 Examples:
   manage.py verify_feed
@@ -23,7 +25,7 @@ class Command(OrderCommand):
     help = HELP
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--most", type=int, default=100, help="findings after which it stops (default 100)")
+        parser.add_argument("--most", type=int, default=100, help="stop after this many findings (default 100)")
 
     def handle(self, *args: Any, most: int, **options: Any) -> None:
         progress, found = Verified(), 0

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bson import ObjectId
 from django.conf import settings
@@ -19,6 +19,9 @@ from orders.services.lifecycle.versions import OrderBusy, StaleOrder
 from orders.storage import order_reads
 
 logger = logging.getLogger(__name__)
+
+REASON_CODE = "payment"
+"""Of REASON_CODES: why such orders are cancelled, as it can be counted."""
 
 
 @dataclass
@@ -43,6 +46,14 @@ def reason() -> str:
     return f"Not paid within {settings.UNPAID_ORDER_TTL} seconds."
 
 
+def count_unpaid(*, at: datetime, limit: int) -> int:
+    """Count the orders that :func:`expire_unpaid` would look at.
+
+    :raises DatabaseError:
+    """
+    return len(order_reads.pending_before(_due(at), limit))
+
+
 def expire_unpaid(
     *,
     act: Act,
@@ -61,8 +72,7 @@ def expire_unpaid(
     :raises DatabaseError: if not even the list of orders can be read.
     """
     done = Expiry()
-    overdue = act.at - timedelta(seconds=settings.UNPAID_ORDER_TTL)
-    for order_id, version in order_reads.pending_before(overdue, limit):
+    for order_id, version in order_reads.pending_before(_due(act.at), limit):
         if stopping():
             break
         with context.work(order_id=str(order_id)) as request_id:
@@ -71,6 +81,11 @@ def expire_unpaid(
             _cancel(order_id, version, one, done)
         progress(done)
     return done
+
+
+def _due(at: datetime) -> datetime:
+    """Return the moment before which an order that is still pending was created too long ago."""
+    return at - timedelta(seconds=settings.UNPAID_ORDER_TTL)
 
 
 def _cancel(order_id: ObjectId, version: int, act: Act, done: Expiry) -> None:
