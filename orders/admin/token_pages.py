@@ -53,7 +53,7 @@ class TokenAdmin(ReadOnly):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """GET the form; POST `name`, `scopes` and `days`: make a token, and show it in the answer, which is kept nowhere."""
+        """GET the form; POST `name`, `scopes` and `days`: make a token, and show it in the answer, this once."""
         actor, status = self._manager(request), HTTPStatus.OK
         errors: dict[str, list[str]] = {}
         if request.method == "POST":

@@ -14,8 +14,8 @@ from orders.services import access, service_tokens
 from orders.services.days import local
 
 HELP = """List the tokens by which other services call the API, the newest first: id, name, state, scopes, who made it
-and when, and when it was last used, to the minute. Or revoke one: it is refused from the next request on. The id of a token
-that was found somewhere stands in it: ost_<id>_….
+and when, and when it was last used, to the minute. Or revoke one: it is refused from the next request on. The id of a
+token that was found somewhere stands in it: ost_<id>_….
 
 Exit code 0: done; 2: bad usage, or there is no such token.
 
