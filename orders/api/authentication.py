@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from django.conf import settings
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
@@ -50,6 +51,7 @@ class BearerAuthentication(BaseAuthentication):
     `type` = "access"; the admin claim is JWT_ADMIN_CLAIM, that of scopes JWT_SCOPE_CLAIM.
     """
 
+    @sensitive_variables("header")
     def authenticate(self, request: Request) -> tuple[Actor, Mapping[str, Any]] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "").encode("latin-1").split()
         if not header or header[0].lower() != b"bearer":
@@ -82,6 +84,7 @@ class TokenExpired(AuthenticationFailed):
     challenge = {"error": "invalid_token", "error_description": default_detail}
 
 
+@sensitive_variables("header", "token", "claims")
 def _known(header: list[bytes]) -> tuple[Actor, Mapping[str, Any]]:
     """:raises TokenInvalid, TokenExpired: saying why the token is refused."""
     if len(header) != 2:
@@ -97,6 +100,7 @@ def _known(header: list[bytes]) -> tuple[Actor, Mapping[str, Any]]:
     return actor, claims
 
 
+@sensitive_variables("token")
 def _service(token: str) -> Actor:
     try:
         return service_tokens.caller_with(token, at=timezone.now(), request_id=context.request_id.get() or "")
