@@ -153,15 +153,16 @@ def _require_holding(scopes: Collection[str], actor: Actor) -> None:
 def _require_valid(name: str, scopes: Collection[str], days: int | None) -> None:
     errors = {}
     if not NAME.fullmatch(name):
-        text = f"Use 1 to {LONGEST_NAME} letters, digits, dots, hyphens and underscores, e.g. payments."
+        text = (
+            f"Name the service with 1 to {LONGEST_NAME} letters, digits, dots, hyphens and underscores, e.g. payments."
+        )
         errors["name"] = [text]
     if not scopes:
-        errors["scopes"] = ["Choose at least one."]
+        errors["scopes"] = ["Choose at least one scope."]
     if days is not None and not 1 <= days <= LONGEST_LIFE:
-        errors["days"] = [f"Give 1 to {LONGEST_LIFE} days."]
+        errors["days"] = [f"It may be valid for 1 to {LONGEST_LIFE} days."]
     if errors:
-        told = " ".join(f"{field}: {text}" for field, texts in errors.items() for text in texts)
-        raise InvalidServiceToken(told, errors=errors)
+        raise InvalidServiceToken(" ".join(text for texts in errors.values() for text in texts), errors=errors)
 
 
 def _digest(secret: str) -> str:

@@ -68,12 +68,12 @@ def test_a_token_is_made_and_shown_once(manager: Client) -> None:
 @pytest.mark.parametrize(
     ("form", "problem"),
     [
-        ({"name": "two words"}, "Use 1 to 64 letters"),
-        ({"scopes": []}, "Choose at least one."),
+        ({"name": "two words"}, "Name the service in 1 to 64 letters"),
+        ({"scopes": []}, "Choose at least one scope."),
         ({"scopes": ["erase_customer"]}, "There is no scope"),
-        ({"days": "0"}, "Give 1 to 3650 days."),
-        ({"days": "soon"}, "Give 1 to 3650 days."),
-        ({"days": "9" * 400}, "Give 1 to 3650 days."),
+        ({"days": "0"}, "It may be valid for 1 to 3650 days."),
+        ({"days": "soon"}, "It may be valid for 1 to 3650 days."),
+        ({"days": "9" * 400}, "It may be valid for 1 to 3650 days."),
     ],
 )
 def test_what_is_no_token_is_told_beside_its_field_and_what_was_typed_stays(
