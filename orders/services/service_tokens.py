@@ -153,9 +153,7 @@ def _require_holding(scopes: Collection[str], actor: Actor) -> None:
 def _require_valid(name: str, scopes: Collection[str], days: int | None) -> None:
     errors = {}
     if not NAME.fullmatch(name):
-        text = (
-            f"Name the service with 1 to {LONGEST_NAME} letters, digits, dots, hyphens and underscores, e.g. payments."
-        )
+        text = f"A name has 1 to {LONGEST_NAME} letters, digits, dots, hyphens and underscores, e.g. payments."
         errors["name"] = [text]
     if not scopes:
         errors["scopes"] = ["Choose at least one scope."]

@@ -68,7 +68,7 @@ def test_a_token_is_made_and_shown_once(manager: Client) -> None:
 @pytest.mark.parametrize(
     ("form", "problem"),
     [
-        ({"name": "two words"}, "Name the service in 1 to 64 letters"),
+        ({"name": "two words"}, "A name has 1 to 64 letters"),
         ({"scopes": []}, "Choose at least one scope."),
         ({"scopes": ["erase_customer"]}, "There is no scope"),
         ({"days": "0"}, "It may be valid for 1 to 3650 days."),
