@@ -53,7 +53,7 @@ def test_a_token_is_stored_as_a_hash_and_stands_for_its_service(database: Databa
     assert stored_token["digest"] == sha256(found[2].encode()).hexdigest()
     assert found[2] not in str(stored_token)
     token = ServiceToken.objects.get()
-    assert (token.name, token.scopes, token.created_by) == ("payments", ["read_orders", "ship_order"], "system:jane")
+    assert (str(token), token.scopes, token.created_by) == ("payments", ["read_orders", "ship_order"], "system:jane")
     assert (token.created_at, token.expires_at, token.last_used_at) == (AT, AT + timedelta(days=30), None)
     caller = service_tokens.caller_with(new.secret, at=AT, request_id="r-1")
     assert caller == access.service("payments", frozenset({access.VIEW, "orders.ship_order"}), request_id="r-1")
