@@ -2,6 +2,7 @@
 
 from orders.admin.bulk_run_admin import BulkRunAdmin
 from orders.admin.order_admin import OrderAdmin
+from orders.admin.token_pages import TokenAdmin
 from orders.admin.webhook_pages import WebhookAdmin
 
-__all__ = ["BulkRunAdmin", "OrderAdmin", "WebhookAdmin"]
+__all__ = ["BulkRunAdmin", "OrderAdmin", "TokenAdmin", "WebhookAdmin"]

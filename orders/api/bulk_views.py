@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from orders.api import parameters
 from orders.api.bulk_serializers import BulkTransitionSerializer, PlanSerializer, ResultsParameters, RunSerializer
-from orders.api.operations import ALWAYS, ONE_RUN, RUN_ID, RUN_KEY, STEERED, UNSURE, problems
+from orders.api.operations import ALWAYS, ONE_RUN, RUN_ID, RUN_KEY, STEERED, UNSURE, operation, problems
 from orders.api.presentation import present_plan, present_result, present_run
 from orders.api.viewsets import LimitedViewSet, act_of, caller, expect_nothing, link_next_page
 from orders.models import BulkRun
@@ -22,7 +22,7 @@ from orders.services import bulk
 class BulkTransitionViewSet(LimitedViewSet):
     """Runs over many orders."""
 
-    @extend_schema(
+    @operation(
         operation_id="start_bulk_transition",
         request=BulkTransitionSerializer,
         parameters=[RUN_KEY],
@@ -60,7 +60,7 @@ class BulkTransitionViewSet(LimitedViewSet):
         )
         return _accepted(run)
 
-    @extend_schema(
+    @operation(
         operation_id="get_bulk_transition",
         parameters=[RUN_ID, ResultsParameters],
         responses={200: RunSerializer, **ONE_RUN},
@@ -75,17 +75,17 @@ class BulkTransitionViewSet(LimitedViewSet):
             link_next_page(response, request, page.next)
         return response
 
-    @extend_schema(operation_id="cancel_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
+    @operation(operation_id="cancel_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
     def cancel(self, request: Request, run_id: str) -> Response:
         """Call off what a run has not done yet. What it has done stays."""
         return _steer(request, run_id, bulk.cancel_run)
 
-    @extend_schema(operation_id="pause_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
+    @operation(operation_id="pause_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
     def pause(self, request: Request, run_id: str) -> Response:
         """Have a run wait until somebody resumes it."""
         return _steer(request, run_id, bulk.pause_run)
 
-    @extend_schema(operation_id="resume_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
+    @operation(operation_id="resume_bulk_transition", request=None, parameters=[RUN_ID], responses=STEERED)
     def resume(self, request: Request, run_id: str) -> Response:
         """Have a paused run go on at once."""
         return _steer(request, run_id, bulk.resume_run)

@@ -11,7 +11,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from orders.api import parameters
 from orders.api.fields import ObjectIdField, PatternField, WholeNumberField
-from orders.api.operations import ALWAYS, problems
+from orders.api.operations import ALWAYS, operation, problems
 from orders.api.presentation import present_event
 from orders.api.rendering import answer
 from orders.api.serializers import OrderSerializer
@@ -86,7 +86,7 @@ class EventSerializer(serializers.Serializer[Any]):
 class EventViewSet(LimitedViewSet):
     """Events."""
 
-    @extend_schema(
+    @operation(
         operation_id="list_events",
         parameters=[EventsParameters],
         responses={

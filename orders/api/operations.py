@@ -4,11 +4,12 @@ A summary, the parameters of its address and headers, its refusals, and every co
 compares every problem document that it receives with these codes.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from orders.api import parameters
 from orders.api.bulk_serializers import RunSerializer
@@ -16,14 +17,18 @@ from orders.api.fields import anchored
 from orders.api.problem_responses import CONTENT_TYPE
 from orders.api.problems import PROBLEMS
 from orders.api.serializers import ProblemSerializer
+from orders.models import transition_names
 from orders.services.identifiers import EXPECTED, LONGEST_USER_ID, OBJECT_ID
 
 
 class Operation(NamedTuple):
-    """:ivar codes: of the problems that it may answer with, beside those of all operations."""
+    """:ivar codes: of the problems that it may answer with, beside those of all operations.
+    :ivar scopes: of which a service's token needs one.
+    """
 
     summary: str
     codes: tuple[str, ...]
+    scopes: tuple[str, ...]
 
 
 EVERYWHERE = (
@@ -35,16 +40,17 @@ _BODY = ("parse_error", "body_cut_off", "length_required", "body_too_large", "un
 SHARED = (*EVERYWHERE, *_BODY, "too_many_writes")
 """What is answered alike whatever was asked."""
 _WRITE = (*_BODY, "too_many_writes", "outcome_unknown")
-_ORDER = ("invalid", "order_not_found")
+_ORDER = ("invalid", "not_permitted", "order_not_found")
 _CHANGE_OF_ORDER = (*_WRITE, *_ORDER, "order_busy", "stale_order", "idempotency_key_reused")
 _CHANGE = (*_CHANGE_OF_ORDER, "transition_not_allowed")
-_PART = (*_CHANGE_OF_ORDER, "not_permitted")
 _LINES = ("invalid_lines", "lines_not_available")
 _LIST = ("invalid", "malformed_user_id", "not_permitted")
 _RUN = ("invalid", "not_permitted", "run_not_found")
 _STEERED = (*_RUN, *_WRITE, "run_is_over")
 _WEBHOOK = ("invalid", "not_permitted", "webhook_not_found")
 _CHANGED_WEBHOOK = (*_WRITE, *_WEBHOOK)
+_READ, _CANCEL, _HOOKS = ("read_orders",), ("cancel_order",), ("manage_webhooks",)
+_TRANSITIONS = tuple(f"{name}_order" for name in transition_names())
 
 OPERATIONS: dict[str, Operation] = {
     "place_order": Operation(
@@ -55,47 +61,75 @@ OPERATIONS: dict[str, Operation] = {
             *("idempotency_key_required", "idempotency_key_in_use", "idempotency_key_reused"),
             *("peer_unavailable", "placement_interrupted"),
         ),
+        ("place_orders",),
     ),
-    "list_orders": Operation("List orders", _LIST),
-    "list_user_orders": Operation("List one user's orders", _LIST),
-    "get_order": Operation("Get an order", _ORDER),
+    "list_orders": Operation("List orders", _LIST, _READ),
+    "list_user_orders": Operation("List one user's orders", _LIST, _READ),
+    "get_order": Operation("Get an order", _ORDER, _READ),
     "change_order_status": Operation(
-        "Change an order's status", (*_CHANGE, "not_permitted", "reason_missing", "payment_too_low")
+        "Change an order's status", (*_CHANGE, "reason_missing", "payment_too_low"), _TRANSITIONS
     ),
-    "cancel_order": Operation("Cancel an order", _CHANGE),
-    "get_order_history": Operation("Get an order's history", _ORDER),
-    "list_order_transitions": Operation("List the transitions that the caller may make", _ORDER),
-    "ship_parcel": Operation("Ship lines in a parcel", (*_PART, *_LINES, "transition_not_allowed")),
-    "change_tracking": Operation("Change the tracking of a parcel", (*_PART, "shipment_not_found")),
-    "cancel_lines": Operation("Cancel lines of an order", (*_CHANGE, *_LINES, "reason_missing")),
-    "refund_order": Operation("Record a refund", (*_PART, *_LINES, "reason_missing", "refund_too_high")),
-    "open_return": Operation("Announce a return", (*_PART, *_LINES, "reason_missing")),
-    "receive_return": Operation("Receive a return", (*_PART, "return_not_found", "return_received")),
-    "hold_order": Operation("Hold an order back", (*_PART, "reason_missing", "hold_refused")),
-    "lift_hold": Operation("Lift the hold of an order", (*_PART, "hold_refused")),
+    "cancel_order": Operation("Cancel an order", _CHANGE, _CANCEL),
+    "get_order_history": Operation("Get an order's history", _ORDER, _READ),
+    "list_order_transitions": Operation("List the transitions that the caller may make", _ORDER, _READ),
+    "ship_parcel": Operation(
+        "Ship lines in a parcel", (*_CHANGE_OF_ORDER, *_LINES, "transition_not_allowed"), ("ship_order",)
+    ),
+    "change_tracking": Operation(
+        "Change the tracking of a parcel", (*_CHANGE_OF_ORDER, "shipment_not_found"), ("ship_order",)
+    ),
+    "cancel_lines": Operation("Cancel lines of an order", (*_CHANGE, *_LINES, "reason_missing"), _CANCEL),
+    "refund_order": Operation(
+        "Record a refund", (*_CHANGE_OF_ORDER, *_LINES, "reason_missing", "refund_too_high"), ("refund_order",)
+    ),
+    "open_return": Operation("Announce a return", (*_CHANGE_OF_ORDER, *_LINES, "reason_missing"), ("return_order",)),
+    "receive_return": Operation(
+        "Receive a return", (*_CHANGE_OF_ORDER, "return_not_found", "return_received"), ("return_order",)
+    ),
+    "hold_order": Operation(
+        "Hold an order back", (*_CHANGE_OF_ORDER, "reason_missing", "hold_refused"), ("hold_order",)
+    ),
+    "lift_hold": Operation("Lift the hold of an order", (*_CHANGE_OF_ORDER, "hold_refused"), ("hold_order",)),
     "start_bulk_transition": Operation(
         "Make a transition of many orders",
         (*_WRITE, "invalid", "malformed_user_id", "nothing_selected", "not_permitted", "run_exists"),
+        _READ,
     ),
-    "get_bulk_transition": Operation("Get a bulk run and its results", _RUN),
-    "cancel_bulk_transition": Operation("Cancel a bulk run", _STEERED),
-    "pause_bulk_transition": Operation("Pause a bulk run", _STEERED),
-    "resume_bulk_transition": Operation("Resume a bulk run", _STEERED),
-    "list_events": Operation("Follow the feed of events", ("invalid", "cursor_unknown", "cursor_expired")),
-    "list_webhooks": Operation("List the webhook endpoints", ("not_permitted",)),
+    "get_bulk_transition": Operation("Get a bulk run and its results", _RUN, _READ),
+    "cancel_bulk_transition": Operation("Cancel a bulk run", _STEERED, _READ),
+    "pause_bulk_transition": Operation("Pause a bulk run", _STEERED, _READ),
+    "resume_bulk_transition": Operation("Resume a bulk run", _STEERED, _READ),
+    "list_events": Operation(
+        "Follow the feed of events", ("invalid", "not_permitted", "cursor_unknown", "cursor_expired"), ("read_events",)
+    ),
+    "list_webhooks": Operation("List the webhook endpoints", ("not_permitted",), _HOOKS),
     "create_webhook": Operation(
         "Add a webhook endpoint",
         (*_WRITE, "invalid", "not_permitted", "invalid_webhook", "too_many_webhooks", "idempotency_key_reused"),
+        _HOOKS,
     ),
-    "get_webhook": Operation("Get a webhook endpoint and its last deliveries", _WEBHOOK),
-    "change_webhook": Operation("Change a webhook endpoint", (*_CHANGED_WEBHOOK, "invalid_webhook")),
-    "delete_webhook": Operation("Delete a webhook endpoint", _CHANGED_WEBHOOK),
-    "test_webhook": Operation("Send a webhook endpoint a test event", (*_BODY, "too_many_writes", *_WEBHOOK)),
-    "rotate_webhook_secret": Operation("Give a webhook endpoint a new secret", _CHANGED_WEBHOOK),
-    "end_webhook_rotation": Operation("Stop using a webhook endpoint's former secrets", _CHANGED_WEBHOOK),
-    "replay_webhook": Operation("Send a webhook endpoint events again", (*_CHANGED_WEBHOOK, "invalid_webhook")),
+    "get_webhook": Operation("Get a webhook endpoint and its last deliveries", _WEBHOOK, _HOOKS),
+    "change_webhook": Operation("Change a webhook endpoint", (*_CHANGED_WEBHOOK, "invalid_webhook"), _HOOKS),
+    "delete_webhook": Operation("Delete a webhook endpoint", _CHANGED_WEBHOOK, _HOOKS),
+    "test_webhook": Operation("Send a webhook endpoint a test event", (*_BODY, "too_many_writes", *_WEBHOOK), _HOOKS),
+    "rotate_webhook_secret": Operation("Give a webhook endpoint a new secret", _CHANGED_WEBHOOK, _HOOKS),
+    "end_webhook_rotation": Operation("Stop using a webhook endpoint's former secrets", _CHANGED_WEBHOOK, _HOOKS),
+    "replay_webhook": Operation("Send a webhook endpoint events again", (*_CHANGED_WEBHOOK, "invalid_webhook"), _HOOKS),
 }
 """operationId → what is said of it."""
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def operation(*, operation_id: str, **said: Any) -> Callable[[Method], Method]:
+    """Describe the method of a view that carries out an operation, and ask a service for its scope."""
+
+    def describe(method: Method) -> Method:
+        method.scopes = OPERATIONS[operation_id].scopes  # type: ignore[attr-defined]
+        return extend_schema(operation_id=operation_id, **said)(method)
+
+    return describe
 
 
 def codes_of(operation_id: str) -> dict[str, list[str]]:

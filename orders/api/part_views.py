@@ -9,7 +9,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from orders.api import parameters
-from orders.api.operations import CHANGE_KEY, IF_MATCH, ORDER_ID, PART_OF_ORDER, RETURN_NUMBER, SHIPMENT_NUMBER
+from orders.api.operations import (
+    CHANGE_KEY,
+    IF_MATCH,
+    ORDER_ID,
+    PART_OF_ORDER,
+    RETURN_NUMBER,
+    SHIPMENT_NUMBER,
+    operation,
+)
 from orders.api.part_serializers import (
     CancellationSerializer,
     ChangeTrackingSerializer,
@@ -35,7 +43,7 @@ PARAMETERS = [ORDER_ID, IF_MATCH, CHANGE_KEY]
 class PartViewSet(LimitedViewSet):
     """Parts of orders. Each answer is the whole order."""
 
-    @extend_schema(operation_id="ship_parcel", request=ShipmentSerializer, parameters=PARAMETERS, responses=ADDED)
+    @operation(operation_id="ship_parcel", request=ShipmentSerializer, parameters=PARAMETERS, responses=ADDED)
     def ship(self, request: Request, order_id: str) -> HttpResponse:
         """Ship lines in one parcel. The parcel with the last of them makes the order `shipped`."""
         if request.META.get("CONTENT_LENGTH") in (None, "", "0"):  # all that is open leaves only where it is said
@@ -44,7 +52,7 @@ class PartViewSet(LimitedViewSet):
         changed = shipping.ship(lines=lines_of(given), tracking=tracking_of(given), act=act_of(request), **change)
         return changed_response(changed, http.HTTP_201_CREATED)
 
-    @extend_schema(
+    @operation(
         operation_id="change_tracking",
         request=ChangeTrackingSerializer,
         parameters=[*PARAMETERS, SHIPMENT_NUMBER],
@@ -59,7 +67,7 @@ class PartViewSet(LimitedViewSet):
         )
         return changed_response(changed)
 
-    @extend_schema(operation_id="cancel_lines", request=CancellationSerializer, parameters=PARAMETERS, responses=ADDED)
+    @operation(operation_id="cancel_lines", request=CancellationSerializer, parameters=PARAMETERS, responses=ADDED)
     def cancel(self, request: Request, order_id: str) -> HttpResponse:
         """Cancel lines that have not been shipped; their stock is released.
 
@@ -72,7 +80,7 @@ class PartViewSet(LimitedViewSet):
         )
         return changed_response(changed, http.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="refund_order", request=RefundSerializer, parameters=PARAMETERS, responses=ADDED)
+    @operation(operation_id="refund_order", request=RefundSerializer, parameters=PARAMETERS, responses=ADDED)
     def refund(self, request: Request, order_id: str) -> HttpResponse:
         """Record that money was given back: no payment provider is called.
 
@@ -90,14 +98,14 @@ class PartViewSet(LimitedViewSet):
         )
         return changed_response(changed, http.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="open_return", request=ReturnSerializer, parameters=PARAMETERS, responses=ADDED)
+    @operation(operation_id="open_return", request=ReturnSerializer, parameters=PARAMETERS, responses=ADDED)
     def open_return(self, request: Request, order_id: str) -> HttpResponse:
         """Say that the customer sends shipped lines back."""
         change, given = change_of(request, order_id), _given(ReturnSerializer, request)
         changed = returning.open_return(lines=lines_of(given), act=_act(request, given), **change)
         return changed_response(changed, http.HTTP_201_CREATED)
 
-    @extend_schema(
+    @operation(
         operation_id="receive_return",
         request=ReceiptSerializer,
         parameters=[*PARAMETERS, RETURN_NUMBER],
@@ -112,13 +120,13 @@ class PartViewSet(LimitedViewSet):
         )
         return changed_response(changed)
 
-    @extend_schema(operation_id="hold_order", request=HoldSerializer, parameters=PARAMETERS, responses=CHANGED)
+    @operation(operation_id="hold_order", request=HoldSerializer, parameters=PARAMETERS, responses=CHANGED)
     def hold(self, request: Request, order_id: str) -> HttpResponse:
         """Hold the order back: it can be neither prepared nor shipped. Customers do not learn why."""
         change, given = change_of(request, order_id), _given(HoldSerializer, request)
         return changed_response(holding.hold(act=_act(request, given), **change))
 
-    @extend_schema(operation_id="lift_hold", request=None, parameters=PARAMETERS, responses=CHANGED)
+    @operation(operation_id="lift_hold", request=None, parameters=PARAMETERS, responses=CHANGED)
     def lift(self, request: Request, order_id: str) -> HttpResponse:
         """Lift the hold: the order can go on."""
         expect_nothing(request)

@@ -50,7 +50,7 @@ def _present_entry(entry: Document, actor: Actor) -> dict[str, Any]:
 def present_event(event: Document, actor: Actor) -> dict[str, Any]:
     """One event of the feed, as far as the actor may know it."""
     shown = public_event(event)
-    if actor.sees_all:
+    if actor.follows_all:
         return shown
     data = shown["data"] if actor.knows(shown["actor"]) else {n: shown["data"][n] for n in OPEN if n in shown["data"]}
     shown |= {"actor": actor.name_of(shown["actor"]), "data": data}

@@ -102,11 +102,14 @@ PROBLEMS: dict[str, Problem] = {
     "token_invalid": _final(
         401,
         "Token not valid",
-        "The token is malformed, was not issued by anybody trusted here, or is not an access token.",
+        "The token is malformed, was not issued by anybody trusted here, has been revoked, or is not an access token.",
         "Not with this token; have the customer sign in again.",
     ),
     "not_permitted": _final(
-        403, "Not permitted", "The caller is known, but may not do this.", "No: another caller would have to ask."
+        403,
+        "Not permitted",
+        "The caller is known, but may not do this. Of a service, `scopes` names those of which its token needs one.",
+        "No: another caller would have to ask, or with another token.",
     ),
     "permission_denied": _final(
         403, "Permission denied", "The caller is known, but may not do this.", "No: another caller would have to ask."

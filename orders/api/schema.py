@@ -178,6 +178,7 @@ def complete(result: Schema, **_generator: Any) -> Schema:
             part("_id")
     for operation_id, operation in _operations(result).items():
         operation["summary"] = OPERATIONS[operation_id].summary
+        _name_scopes(operation_id, operation)
         if operation_id in ("change_webhook", "change_tracking", "refund_order", "open_return", "ship_parcel"):
             operation["requestBody"]["required"] = True
         _enumerate_codes(operation_id, operation)
@@ -244,6 +245,17 @@ def _enumerate_codes(operation_id: str, operation: Schema) -> None:
         response["description"] = f"{response['description']}\n\n{listed}".strip()
         response["content"] = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         response["x-codes"] = codes
+
+
+def _name_scopes(operation_id: str, operation: Schema) -> None:
+    """Say which scopes of a service open an operation. Not as `security`: OpenAPI 3.0 knows scopes of OAuth alone."""
+    needed = operation["x-scopes"] = list(OPERATIONS[operation_id].scopes)
+    told = " or ".join(f"`{scope}`" for scope in needed)
+    if operation_id == "change_order_status":
+        told += ", as the status asks"
+    elif operation_id != "get_bulk_transition" and operation_id.endswith("bulk_transition"):
+        told += ", and that of the transition"
+    operation["description"] = f"{operation.get('description', '')}\n\nScope of a service's token: {told}.".strip()
 
 
 def _describe(operation_id: str, status: str, response: Schema, *, counted: bool) -> None:

@@ -400,6 +400,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     oldest = serializers.IntegerField(required=False, help_text="The `cursor` with which the feed of events begins.")
     newest = serializers.IntegerField(required=False, help_text="The `cursor` with which the feed of events ends.")
     state = serializers.CharField(required=False, help_text="Of a bulk run that is over.")
+    scopes = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The scopes of which a service's token needs one."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # Not declared: a serializer has an attribute by this name.

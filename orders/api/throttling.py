@@ -12,7 +12,7 @@ from rest_framework.throttling import BaseThrottle
 
 from orders.api.client_address import client_address
 from orders.services import rate_limits
-from orders.services.access import Actor
+from orders.services.access import Actor, Kind
 from orders.services.rate_limits import Allowance
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class WriteThrottle(BaseThrottle):
         caller = request.user
         if not isinstance(caller, Actor):  # nothing is counted where anybody may call
             return True
-        limit = settings.RATE_LIMIT_ADMIN_WRITES if caller.sees_all else settings.RATE_LIMIT_WRITES
+        is_customer = caller.kind is Kind.CUSTOMER
+        limit = settings.RATE_LIMIT_WRITES if is_customer else settings.RATE_LIMIT_ADMIN_WRITES
         allowance = rate_limits.spend("write", caller.label, limit=limit)
         request.allowance = allowance  # type: ignore[attr-defined]
         if allowance is not None and allowance.wait:

@@ -24,6 +24,7 @@ from orders.api.operations import (
     TOO_MANY,
     UNSURE,
     USER_ID_OF_PATH,
+    operation,
     problems,
 )
 from orders.api.parameters import SORTS, Cursor, OrdersParameters, UserOrdersParameters
@@ -63,7 +64,7 @@ TOO_MANY_TO_SORT = "Too many orders to sort by total. Add a filter, or give a sp
 class OrderViewSet(LimitedViewSet):
     """Orders."""
 
-    @extend_schema(
+    @operation(
         operation_id="place_order",
         request=PlaceOrderSerializer,
         parameters=[PLACEMENT_KEY],
@@ -97,7 +98,7 @@ class OrderViewSet(LimitedViewSet):
         response["Location"] = f"{settings.API_PREFIX}/orders/{placed.order['_id']}"
         return marked(response, replayed=placed.replayed)
 
-    @extend_schema(
+    @operation(
         operation_id="list_orders",
         parameters=[OrdersParameters, IF_NONE_MATCH],
         responses={
@@ -124,7 +125,7 @@ class OrderViewSet(LimitedViewSet):
             user_id = parameters.user_id(given["user_id"])
         return self._page(request, user_id, given)
 
-    @extend_schema(
+    @operation(
         operation_id="list_user_orders",
         parameters=[USER_ID_OF_PATH, UserOrdersParameters, IF_NONE_MATCH],
         responses={
@@ -139,7 +140,7 @@ class OrderViewSet(LimitedViewSet):
         given = parameters.read(UserOrdersParameters, request)
         return self._page(request, parameters.user_id(user_id), given)
 
-    @extend_schema(
+    @operation(
         operation_id="get_order",
         parameters=[ORDER_ID, IF_NONE_MATCH],
         responses={
@@ -156,7 +157,7 @@ class OrderViewSet(LimitedViewSet):
             return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
         return order_response(order)
 
-    @extend_schema(
+    @operation(
         operation_id="change_order_status",
         request=StatusSerializer,
         parameters=[ORDER_ID, IF_MATCH, CHANGE_KEY],
@@ -189,7 +190,7 @@ class OrderViewSet(LimitedViewSet):
         )
         return changed_response(changed)
 
-    @extend_schema(
+    @operation(
         operation_id="cancel_order",
         parameters=[ORDER_ID, IF_MATCH, CHANGE_KEY],
         responses={
@@ -214,7 +215,7 @@ class OrderViewSet(LimitedViewSet):
         )
         return marked(Response(status=http.HTTP_204_NO_CONTENT), replayed=cancelled.replayed)
 
-    @extend_schema(
+    @operation(
         operation_id="get_order_history",
         parameters=[ORDER_ID],
         responses={200: HistoryEntrySerializer(many=True), **ONE_ORDER},
@@ -225,7 +226,7 @@ class OrderViewSet(LimitedViewSet):
         order = visible(order_queries.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
         return Response(present_history(order, caller(request)))
 
-    @extend_schema(
+    @operation(
         operation_id="list_order_transitions",
         parameters=[ORDER_ID],
         responses={200: TransitionSerializer(many=True), **ONE_ORDER},

@@ -43,10 +43,15 @@ class LimitedViewSet(ViewSet):
         return super().perform_content_negotiation(request, force)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """As DRF's; then refuse query parameters of a write: they would be ignored."""
+        """As DRF's; then ask a service for the scope of what it wants to do, before anything is looked for.
+
+        And refuse query parameters of a write: they would be ignored.
+        """
         super().initial(request, *args, **kwargs)
         method = request.method or ""
-        is_write = method not in SAFE_METHODS and method.lower() in self.action_map  # others are not allowed at all
+        if name := self.action_map.get(method.lower()):  # other methods are not allowed at all
+            caller(request).require_one_of(getattr(self, name).scopes)
+        is_write = method not in SAFE_METHODS and name
         if is_write and request.META.get("QUERY_STRING"):
             parameters.read(parameters.NoParameters, request)
 

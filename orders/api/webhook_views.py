@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders.api import parameters
-from orders.api.operations import ALWAYS, ONE_WEBHOOK, UNSURE, WEBHOOK_ID, WEBHOOK_KEY, problems
+from orders.api.operations import ALWAYS, ONE_WEBHOOK, UNSURE, WEBHOOK_ID, WEBHOOK_KEY, operation, problems
 from orders.api.presentation import present_test_delivery, present_webhook
 from orders.api.serializers import ExactSerializer
 from orders.api.viewsets import LimitedViewSet, caller, expect_nothing, marked
@@ -34,7 +34,7 @@ WRITTEN: dict[Any, Any] = {**ONE_WEBHOOK, **UNSURE}
 class WebhookViewSet(LimitedViewSet):
     """Endpoints to which events are sent."""
 
-    @extend_schema(
+    @operation(
         operation_id="list_webhooks",
         responses={
             200: WebhookSerializer(many=True),
@@ -48,7 +48,7 @@ class WebhookViewSet(LimitedViewSet):
         newest = reading.newest_cursor()
         return Response([present_webhook(endpoint, newest) for endpoint in found])
 
-    @extend_schema(
+    @operation(
         operation_id="create_webhook",
         request=CreateWebhookSerializer,
         parameters=[WEBHOOK_KEY],
@@ -78,14 +78,12 @@ class WebhookViewSet(LimitedViewSet):
         answer = _with_secret(made, status=http.HTTP_201_CREATED, headers={"Location": address})
         return marked(answer, replayed=made.replayed)
 
-    @extend_schema(
-        operation_id="get_webhook", parameters=[WEBHOOK_ID], responses={200: WebhookSerializer, **ONE_WEBHOOK}
-    )
+    @operation(operation_id="get_webhook", parameters=[WEBHOOK_ID], responses={200: WebhookSerializer, **ONE_WEBHOOK})
     def retrieve(self, request: Request, webhook_id: str) -> Response:
         """Show an endpoint, how far it is, and its last deliveries."""
         return _shown(webhooks.get_endpoint(_id(request, webhook_id), caller(request)), request)
 
-    @extend_schema(
+    @operation(
         operation_id="change_webhook",
         request=ChangeWebhookSerializer,
         parameters=[WEBHOOK_ID],
@@ -97,9 +95,7 @@ class WebhookViewSet(LimitedViewSet):
         given = _valid(ChangeWebhookSerializer, request)
         return _shown(webhooks.change_endpoint(endpoint_id, **given, actor=caller(request)), request)
 
-    @extend_schema(
-        operation_id="delete_webhook", request=None, parameters=[WEBHOOK_ID], responses={204: None, **WRITTEN}
-    )
+    @operation(operation_id="delete_webhook", request=None, parameters=[WEBHOOK_ID], responses={204: None, **WRITTEN})
     def destroy(self, request: Request, webhook_id: str) -> HttpResponse:
         """Delete an endpoint, with the record of its deliveries."""
         endpoint_id = _id(request, webhook_id)
@@ -107,7 +103,7 @@ class WebhookViewSet(LimitedViewSet):
         webhooks.delete_endpoint(endpoint_id, actor=caller(request))
         return HttpResponse(status=http.HTTP_204_NO_CONTENT)
 
-    @extend_schema(
+    @operation(
         operation_id="test_webhook",
         request=None,
         parameters=[WEBHOOK_ID],
@@ -119,7 +115,7 @@ class WebhookViewSet(LimitedViewSet):
         expect_nothing(request)
         return Response(present_test_delivery(webhooks.send_test(endpoint_id, actor=caller(request))))
 
-    @extend_schema(
+    @operation(
         operation_id="rotate_webhook_secret",
         request=None,
         parameters=[WEBHOOK_ID],
@@ -134,7 +130,7 @@ class WebhookViewSet(LimitedViewSet):
         expect_nothing(request)
         return _with_secret(webhooks.rotate_secret(endpoint_id, actor=caller(request)))
 
-    @extend_schema(
+    @operation(
         operation_id="end_webhook_rotation",
         request=None,
         parameters=[WEBHOOK_ID],
@@ -146,7 +142,7 @@ class WebhookViewSet(LimitedViewSet):
         expect_nothing(request)
         return _shown(webhooks.end_rotation(endpoint_id, actor=caller(request)), request)
 
-    @extend_schema(
+    @operation(
         operation_id="replay_webhook",
         request=ReplaySerializer,
         parameters=[WEBHOOK_ID],

@@ -1,5 +1,6 @@
 """Who may see and do what: the one place that decides it, for every edge."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -8,7 +9,16 @@ from typing import TYPE_CHECKING, TypeVar
 from bson import ObjectId
 from django.contrib.auth.models import User
 
-from orders.models import PART_ACTS, PUBLIC_STATUSES, Document, Order, permission_of, transition_names
+from orders.models import (
+    PART_ACTS,
+    PUBLIC_STATUSES,
+    Document,
+    Order,
+    ServiceToken,
+    WebhookEndpoint,
+    permission_of,
+    transition_names,
+)
 from orders.services.errors import OrderError
 
 if TYPE_CHECKING:
@@ -23,6 +33,9 @@ ERASE = "orders.erase_customer"
 RETURN = "orders.return_order"
 HOLD = "orders.hold_order"
 MANAGE_WEBHOOKS = "orders.manage_webhooks"
+MANAGE_TOKENS = "orders.manage_service_tokens"
+PLACE = "orders.place_orders"
+READ_EVENTS = "orders.read_events"
 
 ADDRESS_CHANGED = "change_address"
 """The act by which the history names a change of the address."""
@@ -38,8 +51,13 @@ STAFF_WORK = {
     RETURN: "take back what was shipped",
     HOLD: "hold orders back, or lift holds",
     MANAGE_WEBHOOKS: "manage webhooks",
+    MANAGE_TOKENS: "manage service tokens",
 }
 """What staff may do beside looking and making transitions, in words."""
+OF_SERVICES = (PLACE, READ_EVENTS)
+"""What only services and admins do; staff who hold it may give it to services."""
+NAMESPACE = "orders."
+"""What the scopes of this service begin with in a JWT, which may carry those of others."""
 
 
 class NotPermitted(OrderError):
@@ -57,6 +75,7 @@ class OrderNotFound(OrderError):
 class Kind(StrEnum):
     CUSTOMER = "customer"
     ADMIN = "admin"
+    SERVICE = "service"
     STAFF = "staff"
     SYSTEM = "system"
 
@@ -65,7 +84,8 @@ class Kind(StrEnum):
 class Actor:
     """Who acts, through which edge, and what they may do.
 
-    :ivar id: the customer's canonical user id, the token's subject, the staff login, or a process's name.
+    :ivar id: the customer's canonical user id, the token's subject, the service's name, the staff login, or a process's
+        name.
     :ivar permissions: Django's permission names, e.g. `orders.ship_order`.
     :ivar via: `api`, `admin`, `command` or `worker`; kept in the history.
     """
@@ -89,8 +109,25 @@ class Actor:
         return permission in self.permissions
 
     def sees(self, user_id: str) -> bool:
-        """Tell whether the actor may know of this user's orders."""
+        """Tell whether the actor may read this user's orders."""
         return self.sees_all or self._is(user_id)
+
+    def finds(self, user_id: str) -> bool:
+        """Tell whether the actor may know of an order of this user's, to change it: a service need not read others."""
+        return self.sees(user_id) or (self.kind is Kind.SERVICE and not self.permissions.isdisjoint(_changes()))
+
+    @property
+    def follows_all(self) -> bool:
+        """Whether the feed tells the actor of everybody's orders, or of own ones alone."""
+        return READ_EVENTS in self.permissions
+
+    def require_one_of(self, scopes: Collection[str]) -> None:
+        """Ask a service for one of these scopes, before anything is looked for; nobody else has scopes.
+
+        :raises NotPermitted: naming them.
+        """
+        if self.kind is Kind.SERVICE and self.permissions.isdisjoint(permissions_of(scopes)):
+            raise _scope_needed(scopes)
 
     def may(self, transition: str, user_id: str) -> bool:
         """Tell whether the actor may make this transition on an order of this user."""
@@ -101,7 +138,7 @@ class Actor:
     def require_transition(self, transition: str, user_id: str) -> None:
         """:raises NotPermitted: if :meth:`may` says no."""
         if not self.may(transition, user_id):
-            raise NotPermitted(f"You may not {transition.replace('_', ' ')} this order.")
+            raise self._refused(f"You may not {transition.replace('_', ' ')} this order.", permission_of(transition))
 
     def may_bulk(self, transition: str) -> bool:
         """Bulk runs are for those who see all orders and may make the transition on each of them."""
@@ -110,7 +147,8 @@ class Actor:
     def require_bulk(self, transition: str) -> None:
         """:raises NotPermitted: if :meth:`may_bulk` says no."""
         if not self.may_bulk(transition):
-            raise NotPermitted(f"You may not {transition.replace('_', ' ')} orders.")
+            needed = permission_of(transition) if self.sees_all else VIEW
+            raise self._refused(f"You may not {transition.replace('_', ' ')} orders.", needed)
 
     def require_seeing_runs(self) -> None:
         """Runs over many orders tell about everybody's orders.
@@ -118,12 +156,12 @@ class Actor:
         :raises NotPermitted:
         """
         if not self.sees_all:
-            raise NotPermitted("Runs over many orders are for admins.")
+            raise self._refused("Runs over many orders are for admins.", VIEW)
 
     def require(self, permission: str) -> None:
         """:raises NotPermitted: if the actor may not do this; `permission` is one of STAFF_WORK."""
         if not self.has(permission):
-            raise NotPermitted(f"You may not {STAFF_WORK[permission]}.")
+            raise self._refused(f"You may not {STAFF_WORK[permission]}.", permission)
 
     def require_process(self, work: str) -> None:
         """Some work is for operators only, who run commands on the service's own machines.
@@ -134,17 +172,17 @@ class Actor:
             raise NotPermitted(f"You may not {work}.")
 
     def require_placing_for(self, user_id: str) -> None:
-        """Customers place orders for themselves; admins who see all orders, for anybody.
+        """Customers place orders for themselves; admins and services, for anybody.
 
         :raises NotPermitted:
         """
-        if not (self._is(user_id) or (self.kind is Kind.ADMIN and self.sees_all)):
-            raise NotPermitted("You may not place an order in another user's name.")
+        if not (self._is(user_id) or (self.kind in (Kind.ADMIN, Kind.SERVICE) and self.has(PLACE))):
+            raise self._refused("You may not place an order in another user's name.", PLACE)
 
     def require_reading_of(self, user_id: str) -> None:
         """:raises NotPermitted: if the actor may not list this user's orders."""
         if not self.sees(user_id):
-            raise NotPermitted("You may not list another user's orders.")
+            raise self._refused("You may not list another user's orders.", VIEW)
 
     def require_searching(self) -> None:
         """Searches find everybody's orders.
@@ -152,7 +190,15 @@ class Actor:
         :raises NotPermitted:
         """
         if not self.sees_all:
-            raise NotPermitted("Searching orders is for admins.")
+            raise self._refused("Searching orders is for admins.", VIEW)
+
+    def require_following(self) -> None:
+        """Customers follow the events of their own orders; a service, those of everybody.
+
+        :raises NotPermitted:
+        """
+        if not (self.follows_all or self.kind is Kind.CUSTOMER):
+            raise self._refused("You may not follow the feed of events.", READ_EVENTS)
 
     def knows(self, label: str) -> bool:
         """Tell whether this actor may know another's name, reasons and ids of requests."""
@@ -173,23 +219,96 @@ class Actor:
     def _is(self, user_id: str) -> bool:
         return self.kind is Kind.CUSTOMER and self.id == user_id
 
+    def _refused(self, told: str, permission: str) -> NotPermitted:
+        """What the actor is told, who lacks this permission: a service, by the name of the scope."""
+        needed = [scope for scope, gives in scopes().items() if gives == permission]
+        return _scope_needed(needed) if needed and self.kind is Kind.SERVICE else NotPermitted(told)
+
+
+def _scope_needed(needed: Collection[str]) -> NotPermitted:
+    which = "the scope" if len(needed) == 1 else "one of the scopes"
+    return NotPermitted(f"The token needs {which} {', '.join(needed)}.", scopes=list(needed))
+
 
 OrderRead = TypeVar("OrderRead", Order, Document)
 
 
-def visible(order: OrderRead | None, order_id: ObjectId | str, actor: Actor) -> OrderRead:
+def visible(order: OrderRead | None, order_id: ObjectId | str, actor: Actor, *, to_change: bool = False) -> OrderRead:
     """The order, if there is one and the actor may know of it.
 
     :raises OrderNotFound: for another's order just as for none.
     """
-    if order is None or not actor.sees(order.user_id if isinstance(order, Order) else order["user_id"]):
+    knows = actor.finds if to_change else actor.sees
+    if order is None or not knows(order.user_id if isinstance(order, Order) else order["user_id"]):
         raise OrderNotFound(f"There is no order {order_id}.")
     return order
 
 
 @cache
 def every_permission() -> frozenset[str]:
-    return frozenset({VIEW, *STAFF_WORK, *map(permission_of, transition_names())})
+    return frozenset({VIEW, *STAFF_WORK, *OF_SERVICES, *map(permission_of, transition_names())})
+
+
+# --- the scopes of services ---
+
+
+class UnknownScope(OrderError):
+    """There is no such scope."""
+
+    code = "unknown_scope"
+
+
+@cache
+def scopes() -> dict[str, str]:
+    """What a service's token may be given: scope → the permission that it stands for.
+
+    No scope stands for work that no endpoint of the API offers.
+    """
+    named = (*map(permission_of, transition_names()), RETURN, HOLD, PLACE, READ_EVENTS, MANAGE_WEBHOOKS)
+    return {"read_orders": VIEW} | {permission.removeprefix(NAMESPACE): permission for permission in named}
+
+
+@cache
+def scope_words() -> dict[str, str]:
+    """Scope → what it permits, e.g. `mark orders as paid`."""
+    declared = dict(pair for model in (Order, WebhookEndpoint, ServiceToken) for pair in model._meta.permissions)
+    told = {scope: str(declared[scope]).removeprefix("Can ") for scope in scopes() if scope in declared}
+    return {"read_orders": "read all orders, their histories and bulk runs, and search"} | told
+
+
+def scopes_typed(texts: Iterable[str]) -> list[str]:
+    """Scopes as somebody wrote them, each with or without `orders.`, in their usual order.
+
+    :raises UnknownScope: listing those that there are.
+    """
+    typed = {text.strip().removeprefix(NAMESPACE): text for text in texts}
+    if unknown := [text for scope, text in typed.items() if scope not in scopes()]:
+        raise UnknownScope(f"There is no scope {unknown[0][:100]!r}. There are: {', '.join(scopes())}.")
+    return [scope for scope in scopes() if scope in typed]
+
+
+def permissions_of(given: Iterable[str]) -> frozenset[str]:
+    """The permissions that these scopes stand for; one that this version does not know stands for none."""
+    return frozenset(scopes()[scope] for scope in given if scope in scopes())
+
+
+def permissions_in(claim: object) -> frozenset[str]:
+    """The permissions that a JWT's claim of scopes gives: a text of words (RFC 8693 section 4.2), or a list.
+
+    Only what is spelt in full counts, with `orders.`: a customer's token may have scopes of other services.
+    """
+    words = claim.split(" ") if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    ours = [word for word in words if isinstance(word, str) and word.startswith(NAMESPACE)]
+    return permissions_of(word.removeprefix(NAMESPACE) for word in ours)
+
+
+@cache
+def _changes() -> frozenset[str]:
+    """The permissions by which an order is changed."""
+    return frozenset({RETURN, HOLD, *map(permission_of, transition_names())})
+
+
+# --- who there is ---
 
 
 def customer(user_id: str, *, via: str = "api", request_id: str = "") -> Actor:
@@ -200,6 +319,11 @@ def customer(user_id: str, *, via: str = "api", request_id: str = "") -> Actor:
 def admin(subject: str, *, via: str = "api", request_id: str = "") -> Actor:
     """The bearer of a token with the admin claim, who may do all that the API offers."""
     return Actor(Kind.ADMIN, subject, via, every_permission(), request_id)
+
+
+def service(name: str, permissions: frozenset[str], *, via: str = "api", request_id: str = "") -> Actor:
+    """Another service of the shop, with the permissions of its token's scopes."""
+    return Actor(Kind.SERVICE, name, via, permissions, request_id)
 
 
 def staff(user: "AbstractUser", *, via: str = "admin", request_id: str = "") -> Actor:

@@ -5,7 +5,7 @@ Each error is here, also one that no code of the API stands for: a test goes thr
 
 from http import HTTPStatus
 
-from orders.services import access, audit, bulk, identifiers, order_queries, purging
+from orders.services import access, audit, bulk, identifiers, order_queries, purging, service_tokens
 from orders.services.errors import OrderError
 from orders.services.events import publishing, reading, webhooks
 from orders.services.fulfilment import holding, parts, refunding, returning, shipping
@@ -85,6 +85,12 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     bulk.RunNotFound: HTTPStatus.NOT_FOUND,
     bulk.RunIsOver: HTTPStatus.CONFLICT,
     bulk.TooManyBatches: HTTPStatus.CONFLICT,
+    # tokens of services; the API answers a refused one as it does every other
+    access.UnknownScope: HTTPStatus.BAD_REQUEST,
+    service_tokens.InvalidServiceToken: HTTPStatus.BAD_REQUEST,
+    service_tokens.ServiceTokenNotFound: HTTPStatus.NOT_FOUND,
+    service_tokens.TokenRefused: HTTPStatus.UNAUTHORIZED,
+    service_tokens.TokenOutOfTime: HTTPStatus.UNAUTHORIZED,
     # files and old records
     import_files.UnreadableFile: HTTPStatus.BAD_REQUEST,
     import_files.FileChanged: HTTPStatus.CONFLICT,

@@ -68,6 +68,12 @@ def backoffice(title: str) -> dict[str, Any]:
                             "admin:orders_webhookendpoint_changelist",
                             "orders.manage_webhooks",
                         ),
+                        entry(
+                            "Service tokens",
+                            "key",
+                            "admin:orders_servicetoken_changelist",
+                            "orders.manage_service_tokens",
+                        ),
                     ],
                 },
                 {

@@ -105,6 +105,8 @@ JWT_AUDIENCE = env.text("JWT_AUDIENCE")
 JWT_LEEWAY = env.number("JWT_LEEWAY", 10.0, most=300)
 JWT_ADMIN_CLAIM = env.text("JWT_ADMIN_CLAIM", "role")
 JWT_ADMIN_VALUES = env.items("JWT_ADMIN_VALUES", ("admin",))
+JWT_ADMIN_SUBJECTS = env.items("JWT_ADMIN_SUBJECTS")
+JWT_SCOPE_CLAIM = env.text("JWT_SCOPE_CLAIM")
 AUTH_STUB = env.flag("AUTH_STUB", default=False)
 
 # --- how often, in a minute; 0: no limit -----------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Everybody can use the backoffice: axe-core finds nothing serious, light or dark, on wide and narrow screens."""
 
 import pytest
+from bson import ObjectId
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
 from orders.models import WebhookEndpoint
+from orders.services import access, service_tokens
 from orders.services.events import telling
 from orders.storage.order_writes import orders
 from tests.browser.conftest import SignIn, inaccessible
@@ -15,6 +17,7 @@ from tests.dose import chosen
 from tests.functional.admin_helpers import LIST, Document, page
 
 WEBHOOKS = "/admin/orders/webhookendpoint/"
+TOKENS = "/admin/orders/servicetoken/"
 pytestmark = pytest.mark.no_cover
 SCREENS = {
     "light and wide": ("light", WIDE),
@@ -47,6 +50,10 @@ def pages(database: Database[Document]) -> dict[str, str]:
         "webhook": f"{WEBHOOKS}{endpoint.pk}/change/",
         "new webhook": f"{WEBHOOKS}add/",
         "deleting a webhook": f"{WEBHOOKS}{endpoint.pk}/delete/",
+        "service tokens": TOKENS,
+        "service token": f"{TOKENS}{service_token()}/change/",
+        "new service token": f"{TOKENS}add/",
+        "revoking a service token": f"{TOKENS}{service_token('x' * 64)}/revoke/",
         "packing slip": page(unknown).replace("/change/", "/packing-slip/"),
         "confirmations": f"{LIST}confirmations/?ids={unknown['_id']}",
         "pick list": f"{LIST}pick-list/?ids={unknown['_id']}",
@@ -65,6 +72,12 @@ def stopped_webhook() -> WebhookEndpoint:
         created_at=timezone.now(),
         created_by="tests",
     )
+
+
+def service_token(name: str = "payments") -> ObjectId:
+    """The id of a service's token that may do all there is."""
+    actor, at = access.system("tests", via="command"), timezone.now()
+    return service_tokens.create(name=name, scopes=access.scopes(), days=30, actor=actor, at=at).token.pk
 
 
 @pytest.mark.parametrize(("theme", "viewport"), SLICE.values(), ids=SLICE)

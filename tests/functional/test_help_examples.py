@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from bson import ObjectId
 from django.core.management import call_command, get_commands, load_command_class
+from django.utils import timezone
 
 from integrations.sandbox import Sandbox
+from orders.models import ServiceToken
 from tests.functional.test_import_orders import ORDER, as_object
 from tests.integration.builders import A, line, shelve, store
 from tests.integration.bulk_helpers import started, stored
@@ -49,6 +51,9 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     store("cancelled", line("released"), unknown, due=None, number="7KQF-2M9D-XW3H")
     [picked], [arrived], _ = stored("processing", 1), stored("shipped", 1), stored("paid", 1)
     started("start_processing", keys=stored("paid", 1), run_id=ObjectId("692201d0a1b2c3d4e5f60718"))
+    ServiceToken.objects.create(
+        id=ObjectId("68f2c1d09b1e8a0012b70001"), name="payments", created_at=timezone.now(), created_by="tests"
+    )
     Path("erased-orders.txt").write_text(f"{arrived}\n")
     Path("picked.txt").write_text(f"{picked}\n")
     Path("parcels.csv").write_text(f"number,carrier,tracking_number\n{picked},DHL,77\n")

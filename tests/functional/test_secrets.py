@@ -1,6 +1,7 @@
 """No secret is ever written down: not in a log at DEBUG, not in an answer, not in what a refused start says."""
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -10,11 +11,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import RequestFactory
-from django.views.debug import technical_500_response
+from django.utils import timezone
+from django.views.debug import ExceptionReporter, technical_500_response
 from pytest_django import Settings
+from rest_framework.request import Request
 
 from integrations import peer_requests
 from integrations.sandbox import Sandbox
+from orders.api.authentication import BearerAuthentication
+from orders.services import access, service_tokens
 from orders_project.web.error_reports import SecretsFilter
 from tests.api_client import token
 from tests.functional.admin_helpers import PASSWORD, Browser, staff
@@ -72,6 +77,52 @@ def test_requests_of_storefronts_leave_no_token_and_no_key(api: Api, sandbox: Sa
     secrets = {"good": good, "expired": expired, "forged": forged, "odd": odd}
     secrets |= {"key": KEY, "django's key": settings.SECRET_KEY, "peer": PEER_PASSWORD}
     expect_none(secrets, [*said, *answers, refused.text])
+
+
+def test_services_and_those_who_give_them_tokens_leave_none(
+    api: Api, live_server_url: str, database: Documents, settings: Settings
+) -> None:
+    settings.DEBUG = False
+    made: Any = service_tokens.create(
+        name="payments", scopes=["pay_order"], actor=access.system("jane", via="command"), at=timezone.now()
+    )
+    secret = made.secret[29:]
+    with listening() as said, Browser(live_server_url) as browser:
+        bearers = (made.secret, f"{made.secret[:-1]}!", f"{made.secret[:-1]}A")
+        answers = [api(token=bearer).get("orders/").text for bearer in bearers]
+        staff("Manager")
+        browser.log_in("Manager")
+        form = browser.get("/admin/orders/servicetoken/add/")
+        given = {"name": "erp", "scopes": "read_orders", "csrfmiddlewaretoken": browser.csrf_token(form)}
+        page = browser.post("/admin/orders/servicetoken/add/", data=given)
+        shown = re.search(r"ost_[0-9a-f]{24}_([A-Za-z0-9_-]{43})", page.text)
+        assert shown
+        answers += [browser.get(path).text for path in ("/admin/orders/servicetoken/", "/admin/")]
+        service_tokens.revoke(made.token.pk, actor=access.system("jane", via="command"), at=timezone.now())
+        answers.append(api(token=made.secret).get("orders/").text)
+    kept = [str(list(database[name].find())) for name in database.list_collection_names()]
+    secrets = {"token": secret[:-1], "that of a page": shown[1], "hash": made.token.digest}
+    assert any("service token" in line for line in said)
+    expect_none(secrets, said + answers)
+    expect_none({name: secrets[name] for name in ("token", "that of a page")}, kept)
+
+
+def test_an_error_while_a_token_is_checked_is_reported_without_it(
+    rf: RequestFactory, database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("orders.storage.service_tokens.find", fails)
+    request = rf.get("/api/v1/orders/", headers={"Authorization": f"Bearer ost_{'0' * 24}_{'s3cret' * 7}x"})
+    try:
+        BearerAuthentication().authenticate(Request(request))
+    except ZeroDivisionError:
+        report = ExceptionReporter(request, *sys.exc_info()).get_traceback_html()
+    assert "caller_with" in report
+    variables = "".join(re.findall(r'(?s)<table class="vars".*?</table>', report))
+    assert "header" in variables
+    expect_none({"token": "s3crets3cret"}, [variables])
 
 
 def test_staff_at_work_leave_no_password_and_no_session(

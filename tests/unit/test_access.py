@@ -1,5 +1,7 @@
 """Who may see and do what."""
 
+from collections.abc import Callable
+
 import pytest
 
 from orders.models import permission_of, transition_names
@@ -87,3 +89,122 @@ def test_the_history_names_actors_by_kind_and_id() -> None:
         "customer:17", "admin:boss", "system:settle_stock", "staff:maria",
     ]  # fmt: skip
     assert (CUSTOMER.via, SYSTEM.via, staff().via, CUSTOMER.request_id) == ("api", "worker", "admin", "r-1")
+
+
+# --- services ---
+
+
+def service(*scopes: str) -> Actor:
+    return access.service("payments", access.permissions_of(scopes))
+
+
+@pytest.mark.parametrize("scope", access.scopes())
+def test_a_scope_permits_one_thing_and_nothing_else(scope: str) -> None:
+    actor = service(scope)
+    assert actor.permissions == {access.scopes()[scope]}
+    assert actor.sees_all == actor.sees("17") == (scope == "read_orders")
+    assert actor.follows_all == (scope == "read_events")
+    assert [name for name in transition_names() if actor.may(name, "17")] == [
+        name for name in transition_names() if scope == f"{name}_order"
+    ]
+    assert not any(actor.may_bulk(name) for name in transition_names()), "that takes read_orders as well"
+    changes = scope.endswith("_order")
+    assert actor.finds("17") == (changes or scope == "read_orders"), "what it changes, it need not read"
+    for other in access.scopes():
+        if other == scope:
+            actor.require_one_of([other])
+            continue
+        with pytest.raises(NotPermitted, match=f"needs the scope {other}") as refused:
+            actor.require_one_of([other])
+        assert refused.value.members == {"scopes": [other]}
+
+
+def test_a_service_named_like_a_customer_is_not_that_customer() -> None:
+    nobody = access.service("17", frozenset())
+    assert not nobody.sees("17")
+    assert not nobody.finds("17")
+    assert not nobody.may("cancel", "17")
+    with pytest.raises(NotPermitted):
+        nobody.require_placing_for("17")
+    with pytest.raises(NotPermitted):
+        nobody.require_following()
+
+
+def test_only_services_are_asked_for_scopes() -> None:
+    for actor in (CUSTOMER, ADMIN, SYSTEM, staff()):
+        actor.require_one_of(["pay_order"])
+
+
+@pytest.mark.parametrize(
+    ("ask", "needed"),
+    [
+        (lambda actor: actor.require_transition("pay", "17"), ["pay_order"]),
+        (lambda actor: actor.require_bulk("pay"), ["read_orders"]),
+        (lambda actor: actor.require_seeing_runs(), ["read_orders"]),
+        (lambda actor: actor.require(access.HOLD), ["hold_order"]),
+        (lambda actor: actor.require(access.MANAGE_WEBHOOKS), ["manage_webhooks"]),
+        (lambda actor: actor.require_placing_for("17"), ["place_orders"]),
+        (lambda actor: actor.require_reading_of("17"), ["read_orders"]),
+        (lambda actor: actor.require_searching(), ["read_orders"]),
+        (lambda actor: actor.require_following(), ["read_events"]),
+        (lambda actor: actor.require_one_of(["pay_order", "ship_order"]), ["pay_order", "ship_order"]),
+    ],
+)
+def test_a_service_is_told_which_scope_it_lacks(ask: Callable[[Actor], None], needed: list[str]) -> None:
+    with pytest.raises(NotPermitted) as refused:
+        ask(service())
+    assert refused.value.members == {"scopes": needed}
+    assert ", ".join(needed) in refused.value.detail
+    ask(service(*access.scopes()))
+
+
+def test_a_service_that_sees_all_orders_is_told_which_transition_it_lacks() -> None:
+    with pytest.raises(NotPermitted, match="the scope pay_order"):
+        service("read_orders").require_bulk("pay")
+
+
+def test_no_scope_permits_what_the_api_does_not_offer() -> None:
+    actor = service(*access.scopes())
+    assert not actor.permissions & {access.ERASE, access.RESOLVE, access.EXPORT, access.MANAGE_TOKENS}
+    for permission in (access.ERASE, access.MANAGE_TOKENS):
+        with pytest.raises(NotPermitted) as refused:
+            actor.require(permission)
+        assert refused.value.members == {}
+    with pytest.raises(NotPermitted):
+        actor.require_process("import orders")
+
+
+def test_every_scope_is_told_in_words() -> None:
+    assert access.scope_words().keys() == access.scopes().keys()
+
+
+def test_scopes_are_read_with_and_without_their_namespace() -> None:
+    typed = ["orders.ship_order", "pay_order", " orders.pay_order ", "read_orders"]
+    assert access.scopes_typed(typed) == ["read_orders", "pay_order", "ship_order"]
+    for unknown in ("pay", "orders.erase_customer", "", "PAY_ORDER", "orders.orders.pay_order"):
+        with pytest.raises(access.UnknownScope) as refused:
+            access.scopes_typed(["pay_order", unknown])
+        assert all(scope in refused.value.detail for scope in access.scopes())
+
+
+@pytest.mark.parametrize(
+    ("claim", "scopes"),
+    [
+        ("orders.pay_order", {"pay_order"}),
+        ("openid orders.pay_order orders.read_orders", {"pay_order", "read_orders"}),
+        (["openid", "orders.pay_order"], {"pay_order"}),
+        ("openid profile email", set()),
+        ("read_orders pay_order", set()),
+        ("orders. orders.pay orders.everything orders.manage_service_tokens orders.erase_customer", set()),
+        ("ORDERS.pay_order,orders.pay_order", set()),
+        ("orders.pay_order\torders.ship_order", set()),
+        ([["orders.pay_order"], 1, None, True], set()),
+        ({"orders.pay_order": True}, set()),
+        (True, set()),
+        (None, set()),
+        ("", set()),
+    ],
+    ids=str,
+)
+def test_of_the_scopes_in_a_jwt_those_count_that_are_spelt_in_full(claim: object, scopes: set[str]) -> None:
+    assert access.permissions_in(claim) == access.permissions_of(scopes)

@@ -13,6 +13,7 @@ from orders.models import (
     Item,
     LineState,
     Order,
+    ServiceToken,
     Status,
     Stock,
     StockEffect,
@@ -26,7 +27,7 @@ from orders.models import (
     stock_effect,
     transition_names,
 )
-from orders.services.access import STAFF_WORK
+from orders.services.access import OF_SERVICES, STAFF_WORK
 
 SPECIFIED = {
     "pending": {"paid", "cancelled"},
@@ -82,8 +83,9 @@ def test_every_transition_that_people_make_has_a_permission_of_its_own(name: str
 def test_every_permission_of_the_models_belongs_to_a_transition_or_to_other_work_of_staff() -> None:
     of_transitions = {f"{name}_order" for name in transition_names()}
     work = {permission.removeprefix("orders.") for permission in STAFF_WORK}
-    declared = {codename for model in (Order, WebhookEndpoint) for codename, _ in model._meta.permissions}
-    assert declared == of_transitions | work
+    models = (Order, WebhookEndpoint, ServiceToken)
+    declared = {codename for model in models for codename, _ in model._meta.permissions}
+    assert declared == of_transitions | work | {permission.removeprefix("orders.") for permission in OF_SERVICES}
 
 
 def test_every_arrow_is_described() -> None:

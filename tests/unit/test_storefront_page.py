@@ -35,7 +35,7 @@ FIGURES = [
     ("for a minute (`STOCK_LEASE`)", "STOCK_LEASE", 60),
     ("within a\n   day (`IDEMPOTENCY_KEY_TTL`)", "IDEMPOTENCY_KEY_TTL", 24 * 3600),
     ("600 writes a minute for a customer (`RATE_LIMIT_WRITES`)", "RATE_LIMIT_WRITES", 600),
-    ("60,000 for an admin token (`RATE_LIMIT_ADMIN_WRITES`)", "RATE_LIMIT_ADMIN_WRITES", 60_000),
+    ("60,000 for an admin token or a service (`RATE_LIMIT_ADMIN_WRITES`)", "RATE_LIMIT_ADMIN_WRITES", 60_000),
     ("more than 1 MiB", "DATA_UPLOAD_MAX_MEMORY_SIZE", 1024 * 1024),
 ]
 

@@ -18,6 +18,7 @@ from orders.models import (
     stock_effect,
     transition_names,
 )
+from orders.services import service_tokens
 from orders.services.access import VIEW, Actor, Kind, staff_named
 from orders.services.audit import REASON_CODES, REASON_NEEDED, Act, require_reason
 from orders.services.bulk import selecting
@@ -148,7 +149,9 @@ def is_known(run: BulkRun) -> bool:
 
 
 def may_continue(run: BulkRun) -> bool:
-    """Whether the staff member who started a run still has the permission; other actors keep theirs."""
+    """Whether the staff member or the service that started a run still has the permission; other actors keep theirs."""
+    if run.actor_kind == Kind.SERVICE:
+        return service_tokens.still_may(run.actor_id, run.transition, timezone.now())
     actor = staff_named(run.actor_id) if run.actor_kind == Kind.STAFF else None
     return run.actor_kind != Kind.STAFF or (actor is not None and actor.may_bulk(run.transition))
 

@@ -54,11 +54,13 @@ def events_after(
 
     :param after: the number of the last event that is known; None: from the oldest one that is kept.
     :param types: only these; all by default.
+    :raises NotPermitted:
     :raises CursorExpired: events between the known one and those that are kept have been deleted.
     :raises CursorUnknown: there is no such event yet.
     """
+    actor.require_following()
     known, user_id = after or 0, None
-    if not actor.sees_all:
+    if not actor.follows_all:
         types, user_id = tuple(kind for kind in types or CUSTOMER_TYPES if kind in CUSTOMER_TYPES), actor.id
     elif not types or set(types) == set(EVENT_TYPES):
         types = None

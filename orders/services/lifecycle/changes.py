@@ -70,8 +70,8 @@ class ChangeRequest:
         :raises OrderNotFound: also where the actor may not know of it.
         """
         key = self.keyed.key if self.keyed else None
-        found = order_reads.get_machine(self.order_id, sees=self.act.actor.sees, key=key, lines=lines)
-        return visible(found, self.order_id, self.act.actor)
+        found = order_reads.get_machine(self.order_id, sees=self.act.actor.finds, key=key, lines=lines)
+        return visible(found, self.order_id, self.act.actor, to_change=True)
 
 
 def make(

@@ -113,6 +113,10 @@ HOOK, HOOK_PAGE = "admin:orders/webhookendpoint/", "admin:orders/webhookendpoint
 THE_HOOK = {"object_id": "endpoint"}
 MANAGERS = works("manage_webhooks")
 MANAGED = staff(302, MANAGERS)
+TOKEN, TOKEN_PAGE = "admin:orders/servicetoken/", "admin:orders/servicetoken/<path:object_id>/"
+THE_TOKEN = {"object_id": "token"}
+KEEPERS = works("manage_service_tokens")
+NEW_TOKEN = {"name": "payments", "scopes": "pay_order", "days": "30"}
 NEW_HOOK = {"url": "https://shop.example/new", "description": "New", "types": "order.paid"}
 
 
@@ -206,6 +210,13 @@ ADMIN_RULES = {
         act("replay", after="0"),
         act("replay_since", since="2020-01-01T00:00:00"),
     ),
+    TOKEN: page(*get(staff(200, KEEPERS)), idle(staff(405))),
+    f"{TOKEN}add/": page(*get(staff(200, KEEPERS)), post(staff(200, KEEPERS), NEW_TOKEN)),
+    f"{TOKEN}<str:token_id>/revoke/": page(*get(staff(200, KEEPERS)), post(staff(302, KEEPERS), {})),
+    TOKEN_PAGE: shown(everybody(302), values=THE_TOKEN),
+    f"{TOKEN_PAGE}change/": page(*get(staff(200, KEEPERS), values=THE_TOKEN), idle(staff(405))),
+    f"{TOKEN_PAGE}delete/": shown(staff(403), values=THE_TOKEN),
+    f"{TOKEN_PAGE}history/": shown(staff(200, KEEPERS), values=THE_TOKEN),
     ONE: shown(everybody(302)),
     f"{ONE}change/": page(*get(staff(200, LOOKERS)), idle(staff(403))),
     f"{ONE}delete/": shown(staff(403)),

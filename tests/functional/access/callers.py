@@ -1,7 +1,8 @@
-"""Who calls: bearers of good and of bad tokens, and sessions of the backoffice."""
+"""Who calls: bearers of good and of bad tokens, services with a scope each, and sessions of the backoffice."""
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -9,7 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
+from orders.models import ServiceToken
+from orders.services import access, service_tokens
+from orders.services.service_tokens import NewToken
 from tests.functional.admin_helpers import PASSWORD, client_of
 from tests.functional.tokens import handmade
 
@@ -51,17 +56,55 @@ GOOD_TOKENS: dict[str, Callable[[], str]] = {
     "owner": lambda: jwt.encode(claims(), SHARED_KEY, algorithm="HS256"),
     "admin": lambda: signed(subject="staff", role="admin"),
 }
+SERVICES: dict[str, tuple[str, ...]] = {
+    **{f"service: {scope}": (scope,) for scope in access.scopes()},
+    "service: read_orders, pay_order": ("read_orders", "pay_order"),
+}
+"""Bearers of a service's token → its scopes."""
+
+
+def made(scopes: tuple[str, ...] = tuple(access.scopes())) -> NewToken:
+    return service_tokens.create(
+        name="matrix", scopes=scopes, days=1, actor=access.system("tests", via="command"), at=timezone.now()
+    )
+
+
+def service(scopes: tuple[str, ...]) -> str:
+    """A service's token; its use is not recorded, so that whoever only reads changes nothing at all."""
+    new = made(scopes)
+    ServiceToken.objects.filter(pk=new.token.pk).update(last_used_at=timezone.now() + timedelta(days=1))
+    return new.secret
+
+
+def revoked() -> str:
+    new = made()
+    service_tokens.revoke(new.token.pk, actor=access.system("tests", via="command"), at=timezone.now())
+    return new.secret
+
+
+def expired() -> str:
+    new = made()
+    ServiceToken.objects.filter(pk=new.token.pk).update(expires_at=timezone.now())
+    return new.secret
+
+
+BAD_TOKENS |= {
+    "revoked service": revoked,
+    "expired service": expired,
+    "unknown service": lambda: f"ost_{'0' * 24}_{made().secret[29:]}",
+    "service with another's secret": lambda: made().secret[:29] + made().secret[29:],
+}
 STAFF = ("nobody", "looker", "Support", "Fulfilment", "Finance", "Manager", "superuser")
 """Sessions of the roles of :mod:`tests.functional.admin_helpers`; `nobody` is staff without a permission, and
 `looker` may see orders."""
 
 API_OUTSIDERS = ("no token", *BAD_TOKENS, *STAFF)
-API_CALLERS = (*API_OUTSIDERS, *GOOD_TOKENS)
+API_CALLERS = (*API_OUTSIDERS, *GOOD_TOKENS, *SERVICES)
 ADMIN_OUTSIDERS = (
     "anonymous",
     "session of a customer",
     "inactive superuser",
-    *(f"token of {who}" for who in GOOD_TOKENS),
+    *(f"token of {who}" for who in (*GOOD_TOKENS, *list(SERVICES)[:1])),
 )
 ADMIN_CALLERS = (*ADMIN_OUTSIDERS, *STAFF)
 
@@ -90,5 +133,5 @@ def client_for(caller: str) -> Client:
         return client
     if name in STAFF:
         return client_of(name, **options)
-    token = (BAD_TOKENS | GOOD_TOKENS)[name]()
+    token = service(SERVICES[name]) if name in SERVICES else (BAD_TOKENS | GOOD_TOKENS)[name]()
     return Client(headers={"Authorization": f"Bearer {token}"}, **options)

@@ -19,7 +19,7 @@ from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.services.events.telling import tell
 from orders.storage.order_query import OrderQuery
-from tests.functional.access.callers import OWNER
+from tests.functional.access.callers import OWNER, made
 from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask
 from tests.functional.admin_helpers import Document, insert, insert_each_status, line, stored
@@ -38,8 +38,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Stage:
-    """:ivar ids: the ids of orders by status or plight, of the run, of a webhook endpoint, and of a user and a group
-    that nobody acts as."""
+    """:ivar ids: the ids of orders by status or plight, of the run, of a webhook endpoint, and of a token, a user and a
+    group that nobody acts as."""
 
     database: Database[Document]
     ids: dict[str, str]
@@ -84,7 +84,7 @@ class Stage:
     def _values(self, ask: Ask) -> dict[str, str]:
         usual = {
             **self.named(), "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
-            "content_type_id": "1", "code": "invalid", "endpoint_id": "endpoint", "cursor": "1",
+            "content_type_id": "1", "code": "invalid", "endpoint_id": "endpoint", "cursor": "1", "token_id": "token",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 
@@ -147,6 +147,7 @@ def set_up(database: Database[Document]) -> Stage:
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
     ids["user"] = str(User.objects.create_user("subject").pk)
     ids["group"] = str(Group.objects.create(name="Temporary").pk)
+    ids["token"] = str(made().token.pk)
     ids["endpoint"] = _followed(database, orders["pending"])
     return Stage(database, ids)
 

@@ -1,0 +1,163 @@
+"""Service tokens in the backoffice: the list, a new one, which is shown once, and one that is revoked."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from orders.admin import labels
+from orders.admin.read_only import ReadOnly
+from orders.admin.staff_actions import actor_of, status_of, why_not
+from orders.models import ServiceToken
+from orders.services import access, service_tokens
+from orders.services.access import MANAGE_TOKENS, Actor
+from orders.services.days import local
+from orders.services.errors import OrderError
+from orders.services.identifiers import object_id as id_typed
+from orders.services.service_tokens import TokenState
+
+TONES = {TokenState.ACTIVE: "good", TokenState.REVOKED: "bad"}
+
+
+@admin.register(ServiceToken)
+class TokenAdmin(ReadOnly):
+    """For those who manage service tokens; what they change goes through the service."""
+
+    def has_view_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
+        return actor_of(request).has(MANAGE_TOKENS)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        revoke = path(
+            "<str:token_id>/revoke/", self.admin_site.admin_view(self.revoke_view), name="orders_servicetoken_revoke"
+        )
+        return [revoke, *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        rows = [_facts(token) for token in service_tokens.list_tokens(self._manager(request))]
+        return self._answer(request, "list", {"title": "Service tokens", "rows": rows})
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    @sensitive_variables("made")
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET the form; POST `name`, `scopes` and `days`: make a token, and show it in the answer, this once."""
+        actor, status = self._manager(request), HTTPStatus.OK
+        errors: dict[str, list[str]] = {}
+        if request.method == "POST":
+            try:
+                made = service_tokens.create(**_typed(request.POST), actor=actor, at=timezone.now())
+            except (OrderError, DatabaseError) as error:
+                errors, status = self._refused(request, error)
+            else:
+                context = {"title": "Service token", "secret": made.secret, "row": _facts(made.token)}
+                return self._answer(request, "made", context)
+        context = {"title": "Create service token", "fields": _fields(request.POST, actor), "errors": errors}
+        return self._answer(request, "add", context, status)
+
+    @method_decorator(require_safe)
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """GET what is known of a token."""
+        return self._answer(
+            request, "token", {"title": "Service token", "row": _facts(self._token(request, object_id))}
+        )
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def revoke_view(self, request: HttpRequest, token_id: str) -> HttpResponse:
+        """GET the question; POST: refuse a token from now on."""
+        token = self._token(request, token_id)
+        if request.method != "POST":
+            return self._answer(request, "revoke", {"title": "Revoke service token", "row": _facts(token)})
+        try:
+            service_tokens.revoke(token.pk, actor=actor_of(request), at=timezone.now())
+        except (OrderError, DatabaseError) as error:
+            self.message_user(request, why_not(error, "Check whether the token is revoked"), messages.ERROR)
+        else:
+            self.message_user(request, f"Token of {token.name} revoked.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:orders_servicetoken_changelist"))
+
+    def _manager(self, request: HttpRequest) -> Actor:
+        """:raises PermissionDenied: for whoever does not manage service tokens."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return actor_of(request)
+
+    def _token(self, request: HttpRequest, given: str) -> ServiceToken:
+        actor, found = self._manager(request), id_typed(given)
+        if found is None:
+            raise Http404(f"{given[:30]} is not the id of a service token.")
+        try:
+            return service_tokens.get_token(found, actor)
+        except service_tokens.ServiceTokenNotFound as error:
+            raise Http404(error.detail) from error
+
+    def _refused(
+        self, request: HttpRequest, error: OrderError | DatabaseError
+    ) -> tuple[dict[str, list[str]], HTTPStatus]:
+        self.message_user(request, why_not(error, "Check whether the token is in the list"), messages.ERROR)
+        if isinstance(error, OrderError):
+            return error.members.get("errors", {}), status_of(error)
+        return {}, HTTPStatus.SERVICE_UNAVAILABLE
+
+    def _answer(
+        self, request: HttpRequest, name: str, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
+    ) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        return TemplateResponse(request, f"admin/orders/servicetoken/{name}.html", context, status=status)
+
+
+def _typed(post: QueryDict) -> dict[str, Any]:
+    """What was posted; days that are no number count as none at all, which is refused."""
+    days = post.get("days", "").strip()
+    return {
+        "name": post.get("name", "").strip(),
+        "scopes": post.getlist("scopes"),
+        "days": (int(days) if days.isdecimal() and len(days) < 6 else 0) if days else None,
+    }
+
+
+def _fields(post: QueryDict, actor: Actor) -> dict[str, Any]:
+    """What the form shows: the scopes that this person may give, and what was typed."""
+    words, chosen = access.scope_words(), post.getlist("scopes")
+    scopes = [(scope, words[scope], scope in chosen) for scope in service_tokens.scopes_to_give(actor)]
+    longest = {"longest_name": service_tokens.LONGEST_NAME, "longest_life": service_tokens.LONGEST_LIFE}
+    return {"name": post.get("name", ""), "days": post.get("days", ""), "scopes": scopes, **longest}
+
+
+def _facts(token: ServiceToken) -> dict[str, Any]:
+    """A token as its pages tell of it."""
+    now, words = timezone.now(), access.scope_words()
+    state = service_tokens.state_of(token, now)
+    return {
+        "token": token,
+        "label": state.capitalize(),
+        "tone": TONES.get(state, "plain"),
+        "is_active": state is TokenState.ACTIVE,
+        "scopes": [(scope, words.get(scope, "")) for scope in token.scopes],
+        "created": labels.moment(token.created_at, now),
+        "creator": labels.person(token.created_by),
+        "expires_on": token.expires_at and f"{local(token.expires_at):%Y-%m-%d}",
+        "expires": token.expires_at and labels.moment(token.expires_at, now),
+        "used": token.last_used_at and labels.moment(token.last_used_at, now),
+        "revoked": token.revoked_at and labels.moment(token.revoked_at, now),
+        "revoker": labels.person(token.revoked_by),
+    }
