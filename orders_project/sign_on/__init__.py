@@ -10,11 +10,16 @@ class SignOnRefused(Exception):
     :ivar told: what the page says to them.
     :ivar why: what the log says besides; never a token or a code.
     :ivar status: of the page.
+    :ivar is_personal: somebody else might get in.
     """
 
-    def __init__(self, told: str, *, why: str = "", status: int = 403) -> None:
+    def __init__(self, told: str, *, why: str, status: int = 403, is_personal: bool = False) -> None:
         super().__init__(told)
-        self.told, self.why, self.status = told, why or told, status
+        self.told, self.why, self.status, self.is_personal = told, why, status, is_personal
+
+
+def no_access(told: str, *, why: str) -> SignOnRefused:
+    return SignOnRefused(told, why=why, is_personal=True)
 
 
 def unavailable(why: object) -> SignOnRefused:

@@ -6,6 +6,7 @@ are matched here as patterns. No claim links anybody to an account that exists: 
 
 import logging
 import re
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -14,16 +15,20 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
 from orders.services.text_rules import one_line, problem_of
 from orders_project.log_ins import is_taken
 from orders_project.models import StaffIdentity, key_of
-from orders_project.sign_on import SignOnRefused
+from orders_project.sign_on import no_access
 
 logger = logging.getLogger(__name__)
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@.+_-]{0,99}")
 """Plain letters only: a name stands in the history of orders, and none may look like another."""
+
+APART = "abcdefghjkmnpqrstuvwxyz23456789"
+"""What tells names apart, without characters that look alike."""
 
 
 def account_for(claims: dict[str, Any]) -> User:
@@ -35,16 +40,16 @@ def account_for(claims: dict[str, Any]) -> User:
     groups, user = groups_of(claims), linked(issuer, subject)
     if user is not None:
         if not user.is_active:
-            raise SignOnRefused("Your account here is disabled.", why=f"{user.get_username()} is disabled")
+            raise no_access("Your account here is disabled.", why=f"{user.get_username()} is disabled")
         _set_groups(user, groups)
     if not groups:
-        raise SignOnRefused(
-            f"You are known as {_shown(claims)}, but none of your groups there gives access to this backoffice.",
+        raise no_access(
+            f"You signed on as {_shown(claims)}, but none of your groups there gives access to this backoffice.",
             why=f"subject {subject!r} has no group of OIDC_GROUPS",
         )
     if user is None:
         if not settings.OIDC_CREATE_ACCOUNTS:
-            raise SignOnRefused(
+            raise no_access(
                 f"There is no account here for {_shown(claims)}. Ask an administrator of this backoffice to link one "
                 f"to you: your subject there is {subject}.",
                 why=f"subject {subject!r} is linked to no account",
@@ -82,7 +87,7 @@ def groups_of(claims: dict[str, Any]) -> list[Group]:
 
 def _created(issuer: str, subject: str, claims: dict[str, Any]) -> User:
     """A new account without a password; another log-in of the same person at the same time may be first."""
-    user = _named(_username(claims), suffix=key_of(issuer, subject)[:8])
+    user = _named(_username(claims))
     try:
         link(user, issuer, subject)
     except IntegrityError:
@@ -93,13 +98,12 @@ def _created(issuer: str, subject: str, claims: dict[str, Any]) -> User:
     return user
 
 
-def _named(name: str, *, suffix: str) -> User:
+def _named(name: str) -> User:
+    """A new account of that name, or of one like it."""
     if name and not is_taken(name):
-        try:
+        with suppress(IntegrityError):  # taken meanwhile
             return User.objects.create_user(name)
-        except IntegrityError:  # taken meanwhile
-            pass
-    return User.objects.create_user(f"{name or 'staff'}-{suffix}")
+    return User.objects.create_user(f"{name or 'staff'}-{get_random_string(6, APART)}")
 
 
 def _username(claims: dict[str, Any]) -> str:
@@ -112,7 +116,10 @@ def _username(claims: dict[str, Any]) -> str:
 
 def _set_groups(user: User, groups: list[Group]) -> None:
     """Exactly these: what was taken from somebody there is taken here. A superuser is staff in any case."""
-    user.groups.set(groups)
+    try:
+        user.groups.set(groups)
+    except IntegrityError:  # another log-in of theirs, at the same time, was first with one of them
+        user.groups.set(groups)
     if not user.is_superuser and user.is_staff != bool(groups):
         user.is_staff = bool(groups)
         user.save(update_fields=["is_staff"])

@@ -18,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
-from orders_project.sign_on import ID_TOKEN, SignOnRefused, accounts, expired, unavailable, unverified
+from orders_project.sign_on import ID_TOKEN, accounts, expired, no_access, unavailable, unverified
 from orders_project.sign_on.provider import TIMEOUT, provider, verified
 
 NEXT = "oidc_login_next"
@@ -113,7 +113,7 @@ class Callback(OIDCAuthenticationCallbackView):
         :raises SignOnRefused: nobody is logged in; whoever was logged in before still is.
         """
         if said := request.GET.get("error"):
-            raise SignOnRefused("The sign-on service did not let you in.", why=f"the provider said {said[:100]!r}")
+            raise no_access("The sign-on service did not let you in.", why=f"the provider said {said[:100]!r}")
         try:
             answer: HttpResponse = super().get(request)
         except requests.HTTPError as error:

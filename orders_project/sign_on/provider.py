@@ -57,7 +57,7 @@ def provider() -> Provider:
     if known is not None and time.monotonic() - read_at < LIFESPAN:
         return known
     try:
-        answer = requests.get(f"{issuer}/.well-known/openid-configuration", timeout=TIMEOUT)
+        answer = requests.get(f"{issuer}/.well-known/openid-configuration", timeout=TIMEOUT, allow_redirects=False)
         answer.raise_for_status()
         found = _announced(answer.json(), issuer)
     except (requests.RequestException, ValueError) as error:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET
 
 from orders.api.client_address import client_address
 from orders.services import rate_limits
-from orders.services.text_rules import cleaned
+from orders.services.text_rules import cleaned, one_line
 from orders_project.sign_on import ID_TOKEN, SignOnRefused, expired
 from orders_project.sign_on.provider import provider
 
@@ -59,8 +59,8 @@ def refuse(request: HttpRequest, refused: SignOnRefused, *, wait: int = 0) -> Ht
 
     :param wait: seconds after which to try again.
     """
-    logger.warning("log-in refused: %s", cleaned(refused.why))
-    context = admin.site.each_context(request) | {"title": "Log in", "told": refused.told, **choices(request)}
+    logger.warning("log-in refused: %s", one_line(cleaned(refused.why)))
+    context = admin.site.each_context(request) | {"title": "Log in", "refused": refused, **choices(request)}
     headers = {"Retry-After": str(wait)} if wait else {}
     page = TemplateResponse(request, "admin/sign_on/refused.html", context, status=refused.status, headers=headers)
     return page.render()

@@ -1,9 +1,10 @@
 // A real OpenID provider for the tests: `node oidc_provider.mjs ISSUER REDIRECT_URI AFTER_LOG_OUT`, until its stdin ends.
 //
 // Whoever logs in is who they say: its built-in form takes any login, which is the subject, and any password. What it
-// says of them is what a line of JSON on stdin, {"subject": {claims}}, has last said.
+// says of them is what a line of JSON on stdin, {"subject": {claims}}, has last said. Version 8 of the package is the last
+// that runs on Debian 12's Node.
 import { createInterface } from "node:readline";
-import { Provider } from "oidc-provider";
+import Provider from "oidc-provider";
 
 const [issuer, redirect, afterwards] = process.argv.slice(2);
 let people = {};

@@ -91,7 +91,7 @@ def real_provider(site: str, at: Path) -> Iterator[RealProvider]:
 class StandIn:
     """A provider that signs what it is told to.
 
-    :ivar id_token: the token that it gives for any code.
+    :ivar id_token: the token that it gives for a code that is none of `id_tokens`.
     :ivar userinfo: what it says besides; None: it has no such endpoint.
     :ivar status: of its answer to a code.
     :ivar asked: the forms that came with codes, and their Authorization headers.
@@ -100,6 +100,7 @@ class StandIn:
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
         self.id_token: Any = ""
+        self.id_tokens: dict[str, str] = {}
         self.userinfo: Any = None
         self.status = 200
         self.asked: list[dict[str, str]] = []
@@ -111,9 +112,10 @@ class StandIn:
             "token_endpoint_auth_methods_supported": ["client_secret_post"],
         }
 
-    def answer(self, path: str) -> tuple[int, Any]:
+    def answer(self, path: str, code: str = "") -> tuple[int, Any]:
         if path == "/token":
-            return self.status, {"access_token": "opaque", "token_type": "Bearer", "id_token": self.id_token}
+            id_token = self.id_tokens.get(code, self.id_token)
+            return self.status, {"access_token": "opaque", "token_type": "Bearer", "id_token": id_token}
         known = {
             "/.well-known/openid-configuration": self.announced,
             "/keys": {"keys": [PUBLIC | {"kid": "k", "use": "sig", "alg": "RS256"}]},
@@ -150,7 +152,7 @@ def stand_in() -> Iterator[StandIn]:
         def do_POST(self) -> None:
             form = self.rfile.read(int(self.headers["Content-Length"])).decode()
             told.asked.append(dict(parse_qsl(form)) | {"header": self.headers.get("Authorization", "")})
-            self._give(*told.answer(self.path))
+            self._give(*told.answer(self.path, told.asked[-1].get("code", "")))
 
         def _give(self, status: int, content: Any) -> None:
             body = json.dumps(content).encode()

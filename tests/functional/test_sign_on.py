@@ -124,7 +124,7 @@ def test_somebody_without_a_group_is_refused_and_has_no_account(desk: Desk, prov
     provider.says(b1={"preferred_username": "bob", "email": "bob@shop.example"})
     refused = desk.signs_on("b1")
     assert refused.status_code == 403
-    assert "You are known as bob" in refused.text
+    assert "You signed on as bob" in refused.text
     assert desk.sees("/admin/") == 302
     assert not User.objects.exists()
 

@@ -22,6 +22,7 @@ from pytest_django import Settings
 from orders_project.models import StaffIdentity
 from orders_project.sign_on import accounts, provider
 from tests.functional.admin_helpers import PASSWORD, staff, text_of
+from tests.functional.helpers import at_once
 from tests.functional.sign_on_providers import CLIENT_ID, KEY, SECRET, STRANGER, StandIn, signed, stand_in, switch_on
 from tests.functional.tokens import handmade
 
@@ -331,17 +332,34 @@ def test_two_first_sign_ons_at_once_make_one_account(liar: StandIn, monkeypatch:
     made: list[str] = []
     create = accounts._named
 
-    def first_by_another(name: str, *, suffix: str) -> User:
-        user = create(name, suffix=suffix)
+    def first_by_another(name: str) -> User:
+        user = create(name)
         if not made:
             made.append("another")
-            accounts.link(create("another", suffix=suffix), liar.issuer, "248289761001")
+            accounts.link(create("another"), liar.issuer, "248289761001")
         return user
 
     monkeypatch.setattr(accounts, "_named", first_by_another)
     assert come_back(Client(), liar).status_code == 302
     assert list(User.objects.values_list("username", flat=True)) == ["another"]
     assert StaffIdentity.objects.count() == 1
+
+
+def test_many_sign_ons_of_one_person_at_once_all_succeed_with_one_account(liar: StandIn) -> None:
+    clients = [Client() for _ in range(6)]
+    states = []
+    for client in clients:
+        asked = start(client)
+        states.append(asked["state"])
+        liar.id_tokens[asked["state"]] = signed(liar.claims(asked["nonce"], groups=["shop-support", "shop-finance"]))
+
+    def comes_back(number: int) -> int:
+        return clients[number].get(CALLBACK, {"code": states[number], "state": states[number]}).status_code
+
+    assert at_once(6, comes_back) == [302] * 6
+    alice = User.objects.get()
+    assert (alice.groups.count(), alice.is_staff, StaffIdentity.objects.count()) == (2, True, 1)
+    assert all(is_in(client) for client in clients)
 
 
 def test_a_person_of_another_issuer_is_another_person(liar: StandIn, settings: Settings) -> None:
