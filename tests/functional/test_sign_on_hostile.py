@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
+from django.db.models.signals import m2m_changed
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -122,6 +123,11 @@ LIES: dict[str, Forger] = {
     "not valid yet": claiming(nbf=NOW + 3600),
     "expires never": claiming(exp=float("inf")),
     "expires whenever": claiming(exp="soon"),
+    "expires in a list": claiming(exp=[NOW + 60]),
+    "expires in no number": claiming(exp=float("nan")),
+    "issued in a list": claiming(iat=[NOW]),
+    "for a mapping": claiming(aud={CLIENT_ID: 1}),
+    "got by a list": claiming(azp=[CLIENT_ID]),
     "of another log-in": claiming(nonce="another"),
     "a list of nonces": lambda liar, honest: signed(honest | {"nonce": [honest["nonce"]]}),
     "a nonce of strange letters": claiming(nonce="\u00e9"),
@@ -189,9 +195,21 @@ def test_what_else_goes_wrong_at_the_provider_is_a_page_that_says_so(liar: Stand
     assert broken(announced={"issuer": "https://evil.example"}) == (503, False)
     assert broken(announced={"token_endpoint": "ftp://evil.example"}) == (503, False)
     assert broken(announced={"jwks_uri": None}) == (503, False)
+    assert broken(announced={"token_endpoint": "http://127.0.0.1:1/token"}) == (503, False)
     assert broken(announced={"jwks_uri": f"{liar.issuer}/gone"}) == (503, False)
     assert broken(announced={"token_endpoint": f"{liar.issuer}/userinfo"}, status=200) == (403, False)
     assert broken(announced=[]) == (302, True), "the control: nothing is broken"
+
+
+def test_a_provider_over_tls_leads_nowhere_without_it(liar: StandIn, settings: Settings) -> None:
+    issuer = settings.OIDC_ISSUER = "https://id.example"
+    names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint")
+    announced = {"issuer": f"{issuer}/"} | {name: f"{issuer}/{name}" for name in names}
+    assert provider._announced(announced, issuer).token == f"{issuer}/token_endpoint"
+    for name in names:
+        for address in ("http://id.example/", "file:///etc/passwd", "javascript:alert(1)", 7):
+            with pytest.raises(ValueError, match=f"its {name} is no https address"):
+                provider._announced(announced | {name: address}, issuer)
 
 
 def test_while_the_provider_is_down_a_password_still_lets_in(settings: Settings, database: Documents) -> None:
@@ -216,6 +234,25 @@ def test_what_is_known_of_the_provider_outlives_its_outage(
     monkeypatch.setattr(provider, "LIFESPAN", 0.0)
     liar.announced["issuer"] = "https://evil.example"
     assert start(Client())["client_id"] == CLIENT_ID
+
+
+def test_whoever_cannot_be_logged_out_at_the_provider_is_logged_out_here(liar: StandIn) -> None:
+    def logs_out() -> tuple[int, bool, bool]:
+        client = Client()
+        assert come_back(client, liar).status_code == 302
+        if is_gone:
+            liar.announced["issuer"] = "https://evil.example"
+            provider.forget()
+        page = client.post("/admin/logout/")
+        return page.status_code, "http-equiv" in page.content.decode(), is_in(client)
+
+    is_gone = False
+    assert logs_out() == (200, False, False), "it announces no such address"
+    liar.announced["end_session_endpoint"] = f"{liar.issuer}/out?a=1"
+    provider.forget()
+    assert logs_out() == (200, True, False)
+    is_gone = True
+    assert logs_out() == (200, False, False)
 
 
 def test_an_answer_belongs_to_the_browser_that_asked_and_is_taken_once(liar: StandIn) -> None:
@@ -264,7 +301,7 @@ def test_a_log_in_leads_only_into_the_backoffice(liar: StandIn) -> None:
             "///evil.example",
         ),
         *("/api/v1/docs", "/admin/../api/v1/docs", "/admin/%2e%2e/api/v1/docs", "/admin/\\../x", "/administrators"),
-        *(f"{INDEX}%0d%0aX: y/%2E./", "http://testserver/admin/"),
+        *(f"{INDEX}%0d%0aX: y/%2E./", "http://testserver/admin/", "\t/admin/", " /admin/", "admin/"),
     )
     led = {target: come_back(Client(), liar, next=target)["Location"] for target in strange}
     assert led == dict.fromkeys(strange, INDEX)
@@ -360,6 +397,24 @@ def test_many_sign_ons_of_one_person_at_once_all_succeed_with_one_account(liar: 
     alice = User.objects.get()
     assert (alice.groups.count(), alice.is_staff, StaffIdentity.objects.count()) == (2, True, 1)
     assert all(is_in(client) for client in clients)
+
+
+def test_two_sign_ons_at_once_that_give_the_same_group_both_succeed(liar: StandIn) -> None:
+    assert come_back(Client(), liar).status_code == 302
+    given: list[Any] = []
+
+    def another_is_first(instance: User, action: str, pk_set: set[Any], **_: Any) -> None:
+        if action == "pre_add" and not given:
+            given.extend(pk_set)
+            User.groups.through.objects.create(user_id=instance.pk, group_id=given[0])
+
+    m2m_changed.connect(another_is_first, sender=User.groups.through)
+    try:
+        assert come_back(Client(), liar, groups=["shop-finance"]).status_code == 302
+    finally:
+        m2m_changed.disconnect(another_is_first, sender=User.groups.through)
+    assert len(given) == 1
+    assert list(User.objects.get().groups.values_list("name", flat=True)) == ["Finance"]
 
 
 def test_a_person_of_another_issuer_is_another_person(liar: StandIn, settings: Settings) -> None:
