@@ -141,7 +141,7 @@ def _set_profile(user: User, claims: dict[str, Any]) -> None:
 
 def _email(claims: dict[str, Any]) -> str:
     given = claims.get("email")
-    if claims.get("email_verified") is not True or not isinstance(given, str) or len(given) > 254:
+    if claims.get("email_verified") is not True or not isinstance(given, str) or len(given) > 254 or problem_of(given):
         return ""
     try:
         validate_email(given)

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from hmac import compare_digest
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from orders.api.key_set import KeysUnknownError, key_set
 from orders_project.sign_on import unavailable, unverified
 
 TIMEOUT = 5.0
-"""Seconds for one call. A log-in makes four at most, which stay below GUNICORN_TIMEOUT."""
+"""Seconds to connect, and as many for the answer, of one call. A log-in makes two to four."""
 LIFESPAN = 300.0
 """Seconds after which the announcement is read again. If that fails, the known one remains valid."""
 LEEWAY = 60.0
@@ -112,13 +111,13 @@ def verified(token: object, *, nonce: str) -> dict[str, Any]:
         raise unavailable("its keys cannot be fetched") from error
     except (jwt.PyJWTError, TypeError) as error:
         raise unverified(f"the ID token: {str(error)[:200]}") from error
-    if not compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
+    if claims["nonce"] != nonce:
         raise unverified("the ID token: of another log-in (nonce)")
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if set(audience) != {settings.OIDC_CLIENT_ID} or claims.get("azp", settings.OIDC_CLIENT_ID) not in audience:
         raise unverified("the ID token: for others, too (aud, azp)")
-    if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
-        raise unverified("the ID token: its subject is empty or too long")
+    if not (0 < len(claims["sub"]) <= LONGEST_SUBJECT and claims["sub"].isprintable()):
+        raise unverified("the ID token: its subject is empty, too long or unreadable")
     return claims
 
 

@@ -134,6 +134,9 @@ LIES: dict[str, Forger] = {
     "nobody's": claiming(sub=""),
     "a number's": claiming(sub=7),
     "of too long a subject": claiming(sub=FAR),
+    "of an unreadable subject": claiming(sub="a\x00b"),
+    "of half a character": claiming(sub="\ud800"),
+    "of a log-in that cannot be read": claiming(nonce="\ud800"),
     **{f"without {name}": without(name) for name in ("iss", "sub", "aud", "exp", "iat", "nonce")},
     "by another key": lambda liar, honest: signed(honest, STRANGER),
     "by a key that is not there": lambda liar, honest: signed(honest, STRANGER, kid="other"),
@@ -435,13 +438,15 @@ def test_names_and_addresses_that_cannot_be_shown_are_left_out(liar: StandIn) ->
         "preferred_username": "\u0430lice\n",
         "given_name": "A\x00",
         "family_name": ["x"],
-        "email": "not one",
+        "email": "a@b\ud800.example",
         "email_verified": True,
     }
     assert come_back(Client(), liar, **strange).status_code == 302
     user = User.objects.get()
     assert user.username.startswith("staff-")
     assert (user.first_name, user.last_name, user.email) == ("", "", "")
+    assert come_back(Client(), liar, sub="w", email="not one", email_verified=True).status_code == 302
+    assert not User.objects.exclude(email="").exists()
     for number, unverified in enumerate((False, "true", None, 1)):
         mail = {"email": "e@shop.example", "email_verified": unverified}
         assert come_back(Client(), liar, sub=f"s{number}", preferred_username=None, **mail).status_code == 302
