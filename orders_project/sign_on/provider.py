@@ -109,7 +109,7 @@ def verified(token: object, *, nonce: str) -> dict[str, Any]:
         claims = _decoded(str(token), known)
     except KeysUnknownError as error:
         raise unavailable("its keys cannot be fetched") from error
-    except (jwt.PyJWTError, TypeError) as error:
+    except jwt.PyJWTError as error:
         raise unverified(f"the ID token: {str(error)[:200]}") from error
     if claims["nonce"] != nonce:
         raise unverified("the ID token: of another log-in (nonce)")

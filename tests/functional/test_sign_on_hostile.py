@@ -272,7 +272,8 @@ def test_an_answer_belongs_to_the_browser_that_asked_and_is_taken_once(liar: Sta
         answer = mine.get(CALLBACK, query)
         assert (answer.status_code, "was begun in another browser" in text_of(answer)) == (400, True), query
     start(mine)
-    assert mine.get(CALLBACK, {"code": "c", "state": asked["state"]}).status_code == 400
+    foreign = mine.get(CALLBACK, {"code": "c", "state": asked["state"]})
+    assert (foreign.status_code, "was begun in another browser" in text_of(foreign)) == (400, True)
     assert liar.asked == [], "the code was not used"
     assert not is_in(mine)
 
