@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 RUNNABLE := $(VENV)/.runnable
 TESTABLE := $(VENV)/.testable
 BENCHABLE := $(VENV)/.benchable
-# npm's packages for the tests of generated clients.
+# npm's packages for the tests: of generated clients, and a provider that staff sign on at.
 CLIENTS := .data/clients
 # Gets what this machine lacks beside Python's packages: run, test, proof and pictures are its lists.
 GET := $(PY) requirements/system.py

@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders.services.text_rules import one_line, problem_of
+from orders_project.log_ins import is_taken
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
 
@@ -39,9 +40,9 @@ class LoginForm(PlainNames, UserChangeForm):
 
 class NewLoginForm(PlainNames, UserCreationForm):
     def clean_username(self) -> str:
-        """User names are unique whatever their case. The backend uses `iexact` as a pattern without escaping it."""
+        """User names are unique whatever their case."""
         username = str(self.cleaned_data["username"])
-        if User.objects.filter(username__iregex=rf"^{re.escape(username)}$").exists():
+        if is_taken(username):
             raise ValidationError("A user with that username already exists.")
         return username
 

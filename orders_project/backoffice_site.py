@@ -1,15 +1,18 @@
-"""The backoffice's site: the theme's, with throttled changes of one's own password, and the page for locked logins."""
+"""The backoffice's site: the theme's, with single sign-on, throttled changes of one's own password, and the page for
+locked logins.
+"""
 
 from functools import partial
 from math import ceil
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
@@ -33,7 +36,38 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
 
 class BackofficeSite(UnfoldAdminSite):
+    login_template = "admin/sign_on/login.html"
+    logout_template = "admin/sign_on/logged_out.html"
+
+    def extra_urls(self) -> list[URLPattern]:
+        from orders_project.sign_on import views  # which needs the models
+
+        return [
+            path("sign-on/", views.sign_on, name="sign_on"),
+            path("sign-on/callback/", views.callback, name="sign_on_callback"),
+        ]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from orders_project.sign_on import views
+
+        if request.method == "POST" and not settings.LOCAL_LOGIN:
+            return views.refuse(request, views.only_sign_on())
+        answer: HttpResponse = super().login(request, {**(extra_context or {}), **views.choices(request)})
+        return answer
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """End the session here, and have the page go on to where it is ended at the provider."""
+        from orders_project.sign_on import views
+
+        at_the_provider = views.leaving(request) if request.method == "POST" else ""
+        answer: HttpResponse = super().logout(request, {**(extra_context or {}), "at_the_provider": at_the_provider})
+        return answer
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        from orders_project.sign_on import views
+
+        if not settings.LOCAL_LOGIN:
+            return views.refuse(request, views.only_sign_on())
         request.current_app = self.name
         view = PasswordChangeView.as_view(
             form_class=partial(OwnPasswordForm, request),

@@ -9,6 +9,7 @@ that no more passwords are checked at once than may fail; a success gives back w
 """
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import IPv6Network
@@ -20,6 +21,7 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -27,6 +29,7 @@ from django_mongodb_backend.query import wrap_database_errors
 
 from orders.storage import rate_counters
 from orders.storage.database import collection
+from orders_project.settings.sign_on import PASSWORDS
 
 COUNTERS = "log-in:"
 SITE, SHARE = 48, 4
@@ -51,6 +54,11 @@ class LogInHandler(AxesDatabaseHandler):
                 request.log_in_wait = wait  # type: ignore[attr-defined]
                 return False
         return True
+
+    def user_logged_in(self, sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+        """Only a password makes up for passwords that failed: a sign-on at the provider says nothing about them."""
+        if getattr(user, "backend", PASSWORDS) == PASSWORDS:
+            super().user_logged_in(sender, request, user, **kwargs)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """Forget the failures of this user name, not the others from the address: they may be guessing others."""
@@ -85,6 +93,11 @@ def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) 
         return False
     LogInHandler().reset_user_attempts(request, credentials)
     return True
+
+
+def is_taken(username: str) -> bool:
+    """Whether there is such a login, whatever its case. The backend uses `iexact` as a pattern without escaping it."""
+    return User.objects.filter(username__iregex=rf"^{re.escape(username)}$").exists()
 
 
 def _counters(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:

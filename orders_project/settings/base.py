@@ -15,6 +15,7 @@ from corsheaders.defaults import default_headers
 from orders_project.settings.backoffice import backoffice
 from orders_project.settings.env import Environment
 from orders_project.settings.observability import observability
+from orders_project.settings.sign_on import sign_on
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
@@ -118,6 +119,20 @@ LOG_IN_FAILURES_PER_ADDRESS = env.integer("LOG_IN_FAILURES_PER_ADDRESS", 50, lea
 LOG_IN_COOL_OFF = env.integer("LOG_IN_COOL_OFF", 15 * 60, least=1, most=24 * 3600)
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, most=10)
 
+# --- how staff log in ------------------------------------------------------------------------------------------------
+_sign_on = sign_on(env)
+LOCAL_LOGIN: bool = _sign_on["LOCAL_LOGIN"]
+AUTHENTICATION_BACKENDS: list[str] = _sign_on["AUTHENTICATION_BACKENDS"]
+OIDC_ISSUER: str = _sign_on["OIDC_ISSUER"]
+OIDC_CLIENT_ID: str = _sign_on["OIDC_CLIENT_ID"]
+OIDC_CLIENT_SECRET: str = _sign_on["OIDC_CLIENT_SECRET"]
+OIDC_SCOPES: str = _sign_on["OIDC_SCOPES"]
+OIDC_LABEL: str = _sign_on["OIDC_LABEL"]
+OIDC_GROUPS_CLAIM: str = _sign_on["OIDC_GROUPS_CLAIM"]
+OIDC_GROUPS: dict[str, str] = _sign_on["OIDC_GROUPS"]
+OIDC_CREATE_ACCOUNTS: bool = _sign_on["OIDC_CREATE_ACCOUNTS"]
+RATE_LIMIT_SIGN_ONS: int = _sign_on["RATE_LIMIT_SIGN_ONS"]
+
 ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
 STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
@@ -184,7 +199,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "orders_project.urls"
 WSGI_APPLICATION = "orders_project.wsgi.application"
 TEMPLATES = [

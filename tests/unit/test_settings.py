@@ -16,6 +16,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from orders_project import settings
+from orders_project.settings import sign_on
 from orders_project.settings.env import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -281,6 +282,49 @@ def test_the_shop_has_one_currency_which_is_among_those_that_it_takes() -> None:
         ({"CURRENCY": "EURO"}, "CURRENCY: EURO is not the code of a currency"),
     ):
         assert said in refusal(**PRODUCTION, **given)
+
+
+SIGN_ON = {
+    "OIDC_ISSUER": "https://id.example/realms/shop/",
+    "OIDC_CLIENT_ID": "order-service",
+    "OIDC_CLIENT_SECRET": "from the provider",
+    "OIDC_GROUPS": "order-support=Support, /staff/finance=Finance,cn=admins=Manager",
+}
+
+
+def test_sign_on_is_off_unless_a_provider_is_named_and_then_comes_before_passwords() -> None:
+    axes, passwords = "axes.backends.AxesStandaloneBackend", sign_on.PASSWORDS
+    assert [axes, passwords] == load("production", **PRODUCTION).AUTHENTICATION_BACKENDS
+    found = load("production", **PRODUCTION, **SIGN_ON)
+    assert [sign_on.BACKEND, axes, passwords] == found.AUTHENTICATION_BACKENDS
+    assert found.OIDC_ISSUER == "https://id.example/realms/shop"
+    assert found.OIDC_GROUPS == {"order-support": "Support", "/staff/finance": "Finance", "cn=admins": "Manager"}
+    assert (found.OIDC_CREATE_ACCOUNTS, found.OIDC_SCOPES) == (True, "openid profile email")
+    only = load("production", **PRODUCTION, **SIGN_ON, LOCAL_LOGIN="false")
+    assert [sign_on.BACKEND, axes] == only.AUTHENTICATION_BACKENDS, "no password opens anything"
+    assert load("production", **PRODUCTION, **SIGN_ON | {"OIDC_ISSUER": "http://127.0.0.1:8080"}).OIDC_ISSUER
+
+
+def test_a_sign_on_that_would_let_in_nobody_or_anybody_is_refused_at_the_start() -> None:
+    for given, said in (
+        ({"OIDC_CLIENT_ID": ""}, "OIDC_CLIENT_ID is not set"),
+        ({"OIDC_CLIENT_SECRET": ""}, "OIDC_CLIENT_SECRET is not set"),
+        ({"OIDC_GROUPS": ""}, "OIDC_GROUPS is not set"),
+        ({"OIDC_GROUPS": "Support"}, "OIDC_GROUPS: 'Support' is not of the form value=Group"),
+        ({"OIDC_GROUPS": "=Support"}, "OIDC_GROUPS: '=Support' is not of the form"),
+        ({"OIDC_GROUPS": "a=Support,a=Finance"}, "OIDC_GROUPS names 'a' twice"),
+        ({"OIDC_ISSUER": "http://id.example"}, "OIDC_ISSUER must be an https address"),
+        ({"OIDC_ISSUER": "https://id.example/?p=1"}, "OIDC_ISSUER must have no user, query or fragment"),
+        ({"OIDC_ISSUER": "https://u:secret@id.example"}, "OIDC_ISSUER must have no user, query or fragment"),
+        ({"OIDC_ISSUER": "id.example"}, "OIDC_ISSUER is not an http or https address"),
+        ({"OIDC_SCOPES": "profile"}, "OIDC_SCOPES must contain openid"),
+        ({"OIDC_LABEL": "x" * 61}, "OIDC_LABEL is longer than the 60 characters"),
+        ({"OIDC_ISSUER": ""}, "OIDC_CLIENT_SECRET is set, but OIDC_ISSUER is not"),
+        ({"OIDC_ISSUER": "", "LOCAL_LOGIN": "false"}, "nobody could log in"),
+    ):
+        told = refusal(**PRODUCTION, **SIGN_ON | given)
+        assert said in told, given
+        assert "secret@" not in told
 
 
 def test_unless_told_otherwise_unpaid_orders_are_limited_and_expire() -> None:

@@ -136,6 +136,8 @@ ADMIN_RULES = {
         Ask("GET", staff(302, outside=200)), Ask("HEAD", everybody(200)), Ask("POST", everybody(200))
     ),
     "admin:logout/": page(*get(staff(405)), post(staff(200), {})),
+    "admin:sign-on/": page(Ask("GET", everybody(404))),
+    "admin:sign-on/callback/": page(Ask("GET", everybody(404))),
     "admin:password_change/": page(*get(staff(200)), post(staff(302), {"old_password": PASSWORD, **NEW_PASSWORD})),
     "admin:password_change/done/": seen(STAFF),
     "admin:search/": shown(staff(200)),
