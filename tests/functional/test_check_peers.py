@@ -80,6 +80,7 @@ def test_without_a_yes_nothing_is_written(sandbox: Sandbox, typed: Callable[[str
     assert (code, err) == (2, "nothing was written\n")
     assert f"Product {A}: 40 available and 0 reserved." in out
     assert "reserve: the same key after a cut connection" in out
+    assert "Up to 10 units at a time are reserved and given back; 1040 are asked for" in out
     assert asked(sandbox) == []
 
 

@@ -34,6 +34,7 @@ from orders.services.examination.stock_trials import (
 )
 from orders.services.examination.suggestions import suggestions
 from orders.services.stock import product_locks
+from orders.services.stock.inventory_calls import Outcome, Result
 from orders.services.stock.product_locks import ProductLocked, product_lock
 from orders.storage import product_leases
 from orders.storage.database import collection
@@ -308,6 +309,14 @@ def test_a_failure_in_between_is_told_and_the_other_trials_go_on(
     ]
     assert found[SIMULTANEOUS].found.startswith("2 of 10 were not carried out: ")
     assert stock_of(sandbox) == START
+
+
+def test_a_refusal_without_a_word_is_told_as_one() -> None:
+    def told(result: Result, detail: str = "") -> str:
+        return str(trial_stock.Call(Outcome(result, detail=detail), 0, None, unanswered=False))
+
+    assert (told(Result.REFUSED), told(Result.NOT_SENT)) == ("refused", "not sent")
+    assert told(Result.REFUSED, "answered 400") == "answered 400"
 
 
 def test_a_backend_that_calls_in_a_way_of_its_own_cannot_be_cut_off(

@@ -117,8 +117,8 @@ def _show_plan(planned: Plan, told: OutputWrapper) -> None:
     for call, case, _ in stock_trials.TRIALS:
         told.write(f"  {call}: {case}")
     told.write(
-        f"Up to {planned.most} units at a time are reserved, in the name of orders that do not exist, and given back. "
-        f"The ids of these orders begin with {planned.prefix}."
+        f"Up to {planned.most} units at a time are reserved and given back; {planned.too_many} are asked for, which "
+        f"should be refused. The orders that are named do not exist; their ids begin with {planned.prefix}."
     )
     if settings.INVENTORY_IS_ATOMIC:
         told.write("Nobody should order this product meanwhile: it would disturb what is read.")

@@ -59,6 +59,11 @@ class Plan:
         """Units that are reserved at a time."""
         return SIDE_BY_SIDE
 
+    @property
+    def too_many(self) -> int:
+        """Units that are asked for to see that they are refused."""
+        return self.level.available + TOO_MANY
+
 
 @dataclass(frozen=True)
 class Tried:

@@ -84,7 +84,9 @@ class Call:
         return self.outcome.result is Result.UNKNOWN
 
     def __str__(self) -> str:
-        return f"done ({self.outcome.quantity})" if self.done else self.outcome.detail
+        if self.done:
+            return f"done ({self.outcome.quantity})"
+        return self.outcome.detail or self.outcome.result.value.replace("_", " ")
 
 
 @dataclass
