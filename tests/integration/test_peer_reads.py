@@ -16,9 +16,10 @@ from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
 from integrations import peer_requests
+from integrations.answer import Answer
 from integrations.sandbox import Sandbox
 from orders.services.examination import reads
-from orders.services.examination.findings import Finding, Verdict, exit_code
+from orders.services.examination.findings import Finding, Verdict, beside, exit_code
 from orders.services.examination.suggestions import suggestions
 from tests.functional.helpers import dead_url
 from tests.integration.builders import A
@@ -190,14 +191,10 @@ def test_only_the_kinds_of_members_are_shown_and_not_too_many(settings: Settings
     assert found.came.endswith(", and 3 more}")
 
 
-def test_a_backend_of_ones_own_is_not_told_which_members_to_have(settings: Settings, sandbox: Sandbox) -> None:
+def test_a_backend_of_ones_own_is_not_told_which_members_to_have(settings: Settings) -> None:
     settings.USER_BACKEND = "shop.peers.Users"
-    with RawServer(answer(200, {})) as server:
-        settings.USER_SERVICE_URL = server.url
-        assert (
-            reads.put(next(q for q in reads._of_users("1") if isinstance(q, reads.Question))).expected
-            == "an active user"
-        )
+    wrong = Finding("users", "verify", "user 1", WRONG, "no active user of that id", "an active user")
+    assert beside([Answer(200, {}, b"{}")], wrong).expected == "an active user"
 
 
 # --- reaching them ---------------------------------------------------------------------------------------------------
