@@ -6,6 +6,7 @@ What a peer is asked and what its answers mean is said by a backend that a setti
 Beneath them: `peer_requests` (what may be repeated, what an answer means), `attempts` (one attempt, with
 `circuit_breakers`, logged), `http_exchange` over `http_connections` (urllib3), `answer`. Nothing here knows what an
 order is. Callers import the three modules and the names below from here.
+For examining the peers there are `reachability` and `watching`.
 
 The errors::
 

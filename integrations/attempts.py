@@ -19,6 +19,7 @@ from integrations.circuit_breakers import CONNECT, Breaker, breakers
 from integrations.deadline import Deadline
 from integrations.http_connections import UnusableURL
 from integrations.peer_errors import BreakerOpen, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
+from integrations.watching import noted
 from observability import context
 from observability.metrics import PEER_CALLS, PEER_SECONDS
 
@@ -98,7 +99,7 @@ def attempt(request: PeerRequest, deadline: Deadline) -> Answer:
     peer, remaining = request.peer, _remaining(request, deadline)
     with _admitted(request, deadline, cut_short=remaining < request.full_timeout) as verdict:
         try:
-            answer = _exchange(request, remaining)
+            answer = noted(_exchange(request, remaining))
         except UnusableURL as error:
             detail = f"not asked: {peer.setting} holds no usable URL"
             raise PeerUnavailable(peer.name, detail, repeatable=False) from error

@@ -14,6 +14,7 @@ from urllib3.exceptions import ConnectTimeoutError
 
 from integrations.answer import Answer, one_line
 from integrations.http_connections import MAX_BODY, Response, server_at
+from integrations.watching import hang_up_if_told
 
 _CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """zlib's names for what some servers send though they were asked not to."""
@@ -52,6 +53,7 @@ def exchange(
         with suppress(BrokenPipeError, ConnectionResetError):  # the peer may have answered before it closed
             connection.request(method, server.path + target, body, {**server.headers, **headers})
         if connection.sock:
+            hang_up_if_told(connection.sock)
             connection.sock.settimeout(max(0.001, min(read, until - time.monotonic())))
         answer, complete = _read(connection.getresponse())
         return answer

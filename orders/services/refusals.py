@@ -8,6 +8,7 @@ from http import HTTPStatus
 from orders.services import access, audit, bulk, identifiers, order_queries, purging, service_tokens
 from orders.services.errors import OrderError
 from orders.services.events import publishing, reading, webhooks
+from orders.services.examination import stock_trials
 from orders.services.fulfilment import holding, parts, refunding, returning, shipping
 from orders.services.lifecycle import (
     editing,
@@ -71,6 +72,7 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     attention.NothingOwed: HTTPStatus.CONFLICT,
     attention.NothingShort: HTTPStatus.CONFLICT,
     attention.StillUnverified: HTTPStatus.CONFLICT,
+    stock_trials.CannotTry: HTTPStatus.CONFLICT,
     # events
     reading.CursorExpired: HTTPStatus.GONE,
     reading.CursorUnknown: HTTPStatus.CONFLICT,

@@ -74,7 +74,7 @@ def call_inventory(
     answers: dict[int, Answer] = {}
     for of_product in of_products:
         answers |= cast("dict[int, Answer]", of_product)  # errors are among the answers
-    return {line.index: _outcome(answers[line.index]) for line in claim.lines}
+    return {line.index: outcome_of(answers[line.index]) for line in claim.lines}
 
 
 def _ask_in_order(
@@ -119,7 +119,8 @@ def _ask(order_id: ObjectId, line: ClaimedLine, deadline: Deadline, retries: boo
         raise OutcomeUnknown("inventory", f"asking failed here: {error!r}") from error
 
 
-def _outcome(answer: Answer) -> Outcome:
+def outcome_of(answer: Answer) -> Outcome:
+    """What is known after a call that came to this."""
     if isinstance(answer, int):
         return Outcome(Result.DONE, quantity=answer)
     result = Result.UNKNOWN

@@ -67,6 +67,41 @@ def product_lock(product_id: str, deadline: Deadline, *, patient: bool = True) -
     _unlock(product_id, holder)
 
 
+class KeptLock:
+    """A lock on a product that is kept over many calls.
+
+    :ivar may_still_run: set where a call of unknown outcome may still be under way: then the lock is left to end.
+    """
+
+    def __init__(self, product_id: str, holder: str, lease: Deadline) -> None:
+        self.may_still_run = False
+        self._product_id, self._holder, self._lease = product_id, holder, lease
+
+    def extended(self) -> Deadline:
+        """Put its end off, if that is near and the database lets us, and return until when calls may be made."""
+        lease = Deadline.after(settings.STOCK_LEASE)
+        if self._lease.remaining() < settings.REQUEST_DEADLINE:
+            with suppress(DatabaseError):
+                if product_leases.take(self._product_id, self._holder, settings.STOCK_LEASE, extend=True) is None:
+                    self._lease = lease
+        return self._lease
+
+
+@contextmanager
+def product_kept(product_id: str) -> Iterator[KeptLock]:
+    """Lock a product for many calls of one caller, side by side even, whatever INVENTORY_IS_ATOMIC says.
+
+    :raises ProductLocked: others are calling for it.
+    """
+    holder = new_id()
+    kept = KeptLock(product_id, holder, _lock(product_id, holder, LONGEST_WAIT))
+    try:
+        yield kept
+    finally:
+        if not kept.may_still_run:
+            _unlock(product_id, holder)
+
+
 def _may_still_run(error: PeerError) -> bool:
     """Whether a call that was made under this lock may still be under way; one that was made before it is over."""
     repeated_in_vain = isinstance(error.__cause__, PeerUnavailable)
