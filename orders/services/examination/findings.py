@@ -76,7 +76,7 @@ def beside(answers: Sequence[Answer], finding: Finding) -> Finding:
     statuses = tuple(dict.fromkeys(answer.status for answer in answers))
     if not answers or finding.verdict is not Verdict.WRONG:
         return replace(finding, statuses=statuses)
-    backend = getattr(settings, BACKENDS.get(finding.call, "INVENTORY_BACKEND"), PUBLISHED_BACKENDS)
+    backend = getattr(settings, BACKENDS.get(finding.call, "INVENTORY_BACKEND"))
     members = f": {PUBLISHED[finding.call]}" if backend.startswith(PUBLISHED_BACKENDS) else ""
     expected = f"{finding.expected}{members}"
     return replace(finding, statuses=statuses, expected=expected, came=shape(answers[-1]))
