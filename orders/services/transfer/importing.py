@@ -19,6 +19,7 @@ from orders.services.audit import Act
 from orders.services.transfer.file_format import utc
 from orders.services.transfer.import_files import FileChanged, Problem, Record
 from orders.services.transfer.import_rules import Candidate, drawn_from, examine
+from orders.services.transfer.on_disk import FirstLines
 from orders.storage.imported_orders import insert_orders, known_orders
 
 BATCH = 1000
@@ -103,26 +104,12 @@ class _BadLines:
         return self._position < len(self._lines) and self._lines[self._position] == line
 
 
-class _Seen:
-    """The line at which each key came first; on disk, since there may be many."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-        database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
-
-    def first(self, key: str, line: int) -> int:
-        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, line)).rowcount:
-            return line
-        found: int = self._database.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()[0]
-        return found
-
-
 def _examine_all(
     records: Iterable[Record], act: Act, result: Import, keep: int, examined: Callable[[int], None]
 ) -> _BadLines:
     bad = _BadLines()
     with closing(sqlite3.connect("")) as database:
-        seen = _Seen(database)
+        seen = FirstLines(database)
         for batch in _batches(records):
             for line, candidate, problems in _judge(batch, act):
                 problems = problems or (_repetition(candidate, seen) if candidate else [])
@@ -139,7 +126,7 @@ def _examine_all(
     return bad
 
 
-def _repetition(candidate: Candidate, seen: _Seen) -> list[Problem]:
+def _repetition(candidate: Candidate, seen: FirstLines) -> list[Problem]:
     identity = candidate.identity
     keys = {"id": str(identity.id), "number": identity.number}
     first = {name: seen.first(f"{name} {value.casefold()}", candidate.line) for name, value in keys.items()}
