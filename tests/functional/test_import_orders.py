@@ -232,7 +232,7 @@ def test_an_address_may_be_without_a_postal_code_and_a_user_id_any_text(csv_file
 
 def test_a_json_line_is_an_order(jsonl_file: Callable[..., Path]) -> None:
     numbers = as_object(reference=None, number=1002, user_id=18, user_verified=False)
-    bare = json.dumps(as_object(reference="bare")).replace('"25.00"', "25.00").replace('"12.50"', "12.50")
+    bare = json.dumps(as_object(reference="bare")).replace('"25.00"', "25").replace('"12.50"', "12.5")
     assert run(jsonl_file(as_object(), "", numbers, bare)) == (
         0, "3 orders read: 3 imported, 0 there already, 0 bad\n", "",
     )  # fmt: skip
@@ -454,6 +454,29 @@ def test_a_reference_too_long_for_an_order_identifies_it_and_is_kept_in_the_hist
     assert "reference" not in one()
     assert one()["history"][0]["detail"] == f"reference {'x' * 200}"
     assert "1 there already" in run(path)[1]
+
+
+def test_an_order_in_files_of_our_own_has_charges_free_lines_and_products_known_by_their_sku(
+    csv_file: Callable[..., Path],
+) -> None:
+    more = {"total_price": "'32,40", "sku": "Ü-1", "charges": '[{"kind":"shipping","amount":"4.90"},'
+            '{"kind":"tax","label":"VAT","amount":5},{"kind":"discount","amount":"-2.5"}]'}  # fmt: skip
+    free = {"product_id": "", "price": "0", "sku": "S" * 30, "quantity": "'1,0"}
+    code, _, err = run(csv_file(more | {"price": "12,50"}, more | free), "--decimal-comma")
+    assert code == 0, err
+    order = one()
+    assert violations_of(order) == []
+    assert [item["product_id"] for item in order["items"]] == [P, "3318269966472345190daf50"]
+    assert [str(item["price"]) for item in order["items"]] == ["12.50", "0.00"]
+    assert public_order(order)["charges"] == [
+        {"kind": "shipping", "label": "", "amount": "4.90"},
+        {"kind": "tax", "label": "VAT", "amount": "5.00"},
+        {"kind": "discount", "label": "", "amount": "-2.50"},
+    ]
+    assert [str(charge) for charge in Order.objects.get().charges] == [
+        "Shipping: 4.90", "Tax (VAT): 5.00", "Discount: -2.50"
+    ]  # fmt: skip
+    assert run(csv_file({"unnamed": ""}))[0] == 2, "a column of another name is refused as ever"
 
 
 @pytest.mark.parametrize("number", ["SO-2024-000123", "so_2024.000123", "Käse 17", "7kqf2m9dxw3h", "#1042"])
@@ -926,6 +949,14 @@ def test_rows_that_are_no_csv_are_refused(csv_file: Callable[..., Path]) -> None
     assert told[1] == f"line 6: it has {ALL + 1} cells, the heading {ALL}"
     assert told[2] == f"line 7: it has 1 cells, the heading {ALL}"
     assert len(stored()) == 2
+
+
+def test_columns_without_a_name_are_empty(csv_file: Callable[..., Path]) -> None:
+    path = csv_file({}, {"reference": "c"})
+    first, second, third = path.read_text().splitlines()
+    path.write_text(f"{first},\n{second},\n{third},stray\n")
+    assert run(path)[2].startswith("line 3: 'stray' stands in a column without a name\n")
+    assert run(path, "--skip-bad")[1] == "2 orders read: 1 imported, 0 there already, 1 bad\n"
 
 
 def test_a_row_that_is_no_csv_has_the_line_at_which_it_begins(csv_file: Callable[..., Path]) -> None:

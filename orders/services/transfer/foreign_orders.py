@@ -18,7 +18,7 @@ from orders.services.text_rules import fitting
 from orders.services.transfer.file_format import PARTS, iso
 from orders.services.transfer.import_csv import Rows, Table, opened
 from orders.services.transfer.import_fields import Fields, shown
-from orders.services.transfer.import_files import Conventions, Problem, Record, UnreadableFile, require_once
+from orders.services.transfer.import_files import Conventions, Problem, Record, UnreadableFile, first_row, require_once
 from orders.services.transfer.import_ledger import LONGEST_LABEL, MOST_DIGITS
 
 _KEPT_AS_TEXT = re.compile(r"'(?=[0-9=+\-@])|=\"(?=[^\"]*\"\Z)")
@@ -119,14 +119,14 @@ def read_foreign(
     :raises UnreadableFile: the heading is not understood, or a line is endless.
     """
     reader = opened(file, shop.columns, delimiter)
-    header, unread = _heading(next(reader, []), shop)
+    header, unread = _heading(first_row(reader), shop)
     ignored(unread)
     for found in Table(header, reader).orders(shop.key, bare):
         if isinstance(found, Problem):
             yield Record(found.line, problems=[found])
         elif not shop.key(found[0][1]):
-            names = " or ".join(shop.needed[0])
-            yield Record(found[0][0], problems=[Problem(found[0][0], "", f"{names} is missing: which order is it of?")])
+            text = f"{' or '.join(shop.needed[0])} is missing: which order is it of?"
+            yield Record(found[0][0], problems=[Problem(found[0][0], "", text)])
         else:
             yield shop.order(Sheet(found, shop.of_line, conventions))
 
@@ -134,14 +134,13 @@ def read_foreign(
 def _heading(given: Sequence[str], shop: Shop) -> tuple[list[str | None], list[str]]:
     """The columns as the shop's own files spell them, None where they are not read, and the names of the latter."""
     known = {name.casefold(): name for name in shop.columns}
-    stripped = [name.strip() for name in given]
-    header = [known.get(name.casefold()) if name else "" for name in stripped]
+    header = [known.get(name.casefold()) if name else "" for name in given]
     missing = [" or ".join(names) for names in shop.needed if not set(names) & set(header)]
     if missing:
         text = f"It is no file of {shop.name}: these columns are missing: {', '.join(missing)}."
         raise UnreadableFile(f"{text} {shop.advice}")
     require_once(header)
-    return header, [name for name, column in zip(stripped, header, strict=True) if column is None]
+    return header, [name for name, column in zip(given, header, strict=True) if column is None]
 
 
 def bare(cell: str) -> str:
@@ -201,9 +200,7 @@ def ledger(draft: Draft, *, paid: int, refunded: int, at: tuple[str, ...], refer
         draft.put("payments", [entry | ({"reference": reference} if fits else {})])
 
 
-def settled(
-    draft: Draft, total: int, lines: int, readings: Sequence[Sequence[Charge]], column: str
-) -> Sequence[Charge] | None:
+def settled(draft: Draft, total: int, lines: int, readings: Sequence[Sequence[Charge]]) -> Sequence[Charge] | None:
     """The charges that make the total of what the lines come to, in cents; None, and a problem, if none do.
 
     Shop systems round taxes line by line. So where the sum is off by no more than a cent for each line, the total
@@ -211,13 +208,13 @@ def settled(
 
     :param readings: what the file may mean, the likeliest first: whether taxes are part of the prices, it does not say.
     """
-    draft.put("total_price", written(total), column)
     off = [total - lines - sum(cents for _, _, cents in charges) for charges in readings]
     best = min(range(len(readings)), key=lambda at: (abs(off[at]), at))
     charges = [charge for charge in readings[best] if charge[2]]
     if abs(off[best]) > len(draft.lines):
         said = ", ".join(f"{kind} {written(cents)}" for kind, _, cents in readings[0] if cents) or "none"
         come_to = f"the lines come to {written(lines)}, and with the charges ({said}) to {written(total - off[0])}"
+        column = draft.paths["total_price"]
         draft.sheet.problems.append(Problem(draft.sheet.line, column, f"it is {written(total)}, but {come_to}"))
         return None
     if off[best]:

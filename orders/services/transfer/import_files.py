@@ -104,15 +104,20 @@ def lines_of(file: TextIO) -> Iterator[str]:
 
 def csv_heading(reader: Any, known: Sequence[str]) -> list[str]:
     """The names of the columns. :raises UnreadableFile: one is not known, or is there twice."""
-    try:
-        header = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
+    header = first_row(reader)
     unknown = [repr(name) for name in header if name and name not in known]
     if unknown:
         raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(known)}.")
     require_once(header)
     return header
+
+
+def first_row(reader: Any) -> list[str]:
+    """The cells of the heading. :raises UnreadableFile: it is not CSV."""
+    try:
+        return [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise UnreadableFile(f"Line 1 is not CSV: {_told(error)}.") from error
 
 
 def require_once(header: Sequence[str | None]) -> None:

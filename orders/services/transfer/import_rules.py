@@ -64,11 +64,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An order whose own record is valid."""
+    """An order whose own record is valid. :ivar number_column: what the file calls its number."""
 
     line: int
     identity: Identity
     document: Document
+    number_column: str = "number"
 
 
 def examine(record: Record, act: Act) -> Candidate | list[Problem]:
@@ -81,12 +82,13 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
     items, cents, problems = _items(record, order)
     told = {(problem.line, problem.field) for problem in record.problems}
     found = [problem for problem in [*fields.problems, *problems] if (problem.line, problem.field) not in told]
-    problems = [*record.problems, *found]
+    problems = list(dict.fromkeys([*record.problems, *found]))
     if not problems:
         problems = _total_problems(record, order, cents)
     if problems or identity is None:
         return problems
-    return Candidate(record.line, identity, _document(identity, order, items, act))
+    number_column = record.paths.get("number", "number")
+    return Candidate(record.line, identity, _document(identity, order, items, act), number_column)
 
 
 def _total_problems(record: Record, order: Document, cents: int) -> list[Problem]:

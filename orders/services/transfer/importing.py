@@ -131,7 +131,11 @@ def _repetition(candidate: Candidate, seen: FirstLines) -> list[Problem]:
     keys = {"id": str(identity.id), "number": identity.number}
     first = {name: seen.first(f"{name} {value.casefold()}", candidate.line) for name, value in keys.items()}
     return [
-        Problem(candidate.line, name, f"{keys[name]} is that of line {line} too")
+        Problem(
+            candidate.line,
+            candidate.number_column if name == "number" else name,
+            f"{keys[name]} is that of line {line} too",
+        )
         for name, line in first.items()
         if line != candidate.line
     ]
@@ -161,6 +165,10 @@ def _judge(batch: list[Record], act: Act) -> Iterator[Judged]:
         if identity.id in ids or (holder and identity.given == ("number",)):
             yield line, None, []
         elif holder:
-            yield line, None, [Problem(line, "number", f"{identity.number} is that of another order, {holder}")]
+            yield (
+                line,
+                None,
+                [Problem(line, candidate.number_column, f"{identity.number} is that of another order, {holder}")],
+            )
         else:
             yield line, candidate, []

@@ -5,6 +5,8 @@ https://help.shopify.com/en/manual/orders/export-orders describes it; docs/impor
 
 from collections.abc import Mapping
 
+from django.conf import settings
+
 from orders.services.transfer.file_format import iso
 from orders.services.transfer.foreign_orders import (
     Charge,
@@ -21,6 +23,7 @@ from orders.services.transfer.foreign_orders import (
 )
 from orders.services.transfer.import_fields import Fields, shown
 from orders.services.transfer.import_files import Problem, Record
+from orders.services.transfer.import_ledger import MOST_DIGITS
 from orders.services.transfer.import_rules import product_of
 
 ADDRESS = {
@@ -121,7 +124,7 @@ def _lines(draft: Draft) -> tuple[int, int]:
         if not any(row.get(column) for column in ITEM_PATHS.values()):
             continue  # a row that repeats an order without a line
         fields = Fields(row, line, conventions=sheet.conventions)
-        quantity = fields.whole("Lineitem quantity", most=10**6) or 0
+        quantity = fields.whole("Lineitem quantity", most=settings.MAX_LINE_QUANTITY) or 0
         total += quantity * (fields.money("Lineitem price", digits=10) or 0)
         off += fields.money("Lineitem discount", digits=10, needed=False) or 0
         sheet.problems += fields.problems
@@ -138,7 +141,8 @@ def _lines(draft: Draft) -> tuple[int, int]:
 def _money(draft: Draft, lines: int, off_lines: int) -> None:
     sheet = draft.sheet
     _note_strange_statuses(sheet)
-    total = sheet.fields.money("Total", digits=14) or 0
+    total = sheet.fields.money("Total", digits=MOST_DIGITS) or 0
+    draft.put("total_price", written(total), "Total")
     shipping, taxes = ("shipping", sheet.text("Shipping Method"), sheet.cents("Shipping")), _taxes(sheet)
     duties, off = ("fee", "Duties", sheet.cents("Duties")), sheet.cents("Discount Amount")
     readings = [
@@ -148,7 +152,7 @@ def _money(draft: Draft, lines: int, off_lines: int) -> None:
     ]
     if sheet.problems or sheet.fields.problems:
         return
-    found = settled(draft, total, lines, readings, "Total")
+    found = settled(draft, total, lines, readings)
     kept = {"tags": sheet.text("Tags")}
     if found is not None and not set(taxes) <= set(found):
         kept["taxes_included"] = ", ".join(f"{written(cents)} {label}".strip() for _, label, cents in taxes)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from functools import partial
 
+from django.conf import settings
+
 from orders.services.transfer.foreign_orders import (
     Draft,
     Sheet,
@@ -22,6 +24,7 @@ from orders.services.transfer.foreign_orders import (
 )
 from orders.services.transfer.import_fields import Fields, shown
 from orders.services.transfer.import_files import Problem, Record
+from orders.services.transfer.import_ledger import MOST_DIGITS
 from orders.services.transfer.import_rules import product_of
 
 ADDRESS = {
@@ -132,11 +135,10 @@ def _lines(draft: Draft) -> int:
         if place and places.setdefault(place, line) != line:
             sheet.problems.append(Problem(line, "item_id", f"{place} is that of line {places[place]} too"))
         fields = Fields(row, line, conventions=sheet.conventions)
-        quantity, cost = fields.whole("item_quantity", most=10**6), fields.money(costs, digits=14)
+        quantity, cost = fields.whole("item_quantity", most=settings.MAX_LINE_QUANTITY), fields.money(costs, digits=14)
         sheet.problems += fields.problems
-        if quantity and cost is not None:
-            draft.lines += [(line, "", item) for item in _items(row, quantity, cost)]
-            total += cost
+        draft.lines += [(line, "", item) for item in _items(row, quantity or 1, cost or 0)]
+        total += cost or 0
     return total
 
 
@@ -152,7 +154,8 @@ def _items(row: Mapping[str, str], quantity: int, cost: int) -> list[Mapping[str
 
 def _money(draft: Draft, lines: int, word: str) -> None:
     sheet = draft.sheet
-    total = sheet.fields.money("order_total", digits=14) or 0
+    total = sheet.fields.money("order_total", digits=MOST_DIGITS) or 0
+    draft.put("total_price", written(total), "order_total")
     coupons = ", ".join(re.findall(r"code:([^|;]+)", sheet.text("coupon_items")))
     fixed = [
         ("shipping", sheet.text("shipping_method"), sheet.cents("shipping_total")),
@@ -164,7 +167,7 @@ def _money(draft: Draft, lines: int, word: str) -> None:
     refunded = sheet.cents("refunded_total")
     if sheet.problems or sheet.fields.problems:
         return
-    settled(draft, total, lines, readings, "order_total")
+    settled(draft, total, lines, readings)
     paid = 0 if word in UNPAID and not sheet.text(*PAID) else total
     draft.paths["refunded"] = "refunded_total"
     reference, method = sheet.text("transaction_id"), sheet.text("payment_method_title", "payment_method")
