@@ -459,8 +459,10 @@ def test_a_reference_too_long_for_an_order_identifies_it_and_is_kept_in_the_hist
 def test_an_order_in_files_of_our_own_has_charges_free_lines_and_products_known_by_their_sku(
     csv_file: Callable[..., Path],
 ) -> None:
-    more = {"total_price": "'32,40", "sku": "Ü-1", "charges": '[{"kind":"shipping","amount":"4.90"},'
-            '{"kind":"tax","label":"VAT","amount":5},{"kind":"discount","amount":"-2.5"}]'}  # fmt: skip
+    charges = [{"kind": "shipping", "amount": "4.90"}, {"kind": "tax", "label": "VAT", "amount": 5}]
+    charges += [{"kind": "discount", "amount": "-2.5"}]
+    more = {"total_price": "'32,40", "user_id": "'17", "product_id": f"'{P}", "sku": "Ü-1"}
+    more |= {"charges": json.dumps(charges)}
     free = {"product_id": "", "price": "0", "sku": "S" * 30, "quantity": "'1,0"}
     code, _, err = run(csv_file(more | {"price": "12,50"}, more | free), "--decimal-comma")
     assert code == 0, err
@@ -468,6 +470,7 @@ def test_an_order_in_files_of_our_own_has_charges_free_lines_and_products_known_
     assert violations_of(order) == []
     assert [item["product_id"] for item in order["items"]] == [P, "3318269966472345190daf50"]
     assert [str(item["price"]) for item in order["items"]] == ["12.50", "0.00"]
+    assert order["user_id"] == "17"
     assert public_order(order)["charges"] == [
         {"kind": "shipping", "label": "", "amount": "4.90"},
         {"kind": "tax", "label": "VAT", "amount": "5.00"},

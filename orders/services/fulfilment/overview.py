@@ -55,8 +55,8 @@ def refundable_for(order: Order, number: int) -> Decimal:
 def price_of(order: Order, units: Mapping[int, int]) -> Decimal:
     """What so many units of lines, by index, come to with their part of the charges.
 
-    It is what the customer gets with them less what they get without them, so that refunds of all lines, one by one,
-    come to what was paid, to the cent.
+    It is what the customer gets with them less what they get without them, so that refunds of lines that are taken
+    back one after the other come to what was paid, to the cent.
     """
     charges = [(charge.kind, charge.amount) for charge in order.charges]
     given, left = [], []

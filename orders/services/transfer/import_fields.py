@@ -51,12 +51,15 @@ class Fields:
         """Whether any of these fields has a value, valid or not."""
         return any(self._given(name) is not None for name in names)
 
-    def text(self, name: str, *, most: int, needed: bool = False, lines: bool = False) -> str:
+    def text(self, name: str, *, most: int, needed: bool = False, lines: bool = False, is_id: bool = False) -> str:
         """Text; a JSON number counts as its digits. Empty if it is missing or invalid.
 
         :param lines: it may have several; otherwise it is kept as one.
+        :param is_id: it begins with no apostrophe of its own.
         """
         value = self._given(name, needed, several_lines if lines else one_line)
+        if is_id and isinstance(value, str):
+            value = value.removeprefix("'")
         if value is None:
             return ""
         if isinstance(value, int) and not isinstance(value, bool):

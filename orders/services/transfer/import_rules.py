@@ -102,7 +102,7 @@ def _total_problems(record: Record, order: Document, cents: int) -> list[Problem
 
 
 def _identity(fields: Fields) -> Identity | None:
-    order_id, reference = fields.text("id", most=24), fields.text("reference", most=200)
+    order_id, reference = fields.text("id", most=24, is_id=True), fields.text("reference", most=200)
     number = fields.text("number", most=LONGEST_NUMBER)
     values = {"id": order_id, "reference": reference, "number": drawn_from(number)}
     given = tuple(name for name in KEYS if values[name])
@@ -169,7 +169,7 @@ def _check_steps(fields: Fields, status: str, steps: dict[str, datetime]) -> Non
 
 
 def _user(fields: Fields) -> str:
-    user_id = fields.text("user_id", most=LONGEST_USER_ID, needed=True)
+    user_id = fields.text("user_id", most=LONGEST_USER_ID, needed=True, is_id=True)
     try:
         return canonical(user_id) if user_id else ""
     except MalformedUserId as error:
@@ -205,7 +205,7 @@ def _product(fields: Fields, conventions: Conventions) -> str:
     """The id of a line's product; of one that has none, or on demand, its SKU."""
     by_sku = fields.any_given(["sku"]) and (conventions.sku_is_product or not fields.any_given(["product_id"]))
     if not by_sku:
-        return fields.text("product_id", most=LONGEST_PRODUCT_ID, needed=True).lower()
+        return fields.text("product_id", most=LONGEST_PRODUCT_ID, needed=True, is_id=True).lower()
     return product_of(fields.text("sku", most=LENGTHS["sku"]))
 
 
