@@ -158,6 +158,19 @@ def test_they_are_imported_once_and_found_by_their_numbers_as_they_are_written()
         assert ids_by_number([typed]) == {typed: [found[number]["_id"]]}
 
 
+def test_an_order_of_another_shop_that_has_the_same_id_is_not_taken_for_the_same(file_of: Write) -> None:
+    run(SAMPLES / "woocommerce.csv", *LISBON)
+    before = stored()
+    elsewhere = [row | {"order_date": "2023-01-01 10:00:00", "order_number_formatted": ""} for row in WOO[-1:]]
+    code, out, err = run(file_of(elsewhere), *LISBON)
+    assert (code, out) == (1, "1 orders read: 0 imported, 0 there already, 1 bad\n")
+    assert err.splitlines()[1] == (
+        "line 2, order_date: an order with this id was made at 2024-11-02T12:00:00.000Z: is the file of another shop, "
+        "or --time-zone another?"
+    )
+    assert stored() == before
+
+
 SHOPIFY_STATUSES = [
     ("paid", "fulfilled", "", "shipped", ("34.90", "0.00", "0.00")),
     ("paid", "", "", "paid", ("34.90", "0.00", "0.00")),

@@ -103,7 +103,10 @@ class Draft:
     def record(self, item_paths: Mapping[str, str]) -> Record:
         sheet = self.sheet
         problems = list(dict.fromkeys([*sheet.problems, *sheet.fields.problems]))
-        return Record(sheet.line, self.fields, self.lines, problems, self.paths, item_paths, sheet.conventions)
+        paths = self.paths
+        return Record(
+            sheet.line, self.fields, self.lines, problems, paths, item_paths, sheet.conventions, is_foreign=True
+        )
 
 
 def read_foreign(

@@ -82,6 +82,7 @@ class Record:
 
     :ivar lines: for each, its place, the prefix of its field names, and its fields.
     :ivar paths: what the file calls a column, where that is not its name; `item_paths` the same for lines.
+    :ivar is_foreign: its id was made here of that in another system, of which there may be several.
     """
 
     line: int
@@ -91,6 +92,7 @@ class Record:
     paths: Mapping[str, str] = field(default_factory=dict)
     item_paths: Mapping[str, str] = field(default_factory=dict)
     conventions: Conventions = DEFAULT
+    is_foreign: bool = False
 
 
 def lines_of(file: TextIO) -> Iterator[str]:

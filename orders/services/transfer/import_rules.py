@@ -64,12 +64,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An order whose own record is valid. :ivar number_column: what the file calls its number."""
+    """An order whose own record is valid."""
 
-    line: int
+    record: Record
     identity: Identity
     document: Document
-    number_column: str = "number"
+
+    @property
+    def line(self) -> int:
+        return self.record.line
+
+    def problem(self, name: str, text: str) -> Problem:
+        """What is wrong with one of its fields after all."""
+        return Problem(self.line, self.record.paths.get(name, name), text)
 
 
 def examine(record: Record, act: Act) -> Candidate | list[Problem]:
@@ -87,8 +94,7 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
         problems = _total_problems(record, order, cents)
     if problems or identity is None:
         return problems
-    number_column = record.paths.get("number", "number")
-    return Candidate(record.line, identity, _document(identity, order, items, act), number_column)
+    return Candidate(record, identity, _document(identity, order, items, act))
 
 
 def _total_problems(record: Record, order: Document, cents: int) -> list[Problem]:
