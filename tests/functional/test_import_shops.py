@@ -546,6 +546,13 @@ def test_a_heading_of_another_file_is_refused_in_one_sentence(tmp_path: Path) ->
     assert run(path, "--format", "shopify")[2].startswith(f"{path}: Line 1 is not CSV: ")
 
 
+def test_a_file_of_another_system_is_told_as_such() -> None:
+    for shop, column in {"shopify": "Lineitem name", "woocommerce": "item_name"}.items():
+        path = SAMPLES / f"{shop}.csv"
+        told = f"{path}: It has the column {column}, as files of another system have: say --format {shop}.\n"
+        assert run(path) == (2, "", told)
+
+
 def test_options_that_make_no_sense_are_refused() -> None:
     for options, complaint in (
         (["--time-zone", "Lisbon"], "'Lisbon' is no time zone, e.g. Europe/Lisbon"),

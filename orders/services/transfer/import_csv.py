@@ -18,13 +18,16 @@ from orders.services.transfer.import_files import (
     Problem,
     Record,
     UnreadableFile,
-    csv_heading,
     csv_rows,
+    first_row,
+    known_columns,
     lines_of,
 )
 from orders.services.transfer.on_disk import Row, grouped
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+TELLING = {"lineitem name": "shopify", "item_name": "woocommerce"}
+"""Columns by which a file of another system is told."""
 Rows = Sequence[tuple[int, dict[str, str]]]
 """The rows of one order: of each its line, and its cells by column."""
 
@@ -128,7 +131,11 @@ def _key(order: Mapping[str, str]) -> str:
 
 
 def _header(reader: Any) -> list[str]:
-    header = csv_heading(reader, COLUMNS)
+    header = first_row(reader)
+    for name in header:
+        if shop := TELLING.get(name.casefold()):
+            raise UnreadableFile(f"It has the column {name}, as files of another system have: say --format {shop}.")
+    known_columns(header, COLUMNS)
     missing = [name for name in NEEDED_COLUMNS if name not in header]
     missing += [" or ".join(one_of) for one_of in (("product_id", "sku"), KEYS) if not set(one_of) & set(header)]
     if missing:

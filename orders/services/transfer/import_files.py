@@ -106,7 +106,11 @@ def lines_of(file: TextIO) -> Iterator[str]:
 
 def csv_heading(reader: Any, known: Sequence[str]) -> list[str]:
     """The names of the columns. :raises UnreadableFile: one is not known, or is there twice."""
-    header = first_row(reader)
+    return known_columns(first_row(reader), known)
+
+
+def known_columns(header: list[str], known: Sequence[str]) -> list[str]:
+    """The heading itself. :raises UnreadableFile: as :func:`csv_heading`."""
     unknown = [repr(name) for name in header if name and name not in known]
     if unknown:
         raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(known)}.")
