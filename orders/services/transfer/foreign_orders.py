@@ -182,10 +182,9 @@ def moments(draft: Draft, created: tuple[str, ...], later: Mapping[str, tuple[st
     sheet = draft.sheet
     at = sheet.moment(*created)
     draft.put("created_at", iso(at) if at else sheet.text(*created), sheet.first(*created)[1])
-    found = {name: moment for name, columns in later.items() if (moment := sheet.moment(*columns)) and at}
-    found = {name: max(moment, at) for name, moment in found.items() if at}
+    found = {name: max(moment, at) for name, columns in later.items() if (moment := sheet.moment(*columns)) and at}
     paid = found.get("paid_at")
-    if paid and any(moment < paid for name, moment in found.items()):
+    if paid and min(found.values()) < paid:
         del found["paid_at"]
     for name, moment in found.items():
         draft.put(name, iso(moment), sheet.first(*later[name])[1])

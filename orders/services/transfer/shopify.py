@@ -94,7 +94,7 @@ def _later(sheet: Sheet) -> Mapping[str, tuple[str, ...]]:
 
 
 def _status(sheet: Sheet) -> str:
-    """Ours; empty for what Shopify has no word for, which is noted."""
+    """Ours, of Shopify's two; words that neither of them is are noted by `_note_strange_statuses`."""
     financial, fulfilment = (_word(sheet.text(column)) for column in ("Financial Status", "Fulfillment Status"))
     if sheet.text("Cancelled at") or financial == "voided":
         return "cancelled"
