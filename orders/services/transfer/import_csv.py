@@ -57,19 +57,20 @@ class Table:
                 yield [(at, self._named(cells)) for at, cells in rows]
 
     def _keyed(self, key: Callable[[Mapping[str, str]], str], plain: Callable[[str], str]) -> Iterator[tuple[str, Row]]:
+        unnamed = [place for place, name in enumerate(self.header) if name == ""]
         for line, row, problem in csv_rows(self.reader):
-            if wrong := problem.text if problem else self._wrong(row):
+            if wrong := problem.text if problem else self._wrong(row, unnamed):
                 yield "", (line, [wrong])
             else:
-                cells = [plain(cell) if name else "" for name, cell in zip(self.header, row, strict=False)]
+                cells = [plain(cell) if name and cell else "" for name, cell in zip(self.header, row, strict=False)]
                 yield key(self._named(cells)), (line, cells)
 
-    def _wrong(self, row: Sequence[str]) -> str:
+    def _wrong(self, row: Sequence[str], unnamed: Sequence[int]) -> str:
         many = len(self.header)
         if len(row) < many or any(row[many:]):
             return f"it has {len(row)} cells, the heading {many}"
-        unnamed = [cell for name, cell in zip(self.header, row, strict=False) if name == "" and cell.strip()]
-        return f"{shown(unnamed[0])} stands in a column without a name" if unnamed else ""
+        stray = next((row[place] for place in unnamed if row[place].strip()), "")
+        return f"{shown(stray)} stands in a column without a name" if stray else ""
 
     def _named(self, cells: Sequence[str]) -> dict[str, str]:
         return {name: cell for name, cell in zip(self.header, cells, strict=True) if name}
