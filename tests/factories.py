@@ -90,9 +90,12 @@ class OrderFactory(DjangoModelFactory):  # type: ignore[type-arg]
             for index in range(self.lines)
         ]
 
+    charges = factory.LazyFunction(list)
+
     @factory.lazy_attribute
     def total_price(self: Any) -> Decimal:
-        return sum((item.price * item.quantity for item in self.items), Decimal(0))
+        beside = sum((charge.amount for charge in self.charges), Decimal(0))
+        return sum((item.price * item.quantity for item in self.items), beside)
 
     @factory.lazy_attribute
     def history(self: Any) -> list[HistoryEntry]:

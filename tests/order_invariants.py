@@ -92,11 +92,14 @@ def _allowed(item: Document, by_status: set[str]) -> set[str]:
 
 def parts_add_up(order: Document) -> Iterator[str]:
     """Whatever becomes of parts, all that was ordered is there, at its price."""
-    if not any("split_from" in item for item in order["items"]):
+    charges = order.get("charges") or ()
+    if not charges and not any("split_from" in item for item in order["items"]):
         return
     total = sum(item["price"].to_decimal() * item["quantity"] for item in order["items"])
+    total += sum(charge["amount"].to_decimal() for charge in charges)
     if total != order["total_price"].to_decimal():
-        yield f"the lines come to {total}, the order to {order['total_price']}"
+        what = "lines and charges" if charges else "lines"
+        yield f"the {what} come to {total}, the order to {order['total_price']}"
 
 
 def parts_name_what_is_there(order: Document) -> Iterator[str]:
@@ -119,7 +122,7 @@ def the_ledger_balances(order: Document) -> Iterator[str]:
         if entries and come_to != said:
             yield f"the {name} come to {come_to}, and {said} is said"
     if "paid" in order:
-        worth = Decimal(0) if order["status"] in ENDED else worth_of(order["items"])
+        worth = Decimal(0) if order["status"] in ENDED else worth_of(order["items"], order.get("charges") or ())
         if owed != max(Decimal(0), paid - refunded - worth):
             yield f"{owed} is owed, where {paid} was paid, {refunded} refunded, and {worth} is what the customer gets"
 

@@ -108,6 +108,7 @@ class Facts:
     order: Order
     status: str
     status_tone: str
+    charges: list[tuple[str, str]]
     total: str
     customer: str
     customer_url: str
@@ -134,6 +135,7 @@ def facts(order: Order, now: datetime) -> Facts:
         order=order,
         status=Status(order.status).label,
         status_tone=STATUS_TONES.get(Status(order.status), "muted"),
+        charges=[(charge.title, money(charge.amount, order.currency)) for charge in order.charges],
         total=money(order.total_price, order.currency),
         customer=order.contact.name or order.contact.email or order.user_id,
         metadata=list(order.metadata.items()),

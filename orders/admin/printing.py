@@ -51,6 +51,7 @@ class Printed:
     billing: list[str]
     lines: list[PrintedLine]
     units: int
+    charges: list[tuple[str, str]]
     total: str
     parcel: str
     shipment: Shipment | None
@@ -137,6 +138,7 @@ def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
         units=sum(item.quantity for _, item in shown),
         parcel=str(parcel + 1) if parcel is not None else "",
         shipment=shipment,
+        charges=[(charge.title, _money(order, charge.amount)) for charge in order.charges],
         total=_money(order, order.total_price),
     )
 

@@ -20,7 +20,7 @@ from orders.api.fields import (
     UserIdField,
     each_validated,
 )
-from orders.models import PUBLIC_STATUSES, Address, Contact, Item, transition_names
+from orders.models import PUBLIC_STATUSES, Address, ChargeKind, Contact, Item, transition_names
 from orders.services import audit, public_order
 from orders.services.identifiers import EXPECTED
 from orders.services.lifecycle.drafts import Details, require_number_of_lines
@@ -225,6 +225,18 @@ class OrderReturnSerializer(serializers.Serializer[Any]):
     lines = serializers.ListField(child=serializers.IntegerField(), help_text="What comes back: places among `items`.")
 
 
+class OrderChargeSerializer(serializers.Serializer[Any]):
+    """What the order costs beside its items: part of the total."""
+
+    kind = serializers.ChoiceField(choices=ChargeKind.values)
+    amount = serializers.DecimalField(max_digits=14, decimal_places=2, help_text="Below 0 for a discount.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        # Not declared: a serializer has an attribute by this name.
+        told = "E.g. the name of a tax or the code of a discount; may be empty."
+        return {**super().get_fields(), "label": serializers.CharField(help_text=told)}
+
+
 class OrderPaymentSerializer(serializers.Serializer[Any]):
     """A payment, as the shop recorded it."""
 
@@ -282,8 +294,11 @@ class OrderSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=STATUSES)
     version = serializers.IntegerField(help_text="Counts the changes of the order; also its ETag.")
     items = OrderItemSerializer(many=True)
+    charges = OrderChargeSerializer(
+        many=True, help_text="Of orders of another system, e.g. shipping; empty for orders placed here."
+    )
     total_price = serializers.DecimalField(
-        max_digits=14, decimal_places=2, help_text="Of all lines: a decimal with two places."
+        max_digits=14, decimal_places=2, help_text="Of all lines and charges: a decimal with two places."
     )
     currency = serializers.CharField(help_text="ISO 4217, e.g. `EUR`: of the prices and the total.")
     contact = OrderContactSerializer()

@@ -19,11 +19,12 @@ from orders.models.machine import (
     transition_names,
     transition_towards,
 )
-from orders.models.money import from_cents, is_amount, text_of, to_cents
+from orders.models.money import from_cents, is_amount, text_of, to_cents, worth
 from orders.models.order import Order, every_line_reserved, not_on_hold, nothing_shipped
 from orders.models.parts import (
     Address,
     Attempt,
+    Charge,
     Contact,
     Document,
     HistoryEntry,
@@ -42,6 +43,8 @@ from orders.models.states import (
     EPOCH,
     OPEN_STATES_OF_LINES,
     PUBLIC_STATUSES,
+    SHARED_CHARGES,
+    ChargeKind,
     LineState,
     Removal,
     Status,
@@ -52,12 +55,13 @@ from orders.models.webhook_endpoint import EndpointState, WebhookEndpoint, endpo
 
 __all__ = [
     "DATED_STATUSES", "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "OPEN_STATES_OF_LINES",
-    "PART_ACTS", "PUBLIC_STATUSES", "RUN_FINISHED",
-    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Contact", "Document", "Edge", "EndpointState",
+    "PART_ACTS", "PUBLIC_STATUSES", "RUN_FINISHED", "SHARED_CHARGES",
+    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Charge", "ChargeKind", "Contact",
+    "Document", "Edge", "EndpointState",
     "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Payment", "Refund",
     "Removal", "Return", "ServiceToken", "Shipment", "Status", "Stock", "StockCall", "StockEffect", "WebhookEndpoint",
     "can_proceed", "condition_words", "edges", "edges_from", "edges_named", "endpoint_state", "event_type",
     "every_line_reserved", "from_cents", "is_amount", "moments", "not_on_hold", "nothing_shipped", "permission_of",
     "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",
-    "transition_names", "transition_towards",
+    "transition_names", "transition_towards", "worth",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from django_fsm import FSMField, transition
 from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, EmbeddedModelField
 
 from orders.models.money import to_cents
-from orders.models.parts import Address, Contact, HistoryEntry, Hold, Item, Payment, Refund, Return, Shipment
+from orders.models.parts import Address, Charge, Contact, HistoryEntry, Hold, Item, Payment, Refund, Return, Shipment
 from orders.models.states import DATED_STATUSES, EPOCH, LineState, Status, StockEffect
 
 
@@ -47,7 +47,9 @@ class Order(models.Model):
     version = models.PositiveIntegerField(default=0, editable=False)
     user_verified = models.BooleanField(default=True)
     items = EmbeddedModelArrayField(Item)
+    charges = EmbeddedModelArrayField(Charge, blank=True, default=list)
     total_price = models.DecimalField(max_digits=14, decimal_places=2)
+    """What the lines and the charges come to."""
     currency = models.CharField(max_length=3, blank=True, default="")
     """ISO 4217."""
     contact = EmbeddedModelField(Contact, blank=True, default=Contact)
@@ -167,7 +169,7 @@ class Order(models.Model):
         """An order as it was stored; fields that are missing there read as empty, and its currency as the shop's."""
         order = super().from_db(db, field_names, values, **options)
         missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
-        missing |= {"terms": [], "shipments": [], "returns": [], "payments": [], "refunds": []}
+        missing |= {"charges": [], "terms": [], "shipments": [], "returns": [], "payments": [], "refunds": []}
         for name, value in missing.items():
             if name in order.__dict__ and order.__dict__[name] in (None, ""):
                 setattr(order, name, value)
@@ -175,8 +177,9 @@ class Order(models.Model):
 
     @property
     def total(self) -> Decimal:
-        """Sum of price times quantity over the lines, in cents."""
-        return to_cents(sum((item.price * item.quantity for item in self.items), Decimal(0)))
+        """Sum of price times quantity over the lines, and of the charges, in cents."""
+        lines = sum((item.price * item.quantity for item in self.items), Decimal(0))
+        return to_cents(lines + sum((charge.amount for charge in self.charges), Decimal(0)))
 
     def clean(self) -> None:
         """Check the lines and the address; an embedded field by itself only looks for blanks.

@@ -8,7 +8,7 @@ from django.db import models
 from django_mongodb_backend.fields import EmbeddedModelField
 from django_mongodb_backend.models import EmbeddedModel
 
-from orders.models.states import OPEN_STATES_OF_LINES, LineState, Removal, StockCall
+from orders.models.states import OPEN_STATES_OF_LINES, ChargeKind, LineState, Removal, StockCall
 
 Document = dict[str, Any]
 """A document as MongoDB has it, e.g. a whole order."""
@@ -114,6 +114,25 @@ class Item(Part):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name or self.product_id}"
+
+
+class Charge(Part):
+    """What an order costs beside its lines: part of its total. Only orders of another system have any."""
+
+    kind = models.CharField(max_length=10, choices=ChargeKind.choices)
+    label = models.CharField(max_length=200, blank=True, default="")
+    """What the other system calls it, e.g. the name of a tax or the code of a discount."""
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
+    """A discount is below 0."""
+
+    @property
+    def title(self) -> str:
+        """What people read."""
+        kind = ChargeKind(self.kind).label
+        return f"{kind} ({self.label})" if self.label else kind
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.amount}"
 
 
 class Shipment(Part):

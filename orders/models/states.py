@@ -68,6 +68,19 @@ class StockEffect(TextChoices):
     USE = "use", "reserved lines become used"
 
 
+class ChargeKind(TextChoices):
+    """What is paid for beside the products, or taken off."""
+
+    SHIPPING = "shipping", "Shipping"
+    TAX = "tax", "Tax"
+    DISCOUNT = "discount", "Discount"
+    FEE = "fee", "Fee"
+
+
+SHARED_CHARGES = (ChargeKind.TAX.value, ChargeKind.DISCOUNT.value)
+"""What belongs to the lines, each its share; the other charges are of the order as a whole."""
+
+
 class Removal(TextChoices):
     """How a line ceased to be part of what the customer gets."""
 

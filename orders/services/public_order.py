@@ -42,6 +42,10 @@ def public_order(order: Document) -> dict[str, Any]:
             }
             for item in order["items"]
         ],
+        "charges": [
+            {"kind": charge["kind"], "label": charge.get("label") or "", "amount": text_of(charge["amount"])}
+            for charge in order.get("charges") or ()
+        ],
         "total_price": text_of(order["total_price"]),
         "currency": order.get("currency") or settings.CURRENCY,
         "contact": _texts(order.get("contact") or {}, CONTACT_FIELDS),

@@ -1,6 +1,7 @@
 """Writing historical orders in bulk, and knowing which are there."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bson import ObjectId
 from django.db import DatabaseError
@@ -15,10 +16,14 @@ DUPLICATE_KEY = 11000
 
 
 @wrap_database_errors
-def known_orders(ids: Sequence[ObjectId], numbers: Sequence[str]) -> tuple[set[ObjectId], dict[str, ObjectId]]:
-    """Which of these ids there are, and which of these numbers in any case, as `ids_of_numbers` has them."""
-    there = {order["_id"] for order in orders().find({"_id": {"$in": list(ids)}}, {"_id": 1})}
-    return there, ids_of_numbers(numbers)
+def known_orders(
+    ids: Sequence[ObjectId], numbers: Sequence[str]
+) -> tuple[dict[ObjectId, datetime], dict[str, ObjectId]]:
+    """Which of these ids there are, with the times of their creation, and which of these numbers in any case, as
+    `ids_of_numbers` has them.
+    """
+    there = orders().find({"_id": {"$in": list(ids)}}, {"created_at": 1})
+    return {order["_id"]: order["created_at"] for order in there}, ids_of_numbers(numbers)
 
 
 @wrap_database_errors

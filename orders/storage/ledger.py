@@ -5,8 +5,9 @@ payments: [{at, amount, reference, method}]      refunds: [{at, amount, referenc
 paid, refunded: the sums        owed: what was paid, beyond what was given back and what the customer gets; if any
 ```
 An order that was paid before there was a ledger counts as paid in full; the first write that touches its money says so.
-What the customer gets is worth the lines that are neither cancelled nor returned; nothing, of an order that is
-cancelled or refunded. `owed` is derived in the same write as what it follows from, so that no money is owed unseen.
+What the customer gets is worth the lines that are neither cancelled nor returned, with what they have of the charges
+(see `orders.models.money.worth`); nothing, of an order that is cancelled or refunded. `owed` is derived in the same
+write as what it follows from, so that no money is owed unseen.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from bson import Decimal128
 
-from orders.models import Document, Status
+from orders.models import SHARED_CHARGES, Document, Status, worth
 from orders.storage.database import appended, literal
 
 PAID_STATUSES = tuple(status.value for status in (Status.PAID, Status.PROCESSING, Status.SHIPPED, Status.DELIVERED))
@@ -38,14 +39,55 @@ _PAID: Document = {
 _REFUNDED: Document = {
     "$ifNull": ["$refunded", {"$cond": [{"$eq": ["$status", Status.REFUNDED.value]}, _PAID, NOTHING]}]
 }
-_LINE_WORTH: Document = {
+_IS_KEPT: Document = {"$eq": [{"$ifNull": ["$$line.removed", None]}, None]}
+_COST: Document = {"$multiply": ["$$line.price", "$$line.quantity"]}
+
+
+def _of_lines(value: Document) -> Document:
+    return {"$map": {"input": "$items", "as": "line", "in": value}}
+
+
+_KEPT: Document = {"$sum": _of_lines({"$cond": [_IS_KEPT, _COST, NOTHING]})}
+_SHARED: Document = {
+    "$sum": {
+        "$map": {
+            "input": "$charges",
+            "as": "charge",
+            "in": {"$cond": [{"$in": ["$$charge.kind", list(SHARED_CHARGES)]}, "$$charge.amount", NOTHING]},
+        }
+    }
+}
+_SHARE: Document = {"$round": [{"$divide": [{"$multiply": ["$$shared", "$$kept"]}, "$$ordered"]}, 2]}
+_WITH_CHARGES: Document = {
+    "$let": {
+        "vars": {"kept": _KEPT, "ordered": {"$sum": _of_lines(_COST)}, "shared": _SHARED},
+        "in": {
+            "$let": {
+                "vars": {"share": {"$cond": [{"$eq": ["$$ordered", 0]}, "$$shared", _SHARE]}},
+                "in": {
+                    "$add": [
+                        "$$kept",
+                        {"$subtract": ["$total_price", {"$add": ["$$ordered", "$$shared"]}]},
+                        "$$share",
+                    ]
+                },
+            }
+        },
+    }
+}
+_LINES_WORTH: Document = {
     "$cond": [
-        {"$eq": [{"$ifNull": ["$$line.removed", None]}, None]},
-        {"$multiply": ["$$line.price", "$$line.quantity"]},
-        NOTHING,
+        {"$eq": [{"$ifNull": ["$charges", []]}, []]},
+        _KEPT,
+        {
+            "$cond": [
+                {"$anyElementTrue": [_of_lines(_IS_KEPT)]},
+                {"$max": [NOTHING, {"$min": ["$total_price", _WITH_CHARGES]}]},
+                NOTHING,
+            ]
+        },
     ]
 }
-_LINES_WORTH: Document = {"$sum": {"$map": {"input": "$items", "as": "line", "in": _LINE_WORTH}}}
 _WORTH: Document = {"$cond": [{"$in": ["$status", list(ENDED)]}, NOTHING, _LINES_WORTH]}
 
 SUMS: Document = {"paid": _PAID, "refunded": _REFUNDED, "owed": {"$ifNull": ["$owed", NOTHING]}}
@@ -116,7 +158,7 @@ def money_of(order: Document) -> tuple[Decimal, Decimal, Decimal]:
     return paid.to_decimal(), refunded.to_decimal(), owed.to_decimal()
 
 
-def worth_of(items: Sequence[Document]) -> Decimal:
-    """What the lines come to that are neither cancelled nor returned."""
-    kept = (item for item in items if not item.get("removed"))
-    return sum((item["price"].to_decimal() * item["quantity"] for item in kept), Decimal("0.00"))
+def worth_of(items: Sequence[Document], charges: Sequence[Document] = ()) -> Decimal:
+    """What the lines come to that are neither cancelled nor returned, with their part of the charges."""
+    lines = [(item["price"].to_decimal() * item["quantity"], not item.get("removed")) for item in items]
+    return worth(lines, [(charge["kind"], charge["amount"].to_decimal()) for charge in charges])

@@ -15,6 +15,7 @@ from orders.models import (
     EPOCH,
     PUBLIC_STATUSES,
     Address,
+    Charge,
     Document,
     HistoryEntry,
     Item,
@@ -37,7 +38,7 @@ MONEY_FIELDS = ("total_price", "paid_at", "paid", "refunded", "owed")
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
     (
         *("items.split_from", "items.shipment", "items.returned_in", "items.removed", "shipments", "returns"),
-        *("payments", "refunds", "held_at", *MONEY_FIELDS),
+        *("payments", "refunds", "charges", "held_at", *MONEY_FIELDS),
         *("number", "user_id", "user_verified", "status", "version", "total_price", "shipping_address"),
         *("items.product_id", "items.quantity", "items.price", "items.name", "items.sku", "items.image_url"),
         *("currency", "contact", "billing_address", "reference", "note", "metadata", "created_at", "updated_at"),
@@ -143,11 +144,11 @@ def get_machine(
 
     :param sees: as of :func:`get_order`.
     :param key: include the history entries written under this idempotency key.
-    :param lines: include its lines, shipments, returns, payments and what they come to.
+    :param lines: include its lines, charges, shipments, returns, payments and what they come to.
     """
     fields: Document = {"user_id": 1, "status": 1, "version": 1, "held_at": 1, "shipments": 1}
     fields |= {"history": {"$elemMatch": {"key": key}}} if key else {}
-    fields |= dict.fromkeys(("items", *MONEY_FIELDS, "returns", "payments"), 1) if lines else {}
+    fields |= dict.fromkeys(("items", "charges", *MONEY_FIELDS, "returns", "payments"), 1) if lines else {}
     found = _public(order_id, fields, sees)
     if found is None:
         return None
@@ -160,6 +161,9 @@ def get_machine(
     if lines:
         parts |= {
             "items": [_line(item) for item in found["items"]],
+            "charges": [
+                Charge(**charge | {"amount": charge["amount"].to_decimal()}) for charge in found.get("charges", ())
+            ],
             "returns": [Return(**back) for back in found.get("returns", ())],
             "payments": [
                 Payment(**paid | {"amount": paid["amount"].to_decimal()}) for paid in found.get("payments", ())

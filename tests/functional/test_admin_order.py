@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from django.test import Client
 from pymongo.database import Database
 from pytest_django.fixtures import Settings
@@ -148,6 +148,8 @@ def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
             contact={"name": "Amara Okafor", "email": "amara+1@example.com", "phone": "+44 20 7946 0958"},
             shipping_address=address, billing_address=ADDRESS | {"name": "Accounts", "city": "Zürich"},
             delivered_at=order_time(), cancelled_at=order_time(), refunded_at=order_time(),
+            charges=[{"kind": "tax", "label": "VAT", "amount": Decimal128("5.00")},
+                     {"kind": "discount", "label": "", "amount": Decimal128("-5.00")}],
         ),
     )  # fmt: skip
     response = manager.get(page(order))
@@ -155,6 +157,7 @@ def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
     for told in (
         "Customer Amara Okafor id 8 , verified",
         "Total CHF 29.80 4 units in 2 items",
+        "Tax (VAT) CHF 5.00 Discount -CHF 5.00 2 items 4 CHF 29.80",
         "Reference WEB-1 in the storefront",
         f"Bath towel SKU BT-70 {TOWEL.product_id} Picture of Bath towel, in a new tab 2 CHF 14.90 CHF 29.80 Reserved",
         f"To ship {TOWEL.product_id} 2 CHF 14.90 CHF 29.80 Reserved",

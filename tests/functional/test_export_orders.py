@@ -49,7 +49,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEW_COLUMNS = (
     *(*PARTS["contact"], *PARTS["billing_address"], "shipping_name", "shipping_company", "shipping_phone"),
     *("reference", "note", "metadata", "delivered_at", "cancelled_at", "refunded_at", "erased_at", "held_at"),
-    *("paid", "refunded", "owed", "hold", "shipments", "returns", "payments", "refunds"),
+    *("paid", "refunded", "owed", "hold", "charges", "shipments", "returns", "payments", "refunds"),
 )
 """Of what orders did not always have; but for the currency, which is never empty."""
 DANGEROUS = ('=HYPERLINK("http://evil")', "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "'=1", "''@x")

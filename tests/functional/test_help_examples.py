@@ -17,6 +17,7 @@ from bson import ObjectId
 from django.core.management import call_command, get_commands, load_command_class
 from django.utils import timezone
 
+from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.models import ServiceToken
 from tests.functional.test_import_orders import ORDER, as_object
@@ -61,6 +62,11 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with Path("old-shop.csv").open("w", newline="") as file:
         csv.writer(file).writerows([ORDER.keys(), ORDER.values()])
     Path("old-shop.jsonl").write_text(json.dumps(as_object()))
+    for name, made in {"orders_export_1": "shopify", "orders": "woocommerce"}.items():
+        Path(f"{name}.csv").write_text((ROOT / "examples" / "imports" / f"{made}.csv").read_text())
+    with Path("excel.csv").open("w", newline="", encoding="cp1252") as file:
+        row = ORDER | {"city": "Köln", "price": "12,5", "total_price": "25,00"}
+        csv.writer(file, delimiter=";").writerows([row.keys(), row.values()])
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():

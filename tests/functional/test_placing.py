@@ -39,8 +39,8 @@ from tests.raw_server import RawServer, answer
 
 MISSING = object()
 KEYS = [
-    "_id", "id", "number", "user_id", "user_verified", "status", "version", "items", "total_price", "currency",
-    "contact", "shipping_address", "billing_address", "reference", "note", "metadata", "on_hold",
+    "_id", "id", "number", "user_id", "user_verified", "status", "version", "items", "charges", "total_price",
+    "currency", "contact", "shipping_address", "billing_address", "reference", "note", "metadata", "on_hold",
     "shipments", "returns", "paid", "refunded", "owed", "payments", "refunds", "created_at", "updated_at",
     "paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at",
 ]  # fmt: skip

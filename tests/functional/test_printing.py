@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import segno
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from django.contrib.auth.models import Permission
 from django.http import HttpResponse
 from django.test import Client
@@ -74,11 +74,14 @@ def test_a_printed_document_says_whose_order_goes_where(
 
 
 def test_a_packing_slip_has_no_prices_and_a_confirmation_has(database: Database[Document], support: Client) -> None:
-    order = insert(database, stored(status="processing"))
+    charges = [("shipping", SCRIPT, "4.90"), ("discount", "SPRING", "-2.00")]
+    order = stored(status="processing", total_price=Decimal128("32.70"))
+    order["charges"] = [{"kind": kind, "label": label, "amount": Decimal128(cost)} for kind, label, cost in charges]
+    insert(database, order)
     slip, confirmation = (text_of(printed(support, order, name)) for name in DOCUMENTS)
     assert "€14.90" in confirmation
-    assert "Total €29.80" in confirmation
-    for price in ("14.90", "29.80", "€", "Price", "Total"):
+    assert f"Shipping ({SCRIPT}) €4.90 Discount (SPRING) -€2.00 Total €32.70" in confirmation
+    for price in ("14.90", "29.80", "€", "Price", "Total", "Shipping (", "SPRING", "4.90"):
         assert price not in slip
     assert "2 units in 1 item" in slip
 

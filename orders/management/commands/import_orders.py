@@ -1,10 +1,12 @@
 """`manage.py import_orders`: historical orders out of a file."""
 
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from argparse import ArgumentParser, ArgumentTypeError
+from contextlib import suppress
 from pathlib import Path
+from sqlite3 import Error as TemporaryFileError
 from stat import S_ISREG
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -12,23 +14,26 @@ from django.utils import timezone
 from orders.management.arguments import actor_name, positive
 from orders.management.order_command import USAGE, OrderCommand
 from orders.management.progress import Progress
+from orders.models import PUBLIC_STATUSES
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.text_rules import cleaned, one_line
-from orders.services.transfer.file_format import Format
-from orders.services.transfer.import_files import Record, read_records
+from orders.services.transfer.import_files import Conventions
+from orders.services.transfer.import_sources import ENCODINGS, FileOfOrders, Source, read_users
 from orders.services.transfer.importing import Import, import_orders
 
 HELP = """Import historical orders. No stock is touched. If any row is bad, nothing is imported.
 
-CSV has a row for each line of an order, the rows of one order together; JSON lines have an order
-each. Files that export_orders wrote with --lines or --format jsonl can be read.
+CSV has a row for each line of an order; JSON lines have an order each. Files that export_orders
+wrote with --lines or --format jsonl can be read, and with --format shopify or woocommerce those that
+these export.
 
-Needed: an id, a reference or a number; status (a public one), user_id, created_at (with its zone),
-total_price (the sum of the lines), line1, city, country, product_id, quantity, price.
+Needed in files of your own: an id, a reference or a number; status (a public one), user_id,
+created_at, total_price (the sum of the lines and charges), line1, city, country, product_id or sku,
+quantity, price.
 Not needed: the other columns of an export, e.g. contact_name, currency, paid_at, product_name.
-Money has exactly two decimals. More in docs/import-export.md.
+More in docs/import-export.md.
 
 An order that is there already is skipped: a run that was cut off is finished by running it again.
 
@@ -37,7 +42,28 @@ Exit code 0: all is there now; 1: some rows are bad, or the database failed; 2: 
 Examples:
   manage.py import_orders old-shop.csv --dry-run
   manage.py import_orders old-shop.jsonl --reason "Orders of the old shop"
+  manage.py import_orders orders_export_1.csv --format shopify --dry-run
+  manage.py import_orders orders.csv --format woocommerce --time-zone Europe/Lisbon
+  manage.py import_orders excel.csv --delimiter ";" --encoding cp1252 --decimal-comma
 """
+
+
+DELIMITERS = {",": ",", ";": ";", "tab": "\t"}
+
+
+def zone(text: str) -> ZoneInfo:
+    """A time zone by its name."""
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(text)
+    raise ArgumentTypeError(f"{text!r} is no time zone, e.g. Europe/Lisbon")
+
+
+def status_pair(text: str) -> tuple[str, str]:
+    """A status of WooCommerce, and ours."""
+    theirs, _, ours = text.partition("=")
+    if not theirs or ours not in PUBLIC_STATUSES:
+        raise ArgumentTypeError(f"{text!r} is not THEIRS=OURS, where OURS is one of {', '.join(PUBLIC_STATUSES)}")
+    return theirs.lower().removeprefix("wc-"), ours
 
 
 class Command(OrderCommand):
@@ -46,7 +72,21 @@ class Command(OrderCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="a CSV file, or JSON lines if its name ends so (.jsonl, .ndjson)")
-        parser.add_argument("--format", choices=[*Format], help="csv or jsonl, whatever the name says")
+        formats = "csv or jsonl, whatever the name says; or shopify or woocommerce"
+        parser.add_argument("--format", choices=[*Source], help=formats)
+        parser.add_argument("--delimiter", choices=[*DELIMITERS], help="between cells (default: told by the heading)")
+        encoding = "of the file (default: utf-8, or utf-16 if the file has its mark)"
+        parser.add_argument("--encoding", choices=ENCODINGS, default="", help=encoding)
+        parser.add_argument("--decimal-comma", action="store_true", help="amounts may be written as 12,50")
+        parser.add_argument("--time-zone", type=zone, metavar="ZONE", help="of times without one, e.g. Europe/Lisbon")
+        skus = "take the SKU of each line for the id of its product, even where it has another"
+        parser.add_argument("--sku-as-product", action="store_true", help=skus)
+        users = "CSV with the columns email and user_id: the customers of another system as they are known here"
+        parser.add_argument("--users", type=Path, help=users)
+        statuses = "what a status of your own in WooCommerce means, e.g. packed=processing"
+        parser.add_argument(
+            "--map-status", action="append", type=status_pair, default=[], metavar="THEIRS=OURS", help=statuses
+        )
         parser.add_argument("--dry-run", action="store_true", help="only say what would be imported, and what is bad")
         parser.add_argument("--skip-bad", action="store_true", help="import the good orders even if others are bad")
         parser.add_argument("--reason", default="", help="kept in each order's history (default: the file)")
@@ -55,12 +95,8 @@ class Command(OrderCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         jsonl = path.suffix in (".jsonl", ".ndjson")
-        format = Format(options["format"] or (Format.JSONL if jsonl else Format.CSV))
-
-        def records() -> Iterator[Record]:
-            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-                yield from read_records(file, format)
-
+        source = Source(options["format"] or (Source.JSONL if jsonl else Source.CSV))
+        self._told = False
         reason = options["reason"] or f"Imported from {cleaned(one_line(path.name))}"
         act = Act(system(actor_name(), via="command"), timezone.now(), reason)
         try:
@@ -68,12 +104,21 @@ class Command(OrderCommand):
                 raise CommandError(
                     f"{path} is no regular file: it is read twice; write it to one first", returncode=USAGE
                 )
+            file = FileOfOrders(
+                path,
+                source,
+                self._conventions(options),
+                options["encoding"],
+                DELIMITERS[options["delimiter"]] if options["delimiter"] else "",
+                dict(options["map_status"]),
+                self._ignored,
+            )
             with (
                 Progress(self.stderr, "orders examined") as examined,
                 Progress(self.stderr, "orders dealt with") as written,
             ):
                 result = import_orders(
-                    records,
+                    file.records,
                     act=act,
                     skip_bad=options["skip_bad"],
                     dry_run=options["dry_run"],
@@ -82,10 +127,25 @@ class Command(OrderCommand):
                     written=written,
                 )
         except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}", returncode=USAGE) from error
+            raise CommandError(
+                f"{error.filename or path} cannot be read: {error.strerror}", returncode=USAGE
+            ) from error
+        except TemporaryFileError as error:
+            raise CommandError(
+                f"the file does not fit on the disk for temporary files ({error}): set TMPDIR"
+            ) from error
         except OrderError as error:
             raise CommandError(f"{path}: {error.detail}", returncode=USAGE) from error
         self._report(result, options["dry_run"])
+
+    def _conventions(self, options: dict[str, Any]) -> Conventions:
+        users = read_users(options["users"]) if options["users"] else {}
+        return Conventions(options["decimal_comma"], options["time_zone"], options["sku_as_product"], users)
+
+    def _ignored(self, columns: list[str]) -> None:
+        if columns and not self._told:  # the file is read twice
+            self.stderr.write(f"Columns that are not imported: {', '.join(columns)}")
+        self._told = True
 
     def _report(self, result: Import, dry_run: bool) -> None:
         for problem in result.problems:

@@ -1,9 +1,10 @@
 """What has become of an order in hand: of each line, and of its money."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from orders.models import Item, Order, to_cents
+from orders.models import Item, Order, to_cents, worth
 from orders.services.public_order import line_state
 from orders.storage import ledger
 
@@ -46,10 +47,22 @@ def lines_of_return(order: Order, number: int) -> list[int]:
 
 
 def refundable_for(order: Order, number: int) -> Decimal:
-    """What can be given back for a return: the price of its lines, as far as so much is left of what was paid."""
-    return min(price_of(order, lines_of_return(order, number)), balance_of(order).left)
+    """What can be given back for a return: what its lines come to, as far as so much is left of what was paid."""
+    units = {line: order.items[line].quantity for line in lines_of_return(order, number)}
+    return min(price_of(order, units), balance_of(order).left)
 
 
-def price_of(order: Order, lines: list[int]) -> Decimal:
-    """What lines, by index, come to."""
-    return to_cents(sum((order.items[line].price * order.items[line].quantity for line in lines), Decimal(0)))
+def price_of(order: Order, units: Mapping[int, int]) -> Decimal:
+    """What so many units of lines, by index, come to with their part of the charges.
+
+    It is what the customer gets with them less what they get without them, so that refunds of lines that are taken
+    back one after the other come to what was paid, to the cent.
+    """
+    charges = [(charge.kind, charge.amount) for charge in order.charges]
+    given, left = [], []
+    for index, item in enumerate(order.items):
+        gone, is_kept = units.get(index, 0), index in units or not item.removed
+        given.append((item.price * item.quantity, is_kept))
+        left.append((item.price * gone, False))
+        left.append((item.price * (item.quantity - gone), is_kept and gone < item.quantity))
+    return to_cents(worth(given, charges) - worth(left, charges))

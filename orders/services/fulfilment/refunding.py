@@ -15,6 +15,7 @@ from observability.metrics import TRANSITIONS
 from orders.models import Document, Order, Status, StockEffect, edges_from, is_amount, moments, to_cents
 from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
+from orders.services.fulfilment.overview import price_of
 from orders.services.fulfilment.parts import LineRequest, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.stock.claims import claiming
@@ -78,6 +79,8 @@ def refund(
     def write(order: Order) -> Document | None:
         left = (order.paid or Decimal(0)) - (order.refunded or Decimal(0))
         wanted = amount if amount is not None else to_cents(left if lines is None else _price_of(order, lines))
+        if lines is not None and not wanted:
+            raise InvalidRefund("Check the refund.", errors={"lines": ["These units cost nothing."]})
         if not 0 < wanted <= left:
             raise RefundTooHigh(f"{left} is left of what was paid for this order.", left=str(left))
         ends = wanted == left and any(edge.name == REFUND for edge in edges_from(order.status))
@@ -100,7 +103,7 @@ def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, 
 
 def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
     parts = parts_of(order, lines, eligible=lambda _item: True, what="there", splits=False)
-    return sum((order.items[part.line].price * part.quantity for part in parts), Decimal(0))
+    return price_of(order, {part.line: part.quantity for part in parts})
 
 
 def _write(

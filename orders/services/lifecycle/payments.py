@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from orders.models import Document, Order, Payment, is_amount, to_cents
+from orders.models import Document, Order, Payment, is_amount, to_cents, worth
 from orders.services.errors import OrderError
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import one_line, problem_within
@@ -67,8 +67,9 @@ def require_enough(payment: Paid, order: Order) -> None:
 
 
 def worth_of(order: Order) -> Decimal:
-    """What the lines come to that are neither cancelled nor returned."""
-    return to_cents(sum((item.price * item.quantity for item in order.items if not item.removed), Decimal(0)))
+    """What the lines come to that are neither cancelled nor returned, with their part of the charges."""
+    lines = [(item.price * item.quantity, not item.removed) for item in order.items]
+    return to_cents(worth(lines, [(charge.kind, charge.amount) for charge in order.charges]))
 
 
 def terms_with_payment(order: Order, payment: Paid) -> Document:

@@ -31,7 +31,7 @@ STEPS = ("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at")
 """When an order reached a status, in the order in which that may happen."""
 MOMENTS = ("created_at", "placed_at", *STEPS, "status_since", "updated_at", "erased_at", "held_at")
 AMOUNTS = ("paid", "refunded", "owed")
-LISTS = ("shipments", "returns", "payments", "refunds")
+LISTS = ("charges", "shipments", "returns", "payments", "refunds")
 """What an order has several of: in CSV, one cell with a list of JSON objects."""
 ITEM_PLACES = ("split_from", "shipment", "returned_in", "removed")
 """What became of a line."""

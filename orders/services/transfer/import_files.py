@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NoReturn, TextIO
+from zoneinfo import ZoneInfo
 
 from orders.services.errors import OrderError
 from orders.services.transfer.file_format import (
@@ -15,15 +16,13 @@ from orders.services.transfer.file_format import (
     ORDER_COLUMNS,
     PARTS,
     SUMMARY_COLUMN,
-    Format,
-    plain_cell,
 )
 
 KEYS = ("id", "reference", "number")
 """The fields that identify an order, the best first; one of them is required."""
 NEEDED_COLUMNS = (
     *("status", "user_id", "created_at", "total_price", "line1", "city", "country"),
-    *("product_id", "quantity", "price"),
+    *("quantity", "price"),
 )
 COLUMNS = (*ORDER_COLUMNS, *LINE_COLUMNS, SUMMARY_COLUMN)
 JSON_PATHS = {column: f"{part}.{name}" for part, columns in PARTS.items() for column, name in columns.items()}
@@ -47,6 +46,25 @@ class FileChanged(OrderError):
 
 
 @dataclass(frozen=True)
+class Conventions:
+    """How a file writes what can be written in several ways.
+
+    :ivar decimal_comma: amounts may be written as `12,50`.
+    :ivar zone: of times that are written without one; without it such times are refused.
+    :ivar sku_is_product: the id of a line's product is its SKU, even where it has another.
+    :ivar users: the ids of customers by e-mail address in lower case, for files that know no ids of ours.
+    """
+
+    decimal_comma: bool = False
+    zone: ZoneInfo | None = None
+    sku_is_product: bool = False
+    users: Mapping[str, str] = field(default_factory=dict)
+
+
+DEFAULT = Conventions()
+
+
+@dataclass(frozen=True)
 class Problem:
     """A problem in one place of a file. :ivar field: e.g. `items.0.price`; empty for the whole record."""
 
@@ -64,6 +82,7 @@ class Record:
 
     :ivar lines: for each, its place, the prefix of its field names, and its fields.
     :ivar paths: what the file calls a column, where that is not its name; `item_paths` the same for lines.
+    :ivar is_foreign: its id was made here of that in another system, of which there may be several.
     """
 
     line: int
@@ -72,15 +91,8 @@ class Record:
     problems: list[Problem] = field(default_factory=list)
     paths: Mapping[str, str] = field(default_factory=dict)
     item_paths: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_records(file: TextIO, format: Format) -> Iterator[Record]:
-    """The orders of a file, in its order; only one is in memory at a time.
-
-    :param file: text, with `errors="surrogateescape"`, so that bytes that are not UTF-8 are reported with their place.
-    :raises UnreadableFile: the heading is not understood, or a line is endless.
-    """
-    return _read_csv(file) if format is Format.CSV else _read_jsonl(file)
+    conventions: Conventions = DEFAULT
+    is_foreign: bool = False
 
 
 def lines_of(file: TextIO) -> Iterator[str]:
@@ -92,58 +104,33 @@ def lines_of(file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _read_csv(file: TextIO) -> Iterator[Record]:
-    reader = csv.reader(lines_of(file), strict=True)
-    header = _header(reader)
-    of_line = [name for name in header if name in LINE_COLUMNS]
-    record: Record | None = None
-    first: dict[str, str] = {}
-    for line, row, problem in csv_rows(reader):
-        order = dict(zip(header, map(plain_cell, row), strict=False))
-        cells = {name: order.pop(name, "") for name in of_line}
-        if problem is None and len(row) != len(header):
-            problem = Problem(line, "", f"it has {len(row)} cells, the heading {len(header)}")
-        same = record is not None and problem is None and _key(order) == _key(first) != ("", "", "")
-        if record is not None and not same:
-            yield record
-        if record is None or not same:
-            record, first = Record(line, order, problems=[problem] if problem else []), order
-        elif order != first:
-            names = ", ".join(name for name in order if order[name] != first.get(name))
-            record.problems.append(Problem(line, names, f"not as in line {record.line}, where the order begins"))
-        if len(record.lines) < ROW_LIMIT:
-            record.lines.append((line, "", cells))
-    if record is not None:
-        yield record
-
-
-def _key(order: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(order.get(name, "").strip() for name in KEYS)
-
-
-def _header(reader: Any) -> list[str]:
-    header = csv_heading(reader, COLUMNS)
-    missing = [name for name in NEEDED_COLUMNS if name not in header]
-    if not set(KEYS) & set(header):
-        missing.append(" or ".join(KEYS))
-    if missing:
-        advice = " A row is needed for each line of an order (export_orders --lines)." if "lines" in header else ""
-        raise UnreadableFile(f"These columns are missing: {', '.join(missing)}.{advice}")
-    return header
-
-
 def csv_heading(reader: Any, known: Sequence[str]) -> list[str]:
     """The names of the columns. :raises UnreadableFile: one is not known, or is there twice."""
-    try:
-        header = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is not CSV: {error}.") from error
-    unknown = [repr(name) for name in header if name not in known]
+    return known_columns(first_row(reader), known)
+
+
+def known_columns(header: list[str], known: Sequence[str]) -> list[str]:
+    """The heading itself. :raises UnreadableFile: as :func:`csv_heading`."""
+    unknown = [repr(name) for name in header if name and name not in known]
     if unknown:
         raise UnreadableFile(f"These columns are not known: {', '.join(unknown)}. Known are: {', '.join(known)}.")
-    if len(set(header)) < len(header):
-        raise UnreadableFile("A column is there twice.")
+    require_once(header)
     return header
+
+
+def first_row(reader: Any) -> list[str]:
+    """The cells of the heading. :raises UnreadableFile: it is not CSV."""
+    try:
+        return [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise UnreadableFile(f"Line 1 is not CSV: {_told(error)}.") from error
+
+
+def require_once(header: Sequence[str | None]) -> None:
+    """:raises UnreadableFile: two columns have one name."""
+    named = [name for name in header if name]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise UnreadableFile(f"A column is there twice: {', '.join(twice)}.")
 
 
 def csv_rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
@@ -155,17 +142,25 @@ def csv_rows(reader: Any) -> Iterator[tuple[int, list[str], Problem | None]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, [], Problem(line, "", f"no CSV: {error}")
+            yield line, [], Problem(line, "", f"no CSV: {_told(error)}")
         else:
             if any(cell.strip() for cell in row):
                 yield line, row, None
 
 
-def _read_jsonl(file: TextIO) -> Iterator[Record]:
+def _told(error: csv.Error) -> str:
+    too_long = "field larger" in str(error)
+    return f"a cell has more than {csv.field_size_limit()} characters: shorten it" if too_long else str(error)
+
+
+def read_jsonl(file: TextIO, conventions: Conventions = DEFAULT) -> Iterator[Record]:
+    """The orders of JSON lines, each with its line; only one is in memory at a time."""
     decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number).decode
     for number, line in enumerate(lines_of(file), start=1):
         if line.strip():
-            yield _record(number, line, decode)
+            record = _record(number, line, decode)
+            record.conventions = conventions
+            yield record
 
 
 def _record(number: int, line: str, decode: Callable[[str], Any]) -> Record:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from orders.models import Document, Removal, from_cents
+from orders.models import ChargeKind, Document, Removal, from_cents
 from orders.services.audit import LONGEST_REASON, REASON_CODES
 from orders.services.lifecycle import payments, tracking
 from orders.services.transfer.file_format import ITEM_PLACES
@@ -14,6 +14,8 @@ MOST_DIGITS = 14
 LONGEST_ACTOR = 200
 SHIPMENT = ("at", *tracking.LONGEST)
 RETURN = ("at", "code", "received_at", "restocked")
+CHARGE = ("kind", "label", "amount")
+LONGEST_LABEL = 200
 PAYMENT = ("at", "amount", *payments.LONGEST)
 REFUND = ("at", "amount", "reference", "code")
 HOLD = ("code", "reason", "actor")
@@ -34,6 +36,23 @@ def parcels_and_money(fields: Fields, *, earliest: datetime, latest: datetime) -
         **_hold(fields, moments),
     }
     return {name: value for name, value in found.items() if value not in ([], None)}
+
+
+def charges(fields: Fields) -> Document:
+    """What the order costs beside its lines, as it is stored."""
+    found = [_charge(part) for part in fields.objects("charges", CHARGE)]
+    return {"charges": found} if found else {}
+
+
+def _charge(fields: Fields) -> Document:
+    kind = fields.choice("kind", ChargeKind.values)
+    cents = fields.money("amount", digits=MOST_DIGITS, signed=True)
+    if cents is not None and (
+        (kind == ChargeKind.DISCOUNT and cents > 0) or (kind == ChargeKind.SHIPPING and cents < 0)
+    ):
+        fields.note("amount", f"{cents / 100:.2f} for {kind}: a discount is below 0, shipping is not")
+    label = fields.text("label", most=LONGEST_LABEL)
+    return {"kind": kind, "label": label, "amount": from_cents(cents or 0)}
 
 
 class _Moments:
@@ -78,7 +97,7 @@ def _code(fields: Fields) -> str:
 
 
 def _amount(fields: Fields) -> object:
-    cents = fields.money("amount", digits=MOST_DIGITS, least=0)
+    cents = fields.money("amount", digits=MOST_DIGITS)
     return None if cents is None else from_cents(cents)
 
 
@@ -111,7 +130,7 @@ def owed(order: Document, items: list[Document]) -> Document:
     """What is owed to the customer of an order whose ledger is given; see `orders.storage.ledger`."""
     if "paid" not in order:
         return {}
-    worth = Decimal("0.00") if order["status"] in ENDED else worth_of(items)
+    worth = Decimal("0.00") if order["status"] in ENDED else worth_of(items, order.get("charges", ()))
     left = order["paid"].to_decimal() - order["refunded"].to_decimal() - worth
     return {"owed": stored(left)} if left > 0 else {}
 

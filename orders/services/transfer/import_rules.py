@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import pairwise
 
 from bson import Int64, ObjectId
@@ -23,12 +24,19 @@ from orders.services.identifiers import (
 from orders.services.search_terms import terms_of
 from orders.services.transfer.file_format import STEPS, iso
 from orders.services.transfer.import_fields import Fields
-from orders.services.transfer.import_files import KEYS, Problem, Record
-from orders.services.transfer.import_ledger import owed, parcels_and_money, places
-from orders.services.transfer.import_parts import LONGEST_REFERENCE, details, people_and_places, product_texts
+from orders.services.transfer.import_files import KEYS, Conventions, Problem, Record
+from orders.services.transfer.import_ledger import charges, owed, parcels_and_money, places
+from orders.services.transfer.import_parts import (
+    LENGTHS,
+    LONGEST_REFERENCE,
+    details,
+    people_and_places,
+    product_texts,
+)
 from orders.storage import new_id
 from orders.storage.order_numbers import LOOK_ALIKES
 
+LONGEST_PRODUCT_ID = 24
 LATER_MOMENTS = ("placed_at", *STEPS, "status_since")
 STATUSES_AFTER = {
     "shipped_at": ("shipped", "delivered", "refunded"),
@@ -58,30 +66,49 @@ class Identity:
 class Candidate:
     """An order whose own record is valid."""
 
-    line: int
+    record: Record
     identity: Identity
     document: Document
+
+    @property
+    def line(self) -> int:
+        return self.record.line
+
+    def problem(self, name: str, text: str) -> Problem:
+        """What is wrong with one of its fields after all."""
+        return Problem(self.line, self.record.paths.get(name, name), text)
 
 
 def examine(record: Record, act: Act) -> Candidate | list[Problem]:
     """The order of a record, or all the problems of the record."""
     if any(not problem.field for problem in record.problems):
         return record.problems
-    fields = Fields(record.fields, record.line, paths=record.paths)
+    fields = Fields(record.fields, record.line, paths=record.paths, conventions=record.conventions)
     identity = _identity(fields)
     order = _order(fields, act)
     items, cents, problems = _items(record, order)
-    problems = [*record.problems, *fields.problems, *problems]
-    if not problems and order["total_price"] != (cost := from_cents(cents)):
-        text = f"it is {order['total_price']}, but the lines come to {cost}"
-        problems = [Problem(record.line, "total_price", text)]
+    told = {(problem.line, problem.field) for problem in record.problems}
+    found = [problem for problem in [*fields.problems, *problems] if (problem.line, problem.field) not in told]
+    problems = list(dict.fromkeys([*record.problems, *found]))
+    if not problems:
+        problems = _total_problems(record, order, cents)
     if problems or identity is None:
         return problems
-    return Candidate(record.line, identity, _document(identity, order, items, act))
+    return Candidate(record, identity, _document(identity, order, items, act))
+
+
+def _total_problems(record: Record, order: Document, cents: int) -> list[Problem]:
+    lines = from_cents(cents).to_decimal()
+    beside = sum((charge["amount"].to_decimal() for charge in order.get("charges", ())), Decimal(0))
+    if order["total_price"].to_decimal() == lines + beside:
+        return []
+    text = f"it is {order['total_price']}, but the lines come to {lines}"
+    text += f" and the charges to {beside}, together {lines + beside}" if "charges" in order else ""
+    return [Problem(record.line, record.paths.get("total_price", "total_price"), text)]
 
 
 def _identity(fields: Fields) -> Identity | None:
-    order_id, reference = fields.text("id", most=24), fields.text("reference", most=200)
+    order_id, reference = fields.text("id", most=24, is_id=True), fields.text("reference", most=200)
     number = fields.text("number", most=LONGEST_NUMBER)
     values = {"id": order_id, "reference": reference, "number": drawn_from(number)}
     given = tuple(name for name in KEYS if values[name])
@@ -122,6 +149,7 @@ def _order(fields: Fields, act: Act) -> Document:
         "total_price": from_cents(fields.money("total_price", digits=14) or 0),
         **people_and_places(fields),
         **details(fields),
+        **charges(fields),
     }
     created_at = fields.moment("created_at", latest=act.at, needed=True)
     if created_at is None:
@@ -147,7 +175,7 @@ def _check_steps(fields: Fields, status: str, steps: dict[str, datetime]) -> Non
 
 
 def _user(fields: Fields) -> str:
-    user_id = fields.text("user_id", most=LONGEST_USER_ID, needed=True)
+    user_id = fields.text("user_id", most=LONGEST_USER_ID, needed=True, is_id=True)
     try:
         return canonical(user_id) if user_id else ""
     except MalformedUserId as error:
@@ -167,16 +195,31 @@ def _items(record: Record, order: Document) -> tuple[list[Document], int, list[P
         if not isinstance(values, dict):
             problems.append(Problem(line, prefix.rstrip("."), "not an object"))
             continue
-        fields = Fields(values, line, prefix, record.item_paths)
-        product_id = fields.text("product_id", most=24, needed=True).lower()
+        fields = Fields(values, line, prefix, record.item_paths, record.conventions)
+        product_id = _product(fields, record.conventions)
         quantity = fields.whole("quantity", most=settings.MAX_LINE_QUANTITY) or 0
-        cents = fields.money("price", digits=10, least=1) or 0
+        cents = fields.money("price", digits=10) or 0
         stock = {"state": LineState.NONE.value, "attempts": 0, "error": ""}
         item = {"product_id": product_id, "quantity": Int64(quantity), "price": from_cents(cents), "stock": stock}
         items.append(item | product_texts(fields) | places(fields, order, place))
         cost += cents * quantity
         problems += fields.problems
     return items, cost, problems
+
+
+def _product(fields: Fields, conventions: Conventions) -> str:
+    """The id of a line's product; of one that has none, or on demand, its SKU."""
+    by_sku = fields.any_given(["sku"]) and (conventions.sku_is_product or not fields.any_given(["product_id"]))
+    if not by_sku:
+        return fields.text("product_id", most=LONGEST_PRODUCT_ID, needed=True, is_id=True).lower()
+    return product_of(fields.text("sku", most=LENGTHS["sku"]))
+
+
+def product_of(name: str) -> str:
+    """An id for a product of which only a name or a SKU is known: that itself, or 24 hex digits that stand for it."""
+    if len(name) <= LONGEST_PRODUCT_ID:
+        return name.lower()
+    return hashlib.sha256(f"imported product\0{name}".encode()).hexdigest()[:LONGEST_PRODUCT_ID]
 
 
 def _document(identity: Identity, order: Document, items: list[Document], act: Act) -> Document:

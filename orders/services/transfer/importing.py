@@ -11,14 +11,16 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 
 from django.utils import timezone
 
 from orders.services.audit import Act
-from orders.services.transfer.file_format import utc
+from orders.services.transfer.file_format import iso, utc
 from orders.services.transfer.import_files import FileChanged, Problem, Record
 from orders.services.transfer.import_rules import Candidate, drawn_from, examine
+from orders.services.transfer.on_disk import FirstLines
 from orders.storage.imported_orders import insert_orders, known_orders
 
 BATCH = 1000
@@ -103,26 +105,12 @@ class _BadLines:
         return self._position < len(self._lines) and self._lines[self._position] == line
 
 
-class _Seen:
-    """The line at which each key came first; on disk, since there may be many."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-        database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
-
-    def first(self, key: str, line: int) -> int:
-        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, line)).rowcount:
-            return line
-        found: int = self._database.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()[0]
-        return found
-
-
 def _examine_all(
     records: Iterable[Record], act: Act, result: Import, keep: int, examined: Callable[[int], None]
 ) -> _BadLines:
     bad = _BadLines()
     with closing(sqlite3.connect("")) as database:
-        seen = _Seen(database)
+        seen = FirstLines(database)
         for batch in _batches(records):
             for line, candidate, problems in _judge(batch, act):
                 problems = problems or (_repetition(candidate, seen) if candidate else [])
@@ -139,12 +127,12 @@ def _examine_all(
     return bad
 
 
-def _repetition(candidate: Candidate, seen: _Seen) -> list[Problem]:
+def _repetition(candidate: Candidate, seen: FirstLines) -> list[Problem]:
     identity = candidate.identity
     keys = {"id": str(identity.id), "number": identity.number}
     first = {name: seen.first(f"{name} {value.casefold()}", candidate.line) for name, value in keys.items()}
     return [
-        Problem(candidate.line, name, f"{keys[name]} is that of line {line} too")
+        candidate.problem(name, f"{keys[name]} is that of line {line} too")
         for name, line in first.items()
         if line != candidate.line
     ]
@@ -172,8 +160,17 @@ def _judge(batch: list[Record], act: Act) -> Iterator[Judged]:
         if "number" in identity.given:  # an earlier import, or this service, may have it in the form of our own
             holder = holders.get(identity.number.casefold()) or holders.get(drawn_from(identity.number).casefold())
         if identity.id in ids or (holder and identity.given == ("number",)):
-            yield line, None, []
+            yield line, None, _of_another_shop(candidate, ids.get(identity.id))
         elif holder:
-            yield line, None, [Problem(line, "number", f"{identity.number} is that of another order, {holder}")]
+            text = f"{identity.number} is that of another order, {holder}"
+            yield line, None, [candidate.problem("number", text)]
         else:
             yield line, candidate, []
+
+
+def _of_another_shop(candidate: Candidate, created_at: datetime | None) -> list[Problem]:
+    """Ids that other systems count up are the same in two of them; the times of two orders are not."""
+    if not candidate.record.is_foreign or created_at == candidate.document["created_at"]:
+        return []
+    text = f"an order with this id was made at {iso(created_at)}: is the file of another shop, or --time-zone another?"
+    return [candidate.problem("created_at", text)]
