@@ -19,8 +19,9 @@ from pymongo.errors import PyMongoError
 from orders.models import Contact, Item, Order, Stock
 from orders.models.parts import Document
 from orders.storage.database import Expression, time_limit
-from orders.storage.order_query import OrderQuery, Position, both
-from orders.storage.order_writes import orders
+from orders.storage.foreign_orders import count_foreign
+from orders.storage.order_query import ANY_TIME, OrderQuery, Position, both
+from orders.storage.order_writes import OURS, orders
 from orders.storage.term_index import MOST_WALKED, Read
 
 BATCH_TIMEOUT = 60.0
@@ -88,7 +89,7 @@ def first_ids(query: OrderQuery, most: int) -> list[ObjectId]:
 
 def orders_with_ids(ids: Sequence[ObjectId]) -> list[Order]:
     """Whole orders by one query, in the order of their ids; one that has gone is left out."""
-    found = Order.objects.in_bulk(list(ids))
+    found = Order.objects.filter(version__gte=0).in_bulk(list(ids))
     return [found[order_id] for order_id in ids if order_id in found]
 
 
@@ -155,7 +156,7 @@ def _among_few(read: Read, query: OrderQuery, limit: int, position: Position | N
 
 
 def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:
-    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions)
+    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions, OURS)
     ids = {order["_id"] for order in orders().find(asked, {"_id": 1}, hint="_id_")}
     return [place for place in places if place.id in ids]
 
@@ -167,7 +168,9 @@ def _follows(place: Position, position: Position, query: OrderQuery) -> bool:
 def _walked(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position] | None:
     """What a walk finds; None where it has passed MOST_WALKED orders, and has not found as many as are wanted."""
     way, behind = (1, "$lte") if query.oldest_first else (-1, "$gte")
-    left = orders().find(_span_left(query, position), KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
+    left = orders().find(
+        both(_span_left(query, position), ANY_TIME), KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index
+    )
     ends = [{"created_at": {behind: order["created_at"]}} for order in left.skip(MOST_WALKED).limit(1)]
     found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
     return found if not ends or len(found) == limit else None
@@ -188,7 +191,7 @@ def _find(
     read: Read, query: OrderQuery, position: Position | None, fields: Mapping[str, Any] | None, limit: int
 ) -> list[Document]:
     way = 1 if query.oldest_first else -1
-    asked = both(read.filter, query.after(position))
+    asked = both(read.filter, query.after(position), OURS)
     cursor = orders().find(asked, fields, sort=[("created_at", way), ("_id", way)], limit=limit, hint=read.index)
     return cursor.batch_size(limit).to_list()
 
@@ -272,9 +275,11 @@ def count(query: OrderQuery) -> int | None:
         with time_limit(COUNT_TIMEOUT):
             read = query.one_read()
             if not read.filter:
-                return orders().estimated_document_count()
-            options: dict[str, Any] = {"hint": read.index} if read.index else {}
-            return orders().count_documents(read.filter, **options)
+                found = orders().estimated_document_count()
+            else:
+                options: dict[str, Any] = {"hint": read.index} if read.index else {}
+                found = orders().count_documents(read.filter, **options)
+            return found - count_foreign(found, read.filter) if found else 0
     except PyMongoError as error:
         if error.timeout:
             return None

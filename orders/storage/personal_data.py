@@ -18,7 +18,7 @@ from orders.models import DUE_STATES, EPOCH, Address, Document, LineState, Statu
 from orders.storage.database import new_id, time_limit
 from orders.storage.order_lists import BATCH_TIMEOUT, batches
 from orders.storage.order_query import OrderQuery, both
-from orders.storage.order_writes import guarded_write, orders
+from orders.storage.order_writes import OURS, guarded_write, orders
 
 FIELDS = ("contact", "billing_address", "note", "metadata")
 """Removed as a whole."""
@@ -86,7 +86,7 @@ def erased() -> Iterator[ObjectId]:
 def _walk(query: Document, by: str, **options: Any) -> Iterator[Document]:
     """The orders of a query, by a field and their ids, each batch a query of its own: no cursor lapses meanwhile."""
     after: Document = {}
-    while found := _batch(both(query, after), by, options):
+    while found := _batch(both(query, after, OURS), by, options):
         yield from found
         place, last = found[-1][by], found[-1]["_id"]
         after = {by: {"$gte": place}, "$or": [{by: {"$gt": place}}, {"_id": {"$gt": last}}]}
