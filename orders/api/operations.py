@@ -35,7 +35,7 @@ _BODY = ("parse_error", "body_cut_off", "length_required", "body_too_large", "un
 SHARED = (*EVERYWHERE, *_BODY, "too_many_writes")
 """What is answered alike whatever was asked."""
 _WRITE = (*_BODY, "too_many_writes", "outcome_unknown")
-_ORDER = ("invalid", "order_not_found")
+_ORDER = ("invalid", "order_not_found", "order_not_adopted")
 _CHANGE_OF_ORDER = (*_WRITE, *_ORDER, "order_busy", "stale_order", "idempotency_key_reused")
 _CHANGE = (*_CHANGE_OF_ORDER, "transition_not_allowed")
 _PART = (*_CHANGE_OF_ORDER, "not_permitted")

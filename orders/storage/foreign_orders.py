@@ -48,10 +48,10 @@ def foreign_among(ids: Sequence[ObjectId]) -> set[ObjectId]:
 
 
 @wrap_database_errors
-def owner_of_foreign(order_id: ObjectId) -> Any:
-    """Whose a foreign document says that it is; None where there is no such document, or it does not say."""
+def owner_of_foreign(order_id: ObjectId) -> str | None:
+    """Whose a foreign document says that it is, or nothing; None where there is no such document."""
     found = orders().find_one({"_id": order_id, **FOREIGN}, {"user_id": 1}, hint="_id_")
-    return found.get("user_id") if found else None
+    return str(found.get("user_id") or "") if found else None
 
 
 def foreign_documents() -> Iterator[list[Document]]:
