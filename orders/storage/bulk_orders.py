@@ -160,7 +160,7 @@ def count_by_status(query: OrderQuery, ids: Sequence[ObjectId] | None = None) ->
     """
     if ids is None and query.limit is None and query.product_id is None:
         return _count_each_status(query)
-    stages = [*_stages(query, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+    stages = [*_stages(query, ids, OURS), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
     hint = query.index(FEW) if ids is None else "_id_"
     return {row["_id"]: row["count"] for row in orders().aggregate(stages, hint=hint)}
 
@@ -239,8 +239,9 @@ def reserved_units(query: OrderQuery, edges: Sequence[Edge], ids: Sequence[Objec
     return next((row["units"] for row in orders().aggregate(stages, hint=hint)), 0)
 
 
-def _stages(query: OrderQuery, ids: Sequence[ObjectId] | None) -> list[Document]:
+def _stages(query: OrderQuery, ids: Sequence[ObjectId] | None, only: Document | None = None) -> list[Document]:
+    only = only or {}
     if ids is not None:
-        return [{"$match": {"_id": {"$in": list(ids)}, **OURS}}]
+        return [{"$match": {"_id": {"$in": list(ids)}, **only}}]
     limited: list[Document] = [{"$sort": dict(OLDEST_FIRST)}, {"$limit": query.limit}] if query.limit else []
-    return [{"$match": query.conditions | OURS}, *limited]
+    return [{"$match": query.conditions | only}, *limited]

@@ -5,6 +5,7 @@ OURS, which costs them nothing to speak of; reads of index keys alone do not, an
 their results: the index FOREIGN_INDEX has these documents only, so that asking it costs next to nothing without any.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from orders.storage.order_writes import OURS, orders
 
 FOREIGN: Document = {"version": None}
 FOREIGN_INDEX = "foreign"
+KNOWN_FOR = 1.0
+"""Seconds for which it is taken as known that there is none: one page of the backoffice would ask a dozen times."""
 BATCH = 500
 TIMEOUT = 600.0
 """Seconds for one batch, and for reading all orders once: nobody waits for a page."""
@@ -40,9 +43,30 @@ def count_foreign(most: int, within: Document | None = None) -> int:
     return orders().count_documents(asked, limit=most, hint=FOREIGN_INDEX)
 
 
+_none_at = float("-inf")
+"""When there was last found to be none, by this process."""
+
+
+def _any() -> bool:
+    global _none_at
+    if time.monotonic() - _none_at < KNOWN_FOR:
+        return False
+    found = count_foreign(1) > 0
+    _none_at = float("-inf") if found else time.monotonic()
+    return found
+
+
+def forget() -> None:
+    """Look again whether there is any, for tests."""
+    global _none_at
+    _none_at = float("-inf")
+
+
 @wrap_database_errors
 def foreign_among(ids: Sequence[ObjectId]) -> set[ObjectId]:
-    """Those of these documents that are foreign."""
+    """Those of these documents that are foreign; none of them for up to KNOWN_FOR seconds after the first appeared."""
+    if not _any():
+        return set()
     asked = {**FOREIGN, "_id": {"$in": list(ids)}}
     return {found["_id"] for found in orders().find(asked, {"_id": 1}, hint=FOREIGN_INDEX)}
 

@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 from orders.models import Contact, Item, Order, Stock
 from orders.models.parts import Document
 from orders.storage.database import Expression, time_limit
-from orders.storage.foreign_orders import count_foreign
+from orders.storage.foreign_orders import count_foreign, foreign_among
 from orders.storage.order_query import ANY_TIME, OrderQuery, Position, both
 from orders.storage.order_writes import OURS, orders
 from orders.storage.term_index import MOST_WALKED, Read
@@ -137,7 +137,22 @@ def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | N
         if (walked := _walked(read, query, limit, position)) is not None:
             return walked
         return [place for other in read.instead for place in _places_of(other, query, limit, position)]
-    return [_place(order) for order in _find(read, query, position, {"created_at": 1}, limit)]
+    return _index_places(read, query, position, limit)
+
+
+def _index_places(read: Read, query: OrderQuery, position: Position | None, limit: int) -> list[Position]:
+    """Places read off the index alone; where some are foreign, which it does not tell, off the orders."""
+    found = _find(read, query, position, {"created_at": 1}, limit)
+    if len(_ours(found)) < len(found):
+        found = _find(read.narrowed(OURS), query, position, {"created_at": 1}, limit)
+    return [_place(order) for order in found]
+
+
+def _ours(found: Sequence[Document]) -> Sequence[Document]:
+    """Of what was read off an index, what is not foreign: as far as is known yet, and as far as it has a place."""
+    theirs = foreign_among([order["_id"] for order in found]) if found else ()
+    placed = [order for order in found if type(order["_id"]) is ObjectId and type(order.get("created_at")) is datetime]
+    return [order for order in placed if order["_id"] not in theirs] if theirs else placed
 
 
 def _among_few(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
@@ -147,10 +162,11 @@ def _among_few(read: Read, query: OrderQuery, limit: int, position: Position | N
     start, size = 0, limit if read.filter == read.few else 4 * limit
     while True:
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
-        places = [_place(order) for order in keys.skip(start).limit(size).batch_size(size)]
+        page = keys.skip(start).limit(size).batch_size(size).to_list()
+        places = [_place(order) for order in _ours(page)]
         some = [place for place in places if position is None or _follows(place, position, query)]
         found += some if read.filter == read.few else _that_meet(read.filter, some)
-        if len(found) >= limit or len(places) < size:
+        if len(found) >= limit or len(page) < size:
             return found[:limit]
         start, size = start + size, 8 * size
 
@@ -172,7 +188,7 @@ def _walked(read: Read, query: OrderQuery, limit: int, position: Position | None
         both(_span_left(query, position), ANY_TIME), KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index
     )
     ends = [{"created_at": {behind: order["created_at"]}} for order in left.skip(MOST_WALKED).limit(1)]
-    found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
+    found = _index_places(read.narrowed(*ends), query, position, limit)
     return found if not ends or len(found) == limit else None
 
 
@@ -191,7 +207,7 @@ def _find(
     read: Read, query: OrderQuery, position: Position | None, fields: Mapping[str, Any] | None, limit: int
 ) -> list[Document]:
     way = 1 if query.oldest_first else -1
-    asked = both(read.filter, query.after(position), OURS)
+    asked = both(read.filter, query.after(position))
     cursor = orders().find(asked, fields, sort=[("created_at", way), ("_id", way)], limit=limit, hint=read.index)
     return cursor.batch_size(limit).to_list()
 
@@ -206,7 +222,7 @@ def _orders(ids: Sequence[ObjectId]) -> list[Order]:
 
 def _documents(ids: Sequence[ObjectId], fields: Mapping[str, Any]) -> list[Document]:
     """Orders by their ids, in this order; one that has gone meanwhile is left out."""
-    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, fields)}
+    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}, **OURS}, fields)}
     return [found[order_id] for order_id in ids if order_id in found]
 
 
@@ -265,7 +281,7 @@ def _batch(
 ) -> list[Document]:
     orders()  # connects, where nothing is connected yet: for that the usual limit holds, not the long one of a batch
     with time_limit(BATCH_TIMEOUT):
-        return _find(read, query, after, fields, size)
+        return _find(read.narrowed(OURS), query, after, fields, size)
 
 
 @wrap_database_errors

@@ -72,7 +72,7 @@ class Word:
         if self.whole is not None:
             found.append(Read(INDEX, {"terms": self.whole}))
         if self.total is not None:
-            found.append(Read(TOTALS, {"total_price": Decimal128(self.total), **OURS}))
+            found.append(Read(TOTALS, {"total_price": Decimal128(self.total)}))
         return found
 
     @property

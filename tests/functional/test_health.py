@@ -71,6 +71,7 @@ def test_it_is_ready_when_a_write_is_acknowledged_and_every_migration_applied(
         "mongodb": "up",
         "migrations": "applied",
         "events": {"status": "in_time", "waiting_since": None},
+        "orders": {"not_adopted": 0},
         "peers": {},
     }
     probe = database["vitals"].find_one({"_id": "probe"})
