@@ -58,7 +58,7 @@ def status_pair(text: str) -> tuple[str, str]:
 def zone_named(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise ArgumentTypeError(f"{text!r} is not a time zone, e.g. Europe/Berlin") from error
 
 
