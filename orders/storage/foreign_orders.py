@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bson import DatetimeConversion, ObjectId
+from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReplaceOne
 from pymongo.errors import DuplicateKeyError
@@ -97,11 +97,8 @@ def _following(last: Any) -> Document:
 @wrap_database_errors
 def _batch(after: Document) -> list[Document]:
     collection = orders()  # connects, where nothing is connected yet: for that the usual limit holds
-    any_year = collection.codec_options.with_options(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
     with time_limit(TIMEOUT):
-        found = collection.with_options(any_year).find(
-            {**FOREIGN, **after}, sort=[("_id", 1)], limit=BATCH, hint=FOREIGN_INDEX
-        )
+        found = collection.find({**FOREIGN, **after}, sort=[("_id", 1)], limit=BATCH, hint=FOREIGN_INDEX)
         return found.batch_size(BATCH).to_list()
 
 
