@@ -169,6 +169,7 @@ def test_ids_of_users_and_products_are_spelt_as_ours_are() -> None:
         ({"shipping_address": {"line1": "a\x00b"}}, "Control characters are not allowed"),
         ({"created_at": "soon"}, "created_at: 'soon' is not a time"),
         ({"created_at": 20260301}, "created_at: 20260301 is not a time"),
+        ({"_id": "a" * 24, "created_at": 20260301, "updated_at": None}, "created_at: 20260301 is not a time"),
         ({"created_at": "9999-12-31T23:59:59-12:00"}, "is not a time"),
         ({"created_at": datetime(2126, 3, 1)}, "in the future: see --time-zone"),  # noqa: DTZ001
         ({"_id": "a" * 24, "created_at": None, "updated_at": None}, "created_at: there is none, and its id does not"),
@@ -198,12 +199,16 @@ def test_the_plan_names_what_cannot_be_adopted_and_the_run_leaves_it(file: Path)
     assert (code, kept()[bad]["status"], kept()[bad]["total_price"]) == (0, "paid", Decimal128("39.90"))
 
 
-def test_a_long_list_of_reasons_ends() -> None:
+def test_a_long_list_of_reasons_ends(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign_orders, "BATCH", 20)
     insert(*(fastapi_order("on hold") for _ in range(60)))
     code, out = run()
     assert code == 1
     assert "... and 40 more" in out
     assert out.count("on hold") == 20
+    [order_id] = insert(fastapi_order())
+    assert adopt(file)[0] == 1
+    assert [order["_id"] for order in kept().values() if "version" in order] == [order_id]
 
 
 def test_nothing_is_adopted_without_a_choice_or_an_answer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,6 +265,14 @@ def test_a_product_that_inventory_does_not_know_is_short(file: Path, sandbox: Sa
     assert f"{1:024x}: 1 units to adopt and 0 here, but inventory does not know it" in out
     assert "... and 10 more products" in out
     assert adopt(file, "--despite-shortage", stock="reserved")[0] == 0
+
+
+def test_what_inventory_has_consumed_is_not_asked_for(file: Path, sandbox: Sandbox, settings: Settings) -> None:
+    settings.INVENTORY_CONSUMES = True
+    insert(fastapi_order("shipped"))
+    asked = len(sandbox.control.calls("stock"))
+    assert adopt(file, stock="reserved-and-used")[0] == 0
+    assert len(sandbox.control.calls("stock")) == asked
 
 
 def test_an_adopted_order_lives_on(file: Path, sandbox: Sandbox) -> None:
@@ -339,6 +352,14 @@ def test_an_id_that_is_a_text_becomes_an_object_id(file: Path) -> None:
     assert "_id as text (2)" in out
     assert set(kept()) == {first, second, str(second)}, "of one order there are two documents"
     assert kept()[first]["number"]
+
+
+def test_one_with_such_an_id_that_was_changed_stays_too() -> None:
+    original = fastapi_order(_id=str(ObjectId()))
+    insert(original | {"status": "paid"})
+    replacement = foreign_orders.Replacement(original, one(original))
+    assert foreign_orders.replace_foreign([replacement]) == 0
+    assert kept() == {original["_id"]: original | {"status": "paid"}}
 
 
 def test_what_the_other_service_changes_meanwhile_is_not_lost(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
