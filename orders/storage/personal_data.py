@@ -26,8 +26,9 @@ TEXTS = {"shipments": ("tracking_number", "tracking_url"), "payments": ("referen
 """What is emptied in each part of these: it leads to a person by way of a carrier, or of a bank."""
 KEPT_DETAILS = frozenset({"ship", "ship_part", "cancel", "cancel_part", "open_return", "receive_return"})
 """Acts whose details name goods and no more."""
-KEPT_ACTS = ("import", "erase")
-"""Their entries keep their texts: the order's number in an imported file, and why its personal data was erased."""
+KEPT_ACTS = ("import", "adopt", "erase")
+"""Their entries keep their texts: the order's number in an imported file, what was filled in, and why its personal data
+was erased."""
 NOTE = "note"
 PROCESS = "system:"
 """How the labels of actors begin that are no people."""

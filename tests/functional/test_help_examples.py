@@ -17,6 +17,8 @@ from bson import ObjectId
 from django.core.management import call_command, get_commands, load_command_class
 
 from integrations.sandbox import Sandbox
+from orders.storage.order_writes import orders
+from tests.fastapi_orders import fastapi_order
 from tests.functional.test_import_orders import ORDER, as_object
 from tests.integration.builders import A, line, shelve, store
 from tests.integration.bulk_helpers import started, stored
@@ -49,6 +51,8 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     store("cancelled", line("released"), unknown, due=None, number="7KQF-2M9D-XW3H")
     [picked], [arrived], _ = stored("processing", 1), stored("shipped", 1), stored("paid", 1)
     started("start_processing", keys=stored("paid", 1), run_id=ObjectId("692201d0a1b2c3d4e5f60718"))
+    orders().insert_one(fastapi_order("cancelled"))
+    Path("originals.jsonl").touch()
     Path("erased-orders.txt").write_text(f"{arrived}\n")
     Path("picked.txt").write_text(f"{picked}\n")
     Path("parcels.csv").write_text(f"number,carrier,tracking_number\n{picked},DHL,77\n")

@@ -111,10 +111,13 @@ class Command(OrderCommand):
             return
         if total:
             self._check_stock(planned, options["stock"], despite=options["despite_shortage"] or options["dry_run"])
-        if options["dry_run"]:
+        lacking = [name for name in ("--stock", "--originals") if total and not options[name.removeprefix("--")]]
+        if options["dry_run"] or (lacking and not options["yes"]):
+            takes = f": adopting them takes {' and '.join(lacking)}" if lacking else ""
+            self.stdout.write(f"only a plan{takes}")
             return
-        if total and not (options["stock"] and options["originals"]):
-            raise CommandError("give --stock and --originals to adopt them; nothing was changed", returncode=USAGE)
+        if lacking:
+            raise CommandError(f"adopting them takes {' and '.join(lacking)}; nothing was changed", returncode=USAGE)
         if not options["yes"] and not confirmed(f"Adopt {total} orders, and follow {changed.followed} changes?"):
             raise CommandError("nothing was changed", returncode=1)
         adopted = adopting.Adoption(refused=planned.refused)
