@@ -417,7 +417,7 @@ def exported() -> dict[str, tuple[str, set[str]]]:
             suffix = "_total" if metric._type == "counter" else ""
             found[metric._name + suffix] = (metric._type, set(metric._labelnames))
     known = reads.ServiceFigures(
-        0, 0, 0, 0, {"running": 0}, datetime.now(UTC), 0, 0, {"on": 0}, {"webhooks": 0, "broker": 0}
+        0, 0, 0, 0, 0, {"running": 0}, datetime.now(UTC), 0, 0, {"on": 0}, {"webhooks": 0, "broker": 0}
     )
     figures = DatabaseFigures()
     figures._known, figures._read_at = known, time.monotonic()
