@@ -66,7 +66,7 @@ def list_orders(
     if query.meanings:
         return order_lists.documents(query, PUBLIC_FIELDS, after=place, skip=skip, limit=limit)
     way, named = 1 if query.oldest_first else -1, query.ids is not None or query.reference
-    asked, hint = both(query.conditions, query.after(place), OURS), query.index() if named else None
+    asked, hint = both(query.conditions | OURS, query.after(place)), query.index() if named else None
     cursor = orders().find(asked, PUBLIC_FIELDS, sort=[("created_at", way), ("_id", way)], hint=hint)
     return cursor.skip(skip).limit(limit).to_list()
 
