@@ -28,6 +28,7 @@ from integrations import concurrent_calls, peer_requests
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import seed
 from orders.services import rate_limits
+from orders.storage import foreign_orders
 from tests.api_client import ApiClient
 
 # What fails within a helper is told as it is in a test.
@@ -148,6 +149,7 @@ def emptied() -> Database[dict[str, Any]]:
     database: Database[dict[str, Any]] = connection.database
     assert database.name.startswith("test_")
     rate_limits.forget()  # whom this process has refused
+    foreign_orders.forget()  # that there were none
     for name in filled(database):
         database[name].delete_many({})
     return database

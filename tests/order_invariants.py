@@ -43,7 +43,7 @@ def history_is_a_path(order: Document) -> Iterator[str]:
     """The history is a path through the machine, from the beginning to the order's status."""
     arrows = {(edge.name, edge.source, edge.target) for edge in edges()} | {
         ("draft", "", Status.PLACING.value),
-        *(("import", "", status) for status in PUBLIC_STATUSES),
+        *((act, "", status) for act in ("import", "adopt") for status in PUBLIC_STATUSES),
     }
     status = ""
     for entry in order["history"]:

@@ -69,6 +69,7 @@ WORDS = {
 
 WEBHOOKS, EVENTS = "Webhooks stopped or failing", "Events delayed"
 """The headings of what keeps others from hearing what happens, which no order has."""
+FOREIGN = "Orders of another service"
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,13 @@ class AttentionPages(ModelAdmin):
             "now": timezone.now(),
             "webhooks_title": WEBHOOKS,
             "events_title": EVENTS,
+            "foreign_title": FOREIGN,
             "codes": REASON_CODES.items(),
         }
         status = 200
         try:
             context["sections"] = _sections(request)
+            context["foreign"] = counted(attention.foreign(actor=actor_of(request)))
             context["troubles"] = event_troubles.event_troubles(actor=actor_of(request), at=context["now"])
         except DatabaseError:
             context["problem"], status = "The database did not answer in time. Try again in a moment.", 503
@@ -145,6 +148,11 @@ class AttentionPages(ModelAdmin):
         if change is None or order is None:
             raise OrderError("Unknown action.")
         return change(order, request.POST, act)
+
+
+def counted(number: int) -> str:
+    """A number as it was counted, up to a limit; empty for none."""
+    return f"{number}{' or more' if number >= attention.COUNTED else ''}" if number else ""
 
 
 def _sections(request: HttpRequest) -> list[Section]:

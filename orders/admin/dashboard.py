@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from orders.admin.attention_page import EVENTS, WEBHOOKS, WORDS
+from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, WORDS, counted
 from orders.admin.money_format import amounts, money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
@@ -95,6 +95,8 @@ def _attention(actor: Actor) -> dict[str, Any]:
         for found in attention.counts(actor=actor, at=now)
         if found.count
     ]
+    if found := counted(attention.foreign(actor=actor)):
+        waiting.append({"name": "foreign", "title": FOREIGN, "count": found})
     troubles = event_troubles.event_troubles(actor=actor, at=now)
     if troubles.late:
         waiting.append({"name": "events", "title": EVENTS, "count": str(troubles.late)})

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -43,6 +44,10 @@ class OrderPage(ReadOnly):
     """The page of one order: its facts, what may be done with it now, and its printed forms."""
 
     change_form_template = "admin/orders/order/change_form.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        """Without what another service wrote into the collection."""
+        return super().get_queryset(request).filter(version__gte=0)
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view

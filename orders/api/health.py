@@ -36,6 +36,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         "worker": {"status": "seen" if at_work else "missing", "last_seen": found.worker_seen},
         "events": {"status": "in_time" if in_time else "late", "waiting_since": found.untold_since},
         "peers": found.breakers,
+        "orders": {"not_adopted": found.not_adopted},
     }
     return JsonResponse(body, status=200 if found.ready else 503)
 

@@ -40,7 +40,7 @@ _BODY = ("parse_error", "body_cut_off", "length_required", "body_too_large", "un
 SHARED = (*EVERYWHERE, *_BODY, "too_many_writes")
 """What is answered alike whatever was asked."""
 _WRITE = (*_BODY, "too_many_writes", "outcome_unknown")
-_ORDER = ("invalid", "not_permitted", "order_not_found")
+_ORDER = ("invalid", "not_permitted", "order_not_found", "order_not_adopted")
 _CHANGE_OF_ORDER = (*_WRITE, *_ORDER, "order_busy", "stale_order", "idempotency_key_reused")
 _CHANGE = (*_CHANGE_OF_ORDER, "transition_not_allowed")
 _LINES = ("invalid_lines", "lines_not_available")

@@ -122,6 +122,12 @@ PROBLEMS: dict[str, Problem] = {
         "There is no such order, or it belongs to somebody else: the two are answered alike.",
         "No: check the id, and whose token is sent.",
     ),
+    "order_not_adopted": _final(
+        404,
+        "Order not adopted",
+        "The order was placed with the service that this one replaces, and has not been taken over yet.",
+        "Later, once it has been taken over; until then, the other service has it.",
+    ),
     "shipment_not_found": _final(
         404, "Shipment not found", "The order has no shipment of this number.", "No: check it, they count from 0."
     ),

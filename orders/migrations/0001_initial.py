@@ -8,8 +8,11 @@ import orders.models.parts
 from decimal import Decimal
 from django.db import migrations, models
 
+from orders.migrations import _existing
+from orders.migrations._slow import Slow
 
-class Migration(migrations.Migration):
+
+class Migration(Slow):
 
     initial = True
 
@@ -17,7 +20,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.CreateModel(
+        migrations.RunPython(_existing.examine, migrations.RunPython.noop),
+        _existing.CreateModel(
             name='Address',
             fields=[
                 ('id', django_mongodb_backend.fields.ObjectIdAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -33,7 +37,7 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.CreateModel(
+        _existing.CreateModel(
             name='Attempt',
             fields=[
                 ('id', models.CharField(max_length=32, primary_key=True, serialize=False)),
@@ -44,7 +48,7 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.CreateModel(
+        _existing.CreateModel(
             name='HistoryEntry',
             fields=[
                 ('id', django_mongodb_backend.fields.ObjectIdAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -64,7 +68,7 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.CreateModel(
+        _existing.CreateModel(
             name='IdempotencyKey',
             fields=[
                 ('id', models.CharField(db_column='_id', max_length=64, primary_key=True, serialize=False)),
@@ -79,7 +83,7 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.CreateModel(
+        _existing.CreateModel(
             name='Item',
             fields=[
                 ('id', django_mongodb_backend.fields.ObjectIdAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -93,7 +97,7 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.CreateModel(
+        _existing.CreateModel(
             name='Stock',
             fields=[
                 ('id', django_mongodb_backend.fields.ObjectIdAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -109,7 +113,7 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.CreateModel(
+        _existing.CreateModel(
             name='Order',
             fields=[
                 ('id', django_mongodb_backend.fields.ObjectIdAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -32,7 +32,7 @@ def date_transitions(apps, schema_editor):
         return {"$ifNull": [at, "$$REMOVE"]}
 
     schema_editor.connection.database["orders"].update_many(
-        {},
+        {"version": {"$gte": 0}},  # what another service wrote into the collection stays as it is
         [
             {
                 "$set": {
@@ -66,9 +66,13 @@ class Migration(Slow):
                 ],
             },
         ),
-        migrations.AddField("order", "status_since", models.DateTimeField(blank=True, null=True)),
-        migrations.AddField("order", "paid_at", models.DateTimeField(blank=True, null=True)),
-        migrations.AddField("order", "shipped_at", models.DateTimeField(blank=True, null=True)),
+        migrations.SeparateDatabaseAndState(  # otherwise each document would get the fields, empty
+            state_operations=[
+                migrations.AddField("order", "status_since", models.DateTimeField(blank=True, null=True)),
+                migrations.AddField("order", "paid_at", models.DateTimeField(blank=True, null=True)),
+                migrations.AddField("order", "shipped_at", models.DateTimeField(blank=True, null=True)),
+            ]
+        ),
         migrations.AddField("historyentry", "detail", models.CharField(blank=True, default="", max_length=1000)),
         migrations.RunPython(grant, migrations.RunPython.noop),
         migrations.RunPython(date_transitions, migrations.RunPython.noop),

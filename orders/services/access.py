@@ -20,6 +20,7 @@ from orders.models import (
     transition_names,
 )
 from orders.services.errors import OrderError
+from orders.storage.foreign_orders import owner_of_foreign
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
@@ -70,6 +71,12 @@ class OrderNotFound(OrderError):
     """There is no such order, or none that the actor may know of."""
 
     code = "order_not_found"
+
+
+class OrderNotAdopted(OrderNotFound):
+    """There is a document of another service, which has not been made an order of this one: see docs/moving.md."""
+
+    code = "order_not_adopted"
 
 
 class Kind(StrEnum):
@@ -240,8 +247,16 @@ def visible(order: OrderRead | None, order_id: ObjectId | str, actor: Actor, *, 
     """
     knows = actor.finds if to_change else actor.sees
     if order is None or not knows(order.user_id if isinstance(order, Order) else order["user_id"]):
-        raise OrderNotFound(f"There is no order {order_id}.")
+        raise _not_found(order_id, actor)
     return order
+
+
+def _not_found(order_id: ObjectId | str, actor: Actor) -> OrderNotFound:
+    """Asked in either case, so that another's order takes as long as none."""
+    owner = owner_of_foreign(ObjectId(order_id)) if ObjectId.is_valid(order_id) else None
+    if owner is not None and actor.sees(owner):
+        return OrderNotAdopted(f"Order {order_id} is still with the service that took it.")
+    return OrderNotFound(f"There is no order {order_id}.")
 
 
 @cache

@@ -34,6 +34,7 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     dashboard_figures.InvalidPeriod: HTTPStatus.BAD_REQUEST,
     access.NotPermitted: HTTPStatus.FORBIDDEN,
     access.OrderNotFound: HTTPStatus.NOT_FOUND,
+    access.OrderNotAdopted: HTTPStatus.NOT_FOUND,
     # placing
     placement.InvalidOrder: HTTPStatus.BAD_REQUEST,
     verification.VerificationFailed: HTTPStatus.BAD_REQUEST,

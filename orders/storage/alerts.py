@@ -12,7 +12,7 @@ from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import EPOCH, LineState, Order, Status
 from orders.models.parts import Document
-from orders.storage.order_writes import orders
+from orders.storage.order_writes import OURS, orders
 
 STOCK_UNKNOWN: Document = {"items.stock.state": LineState.UNKNOWN.value}
 """What the index `unknown_newest` is about."""
@@ -157,7 +157,7 @@ FIELDS: Mapping[str, Any] = dict.fromkeys(
 def longest_waiting(alert: Alert, at: datetime, limit: int) -> list[Document]:
     """The orders that have waited longest, with FIELDS."""
     rule = alert_rules(at)[alert]
-    return orders().find(rule.filter, FIELDS).sort(rule.since, 1).limit(limit).to_list()
+    return orders().find(rule.filter | OURS, FIELDS).sort(rule.since, 1).limit(limit).to_list()
 
 
 @wrap_database_errors

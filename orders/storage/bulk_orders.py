@@ -11,10 +11,11 @@ from bson import ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import EPOCH, Document, Edge, LineState, Order, edges_named, not_on_hold, nothing_shipped
+from orders.storage.foreign_orders import count_foreign, foreign_among
 from orders.storage.order_numbers import ids_named
-from orders.storage.order_query import Key, OrderKeys, OrderQuery, Position, both
+from orders.storage.order_query import ANY_TIME, Key, OrderKeys, OrderQuery, Position, both
 from orders.storage.order_reads import machine_of
-from orders.storage.order_writes import CONDITION_FIELDS, guard_of, orders
+from orders.storage.order_writes import CONDITION_FIELDS, OURS, guard_of, orders
 
 FEW = 50_000
 """Up to so many keys of an index are counted, to learn which of two has fewer: all of them are read."""
@@ -83,6 +84,8 @@ def select_page(query: OrderQuery, *, after: Position | None, size: int) -> tupl
             page += _read(query, index, size - len(page), {"created_at": {"$gt": after.created_at}})
     found = [Position(order["created_at"], order["_id"]) for order in page]
     chosen = [position for position, order in zip(found, page, strict=True) if order.get("chosen", True)]
+    theirs = foreign_among([position.id for position in chosen])
+    chosen = [position for position in chosen if position.id not in theirs]
     return chosen, found[-1] if len(found) == size else None
 
 
@@ -95,7 +98,7 @@ def _read(
 ) -> list[Document]:
     """Orders by what the index knows of them; `chosen` says whether they meet the other conditions, too."""
     asked = query.conditions
-    by_index = {path: asked[path] for path in INDEXED[index] if path in asked}
+    by_index = ANY_TIME | {path: asked[path] for path in INDEXED[index] if path in asked}
     fields: Document = {"created_at": 1}
     if others := [_says(path, asked[path]) for path in asked if path not in INDEXED[index]]:
         fields["chosen"] = {"$and": others}
@@ -145,7 +148,7 @@ def _known_ids(keys: Sequence[Key]) -> list[tuple[Key, Sequence[Key]]]:
 def _narrow(query: OrderQuery, keys: Sequence[Key]) -> list[Key]:
     """Those of the keys whose orders meet the other conditions, in the order given."""
     ids = [key for key in keys if isinstance(key, ObjectId)]
-    found = {order["_id"] for order in orders().find({"_id": {"$in": ids}, **query.conditions}, {"_id": 1})}
+    found = {order["_id"] for order in orders().find({"_id": {"$in": ids}, **query.conditions, **OURS}, {"_id": 1})}
     return [key for key in keys if key in found]
 
 
@@ -157,7 +160,7 @@ def count_by_status(query: OrderQuery, ids: Sequence[ObjectId] | None = None) ->
     """
     if ids is None and query.limit is None and query.product_id is None:
         return _count_each_status(query)
-    stages = [*_stages(query, ids), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
+    stages = [*_stages(query, ids, OURS), {"$group": {"_id": "$status", "count": {"$sum": 1}}}]
     hint = query.index(FEW) if ids is None else "_id_"
     return {row["_id"]: row["count"] for row in orders().aggregate(stages, hint=hint)}
 
@@ -166,9 +169,10 @@ def _count_each_status(query: OrderQuery) -> dict[str, int]:
     """The same, status by status: mongod counts the keys of an index several times as fast as it groups them."""
     found = {}
     for status in query.any_status:
-        stages: list[Document] = [{"$match": query.conditions | {"status": status}}, {"$count": "count"}]
+        asked = query.conditions | {"status": status}
+        stages: list[Document] = [{"$match": asked}, {"$count": "count"}]
         for row in orders().aggregate(stages, hint=query.index(FEW)):
-            found[status] = row["count"]
+            found[status] = row["count"] - count_foreign(row["count"], asked)
     return found
 
 
@@ -213,7 +217,7 @@ def _unmet(
 @wrap_database_errors
 def _last(query: OrderQuery) -> Document:
     """What the orders of a query meet that are within its limit; nothing where there are fewer."""
-    found = orders().find(query.conditions, {"created_at": 1}, sort=OLDEST_FIRST, hint=query.index(FEW))
+    found = orders().find(query.conditions | OURS, {"created_at": 1}, sort=OLDEST_FIRST, hint=query.index(FEW))
     for last in found.skip((query.limit or 1) - 1).limit(1):
         at = last["created_at"]
         return {"$or": [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lte": last["_id"]}}]}
@@ -235,8 +239,9 @@ def reserved_units(query: OrderQuery, edges: Sequence[Edge], ids: Sequence[Objec
     return next((row["units"] for row in orders().aggregate(stages, hint=hint)), 0)
 
 
-def _stages(query: OrderQuery, ids: Sequence[ObjectId] | None) -> list[Document]:
+def _stages(query: OrderQuery, ids: Sequence[ObjectId] | None, only: Document | None = None) -> list[Document]:
+    only = only or {}
     if ids is not None:
-        return [{"$match": {"_id": {"$in": list(ids)}}}]
+        return [{"$match": {"_id": {"$in": list(ids)}, **only}}]
     limited: list[Document] = [{"$sort": dict(OLDEST_FIRST)}, {"$limit": query.limit}] if query.limit else []
-    return [{"$match": query.conditions}, *limited]
+    return [{"$match": query.conditions | only}, *limited]

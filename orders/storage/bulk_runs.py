@@ -19,7 +19,7 @@ from orders.storage.bulk_batches import LAPSED, Tally, delete_batches, lapsed_fo
 from orders.storage.database import collection, from_now, literal, writing
 from orders.storage.order_query import Key
 from orders.storage.order_reads import machine_of
-from orders.storage.order_writes import CONDITION_FIELDS, orders
+from orders.storage.order_writes import CONDITION_FIELDS, OURS, orders
 
 ACTIVE_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING)
 """States in which a run makes progress."""
@@ -216,7 +216,7 @@ def changed_by(run: BulkRun, keys: Sequence[Key]) -> set[Key]:
 @wrap_database_errors
 def orders_after(run: BulkRun, keys: Sequence[Key]) -> dict[Key, tuple[Order, bool]]:
     """Each of these orders, with what the conditions of transitions look at, and whether the run has changed it."""
-    found = orders().find({"_id": {"$in": list(keys)}}, {**CONDITION_FIELDS, "history": _history_mark(run)})
+    found = orders().find({"_id": {"$in": list(keys)}, **OURS}, {**CONDITION_FIELDS, "history": _history_mark(run)})
     return {order["_id"]: (machine_of(order), bool(order.get("history"))) for order in found}
 
 
@@ -236,4 +236,6 @@ def reserved_products(keys: Sequence[Key]) -> list[str]:
 
 @wrap_database_errors
 def order_numbers(keys: Sequence[Key]) -> dict[Key, str]:
-    return {order["_id"]: order["number"] for order in orders().find({"_id": {"$in": list(keys)}}, {"number": 1})}
+    return {
+        order["_id"]: order["number"] for order in orders().find({"_id": {"$in": list(keys)}, **OURS}, {"number": 1})
+    }

@@ -39,7 +39,7 @@ from orders.storage.database import Expression, collection, from_now, new_id
 from orders.storage.order_lists import currency
 from orders.storage.order_query import OrderQuery
 from orders.storage.order_reads import server_time
-from orders.storage.order_writes import orders
+from orders.storage.order_writes import OURS, orders
 
 DAY = timedelta(days=1)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - a key
@@ -118,12 +118,14 @@ def oldest_order(since: datetime) -> datetime | None:
 def touched(since: datetime) -> list[tuple[datetime, datetime]]:
     """When orders that have changed since a moment were placed or shipped: first and last of each day in UTC."""
     fields = ("created_at", "shipped_at")
+    # Of what another service wrote, the moments may be anything.
+    moments = {field: {"$cond": [{"$eq": [{"$type": f"${field}"}, "date"]}, f"${field}", None]} for field in fields}
     days = {field: {"$dateTrunc": {"date": f"${field}", "unit": "day"}} for field in fields}
     first, last = ({f"{way}_{field}": {f"${way}": f"${field}"} for field in fields} for way in ("min", "max"))
     found = orders().aggregate(
         [
             {"$match": {"updated_at": {"$gte": since}}},
-            {"$project": {"_id": 0, **dict.fromkeys(fields, 1)}},
+            {"$project": {"_id": 0, **moments}},
             {"$group": {"_id": days, **first, **last}},
         ]
     )
@@ -228,7 +230,7 @@ def _placed(since: datetime, before: datetime) -> Document:
     )
     [counted] = orders().aggregate(
         [
-            {"$match": OrderQuery(since=since, before=before).conditions},
+            {"$match": OrderQuery(since=since, before=before).conditions | OURS},
             {"$project": dict.fromkeys(fields, 1)},
             {
                 "$facet": {

@@ -157,6 +157,11 @@ def lines_released(attempt: str, lease: float) -> Expression:
     return _reserved_lines(releasing(attempt, lease))
 
 
+def lines_let_go() -> Expression:
+    """The items, with every reserved line released: by another service, so that nobody is to call for it."""
+    return _reserved_lines(LineStock(LineState.RELEASED))
+
+
 def releasing(attempt: str, lease: float) -> LineStock:
     """The stock of a line that is about to be released."""
     return LineStock(LineState.RELEASING, StockCall.RELEASE, attempt, lease, attempts=1)

@@ -11,7 +11,7 @@ from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import Document
 from orders.storage.order_query import FEW, OrderQuery, TotalPosition, both
-from orders.storage.order_writes import orders
+from orders.storage.order_writes import OURS, orders
 from orders.storage.term_index import Read
 
 WALKED = "total_newest"
@@ -26,7 +26,7 @@ def documents_by_total(
     Of one total the lowest first has the newest first, and the highest first the oldest.
     """
     read, way = _read(query), 1 if query.lowest_first else -1
-    asked = both(read.filter, query.after_total(after))
+    asked = both(read.filter | OURS, query.after_total(after))
     sort = [("total_price", way), ("created_at", -way), ("_id", -way)]
     return orders().find(asked, fields, sort=sort, hint=read.index).skip(skip).limit(limit).to_list()
 

@@ -19,8 +19,9 @@ from pymongo.errors import PyMongoError
 from orders.models import Contact, Item, Order, Stock
 from orders.models.parts import Document
 from orders.storage.database import Expression, time_limit
-from orders.storage.order_query import OrderQuery, Position, both
-from orders.storage.order_writes import orders
+from orders.storage.foreign_orders import count_foreign, foreign_among
+from orders.storage.order_query import ANY_TIME, OrderQuery, Position, both
+from orders.storage.order_writes import OURS, orders
 from orders.storage.term_index import MOST_WALKED, Read
 
 BATCH_TIMEOUT = 60.0
@@ -92,7 +93,7 @@ def first_ids(query: OrderQuery, most: int) -> list[ObjectId]:
 
 def orders_with_ids(ids: Sequence[ObjectId]) -> list[Order]:
     """Whole orders by one query, in the order of their ids; one that has gone is left out."""
-    found = Order.objects.in_bulk(list(ids))
+    found = Order.objects.filter(version__gte=0).in_bulk(list(ids))
     return [found[order_id] for order_id in ids if order_id in found]
 
 
@@ -140,7 +141,22 @@ def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | N
         return [place for other in read.instead for place in _places_of(other, query, limit, position)]
     if read.by_index is not None:
         return _by_index(read, query, limit, position)
-    return [_place(order) for order in _find(read, query, position, {"created_at": 1}, limit)]
+    return _index_places(read, query, position, limit)
+
+
+def _index_places(read: Read, query: OrderQuery, position: Position | None, limit: int) -> list[Position]:
+    """Places read off the index alone; where some are foreign, which it does not tell, off the orders."""
+    found = _find(read, query, position, {"created_at": 1}, limit)
+    if len(_ours(found)) < len(found):
+        found = _find(read.narrowed(OURS), query, position, {"created_at": 1}, limit)
+    return [_place(order) for order in found]
+
+
+def _ours(found: Sequence[Document]) -> Sequence[Document]:
+    """Of what was read off an index, what is not foreign: as far as is known yet, and as far as it has a place."""
+    theirs = foreign_among([order["_id"] for order in found]) if found else ()
+    placed = [order for order in found if type(order["_id"]) is ObjectId and type(order.get("created_at")) is datetime]
+    return [order for order in placed if order["_id"] not in theirs] if theirs else placed
 
 
 def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
@@ -156,12 +172,13 @@ def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | No
         some = (
             keys.skip(start).batch_size(MOST_COMPARED) if everything else keys.skip(start).limit(size).batch_size(size)
         )
-        places = [_place(order) for order in some]
+        page = some.to_list()
+        places = [_place(order) for order in _ours(page)]
         left = [place for place in places if position is None or _follows(place, position, query)]
         if everything:
             left = _found_by_others(read.others, left)
         found += left if read.filter == read.by_index else _that_meet(read.filter, left)
-        if everything or len(found) >= limit or len(places) < size:
+        if everything or len(found) >= limit or len(page) < size:
             return found[:limit]
         start, size = start + size, 8 * size
         everything = bool(read.others) and size > MOST_LOOKED_AT
@@ -178,7 +195,7 @@ def _found_by_others(others: Sequence[Sequence[Read]], places: list[Position]) -
 
 
 def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:
-    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions)
+    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions, OURS)
     ids = {order["_id"] for order in orders().find(asked, {"_id": 1}, hint="_id_")}
     return [place for place in places if place.id in ids]
 
@@ -190,10 +207,10 @@ def _follows(place: Position, position: Position, query: OrderQuery) -> bool:
 def _walked(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position] | None:
     """What a walk finds; None where it has passed MOST_WALKED orders, and has not found as many as are wanted."""
     way, behind = (1, "$lte") if query.oldest_first else (-1, "$gte")
-    passed = both(read.by_index or {}, _span_left(query, position))
+    passed = both(read.by_index or {}, _span_left(query, position), ANY_TIME)
     left = orders().find(passed, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
     ends = [{"created_at": {behind: order["created_at"]}} for order in left.skip(MOST_WALKED).limit(1)]
-    found = [_place(order) for order in _find(read.narrowed(*ends), query, position, {"created_at": 1}, limit)]
+    found = _index_places(read.narrowed(*ends), query, position, limit)
     return found if not ends or len(found) == limit else None
 
 
@@ -227,7 +244,7 @@ def _orders(ids: Sequence[ObjectId]) -> list[Order]:
 
 def _documents(ids: Sequence[ObjectId], fields: Mapping[str, Any]) -> list[Document]:
     """Orders by their ids, in this order; one that has gone meanwhile is left out."""
-    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}}, fields)}
+    found = {document["_id"]: document for document in orders().find({"_id": {"$in": list(ids)}, **OURS}, fields)}
     return [found[order_id] for order_id in ids if order_id in found]
 
 
@@ -286,7 +303,7 @@ def _batch(
 ) -> list[Document]:
     orders()  # connects, where nothing is connected yet: for that the usual limit holds, not the long one of a batch
     with time_limit(BATCH_TIMEOUT):
-        return _find(read, query, after, fields, size)
+        return _find(read.narrowed(OURS), query, after, fields, size)
 
 
 @wrap_database_errors
@@ -296,9 +313,11 @@ def count(query: OrderQuery) -> int | None:
         with time_limit(COUNT_TIMEOUT):
             read = query.one_read()
             if not read.filter:
-                return orders().estimated_document_count()
-            options: dict[str, Any] = {"hint": read.index} if read.index else {}
-            return orders().count_documents(read.filter, **options)
+                found = orders().estimated_document_count()
+            else:
+                options: dict[str, Any] = {"hint": read.index} if read.index else {}
+                found = orders().count_documents(read.filter, **options)
+            return found - count_foreign(found, read.filter) if found else 0
     except PyMongoError as error:
         if error.timeout:
             return None

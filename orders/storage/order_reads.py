@@ -32,7 +32,7 @@ from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.database import database, time_limit
 from orders.storage.ledger import money_of
 from orders.storage.order_query import OrderQuery, Position, TotalPosition, both
-from orders.storage.order_writes import orders
+from orders.storage.order_writes import OURS, orders
 
 MONEY_FIELDS = ("total_price", "paid_at", "paid", "refunded", "owed")
 PUBLIC_FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -67,7 +67,7 @@ def list_orders(
     if query.meanings:
         return order_lists.documents(query, PUBLIC_FIELDS, after=place, skip=skip, limit=limit)
     way, named = 1 if query.oldest_first else -1, query.ids is not None or query.reference
-    asked, hint = both(query.conditions, query.after(place)), query.index() if named else None
+    asked, hint = both(query.conditions | OURS, query.after(place)), query.index() if named else None
     cursor = orders().find(asked, PUBLIC_FIELDS, sort=[("created_at", way), ("_id", way)], hint=hint)
     return cursor.skip(skip).limit(limit).to_list()
 
@@ -127,13 +127,13 @@ def _by_id(order_id: ObjectId, fields: Mapping[str, Any]) -> Document | None:
 
 
 def _is_public(found: Document | None) -> TypeGuard[Document]:
-    return found is not None and found["status"] in PUBLIC_STATUSES
+    return found is not None and "version" in found and found["status"] in PUBLIC_STATUSES
 
 
 @wrap_database_errors
 def get_history(order_id: ObjectId, *, sees: Sees = _anybodys) -> Document | None:
     """One public order's owner, status and history. :param sees: as of :func:`get_order`."""
-    return _public(order_id, {"user_id": 1, "status": 1, "history": 1}, sees)
+    return _public(order_id, {"user_id": 1, "status": 1, "version": 1, "history": 1}, sees)
 
 
 @wrap_database_errors
@@ -190,7 +190,7 @@ def _line(item: Document) -> Item:
 def get_addressed(order_id: ObjectId) -> Order | None:
     """An order of any status with id, user_id, status, version and address: what its edits need."""
     fields = {"user_id": 1, "status": 1, "version": 1, "shipping_address": 1}
-    found = orders().find_one({"_id": order_id}, fields)
+    found = orders().find_one({"_id": order_id, **OURS}, fields)
     if found is None:
         return None
     known = {field.name for field in Address._meta.concrete_fields}
@@ -207,7 +207,7 @@ def get_searchable(order_id: ObjectId) -> Document | None:
 @wrap_database_errors
 def last_change(order_id: ObjectId) -> tuple[int, Document | None] | None:
     """An order's version, and its last change that people see, if that is among the RECENT_ENTRIES."""
-    found = orders().find_one({"_id": order_id}, {"version": 1, "history": {"$slice": -RECENT_ENTRIES}})
+    found = orders().find_one({"_id": order_id, **OURS}, {"version": 1, "history": {"$slice": -RECENT_ENTRIES}})
     if found is None:
         return None
     seen = [entry for entry in found["history"] if entry.get("line") is None]
@@ -224,8 +224,8 @@ def changes_since(order_id: ObjectId, version: int) -> list[Document]:
 
 @wrap_database_errors
 def get_whole(order_id: ObjectId) -> Document | None:
-    """The whole document."""
-    return orders().find_one({"_id": order_id})
+    """The whole document of an order."""
+    return orders().find_one({"_id": order_id, **OURS})
 
 
 @wrap_database_errors
@@ -252,7 +252,7 @@ def count_open(user_id: str, *, most: int) -> int:
 @wrap_database_errors
 def pending_before(moment: datetime, limit: int) -> list[tuple[ObjectId, int]]:
     """Id and version of the unpaid orders created before a moment that nobody holds back, the oldest first."""
-    query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}, "held_at": None}
+    query = {"status": Status.PENDING.value, "created_at": {"$lt": moment}, "held_at": None, **OURS}
     found = orders().find(query, {"version": 1}).sort([("created_at", 1), ("_id", 1)]).limit(limit)
     return [(order["_id"], order["version"]) for order in found]
 

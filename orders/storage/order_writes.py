@@ -35,6 +35,8 @@ from orders.storage.database import Expression, collection, from_now, literal, n
 from orders.storage.line_stock import LineStock, due_stage
 
 LONGEST_DETAIL = HistoryEntry._meta.get_field("detail").max_length
+OURS: Document = {"version": {"$gte": 0}}
+"""What other services' documents in the collection do not meet: see `orders.storage.foreign_orders`."""
 
 
 def orders() -> Collection[Document]:
@@ -163,7 +165,7 @@ def guarded_write_many(
     :raises DatabaseError: some may have been changed.
     """
     pipeline = [*first, *_change(entries, fields, items, 0.0, seen_at, write_id), *then]
-    return orders().update_many({"_id": {"$in": list(order_ids)}, **guard}, pipeline).modified_count
+    return orders().update_many({"_id": {"$in": list(order_ids)}, **OURS, **guard}, pipeline).modified_count
 
 
 _UNTOLD: Document = {

@@ -18,7 +18,7 @@ from orders.models import DUE_STATES, EPOCH, Address, Document, LineState, Statu
 from orders.storage.database import new_id, time_limit
 from orders.storage.order_lists import BATCH_TIMEOUT, batches
 from orders.storage.order_query import OrderQuery, both
-from orders.storage.order_writes import guarded_write, orders
+from orders.storage.order_writes import OURS, guarded_write, orders
 
 FIELDS = ("contact", "billing_address", "note", "metadata")
 """Removed as a whole."""
@@ -26,8 +26,9 @@ TEXTS = {"shipments": ("tracking_number", "tracking_url"), "payments": ("referen
 """What is emptied in each part of these: it leads to a person by way of a carrier, or of a bank."""
 KEPT_DETAILS = frozenset({"ship", "ship_part", "cancel", "cancel_part", "open_return", "receive_return"})
 """Acts whose details name goods and no more."""
-KEPT_ACTS = ("import", "erase")
-"""Their entries keep their texts: the order's number in an imported file, and why its personal data was erased."""
+KEPT_ACTS = ("import", "adopt", "erase")
+"""Their entries keep their texts: the order's number in an imported file, what was filled in, and why its personal data
+was erased."""
 NOTE = "note"
 PROCESS = "system:"
 """How the labels of actors begin that are no people."""
@@ -86,7 +87,7 @@ def erased() -> Iterator[ObjectId]:
 def _walk(query: Document, by: str, **options: Any) -> Iterator[Document]:
     """The orders of a query, by a field and their ids, each batch a query of its own: no cursor lapses meanwhile."""
     after: Document = {}
-    while found := _batch(both(query, after), by, options):
+    while found := _batch(both(query, after, OURS), by, options):
         yield from found
         place, last = found[-1][by], found[-1]["_id"]
         after = {by: {"$gte": place}, "$or": [{by: {"$gt": place}}, {"_id": {"$gt": last}}]}

@@ -12,6 +12,7 @@ from orders.storage import event_cursors, event_feed
 from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.bulk_runs import runs
 from orders.storage.database import collection
+from orders.storage.foreign_orders import count_foreign
 from orders.storage.order_reads import server_time
 from orders.storage.order_writes import orders
 from orders.storage.webhook_endpoints import endpoints
@@ -33,6 +34,7 @@ class ServiceFigures:
     :ivar oldest_owed: age of the oldest order with stock still to settle, in seconds since it reached its status.
     :ivar overdue: seconds since the stock that has been due longest became due.
     :ivar worker_seen: when a worker was last seen; None if never.
+    :ivar foreign: documents of another service in the collection of orders.
     :ivar untold: seconds for which an event has waited to be told.
     :ivar told: how many events were ever told.
     :ivar endpoints: how many webhook endpoints there are in each state.
@@ -44,6 +46,7 @@ class ServiceFigures:
     oldest_owed: float
     overdue: float
     unknown: int
+    foreign: int
     runs: dict[str, int]
     worker_seen: datetime | None
     untold: float
@@ -54,7 +57,7 @@ class ServiceFigures:
 
 @wrap_database_errors
 def read(limit: int, *, broker: bool = False) -> ServiceFigures:
-    """Ten reads at most, each by an index, none of more than `limit` entries.
+    """Eleven reads at most, each by an index, none of more than `limit` entries.
 
     :param broker: whether events are published to one.
     """
@@ -70,6 +73,7 @@ def read(limit: int, *, broker: bool = False) -> ServiceFigures:
         oldest_owed=_since("status_since", now),
         overdue=_since("stock_due_at", now),
         unknown=orders().count_documents(STOCK_UNKNOWN, limit=limit),
+        foreign=count_foreign(limit),
         runs=_open_runs(limit),
         worker_seen=worker_seen(),
         untold=max(0.0, (now - untold_since).total_seconds()) if untold_since else 0.0,

@@ -18,7 +18,7 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo import UpdateOne
 
 from orders.models.parts import Document
-from orders.storage.order_writes import orders
+from orders.storage.order_writes import OURS, orders
 
 INDEX, TOTALS, WALKED = "terms_newest", "total_newest", "newest"
 FEW = 10_000
@@ -121,7 +121,7 @@ def reads_of(words: Sequence[Word]) -> list[Read]:
 @wrap_database_errors
 def read_indexable(after: ObjectId | None, most: int, *, again: bool) -> list[Document]:
     """Orders by id, after one, with what their terms are made of, and these; unless `again`, only those without."""
-    asked: Document = {} if again else {"terms": {"$exists": False}}
+    asked: Document = dict(OURS) if again else {"terms": {"$exists": False}, **OURS}
     asked |= {"_id": {"$gt": after}} if after else {}
     return orders().find(asked, INDEXED_FIELDS, sort=[("_id", 1)], limit=most, hint="_id_").to_list()
 
@@ -129,7 +129,7 @@ def read_indexable(after: ObjectId | None, most: int, *, again: bool) -> list[Do
 @wrap_database_errors
 def read_indexable_of(order_ids: Sequence[ObjectId]) -> list[Document]:
     """These orders, with what their terms are made of, and their terms."""
-    return orders().find({"_id": {"$in": list(order_ids)}}, INDEXED_FIELDS).to_list()
+    return orders().find({"_id": {"$in": list(order_ids)}, **OURS}, INDEXED_FIELDS).to_list()
 
 
 @wrap_database_errors

@@ -7,13 +7,14 @@ from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import PUBLIC_STATUSES, Contact, Document
 from orders.storage.database import Expression, literal, time_limit, writing
-from orders.storage.order_writes import orders
+from orders.storage.order_writes import OURS, orders
 
 BATCH = 200
 TIMEOUT = 600.0
 """Seconds for one batch, or for counting: there is no index of what is missing, and few may be left among millions."""
 EMPTY = {"$in": [None, ""]}
 UNNAMED: Document = {
+    **OURS,
     "status": {"$in": list(PUBLIC_STATUSES)},
     "erased_at": None,  # what was erased is not to come back
     "$or": [
@@ -77,7 +78,7 @@ def fill_in(
     if contact:
         nobody = dict.fromkeys((field.name for field in Contact._meta.concrete_fields if not field.primary_key), "")
         changes["contact"] = {"$mergeObjects": [nobody, _completed("$contact", contact)]}
-    guard = {"_id": order["_id"], "version": order["version"], **UNNAMED}
+    guard = {"_id": order["_id"], **UNNAMED, "version": order["version"]}
     with writing():
         return bool(orders().update_one(guard, [{"$set": changes}]).modified_count)
 

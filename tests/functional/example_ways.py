@@ -38,6 +38,7 @@ from orders.services.events.webhooks import MOST_ENDPOINTS
 from orders.storage import order_reads
 from orders.storage import rate_counters as rate_limit_counters
 from tests.api_client import ADDRESSES, ApiClient, token
+from tests.fastapi_orders import fastapi_order
 from tests.functional.helpers import (
     NOBODYS_ID,
     SCARCE,
@@ -359,6 +360,12 @@ def _of_lines(line: int, quantity: int) -> Way:
     return way
 
 
+def _still_elsewhere(stage: Stage) -> requests.Response:
+    document = fastapi_order(_id=ObjectId(NOBODYS_ID))
+    stage.database["orders"].replace_one({"_id": document["_id"]}, document, upsert=True)
+    return stage.ask(order_id=NOBODYS_ID)
+
+
 def _twice(stage: Stage) -> requests.Response:
     assert stage.ask().status_code == 200
     return stage.ask()
@@ -404,6 +411,7 @@ WAYS: dict[str, Way] = {
     "placement_interrupted": _without_an_answer,
     "not_permitted": _not_permitted,
     "order_not_found": lambda stage: stage.ask(order_id=NOBODYS_ID),
+    "order_not_adopted": _still_elsewhere,
     "run_not_found": lambda stage: stage.ask(run_id=NOBODYS_ID),
     "transition_not_allowed": _too_early,
     "order_busy": _among_others,

@@ -20,6 +20,8 @@ from django.utils import timezone
 from devtools.localhost import ROOT
 from integrations.sandbox import Sandbox
 from orders.models import ServiceToken
+from orders.storage.order_writes import orders
+from tests.fastapi_orders import fastapi_order
 from tests.functional.test_import_orders import ORDER, as_object
 from tests.integration.builders import A, line, shelve, store
 from tests.integration.bulk_helpers import started, stored
@@ -55,6 +57,8 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ServiceToken.objects.create(
         id=ObjectId("68f2c1d09b1e8a0012b70001"), name="payments", created_at=timezone.now(), created_by="tests"
     )
+    orders().insert_one(fastapi_order("cancelled"))
+    Path("originals.jsonl").touch()
     Path("erased-orders.txt").write_text(f"{arrived}\n")
     Path("picked.txt").write_text(f"{picked}\n")
     Path("parcels.csv").write_text(f"number,carrier,tracking_number\n{picked},DHL,77\n")

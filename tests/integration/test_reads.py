@@ -67,7 +67,7 @@ def test_a_public_order_shows_its_public_fields_only(status: str) -> None:
     }  # fmt: skip
     assert set(order["items"][0]) == {"product_id", "quantity", "price"}
     assert order_reads.list_orders(OrderQuery(statuses=(status,)), limit=1) == [order]
-    assert set(order_reads.get_history(order_id) or {}) == {"_id", "user_id", "status", "history"}
+    assert set(order_reads.get_history(order_id) or {}) == {"_id", "user_id", "status", "version", "history"}
 
 
 def test_a_machine_is_read_with_what_it_needs() -> None:

@@ -28,7 +28,7 @@ def many(module_database: Database[Document]) -> Iterator[None]:
     documents = []
     for n in range(MANY):
         document = {
-            "_id": ObjectId(), "number": f"N{n:011d}", "user_id": f"u{n}", "status": "pending",
+            "_id": ObjectId(), "number": f"N{n:011d}", "user_id": f"u{n}", "status": "pending", "version": 1,
             "contact": {"name": f"{('Amara', 'Andrea')[n % 2]} {('Okafor', 'Lindqvist', 'Rossi')[n % 3]}"},
             "shipping_address": {"city": "Lisbon" if n % 600 == 5 else "Lyon"},
             "items": [{"sku": f"{n % 30}"}],

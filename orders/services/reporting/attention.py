@@ -10,6 +10,7 @@ from django.conf import settings
 from integrations import Deadline, PeerError, users
 from orders.models import DUE_STATES, Document, LineState
 from orders.services.access import RESOLVE, Actor, NotPermitted, visible
+from orders.services.adoption.adopting import not_adopted
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.frozen_facts import user_facts
@@ -82,6 +83,13 @@ def everything(*, actor: Actor, at: datetime) -> list[Waiting]:
             Waiting(alert, alerts.count(alert, at, COUNTED), alerts.longest_waiting(alert, at, SHOWN))
             for alert in NEEDS_ATTENTION
         ]
+
+
+def foreign(*, actor: Actor) -> int:
+    """How many documents of another service there are among the orders, counted up to COUNTED; raises as above."""
+    _require_seeing_all(actor)
+    with time_limit(READING):
+        return not_adopted(COUNTED)
 
 
 def _require_seeing_all(actor: Actor) -> None:

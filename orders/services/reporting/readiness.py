@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from integrations.circuit_breakers import breakers
+from orders.services.adoption.adopting import not_adopted
 from orders.services.reporting import event_troubles
 from orders.storage import DATABASE_ERRORS, service_state, time_limit
 
@@ -41,6 +42,8 @@ class Readiness:
     :ivar worker_seen: when a worker was last seen; None if never, or if the database could not be asked.
     :ivar untold_since: since when something has waited to be told; None if nothing does, or if the database could not
         be asked.
+    :ivar not_adopted: documents of another service among the orders, counted up to MOST; None if the database could not
+        be asked.
     :ivar breakers: of this process, for each call that it has made to a peer (`inventory.reserve`) and for connecting
         to it (`inventory.connect`): `closed`, `half_open` or `open`.
     """
@@ -49,6 +52,7 @@ class Readiness:
     migrated: bool | None
     worker_seen: datetime | None
     untold_since: datetime | None
+    not_adopted: int | None
     breakers: dict[str, str]
 
     @property
@@ -82,7 +86,7 @@ _last: tuple[Readiness | None, float] = (None, 0.0)
 
 def _check() -> Readiness:
     """Check the database, for at most READ_TIMEOUT seconds."""
-    database, migrated, seen, untold_since = False, None, None, None
+    database, migrated, seen, untold_since, foreign = False, None, None, None, None
     _migrations.load()
     try:
         with time_limit(READ_TIMEOUT):
@@ -91,9 +95,10 @@ def _check() -> Readiness:
             migrated = _migrations.applied()
             seen = service_state.worker_seen()
             untold_since = event_troubles.untold_since() if migrated else None
+            foreign = not_adopted(MOST) if migrated else None
     except DATABASE_ERRORS as error:
         logger.warning("the database is not ready: %s", error.__cause__ or error)
-    return Readiness(database, migrated, seen, untold_since, breakers.states())
+    return Readiness(database, migrated, seen, untold_since, foreign, breakers.states())
 
 
 class _Migrations:
@@ -144,6 +149,9 @@ class DatabaseFigures(Collector):
         yield _gauge("worker_lag_seconds", "Seconds by which the oldest due stock is overdue.", known.overdue)
         yield _gauge(
             "stock_unknown_orders", f"Orders with a line whose stock outcome is unknown; {MOST} if more.", known.unknown
+        )
+        yield _gauge(
+            "orders_not_adopted", f"Documents of another service among the orders; {MOST} if more.", known.foreign
         )
         runs = GaugeMetricFamily(f"{PREFIX}bulk_runs", "Bulk runs that are not over.", labels=["state"])
         for state, count in known.runs.items():

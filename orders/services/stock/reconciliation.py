@@ -91,9 +91,9 @@ def reconcile(product_ids: Sequence[str] = ()) -> Report:
     """
     ours = order_reads.holdings()
     wanted = sorted({*ours, *order_reads.products_let_go(order_reads.server_time() - RECENTLY), *product_ids})
-    theirs = _levels(wanted)
+    theirs = levels(wanted)
     suspects = [product for product in wanted if _is_suspect(ours.get(product, Holding()), theirs[product])]
-    again_ours, again_theirs = order_reads.holdings(suspects) if suspects else {}, _levels(suspects)
+    again_ours, again_theirs = order_reads.holdings(suspects) if suspects else {}, levels(suspects)
     steady = [
         product
         for product in suspects
@@ -188,7 +188,11 @@ def _is_suspect(holding: Holding, level: inventory.StockLevel | None) -> bool:
     return holding.unknown > 0 or _expected(holding) != (level.reserved if level else 0)
 
 
-def _levels(product_ids: Sequence[str]) -> dict[str, inventory.StockLevel | None]:
+def levels(product_ids: Sequence[str]) -> dict[str, inventory.StockLevel | None]:
+    """What inventory has of each of these products; None of one that it does not know.
+
+    :raises PeerError: it does not answer.
+    """
     found: dict[str, inventory.StockLevel | None] = {}
     for start in range(0, len(product_ids), LEVELS_AT_ONCE):
         some = product_ids[start : start + LEVELS_AT_ONCE]

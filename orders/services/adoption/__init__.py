@@ -1,0 +1,1 @@
+"""Taking over the orders of the FastAPI service that used the same collection (docs/moving.md)."""
