@@ -89,18 +89,18 @@ def every_kind(database: Database[Document], settings: Any) -> list[Document]:
     return made
 
 
-@pytest.mark.parametrize("alert", Alert)
 def test_an_alert_is_one_whether_it_is_counted_listed_looked_for_or_seen_on_an_order(
-    every_kind: list[Document], alert: Alert
+    every_kind: list[Document],
 ) -> None:
-    query, many = OrderQuery(alerts=(alert,), at=NOW, drafts=True), len(every_kind)
-    listed = set(order_lists.first_ids(query, many))
-    assert 0 < len(listed) < many
-    assert alerts.count(alert, NOW, many) == len(listed)
-    assert {order["_id"] for order in alerts.longest_waiting(alert, NOW, many)} == listed
-    assert {order.pk for order in Order.objects.all() if alert in alerts.raised(order, NOW)} == listed
+    many, orders = len(every_kind), list(Order.objects.all())
     rows = order_lists.page_after(OrderQuery(drafts=True), many).orders
-    assert {order.pk for order in rows if alert in alerts.raised(order, NOW)} == listed, "by the fields of a row"
+    for alert in Alert:
+        listed = set(order_lists.first_ids(OrderQuery(alerts=(alert,), at=NOW, drafts=True), many))
+        assert 0 < len(listed) < many, alert
+        assert alerts.count(alert, NOW, many) == len(listed), alert
+        assert {order["_id"] for order in alerts.longest_waiting(alert, NOW, many)} == listed, alert
+        assert {order.pk for order in orders if alert in alerts.raised(order, NOW)} == listed, alert
+        assert {order.pk for order in rows if alert in alerts.raised(order, NOW)} == listed, (alert, "a row")
 
 
 @pytest.mark.parametrize("few", [order_query.FEW, 1])
