@@ -167,3 +167,16 @@ def test_whatever_is_asked_for_pages_and_batches_go_on_where_the_last_ended(
             page = order_lists.page_after(asked, size, page.places[-1])
         assert paged == expected
         assert [order["_id"] for batch in order_lists.batches(asked, size=size) for order in batch] == expected
+
+
+def test_of_totals_that_many_have_the_index_of_all_totals_is_read(database: Database[Document]) -> None:
+    insert(database, *(stored(number) for number in range(3)))
+    assert OrderQuery(least=Decimal("0.01")).index(few=3) == "total_newest"
+    assert OrderQuery(least=Decimal("0.01")).index(few=2) == "newest_status_total"
+
+
+def test_whole_orders_come_as_their_ids_were_given_without_those_that_are_gone(database: Database[Document]) -> None:
+    given = [stored(number) for number in range(3)]
+    insert(database, *given)
+    ids = [order["_id"] for order in given]
+    assert [order.pk for order in order_lists.orders_with_ids([ids[2], ObjectId(), ids[0]])] == [ids[2], ids[0]]
