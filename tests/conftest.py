@@ -6,13 +6,14 @@ migrations stay, which makes a test about ten times as fast as Django's flush.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from django.conf import settings as django_settings
 from django.db import connection, connections
 from django.test.utils import override_settings, setup_databases, teardown_databases
@@ -30,6 +31,7 @@ from integrations.sandbox.catalogue import seed
 from orders.services import rate_limits
 from orders.storage import foreign_orders
 from tests.api_client import ApiClient
+from tests.traced import is_traced
 
 # What fails within a helper is told as it is in a test.
 pytest.register_assert_rewrite("tests.integration", "tests.functional", "tests.proof")
@@ -46,22 +48,55 @@ ROOM = 4 * 1024**3
 KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
 
-MEASURED = "COVERAGE_PROCESS_CONFIG"
-"""By this in their environment coverage measures processes that a test starts."""
-_not_measured: dict[str, str] = {}
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Leave one measurement running: pytest-cov starts two in each of xdist's processes, and pauses but one of them."""
+    if (coverage := coverage_of(session.config)) is not None:
+        coverage.pause()
+        while (beneath := Coverage.current()) is not None:
+            beneath.stop()
+        coverage.resume()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+    for item in items:
+        if not is_traced(item.path):
+            item.add_marker("no_cover")
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Children of a test that is marked `no_cover` are not measured either."""
-    if item.get_closest_marker("no_cover") is None:
-        os.environ.update(_not_measured)
-    elif (how := os.environ.pop(MEASURED, None)) is not None:
-        _not_measured[MEASURED] = how
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    with traced_as_marked(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    with traced_as_marked(item):
+        yield
+    if nextitem is not None and is_traced(nextitem.path) and not is_traced(item.path):
+        concurrent_calls.stop_threads()  # they would go on as they were started: untraced
+
+
+@contextmanager
+def traced_as_marked(item: pytest.Item) -> Iterator[None]:
+    """What `no_cover` says of a test holds for its fixtures too."""
+    coverage = coverage_of(item.config)
+    if coverage is None or item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    coverage.pause()
+    try:
+        yield
+    finally:
+        coverage.resume()
+
+
+def coverage_of(config: pytest.Config) -> Any:
+    """What pytest-cov measures with in this process, if it does."""
+    return getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None)
 
 
 @pytest.fixture

@@ -51,8 +51,8 @@ FAULTS: dict[str, list[Fault]] = {
 }
 EACH = {f"{which}, {name}": (which, faults) for name, faults in FAULTS.items() for which in ("browser", "python")}
 PLACING = chosen(
-    EACH, "browser, none", "browser, bad gateway", "browser, late", "browser, one after the other",
-    "python, reset", "python, bad gateway", "python, one after the other",
+    EACH, "browser, bad gateway", "browser, late", "browser, one after the other",
+    "python, reset", "python, one after the other",
 )  # fmt: skip
 CANCELLING = {name: case for name, case in PLACING.items() if "late" not in name and "reset" not in name}
 CALL = """async ([name, argument, api, tokens, times, haste, atOnce]) => {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dose import chosen
+from tests.dose import WHOLE, chosen
 from tests.proof.chaos import run, tell
 from tests.proof.inventories import Inventory
 
@@ -32,6 +32,7 @@ def test_nothing_is_lost_or_sold_twice_whatever_fails(
     assert {"released", "reserved"} <= report["lines"].keys()
 
 
+@pytest.mark.skipif(not WHOLE, reason="tests/integration/test_interleavings.py finds the same, and sooner")
 def test_without_turns_an_inventory_that_is_not_atomic_loses_units(mongo_uri: str, tmp_path: Path) -> None:
     report = run(
         mongo_uri, tmp_path, keys=False, inventory=Inventory.WITHOUT_LOCKS,

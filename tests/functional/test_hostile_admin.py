@@ -39,7 +39,7 @@ def encoded(value: str | bytes) -> str:
     return quote(value, safe="")
 
 
-@pytest.mark.parametrize(("route", "ask", "field"), posts(), ids=title)
+@pytest.mark.parametrize(("route", "ask", "field"), dose(posts(), 2, "fields"), ids=title)
 def test_a_field_of_a_form_keeps_nothing_hostile(
     stage: Stage, root: Client, route: Route, ask: Ask, field: str, before: Snapshot
 ) -> None:
@@ -53,7 +53,7 @@ def test_a_field_of_a_form_keeps_nothing_hostile(
             stage.restore(before)
 
 
-@pytest.mark.parametrize(("route", "name"), queries(), ids=title)
+@pytest.mark.parametrize(("route", "name"), dose(queries(), 2, "parameters"), ids=title)
 def test_a_parameter_of_a_page_takes_nothing_hostile(stage: Stage, root: Client, route: Route, name: str) -> None:
     marks = stage.marks()
     [ask, *_] = rule_of(route, ADMIN_RULES).asks
@@ -65,7 +65,7 @@ def test_a_parameter_of_a_page_takes_nothing_hostile(stage: Stage, root: Client,
     assert changed(marks, stage.marks()) == []
 
 
-@pytest.mark.parametrize(("route", "name"), with_parameters(), ids=title)
+@pytest.mark.parametrize(("route", "name"), dose(with_parameters(), 2, "addresses"), ids=title)
 def test_a_part_of_an_address_takes_nothing_hostile(stage: Stage, root: Client, route: Route, name: str) -> None:
     marks = stage.marks()
     asks = rule_of(route, ADMIN_RULES).asks

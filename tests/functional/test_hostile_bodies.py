@@ -1,11 +1,13 @@
 """Bodies, headers and encodings that nobody means well by: refused at once, by every address that takes a body."""
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from tests.dose import dose
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, operations
@@ -14,13 +16,6 @@ from tests.functional.served import Address, exchange, gunicorn_fixture  # noqa:
 TEN_MEGABYTES = 10 * 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
 OF_BODY = [operation for operation in operations() if operation.fields]
-LARGE = {
-    "one text": json.dumps({"a": "x" * TEN_MEGABYTES}),
-    "many members": json.dumps({f"m{number}": number for number in range(700_000)}),
-    "many items": json.dumps([1] * 4_000_000),
-    "deep": "[" * TEN_MEGABYTES,
-    "blanks": " " * TEN_MEGABYTES,
-}
 TYPES = [
     "", "text/plain", "application/xml", "text/html", FORM, "multipart/form-data; boundary=x",
     "application/octet-stream",
@@ -28,6 +23,18 @@ TYPES = [
     "application/json; charset=unicode_escape", "application/json; charset=hex", "application/json; charset=\x00",
     "application/json; charset=nothing", "text/plain; a*=x'y'z", f"{FORM}; charset=rot13",
 ]  # fmt: skip
+
+
+@cache
+def large() -> dict[str, str]:
+    """Bodies of ten megabytes, made when they are first needed: each of xdist's processes imports this module."""
+    return {
+        "one text": json.dumps({"a": "x" * TEN_MEGABYTES}),
+        "many members": json.dumps({f"m{number}": number for number in range(700_000)}),
+        "many items": json.dumps([1] * 4_000_000),
+        "deep": "[" * TEN_MEGABYTES,
+        "blanks": " " * TEN_MEGABYTES,
+    }
 
 
 def target(stage: Stage, operation: Operation) -> str:
@@ -42,7 +49,7 @@ def refused(response: Any, *statuses: int) -> None:
 @pytest.mark.parametrize("operation", OF_BODY, ids=lambda operation: operation.name)
 def test_a_body_of_ten_megabytes_is_refused(stage: Stage, clients: dict[str, Client], operation: Operation) -> None:
     marks = stage.marks()
-    for body in LARGE.values():
+    for body in dose(large().values(), 5, operation.name):
         refused(clients["admin"].generic(operation.method, target(stage, operation), body, "application/json"), 413)
         refused(clients["admin"].generic(operation.method, target(stage, operation), body, FORM), 413, 415)
     assert changed(marks, stage.marks()) == []

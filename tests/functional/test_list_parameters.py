@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ from tests.functional.helpers import (
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PATHS = ["orders/", "orders/user/1"]
 SORTS = ["-created_at", "created_at", "total_price", "-total_price"]
+WALKED = [
+    "orders/?", "orders/user/1?", "orders/?reference=WEB-1&", "orders/?end_date=2026-03-01&status=pending,paid&",
+]  # fmt: skip
 
 
 def ids(answer: requests.Response) -> list[str]:
@@ -156,11 +160,7 @@ def _orders() -> dict[str, list[str]]:
 
 
 @pytest.mark.usefixtures("few")
-@pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize(
-    "path",
-    ["orders/?", "orders/user/1?", "orders/?reference=WEB-1&", "orders/?end_date=2026-03-01&status=pending,paid&"],
-)
+@pytest.mark.parametrize(("path", "sort"), dose(product(WALKED, SORTS), 3, "walks"))
 def test_links_lead_through_a_list_in_its_order_without_gaps_or_repeats(visitor: Api, path: str, sort: str) -> None:
     expected = _orders()[sort]
     OrderFactory(user_id="2")

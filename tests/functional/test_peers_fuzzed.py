@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from integrations import peer_requests
 from integrations.retry import LONGEST_RETRY_AFTER
+from tests.dose import WHOLE
 from tests.functional.helpers import Api, Documents, problem
 from tests.functional.helpers import visitor_fixture as _visitor  # noqa: F401
 from tests.peer_answers import PRODUCT, SAID, Said, answer
@@ -21,7 +22,7 @@ from tests.raw_server import Act, RawServer
 from tests.raw_server import answer as well
 
 SEED = "placements"
-EXAMPLES = 40
+EXAMPLES = 40 if WHOLE else 20
 """Of each operation."""
 OTHER = "665f1c0a9b1e8a0012a4bbbb"
 LINES = [(PRODUCT, 2, "19.99"), (OTHER, 1, "19.99")]

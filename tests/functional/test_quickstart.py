@@ -139,14 +139,18 @@ def test_a_taken_port_is_told_in_one_line_before_anything_starts(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [
-        ({"MONGOD_BINARY": "/nowhere/mongod"}, "MONGOD_BINARY=/nowhere/mongod is not a program that can be run."),
-        ({"PORT": "http"}, "PORT=http is not a port"),
-        ({"PORT": "70000"}, "PORT=70000 is not a port"),
-        ({"SANDBOX_PORT": "0"}, "SANDBOX_PORT=0 is not a port"),
-        ({"BIND_HOST": "192.0.2.1"}, "Cannot listen on 192.0.2.1:"),
-        ({"DATA_DIR": "/dev/null/data"}, "/dev/null/data cannot be used"),
-    ],
+    dose(
+        [
+            ({"MONGOD_BINARY": "/nowhere/mongod"}, "MONGOD_BINARY=/nowhere/mongod is not a program that can be run."),
+            ({"PORT": "http"}, "PORT=http is not a port"),
+            ({"PORT": "70000"}, "PORT=70000 is not a port"),
+            ({"SANDBOX_PORT": "0"}, "SANDBOX_PORT=0 is not a port"),
+            ({"BIND_HOST": "192.0.2.1"}, "Cannot listen on 192.0.2.1:"),
+            ({"DATA_DIR": "/dev/null/data"}, "/dev/null/data cannot be used"),
+        ],
+        2,
+        "a run each",
+    ),
 )
 def test_what_keeps_it_from_starting_is_told_in_one_line(tmp_path: Path, given: dict[str, str], said: str) -> None:
     tried = manage("quickstart", environment=environment(tmp_path, localhost.free_port()) | given)

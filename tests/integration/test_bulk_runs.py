@@ -1,5 +1,6 @@
 """Runs over many orders: what is recorded, what becomes of each order, and what is reported."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from django.db import DatabaseError
 from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
@@ -17,6 +19,7 @@ from orders.models import BulkRun, condition_words, edges_named, transition_name
 from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.services.bulk import batch_loop, executor, planning, runs, selecting
+from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import change_status
 from orders.storage import bulk_batches, bulk_runs
 from orders.storage.bulk_orders import UNMET, as_given, from_given, unmet
@@ -574,3 +577,34 @@ def test_a_run_recorded_without_a_reason_by_an_earlier_version_is_executed(sandb
     found = read(order_id)
     assert found["status"] == "cancelled"
     assert [entry["reason"] for entry in found["history"] if entry["act"] == "cancel"] == [f"Bulk run {run.pk}"]
+
+
+def test_orders_that_cannot_be_counted_in_time_are_too_many_for_whoever_waits_for_them(
+    database: Database[Document],
+) -> None:
+    with pytest.raises(OrderError, match="too many orders to be counted in time"), bulk.counted_within(0):
+        bulk.plan(selection=OrderQuery(("paid",)), transition="start_processing", actor=STAFF)
+    with pytest.raises(DatabaseError, match="another fault"), bulk.counted_within(60):
+        raise DatabaseError("another fault")
+
+
+def test_a_run_over_few_orders_is_executed_at_once_and_what_keeps_it_from_it_is_left_to_workers(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored("paid", 2)
+    many = started("start_processing")
+    assert executor.execute_if_small(many, orders=executor.FEW + 1).state == "selecting"
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "execute_run", lambda *_, **__: 1 / 0)
+        assert executor.execute_if_small(many, orders=2) is many
+    assert "could not be executed here" in caplog.text
+    done = executor.execute_if_small(many, orders=2)
+    assert (done.state, figures(done)) == ("done", (2, 0, 0, 0))
+
+
+def test_a_report_is_json_too_whether_of_some_orders_or_of_none(database: Database[Document]) -> None:
+    none = carried("pay")
+    assert json.loads("".join(bulk.report_json(none.pk))) == []
+    ids = stored("pending", 3)
+    rows = json.loads("".join(bulk.report_json(carried("pay").pk)))
+    assert {row["order_id"]: row["result"] for row in rows} == dict.fromkeys(map(str, ids), "done")

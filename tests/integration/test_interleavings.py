@@ -10,6 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
+from tests.dose import dose
 from tests.proof import interleave_mutations as mutations
 from tests.proof.interleave_actors import changing, parting, placing, settling
 from tests.proof.interleave_arena import Arena
@@ -175,7 +176,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("keys", [False, True])
+@pytest.mark.parametrize("keys", dose([False, True], 2, "parts"))
 @pytest.mark.parametrize("name", PARTS)
 def test_without_a_safeguard_of_parts_money_or_stock_is_lost(arena: Arena, name: str, keys: bool) -> None:
     mutation, story, wrong = PARTS[name]

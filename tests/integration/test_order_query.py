@@ -89,18 +89,18 @@ def every_kind(database: Database[Document], settings: Any) -> list[Document]:
     return made
 
 
-@pytest.mark.parametrize("alert", Alert)
 def test_an_alert_is_one_whether_it_is_counted_listed_looked_for_or_seen_on_an_order(
-    every_kind: list[Document], alert: Alert
+    every_kind: list[Document],
 ) -> None:
-    query, many = OrderQuery(alerts=(alert,), at=NOW, drafts=True), len(every_kind)
-    listed = set(order_lists.first_ids(query, many))
-    assert 0 < len(listed) < many
-    assert alerts.count(alert, NOW, many) == len(listed)
-    assert {order["_id"] for order in alerts.longest_waiting(alert, NOW, many)} == listed
-    assert {order.pk for order in Order.objects.all() if alert in alerts.raised(order, NOW)} == listed
+    many, orders = len(every_kind), list(Order.objects.all())
     rows = order_lists.page_after(OrderQuery(drafts=True), many).orders
-    assert {order.pk for order in rows if alert in alerts.raised(order, NOW)} == listed, "by the fields of a row"
+    for alert in Alert:
+        listed = set(order_lists.first_ids(OrderQuery(alerts=(alert,), at=NOW, drafts=True), many))
+        assert 0 < len(listed) < many, alert
+        assert alerts.count(alert, NOW, many) == len(listed), alert
+        assert {order["_id"] for order in alerts.longest_waiting(alert, NOW, many)} == listed, alert
+        assert {order.pk for order in orders if alert in alerts.raised(order, NOW)} == listed, alert
+        assert {order.pk for order in rows if alert in alerts.raised(order, NOW)} == listed, (alert, "a row")
 
 
 @pytest.mark.parametrize("few", [order_query.FEW, 1])
@@ -167,3 +167,16 @@ def test_whatever_is_asked_for_pages_and_batches_go_on_where_the_last_ended(
             page = order_lists.page_after(asked, size, page.places[-1])
         assert paged == expected
         assert [order["_id"] for batch in order_lists.batches(asked, size=size) for order in batch] == expected
+
+
+def test_of_totals_that_many_have_the_index_of_all_totals_is_read(database: Database[Document]) -> None:
+    insert(database, *(stored(number) for number in range(3)))
+    assert OrderQuery(least=Decimal("0.01")).index(few=3) == "total_newest"
+    assert OrderQuery(least=Decimal("0.01")).index(few=2) == "newest_status_total"
+
+
+def test_whole_orders_come_as_their_ids_were_given_without_those_that_are_gone(database: Database[Document]) -> None:
+    given = [stored(number) for number in range(3)]
+    insert(database, *given)
+    ids = [order["_id"] for order in given]
+    assert [order.pk for order in order_lists.orders_with_ids([ids[2], ObjectId(), ids[0]])] == [ids[2], ids[0]]

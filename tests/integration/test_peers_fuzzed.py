@@ -29,11 +29,12 @@ from integrations import (
 from integrations.inventory import Availability, StockLevel
 from integrations.products import Product
 from integrations.retry import LONGEST_RETRY_AFTER
+from tests.dose import WHOLE
 from tests.peer_answers import PRODUCT, QUANTITY, Said, answer
 from tests.raw_server import RawServer
 
 SEED = "peers"
-EXAMPLES = 250
+EXAMPLES = 250 if WHOLE else 80
 PATIENCE, HURRY = 5.0, 0.05
 """Seconds to wait for an answer that ends, and for one that ends in silence."""
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -149,18 +150,16 @@ def common(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
     ]
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {"MOST_WALKED": 3},
-        {"MOST_WALKED": 10},
-        {"MOST_WALKED": 1000},
-        {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4},
-        {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4, "MOST_COMPARED": 25},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("oldest_first", [False, True])
+LIMITS: list[dict[str, int]] = [
+    {"MOST_WALKED": 3, "MOST_LOOKED_AT": 2000, "MOST_COMPARED": 150_000},
+    {"MOST_WALKED": 10, "MOST_LOOKED_AT": 2000, "MOST_COMPARED": 150_000},
+    {"MOST_WALKED": 1000, "MOST_LOOKED_AT": 2000, "MOST_COMPARED": 150_000},
+    {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4, "MOST_COMPARED": 150_000},
+    {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4, "MOST_COMPARED": 25},
+    {"MOST_WALKED": 3, "MOST_LOOKED_AT": 4, "MOST_COMPARED": 15},
+]
+
+
 @pytest.mark.parametrize(
     ("text", "which"),
     [
@@ -174,27 +173,25 @@ def common(monkeypatch: pytest.MonkeyPatch) -> list[ObjectId]:
     ],
 )
 def test_common_words_are_found_alike_however_their_orders_are_read(
-    common: list[ObjectId],
-    monkeypatch: pytest.MonkeyPatch,
-    limits: dict[str, int],
-    oldest_first: bool,
-    text: str,
-    which: Any,
+    common: list[ObjectId], monkeypatch: pytest.MonkeyPatch, text: str, which: Any
 ) -> None:
-    for name, limit in limits.items():
-        monkeypatch.setattr(order_lists, name, limit)
-    expected = [order_id for n, order_id in enumerate(common) if which(n)]
-    expected = expected if oldest_first else expected[::-1]
-    assert found(text, oldest_first=oldest_first) == expected
-    query, paged, page = searched(text, oldest_first=oldest_first), [], None
-    while page is None or page.later:
-        page = order_lists.page_after(query, 4, page and page.places[-1])
-        paged += [order.pk for order in page.orders]
-    assert paged == expected
-    if len(expected) > 8:
-        assert [order.pk for order in order_lists.page_before(query, 4, page.places[0]).orders] == paged[
-            -len(page.places) - 4 : -len(page.places)
-        ]
+    for limits, oldest_first in product(LIMITS, (False, True)):
+        for name, limit in limits.items():
+            monkeypatch.setattr(order_lists, name, limit)
+        case = f"{limits}, the {'oldest' if oldest_first else 'newest'} first"
+        expected = [order_id for n, order_id in enumerate(common) if which(n)]
+        expected = expected if oldest_first else expected[::-1]
+        assert found(text, oldest_first=oldest_first) == expected, case
+        query, paged, page = searched(text, oldest_first=oldest_first), [], None
+        while page is None or page.later:
+            page = order_lists.page_after(query, 4, page and page.places[-1])
+            paged += [order.pk for order in page.orders]
+        assert paged == expected, case
+        if len(expected) > 8:
+            before = order_lists.page_before(query, 4, page.places[0])
+            assert [order.pk for order in before.orders] == paged[-len(page.places) - 4 : -len(page.places)], case
+            no_whole_page = order_lists.page_before(query, len(common), page.places[0])
+            assert [order.pk for order in no_whole_page.orders] == paged, case
 
 
 def test_a_search_that_takes_too_long_says_what_to_do(settings: Any) -> None:

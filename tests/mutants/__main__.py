@@ -17,13 +17,11 @@ from queue import Queue
 
 from devtools.embedded_mongo import EmbeddedMongo
 from tests.mutants.mutations import Mutation, mutations_of
+from tests.traced import RULES
 
 ROOT = Path(__file__).parents[2]
 JUDGED = ("orders/services", "orders/storage", "integrations")
 LEFT_OUT = ("integrations/sandbox", "integrations/contract")
-OF_FILES = ("import_orders", "export_orders", "purge_drafts", "purge_runs")
-JUDGES = ("tests/unit", "tests/integration", *(f"tests/functional/test_{name}.py" for name in OF_FILES))
-"""Where the rules are tested, those of files through their commands; what only other edges notice is a hole."""
 DATA = ROOT / ".data" / "mutants"
 PATIENCE, EACH = 120, 20
 """Seconds for the tests of one mutation, and for each: a mutation that makes one hang is noticed."""
@@ -85,11 +83,10 @@ def covered_lines(*, afresh: bool) -> Covering:
     """Which tests run which line: by one run of them with coverage's contexts, kept in DATA until asked for afresh."""
     database = DATA / "coverage"
     if afresh or not database.exists():
-        say(f"Running {' '.join(JUDGES)} to find out which test runs which line ...")
+        say(f"Running {' '.join(RULES)} to find out which test runs which line ...")
         shutil.rmtree(DATA, ignore_errors=True)
         DATA.mkdir(parents=True)
-        command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q"]
-        command += ["--cov", "--cov-context=test", "--cov-report=", *JUDGES]
+        command = ["-n", "2", "--dist", "loadfile", "-q", "--cov", "--cov-context=test", "--cov-report=", *RULES]
         environment = os.environ | {"COVERAGE_FILE": str(database)}
         if subprocess.run(
             [sys.executable, "-m", "pytest", *command], cwd=ROOT, env=environment, check=False
@@ -112,7 +109,7 @@ def covered_lines(*, afresh: bool) -> Covering:
 
 def collected() -> set[str]:
     """The tests that there are now, by the names that pytest takes."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *JUDGES]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *RULES]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return {line for line in listed.stdout.splitlines() if "::" in line}
 

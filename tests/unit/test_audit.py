@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dose import dose
 from tests.raw_server import RawServer, answer
 
 AUDIT = Path(__file__).parents[2] / ".ci" / "audit"
@@ -40,7 +41,7 @@ def test_nothing_known_passes() -> None:
     assert "NOT AUDITED" not in found.stderr
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nobody.invalid"])
+@pytest.mark.parametrize("url", dose(["http://127.0.0.1:1", "http://nobody.invalid"], 2, "a run each"))
 def test_a_machine_on_its_own_is_told_that_nothing_was_asked(url: str) -> None:
     found = audit(url, no_proxy="*")
     assert found.returncode == 0, found.stderr

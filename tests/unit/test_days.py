@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from orders.services.days import ONE_DAY, day_bounds, day_of, local
+from orders.services.transfer.file_format import iso, local_iso
 from tests.conftest import UseZone
 
 HOUR, MILLISECOND = timedelta(hours=1), timedelta(milliseconds=1)
@@ -59,3 +60,10 @@ def test_the_ends_of_the_calendar_have_bounds_too(use_zone: UseZone, zone: str) 
     assert first <= day_bounds(date.min)[0] < day_bounds(date.min)[1]
     assert day_bounds(date.max)[0] < day_bounds(date.max)[1] == last
     assert (local(first), local(last)) == (first, last)
+
+
+def test_a_moment_for_people_has_the_offset_of_the_zone(use_zone: UseZone) -> None:
+    moment = datetime(2026, 7, 1, 12)  # noqa: DTZ001 - as it is stored
+    assert local_iso(moment) == iso(moment) == "2026-07-01T12:00:00.000Z"
+    use_zone("Europe/Berlin")
+    assert (local_iso(moment), local_iso(None)) == ("2026-07-01T14:00:00.000+02:00", "")

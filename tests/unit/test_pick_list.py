@@ -1,5 +1,7 @@
 """What has to be fetched for several orders, and which of them are left out."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from orders.models import Item, LineState, Order, Status, Stock
@@ -65,3 +67,10 @@ def test_an_order_whose_stock_is_not_all_reserved_is_left_out_whole(state: LineS
     found = pick_list([order("A", held, not_held), order("B", held, not_held, not_held)])
     assert found.picks == []
     assert [why for _, why in found.left_out] == ["stock not reserved: item 2", "stock not reserved: items 2, 3"]
+
+
+def test_an_order_on_hold_is_left_out() -> None:
+    held = Order(number="A", status=Status.PAID, items=[item("p", 1)], held_at=datetime(2026, 3, 1, tzinfo=UTC))
+    found = pick_list([held, order("B", item("p", 1))])
+    assert [(left.number, why) for left, why in found.left_out] == [("A", "on hold")]
+    assert [picked.number for picked in found.picked] == ["B"]
