@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-OF_FILES = ("import_orders", "export_orders", "purge_old_records")
+OF_FILES = ("import_orders", "import_shops", "adopt_orders", "export_orders", "purge_old_records")
 RULES = ("tests/unit", "tests/integration", *(f"tests/functional/test_{name}.py" for name in OF_FILES))
 """Where the rules are tested, those of files through their commands; what only other edges notice is a hole."""
 THROUGH_EDGES = (
-    "attention_page", "bulk_api", "bulk_runs_admin", "erase_customer", "event_troubles", "events_page", "health",
+    "attention_page", "bulk_api", "bulk_runs_admin", "erase_customer", "event_troubles", "events_page", "foreign_orders",
+    "health",
     "list_parameters", "listing", "metrics", "rate_limits", "webhooks_admin", "webhooks_api",
 )  # fmt: skip
 """What runs the branches of services that the tests of rules do not."""
