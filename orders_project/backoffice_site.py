@@ -1,20 +1,23 @@
 """The backoffice's site: the theme's, with throttled changes of one's own password, and the page for locked logins."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, update_wrapper
 from math import ceil
 from typing import Any
 
-from django.contrib import admin
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib import admin, messages
+from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
 from orders_project.log_ins import is_password_of, seconds_to_wait
+from orders_project.web.error_pages import page_of
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
@@ -33,6 +36,33 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
 
 class BackofficeSite(UnfoldAdminSite):
+    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
+        """Have whoever is no longer logged in come back, after the log-in, to the page with the form that they sent.
+
+        What they typed stays in their browser (unsent_form.js): nothing is kept here, and nothing is sent again.
+        """
+        protected = super().admin_view(view, cacheable)
+
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method != "POST" or self.has_permission(request) or request.path == reverse("admin:logout"):
+                return protected(request, *args, **kwargs)
+            messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to go on.")
+            return redirect_to_login(page_of(request), f"{reverse('admin:login')}?unsent=no")
+
+        return update_wrapper(inner, protected)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Nobody but staff has any; so pages that know nobody need no database."""
+        return super().get_app_list(request, app_label) if self.has_permission(request) else []
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead whoever has logged in meanwhile, in another tab, to where they were going."""
+        goal = request.GET.get("next", "")
+        if request.method == "GET" and self.has_permission(request) and _is_here(goal, request):
+            return HttpResponseRedirect(goal)
+        answer: HttpResponse = super().login(request, extra_context)
+        return answer
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
         request.current_app = self.name
         view = PasswordChangeView.as_view(
@@ -41,6 +71,10 @@ class BackofficeSite(UnfoldAdminSite):
             extra_context={**self.each_context(request), **(extra_context or {})},
         )
         return view(request)
+
+
+def _is_here(address: str, request: HttpRequest) -> bool:
+    return url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:

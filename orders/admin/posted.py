@@ -1,7 +1,11 @@
 """What forms of the backoffice post, read: versions, numbers and answers."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from django.http import HttpResponse
+from django.views.decorators.http import require_POST
 
 from orders.services.errors import OrderError
 
@@ -13,6 +17,13 @@ SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What two buttons, or two choices, say."""
 INCOMPLETE = "The form is incomplete. Reload the page and try again."
+
+
+def only_posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuse all but POST. The form is on the page beside the address, where whoever comes otherwise is led."""
+    posting = require_POST(view)
+    posting.form_beside = "change/"  # type: ignore[attr-defined]
+    return posting
 
 
 def seen_version(post: "QueryDict") -> int | None:

@@ -185,11 +185,22 @@ def test_a_server_that_accepts_and_says_nothing_costs_a_request_no_more_than_its
 
 
 def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, database: Any) -> None:
+    token, session = "t" * 32, {"sessionid": "a" * 32}
     with database_down():
-        answer = requests.get(f"{live_server_url}/admin/", cookies={"sessionid": "a" * 32}, timeout=30)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "The database is not available" in answer.text
-    assert "unavailable.css" in answer.text
+        answer = requests.get(f"{live_server_url}/admin/", cookies=session, timeout=30)
+        posted = requests.post(
+            f"{live_server_url}/admin/orders/order/{'0' * 24}/note/",
+            data={"text": "A note", "csrfmiddlewaretoken": token},
+            cookies=session | {"csrftoken": token},
+            timeout=30,
+        )
+    for page in (answer, posted):
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+        assert "The database is not available" in page.text
+        assert page.headers["X-Request-ID"] in page.text
+        assert "A note" not in page.text
+    assert ("may not have been saved" in answer.text, "may not have been saved" in posted.text) == (False, True)
+    assert f'href="/admin/orders/order/{"0" * 24}/change/"' in posted.text
 
 
 def test_outside_of_the_views_the_api_tells_an_outage_in_a_problem_document() -> None:

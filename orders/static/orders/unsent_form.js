@@ -1,0 +1,132 @@
+"use strict";
+// A form that was sent in vain (the person had to log in first, or an error page came) gets back what was typed into it.
+// That stays in this tab of the browser: for an hour, for the same person, and without passwords. Nothing is sent again.
+(() => {
+  const KEY = "unsent-form";
+  const HOUR = 3600000; // milliseconds
+  const LEFT_OUT = ["password", "file", "button", "reset", "image"];
+  const TOKEN = "csrfmiddlewaretoken";
+  const SEEN = "version"; // what the person had seen: given back, so that they are told of changes meanwhile
+  const FRESH = [SEEN, "at", "can", "planned", "run", "shown", "select_across"]; // hidden, and of one showing of the page
+  const TOLD = {
+    no: "Nothing has been sent yet. What you entered is back in this form: check it, and press the button again.",
+    perhaps: "It is not known whether this was saved: check that first. What you entered is back in this form.",
+    gone: "This form is no longer available, and nothing was sent. Copy anything you still need:",
+  };
+
+  const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content;
+  const isTicked = (control) => !["checkbox", "radio"].includes(control.type) || control.checked;
+  // By attributes: fields may be called "action" and "method".
+  const addressOf = (form) => new URL(form.getAttribute("action") || location.href, location.href).pathname;
+  const isPosted = (form) => (form.getAttribute("method") || "").toLowerCase() === "post";
+
+  function controlsOf(form) {
+    return [...form.elements].filter((one) => one.name && one.name !== TOKEN && !LEFT_OUT.includes(one.type));
+  }
+
+  function kindOf(control) {
+    return ["hidden", "submit"].includes(control.type) ? control.type : "typed";
+  }
+
+  function entriesOf(form, button) {
+    return controlsOf(form)
+      .filter((one) => (one.type === "submit" ? one === button : isTicked(one)))
+      .flatMap((one) => {
+        const values = one.type === "select-multiple" ? [...one.selectedOptions].map((option) => option.value) : [one.value];
+        return values.map((value) => ({ name: one.name, value, kind: kindOf(one) }));
+      });
+  }
+
+  function save(kept) {
+    try {
+      sessionStorage.setItem(KEY, JSON.stringify(kept));
+    } catch {
+      sessionStorage.removeItem(KEY); // no room
+    }
+  }
+
+  function load() {
+    try {
+      return JSON.parse(sessionStorage.getItem(KEY));
+    } catch {
+      return null; // storage is off
+    }
+  }
+
+  function remember(event) {
+    const form = event.target;
+    const who = meta("login");
+    if (event.defaultPrevented || !who || !isPosted(form)) return;
+    const entries = entriesOf(form, event.submitter);
+    if (!entries.length) return sessionStorage.removeItem(KEY); // as when they log out
+    save({ who, at: Date.now(), page: location.pathname, address: addressOf(form), entries, unsent: "" });
+  }
+
+  // The same form, of the same thing: it has all that was typed into, and says the same in its hidden fields.
+  function isSame(form, kept) {
+    if (!isPosted(form) || addressOf(form) !== kept.address) return false;
+    const controls = controlsOf(form);
+    return kept.entries.every(({ name, value, kind }) => {
+      const named = controls.filter((one) => one.name === name);
+      if (kind === "typed") return named.length > 0;
+      const fixed = named.filter((one) => kindOf(one) !== "typed");
+      return FRESH.includes(name) || !fixed.length || fixed.some((one) => one.value === value);
+    });
+  }
+
+  function put(control, values) {
+    if (["checkbox", "radio"].includes(control.type)) control.checked = values.includes(control.value);
+    else if (control.type === "select-multiple") for (const option of control.options) option.selected = values.includes(option.value);
+    else if (values.length) control.value = values.shift();
+    for (const name of ["input", "change"]) control.dispatchEvent(new Event(name, { bubbles: true }));
+  }
+
+  function notice(text) {
+    const shown = document.createElement("div");
+    shown.className = "unsent-notice";
+    shown.setAttribute("role", "status");
+    shown.append(Object.assign(document.createElement("p"), { textContent: text }));
+    return shown;
+  }
+
+  function giveBack(form, kept) {
+    const typed = controlsOf(form).filter((one) => kindOf(one) === "typed" || one.name === SEEN);
+    const left = {};
+    for (const { name, value } of kept.entries) (left[name] ||= []).push(value);
+    for (const control of typed) put(control, left[control.name] || []);
+    const button = kept.entries.find((entry) => entry.kind === "submit");
+    const first =
+      typed.find((one) => kindOf(one) === "typed" && one.value && isTicked(one)) ||
+      [...form.elements].find((one) => one.type === "submit" && (!button || (one.name === button.name && one.value === button.value)));
+    for (let part = first; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+    form.prepend(notice(TOLD[kept.unsent]));
+    first?.focus();
+  }
+
+  function showAll(kept) {
+    const shown = notice(TOLD.gone);
+    for (const { value, kind } of kept.entries) {
+      if (kind === "typed" && value) shown.append(Object.assign(document.createElement("p"), { textContent: value }));
+    }
+    if (shown.children.length > 1) document.getElementById("content").prepend(shown);
+  }
+
+  function arrive() {
+    const kept = load();
+    if (!kept) return;
+    const who = meta("login");
+    const unsent = meta("unsent") || (!who && new URLSearchParams(location.search).get("unsent"));
+    if (Date.now() - kept.at > HOUR || (who && who !== kept.who)) return sessionStorage.removeItem(KEY);
+    if (["no", "perhaps"].includes(unsent)) return save({ ...kept, unsent });
+    if (!who) return;
+    if (!kept.unsent) return sessionStorage.removeItem(KEY); // it arrived
+    const form = [...document.forms].find((one) => isSame(one, kept));
+    if (!form && location.pathname !== kept.page) return; // it is on another page
+    sessionStorage.removeItem(KEY);
+    if (form) giveBack(form, kept);
+    else showAll(kept);
+  }
+
+  document.addEventListener("submit", remember);
+  document.addEventListener("DOMContentLoaded", arrive);
+})();
