@@ -46,7 +46,7 @@ class BackofficeSite(UnfoldAdminSite):
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method != "POST" or self.has_permission(request) or request.path == reverse("admin:logout"):
                 return protected(request, *args, **kwargs)
-            messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to go on.")
+            messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to continue.")
             return redirect_to_login(page_of(request), f"{reverse('admin:login')}?unsent=no")
 
         return update_wrapper(inner, protected)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
@@ -38,3 +39,8 @@ def required_version(post: "QueryDict") -> int:
     if version is None:
         raise OrderError(INCOMPLETE)
     return version
+
+
+def unsent(error: OrderError | DatabaseError) -> str:
+    """What the address of a page says, so that unsent_form.js gives back what was typed into the form that failed."""
+    return f"?unsent={'refused' if isinstance(error, OrderError) else 'perhaps'}"

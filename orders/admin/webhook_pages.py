@@ -18,7 +18,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.admin import labels
-from orders.admin.posted import only_posted
+from orders.admin.posted import only_posted, unsent
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, status_of, why_not
 from orders.models import EVENT_TYPES, EndpointState, WebhookEndpoint
@@ -142,6 +142,7 @@ class WebhookAdmin(ReadOnly):
             self.message_user(request, *ACTS[name](endpoint, request.POST, actor_of(request)))
         except (OrderError, DatabaseError) as error:
             self.message_user(request, _why_not(error), messages.ERROR)
+            return self._page_of(endpoint.pk, unsent(error))
         return self._page_of(endpoint.pk)
 
     def _manager(self, request: HttpRequest) -> Actor:
@@ -179,8 +180,8 @@ class WebhookAdmin(ReadOnly):
         del request.session[NEW_SECRET]
         return str(secret)
 
-    def _page_of(self, endpoint_id: ObjectId) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_change", args=[endpoint_id]))
+    def _page_of(self, endpoint_id: ObjectId, query: str = "") -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_change", args=[endpoint_id]) + query)
 
     def _answer(
         self, request: HttpRequest, name: str, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK

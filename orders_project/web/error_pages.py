@@ -11,7 +11,6 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.views import defaults
 
 from observability import context
 from orders.api import problem_responses
@@ -33,7 +32,7 @@ WORDS = {
 OUT_OF_DATE = (
     "This page was out of date",
     "Nothing was changed. You logged in again after this page was opened, perhaps in another tab, or your browser did "
-    "not send its cookies. Go on, and press the button again.",
+    "not send its cookies. Continue, and press the button again.",
 )
 
 
@@ -82,17 +81,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler403: who asked may not have it; the exception's text, if any, is for them."""
-    if in_backoffice(request):
-        return _page(request, HTTPStatus.FORBIDDEN, told=str(exception))
-    return defaults.permission_denied(request, exception)
+    return _forbidden(request, WORDS[HTTPStatus.FORBIDDEN][0], str(exception) or WORDS[HTTPStatus.FORBIDDEN][1])
 
 
 def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """CSRF_FAILURE_VIEW: a form without the token of the current log-in."""
-    title, told = OUT_OF_DATE
-    if in_backoffice(request):
-        return _page(request, HTTPStatus.FORBIDDEN, title=title, told=told)
-    return problem_responses.refused(request, HTTPStatus.FORBIDDEN, told, code="permission_denied")
+    return _forbidden(request, *OUT_OF_DATE)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -111,6 +105,12 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     response = _page(request, HTTPStatus.SERVICE_UNAVAILABLE)
     response["Retry-After"] = str(problem_responses.DEFAULT_RETRY_AFTER)
     return response
+
+
+def _forbidden(request: HttpRequest, title: str, told: str) -> HttpResponse:
+    if in_backoffice(request):
+        return _page(request, HTTPStatus.FORBIDDEN, title=title, told=told)
+    return problem_responses.refused(request, HTTPStatus.FORBIDDEN, told, code="permission_denied")
 
 
 def _page(request: HttpRequest, status: HTTPStatus, *, title: str = "", told: str = "") -> HttpResponse:

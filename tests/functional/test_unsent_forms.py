@@ -10,10 +10,15 @@ from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
-from django.test import Client
+from django.core.exceptions import PermissionDenied
+from django.test import Client, RequestFactory
 from django.urls import reverse
+from pytest_django import Settings
 
+from orders.admin.order_page import OrderPage
 from orders.services.identifiers import OBJECT_ID
+from orders_project.web import error_pages
+from orders_project.web.response_headers import BACKOFFICE
 from tests.functional.access.admin_rules import ADMIN_RULES
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.routes import ADMIN, Route, routes
@@ -22,7 +27,7 @@ from tests.functional.access.stage import Stage
 from tests.functional.admin_helpers import said
 
 pytestmark = pytest.mark.no_cover
-TOKEN = "csrfmiddlewaretoken"  # noqa: S105 - a field's name
+TOKEN = "csrfmiddlewaretoken"
 FRESH = {"at", "can", "planned", "run", "shown", "version"}
 """Hidden fields that each showing of a page has its own of: unsent_form.js names them, too."""
 PLIGHTS = ("pending", "paid", "processing", "delivered", "unknown", "returnable", "parted", "held")
@@ -145,7 +150,7 @@ def lost_with_the_session(form: Form) -> str:
     assert "typed" not in answer.url
     path, query = urlsplit(answer.url).path, parse_qs(urlsplit(answer.url).query)
     assert (path, query["unsent"]) == (reverse("admin:login"), ["no"])
-    assert "You are no longer logged in. Nothing was changed. Log in to go on." in said(answer)
+    assert "You are no longer logged in. Nothing was changed. Log in to continue." in said(answer)
     return query["next"][0]
 
 
@@ -160,6 +165,92 @@ def out_of_date(form: Form, root: Client) -> str:
     assert "This page was out of date" in text
     assert '<meta name="unsent" content="no">' in text
     assert "typed by" not in text
-    found = re.search(r'<a href="([^"]+)"[^>]*>\s*Go on', text)
+    found = re.search(r'<a href="([^"]+)"[^>]*>\s*Continue', text)
     assert found, text
     return found[1].replace("&amp;", "&")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "title", "way"),
+    [
+        ("get", "{order}address/", 405, "No page at this address", "{order}change/"),
+        ("put", "", 405, "No page at this address", ""),
+        ("get", "nothing/", 404, "Page not found", ""),
+        ("get", "{order}version/", 404, "Page not found", ""),
+        ("post", "{order}note/", 404, "Page not found", "{order}change/"),
+        ("get", "auth/user/", 403, "Not permitted", ""),
+        ("post", "{order}resolve/?q=1", 403, "Not permitted", "{order}change/"),
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_error_is_a_page_with_a_way_on(
+    stage: Stage, clients: dict[str, Client], settings: Settings, debug: bool,
+    method: str, path: str, status: int, title: str, way: str,
+) -> None:  # fmt: skip
+    settings.DEBUG = debug
+    known = stage.ids["unknown"] if status == 403 else "0" * 24
+    named = {"order": f"/admin/orders/order/{known}/"}
+    address = path.format(**named) if path.startswith("{") else f"/admin/{path}"
+    answer = getattr(clients["Support"], method)(address, headers={"X-Request-ID": "desk-7"})
+    text = answer.content.decode()
+    assert (answer.status_code, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert f'<h1 class="tracking-tight text-xl">{title}</h1>' in text
+    assert "desk-7" in text
+    assert 'href="/admin/orders/order/"' in text
+    assert not way or f'href="{way.format(**named)}"' in text
+    assert ('name="unsent"' in text) is (method == "post")
+    assert "DEBUG" not in text
+    assert answer["Content-Security-Policy"] == BACKOFFICE
+
+
+def test_a_fault_is_a_page_that_says_nothing_of_it(
+    stage: Stage, clients: dict[str, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OrderPage, "_page", lambda *_args, **_more: 1 / 0)
+    answer = clients["Support"].get(f"/admin/orders/order/{stage.ids['paid']}/change/")
+    text = answer.content.decode()
+    assert answer.status_code == 500
+    assert "Something went wrong" in text
+    assert "Try again" in text
+    assert "ZeroDivision" not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../../..//evil.example/x/note/", "..%2f..%2f..%2f%2fevil.example%2fx/note/", "%5Cevil.example/note/"],
+)
+def test_no_page_leads_to_another_host(stage: Stage, clients: dict[str, Client], path: str) -> None:
+    address = f"/admin/orders/order/{path}"
+    goal = lost_with_the_session(Form(address, {"text"}))
+    assert goal.startswith("/admin/orders/order/")
+    assert not set(goal) & set("\\\r\n")
+    shown = clients["Support"].get(address).content.decode()
+    assert "//evil" not in shown.replace(f'href="{goal}"', "")
+    for goal in ("https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"):
+        answer = clients["Support"].get(reverse("admin:login"), {"next": goal})
+        assert (answer.status_code, answer.url) == (302, reverse("admin:index"))
+
+
+def test_whoever_has_logged_in_in_another_tab_is_led_on_from_the_log_in(clients: dict[str, Client]) -> None:
+    answer = clients["Support"].get(reverse("admin:login"), {"next": "/admin/orders/order/?q=a"})
+    assert (answer.status_code, answer.url) == (302, "/admin/orders/order/?q=a")
+
+
+def test_a_refusal_before_any_view_is_a_page_with_its_reason(clients: dict[str, Client]) -> None:
+    large = {"text": "x" * 300_000}
+    answer = clients["Support"].post(f"/admin/orders/order/{'0' * 24}/note/", large)
+    assert answer.status_code == 413
+    assert "larger than" in answer.content.decode()
+    assert answer["Content-Type"].startswith("text/html")
+
+
+def test_what_django_itself_refuses_is_a_page_in_the_backoffice_and_a_problem_document_in_the_api(
+    settings: Settings,
+) -> None:
+    settings.ALLOWED_HOSTS = ["shop.example"]
+    answer = Client().post("/admin/login/", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+    assert "Request not understood" in answer.content.decode()
+    request = RequestFactory().post("/api/v1/problems")
+    for answer in (error_pages.out_of_date(request), error_pages.forbidden(request, PermissionDenied())):
+        assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")

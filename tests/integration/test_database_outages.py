@@ -36,6 +36,7 @@ from orders.models import LineState
 from orders.services import access
 from orders.services.stock import worker
 from orders.storage import is_outage, order_reads, time_limit
+from orders_project.web import error_pages
 from orders_project.web.request_limits import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
@@ -201,6 +202,13 @@ def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, dat
         assert "A note" not in page.text
     assert ("may not have been saved" in answer.text, "may not have been saved" in posted.text) == (False, True)
     assert f'href="/admin/orders/order/{"0" * 24}/change/"' in posted.text
+
+
+def test_a_fault_of_the_backoffice_is_told_without_the_database() -> None:
+    with database_down():
+        answer = error_pages.server_error(RequestFactory().get("/admin/"))
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.content.decode()
 
 
 def test_outside_of_the_views_the_api_tells_an_outage_in_a_problem_document() -> None:

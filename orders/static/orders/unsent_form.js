@@ -1,5 +1,5 @@
 "use strict";
-// A form that was sent in vain (the person had to log in first, or an error page came) gets back what was typed into it.
+// A form that was sent in vain (they had to log in first, it was refused, an error page came) gets back what they typed.
 // That stays in this tab of the browser: for an hour, for the same person, and without passwords. Nothing is sent again.
 (() => {
   const KEY = "unsent-form";
@@ -10,6 +10,7 @@
   const FRESH = [SEEN, "at", "can", "planned", "run", "shown", "select_across"]; // hidden, and of one showing of the page
   const TOLD = {
     no: "Nothing has been sent yet. What you entered is back in this form: check it, and press the button again.",
+    refused: "This was not saved. What you entered is back in this form.",
     perhaps: "It is not known whether this was saved: check that first. What you entered is back in this form.",
     gone: "This form is no longer available, and nothing was sent. Copy anything you still need:",
   };
@@ -74,11 +75,14 @@
     });
   }
 
+  // Returns whether that changed anything.
   function put(control, values) {
+    const before = [control.value, control.checked];
     if (["checkbox", "radio"].includes(control.type)) control.checked = values.includes(control.value);
     else if (control.type === "select-multiple") for (const option of control.options) option.selected = values.includes(option.value);
     else if (values.length) control.value = values.shift();
     for (const name of ["input", "change"]) control.dispatchEvent(new Event(name, { bubbles: true }));
+    return control.value !== before[0] || control.checked !== before[1];
   }
 
   function notice(text) {
@@ -90,14 +94,14 @@
   }
 
   function giveBack(form, kept) {
-    const typed = controlsOf(form).filter((one) => kindOf(one) === "typed" || one.name === SEEN);
     const left = {};
     for (const { name, value } of kept.entries) (left[name] ||= []).push(value);
-    for (const control of typed) put(control, left[control.name] || []);
-    const button = kept.entries.find((entry) => entry.kind === "submit");
-    const first =
-      typed.find((one) => kindOf(one) === "typed" && one.value && isTicked(one)) ||
-      [...form.elements].find((one) => one.type === "submit" && (!button || (one.name === button.name && one.value === button.value)));
+    const controls = controlsOf(form);
+    for (const hidden of controls.filter((one) => one.type === "hidden" && one.name === SEEN)) put(hidden, left[SEEN] || []);
+    const changed = controls.filter((one) => kindOf(one) === "typed").filter((one) => put(one, left[one.name] || []));
+    const pressed = kept.entries.find((entry) => entry.kind === "submit");
+    const button = controls.find((one) => pressed && one.name === pressed.name && one.value === pressed.value);
+    const first = changed[0] || button || form.querySelector("[type=submit]");
     for (let part = first; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
     form.prepend(notice(TOLD[kept.unsent]));
     first?.focus();
@@ -111,15 +115,26 @@
     if (shown.children.length > 1) document.getElementById("content").prepend(shown);
   }
 
+  // What the page says of the form that was sent last: "no", "refused" or "perhaps"; nothing where that arrived.
+  function outcome() {
+    const address = new URL(location.href);
+    const said = meta("unsent") || address.searchParams.get("unsent");
+    if (meta("login") && address.searchParams.has("unsent")) {
+      address.searchParams.delete("unsent");
+      history.replaceState(null, "", address);
+    }
+    return ["no", "refused", "perhaps"].includes(said) ? said : "";
+  }
+
   function arrive() {
+    const said = outcome();
     const kept = load();
-    if (!kept) return;
     const who = meta("login");
-    const unsent = meta("unsent") || (!who && new URLSearchParams(location.search).get("unsent"));
+    if (!kept) return;
     if (Date.now() - kept.at > HOUR || (who && who !== kept.who)) return sessionStorage.removeItem(KEY);
-    if (["no", "perhaps"].includes(unsent)) return save({ ...kept, unsent });
-    if (!who) return;
-    if (!kept.unsent) return sessionStorage.removeItem(KEY); // it arrived
+    if (!who) return said && save({ ...kept, unsent: said });
+    kept.unsent = said || kept.unsent;
+    if (!kept.unsent) return sessionStorage.removeItem(KEY);
     const form = [...document.forms].find((one) => isSame(one, kept));
     if (!form && location.pathname !== kept.page) return; // it is on another page
     sessionStorage.removeItem(KEY);
