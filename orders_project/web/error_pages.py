@@ -53,7 +53,11 @@ class ErrorPagesMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Without this, Django would explain its settings in development."""
-        return not_found(request, exception) if isinstance(exception, Http404) and in_backoffice(request) else None
+        if not in_backoffice(request):
+            return None
+        if isinstance(exception, Http404):
+            return not_found(request, exception)
+        return server_error(request) if is_outage(exception) else None
 
 
 def page_of(request: HttpRequest) -> str:
@@ -138,4 +142,5 @@ def _fill(response: HttpResponse, request: HttpRequest, *, title: str = "", told
     }
     response.content = render_to_string("admin/error.html", shown)
     response["Content-Type"], response[HEADER] = "text/html; charset=utf-8", BACKOFFICE
+    response["Cache-Control"] = "no-store"
     del response["Content-Length"]

@@ -185,7 +185,11 @@ def test_a_server_that_accepts_and_says_nothing_costs_a_request_no_more_than_its
     assert limit <= time.monotonic() - began < limit + 15, "each of its three waits would be 30 s"
 
 
-def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, database: Any) -> None:
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_backoffice_says_that_the_database_is_away(
+    live_server_url: str, database: Any, settings: Settings, debug: bool
+) -> None:
+    settings.DEBUG = debug
     token, session = "t" * 32, {"sessionid": "a" * 32}
     with database_down():
         answer = requests.get(f"{live_server_url}/admin/", cookies=session, timeout=30)

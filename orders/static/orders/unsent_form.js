@@ -12,11 +12,12 @@
     no: "Nothing has been sent yet. What you entered is back in this form: check it, and press the button again.",
     refused: "This was not saved. What you entered is back in this form.",
     perhaps: "It is not known whether this was saved: check that first. What you entered is back in this form.",
-    gone: "This form is no longer available, and nothing was sent. Copy anything you still need:",
+    gone: "This form is no longer available. Copy anything you still need:",
   };
 
   const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content;
-  const isTicked = (control) => !["checkbox", "radio"].includes(control.type) || control.checked;
+  const isFixed = (control) => ["hidden", "submit"].includes(control.type); // says the same however the form is filled in
+  const isBox = (control) => ["checkbox", "radio"].includes(control.type);
   // By attributes: fields may be called "action" and "method".
   const addressOf = (form) => new URL(form.getAttribute("action") || location.href, location.href).pathname;
   const isPosted = (form) => (form.getAttribute("method") || "").toLowerCase() === "post";
@@ -25,33 +26,33 @@
     return [...form.elements].filter((one) => one.name && one.name !== TOKEN && !LEFT_OUT.includes(one.type));
   }
 
-  function kindOf(control) {
-    return ["hidden", "submit"].includes(control.type) ? control.type : "typed";
-  }
-
   function entriesOf(form, button) {
     return controlsOf(form)
-      .filter((one) => (one.type === "submit" ? one === button : isTicked(one)))
+      .filter((one) => (one.type === "submit" ? one === button : !isBox(one) || one.checked))
       .flatMap((one) => {
         const values = one.type === "select-multiple" ? [...one.selectedOptions].map((option) => option.value) : [one.value];
-        return values.map((value) => ({ name: one.name, value, kind: kindOf(one) }));
+        return values.map((value) => ({ name: one.name, value, fixed: isFixed(one), text: !isFixed(one) && !isBox(one) }));
       });
   }
 
+  // Each does nothing where the browser's storage is off, or full.
   function save(kept) {
+    forget();
     try {
       sessionStorage.setItem(KEY, JSON.stringify(kept));
-    } catch {
-      sessionStorage.removeItem(KEY); // no room
-    }
+    } catch {}
   }
 
   function load() {
     try {
       return JSON.parse(sessionStorage.getItem(KEY));
-    } catch {
-      return null; // storage is off
-    }
+    } catch {}
+  }
+
+  function forget() {
+    try {
+      sessionStorage.removeItem(KEY);
+    } catch {}
   }
 
   function remember(event) {
@@ -59,7 +60,7 @@
     const who = meta("login");
     if (event.defaultPrevented || !who || !isPosted(form)) return;
     const entries = entriesOf(form, event.submitter);
-    if (!entries.length) return sessionStorage.removeItem(KEY); // as when they log out
+    if (!entries.length) return forget(); // as when they log out
     save({ who, at: Date.now(), page: location.pathname, address: addressOf(form), entries, unsent: "" });
   }
 
@@ -67,18 +68,18 @@
   function isSame(form, kept) {
     if (!isPosted(form) || addressOf(form) !== kept.address) return false;
     const controls = controlsOf(form);
-    return kept.entries.every(({ name, value, kind }) => {
+    return kept.entries.every(({ name, value, fixed }) => {
       const named = controls.filter((one) => one.name === name);
-      if (kind === "typed") return named.length > 0;
-      const fixed = named.filter((one) => kindOf(one) !== "typed");
-      return FRESH.includes(name) || !fixed.length || fixed.some((one) => one.value === value);
+      if (!fixed) return named.length > 0;
+      const alike = named.filter(isFixed);
+      return FRESH.includes(name) || !alike.length || alike.some((one) => one.value === value);
     });
   }
 
   // Returns whether that changed anything.
   function put(control, values) {
     const before = [control.value, control.checked];
-    if (["checkbox", "radio"].includes(control.type)) control.checked = values.includes(control.value);
+    if (isBox(control)) control.checked = values.includes(control.value);
     else if (control.type === "select-multiple") for (const option of control.options) option.selected = values.includes(option.value);
     else if (values.length) control.value = values.shift();
     for (const name of ["input", "change"]) control.dispatchEvent(new Event(name, { bubbles: true }));
@@ -98,10 +99,9 @@
     for (const { name, value } of kept.entries) (left[name] ||= []).push(value);
     const controls = controlsOf(form);
     for (const hidden of controls.filter((one) => one.type === "hidden" && one.name === SEEN)) put(hidden, left[SEEN] || []);
-    const changed = controls.filter((one) => kindOf(one) === "typed").filter((one) => put(one, left[one.name] || []));
-    const pressed = kept.entries.find((entry) => entry.kind === "submit");
-    const button = controls.find((one) => pressed && one.name === pressed.name && one.value === pressed.value);
-    const first = changed[0] || button || form.querySelector("[type=submit]");
+    const changed = controls.filter((one) => !isFixed(one)).filter((one) => put(one, left[one.name] || []));
+    const button = controls.find((one) => one.type === "submit" && (left[one.name] || []).includes(one.value));
+    const first = changed[0] || button || form.querySelector("button, [type=submit]");
     for (let part = first; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
     form.prepend(notice(TOLD[kept.unsent]));
     first?.focus();
@@ -109,8 +109,8 @@
 
   function showAll(kept) {
     const shown = notice(TOLD.gone);
-    for (const { value, kind } of kept.entries) {
-      if (kind === "typed" && value) shown.append(Object.assign(document.createElement("p"), { textContent: value }));
+    for (const { value, text } of kept.entries) {
+      if (text && value) shown.append(Object.assign(document.createElement("p"), { textContent: value }));
     }
     if (shown.children.length > 1) document.getElementById("content").prepend(shown);
   }
@@ -131,13 +131,13 @@
     const kept = load();
     const who = meta("login");
     if (!kept) return;
-    if (Date.now() - kept.at > HOUR || (who && who !== kept.who)) return sessionStorage.removeItem(KEY);
+    if (Date.now() - kept.at > HOUR || (who && who !== kept.who)) return forget();
     if (!who) return said && save({ ...kept, unsent: said });
     kept.unsent = said || kept.unsent;
-    if (!kept.unsent) return sessionStorage.removeItem(KEY);
+    if (!kept.unsent) return forget();
     const form = [...document.forms].find((one) => isSame(one, kept));
     if (!form && location.pathname !== kept.page) return; // it is on another page
-    sessionStorage.removeItem(KEY);
+    forget();
     if (form) giveBack(form, kept);
     else showAll(kept);
   }
