@@ -22,7 +22,7 @@ WORDS = {
     HTTPStatus.FORBIDDEN: ("Not permitted", "You do not have permission for this. Ask a manager if you need it."),
     HTTPStatus.NOT_FOUND: ("Page not found", "There is nothing at this address. It may have been deleted."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("No page at this address", "Nothing can be shown here, and nothing was changed."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("Something went wrong", "This is a fault of ours, and it has been logged."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("Something went wrong", "This is an error on our side, and it has been logged."),
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "Back in a moment",
         "The database is not available. It is usually back within a minute.",

@@ -103,8 +103,10 @@
     const button = controls.find((one) => one.type === "submit" && (left[one.name] || []).includes(one.value));
     const first = changed[0] || button || form.querySelector("button, [type=submit]");
     for (let part = first; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
-    form.prepend(notice(TOLD[kept.unsent]));
+    const shown = notice(TOLD[kept.unsent]);
+    form.prepend(shown);
     first?.focus();
+    shown.scrollIntoView({ block: "nearest" });
   }
 
   function showAll(kept) {
