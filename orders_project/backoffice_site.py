@@ -2,22 +2,25 @@
 locked logins.
 """
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, update_wrapper
 from math import ceil
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib import admin, messages
+from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
 from orders_project.log_ins import is_password_of, seconds_to_wait
+from orders_project.web.error_pages import page_of
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
@@ -47,9 +50,32 @@ class BackofficeSite(UnfoldAdminSite):
             path("sign-on/callback/", views.callback, name="sign_on_callback"),
         ]
 
+    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
+        """Have whoever is no longer logged in come back, after the log-in, to the page with the form that they sent.
+
+        What they typed stays in their browser (unsent_form.js): nothing is kept here, and nothing is sent again.
+        """
+        protected = super().admin_view(view, cacheable)
+
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method != "POST" or self.has_permission(request) or request.path == reverse("admin:logout"):
+                return protected(request, *args, **kwargs)
+            messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to continue.")
+            return redirect_to_login(page_of(request), f"{reverse('admin:login')}?unsent=no")
+
+        return update_wrapper(inner, protected)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Nobody but staff has any; so pages that know nobody need no database."""
+        return super().get_app_list(request, app_label) if self.has_permission(request) else []
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead whoever has logged in meanwhile, in another tab, to where they were going."""
         from orders_project.sign_on import views
 
+        goal = request.GET.get("next", "")
+        if request.method == "GET" and self.has_permission(request) and _is_here(goal, request):
+            return HttpResponseRedirect(goal)
         if request.method == "POST" and not settings.LOCAL_LOGIN:
             return views.refuse(request, views.only_sign_on())
         answer: HttpResponse = super().login(request, {**(extra_context or {}), **views.choices(request)})
@@ -75,6 +101,10 @@ class BackofficeSite(UnfoldAdminSite):
             extra_context={**self.each_context(request), **(extra_context or {})},
         )
         return view(request)
+
+
+def _is_here(address: str, request: HttpRequest) -> bool:
+    return url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:

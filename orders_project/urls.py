@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("orders.api.health")),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]
-handler400 = "orders.api.problem_responses.bad_request"
-handler404 = "orders.api.problem_responses.not_found"
-handler500 = "orders.api.problem_responses.server_error"
+handler400 = "orders_project.web.error_pages.bad_request"
+handler403 = "orders_project.web.error_pages.forbidden"
+handler404 = "orders_project.web.error_pages.not_found"
+handler500 = "orders_project.web.error_pages.server_error"

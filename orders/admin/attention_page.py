@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from orders.admin import labels, order_forms
 from orders.admin.attention_rows import Row, row_of
 from orders.admin.order_forms import Change
+from orders.admin.posted import unsent
 from orders.admin.staff_actions import act_posted, actor_of, why_not
 from orders.services.audit import REASON_CODES
 from orders.services.errors import OrderError
@@ -130,13 +131,15 @@ class AttentionPages(ModelAdmin):
         return TemplateResponse(request, "admin/orders/order/attention.html", context, status=status)
 
     def _acted(self, request: HttpRequest) -> HttpResponse:
+        address = reverse("admin:orders_order_attention")
         try:
             self.message_user(request, self._take_action(request), messages.SUCCESS)
         except (OrderError, DatabaseError) as error:
             self.message_user(request, why_not(error), messages.ERROR)
+            address += unsent(error)
         section = request.POST.get("section", "")
         anchor = f"#{section}" if section in WORDS else ""
-        return HttpResponseRedirect(reverse("admin:orders_order_attention") + anchor)
+        return HttpResponseRedirect(address + anchor)
 
     def _take_action(self, request: HttpRequest) -> str:
         """Do what was posted. :returns: what was done, in words."""

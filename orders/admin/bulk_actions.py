@@ -50,31 +50,42 @@ class BulkActions(ModelAdmin):
         """POST of the list: show what would happen, and ask for confirmation. Nothing is changed."""
 
         def answer() -> HttpResponse:
-            name = self._permitted(request, "action")
-            return self._confirmation(request, name, bulk_confirmation.of_list(request))
+            name = self._permitted(request, request.POST.get("action", ""))
+            address = bulk_confirmation.address(request, name)
+            return self._confirmation(request, name, bulk_confirmation.of_list(request), address)
 
         return self._answered(request, answer, request.GET.urlencode())
 
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
-        """POST of the confirmation: start the run, and go to its page."""
+        """POST of the confirmation: start the run, and go to its page. GET of its address: ask for it again."""
         if request.method != "POST":
-            self.message_user(request, TICK_FIRST, messages.WARNING)
-            return _to_list("")
+            return self._ask_again(request)
 
         def answer() -> HttpResponse:
-            name = self._permitted(request, "transition")
+            name = self._permitted(request, request.POST.get("transition", ""))
             chosen = bulk_confirmation.of_form(request)
             if problem := bulk_confirmation.problem(request, name, chosen):
-                return self._confirmation(request, name, chosen, problem)
+                return self._confirmation(request, name, chosen, request.get_full_path(), problem)
             return self._started(request, bulk_confirmation.start(request, name, chosen))
 
         return self._answered(request, answer, request.POST.get("filter", ""))
 
-    def _permitted(self, request: HttpRequest, field: str) -> str:
+    def _ask_again(self, request: HttpRequest) -> HttpResponse:
+        """Show the confirmation that an address names, as it is now; the list, where it names no transition."""
+        if "transition" not in request.GET:
+            self.message_user(request, TICK_FIRST, messages.WARNING)
+            return _to_list(request.GET.get("filter", ""))
+
+        def answer() -> HttpResponse:
+            name = self._permitted(request, request.GET.get("transition", ""))
+            return self._confirmation(request, name, bulk_confirmation.of_address(request), request.get_full_path())
+
+        return self._answered(request, answer, request.GET.get("filter", ""))
+
+    def _permitted(self, request: HttpRequest, name: str) -> str:
         """The requested transition. :raises NotPermitted: also if the reader may not see orders."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        name = request.POST.get(field, "")
         if name not in transition_names():
             raise OrderError("Unknown action.")
         actor_of(request).require_bulk(name)
@@ -88,8 +99,10 @@ class BulkActions(ModelAdmin):
             self.message_user(request, why_not(error, LOOK), messages.ERROR)
         return _to_list(query)
 
-    def _confirmation(self, request: HttpRequest, name: str, chosen: Chosen, problem: str = "") -> HttpResponse:
-        shown = bulk_confirmation.shown(request, name, chosen, problem)
+    def _confirmation(
+        self, request: HttpRequest, name: str, chosen: Chosen, address: str, problem: str = ""
+    ) -> HttpResponse:
+        shown = bulk_confirmation.shown(request, name, chosen, address, problem)
         context = {**self.admin_site.each_context(request), "opts": self.opts, **shown}
         return TemplateResponse(request, "admin/orders/order/bulk_confirm.html", context)
 

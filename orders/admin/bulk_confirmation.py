@@ -3,10 +3,12 @@
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from bson import ObjectId
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
+from django.urls import reverse
 from django.utils import timezone
 
 from orders.admin import bulk_labels, bulk_selection
@@ -19,6 +21,8 @@ from orders.services.identifiers import object_id
 
 LONGEST_LOOK = timedelta(minutes=15)
 """How long a confirmation page may stay open before its figures have to be shown again."""
+LONGEST_ADDRESS = 3500
+"""Of a confirmation, as the log-in's address quotes it; gunicorn takes 4,094 characters."""
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 
 
@@ -34,8 +38,26 @@ def of_form(request: HttpRequest) -> Chosen:
         return bulk_selection.of_confirmation(request.POST)
 
 
-def shown(request: HttpRequest, name: str, chosen: Chosen, problem: str = "") -> dict[str, Any]:
-    """What the confirmation page shows. :raises OrderError:"""
+def of_address(request: HttpRequest) -> Chosen:
+    """What the address of a confirmation chooses, as of now. :raises OrderError:"""
+    with bulk.counted_within(settings.BACKOFFICE_QUERY_MS / 1000):
+        return bulk_selection.of_address(request.GET)
+
+
+def address(request: HttpRequest, name: str) -> str:
+    """Where the confirmation of what the list's form chooses is shown again; if that is too long, the list."""
+    page, filtered = reverse("admin:orders_order_bulk"), {"filter": request.GET.urlencode()}
+    named = {} if request.POST.get("across") == "1" else {"ids": ",".join(request.POST.getlist("_selected_action"))}
+    full = f"{page}?{urlencode({'transition': name} | named | filtered, safe=',')}"
+    return full if len(quote(full)) <= LONGEST_ADDRESS else f"{page}?{urlencode(filtered)}"
+
+
+def shown(request: HttpRequest, name: str, chosen: Chosen, address: str, problem: str = "") -> dict[str, Any]:
+    """What the confirmation page shows.
+
+    :param address: where it is shown again.
+    :raises OrderError:
+    """
     plan = _plan(request, name, chosen)
     hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
     hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
@@ -52,7 +74,8 @@ def shown(request: HttpRequest, name: str, chosen: Chosen, problem: str = "") ->
         "longest_reason": LONGEST_REASON,
         "problem": problem,
         "hidden": hidden,
-        "back": chosen.fields.get("filter") or request.GET.urlencode(),
+        "address": address,
+        "back": QueryDict(address.partition("?")[2]).get("filter", ""),
     }
 
 

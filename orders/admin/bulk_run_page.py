@@ -9,7 +9,6 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseNotAllowed,
     HttpResponseRedirect,
     JsonResponse,
     StreamingHttpResponse,
@@ -22,6 +21,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
 from orders.admin import bulk_labels, labels
+from orders.admin.posted import only_posted
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
@@ -40,7 +40,7 @@ class BulkRunPage(ReadOnly):
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view
         return [
-            path("<str:run_id>/steer/", protect(self.steer_view), name="orders_bulkrun_steer"),
+            path("<str:run_id>/steer/", protect(only_posted(self.steer_view)), name="orders_bulkrun_steer"),
             path("<str:run_id>/progress.json", protect(self.progress_view), name="orders_bulkrun_progress"),
             path("<str:run_id>/report.csv", protect(self.report_view), name="orders_bulkrun_report"),
             *super().get_urls(),
@@ -90,8 +90,6 @@ class BulkRunPage(ReadOnly):
 
     def steer_view(self, request: HttpRequest, run_id: str) -> HttpResponse:
         """POST `step` (cancel, pause or resume), and go back to the run."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         run, step = self._run(request, run_id), request.POST.get("step", "")
         try:
             if step not in STEPS:

@@ -78,6 +78,16 @@ def of_confirmation(posted: QueryDict) -> Chosen:
     return _matching(QueryDict(posted.get("filter", "")), at)
 
 
+def of_address(query: QueryDict) -> Chosen:
+    """What the address of a confirmation chooses, as of now: orders by id, or all that a filter of the list means.
+
+    :raises OrderError: nothing is chosen, or it cannot be understood.
+    """
+    if "ids" in query or "filter" not in query:
+        return _named(filter(None, query.get("ids", "").split(",")))
+    return _matching(QueryDict(query.get("filter")), timezone.now())
+
+
 def keys_of(given: Iterable[str]) -> list[ObjectId]:
     """Ids as a form or an address names them, each once.
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from orders.admin import order_facts, order_forms, part_forms, printing
 from orders.admin.order_forms import Change, Kept
-from orders.admin.posted import seen_version
+from orders.admin.posted import only_posted, seen_version
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import act_posted, actor_of, status_of, why_not
 from orders.models import Order
@@ -52,7 +52,7 @@ class OrderPage(ReadOnly):
     def get_urls(self) -> list[URLPattern]:
         protect = self.admin_site.admin_view
         forms = [
-            path(f"<path:object_id>/{name}/", protect(self._posting(change)), name=f"orders_order_{name}")
+            path(f"<path:object_id>/{name}/", protect(only_posted(self._posting(change))), name=f"orders_order_{name}")
             for name, change in FORMS.items()
         ]
         prints = [
@@ -108,8 +108,6 @@ class OrderPage(ReadOnly):
 
     def _posting(self, change: Change) -> Any:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            if request.method != "POST":
-                return HttpResponseNotAllowed(["POST"])
             order = self._readable(request, object_id)
             if order is None:
                 raise Http404

@@ -1,7 +1,12 @@
 """What forms of the backoffice post, read: versions, numbers and answers."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from django.db import DatabaseError
+from django.http import HttpResponse
+from django.views.decorators.http import require_POST
 
 from orders.services.errors import OrderError
 
@@ -13,6 +18,13 @@ SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What two buttons, or two choices, say."""
 INCOMPLETE = "The form is incomplete. Reload the page and try again."
+
+
+def only_posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Refuse all but POST. The form is on the page beside the address, where whoever comes otherwise is led."""
+    posting = require_POST(view)
+    posting.form_beside = "change/"  # type: ignore[attr-defined]
+    return posting
 
 
 def seen_version(post: "QueryDict") -> int | None:
@@ -27,3 +39,8 @@ def required_version(post: "QueryDict") -> int:
     if version is None:
         raise OrderError(INCOMPLETE)
     return version
+
+
+def unsent(error: OrderError | DatabaseError) -> str:
+    """What the address of a page says, so that unsent_form.js gives back what was typed into the form that failed."""
+    return f"?unsent={'refused' if isinstance(error, OrderError) else 'perhaps'}"

@@ -10,7 +10,7 @@ from bson import ObjectId
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.admin import labels
+from orders.admin.posted import only_posted, unsent
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, status_of, why_not
 from orders.models import EVENT_TYPES, EndpointState, WebhookEndpoint
@@ -46,10 +47,8 @@ class WebhookAdmin(ReadOnly):
         return self.has_view_permission(request)
 
     def get_urls(self) -> list[URLPattern]:
-        act = path(
-            "<str:endpoint_id>/act/", self.admin_site.admin_view(self.act_view), name="orders_webhookendpoint_act"
-        )
-        return [act, *super().get_urls()]
+        act = self.admin_site.admin_view(only_posted(self.act_view))
+        return [path("<str:endpoint_id>/act/", act, name="orders_webhookendpoint_act"), *super().get_urls()]
 
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -134,8 +133,6 @@ class WebhookAdmin(ReadOnly):
 
     def act_view(self, request: HttpRequest, endpoint_id: str) -> HttpResponse:
         """POST `act`, and what it asks for: do it, and go back to the endpoint."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         endpoint, name = self._endpoint(request, endpoint_id), request.POST.get("act", "")
         try:
             if name == "rotate":
@@ -145,6 +142,7 @@ class WebhookAdmin(ReadOnly):
             self.message_user(request, *ACTS[name](endpoint, request.POST, actor_of(request)))
         except (OrderError, DatabaseError) as error:
             self.message_user(request, _why_not(error), messages.ERROR)
+            return self._page_of(endpoint.pk, unsent(error))
         return self._page_of(endpoint.pk)
 
     def _manager(self, request: HttpRequest) -> Actor:
@@ -182,8 +180,8 @@ class WebhookAdmin(ReadOnly):
         del request.session[NEW_SECRET]
         return str(secret)
 
-    def _page_of(self, endpoint_id: ObjectId) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_change", args=[endpoint_id]))
+    def _page_of(self, endpoint_id: ObjectId, query: str = "") -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_change", args=[endpoint_id]) + query)
 
     def _answer(
         self, request: HttpRequest, name: str, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.template.loader import render_to_string
 from django.views import defaults
 
 from observability import context
@@ -46,7 +45,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """handler500: a fault of our own, whose traceback is in the log; 503 where the database does not answer."""
     if is_outage(sys.exception()):
-        return _unavailable(request)
+        return _unavailable()
     if not request.path.startswith(settings.API_PREFIX):
         return defaults.server_error(request)
     detail = "Something went wrong here; it has been logged."
@@ -68,13 +67,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     return _plain_problem(HTTPStatus.BAD_REQUEST, "The request cannot be understood.", "bad_request")
 
 
-def _unavailable(request: HttpRequest) -> HttpResponse:
-    if request.path.startswith(settings.API_PREFIX):
-        response = _plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, *outage_problem())
-    else:
-        # Without the request: only the database could say who is logged in.
-        page = render_to_string("orders/unavailable.html")
-        response = HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+def _unavailable() -> HttpResponse:
+    response = _plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, *outage_problem())
     response["Retry-After"] = str(DEFAULT_RETRY_AFTER)
     return response
 

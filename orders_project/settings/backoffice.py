@@ -36,6 +36,7 @@ def backoffice(title: str) -> dict[str, Any]:
         "DASHBOARD_CALLBACK": "orders.admin.dashboard.fill",
         "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("orders/icon.svg")}],
         "STYLES": [lambda _: static("orders/backoffice.css")],
+        "SCRIPTS": [lambda _: static("orders/unsent_form.js")],
         "SIDEBAR": {
             "show_search": False,
             "show_all_applications": False,

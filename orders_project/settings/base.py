@@ -185,6 +185,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "orders_project.web.observation.ObservationMiddleware",
     "orders_project.web.response_headers.SecurityHeadersMiddleware",
+    "orders_project.web.error_pages.ErrorPagesMiddleware",
     "orders_project.web.request_limits.DatabaseDeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -270,6 +271,7 @@ FILE_UPLOAD_HANDLERS = ["orders_project.web.request_limits.NoUploads"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+CSRF_FAILURE_VIEW = "orders_project.web.error_pages.out_of_date"
 SESSION_COOKIE_AGE = STAFF_SESSION_AGE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would ask for a log-in after each link from a mail

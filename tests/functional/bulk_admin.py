@@ -32,7 +32,7 @@ def across(client: Client, action: str, query: str) -> HttpResponse:
 def form_of(response: HttpResponse) -> dict[str, str]:
     """What the form of a confirmation page posts as it stands."""
     content = response.content.decode()
-    [form] = re.findall(rf'<form method="post" action="{BULK}".*?</form>', content, re.S)
+    [form] = re.findall(rf'<form method="post" action="{BULK}[^"]*".*?</form>', content, re.S)
     fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)
     return {name: html.unescape(value) for name, value in fields}
 

@@ -36,6 +36,7 @@ from orders.models import LineState
 from orders.services import access
 from orders.services.stock import worker
 from orders.storage import is_outage, order_reads, time_limit
+from orders_project.web import error_pages
 from orders_project.web.request_limits import DatabaseDeadlineMiddleware
 from tests.functional.admin_helpers import profiled
 from tests.functional.helpers import database_down
@@ -184,12 +185,34 @@ def test_a_server_that_accepts_and_says_nothing_costs_a_request_no_more_than_its
     assert limit <= time.monotonic() - began < limit + 15, "each of its three waits would be 30 s"
 
 
-def test_the_backoffice_says_that_the_database_is_away(live_server_url: str, database: Any) -> None:
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_backoffice_says_that_the_database_is_away(
+    live_server_url: str, database: Any, settings: Settings, debug: bool
+) -> None:
+    settings.DEBUG = debug
+    token, session = "t" * 32, {"sessionid": "a" * 32}
     with database_down():
-        answer = requests.get(f"{live_server_url}/admin/", cookies={"sessionid": "a" * 32}, timeout=30)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "The database is not available" in answer.text
-    assert "unavailable.css" in answer.text
+        answer = requests.get(f"{live_server_url}/admin/", cookies=session, timeout=30)
+        posted = requests.post(
+            f"{live_server_url}/admin/orders/order/{'0' * 24}/note/",
+            data={"text": "A note", "csrfmiddlewaretoken": token},
+            cookies=session | {"csrftoken": token},
+            timeout=30,
+        )
+    for page in (answer, posted):
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+        assert "The database is not available" in page.text
+        assert page.headers["X-Request-ID"] in page.text
+        assert "A note" not in page.text
+    assert ("may not have been saved" in answer.text, "may not have been saved" in posted.text) == (False, True)
+    assert f'href="/admin/orders/order/{"0" * 24}/change/"' in posted.text
+
+
+def test_a_fault_of_the_backoffice_is_told_without_the_database() -> None:
+    with database_down():
+        answer = error_pages.server_error(RequestFactory().get("/admin/"))
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.content.decode()
 
 
 def test_outside_of_the_views_the_api_tells_an_outage_in_a_problem_document() -> None:

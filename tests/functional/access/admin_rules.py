@@ -191,7 +191,9 @@ ADMIN_RULES = {
         post(staff(302, may("cancel")), ATTENTION | {"act": "verify"}, object_id="unverified"),
         *of_transitions(ATTENTION | {"act": "transition"}),
     ),
-    f"{ORDER}bulk/": page(*get(staff(302)), *of_transitions(BULK)),
+    f"{ORDER}bulk/": page(
+        *get(staff(302)), *get(staff(200, may("pay")), query="transition=pay&filter="), *of_transitions(BULK)
+    ),
     f"{ORDER}export/": page(Ask("GET", staff(200, works("export_orders"))), Ask("HEAD", staff(405)), idle(staff(405))),
     f"{ORDER}events/": seen(LOOKERS),
     f"{ORDER}events/<str:cursor>/": page(

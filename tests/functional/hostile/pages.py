@@ -22,6 +22,7 @@ QUERIES = {
     "admin:orders/bulkrun/": (*OF_DJANGO, "state__exact", "id__exact"),
     "admin:orders/bulkrun/<path:object_id>/change/": ("show", AFTER),
     "admin:orders/order/": (*OF_DJANGO, *ListForm.base_fields, AFTER, BEFORE),
+    "admin:orders/order/bulk/": ("transition", "ids", "filter"),
     "admin:orders/order/events/": ("type", "order", "from"),
     "admin:orders/order/<path:object_id>/packing-slip/": ("parcel",),
     "admin:orders/order/export/": (*ListForm.base_fields,),
