@@ -9,7 +9,8 @@ RULES = ("tests/unit", "tests/integration", *(f"tests/functional/test_{name}.py"
 """Where the rules are tested, those of files through their commands; what only other edges notice is a hole."""
 THROUGH_EDGES = (
     "attention_page", "bulk_api", "bulk_runs_admin", "erase_customer", "event_troubles", "events_page",
-    "foreign_orders", "health", "list_parameters", "listing", "metrics", "rate_limits", "webhooks_admin", "webhooks_api",
+    "foreign_orders", "health", "list_parameters", "listing", "metrics", "rate_limits", "webhooks_admin",
+    "webhooks_api",
 )  # fmt: skip
 """What runs the branches of services that the tests of rules do not."""
 TRACED = (*RULES, *(f"tests/functional/test_{name}.py" for name in THROUGH_EDGES))

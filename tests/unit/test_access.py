@@ -190,21 +190,21 @@ def test_scopes_are_read_with_and_without_their_namespace() -> None:
 @pytest.mark.parametrize(
     ("claim", "scopes"),
     [
-        ("orders.pay_order", {"pay_order"}),
-        ("openid orders.pay_order orders.read_orders", {"pay_order", "read_orders"}),
-        (["openid", "orders.pay_order"], {"pay_order"}),
-        ("openid profile email", set()),
-        ("read_orders pay_order", set()),
-        ("orders. orders.pay orders.everything orders.manage_service_tokens orders.erase_customer", set()),
-        ("ORDERS.pay_order,orders.pay_order", set()),
-        ("orders.pay_order\torders.ship_order", set()),
-        ([["orders.pay_order"], 1, None, True], set()),
-        ({"orders.pay_order": True}, set()),
-        (True, set()),
-        (None, set()),
-        ("", set()),
+        ("orders.pay_order", ["pay_order"]),
+        ("openid orders.pay_order orders.read_orders", ["pay_order", "read_orders"]),
+        (["openid", "orders.pay_order"], ["pay_order"]),
+        ("openid profile email", []),
+        ("read_orders pay_order", []),
+        ("orders. orders.pay orders.everything orders.manage_service_tokens orders.erase_customer", []),
+        ("ORDERS.pay_order,orders.pay_order", []),
+        ("orders.pay_order\torders.ship_order", []),
+        ([["orders.pay_order"], 1, None, True], []),
+        ({"orders.pay_order": True}, []),
+        (True, []),
+        (None, []),
+        ("", []),
     ],
     ids=str,
 )
-def test_of_the_scopes_in_a_jwt_those_count_that_are_spelt_in_full(claim: object, scopes: set[str]) -> None:
+def test_of_the_scopes_in_a_jwt_those_count_that_are_spelt_in_full(claim: object, scopes: list[str]) -> None:
     assert access.permissions_in(claim) == access.permissions_of(scopes)
