@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import jwt
 import pytest
+from axes.models import AccessAttempt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
@@ -193,6 +194,7 @@ def test_what_else_goes_wrong_at_the_provider_is_a_page_that_says_so(liar: Stand
     assert broken(status=500) == (503, False)
     assert broken(announced=userinfo, userinfo={"sub": "somebody else"}) == (403, False)
     assert broken(announced=userinfo, userinfo=["nothing"]) == (403, False)
+    assert broken(announced=userinfo, userinfo="a.b.c", kind="application/jwt") == (403, False)
     assert broken(announced=userinfo, userinfo={"sub": "248289761001", "iss": "ignored", "groups": []}) == (302, True)
     assert broken(announced={"userinfo_endpoint": f"{liar.issuer}/gone"}) == (403, False)
     assert broken(announced={"issuer": "https://evil.example"}) == (503, False)
@@ -271,7 +273,8 @@ def test_an_answer_belongs_to_the_browser_that_asked_and_is_taken_once(liar: Sta
     ):
         answer = mine.get(CALLBACK, query)
         assert (answer.status_code, "was begun in another browser" in text_of(answer)) == (400, True), query
-    start(mine)
+    empty = mine.get(CALLBACK, {"code": "", "state": start(mine)["state"]})
+    assert (empty.status_code, AccessAttempt.objects.exists()) == (400, False), "no password failed"
     foreign = mine.get(CALLBACK, {"code": "c", "state": asked["state"]})
     assert (foreign.status_code, "was begun in another browser" in text_of(foreign)) == (400, True)
     assert liar.asked == [], "the code was not used"

@@ -121,7 +121,9 @@ def _show_plan(planned: Plan, told: OutputWrapper) -> None:
         f"should be refused. The orders that are named do not exist; their ids begin with {planned.prefix}."
     )
     if settings.INVENTORY_IS_ATOMIC:
-        told.write("Nobody should order this product meanwhile: what is read would be wrong, and units could stay reserved.")
+        told.write(
+            "Nobody should order this product meanwhile: it would disturb what is read, and units could stay reserved."
+        )
     else:
         told.write("Nobody can order this product meanwhile: it is locked.")
     told.write("")
