@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from urllib.parse import urlencode
 
 from integrations.answer import Answer, Unexpected, count_in, price_in, text_in
 
@@ -132,6 +133,11 @@ class Unavailable:
     detail: str = ""
     retry_after: float | None = None
 
+    def __post_init__(self) -> None:
+        _require_text(self.detail)
+        if not (self.retry_after is None or isinstance(self.retry_after, int | float)):
+            raise Unexpected("answered something unexpected: no number of seconds to wait")
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -154,12 +160,18 @@ class Refused:
     detail: str = ""
     conflict: bool = False
 
+    def __post_init__(self) -> None:
+        _require_text(self.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """It may or may not have been done. :ivar detail: why that is not known, in one line, for staff."""
 
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        _require_text(self.detail)
 
 
 Outcome: TypeAlias = Done | Refused | Unavailable | Unknown
@@ -192,8 +204,11 @@ class HttpCall(Generic[T_co]):
     def __post_init__(self) -> None:
         if not _TARGET.fullmatch(self.path):
             raise ValueError(f"{self.path!r} is not a quoted path that begins with a slash")
-        if not all(isinstance(value, str) for value in self.headers.values()):
-            raise ValueError("the value of a header is not text")
+        if not all(isinstance(value, str) for value in (self.method, *self.headers.values())):
+            raise ValueError("the method, or the value of a header, is not text")
+        if not isinstance(self.accepted, Collection):
+            raise ValueError("the accepted statuses are no collection")
+        urlencode(self.params or {})
         _encode(self.body)
 
 

@@ -66,8 +66,11 @@ def _many(product_ids: Sequence[str], deadline: Deadline) -> Found:
 
 def _are_products(found: object) -> None:
     kind_of(Collection)(found)
-    for one in cast("Collection[object]", found):
+    answered = cast("Collection[Product]", found)
+    for one in answered:
         kind_of(Product)(one)
+    if len({one.product_id for one in answered}) < len(set(answered)):
+        raise Unexpected("answered with one product twice, and differently")
 
 
 def _by_id(product_ids: Sequence[str], products: Collection[Product]) -> Found:

@@ -55,8 +55,9 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from django.conf import settings
+        from django.contrib.auth.signals import user_logged_in
 
-        from orders_project import checks, demo_logins, indexed_sort
+        from orders_project import checks, demo_logins, indexed_sort, log_ins
         from orders_project.settings.refusal import require_backends
         from orders_project.web import request_limits
 
@@ -64,6 +65,7 @@ class ProjectConfig(AppConfig):
         checks.install()
         demo_logins.install()
         indexed_sort.install()
+        user_logged_in.connect(log_ins.end_in_time)
         _leave_alone(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be log lines of another format

@@ -68,7 +68,7 @@ def main() -> int:
     """
     with refusal_told():
         load_settings()
-    django.setup()
+        django.setup()  # which looks at the backends of the peers
     try:
         found = with_demo_password()
     except (DatabaseError, PyMongoError):

@@ -68,6 +68,9 @@ class SignOnBackend(OIDCAuthenticationBackend):
         return answer
 
     def verify_token(self, token: object, **kwargs: Any) -> dict[str, Any]:
+        """The library also passes on user info that is a JWT, without the nonce that no such has."""
+        if "nonce" not in kwargs:
+            raise unverified("the user info is a JWT, which is not supported: have it answered as JSON")
         return verified(token, nonce=kwargs["nonce"])
 
     def get_userinfo(self, access_token: str, id_token: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +116,8 @@ class Callback(OIDCAuthenticationCallbackView):
         """
         if said := request.GET.get("error"):
             raise no_access("The sign-on service did not let you in.", why=f"the provider said {said[:100]!r}")
+        if not request.GET.get("code"):  # else the failure would count as one of a password
+            raise expired()
         try:
             answer: HttpResponse = super().get(request)
         except requests.HTTPError as error:

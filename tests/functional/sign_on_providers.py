@@ -94,6 +94,7 @@ class StandIn:
     :ivar id_token: the token that it gives for a code that is none of `id_tokens`.
     :ivar userinfo: what it says besides; None: it has no such endpoint.
     :ivar status: of its answer to a code.
+    :ivar kind: what it says that its answers are.
     :ivar asked: the forms that came with codes, and their Authorization headers.
     """
 
@@ -102,7 +103,7 @@ class StandIn:
         self.id_token: Any = ""
         self.id_tokens: dict[str, str] = {}
         self.userinfo: Any = None
-        self.status = 200
+        self.status, self.kind = 200, "application/json"
         self.asked: list[dict[str, str]] = []
         self.announced: dict[str, Any] = {
             "issuer": issuer,
@@ -157,7 +158,7 @@ def stand_in() -> Iterator[StandIn]:
         def _give(self, status: int, content: Any) -> None:
             body = json.dumps(content).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", told.kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

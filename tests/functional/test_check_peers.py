@@ -116,7 +116,7 @@ def test_too_little_stock_is_refused(sandbox: Sandbox) -> None:
     assert asked(sandbox) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_by_a_signal_it_gives_back_and_says_so(sandbox: Sandbox, number: int) -> None:
     before = signal.getsignal(number)
 

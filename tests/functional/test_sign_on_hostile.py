@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import jwt
 import pytest
+from axes.models import AccessAttempt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db.models.signals import m2m_changed
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
@@ -193,6 +195,7 @@ def test_what_else_goes_wrong_at_the_provider_is_a_page_that_says_so(liar: Stand
     assert broken(status=500) == (503, False)
     assert broken(announced=userinfo, userinfo={"sub": "somebody else"}) == (403, False)
     assert broken(announced=userinfo, userinfo=["nothing"]) == (403, False)
+    assert broken(announced=userinfo, userinfo="a.b.c", kind="application/jwt") == (403, False)
     assert broken(announced=userinfo, userinfo={"sub": "248289761001", "iss": "ignored", "groups": []}) == (302, True)
     assert broken(announced={"userinfo_endpoint": f"{liar.issuer}/gone"}) == (403, False)
     assert broken(announced={"issuer": "https://evil.example"}) == (503, False)
@@ -271,7 +274,8 @@ def test_an_answer_belongs_to_the_browser_that_asked_and_is_taken_once(liar: Sta
     ):
         answer = mine.get(CALLBACK, query)
         assert (answer.status_code, "was begun in another browser" in text_of(answer)) == (400, True), query
-    start(mine)
+    empty = mine.get(CALLBACK, {"code": "", "state": start(mine)["state"]})
+    assert (empty.status_code, AccessAttempt.objects.exists()) == (400, False), "no password failed"
     foreign = mine.get(CALLBACK, {"code": "c", "state": asked["state"]})
     assert (foreign.status_code, "was begun in another browser" in text_of(foreign)) == (400, True)
     assert liar.asked == [], "the code was not used"
@@ -283,6 +287,22 @@ def test_an_answer_belongs_to_the_browser_that_asked_and_is_taken_once(liar: Sta
     assert len(liar.asked) == 1
     told = theirs.get(CALLBACK, {"error": "access_denied\nx", "state": "any"})
     assert (told.status_code, is_in(theirs)) == (403, True), "nobody can be logged out by a link"
+
+
+def test_a_log_in_that_is_begun_again_and_again_puts_no_end_of_a_session_off(
+    liar: StandIn,
+) -> None:
+    by_provider, by_password = Client(), Client()
+    come_back(by_provider, liar)
+    User.objects.create_user("boss", password=PASSWORD, is_staff=True)
+    by_password.post(LOG_IN, {"username": "boss", "password": PASSWORD})
+    for client in (by_provider, by_password):
+        ends = Session.objects.get(pk=client.session.session_key).expire_date
+        start(client)
+        assert Session.objects.get(pk=client.session.session_key).expire_date == ends
+    come_back(by_provider, liar)
+    longer = Session.objects.get(pk=by_provider.session.session_key).expire_date
+    assert longer > ends, "whoever has logged in again stays as long again"
 
 
 def test_a_code_is_taken_by_no_other_address_than_the_callback(liar: StandIn) -> None:

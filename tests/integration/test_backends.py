@@ -207,12 +207,33 @@ def test_whatever_a_backend_raises_leaves_a_change_unknown_and_is_repeated_only_
         lambda *_: HttpCall("POST", "/not quoted", failing),
         lambda *_: HttpCall("POST", "/x", failing, headers={"X-Shop": 7}),
         lambda *_: HttpCall("POST", "/x", failing, body={"amount": Decimal("1.5")}),
+        lambda *_: HttpCall(None, "/x", failing),
+        lambda *_: HttpCall("POST", "/x", failing, params=["amount"]),
+        lambda *_: HttpCall("POST", "/x", failing, params={"product": "\ud800"}),
+        lambda *_: HttpCall("POST", "/x", failing, accepted=404),
     ],
 )
 def test_a_backend_that_does_not_say_what_to_ask_leaves_a_change_unknown_and_a_look_up_unanswered(
     question: Question,
 ) -> None:
     asks(question)
+    assert came_of(reserve) is OutcomeUnknown
+    assert {came_of(ask) for ask in READS.values()} == {PeerUnavailable}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Refused(None),
+        lambda: Unknown(b"lost"),
+        lambda: Unavailable(404),
+        lambda: Unavailable(retry_after="5"),
+    ],
+)
+def test_an_outcome_that_cannot_be_told_leaves_a_change_unknown_and_a_look_up_unanswered(
+    made: Callable[[], object],
+) -> None:
+    asks(Own(made))
     assert came_of(reserve) is OutcomeUnknown
     assert {came_of(ask) for ask in READS.values()} == {PeerUnavailable}
 
@@ -454,6 +475,13 @@ def test_what_are_no_products_is_no_answer_about_many(many: list[object], outcom
     asks(own)
     assert came_of(lambda: found(LAMP, CHAIR)) is PeerUnavailable
     assert len(own.attempts) == 3
+
+
+def test_a_product_that_comes_twice_has_one_price_or_none(many: list[object]) -> None:
+    asks(lambda *_: OwnCall(lambda _: [priced(LAMP), Product(LAMP, "", Decimal(2)), priced(CHAIR)]))
+    assert came_of(lambda: found(LAMP, CHAIR)) is PeerUnavailable
+    asks(lambda *_: OwnCall(lambda _: [priced(LAMP), priced(CHAIR), priced(LAMP)]))
+    assert found(LAMP, CHAIR) == {LAMP: priced(LAMP), CHAIR: priced(CHAIR)}
 
 
 def test_without_such_a_call_each_product_is_asked_for() -> None:

@@ -140,6 +140,8 @@ def test_what_an_inventory_does_is_found_out_whatever_the_settings_say(
         expected |= {case: (disproved if v is NOTE else v, fact) for case, (v, fact) in UNHONOURED.items()}
     if not atomic:
         expected[SIMULTANEOUS] = (disproved, False)
+    if claimed:
+        expected[BEYOND] = (SKIPPED, None)
     assert verdicts(found) == expected
     assert exit_code(found.findings) == (1 if claimed and not (atomic and honoured) else 0)
     assert suggested(found)["INVENTORY_IS_ATOMIC"] is (None if atomic else False), "a trial never shows that it is"
@@ -384,6 +386,21 @@ def test_a_product_of_which_there_is_too_little_is_not_tried(sandbox: Sandbox, p
     shelve(sandbox, A, available=19)
     with pytest.raises(CannotTry, match=told):
         plan(product)
+
+
+def test_where_orders_do_not_wait_nothing_is_tried_that_could_move_their_units(
+    sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.INVENTORY_IS_ATOMIC = True
+    shelve(sandbox, A, available=40, reserved=7)
+    with pytest.raises(CannotTry, match="7 units are reserved by others"):
+        plan(A)
+    assert asked(sandbox) == []
+    shelve(sandbox, A, available=40)
+    monkeypatch.setattr(stock_trials, "TRIALS", (stock_trials.TRIALS[0], stock_trials.TRIALS[-1]))
+    beyond = tried().findings[1]
+    assert (beyond.case, beyond.verdict) == (BEYOND, SKIPPED)
+    assert len(asked(sandbox)) == 2, "one unit, there and back"
 
 
 def lease() -> dict[str, Any] | None:

@@ -450,6 +450,14 @@ def test_every_program_says_what_is_wrong_once_in_a_list_and_ends(entry: str) ->
     assert len(head.splitlines()) == (1 if entry == "gunicorn" else 0), "a line of the log"
 
 
+def test_what_gunicorn_looks_at_before_it_listens_are_the_backends_too() -> None:
+    """With the exit code of whatever else is refused: gunicorn ends with that, and with another goes on to listen."""
+    unfit = {"PRODUCT_BACKEND": "shop.Products", "INVENTORY_BACKEND": "os.path.join"}
+    done = start(ENTRIES["the look for demo logins"], **PRODUCTION | unfit)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (78, "", False)
+    assert all(f"\n  {setting}: {path} " in done.stderr for setting, path in unfit.items())
+
+
 def test_settings_that_there_are_not_are_said_to_be_missing() -> None:
     done = start(["manage.py", "check"], DJANGO_SETTINGS_MODULE="orders_project.settings.prod")
     assert (done.returncode, done.stdout) == (78, "")

@@ -27,7 +27,8 @@ from orders.services.examination.trial_stock import shown
 HELP = """Ask the users, products and inventory services what an order asks them, and compare with docs/peers.md.
 
 Nothing is changed, unless --write is given: then units of that product are reserved and released to find out what
-inventory does with idempotency keys and with calls side by side. What was taken is given back, also after Ctrl-C.
+inventory does with idempotency keys and with calls side by side. What was taken is given back, also after Ctrl-C or if
+the terminal is closed.
 
 Exit code 0: all is as expected; 1: something is wrong; 2: something could not be found out.
 
@@ -103,10 +104,12 @@ def _without_logs() -> Iterator[None]:
 
 @contextmanager
 def _until_told() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event meanwhile: what was taken is given back first."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    """Ctrl-C, SIGTERM and a terminal that is closed set the event meanwhile: what was taken is given back first."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    stop = stop_when_told()
+    signal.signal(signal.SIGHUP, lambda *_: stop.set())
     try:
-        yield stop_when_told()
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -121,7 +124,9 @@ def _show_plan(planned: Plan, told: OutputWrapper) -> None:
         f"should be refused. The orders that are named do not exist; their ids begin with {planned.prefix}."
     )
     if settings.INVENTORY_IS_ATOMIC:
-        told.write("Nobody should order this product meanwhile: it would disturb what is read.")
+        told.write(
+            "Nobody should order this product meanwhile: it would disturb what is read, and units could stay reserved."
+        )
     else:
         told.write("Nobody can order this product meanwhile: it is locked.")
     told.write("")
