@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orders.admin import labels
+from orders.admin import badges, labels
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, status_of, why_not
-from orders.models import EVENT_TYPES, EndpointState, WebhookEndpoint
+from orders.models import EVENT_TYPES, OrderOutcome, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
 from orders.services.days import zone
 from orders.services.errors import OrderError
@@ -30,7 +30,6 @@ from orders.services.identifiers import object_id as id_typed
 NEW_SECRET = "webhook_secret"  # noqa: S105 - a name, no secret
 """The key of a session under which a new secret waits to be shown, once."""
 CURSOR = re.compile(r"[0-9]{1,18}\Z")
-TONES = {EndpointState.ON: "good", EndpointState.FAILING: "warn", EndpointState.STOPPED: "bad"}
 Done = tuple[str, int]
 """What was done, in words, and the level of the message."""
 
@@ -222,8 +221,7 @@ def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
     return {
         "endpoint": endpoint,
         "state": endpoint.state,
-        "label": endpoint.state.label,
-        "tone": TONES.get(endpoint.state, "plain"),
+        "badge": badges.of(endpoint.state),
         "failing": labels.moment(failing, timezone.now()) if failing else None,
         "due": labels.moment(endpoint.due_at, timezone.now()) if endpoint.due_at else None,
         "lag": max(0, newest - endpoint.cursor),
@@ -234,12 +232,13 @@ def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
 
 def _delivery(delivery: dict[str, Any]) -> dict[str, Any]:
     succeeded = delivery["status"] is not None and 200 <= delivery["status"] < 300
+    answer = delivery["status"] or "No answer"
     return {
         **delivery,
         "when": labels.moment(delivery["at"], timezone.now()),
         "succeeded": succeeded,
-        "tone": "good" if succeeded else "bad",
-        "answer": delivery["status"] or "No answer",
+        "answer": answer,
+        "badge": badges.badge(OrderOutcome.DONE if succeeded else OrderOutcome.FAILED, answer),
     }
 
 
