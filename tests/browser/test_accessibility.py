@@ -94,3 +94,11 @@ def problems(desk: Page) -> list[str]:
 def violations(desk: Page, options: dict[str, Any]) -> list[str]:
     found = Axe().run(desk, options=options).response["violations"]
     return [f"{rule['id']}: {rule['help']} at {node['target']}" for rule in found for node in rule["nodes"]]
+
+
+def test_nothing_keeps_anybody_from_coming_in(browser: Browser, stage: Stage, live_server_url: str) -> None:
+    context = browser.new_context(base_url=live_server_url)
+    page = context.new_page()
+    page.goto("/admin/login/")
+    assert problems(page) == []
+    context.close()

@@ -1,12 +1,19 @@
 "use strict";
 // Where the keyboard is after something was done. Without this script it is where the browser puts it.
 
-// What a form has brought about: its message, or what is wrong.
+// What a form has brought about: what there is to decide, what is wrong, or its message.
 (() => {
-  const told = document.querySelector("#messages:has(li), [data-told], [aria-invalid='true']");
-  if (!told || location.hash && document.getElementById(location.hash.slice(1))) return;
-  if (document.activeElement === document.body) told.focus();
+  const found = ["[data-told]", "[aria-invalid='true']", "#messages:has(li)"].map((what) => document.querySelector(what));
+  const place = location.hash.slice(1);
+  const isElsewhere = place && document.getElementById(place); // the browser goes there
+  if (!isElsewhere && document.activeElement === document.body) found.find(Boolean)?.focus();
 })();
+
+// The way past the navigation leaves no fragment in the address, which the forms of the page would keep.
+document.querySelector(".skip-link")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("content").focus();
+});
 
 // Django's boxes for choosing several name their help by an attribute that needs a role.
 addEventListener("load", () => {
@@ -34,9 +41,12 @@ addEventListener("load", () => {
 // The search that Ctrl+K opens gives the keyboard back to where it was.
 (() => {
   const search = document.getElementById("search-input-command");
+  const box = search?.closest("[x-show]");
+  if (!box) return;
   let before = null;
-  search?.addEventListener("focus", (event) => { before = event.relatedTarget; });
-  search?.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") setTimeout(() => search.checkVisibility() || (before ?? document.getElementById("content")).focus());
-  });
+  search.addEventListener("focus", (event) => { before = event.relatedTarget; });
+  new MutationObserver(() => {
+    if (search.checkVisibility() || ![document.body, search].includes(document.activeElement)) return;
+    (before ?? document.getElementById("content")).focus();
+  }).observe(box, { attributeFilter: ["style"] });
 })();
