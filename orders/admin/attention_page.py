@@ -33,40 +33,17 @@ CHANGES: dict[str, Change] = {
 """What the buttons post as `act`."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """The heading of an alert's section, and what it means."""
-
-    title: str
-    meaning: str
-
-
-WORDS = {
-    Alert.UNKNOWN: Words(
-        "Unconfirmed stock",
-        "Inventory did not answer, so the outcome has to be checked there. Then record the result here.",
-    ),
-    Alert.OWED: Words(
-        "Stock release overdue",
-        "Inventory has not confirmed the stock of these orders for over {owed}. It is retried automatically.",
-    ),
-    Alert.SHORT: Words(
-        "Short releases",
-        "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge here.",
-    ),
-    Alert.UNCHECKED: Words(
-        "Unverified customers",
-        "Placed while the user service was unavailable. Verify the customer now, or cancel the order.",
-    ),
-    Alert.UNSHIPPED: Words(
-        "Paid, not shipped",
-        "No progress for over {unshipped}.",
-    ),
-    Alert.MONEY: Words(
-        "Money owed to customers",
-        "Paid for items that were cancelled or returned. Pay it back, then record the refund on the order’s page.",
-    ),
+MEANINGS = {
+    Alert.UNKNOWN: "Inventory did not answer, so the outcome has to be checked there. Then record the result here.",
+    Alert.OWED: "Inventory has not confirmed the stock of these orders for over {owed}. It is retried automatically.",
+    Alert.SHORT: "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge "
+    "here.",
+    Alert.UNCHECKED: "Placed while the user service was unavailable. Verify the customer now, or cancel the order.",
+    Alert.UNSHIPPED: "No progress for over {unshipped}.",
+    Alert.MONEY: "Paid for items that were cancelled or returned. Pay it back, then record the refund on the order’s "
+    "page.",
 }
+"""What an alert means, below its name."""
 
 WEBHOOKS, EVENTS = "Webhooks stopped or failing", "Events delayed"
 """The headings of what keeps others from hearing what happens, which no order has."""
@@ -76,7 +53,6 @@ FOREIGN = "Orders of another service"
 @dataclass(frozen=True)
 class Section:
     waiting: Waiting
-    words: Words
     rows: list[Row]
 
     @property
@@ -84,12 +60,16 @@ class Section:
         return self.waiting.alert.value
 
     @property
+    def title(self) -> str:
+        return self.waiting.alert.label
+
+    @property
     def count(self) -> str:
         return f"{self.waiting.count}{' or more' if self.waiting.more else ''}"
 
     @property
     def meaning(self) -> str:
-        return self.words.meaning.format(
+        return MEANINGS[self.waiting.alert].format(
             owed=labels.span(settings.STOCK_OWED_TOO_LONG), unshipped=labels.span(settings.SHIP_WITHIN)
         )
 
@@ -138,7 +118,7 @@ class AttentionPages(ModelAdmin):
             self.message_user(request, why_not(error), messages.ERROR)
             address += unsent(error)
         section = request.POST.get("section", "")
-        anchor = f"#{section}" if section in WORDS else ""
+        anchor = f"#{section}" if section in MEANINGS else ""
         return HttpResponseRedirect(address + anchor)
 
     def _take_action(self, request: HttpRequest) -> str:
@@ -161,7 +141,7 @@ def counted(number: int) -> str:
 def _sections(request: HttpRequest) -> list[Section]:
     actor, now = actor_of(request), timezone.now()
     return [
-        Section(found, WORDS[found.alert], [row_of(found.alert, order, actor, now) for order in found.orders])
+        Section(found, [row_of(found.alert, order, actor, now) for order in found.orders])
         for found in attention.everything(actor=actor, at=now)
         if found.orders
     ]

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from orders.admin import part_facts
+from django.utils.safestring import SafeString
+
+from orders.admin import badges, part_facts
 from orders.admin.labels import count
 from orders.admin.money_format import money
 from orders.models import DUE_STATES, Document, Edge, LineState, Order, Shipment, Status, condition_words, edges_from
@@ -43,7 +45,7 @@ class Row:
     number: str
     customer: str
     user_id: str
-    status: str
+    status: SafeString
     version: int
     total: str
     since: datetime | None
@@ -83,7 +85,7 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
         number=order["number"],
         customer=contact.get("name") or contact.get("email") or order["user_id"],
         user_id=order["user_id"],
-        status=Status(order["status"]).label,
+        status=badges.of(Status(order["status"])),
         version=order["version"],
         total=money(order["total_price"].to_decimal(), order.get("currency") or ""),
         since=_aware(order["created_at"] if alert is Alert.UNCHECKED else order.get("status_since")),

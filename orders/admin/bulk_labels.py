@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-
+from orders.admin import badges
 from orders.models import BulkRun, BulkState, OrderOutcome, transition_label
 from orders.services import order_queries
 from orders.services.access import Kind
@@ -15,22 +13,6 @@ from orders.services.days import local
 
 NO_WORKER_AFTER = timedelta(seconds=30)
 """How long a run may wait before its page asks whether a worker is running."""
-
-TONES: dict[str, str] = {
-    BulkState.PAUSED: "warn",
-    BulkState.DONE: "good",
-    BulkState.CANCELLED: "bad",
-    BulkState.FAILED: "bad",
-    OrderOutcome.DONE: "good",
-    OrderOutcome.REFUSED: "warn",
-    OrderOutcome.FAILED: "bad",
-}
-"""Colours of badges; the others are plain."""
-
-
-def badge(kind: str, text: str) -> SafeString:
-    """A badge for a state or an outcome."""
-    return format_html('<span class="bulk-badge bulk-badge-{}">{}</span>', TONES.get(kind, "plain"), text)
 
 
 def count(number: int, what: str) -> str:
@@ -169,7 +151,7 @@ def progress(run: BulkRun, now: datetime) -> dict[str, Any]:
     """What the moving part of a run's page shows."""
     return {
         "run": run,
-        "badge": badge(run.state, run.get_state_display()),
+        "badge": badges.of(BulkState(run.state)),
         "told": state(run, now),
         "percent": run.finished * 100 // run.total if run.selected and run.total else None,
         "figures": [

@@ -8,10 +8,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
-from orders.admin import bulk_labels, labels
+from orders.admin import badges, bulk_labels, labels
 from orders.admin.bulk_run_page import BulkRunPage
 from orders.admin.list_columns import ago
-from orders.models import BulkRun
+from orders.models import BulkRun, BulkState
 from orders.services.identifiers import object_id
 
 
@@ -43,7 +43,7 @@ class BulkRunAdmin(BulkRunPage):
 
     @admin.display(description="state")
     def status(self, run: BulkRun) -> SafeString:
-        return bulk_labels.badge(run.state, run.get_state_display())
+        return badges.of(BulkState(run.state))
 
     @admin.display(description="progress")
     def progress(self, run: BulkRun) -> str:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import bulk_labels, labels
+from orders.admin import badges, bulk_labels, labels
 from orders.admin.posted import only_posted
 from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, why_not
@@ -126,7 +126,7 @@ class BulkRunPage(ReadOnly):
             "results": [
                 (
                     result,
-                    bulk_labels.badge(result.result, OrderOutcome(result.result).label),
+                    badges.of(OrderOutcome(result.result)),
                     bulk_labels.reason(result),
                     customers.get(result.order_id, ""),
                 )

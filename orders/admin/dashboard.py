@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, WORDS, counted
+from orders.admin import badges
+from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, counted
 from orders.admin.money_format import amounts, money
 from orders.admin.staff_actions import actor_of
 from orders.models import Status
@@ -89,7 +90,7 @@ def _attention(actor: Actor) -> dict[str, Any]:
     waiting = [
         {
             "name": found.alert.value,
-            "title": WORDS[found.alert].title,
+            "title": found.alert.label,
             "count": f"{found.count}{'+' if found.more else ''}",
         }
         for found in attention.counts(actor=actor, at=now)
@@ -119,7 +120,7 @@ def _figures(found: Dashboard) -> dict[str, Any]:
         ],
         "table": _table(found.days),
         "statuses": [
-            (Status(status).label, _count(orders), _share(orders, found.orders), round(100 * orders / most, 1))
+            (badges.of(Status(status)), _count(orders), _share(orders, found.orders), round(100 * orders / most, 1))
             for status, orders in found.statuses.items()
         ],
         "reasons": [

@@ -1,6 +1,5 @@
-"""What the columns of the list say: words first, colours beside them."""
+"""What the columns of the list say."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
@@ -8,34 +7,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from orders.admin import labels
-from orders.models import LineState, Order, Status
+from orders.models import Order
 from orders.services.days import local
-from orders.services.order_queries import Alert
-
-TONES: dict[Status | LineState | Alert, str] = {
-    Status.PENDING: "warning",
-    Status.PAID: "info",
-    Status.PROCESSING: "info",
-    Status.SHIPPED: "info",
-    Status.DELIVERED: "success",
-    Status.CANCELLED: "danger",
-    Status.REFUNDED: "danger",
-    LineState.RESERVING: "warning",
-    LineState.RELEASING: "warning",
-    LineState.UNKNOWN: "danger",
-    **dict.fromkeys(Alert, "warning"),
-    Alert.UNKNOWN: "danger",
-}
-"""The colour of a badge; what is not here has none."""
 
 STEPS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 A_MONTH = timedelta(days=31)
-
-
-def badges(kinds: Iterable[Status | LineState | Alert]) -> SafeString:
-    """One badge for each."""
-    each = ((TONES.get(kind, "plain"), kind.label) for kind in kinds)
-    return format_html_join(" ", '<span class="order-badge order-badge-{}">{}</span>', each)
 
 
 def ago(moment: datetime, now: datetime) -> SafeString:

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
-from orders.admin import labels, part_facts
+from orders.admin import badges, labels, part_facts
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
 from orders.admin.part_forms import reason_code
@@ -23,14 +24,6 @@ from orders.services.lifecycle.editing import NOTE
 from orders.services.lifecycle.frozen_facts import image_address
 from orders.services.order_queries import Alert, raised
 
-LINE_TONES = {
-    LineState.NONE: "muted", LineState.RESERVING: "wait", LineState.RESERVED: "good", LineState.USED: "good",
-    LineState.RELEASING: "wait", LineState.RELEASED: "muted", LineState.UNKNOWN: "bad",
-}  # fmt: skip
-STATUS_TONES = {
-    Status.PENDING: "wait", Status.PAID: "info", Status.PROCESSING: "info", Status.SHIPPED: "good",
-    Status.DELIVERED: "good",
-}  # fmt: skip
 KINDS = {
     NOTE: "note", ADDRESS_CHANGED: "address", ERASED: "privacy", "ship_part": "parcel", "track": "parcel",
     "cancel_part": "items", "refund_part": "money", "open_return": "return", "receive_return": "return",
@@ -60,12 +53,10 @@ class Line:
     quantity: int
     price: str
     total: str
-    state: str
-    state_tone: str
+    state: SafeString
     is_part: bool
     notes: list[str]
-    stock: str
-    tone: str
+    stock: SafeString
     details: list[str]
 
 
@@ -106,8 +97,7 @@ class Facts:
     """
 
     order: Order
-    status: str
-    status_tone: str
+    status: SafeString
     charges: list[tuple[str, str]]
     total: str
     customer: str
@@ -133,8 +123,7 @@ def facts(order: Order, now: datetime) -> Facts:
     }
     return Facts(
         order=order,
-        status=Status(order.status).label,
-        status_tone=STATUS_TONES.get(Status(order.status), "muted"),
+        status=badges.of(Status(order.status)),
         charges=[(charge.title, money(charge.amount, order.currency)) for charge in order.charges],
         total=money(order.total_price, order.currency),
         customer=order.contact.name or order.contact.email or order.user_id,
@@ -153,7 +142,7 @@ def flags(order: Order, now: datetime) -> list[str]:
     """What is not as it should be with an order: its alerts, the same as on the list."""
     unknown, short = len(unknown_lines(order)), sum(item.stock.discrepancy or 0 for item in order.items)
     told = {
-        Alert.UNVERIFIED: "Customer not verified: the user service was unavailable when the order was placed.",
+        Alert.UNVERIFIED: "Unverified customer: the user service was unavailable when the order was placed.",
         Alert.UNKNOWN: f"Unconfirmed stock of {labels.count(unknown, 'item')}: check inventory, "
         "then record the result.",
         Alert.MONEY: f"{money(order.owed or Decimal(0), order.currency)} is owed to the customer: "
@@ -257,11 +246,9 @@ def _title(entry: HistoryEntry) -> str:
 
 def _line(order: Order, index: int) -> Line:
     item, currency = order.items[index], order.currency
-    state, state_tone = part_facts.line_state(order, item)
     return Line(
         number=index + 1,
-        state=state,
-        state_tone=state_tone,
+        state=part_facts.line_state(order, item),
         is_part=item.split_from is not None,
         notes=part_facts.split_note(index + 1, item),
         product_id=item.product_id,
@@ -272,8 +259,7 @@ def _line(order: Order, index: int) -> Line:
         quantity=item.quantity,
         price=money(item.price, currency),
         total=money(item.price * item.quantity, currency),
-        stock=labels.stock(item.stock),
-        tone="bad" if item.stock.discrepancy else LINE_TONES[LineState(item.stock.state)],
+        stock=badges.of_stock(item.stock),
         details=labels.stock_details(item.stock),
     )
 

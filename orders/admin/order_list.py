@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from orders.admin import list_columns
+from orders.admin import badges, list_columns
 from orders.admin.money_format import money
 from orders.admin.order_changelist import OrderChangeList
-from orders.models import LineState, Order, Status
+from orders.models import Order, Status
 from orders.services.order_queries import Alert, raised
 
 
@@ -66,13 +66,13 @@ class OrderList(ModelAdmin):
 
     @admin.display(description="status")
     def status_badge(self, order: Order) -> SafeString:
-        return list_columns.badges([Status(order.status)])
+        return badges.of(Status(order.status))
 
     @admin.display(description="stock")
     def stock(self, order: Order) -> SafeString:
-        return list_columns.badges(dict.fromkeys(LineState(item.stock.state) for item in order.items))
+        return badges.in_a_row(badges.of_stock(item.stock) for item in order.items)
 
     @admin.display(description="alerts", empty_value="")
     def flags(self, order: Order) -> SafeString:
-        found = raised(order, timezone.now())
-        return list_columns.badges(alert for alert in found if alert is not Alert.UNCHECKED)  # unverified says it, too
+        found = raised(order, timezone.now())  # unverified says what unchecked says
+        return badges.in_a_row(badges.of(alert) for alert in found if alert is not Alert.UNCHECKED)

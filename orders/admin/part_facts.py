@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.utils.safestring import SafeString
 
-from orders.admin import labels
+from orders.admin import badges, labels
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
 from orders.admin.part_forms import TRACKING, described, reason_code
@@ -27,12 +28,7 @@ from orders.services.fulfilment.overview import (
 from orders.services.fulfilment.parts import is_open
 from orders.services.fulfilment.returning import can_come_back
 from orders.services.lifecycle.tracking import InvalidTracking, Tracking, carriers
-
-LINE_STATES = {
-    "open": ("To ship", "info"), "shipped": ("Shipped", "good"), "returning": ("Coming back", "wait"),
-    "returned": ("Returned", "muted"), "cancelled": ("Cancelled", "muted"),
-}  # fmt: skip
-
+from orders.services.order_queries import Alert
 
 Typed = Callable[[str], Mapping[str, str] | None]
 """What somebody typed into a form of this name that was refused, by field; None where it was another."""
@@ -81,6 +77,12 @@ class Back:
     received: Moment | None
     restocked: bool | None
 
+    @property
+    def badge(self) -> SafeString:
+        if not self.received:
+            return badges.badge("returning", badges.PARTS["returning"])
+        return badges.badge("returned", f"{badges.PARTS['returned']}, {'' if self.restocked else 'not '}restocked")
+
 
 @dataclass(frozen=True)
 class MoneyMoved:
@@ -110,16 +112,20 @@ class Held:
     who: str
     since: Moment
 
+    @property
+    def badge(self) -> SafeString:
+        return badges.of(Alert.HELD)
 
-def line_state(order: Order, item: Item) -> tuple[str, str]:
-    """What has become of a line, in words, and its colour."""
+
+def line_state(order: Order, item: Item) -> SafeString:
+    """What has become of a line."""
     state = state_of(order, item)
-    words, tone = LINE_STATES[state]
+    words = badges.PARTS[state]
     if state == "shipped" and item.shipment is not None:
-        words = f"Shipped in parcel {item.shipment + 1}"
+        words = f"{words} in parcel {item.shipment + 1}"
     if state in ("returning", "returned") and item.returned_in is not None:
         words = f"{words} (return {item.returned_in + 1})"
-    return words, tone
+    return badges.badge(state, words)
 
 
 def in_families(items: Sequence[Item]) -> list[int]:

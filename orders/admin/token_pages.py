@@ -4,19 +4,17 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orders.admin import labels
-from orders.admin.read_only import ReadOnly
-from orders.admin.staff_actions import actor_of, status_of, why_not
+from orders.admin import badges, labels
+from orders.admin.read_only import Managed
+from orders.admin.staff_actions import actor_of, why_not
 from orders.models import ServiceToken
 from orders.services import access, service_tokens
 from orders.services.access import MANAGE_TOKENS, Actor
@@ -25,18 +23,13 @@ from orders.services.errors import OrderError
 from orders.services.identifiers import object_id as id_typed
 from orders.services.service_tokens import TokenState
 
-TONES = {TokenState.ACTIVE: "good", TokenState.REVOKED: "bad"}
-
 
 @admin.register(ServiceToken)
-class TokenAdmin(ReadOnly):
+class TokenAdmin(Managed):
     """For those who manage service tokens; what they change goes through the service."""
 
-    def has_view_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
-        return actor_of(request).has(MANAGE_TOKENS)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+    permission = MANAGE_TOKENS
+    look = "Check whether the token is in the list"
 
     def get_urls(self) -> list[URLPattern]:
         revoke = path(
@@ -46,8 +39,8 @@ class TokenAdmin(ReadOnly):
 
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        rows = [_facts(token) for token in service_tokens.list_tokens(self._manager(request))]
-        return self._answer(request, "list", {"title": "Service tokens", "rows": rows})
+        rows = [_facts(token) for token in service_tokens.list_tokens(self.manager(request))]
+        return self.answer(request, "list", {"title": "Service tokens", "rows": rows})
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     @sensitive_variables("made")
@@ -55,18 +48,18 @@ class TokenAdmin(ReadOnly):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """GET the form; POST `name`, `scopes` and `days`: make a token, and show it in the answer, this once."""
-        actor, status = self._manager(request), HTTPStatus.OK
+        actor, status = self.manager(request), HTTPStatus.OK
         errors: dict[str, list[str]] = {}
         if request.method == "POST":
             try:
                 made = service_tokens.create(**_typed(request.POST), actor=actor, at=timezone.now())
             except (OrderError, DatabaseError) as error:
-                errors, status = self._refused(request, error)
+                errors, status = self.refused(request, error)
             else:
                 context = {"title": "Service token", "secret": made.secret, "row": _facts(made.token)}
-                return self._answer(request, "made", context)
+                return self.answer(request, "made", context)
         context = {"title": "Create service token", "fields": _fields(request.POST, actor), "errors": errors}
-        return self._answer(request, "add", context, status)
+        return self.answer(request, "add", context, status)
 
     @method_decorator(require_safe)
     def change_view(
@@ -77,16 +70,14 @@ class TokenAdmin(ReadOnly):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """GET what is known of a token."""
-        return self._answer(
-            request, "token", {"title": "Service token", "row": _facts(self._token(request, object_id))}
-        )
+        return self.answer(request, "token", {"title": "Service token", "row": _facts(self._token(request, object_id))})
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def revoke_view(self, request: HttpRequest, token_id: str) -> HttpResponse:
         """GET the question; POST: refuse a token from now on."""
         token = self._token(request, token_id)
         if request.method != "POST":
-            return self._answer(request, "revoke", {"title": "Revoke service token", "row": _facts(token)})
+            return self.answer(request, "revoke", {"title": "Revoke service token", "row": _facts(token)})
         try:
             service_tokens.revoke(token.pk, actor=actor_of(request), at=timezone.now())
         except (OrderError, DatabaseError) as error:
@@ -95,34 +86,14 @@ class TokenAdmin(ReadOnly):
             self.message_user(request, f"Token of {token.name} revoked.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:orders_servicetoken_changelist"))
 
-    def _manager(self, request: HttpRequest) -> Actor:
-        """:raises PermissionDenied: for whoever does not manage service tokens."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return actor_of(request)
-
     def _token(self, request: HttpRequest, given: str) -> ServiceToken:
-        actor, found = self._manager(request), id_typed(given)
+        actor, found = self.manager(request), id_typed(given)
         if found is None:
             raise Http404(f"{given[:30]} is not the id of a service token.")
         try:
             return service_tokens.get_token(found, actor)
         except service_tokens.ServiceTokenNotFound as error:
             raise Http404(error.detail) from error
-
-    def _refused(
-        self, request: HttpRequest, error: OrderError | DatabaseError
-    ) -> tuple[dict[str, list[str]], HTTPStatus]:
-        self.message_user(request, why_not(error, "Check whether the token is in the list"), messages.ERROR)
-        if isinstance(error, OrderError):
-            return error.members.get("errors", {}), status_of(error)
-        return {}, HTTPStatus.SERVICE_UNAVAILABLE
-
-    def _answer(
-        self, request: HttpRequest, name: str, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
-    ) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
-        return TemplateResponse(request, f"admin/orders/servicetoken/{name}.html", context, status=status)
 
 
 def _typed(post: QueryDict) -> dict[str, Any]:
@@ -149,8 +120,7 @@ def _facts(token: ServiceToken) -> dict[str, Any]:
     state = service_tokens.state_of(token, now)
     return {
         "token": token,
-        "label": state.capitalize(),
-        "tone": TONES.get(state, "plain"),
+        "badge": badges.badge(state, state.capitalize()),
         "is_active": state is TokenState.ACTIVE,
         "scopes": [(scope, words.get(scope, "")) for scope in token.scopes],
         "created": labels.moment(token.created_at, now),

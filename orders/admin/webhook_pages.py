@@ -8,20 +8,18 @@ from typing import Any
 
 from bson import ObjectId
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orders.admin import labels
+from orders.admin import badges, labels
 from orders.admin.posted import only_posted, unsent
-from orders.admin.read_only import ReadOnly
-from orders.admin.staff_actions import actor_of, status_of, why_not
-from orders.models import EVENT_TYPES, EndpointState, WebhookEndpoint
+from orders.admin.read_only import Managed
+from orders.admin.staff_actions import actor_of, why_not
+from orders.models import EVENT_TYPES, OrderOutcome, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
 from orders.services.days import zone
 from orders.services.errors import OrderError
@@ -31,20 +29,16 @@ from orders.services.identifiers import object_id as id_typed
 NEW_SECRET = "webhook_secret"  # noqa: S105 - a name, no secret
 """The key of a session under which a new secret waits to be shown, once."""
 CURSOR = re.compile(r"[0-9]{1,18}\Z")
-TONES = {EndpointState.ON: "good", EndpointState.FAILING: "warn", EndpointState.STOPPED: "bad"}
 Done = tuple[str, int]
 """What was done, in words, and the level of the message."""
 
 
 @admin.register(WebhookEndpoint)
-class WebhookAdmin(ReadOnly):
+class WebhookAdmin(Managed):
     """For those who manage webhooks; what they change goes through the service."""
 
-    def has_view_permission(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> bool:
-        return actor_of(request).has(MANAGE_WEBHOOKS)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+    permission = MANAGE_WEBHOOKS
+    look = "Check whether the webhook has changed"
 
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(only_posted(self.act_view))
@@ -52,33 +46,31 @@ class WebhookAdmin(ReadOnly):
 
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        actor = self._manager(request)
+        actor = self.manager(request)
         newest, last = webhooks.newest_cursor(actor), webhooks.last_deliveries(actor)
         rows = [
             {**_facts(endpoint, newest), "last": _delivery(last[endpoint.pk]) if endpoint.pk in last else None}
             for endpoint in webhooks.list_endpoints(actor)
         ]
-        return self._answer(request, "list", {"title": "Webhooks", "rows": rows})
+        return self.answer(request, "list", {"title": "Webhooks", "rows": rows})
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """GET the form; POST `url`, `types` and `description`: add an endpoint, and show its secret on its page."""
-        actor, typed, status = self._manager(request), {}, HTTPStatus.OK
+        actor, typed, status = self.manager(request), {}, HTTPStatus.OK
         errors: dict[str, list[str]] = {}
         if request.method == "POST":
             typed = _typed(request.POST)
             try:
                 new = webhooks.create_endpoint(**typed, actor=actor, at=timezone.now())
             except (OrderError, DatabaseError) as error:
-                errors, status = self._refused(request, error)
+                errors, status = self.refused(request, error)
             else:
                 self.message_user(request, "Webhook added. It is sent events from now on.", messages.SUCCESS)
                 return self._with_secret(request, new)
-        return self._answer(
-            request, "add", {"title": "Add webhook", "fields": _fields(typed), "errors": errors}, status
-        )
+        return self.answer(request, "add", {"title": "Add webhook", "fields": _fields(typed), "errors": errors}, status)
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def change_view(
@@ -97,7 +89,7 @@ class WebhookAdmin(ReadOnly):
             try:
                 webhooks.change_endpoint(endpoint.pk, actor=actor_of(request), **typed)
             except (OrderError, DatabaseError) as error:
-                errors, status = self._refused(request, error)
+                errors, status = self.refused(request, error)
             else:
                 self.message_user(request, "Changes saved.", messages.SUCCESS)
                 return self._page_of(endpoint.pk)
@@ -113,7 +105,7 @@ class WebhookAdmin(ReadOnly):
             "fields": _fields(typed),
             "errors": errors,
         }
-        return self._answer(request, "endpoint", context, status)
+        return self.answer(request, "endpoint", context, status)
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def delete_view(
@@ -122,11 +114,11 @@ class WebhookAdmin(ReadOnly):
         """GET the question; POST: delete an endpoint."""
         endpoint = self._endpoint(request, object_id)
         if request.method != "POST":
-            return self._answer(request, "delete", {"title": "Delete webhook", "endpoint": endpoint})
+            return self.answer(request, "delete", {"title": "Delete webhook", "endpoint": endpoint})
         try:
             webhooks.delete_endpoint(endpoint.pk, actor=actor_of(request))
         except (OrderError, DatabaseError) as error:
-            self.message_user(request, _why_not(error), messages.ERROR)
+            self.message_user(request, why_not(error, self.look), messages.ERROR)
         else:
             self.message_user(request, f"Webhook {endpoint} deleted.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_changelist"))
@@ -141,32 +133,18 @@ class WebhookAdmin(ReadOnly):
                 raise OrderError("Unknown action.")
             self.message_user(request, *ACTS[name](endpoint, request.POST, actor_of(request)))
         except (OrderError, DatabaseError) as error:
-            self.message_user(request, _why_not(error), messages.ERROR)
+            self.message_user(request, why_not(error, self.look), messages.ERROR)
             return self._page_of(endpoint.pk, unsent(error))
         return self._page_of(endpoint.pk)
 
-    def _manager(self, request: HttpRequest) -> Actor:
-        """:raises PermissionDenied: for whoever does not manage webhooks."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return actor_of(request)
-
     def _endpoint(self, request: HttpRequest, given: str) -> WebhookEndpoint:
-        actor, found = self._manager(request), id_typed(given)
+        actor, found = self.manager(request), id_typed(given)
         if found is None:
             raise Http404(f"{given[:30]} is not the id of a webhook endpoint.")
         try:
             return webhooks.get_endpoint(found, actor)
         except webhooks.WebhookNotFound as error:
             raise Http404(error.detail) from error
-
-    def _refused(
-        self, request: HttpRequest, error: OrderError | DatabaseError
-    ) -> tuple[dict[str, list[str]], HTTPStatus]:
-        self.message_user(request, _why_not(error), messages.ERROR)
-        if isinstance(error, OrderError):
-            return error.members.get("errors", {}), status_of(error)
-        return {}, HTTPStatus.SERVICE_UNAVAILABLE
 
     def _with_secret(self, request: HttpRequest, new: webhooks.NewSecret) -> HttpResponse:
         request.session[NEW_SECRET] = [str(new.endpoint.pk), new.secret]
@@ -182,16 +160,6 @@ class WebhookAdmin(ReadOnly):
 
     def _page_of(self, endpoint_id: ObjectId, query: str = "") -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_change", args=[endpoint_id]) + query)
-
-    def _answer(
-        self, request: HttpRequest, name: str, context: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
-    ) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
-        return TemplateResponse(request, f"admin/orders/webhookendpoint/{name}.html", context, status=status)
-
-
-def _why_not(error: OrderError | DatabaseError) -> str:
-    return why_not(error, "Check whether the webhook has changed")
 
 
 def _typed(post: QueryDict) -> dict[str, Any]:
@@ -220,8 +188,7 @@ def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
     return {
         "endpoint": endpoint,
         "state": endpoint.state,
-        "label": endpoint.state.label,
-        "tone": TONES.get(endpoint.state, "plain"),
+        "badge": badges.of(endpoint.state),
         "failing": labels.moment(failing, timezone.now()) if failing else None,
         "due": labels.moment(endpoint.due_at, timezone.now()) if endpoint.due_at else None,
         "lag": max(0, newest - endpoint.cursor),
@@ -232,12 +199,13 @@ def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
 
 def _delivery(delivery: dict[str, Any]) -> dict[str, Any]:
     succeeded = delivery["status"] is not None and 200 <= delivery["status"] < 300
+    answer = delivery["status"] or "No answer"
     return {
         **delivery,
         "when": labels.moment(delivery["at"], timezone.now()),
         "succeeded": succeeded,
-        "tone": "good" if succeeded else "bad",
-        "answer": delivery["status"] or "No answer",
+        "answer": answer,
+        "badge": badges.badge(OrderOutcome.DONE if succeeded else OrderOutcome.FAILED, answer),
     }
 
 

@@ -27,7 +27,7 @@ from orders.storage.term_index import MOST_WALKED, Read
 BATCH_TIMEOUT = 60.0
 """Seconds for one batch: nobody waits for it, and a filter without an index may have to pass by many orders."""
 COUNT_TIMEOUT = 5.0
-STOCK_FIELDS = ("state", "discrepancy")
+STOCK_FIELDS = ("state", "call", "discrepancy")
 FIELDS = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "total_price", "created_at", "status_since", "stock_due_at"),

@@ -102,12 +102,12 @@ def test_a_part_is_shipped_the_rest_cancelled_and_refunded_and_a_unit_taken_back
     desk.locator("#code-return").select_option(label="Customer's wish")
     desk.get_by_role("button", name="Open a return").click()
     expect(card(desk, "Items")).to_contain_text("Coming back (return 1)")
-    expect(card(desk, "Returns")).to_contain_text("Open")
+    expect(card(desk, "Returns")).to_contain_text("Coming back")
     desk.get_by_text("Receive…").click()
     desk.get_by_label("Yes, they can be sold again").check()
     assert inaccessible(desk) == []
     desk.get_by_role("button", name="Receive this return").click()
-    expect(card(desk, "Returns")).to_contain_text("Received, restocked")
+    expect(card(desk, "Returns")).to_contain_text("Returned, restocked")
     expect(card(desk, "Items")).to_contain_text("Returned (return 1)")
     expect(card(desk, "Payments and refunds")).to_contain_text(f"Owed to the customer €{prices[0]}")
     assert inaccessible(desk) == []

@@ -96,8 +96,8 @@ def test_a_row_tells_what_staff_look_for(database: Database[Document], support: 
     response = support.get(LIST)
     product = order["items"][0]["product_id"]
     assert row_of(response, order) == (
-        f"{order['number']} 17 3 h ago 2 × {product} and 2 more items, 6 units €29.80 Pending Reserved Unconfirmed "
-        "Unconfirmed stock"
+        f"{order['number']} 17 3 h ago 2 × {product} and 2 more items, 6 units €29.80 Pending Reserved "
+        "Release not confirmed Unconfirmed stock"
     )
     body = response.content.decode()
     assert f'title="{at:%Y-%m-%d %H:%M:%S} UTC">3 h ago</time>' in body

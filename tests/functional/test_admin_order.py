@@ -11,7 +11,8 @@ from pytest_django.fixtures import Settings
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
-from orders.models import LineState, Status
+from orders.admin import labels
+from orders.models import LineState, Status, Stock
 from orders.services.lifecycle import transitions
 from tests.functional.admin_helpers import (
     ADDRESS,
@@ -116,7 +117,7 @@ def test_a_line_of_every_state_is_shown_with_what_is_owed_for_it(database: Datab
         ),
         LineState.RELEASED: (
             line("released", discrepancy=2, error="unknown there"),
-            "Released 2 units not returned to stock Inventory: unknown there",
+            "Short release 2 units not returned to stock Inventory: unknown there",
         ),
         LineState.UNKNOWN: (
             line("unknown", call="release", error="timed out"),
@@ -132,7 +133,9 @@ def test_a_line_of_every_state_is_shown_with_what_is_owed_for_it(database: Datab
         alone = insert(database, stored(items=[document]))
         assert manager.get(page(alone)).status_code == 200, state
     listed = text_of(manager.get(LIST))
-    assert f"and 6 more items, 14 units €29.80 Pending {' '.join(state.label for state in LineState)} " in listed
+    words = " ".join(labels.stock(Stock(state=state, call="release")) for state in LineState)
+    words = words.replace(" Released ", " Short release ")
+    assert f"and 6 more items, 14 units €29.80 Pending {words} " in listed
 
 
 def test_an_order_names_its_products_and_people_with_their_ids_beside_them(
@@ -261,9 +264,9 @@ def test_a_reason_may_be_long_but_not_too_long_or_missing(database: Database[Doc
 
 def test_an_unverified_user_shows(database: Database[Document], manager: Client) -> None:
     order = insert(database, stored(user_verified=False))
-    assert "Customer not verified: the user service was unavailable" in text_of(manager.get(page(order)))
+    assert "Unverified customer: the user service was unavailable" in text_of(manager.get(page(order)))
     verified = insert(database, stored(1))
-    assert "Customer not verified" not in text_of(manager.get(page(verified)))
+    assert "Unverified customer" not in text_of(manager.get(page(verified)))
 
 
 def test_a_button_makes_its_transition_and_says_so(

@@ -224,7 +224,7 @@ def test_the_list_finds_the_orders_that_need_attention(database: Database[Docume
     insert(database, stored(4), stored(5, status="cancelled", items=[line("released")]))
     support = client_of("Support")
     assert len(rows(support.get(LIST))) == 5
-    assert text_of(support.get(LIST)).count("Unconfirmed Unconfirmed stock") == 3
+    assert text_of(support.get(LIST)).count("not confirmed Unconfirmed stock") == 3
     assert rows(support.get(LIST, {"flag": "unknown"})) == [order["number"] for order in (first, second, third)]
     narrowed = support.get(LIST, {"flag": "unknown", "status": "rejected"})
     assert rows(narrowed) == [third["number"]]

@@ -81,6 +81,10 @@ class Stage:
         finally:
             client.cookies = cookies
 
+    def address(self, route: Route, ask: Ask) -> str:
+        """Where a request of an address goes, with its query."""
+        return f"{route.address(self._values(ask))}{'?' * bool(ask.query)}{ask.query}"
+
     def _values(self, ask: Ask) -> dict[str, str]:
         usual = {
             **self.named(), "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
