@@ -16,6 +16,7 @@ from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.services.order_queries import Alert
 from orders.services.public_order import LINE_STATES
+from orders.services.service_tokens import TokenState
 from orders.storage.order_query import OrderQuery
 from tests.functional.admin_helpers import LIST, Document, client_of, insert, insert_each_status, line, page, stored
 
@@ -84,7 +85,16 @@ def busy(database: Database[Document]) -> list[str]:
 
 def test_states_of_one_name_have_one_colour_and_each_part_of_an_order_has_a_word() -> None:
     assert badges.PARTS.keys() == set(LINE_STATES)
-    known: set[Any] = {*Status, *LineState, *Alert, *BulkState, *OrderOutcome, *EndpointState, *LINE_STATES}
+    known: set[Any] = {
+        *Status,
+        *LineState,
+        *Alert,
+        *BulkState,
+        *OrderOutcome,
+        *EndpointState,
+        *TokenState,
+        *LINE_STATES,
+    }
     assert {str(state) for state in badges.TONES} <= {str(state) for state in known}
     assert badges.TONES.get("cancelled") is None, "Cancelled is over, and nobody's fault"
 
