@@ -4,17 +4,19 @@ import re
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import ManyToManyField, QuerySet
 from django.forms import ModelForm, ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders.services.text_rules import one_line, problem_of
 from orders_project.log_ins import is_taken
+from orders_project.models import StaffIdentity
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
 
@@ -138,6 +140,18 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
         """Only superusers create superusers."""
         own = tuple(super().get_readonly_fields(request, obj))
         return own if _login_of(request).is_superuser else (*own, "is_superuser")
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Only superusers give a password to somebody who signs on: the provider may give them more rights later.
+
+        :raises PermissionDenied:
+        """
+        user = self.get_object(request, unquote(id))
+        signs_on = user is not None and StaffIdentity.objects.filter(user=user).exists()
+        if signs_on and not _login_of(request).is_superuser:
+            raise PermissionDenied
+        answer: HttpResponse = super().user_change_password(request, id, form_url)
+        return answer
 
 
 @admin.register(Group)

@@ -62,9 +62,13 @@ def account_for(claims: dict[str, Any]) -> User:
 
 
 def linked(issuer: str, subject: str) -> User | None:
-    """The account of a person at a provider."""
-    found = StaffIdentity.objects.filter(pk=key_of(issuer, subject)).values_list("user", flat=True).first()
-    return None if found is None else User.objects.filter(pk=found).first()
+    """The account of a person at a provider; one that was deleted past Django leaves no link behind."""
+    identities = StaffIdentity.objects.filter(pk=key_of(issuer, subject))
+    found = identities.values_list("user", flat=True).first()
+    user = None if found is None else User.objects.filter(pk=found).first()
+    if user is None:
+        identities.filter(user=found).delete()
+    return user
 
 
 def link(user: User, issuer: str, subject: str) -> None:

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pymongo.database import Database
 
+from orders_project.sign_on.accounts import link
 from tests.functional.admin_helpers import PASSWORD, Document, client_of, staff
 
 OF_LOGINS = ("add_user", "change_user", "delete_user", "view_user", "add_group", "change_group", "delete_group")
@@ -154,6 +155,17 @@ def test_a_login_that_may_do_as_much_or_less_is_kept_as_before(keeper: Client) -
     selected = {"action": "delete_selected", "_selected_action": ids(clerk), "post": "yes", "index": "0"}
     assert keeper.post("/admin/auth/user/", selected).status_code == 302
     assert not User.objects.filter(pk=clerk.pk).exists()
+
+
+def test_only_superusers_give_a_password_to_somebody_who_signs_on(keeper: Client, database: Database[Document]) -> None:
+    """Whoever set one today could use it once the provider gives that person more rights."""
+    clerk = login("clerk", "view_order")
+    link(clerk, "https://login.example", "248289761001")
+    before, address = stored(database), f"/admin/auth/user/{clerk.pk}/password/"
+    assert [keeper.get(address).status_code, keeper.post(address, SET).status_code] == [403, 403]
+    assert stored(database) == before
+    assert client_of("superuser").post(address, SET).status_code == 302
+    assert User.objects.get(pk=clerk.pk).check_password(NEW)
 
 
 # --- what is handed out ----------------------------------------------------------------------------------------------

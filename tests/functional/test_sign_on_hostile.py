@@ -441,6 +441,19 @@ def test_two_sign_ons_at_once_that_give_the_same_group_both_succeed(liar: StandI
     assert list(User.objects.get().groups.values_list("name", flat=True)) == ["Finance"]
 
 
+def test_an_account_that_was_deleted_past_django_is_made_anew(
+    liar: StandIn, database: Database[dict[str, Any]]
+) -> None:
+    assert come_back(Client(), liar).status_code == 302
+    first = User.objects.get()
+    database["auth_user"].delete_one({"_id": first.pk})
+    client = Client()
+    assert come_back(client, liar).status_code == 302
+    assert is_in(client)
+    assert User.objects.get().pk != first.pk
+    assert StaffIdentity.objects.count() == 1
+
+
 def test_a_person_of_another_issuer_is_another_person(liar: StandIn, settings: Settings) -> None:
     assert come_back(Client(), liar).status_code == 302
     alice = User.objects.get()
