@@ -490,3 +490,17 @@ def test_stock_says_what_it_means_for_each_status() -> None:
 def test_a_choice_of_stock_that_is_none_is_told_the_ones_there_are() -> None:
     with pytest.raises(CommandError, match=r"'some' \(choose from 'none', 'reserved', 'reserved-and-used'\)"):
         call_command("adopt_orders", "--stock=some")
+
+
+def test_a_file_of_something_else_is_no_way_back(file: Path) -> None:
+    for found in (
+        "",
+        "number,status",
+        '{"id": "' + "a" * 24 + '"}',
+        '{"_id": "order-17"}',
+        '{"_id": null}',
+        "[1]",
+        "5",
+    ):
+        file.write_text(f"{found}\n")
+        assert run("--restore", file, "--yes") == (2, f"{file} holds no originals; nothing was changed"), found

@@ -197,6 +197,8 @@ class Command(OrderCommand):
             raise CommandError("nothing was changed", returncode=1)
         with Progress(self.stderr, "documents dealt with") as progress:
             done = adopting.restore(act=act, originals=Originals(path), progress=progress)
+        if not done.restored and not done.kept:
+            raise CommandError(f"{path} holds no originals; nothing was changed", returncode=USAGE)
         self.stdout.write(f"{done.restored} put back; {done.kept} left, since they have changed or are back already")
 
 
