@@ -69,7 +69,8 @@ Place an order:
 
 
 def _beside_real_systems(addresses: str, real: Sequence[str]) -> str:
-    started = [word for name, word in STAND_INS.items() if name not in real] + ["the web server"]
+    started = [word for name, word in STAND_INS.items() if name not in real]
+    started += ["the web server"] if DATABASE in real else ["a worker", "the web server"]
     superuser = _manage("createsuperuser")
     if DATABASE in real:  # its address may carry a password, and is not repeated
         where = f"with {DATABASE} and MONGODB_DB as for this run"

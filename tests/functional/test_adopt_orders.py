@@ -150,11 +150,12 @@ def test_ids_of_users_and_products_are_spelt_as_ours_are() -> None:
     ("changes", "reason"),
     [
         ({"_id": "order-17"}, "_id: not an ObjectId: import it from a file instead, with import_orders"),
-        ({"user_id": None}, "user_id: nothing is not a text"),
+        ({"user_id": None}, "user_id: it is missing"),
         ({"user_id": " \u200b "}, "user_id: ' \\u200b ' is not a text"),
         ({"user_id": "{}"}, "user_id: '{}': A user id is"),
         ({"status": "on hold"}, "status: 'on hold' is none of pending, paid,"),
         ({"status": 4}, "status: 4 is none of"),
+        ({"status": None}, "status: it is missing"),
         ({"items": []}, "items: [] is not an array of objects"),
         ({"items": [{"product_id": A, "quantity": 0, "price": 1}]}, "items.quantity: 0 is not a whole number of 1"),
         ({"items": [{"product_id": A, "quantity": True, "price": 1}]}, "items.quantity: True is not"),
@@ -484,3 +485,22 @@ def test_stock_says_what_it_means_for_each_status() -> None:
     assert [Stock.RESERVED.state_of_lines(status) for status in ("paid", "shipped", "refunded")] == [
         "reserved", "none", "none",
     ]  # fmt: skip
+
+
+def test_a_choice_of_stock_that_is_none_is_told_the_ones_there_are() -> None:
+    with pytest.raises(CommandError, match=r"'some' \(choose from 'none', 'reserved', 'reserved-and-used'\)"):
+        call_command("adopt_orders", "--stock=some")
+
+
+def test_a_file_of_something_else_is_no_way_back(file: Path) -> None:
+    for found in (
+        "",
+        "number,status",
+        '{"id": "' + "a" * 24 + '"}',
+        '{"_id": "order-17"}',
+        '{"_id": null}',
+        "[1]",
+        "5",
+    ):
+        file.write_text(f"{found}\n")
+        assert run("--restore", file, "--yes") == (2, f"{file} holds no originals; nothing was changed"), found

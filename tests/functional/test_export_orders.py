@@ -302,7 +302,7 @@ def test_the_arguments_select() -> None:
         (["--user", "7.0"], "'7.0' is not a user id"),
         (["--product", "nothing"], "'nothing' is not a product id"),
         (["--from", "2026-03-02", "--to", "2026-03-01"], "The span of time ends before it begins."),
-        (["--format", "xml"], "invalid choice: 'xml'"),
+        (["--format", "xml"], "invalid choice: 'xml' (choose from 'csv', 'jsonl')"),
         (["--format", "jsonl", "--lines"], "--lines is for CSV"),
         (["--out", "/nowhere/orders.csv"], "/nowhere/orders.csv cannot be written: No such file or directory"),
         (["--out", "/"], "/ cannot be written: it is no regular file"),

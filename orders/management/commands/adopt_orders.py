@@ -35,8 +35,9 @@ is asked whether it holds that many of each product, and nothing is adopted wher
 
 Orders that were adopted before, and that the other service has changed since, are brought in line with their status.
 
-Exit code 0: nothing of another service is left; 1: something is, it was not confirmed, or the database or inventory
-does not answer; 2: what was asked cannot be done. More in docs/moving.md.
+Exit code 0: nothing of another service is left, or the plan alone was asked for and there is something to adopt;
+1: something is left, it was not confirmed, or the database or inventory does not answer; 2: what was asked cannot be
+done. More in docs/moving.md.
 
 Examples:
   manage.py adopt_orders
@@ -67,7 +68,7 @@ class Command(OrderCommand):
     afterwards = "what was adopted stays; the same command goes on from here"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--stock", choices=[*Stock], help="what inventory holds for these orders")
+        parser.add_argument("--stock", choices=[*map(str, Stock)], help="what inventory holds for these orders")
         parser.add_argument("--originals", type=Path, help="file to which every document is appended first")
         parser.add_argument("--time-zone", type=zone_named, default="UTC", help="of times without one (default UTC)")
         parser.add_argument(
@@ -196,6 +197,8 @@ class Command(OrderCommand):
             raise CommandError("nothing was changed", returncode=1)
         with Progress(self.stderr, "documents dealt with") as progress:
             done = adopting.restore(act=act, originals=Originals(path), progress=progress)
+        if not done.restored and not done.kept:
+            raise CommandError(f"{path} holds no originals; nothing was changed", returncode=USAGE)
         self.stdout.write(f"{done.restored} put back; {done.kept} left, since they have changed or are back already")
 
 

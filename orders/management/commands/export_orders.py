@@ -47,7 +47,7 @@ class Command(OrderCommand):
     afterwards = "no file was written"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--format", choices=[*Format], default="csv", help="csv (the default) or jsonl")
+        parser.add_argument("--format", choices=[*map(str, Format)], default="csv", help="csv (the default) or jsonl")
         parser.add_argument("--lines", action="store_true", help="CSV: a row for each line instead of each order")
         parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, for Excel")
         statuses = f"only in these statuses: {', '.join(Status.values)}"

@@ -73,7 +73,7 @@ class Command(OrderCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="a CSV file, or JSON lines if its name ends so (.jsonl, .ndjson)")
         formats = "csv or jsonl, whatever the name says; or shopify or woocommerce"
-        parser.add_argument("--format", choices=[*Source], help=formats)
+        parser.add_argument("--format", choices=[*map(str, Source)], help=formats)
         parser.add_argument("--delimiter", choices=[*DELIMITERS], help="between cells (default: told by the heading)")
         encoding = "of the file (default: utf-8, or utf-16 if the file has its mark)"
         parser.add_argument("--encoding", choices=ENCODINGS, default="", help=encoding)

@@ -149,7 +149,8 @@ def _status(found: Any, choices: Choices, fields: ForeignFields) -> str:
     text = found.strip().lower() if isinstance(found, str) else ""
     status = choices.statuses.get(text) or SPELLINGS.get(text, text)
     if status not in PUBLIC_STATUSES:
-        fields.note("status", f"{found!r} is none of {', '.join(PUBLIC_STATUSES)}: see --status")
+        none_of_ours = f"{found!r} is none of {', '.join(PUBLIC_STATUSES)}: see --status"
+        fields.note("status", "it is missing" if found is None else none_of_ours)
     return status
 
 

@@ -118,8 +118,7 @@ class ForeignFields:
         self.problems.append(f"{self._path}{name}: {problem}")
 
     def _note(self, name: str, value: Any, problem: str) -> None:
-        found = repr(value) if value is not None else "nothing"
-        self.note(name, f"{found[:LONGEST_SHOWN]} is {problem}")
+        self.note(name, "it is missing" if value is None else f"{repr(value)[:LONGEST_SHOWN]} is {problem}")
 
 
 def _decimal(value: Any) -> Decimal | None:

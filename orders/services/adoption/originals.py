@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from bson import json_util
+from bson import ObjectId, json_util
 
 from orders.models import Document
 
@@ -44,7 +44,8 @@ class Originals:
             return file.read(1) == b"\n"
 
     def newest_first(self) -> Iterator[list[Document]]:
-        """The documents, in batches, those that were added last first; a line that was cut off is none.
+        """The documents, in batches, those that were added last first; a line that was cut off, or is of another
+        file, is none.
 
         Of a document that is there several times, the last one is what was replaced.
 
@@ -63,7 +64,7 @@ class Originals:
         file.seek(start)
         line = file.readline()
         try:
-            document: Document = json_util.loads(line, json_options=json_util.CANONICAL_JSON_OPTIONS)
+            found = json_util.loads(line, json_options=json_util.CANONICAL_JSON_OPTIONS)
         except ValueError:
             return None
-        return document
+        return found if isinstance(found, dict) and ObjectId.is_valid(found.get("_id")) else None
