@@ -14,7 +14,7 @@ GET := $(PY) requirements/system.py
 unexport PYTHONDONTWRITEBYTECODE
 # More arguments for pytest: make test ARGS="-k placement -x"
 ARGS ?=
-PYTEST = $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # How many orders `make bench-data` makes.
 ORDERS ?= 1000000
 
@@ -39,7 +39,7 @@ coverage: $(TESTABLE) ## Run every test with all code measured, which takes twic
 proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, and write the figures in docs/ afresh
 	@$(GET) proof
 	@$(PY) -m tests.proof
-	@DOSE=whole $(PY) -m pytest -n 3 --dist loadfile $$(grep -rl 'from tests.dose' tests --include='test_*.py')
+	@DOSE=whole $(PY) -m pytest -n 4 --dist loadfile $$(grep -rl 'from tests.dose' tests --include='test_*.py')
 
 mutants: $(TESTABLE) ## Plant single faults in the core and say which no test notices; ARGS="--count 40 orders/services/stock"
 	@$(GET) test

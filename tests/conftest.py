@@ -59,8 +59,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that are measured come first: what a cache keeps from then on has been made while they ran."""
     rank = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+    items.sort(key=lambda item: (not is_traced(item.path), rank.get(item.path.stem, len(LONGEST))))
     for item in items:
         if not is_traced(item.path):
             item.add_marker("no_cover")

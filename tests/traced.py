@@ -8,7 +8,7 @@ OF_FILES = ("import_orders", "import_shops", "adopt_orders", "export_orders", "p
 RULES = ("tests/unit", "tests/integration", *(f"tests/functional/test_{name}.py" for name in OF_FILES))
 """Where the rules are tested, those of files through their commands; what only other edges notice is a hole."""
 THROUGH_EDGES = (
-    "attention_page", "bulk_api", "bulk_runs_admin", "erase_customer", "event_troubles", "events_page",
+    "attention_page", "bulk_api", "bulk_runs_admin", "check_peers", "erase_customer", "event_troubles", "events_page",
     "foreign_orders", "health", "list_parameters", "listing", "metrics", "rate_limits", "webhooks_admin",
     "webhooks_api",
 )  # fmt: skip

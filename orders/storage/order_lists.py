@@ -229,7 +229,7 @@ def _find(
     read: Read, query: OrderQuery, position: Position | None, fields: Mapping[str, Any] | None, limit: int
 ) -> list[Document]:
     way = 1 if query.oldest_first else -1
-    asked = both(read.filter, query.after(position))
+    asked = read.narrowed(query.after(position)).filter
     cursor = orders().find(asked, fields, sort=[("created_at", way), ("_id", way)], limit=limit, hint=read.index)
     return cursor.batch_size(limit).to_list()
 

@@ -55,10 +55,18 @@ class Read:
     instead: "tuple[Read, ...]" = ()
 
     def narrowed(self, *filters: Document) -> "Read":
-        """The same read, of what meets these filters, too."""
-        asked = [self.filter, *filter(None, filters)]
-        instead = tuple(read.narrowed(*filters) for read in self.instead)
-        return replace(self, filter={"$and": asked} if len(asked) > 1 else self.filter, instead=instead)
+        """The same read, of what meets these filters, too.
+
+        Of several conditions of which one is enough, each is narrowed: below an $and, their indexes would be given up.
+        """
+        given = [asked for asked in filters if asked]
+        if not given:
+            return self
+        if self.index is None and self.filter.keys() == {"$or"}:
+            narrowed: Document = {"$or": [{"$and": [one, *given]} for one in self.filter["$or"]]}
+        else:
+            narrowed = {"$and": [self.filter, *given]} if self.filter or len(given) > 1 else given[0]
+        return replace(self, filter=narrowed, instead=tuple(read.narrowed(*given) for read in self.instead))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the backoffice shows where there is no page to show: one page, which needs no database and knows nobody."""
 
+import logging
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,11 +12,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 
 from observability import context
 from orders.api import problem_responses
 from orders.services.order_queries import is_outage
 from orders_project.web.response_headers import BACKOFFICE, HEADER
+
+logger = logging.getLogger(__name__)
 
 WORDS = {
     HTTPStatus.BAD_REQUEST: ("Request not understood", "The browser sent something that cannot be read here."),
@@ -131,7 +135,6 @@ def _fill(response: HttpResponse, request: HttpRequest, *, title: str = "", told
     stranger = HttpRequest()
     stranger.user, stranger.META = AnonymousUser(), {"SCRIPT_NAME": request.META.get("SCRIPT_NAME", "")}
     shown: dict[str, Any] = {
-        **admin.site.each_context(stranger),
         "title": title or usual_title,
         "told": told or usually_told,
         "perhaps": is_post and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -140,7 +143,16 @@ def _fill(response: HttpResponse, request: HttpRequest, *, title: str = "", told
         "is_post": is_post,
         "request_id": context.request_id.get(),
     }
-    response.content = render_to_string("admin/error.html", shown)
+    response.content = _rendered(stranger, shown)
     response["Content-Type"], response[HEADER] = "text/html; charset=utf-8", BACKOFFICE
     response["Cache-Control"] = "no-store"
     del response["Content-Length"]
+
+
+def _rendered(stranger: HttpRequest, shown: dict[str, Any]) -> str:
+    """The page; a bare one where the fault lies in what pages are made of, such as static files not collected."""
+    try:
+        return render_to_string("admin/error.html", {**admin.site.each_context(stranger), **shown})
+    except Exception:
+        logger.exception("the page about an error could not be made")
+        return format_html("<!doctype html><title>{title}</title><h1>{title}</h1><p>{told}</p>", **shown)

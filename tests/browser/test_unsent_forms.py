@@ -169,7 +169,7 @@ def test_what_somebody_typed_is_shown_to_nobody_else_and_not_in_another_form(
     log_in(desk, name="Manager")
     expect(desk.get_by_text("This form is no longer available.")).to_be_visible()
     expect(desk.locator(".unsent-notice")).to_contain_text("They rang")
-    fields = desk.locator("main input:visible, main textarea:visible")
+    fields = desk.locator("#content-main :is(input, textarea):visible")
     assert set(fields.evaluate_all("all => all.map(one => one.value)")) == {""}
     assert find(database, order)["status"] == "delivered"
 

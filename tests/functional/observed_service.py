@@ -31,7 +31,7 @@ def environment(mongo_uri: str, sandbox: Sandbox, **more: str) -> dict[str, str]
     """Production's settings, on the database and the peers of the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
     return inherited | {
-        "DJANGO_SETTINGS_MODULE": "orders_project.settings.production",
+        "DJANGO_SETTINGS_MODULE": "tests.settings.production",
         "SECRET_KEY": settings.SECRET_KEY.replace("-", "x"),
         "JWT_SHARED_KEY": settings.SECRET_KEY,
         "ALLOWED_HOSTS": "127.0.0.1",

@@ -19,7 +19,7 @@ from tests.proof.chaos_stage import SECRET, Stage
 PRODUCT, PRICE = f"{0xE:08x}{1:016x}", "12.50"
 STOCK = 1_000_000
 PRODUCTION = {
-    "DJANGO_SETTINGS_MODULE": "orders_project.settings.production",
+    "DJANGO_SETTINGS_MODULE": "tests.settings.production",
     "ALLOWED_HOSTS": "127.0.0.1",
     "SECURE_SSL_REDIRECT": "false",
 }

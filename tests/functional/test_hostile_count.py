@@ -17,7 +17,7 @@ def tried() -> int:
     of_fields = len(api.WITH_BODY) * (len(NEVER) + len(WITHOUT)) + len(posts()) * len(admin.IN_FORMS)
     of_parameters = len(api.PARAMETERS) * (len(TEXTS) + len(BROKEN)) + len(api.FORGED) * 3
     of_pages = (len(queries()) + len(with_parameters())) * len(admin.IN_ADDRESSES)
-    of_bodies = len(bodies.OF_BODY) * (2 * len(bodies.LARGE) + len(bodies.TYPES))
+    of_bodies = len(bodies.OF_BODY) * (2 * len(bodies.large()) + len(bodies.TYPES))
     return of_fields + of_parameters + of_pages + of_bodies
 
 

@@ -439,7 +439,7 @@ def test_a_limit_leaves_the_rest_for_the_next_run(sandbox: Sandbox) -> None:
 
 def test_one_bad_order_is_exit_code_1_and_never_stops_the_rest(sandbox: Sandbox) -> None:
     shelve(sandbox, available=0, reserved=4)
-    bad, good = unpaid(timedelta(days=9), version="one"), unpaid()
+    bad, good = unpaid(timedelta(days=9), history="none"), unpaid()
     code, out, err = run("expire_unpaid_orders", "--yes")
     assert (code, out) == (1, "1 cancelled, 0 paid or changed meanwhile, 1 failed\n")
     assert "they stay for the next run" in err

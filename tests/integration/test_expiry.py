@@ -169,14 +169,14 @@ def test_a_payment_at_the_same_moment_wins_or_loses_cleanly(sandbox: Sandbox) ->
 
 def test_one_bad_order_never_stops_the_rest(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     shelve(sandbox, available=0, reserved=10)
-    uncountable, formless = unpaid(TTL + 40, version="one"), unpaid(TTL + 30, items=None)
+    untold, formless = unpaid(TTL + 40, history="none"), unpaid(TTL + 30, items=None)
     good = [unpaid(TTL + 20), unpaid(TTL + 10)]
     told: list[int] = []
     assert expire(progress=lambda done: told.append(done.total)) == Expiry(cancelled=2, failed=2)
     assert told == [1, 2, 3, 4]
     assert [read(order_id)["status"] for order_id in good] == ["cancelled", "cancelled"]
-    assert read(uncountable)["status"] == "pending"
-    assert {str(uncountable), str(formless)} <= set(" ".join(caplog.messages).replace(":", " ").split())
+    assert read(untold)["status"] == "pending"
+    assert {str(untold), str(formless)} <= set(" ".join(caplog.messages).replace(":", " ").split())
 
 
 def test_a_write_that_the_database_does_not_confirm_is_a_failure_for_the_next_run(
