@@ -58,7 +58,7 @@ def stage(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         id=ObjectId("68f2c1d09b1e8a0012b70001"), name="payments", created_at=timezone.now(), created_by="tests"
     )
     orders().insert_one(fastapi_order("cancelled"))
-    Path("originals.jsonl").touch()
+    Path("originals.jsonl").write_text('{"_id": {"$oid": "665f1c0a9b1e8a0012a40001"}}\n')
     Path("erased-orders.txt").write_text(f"{arrived}\n")
     Path("picked.txt").write_text(f"{picked}\n")
     Path("parcels.csv").write_text(f"number,carrier,tracking_number\n{picked},DHL,77\n")
