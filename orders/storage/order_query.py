@@ -314,9 +314,10 @@ class OrderQuery:
         if not self.reached or index in (self.reached.index, "_id_", "reference_newest"):
             return Read(index, asked)
         reached = Read(self.reached.index, asked, {self.reached.field: self.reached.condition})
-        if self.reached.before:  # a walk by creation begins where they may be
-            asked = both(asked, {"created_at": {"$lt": self.reached.before + CLOCKS_DIFFER}})
         by_index = {path: self.conditions[path] for path in IN_ORDER.get(index, ()) if path in self.conditions}
+        if self.reached.before:  # a walk by creation begins where they may be
+            created: Document = {"created_at": {"$lt": self.reached.before + CLOCKS_DIFFER}}
+            asked, by_index = both(asked, created), both(by_index, created)
         return Read(index, asked, by_index, instead=(reached,))
 
     def index(self, few: int | None = None) -> str:

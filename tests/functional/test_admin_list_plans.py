@@ -222,11 +222,13 @@ def test_each_moment_that_orders_keep_is_counted_off_an_index_of_its_own(
 
 def test_a_walk_for_orders_of_a_span_begins_where_they_may_be(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_query, "FEW", 10)
+    monkeypatch.setattr(order_lists, "MOST_WALKED", 250)
     days_ago = 12
     response, operations = look(f"date=paid&until={NOW - timedelta(days=days_ago + 1):%Y-%m-%d}")
     assert len(rows(response)) == PER_PAGE
     page = next(operation for operation in operations if operation["command"].get("limit") == PER_PAGE + 1)
     assert page["planSummary"] == "IXSCAN { created_at: -1, _id: -1 }"
+    assert page["nreturned"] == PER_PAGE + 1
     assert page["docsExamined"] <= 2 * PER_PAGE + 80, "a day of orders, and every second of those after it"
 
 
