@@ -13,19 +13,13 @@ from django_mongodb_backend.query import wrap_database_errors
 from orders.models import EPOCH, Document, Edge, LineState, Order, edges_named, not_on_hold, nothing_shipped
 from orders.storage.foreign_orders import count_foreign, foreign_among
 from orders.storage.order_numbers import ids_named
-from orders.storage.order_query import ANY_TIME, Key, OrderKeys, OrderQuery, Position, both
+from orders.storage.order_query import ANY_TIME, IN_ORDER, Key, OrderKeys, OrderQuery, Position, both
 from orders.storage.order_reads import machine_of
 from orders.storage.order_writes import CONDITION_FIELDS, OURS, guard_of, orders
 
 FEW = 50_000
 """Up to so many keys of an index are counted, to learn which of two has fewer: all of them are read."""
 OLDEST_FIRST = [("created_at", 1), ("_id", 1)]
-INDEXED = {
-    "user_status_newest": ("user_id", "status", "created_at"),
-    "status_newest": ("status", "created_at"),
-    "product_newest": ("items.product_id", "created_at"),
-}
-"""What each index knows of an order."""
 
 
 def as_given(query: OrderQuery) -> Document:
@@ -97,10 +91,10 @@ def _read(
     sort: Sequence[tuple[str, int]] = OLDEST_FIRST,
 ) -> list[Document]:
     """Orders by what the index knows of them; `chosen` says whether they meet the other conditions, too."""
-    asked = query.conditions
-    by_index = ANY_TIME | {path: asked[path] for path in INDEXED[index] if path in asked}
+    asked, known = query.conditions, (*IN_ORDER[index], "created_at")
+    by_index = ANY_TIME | {path: asked[path] for path in known if path in asked}
     fields: Document = {"created_at": 1}
-    if others := [_says(path, asked[path]) for path in asked if path not in INDEXED[index]]:
+    if others := [_says(path, asked[path]) for path in asked if path not in known]:
         fields["chosen"] = {"$and": others}
     found = orders().find(both(by_index, where or {}), fields, sort=sort, limit=size, hint=index)
     return found.batch_size(size).to_list()

@@ -2,17 +2,11 @@
 
 import ssl
 import uuid
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bson import ObjectId
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
 from integrations import peer_requests
@@ -21,6 +15,7 @@ from integrations.sandbox import Sandbox
 from orders.services.examination import reads
 from orders.services.examination.findings import Finding, Verdict, beside, exit_code
 from orders.services.examination.suggestions import suggestions
+from tests.certificates import self_signed
 from tests.integration.builders import A
 from tests.raw_server import RawServer, answer, deaf_server
 
@@ -259,7 +254,7 @@ def test_of_tls_it_is_told_which_certificate_answers(
     verdict: Verdict,
     told: str,
 ) -> None:
-    file = _certificate(tmp_path / "server.pem", days)
+    file = self_signed(tmp_path, days)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     if trusted:
@@ -272,22 +267,3 @@ def test_of_tls_it_is_told_which_certificate_answers(
     assert found.verdict is verdict
     assert told in found.found
     assert bool(server.requests) is trusted, "nothing is sent to who is not who they say"
-
-
-def _certificate(file: Path, days: int) -> Path:
-    """A key, and a certificate for 127.0.0.1 that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(secret + made.public_bytes(pem))
-    return file
