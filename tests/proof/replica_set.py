@@ -131,7 +131,7 @@ class ReplicaSet:
             for node in self.nodes:
                 node.keep_trying()
             try:
-                with _direct(self.nodes[0]) as client:
+                with _initiating(self.nodes[0]) as client:
                     client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members, "settings": times})
                 return
             except PyMongoError as error:
@@ -149,3 +149,8 @@ def _leading(members: list[dict[str, Any]]) -> str:
 def _direct(node: Node) -> MongoClient[dict[str, Any]]:
     """A client of this node alone, whatever it is; a frozen one costs half a second."""
     return MongoClient(node.address, directConnection=True, timeoutMS=500)
+
+
+def _initiating(node: Node) -> MongoClient[dict[str, Any]]:
+    """A client that sends no time limit: a mongod whose replSetInitiate is cut off by one aborts, for good."""
+    return MongoClient(node.address, directConnection=True, serverSelectionTimeoutMS=500)
