@@ -1,6 +1,6 @@
 """The list as Django's admin understands one, read by position off the indexes instead of by number."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -15,9 +15,8 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from unfold.views import ChangeList
 
-from orders.admin import list_rows
+from orders.admin import list_rows, list_sums
 from orders.admin.list_form import ListForm
-from orders.admin.list_sums import sums_of
 from orders.admin.list_views import (
     MOST_COUNTED,
     VIEWS,
@@ -43,9 +42,11 @@ class OrderChangeList(ChangeList):
     """One page of the list. Everything it shows is told by its address.
 
     :ivar problem: why no order is shown although there may be some; empty if there is no problem.
+    :ivar first_places: where the orders are that are added up, as far as the page was read off them.
     """
 
     problem = ""
+    first_places: Sequence[Position] | None = None
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.now = timezone.now()
@@ -86,7 +87,8 @@ class OrderChangeList(ChangeList):
         """The page and the number of its first row, as far as it is known: orders that came since shift it."""
         size, place = self.list_per_page, self._place(request)
         if place is None:
-            return order_queries.page_after(query, size), 1
+            page, self.first_places = order_queries.first_page(query, size, list_sums.MOST + 1, list_sums.SECONDS)
+            return page, 1
         row, position = place
         if AFTER in self.places:
             return order_queries.page_after(query, size, position), row + 1
@@ -172,7 +174,9 @@ class OrderChangeList(ChangeList):
     @property
     def sums(self) -> str:
         """How many orders the list has and what they come to, in words; empty where adding them takes too long."""
-        return (self._in_time(lambda: sums_of(self.order_query)) if self.page.orders else None) or ""
+        if not self.page.orders or (self.first_places is None and not self.places):
+            return ""
+        return self._in_time(lambda: list_sums.sums_of(self.order_query, self.first_places)) or ""
 
     @property
     def filters(self) -> list[Any]:

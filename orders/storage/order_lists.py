@@ -39,6 +39,9 @@ FIELDS = dict.fromkeys(
 """What a row of the list shows."""
 KEYS = {"created_at": 1, "_id": 1}
 """What is read off an index alone."""
+LOOKED_AT, LOOKED_AT_FOR_SEVERAL = 4, 32
+"""So many orders are looked at first for each that is wanted: of several words more, since their keys are sorted again
+to get at those that follow."""
 MOST_LOOKED_AT = 2_000
 """Before more orders are looked at, other indexes tell which of them may be those that are looked for."""
 MOST_COMPARED = 150_000
@@ -77,6 +80,30 @@ def page_after(query: OrderQuery, size: int, position: Position | None = None) -
 
 
 @wrap_database_errors
+def first_page(query: OrderQuery, size: int, most: int, seconds: float) -> tuple[Page, Sequence[Position] | None]:
+    """The first page, and the places of the first orders, up to `most`.
+
+    :returns: for the places None where they take longer than `seconds`, or where many orders had to be looked at.
+    """
+    found = _places(query, size + 1)
+    return _page(found[:size], earlier=False, later=len(found) > size), _with_more(query, found, size, most, seconds)
+
+
+def _with_more(query: OrderQuery, found: list[Position], size: int, most: int, seconds: float) -> list[Position] | None:
+    if len(found) <= size:
+        return found
+    if any(read.others for read in query.reads):
+        return None
+    try:
+        with time_limit(seconds):
+            return _places(query, most)
+    except PyMongoError as error:
+        if error.timeout:
+            return None
+        raise
+
+
+@wrap_database_errors
 def page_before(query: OrderQuery, size: int, position: Position) -> Page:
     """The page that ends before a position; the first one where no whole page is left."""
     found = _places(replace(query, oldest_first=not query.oldest_first), size + 1, position)
@@ -112,12 +139,13 @@ def size(query: OrderQuery, most: int) -> int:
 
 
 @wrap_database_errors
-def sums(query: OrderQuery, most: int) -> tuple[list[Sum], bool]:
+def sums(query: OrderQuery, most: int, found: Sequence[Position] | None = None) -> tuple[list[Sum], bool]:
     """What the first orders of the list come to, by currency, the most orders first, and whether there are others.
 
     :param most: so many orders are added up.
+    :param found: the places of one more than these, where they are known.
     """
-    found = _places(query, most + 1)
+    found = _places(query, most + 1) if found is None else found
     pipeline = [
         {"$match": {"_id": {"$in": [place.id for place in found[:most]]}}},
         {"$group": {"_id": currency(), "orders": {"$sum": 1}, "total": {"$sum": "$total_price"}}},
@@ -129,7 +157,7 @@ def sums(query: OrderQuery, most: int) -> tuple[list[Sum], bool]:
 def _places(query: OrderQuery, limit: int, position: Position | None = None) -> list[Position]:
     """Places in order, merged from the reads; an order that several of them find is one."""
     found: set[Position] = set()
-    for read in query.reads():
+    for read in query.reads:
         found.update(_places_of(read, query, limit, position))
     return sorted(found, reverse=not query.oldest_first)[:limit]
 
@@ -166,17 +194,18 @@ def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | No
     """
     asked, way = both(read.by_index or {}, _span_left(query, position)), 1 if query.oldest_first else -1
     found: list[Position] = []
-    start, size, everything = 0, limit if read.filter == read.by_index else 4 * limit, False
+    looked_at = 1 if read.filter == read.by_index else LOOKED_AT_FOR_SEVERAL if read.others else LOOKED_AT
+    start, size, everything = 0, looked_at * limit, False
     while True:
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
         some = (
             keys.skip(start).batch_size(MOST_COMPARED) if everything else keys.skip(start).limit(size).batch_size(size)
         )
         page = some.to_list()
+        if everything:
+            page = _found_by_others(read.others, page)
         places = [_place(order) for order in _ours(page)]
         left = [place for place in places if position is None or _follows(place, position, query)]
-        if everything:
-            left = _found_by_others(read.others, left)
         found += left if read.filter == read.by_index else _that_meet(read.filter, left)
         if everything or len(found) >= limit or len(page) < size:
             return found[:limit]
@@ -184,14 +213,14 @@ def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | No
         everything = bool(read.others) and size > MOST_LOOKED_AT
 
 
-def _found_by_others(others: Sequence[Sequence[Read]], places: list[Position]) -> list[Position]:
-    """Those of the places that other indexes tell of, too; what tells of more than MOST_COMPARED is not asked."""
+def _found_by_others(others: Sequence[Sequence[Read]], found: list[Document]) -> list[Document]:
+    """Those orders that other indexes tell of, too; what tells of more than MOST_COMPARED is not asked."""
     for reads in others:
         finds = [orders().find(read.filter, {"_id": 1}, hint=read.index, limit=MOST_COMPARED + 1) for read in reads]
         ids = {order["_id"] for find in finds for order in find.batch_size(MOST_COMPARED)}
         if len(ids) <= MOST_COMPARED:
-            places = [place for place in places if place.id in ids]
-    return places
+            found = [order for order in found if order["_id"] in ids]
+    return found
 
 
 def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:

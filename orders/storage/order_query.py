@@ -278,6 +278,7 @@ class OrderQuery:
             ]
         }
 
+    @cached_property
     def reads(self) -> list[Read]:
         """What to ask, each with the index that reads it in the order of creation: one read for each alert or meaning.
 
@@ -297,7 +298,7 @@ class OrderQuery:
 
         :raises PyMongoError: see :meth:`reads`; and a search looks for its orders.
         """
-        reads = self.reads()
+        reads = self.reads
         if not self.meanings:
             return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
         ids: set[ObjectId] = set()

@@ -214,7 +214,7 @@ def test_each_moment_that_orders_keep_is_counted_off_an_index_of_its_own(
     from django.db import connection
 
     with profiled(connection.database) as operations:
-        OrderQuery(reached=Reached(status, before=before), drafts=True).reads()
+        assert OrderQuery(reached=Reached(status, before=before), drafts=True).reads
     [counted] = operations
     assert counted["planSummary"] == f"IXSCAN {{ {status}_at: 1, created_at: -1, _id: -1 }}"
     assert counted["docsExamined"] == 0
@@ -289,5 +289,5 @@ def test_of_several_filters_the_one_with_the_fewest_orders_leads(
     look: Any, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], few: int, index: str
 ) -> None:
     monkeypatch.setattr(order_query, "FEW", few)
-    [read] = OrderQuery(**asked, drafts=True).reads()
+    [read] = OrderQuery(**asked, drafts=True).reads
     assert read.index == index

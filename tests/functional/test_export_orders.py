@@ -383,7 +383,7 @@ def test_counting_is_given_up_when_it_takes_too_long(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(order_lists, "COUNT_TIMEOUT", 5)
     monkeypatch.setattr(OrderQuery, "index", lambda *_: "an_index_that_there_is_not")
     with pytest.raises(DatabaseError) as failed:
-        order_lists.count(pending)
+        order_lists.count(OrderQuery(("pending",)))
     assert isinstance(failed.value.__cause__, OperationFailure)
 
 

@@ -69,7 +69,7 @@ def total(operations: list[Document], what: str) -> int:
         ("lisbon", 4, 8, 0),
         ("lisbon andr", 4, 4 + MANY // 2 + 8, 4),
         ("andr lisb", 4, 4 + MANY // 2 + 8, 4),
-        ("amara lind", PAGE, MANY // 2 + 2 * MANY // 3 + 8 * PAGE, 4 * PAGE),
+        ("amara lind", PAGE, MANY // 2 + 2 * MANY // 3 + 64 * PAGE, 32 * PAGE),
         ("nobody", 0, 1, 0),
         ("amara nobody", 0, MANY // 2, 0),
         ("17", PAGE, PAGE, 0),
@@ -118,6 +118,7 @@ def test_a_walk_in_vain_ends_early(look: Any, monkeypatch: pytest.MonkeyPatch) -
 
 def test_of_words_that_never_meet_few_orders_are_looked_at(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 250)
+    monkeypatch.setattr(order_lists, "LOOKED_AT_FOR_SEVERAL", 4)
     count, operations = look("okaf rossi")
     assert count == 0
     assert total(operations, "docsExamined") <= 250
