@@ -20,7 +20,7 @@ from tests.browser import other_desks
 from tests.browser.conftest import SignIn
 from tests.browser.other_desks import NOT_SHOWN, PRODUCTS, READ, Count, Shown
 from tests.browser.test_parts import card, packing
-from tests.functional.admin_helpers import Document, find, insert, line, page, placed, stored
+from tests.functional.admin_helpers import LIST, Document, find, insert, line, page, placed, stored
 
 pytestmark = pytest.mark.no_cover
 
@@ -87,14 +87,14 @@ class Stage:
     me: Worker
     database: Database[Document]
 
-    def by_role(self, role: Any, name: str | re.Pattern[str], within: Locator | None = None) -> Locator:
-        return (within or self.me.desk).get_by_role(role, name=name, exact=True)
+    def by_role(self, role: Any, name: str) -> Locator:
+        return self.me.desk.get_by_role(role, name=name, exact=True)
 
     def summary(self, text: str) -> Locator:
         return self.me.desk.locator("summary", has_text=re.compile(f"^{re.escape(text)}$"))
 
-    def form(self, name: str) -> Locator:
-        return self.me.desk.locator(f"form[action*='/{name}/']")
+    def navigation(self, address: str) -> Locator:
+        return self.me.desk.locator(f"#nav-sidebar a[href='{address}']")
 
     def orders(self, where: Document) -> int:
         return self.database["orders"].count_documents(where)
@@ -103,7 +103,7 @@ class Stage:
 def find_by_name(stage: Stage) -> None:
     order = insert(stage.database, stored(70, contact={"name": "Zofia Wiśniewska"}), *(stored(n) for n in range(3)))
     stage.me.begin(HOME)
-    stage.me.press(stage.by_role("link", "Orders").first, "Orders")
+    stage.me.press(stage.navigation(LIST), "Orders")
     stage.me.fill_in(stage.me.desk.locator("#searchbar"), "wisniewska", "Search", then="Enter")
     stage.me.press(stage.me.desk.locator("#result_list a[href*='/change/']").first, "the order")
     expect(stage.me.desk.locator(".order-number")).to_have_text(order["number"])
@@ -146,7 +146,7 @@ def print_for_twenty(stage: Stage) -> None:
     insert(stage.database, *(stored(100 + number, status="paid") for number in range(20)))
     to_ship = stage.orders({"status": {"$in": ["paid", "processing"]}})
     stage.me.begin(HOME)
-    stage.me.press(stage.by_role("link", "Orders").first, "Orders")
+    stage.me.press(stage.navigation(LIST), "Orders")
     stage.me.press(stage.me.desk.get_by_label("Views").get_by_role("link", name="To ship"), "To ship")
     stage.me.press(stage.me.desk.locator("#action-toggle"), "Select all")
     stage.me.choose(stage.me.desk.get_by_label("With selected orders"), "Print pick list", "Print pick list")
@@ -204,7 +204,7 @@ def correct_an_address(stage: Stage) -> None:
 def deal_with_what_needs_attention(stage: Stage) -> None:
     order = insert(stage.database, stored(90, status="cancelled", items=[line("unknown", call="release")]))
     stage.me.begin(HOME)
-    stage.me.press(stage.by_role("link", "Needs attention").first, "Needs attention")
+    stage.me.press(stage.navigation(f"{LIST}attention/"), "Needs attention")
     stage.me.fill_in(stage.me.desk.get_by_label("Was the stock released? Evidence (required)"), "Counted the shelf")
     stage.me.press(stage.by_role("button", "Released"))
     expect(stage.by_role("button", "Released")).to_have_count(0)
@@ -216,7 +216,7 @@ def take_last_weeks_orders_as_csv(stage: Stage) -> None:
     long_ago = timezone.now() - timedelta(days=30)
     old = insert(stage.database, stored(95, created_at=long_ago, placed_at=long_ago))
     stage.me.begin(HOME)
-    stage.me.press(stage.by_role("link", "Orders").first, "Orders")
+    stage.me.press(stage.navigation(LIST), "Orders")
     stage.me.press(stage.summary("Filters"))
     stage.me.fill_in(stage.me.desk.get_by_label("From", exact=True), str(week_ago))
     stage.me.fill_in(stage.me.desk.get_by_label("Until", exact=True), str(today))
