@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
+
 from orders.admin import labels
 from orders.admin.money_format import money
 from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, required_version
@@ -13,7 +15,7 @@ from orders.services import access
 from orders.services.audit import REASON_CODES, Act
 from orders.services.errors import OrderError
 from orders.services.fulfilment import cancelling, holding, refunding, returning, shipping
-from orders.services.fulfilment.overview import refundable_for
+from orders.services.fulfilment.overview import refundable_for, refundable_of
 from orders.services.fulfilment.parts import LineRequest
 from orders.services.lifecycle.tracking import Tracking
 
@@ -47,14 +49,17 @@ def change_tracking(order: Order, post: "QueryDict", act: Act) -> str:
 
 
 def cancel_items(order: Order, post: "QueryDict", act: Act) -> str:
-    """Take `version`, `quantity_…` of each line, `reason_code` and `reason`."""
+    """Take `version`, `quantity_…` of each line, `reason_code`, `reason`, and `refund` (yes) to refund their price."""
     act.actor.require_transition("cancel", order.user_id)
+    with_refund = _with_refund(order, post, act)
     version, lines = required_version(post), _chosen(post)
     done = cancelling.cancel_lines(order_id=order.pk, lines=lines, act=act, expected_versions=[version]).order
     units = labels.count(sum(line.quantity or 0 for line in lines), "unit")
     ended = {Status.CANCELLED: " The order is now cancelled.", Status.SHIPPED: " The order is now shipped."}
     told = f"{units} of order {order.number} cancelled.{ended.get(Status(done['status']), '')}"
-    return told + owed_after(done)
+    if not with_refund:
+        return told + owed_after(done)
+    return told + _then_refund(done, _price_of(order, lines), act, post.get("reference", ""))
 
 
 def refund(order: Order, post: "QueryDict", act: Act) -> str:
@@ -77,44 +82,77 @@ def refund(order: Order, post: "QueryDict", act: Act) -> str:
 
 
 def take_back(order: Order, post: "QueryDict", act: Act) -> str:
-    """Take `version`, `quantity_…` of each line that comes back, `reason_code` and `reason`."""
+    """Take `version`, `quantity_…` of each line that comes back, `reason_code` and `reason`.
+
+    Where the goods are here already, also `restock` (yes or no), and `refund` (yes) to refund their price.
+    """
     act.actor.require(access.RETURN)
+    with_refund = _with_refund(order, post, act)
     version, lines = required_version(post), _chosen(post)
+    restock = ANSWERS.get(post.get("restock", ""))
+    if with_refund and restock is None:
+        raise OrderError(_("Choose whether the goods go back into stock, or record the refund when they arrive."))
     done = returning.open_return(order_id=order.pk, lines=lines, act=act, expected_versions=[version]).order
-    return f"Return {len(done['returns'])} of order {order.number} is open. Receive it when the goods arrive."
+    number = len(done["returns"]) - 1
+    if restock is None:
+        return f"Return {number + 1} of order {order.number} is open. Receive it when the goods arrive."
+    try:
+        done = returning.receive_return(
+            order_id=order.pk, number=number, restock=restock, act=act, expected_versions=[done["version"]]
+        ).order
+    except OrderError as error:
+        return f"Return {number + 1} of order {order.number} is open, but was not received. {error.detail}"
+    told = _received(order, number, restock=restock)
+    if not with_refund:
+        return told + owed_after(done)
+    return told + _then_refund(done, _price_of(order, lines), act, post.get("reference", ""))
 
 
 def receive(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `version`, `number` of the return, from 0, `restock` (yes or no), and `refund` (yes) to refund its price."""
     act.actor.require(access.RETURN)
-    with_refund = post.get("refund") == "yes"
-    if with_refund:
-        act.actor.require_transition("refund", order.user_id)
+    with_refund = _with_refund(order, post, act)
     version, number, restock = required_version(post), _number(post), ANSWERS.get(post.get("restock", ""))
     if restock is None:
         raise OrderError("Choose whether the goods go back into stock.")
     done = returning.receive_return(
         order_id=order.pk, number=number, restock=restock, act=act, expected_versions=[version]
     ).order
-    told = (
-        f"Return {number + 1} of order {order.number} is received{', and restocked' if restock else ', not restocked'}."
-    )
+    told = _received(order, number, restock=restock)
     if not with_refund:
         return told + owed_after(done)
-    amount = refundable_for(order, number)
-    code = act.code or order.returns[number].code
-    reason = act.reason or f"Return {number + 1}"
+    code, reason = act.code or order.returns[number].code, act.reason or f"Return {number + 1}"
+    because = Act(act.actor, act.at, reason, code)
+    return told + _then_refund(done, refundable_for(order, number), because, post.get("reference", ""))
+
+
+def _received(order: Order, number: int, *, restock: bool) -> str:
+    return (
+        f"Return {number + 1} of order {order.number} is received{', and restocked' if restock else ', not restocked'}."
+    )
+
+
+def _with_refund(order: Order, post: "QueryDict", act: Act) -> bool:
+    """Whether the price is to be refunded as well. :raises NotPermitted: by somebody who may not."""
+    if post.get("refund") != "yes":
+        return False
+    act.actor.require_transition("refund", order.user_id)
+    return True
+
+
+def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
+    return refundable_of(order, {line.line: line.quantity or 0 for line in lines})
+
+
+def _then_refund(changed: Document, amount: Decimal, act: Act, reference: str) -> str:
+    """Record what is given back for what was just taken off an order. :returns: sentences to follow another."""
     try:
         done = refunding.refund(
-            order_id=order.pk,
-            act=Act(act.actor, act.at, reason, code),
-            amount=amount,
-            reference=post.get("reference", ""),
-            expected_versions=[done["version"]],
+            order_id=changed["_id"], act=act, amount=amount, reference=reference, expected_versions=[changed["version"]]
         ).order
     except OrderError as error:
-        return f"{told} The refund was not recorded. {error.detail}"
-    return f"{told} {_refunded(done)} recorded as refunded." + owed_after(done)
+        return f" The refund was not recorded. {error.detail}"
+    return f" {_refunded(done)} recorded as refunded." + owed_after(done)
 
 
 def hold(order: Order, post: "QueryDict", act: Act) -> str:

@@ -8,7 +8,9 @@ import segno
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
 
 from orders.admin.labels import address_lines, count
 from orders.admin.money_format import money
@@ -93,7 +95,8 @@ def confirmations(request: HttpRequest, orders: Sequence[Order], gone: int) -> H
 
 def picks(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpResponse:
     """What to fetch for these orders together, and which of them are left out."""
-    return _rendered(request, "pick-list", title="Pick list", found=pick_list(orders), gone=gone)
+    shown = {"found": pick_list(orders), "gone": gone, "others": _others("pick-list", orders)}
+    return _rendered(request, "pick-list", title="Pick list", **shown)
 
 
 OF_MANY: dict[str, tuple[str, Callable[[HttpRequest, Sequence[Order], int], HttpResponse]]] = {
@@ -103,11 +106,25 @@ OF_MANY: dict[str, tuple[str, Callable[[HttpRequest, Sequence[Order], int], Http
 }
 """What is printed of several orders: by the last part of its address, what the list calls it, and what makes it of the
 orders and the number of those that are gone."""
+OF_THESE = {
+    "packing-slips": _("Packing slips"),
+    "confirmations": _("Order confirmations"),
+    "pick-list": _("Pick list"),
+}
+"""What each of them calls the others, which it links to."""
 
 
 def _documents(request: HttpRequest, name: str, orders: Sequence[Order], gone: int) -> HttpResponse:
     title = count(len(orders), DOCUMENTS[name].lower())
-    return _rendered(request, name, title=title, documents=[_printed(name, order) for order in orders], gone=gone)
+    shown = {"documents": [_printed(name, order) for order in orders], "gone": gone}
+    return _rendered(request, name, title=title, others=_others(f"{name}s", orders), **shown)
+
+
+def _others(name: str, orders: Sequence[Order]) -> list[tuple[str, str]]:
+    """The other documents of these orders, as links: no selection has to be made twice."""
+    ids = ",".join(str(order.pk) for order in orders)
+    addresses = {other: f"{reverse(f'admin:orders_order_{other}')}?ids={ids}" for other in OF_MANY if other != name}
+    return [(str(OF_THESE[other]), address) for other, address in addresses.items()]
 
 
 def _rendered(request: HttpRequest, name: str, **shown: object) -> HttpResponse:

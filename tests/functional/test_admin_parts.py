@@ -11,9 +11,12 @@ from pymongo.database import Database
 from pytest_django.fixtures import Settings
 
 from integrations.sandbox import Sandbox
+from orders.services.errors import OrderError
+from orders.services.fulfilment import returning
 from orders.services.lifecycle.tracking import CARRIERS
 from tests.functional.admin_helpers import (
     LIST,
+    PATHS,
     Document,
     client_of,
     find,
@@ -149,6 +152,76 @@ def test_a_refund_never_exceeds_what_is_left_and_is_of_an_amount_or_of_items(
     part = done(manager, database, order, "refund", quantity_0="1", **WHY)
     assert part["refunds"][0]["amount"] == Decimal128("14.90")
     assert done(manager, database, part, "refund", amount="29.80", **WHY)["status"] == "refunded"
+
+
+def test_items_are_cancelled_and_refunded_in_one_act(
+    sandbox: Sandbox, database: Database[Document], manager: Client
+) -> None:
+    order = placed("pay", quantity=3)
+    before = stock_of(sandbox)
+    part = done(manager, database, order, "cancellation", quantity_0="2", refund="yes", **WHY)
+    assert stock_of(sandbox) == (before[0] + 2, before[1] - 2)
+    assert part["status"] == "paid"
+    assert "owed" not in part
+    assert (part["refunds"][0]["amount"], part["refunds"][0]["code"]) == (Decimal128("29.80"), "out_of_stock")
+    assert said(manager.get(page(order)))[-1] == (
+        f"2 units of order {order['number']} cancelled. €29.80 recorded as refunded."
+    )
+    unpaid = placed(quantity=3)
+    part = done(manager, database, unpaid, "cancellation", quantity_0="1", refund="yes", **WHY)
+    assert part["items"][1]["removed"] == "cancelled"
+    assert "refunds" not in part
+    assert "1 unit of order" in (told := said(manager.get(page(unpaid)))[-1])
+    assert "The refund was not recorded." in told
+
+
+def test_goods_that_are_here_are_taken_back_received_and_refunded_in_one_act(
+    sandbox: Sandbox, database: Database[Document], manager: Client
+) -> None:
+    order = placed("pay", "start_processing", "ship", quantity=3)
+    before = stock_of(sandbox)
+    whole = {"quantity_0": "2", "reason_code": "customer", "refund": "yes"}
+    seen = find(database, order)
+    assert post(manager, order, "return", **whole).status_code == 400, "it does not say that they are here"
+    assert find(database, order) == seen
+    after = done(manager, database, order, "return", **whole, restock="yes")
+    assert stock_of(sandbox) == (before[0] + 2, before[1] - 2)
+    assert "owed" not in after
+    assert (after["refunds"][0]["amount"], after["refunds"][0]["code"]) == (Decimal128("29.80"), "customer")
+    assert said(manager.get(page(order)))[-1] == (
+        f"Return 1 of order {order['number']} is received, and restocked. €29.80 recorded as refunded."
+    )
+    last = done(manager, database, after, "return", quantity_0="1", reason_code="customer", restock="no")
+    assert last["owed"] == Decimal128("14.90")
+    assert "not restocked. €14.90 is owed to the customer." in said(manager.get(page(order)))[-1]
+
+
+def test_a_return_that_was_opened_and_could_not_be_received_says_so(
+    sandbox: Sandbox, database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_given: object) -> None:
+        raise OrderError("Somebody was faster.")
+
+    order = placed("pay", "start_processing", "ship", quantity=3)
+    monkeypatch.setattr(returning, "receive_return", refuse)
+    after = done(manager, database, order, "return", quantity_0="1", reason_code="customer", restock="yes")
+    assert after["returns"][0].get("received_at") is None
+    told = f"Return 1 of order {order['number']} is open, but was not received. Somebody was faster."
+    assert said(manager.get(page(order)))[-1] == told
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "form"), [("Support", "paid", "cancellation"), ("Fulfilment", "shipped", "return")]
+)
+def test_who_may_not_refund_does_neither_with_a_refund(
+    sandbox: Sandbox, database: Database[Document], role: str, status: str, form: str
+) -> None:
+    order = find(database, placed(*PATHS[status], quantity=3))
+    asked = {"quantity_0": "1", "restock": "yes", **WHY}
+    assert post(client_of(role), order, form, **asked, refund="yes").status_code == 403
+    assert find(database, order) == order
+    assert post(Client(), order, form, **asked).status_code == 302
+    assert find(database, order) == order
 
 
 def test_a_form_of_an_older_page_changes_nothing(

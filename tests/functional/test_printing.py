@@ -303,6 +303,9 @@ def test_the_address_of_a_print_says_no_more_than_ids_and_can_be_reloaded(
     once, again = support.get(chosen.url), support.get(chosen.url)
     assert text_of(once) == text_of(again)
     assert list(database["orders"].find()) == before
+    ids = chosen.url.partition("?")[2]
+    links = [f'<a href="{LIST}{other}/?{ids}">' in once.content.decode() for other in OF_MANY]
+    assert links == [other != name for other in OF_MANY], "the others of the same orders, without selecting them again"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,11 @@ def lines_of_return(order: Order, number: int) -> list[int]:
 
 def refundable_for(order: Order, number: int) -> Decimal:
     """What can be given back for a return: what its lines come to, as far as so much is left of what was paid."""
-    units = {line: order.items[line].quantity for line in lines_of_return(order, number)}
+    return refundable_of(order, {line: order.items[line].quantity for line in lines_of_return(order, number)})
+
+
+def refundable_of(order: Order, units: Mapping[int, int]) -> Decimal:
+    """What can be given back for so many units of lines, by index, as far as so much is left of what was paid."""
     return min(price_of(order, units), balance_of(order).left)
 
 
