@@ -4,6 +4,7 @@ Before each test the collections that another may have filled are emptied; permi
 migrations stay, which makes a test about ten times as fast as Django's flush.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
@@ -17,6 +18,7 @@ from coverage import Coverage
 from django.conf import settings as django_settings
 from django.db import connection, connections
 from django.test.utils import override_settings, setup_databases, teardown_databases
+from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
@@ -37,8 +39,10 @@ from tests.traced import is_traced
 pytest.register_assert_rewrite("tests.integration", "tests.functional", "tests.proof")
 
 LONGEST = (
-    "test_hostile_admin", "test_access_matrix", "test_chaos", "test_behind_nginx", "test_demo_logins", "test_reload",
-    "test_quickstart", "test_failover", "test_clients", "test_api_fuzzed", "test_storefront_recipes",
+    "test_interleavings", "test_bulk_processes", "test_metrics", "test_embedded_mongo", "test_quickstart",
+    "test_api_fuzzed", "test_reload", "test_access_matrix", "test_storefront_recipes", "test_real_systems",
+    "test_crashes", "test_chaos", "test_failover", "test_demo_logins", "test_behind_nginx", "test_clients",
+    "test_accessibility", "test_orders", "test_security_headers", "test_hostile_input",
 )  # fmt: skip
 """The modules that take longest: begun first, so that no process is left alone with one of them at the end."""
 UseZone = Callable[[str], None]
@@ -58,13 +62,36 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         coverage.resume()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Not look for garbage among thousands of tests while they are found, nor ever after: they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that are measured come first: what a cache keeps from then on has been made while they ran."""
     rank = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (not is_traced(item.path), rank.get(item.path.stem, len(LONGEST))))
+    places = {path: (not is_traced(path), rank.get(path.stem, len(LONGEST)), path) for path in {i.path for i in items}}
+    items.sort(key=lambda item: places[item.path])
     for item in items:
         if not is_traced(item.path):
             item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Have each of xdist's processes begin with other files: what one of them has compiled the others only read."""
+    report = yield
+    process: dict[str, Any] | None = getattr(collector.config, "workerinput", None)
+    if process and isinstance(collector, pytest.Directory):
+        first = len(report.result) * int(process["workerid"].removeprefix("gw")) // process["workercount"]
+        report.result = report.result[first:] + report.result[:first]
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
@@ -126,7 +153,16 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     with in_memory(tmp_path_factory) as directory, EmbeddedMongo(directory) as mongo:
+        acknowledge_without_the_journal(mongo.uri)
         yield mongo.uri
+
+
+def acknowledge_without_the_journal(uri: str) -> None:
+    """Spare a server that no test kills two fifths of the time of a write: nobody wants its data afterwards."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        config = client.admin.command("replSetGetConfig")["config"]
+        config |= {"version": config["version"] + 1, "writeConcernMajorityJournalDefault": False}
+        client.admin.command("replSetReconfig", config)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Which tests coverage measures: it makes them take almost twice as long, and those of edges would add little."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +18,7 @@ TRACED = (*RULES, *(f"tests/functional/test_{name}.py" for name in THROUGH_EDGES
 ALL = os.environ.get("TRACED") == "all"
 
 
+@cache
 def is_traced(path: Path) -> bool:
     """Whether the tests in a file are measured: all are with TRACED=all (`make coverage`)."""
     return ALL or any(path.is_relative_to(ROOT / tested) for tested in TRACED)

@@ -16,10 +16,10 @@ SignIn = Callable[..., Page]
 expect.set_options(timeout=60_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(live_server_url: str) -> Iterator[Browser]:
     # Playwright runs an event loop in this thread, and Django would then refuse to talk to its database. Both end with
-    # the module, so that the tests of other modules are held to Django's rule.
+    # this directory's tests, so that all others are held to Django's rule.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = launch(playwright)

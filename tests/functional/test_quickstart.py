@@ -90,12 +90,16 @@ def watch_a_worker_and_a_web_server_die(run: QuickstartRun) -> None:
     await_end(*children.values())
 
 
-def test_a_killed_run_leaves_nothing_that_troubles_the_next(run: QuickstartRun, data: Path) -> None:
-    left = run.children()
-    assert run.end(signal.SIGKILL) == -9
-    mongod = left.pop("mongod")
-    await_end(*left.values())
-    os.kill(mongod, signal.SIGKILL)  # and as after a power cut, its lock stays behind
+@pytest.mark.parametrize("name", dose(SIGNING, 3, "a run each"))
+def test_a_key_that_may_be_real_signs_nothing_and_a_killed_run_troubles_no_other(data: Path, name: str) -> None:
+    given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
+    with QuickstartRun(data, **{name: given}) as run:
+        run.await_welcome()
+        assert run.tokens() == []
+        assert "Tokens are those of your user service" in run.output
+        assert "demo data is there already" in run.output
+        assert "(each one's password is its name)" in run.output
+        kill_all_of(run)
     with QuickstartRun(data) as again:
         again.await_welcome()
         assert again.place_printed_order().status_code == 201
@@ -104,16 +108,12 @@ def test_a_killed_run_leaves_nothing_that_troubles_the_next(run: QuickstartRun, 
         await_end(*children.values())
 
 
-@pytest.mark.parametrize("name", dose(SIGNING, 3, "a run each"))
-def test_a_key_that_may_be_real_signs_nothing(data: Path, name: str) -> None:
-    given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
-    with QuickstartRun(data, **{name: given}) as run:
-        run.await_welcome()
-        assert run.tokens() == []
-        assert "Tokens are those of your user service" in run.output
-        assert "demo data is there already" in run.output
-        assert "(each one's password is its name)" in run.output
-        assert run.end(signal.SIGINT) == 0
+def kill_all_of(run: QuickstartRun) -> None:
+    left = run.children()
+    assert run.end(signal.SIGKILL) == -9
+    mongod = left.pop("mongod")
+    await_end(*left.values())
+    os.kill(mongod, signal.SIGKILL)  # and as after a power cut, its lock stays behind
 
 
 def test_ctrl_c_while_things_start_ends_them(data: Path) -> None:
