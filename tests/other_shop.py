@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,10 +53,11 @@ class Shop:
                 known = self.customers.get(customer)
                 return 200, {"exists": known is not None} | ({"name": known} if known else {})
             case "POST", ["catalogue", "lookup"]:
-                found = [one for one in body["ids"] if one in self.prices]
-                return 200, {
-                    "products": [{"id": one, "title": f"No. {one}", "price": self.prices[one]} for one in found]
-                }
+                return self._products(one for one in body["ids"] if one in self.prices)
+            case "GET", ["catalogue", "search"]:
+                asked = parse_qs(parts.query)
+                words, most = asked["words"][0].lower(), int(asked["most"][0])
+                return self._products([one for one in self.prices if words in f"no. {one}"][:most])
             case "GET", ["stock", product] if product in self.stock:
                 there, held = self.stock[product]
                 wanted = parse_qs(parts.query).get("wanted")
@@ -67,6 +68,9 @@ class Shop:
                 assert re.fullmatch("[0-9a-f]{24}", body["reference_id"])
                 return self._moved(act, self.stock[product], body["amount"])
         return 404, {"error": "no such thing"}
+
+    def _products(self, found: Iterable[str]) -> Said:
+        return 200, {"products": [{"id": one, "title": f"No. {one}", "price": self.prices[one]} for one in found]}
 
     def _moved(self, act: str, stock: list[int], amount: int) -> Said:
         source, target = (0, 1) if act == "reserve" else (1, 0)
