@@ -28,6 +28,7 @@ class Shop:
     """What it has, and what it was asked.
 
     :ivar stock: by product, the units that are available and those that are held.
+    :ivar most_is_ignored: a search answers with all that it finds.
     :ivar lost: acts (`reserve`, `release`) that are carried out, and whose answer never comes.
     """
 
@@ -36,6 +37,7 @@ class Shop:
     prices: dict[str, str] = field(default_factory=dict)
     stock: dict[str, list[int]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    most_is_ignored: bool = False
     asked: list[tuple[str, str, Any, str | None]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,7 +58,7 @@ class Shop:
                 return self._products(one for one in body["ids"] if one in self.prices)
             case "GET", ["catalogue", "search"]:
                 asked = parse_qs(parts.query)
-                words, most = asked["words"][0].lower(), int(asked["most"][0])
+                words, most = asked["words"][0].lower(), None if self.most_is_ignored else int(asked["most"][0])
                 return self._products([one for one in self.prices if words in f"no. {one}"][:most])
             case "GET", ["stock", product] if product in self.stock:
                 there, held = self.stock[product]

@@ -224,18 +224,15 @@ def _row(index: int, row: Row, line: PreviewLine, before: Item | None, currency:
         "price": money(price, currency) if price is not None else "",
         "before": told,
         "stock": _stock(line),
-        "is_short": line.enough is False,
         "is_blank": row.is_blank,
     }
 
 
 def _stock(line: PreviewLine) -> str:
-    if line.enough is None:
+    """That there is enough; of too little, the problem beside the row says it."""
+    if not line.enough:
         return ""
-    if line.available is None:
-        return _("In stock") if line.enough else _("Not enough in stock")
-    told = _("%(count)s in stock") if line.enough else _("Only %(count)s in stock")
-    return told % {"count": line.available}
+    return _("In stock") if line.available is None else _("%(count)s in stock") % {"count": line.available}
 
 
 def _of_row(index: int, problems: Mapping[str, list[str]]) -> list[str]:

@@ -134,7 +134,8 @@ def _problems(order: Callable[[], Order]) -> dict[str, list[str]]:
 def _problems_told(items: Sequence[Item], answers: Answers, currency: str) -> dict[str, list[str]]:
     """What the answers of the peers rule out."""
     found = answers.products
-    short: dict[str, list[str]] = insufficient(items, answers.short).members["errors"]
+    existing = {name: left for name, left in answers.short.items() if name not in found or found[name] is not None}
+    short: dict[str, list[str]] = insufficient(items, existing).members["errors"]
     return short | unknown_products(items, found) | foreign_prices(items, found, currency)
 
 
