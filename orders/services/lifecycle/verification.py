@@ -59,9 +59,9 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     user = answers.user
     if user is None:
         raise unknown_user(order.user_id)
-    for error in answers.errors if settings.ALLOW_UNVERIFIED_USERS else (user, *answers.errors):
-        if isinstance(error, PeerError):
-            raise error
+    unverified = [] if settings.ALLOW_UNVERIFIED_USERS else [one for one in (user,) if isinstance(one, PeerError)]
+    if errors := unverified + answers.errors:
+        raise errors[0]
     _check_products(order, answers.products)
     if short := answers.short:
         raise insufficient(order.items, short)
