@@ -18,7 +18,7 @@ from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import Actor, Kind, NotPermitted, OrderNotFound
 from orders.services.audit import Act, ReasonMissing
-from orders.services.lifecycle import placement, replacing, reservation, transitions
+from orders.services.lifecycle import placement, replacement_write, replacing, reservation, transitions
 from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.services.lifecycle.placement import Details, Placement, PlacementInterrupted
 from orders.services.lifecycle.replacing import OrderNotReplaceable, replace_order
@@ -230,14 +230,14 @@ def test_a_hold_meanwhile_wins(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 
 def between(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> None:
     """Let something happen after the new order's stock was reserved, and before the two are written."""
-    real = replacing.write_together
+    real = replacement_write.write_together
 
     def late(*args: Any, **kwargs: Any) -> Any:
-        monkeypatch.setattr(replacing, "write_together", real)
+        monkeypatch.setattr(replacement_write, "write_together", real)
         change()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(replacing, "write_together", late)
+    monkeypatch.setattr(replacement_write, "write_together", late)
 
 
 def test_a_changed_price_replaces_nothing(sandbox: Sandbox, old: Document) -> None:
@@ -293,13 +293,13 @@ BEFORE = {
     "before the peers are asked": (placement, "verify", killed),
     "before the draft": (placement, "claim_draft", killed),
     "with the draft, before its stock is reserved": (reservation, "call_inventory", killed),
-    "with its stock reserved, before both are written": (replacing, "write_together", killed),
+    "with its stock reserved, before both are written": (replacement_write, "write_together", killed),
     "with both written, before that is committed": (ClientSession, "commit_transaction", killed),
 }
 AFTER = {
-    "once both are written": (replacing, "write_together", None),
-    "before the old order's stock is released": (replacing, "release_written", killed),
-    "once the old order's stock is released": (replacing, "release_written", None),
+    "once both are written": (replacement_write, "write_together", None),
+    "before the old order's stock is released": (replacement_write, "release_written", killed),
+    "once the old order's stock is released": (replacement_write, "release_written", None),
 }
 
 

@@ -10,32 +10,21 @@ several replacements one is made.
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from bson import ObjectId
-from django.conf import settings
 
 from integrations import Deadline
-from observability.metrics import TRANSITIONS
-from orders.models import Address, Document, Item, LineState, Order, Status, edges_named, moments, stock_effect
+from orders.models import Address, Document, Item, LineState, Status
 from orders.services.access import PLACE_FOR_CUSTOMER, Actor, visible
 from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
 from orders.services.lifecycle import idempotency_keys
 from orders.services.lifecycle.drafts import Details
-from orders.services.lifecycle.placement import Placement, place_order
-from orders.services.lifecycle.reservation import PlacementInterrupted
+from orders.services.lifecycle.placement import Placement, PlacementInterrupted, place_order
+from orders.services.lifecycle.replacement_write import CANCEL, placed_instead
 from orders.services.lifecycle.verification import InsufficientStock
 from orders.services.lifecycle.versions import require_version
-from orders.services.stock.claims import Claim, claiming
-from orders.services.stock.inventory_calls import release_written
-from orders.storage import line_stock, new_id, order_reads
-from orders.storage.order_writes import guard_of, write_together
-from orders.storage.transition_stages import stages_of
-
-CANCEL = "cancel"
-STAFFS_OWN = ("assignee", "tags")
-"""What colleagues have noted about an order, which the one that replaces it keeps, where there is any of it."""
+from orders.storage import order_reads
 
 
 class OrderNotReplaceable(OrderError):
@@ -98,7 +87,7 @@ def replace_order(
             details=replace(details, metadata=old.get("metadata") or {}),
             idempotency_key=idempotency_key,
             deadline=deadline,
-            write=partial(_placed_instead, old, expected_version, act),
+            write=partial(placed_instead, old, expected_version, act),
         )
     except InsufficientStock as error:
         raise _with_what_is_held(error, old, items) from error
@@ -119,44 +108,6 @@ def _require_as_seen(old: Document, version: int, act: Act) -> None:
     held, charges = old.get("held_at") is not None, bool(old.get("charges"))
     if told := obstacle(status=old["status"], is_held=held, has_charges=charges):
         raise OrderNotReplaceable(told)
-
-
-def _placed_instead(
-    old: Document, version: int, act: Act, order: Order, claim: Claim, change: dict[str, Any], deadline: Deadline
-) -> Document | None:
-    """Place the claimed draft and cancel the old order, both or neither; then release what that one held."""
-    edge = next(edge for edge in edges_named(CANCEL) if edge.source == Status.PENDING)
-    stages = stages_of(CANCEL, act.at, code=act.code)
-    with claiming(old["_id"], within=deadline.remaining()) as (attempt, lease):
-        cancelling = {
-            "guard": guard_of(edge) | {"version": version, "held_at": None},
-            "entries": [act.entry(CANCEL, source=edge.source, target=edge.target, detail=order.number)],
-            "fields": {
-                "status": edge.target,
-                **moments(edge.target, act.at),
-                "replaced_by": {"order_id": order.pk, "number": order.number},
-            },
-            "items": line_stock.lines_after(stock_effect(CANCEL), attempt, settings.STOCK_LEASE),
-            "seen_at": act.at,
-            "first": stages.first,
-            "then": stages.then,
-        }
-        placing = change | {
-            "entries": [entry | {"detail": old["number"]} for entry in change["entries"]],
-            "fields": {
-                **change["fields"],
-                **{name: old[name] for name in STAFFS_OWN if name in old},
-                "replaces": {"order_id": old["_id"], "number": old["number"]},
-            },
-        }
-        both = {old["_id"]: cancelling, order.pk: placing}
-        written = claim.retrying(deadline)(write_together, both, write_id=new_id())
-    if written is None:
-        return None
-    cancelled, placed = written
-    TRANSITIONS.labels(CANCEL, act.actor.via).inc()
-    release_written(cancelled, attempt, lease, act, deadline=deadline)
-    return placed
 
 
 def _with_what_is_held(error: InsufficientStock, old: Document, items: Collection[Item]) -> InsufficientStock:
