@@ -129,6 +129,8 @@ class Quickstart:
         sandbox = self._start("sandbox", "-m", "integrations.sandbox", "--seed", *where)
         url = sandbox.await_line(r"http://\S+:(\d+)/\S*", _READY_TIMEOUT)
         self._environment |= dict.fromkeys(missing, url[0])
+        if "PRODUCT_SERVICE_URL" in missing:
+            self._environment.setdefault("PRODUCT_BACKEND", "integrations.sandbox.searchable.Products")
         note = self._data / "sandbox.port"
         note.write_text(url[1])
         self._stack.callback(note.unlink, missing_ok=True)

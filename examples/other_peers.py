@@ -44,6 +44,8 @@ class Users:
 class Products:
     """`POST /catalogue/lookup` with `{"ids": [...]}` answers `{"products": [{"id", "title", "price"}]}` with those that
     exist: one call for a whole order. There is no call for a single product, so that is a bulk look-up of one.
+
+    `GET /catalogue/search?words=mug&most=10` answers the same, for the backoffice's search by name.
     """
 
     most_at_once = 100
@@ -56,6 +58,9 @@ class Products:
             return next(iter(self._read(answer)), None)
 
         return HttpCall("POST", "/catalogue/lookup", read, body={"ids": [product_id]})
+
+    def search(self, text: str, limit: int) -> LookUp[Sequence[Product]]:
+        return HttpCall("GET", "/catalogue/search", self._read, params={"words": text, "most": str(limit)})
 
     def _read(self, answer: Answer) -> list[Product]:
         return [

@@ -9,7 +9,13 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from integrations.backends import BulkProductBackend, InventoryBackend, ProductBackend, UserBackend
+from integrations.backends import (
+    BulkProductBackend,
+    InventoryBackend,
+    ProductBackend,
+    SearchableProductBackend,
+    UserBackend,
+)
 
 PROTOCOLS: dict[str, type] = {
     "USER_BACKEND": UserBackend,
@@ -37,6 +43,11 @@ def inventory_backend() -> InventoryBackend:
 def offers_many(backend: ProductBackend) -> bool:
     """Tell whether it is a BulkProductBackend."""
     return hasattr(backend, "fetch_many")
+
+
+def offers_search(backend: ProductBackend) -> bool:
+    """Tell whether it is a SearchableProductBackend."""
+    return hasattr(backend, "search")
 
 
 def problems() -> list[str]:
@@ -86,6 +97,8 @@ def _missing(made: Any, path: str, protocol: type) -> Iterator[str]:
         most = getattr(made, "most_at_once", None)
         if not isinstance(most, int) or most < 1:
             yield f"{path} has fetch_many, but no most_at_once of 1 or more"
+    if protocol is ProductBackend and offers_search(made):
+        yield from _unfit_methods(made, path, SearchableProductBackend)
 
 
 def _unfit_methods(made: Any, path: str, protocol: type) -> Iterator[str]:

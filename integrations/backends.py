@@ -30,8 +30,8 @@ from integrations.answer import Answer, Unexpected, count_in, price_in, text_in
 
 __all__ = [
     "Answer", "Availability", "BulkProductBackend", "Change", "Done", "HttpCall", "InventoryBackend", "LookUp",
-    "Outcome", "OwnCall", "Product", "ProductBackend", "Refused", "StockLevel", "Unavailable", "Unexpected", "Unknown",
-    "User", "UserBackend", "count_in", "price_in", "text_in",
+    "Outcome", "OwnCall", "Product", "ProductBackend", "Refused", "SearchableProductBackend", "StockLevel",
+    "Unavailable", "Unexpected", "Unknown", "User", "UserBackend", "count_in", "price_in", "text_in",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -254,6 +254,16 @@ class BulkProductBackend(ProductBackend, Protocol):
 
     def fetch_many(self, product_ids: Sequence[str]) -> LookUp[Collection[Product]]:
         """Ask for several products. What is not among the answered ones does not exist, be its id malformed or not."""
+
+
+class SearchableProductBackend(ProductBackend, Protocol):
+    """A `PRODUCT_BACKEND` whose peer can be searched: the backoffice then offers products by name, not by id alone."""
+
+    def search(self, text: str, limit: int) -> LookUp[Sequence[Product]]:
+        """Ask for the products that somebody means who typed this, such as a part of a name or of a SKU.
+
+        The best come first, `limit` at most; of more, the rest is left out. An empty answer: there is none.
+        """
 
 
 class InventoryBackend(Protocol):

@@ -7,11 +7,11 @@ from typing import cast
 
 from integrations import peer_requests
 from integrations.backend_calls import kind_of, look_up
-from integrations.backend_loading import offers_many, product_backend
-from integrations.backends import BulkProductBackend, Product
+from integrations.backend_loading import offers_many, offers_search, product_backend
+from integrations.backends import BulkProductBackend, Product, SearchableProductBackend
 from integrations.peer_requests import Deadline, Unexpected
 
-__all__ = ["PEER", "Product", "fetch", "look_ups"]
+__all__ = ["PEER", "Product", "can_search", "fetch", "look_ups", "search"]
 
 PEER = peer_requests.Peer("products", "PRODUCT_SERVICE_URL")
 
@@ -49,6 +49,27 @@ def look_ups(product_ids: Sequence[str], *, deadline: Deadline) -> list[Callable
     most = cast(BulkProductBackend, backend).most_at_once
     parts = (product_ids[start : start + most] for start in range(0, len(product_ids), most))
     return [partial(_many, part, deadline) for part in parts]
+
+
+def can_search() -> bool:
+    """Tell whether products can be found by what somebody typed."""
+    return offers_search(product_backend())
+
+
+def search(text: str, limit: int, *, deadline: Deadline) -> list[Product]:
+    """Return the products that the peer finds by a text, the best first; asked once, since somebody is typing.
+
+    :raises PeerUnavailable: if the peer does not say.
+    """
+    question = partial(cast(SearchableProductBackend, product_backend()).search, text, limit)
+    found = look_up(PEER, "product_search", question, _are_listed, deadline=deadline, retries=False)
+    return list(found[:limit])
+
+
+def _are_listed(found: object) -> None:
+    kind_of(list, tuple)(found)
+    for one in cast("Sequence[Product]", found):
+        kind_of(Product)(one)
 
 
 def _one(product_id: str, deadline: Deadline) -> Found:

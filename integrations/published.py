@@ -55,12 +55,13 @@ class Products:
         accepted = self._unknown if re.fullmatch("[0-9a-fA-F]{24}", product_id) else self._unknown | {500}
 
         def read(answer: Answer) -> Product | None:
-            return _product(product_id, answer.json_object()) if answer.succeeded else None
+            return product_in(product_id, answer.json_object()) if answer.succeeded else None
 
         return HttpCall("GET", f"/products/{_quoted(product_id)}", read, accepted=accepted)
 
 
-def _product(product_id: str, body: dict[str, Any]) -> Product:
+def product_in(product_id: str, body: dict[str, Any]) -> Product:
+    """The product that an answer describes. :param product_id: that was asked for, if the answer does not say."""
     answered_id = body.get("_id", product_id)
     return Product(
         product_id=str(answered_id) if isinstance(answered_id, int) else answered_id,

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +28,7 @@ class Shop:
     """What it has, and what it was asked.
 
     :ivar stock: by product, the units that are available and those that are held.
+    :ivar most_is_ignored: a search answers with all that it finds.
     :ivar lost: acts (`reserve`, `release`) that are carried out, and whose answer never comes.
     """
 
@@ -36,6 +37,7 @@ class Shop:
     prices: dict[str, str] = field(default_factory=dict)
     stock: dict[str, list[int]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    most_is_ignored: bool = False
     asked: list[tuple[str, str, Any, str | None]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,10 +55,11 @@ class Shop:
                 known = self.customers.get(customer)
                 return 200, {"exists": known is not None} | ({"name": known} if known else {})
             case "POST", ["catalogue", "lookup"]:
-                found = [one for one in body["ids"] if one in self.prices]
-                return 200, {
-                    "products": [{"id": one, "title": f"No. {one}", "price": self.prices[one]} for one in found]
-                }
+                return self._products(one for one in body["ids"] if one in self.prices)
+            case "GET", ["catalogue", "search"]:
+                asked = parse_qs(parts.query)
+                words, most = asked["words"][0].lower(), None if self.most_is_ignored else int(asked["most"][0])
+                return self._products([one for one in self.prices if words in f"no. {one}"][:most])
             case "GET", ["stock", product] if product in self.stock:
                 there, held = self.stock[product]
                 wanted = parse_qs(parts.query).get("wanted")
@@ -67,6 +70,9 @@ class Shop:
                 assert re.fullmatch("[0-9a-f]{24}", body["reference_id"])
                 return self._moved(act, self.stock[product], body["amount"])
         return 404, {"error": "no such thing"}
+
+    def _products(self, found: Iterable[str]) -> Said:
+        return 200, {"products": [{"id": one, "title": f"No. {one}", "price": self.prices[one]} for one in found]}
 
     def _moved(self, act: str, stock: list[int], amount: int) -> Said:
         source, target = (0, 1) if act == "reserve" else (1, 0)

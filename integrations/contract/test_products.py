@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from integrations import Deadline, products
-from integrations.backend_loading import offers_many, product_backend
-from integrations.backends import BulkProductBackend
+from integrations.backend_loading import offers_many, offers_search, product_backend
+from integrations.backends import BulkProductBackend, SearchableProductBackend
 from integrations.contract.canned import UNREADABLE, require_no_answer
 from integrations.contract.known import Known
 
@@ -68,3 +68,34 @@ def test_more_than_can_be_asked_for_at_once_are_all_answered(known: Known) -> No
 
 def test_what_says_nothing_about_many_is_no_answer(known: Known) -> None:
     require_no_answer(bulk().fetch_many([known.require_product()]), UNREADABLE)
+
+
+def searchable() -> SearchableProductBackend:
+    backend = product_backend()
+    if not offers_search(backend):
+        pytest.skip("the backend offers no search")
+    return cast("SearchableProductBackend", backend)
+
+
+def search(text: str, limit: int = 20) -> list[products.Product]:
+    return products.search(text, limit, deadline=Deadline.after(PATIENCE))
+
+
+def test_a_product_is_found_by_its_name_as_it_is_by_its_id(known: Known) -> None:
+    searchable()
+    product = fetch(known.require_product())
+    assert isinstance(product, products.Product)
+    assert product in search(product.name)
+    assert len(search(product.name, 1)) == 1
+
+
+@pytest.mark.parametrize("text", ["no product is called this: 7f3a9c51", "%", "a&limit=1000#", "\N{SNOWMAN}" * 40])
+def test_a_text_that_finds_nothing_is_an_empty_list(text: str) -> None:
+    searchable()
+    assert len(search(text, 2)) <= 2
+    if text != "%":
+        assert search(text) == []
+
+
+def test_what_says_nothing_about_a_search_is_no_answer() -> None:
+    require_no_answer(searchable().search("a", 5), UNREADABLE)

@@ -56,6 +56,7 @@ class PeerRoutes:
         self._operations: dict[str, Callable[[Asked], Response]] = {
             "verify": self._verify,
             "product": self._product,
+            "search": self._search,
             "check": self._check,
             "reserve": self._reserve,
             "release": self._release,
@@ -95,18 +96,21 @@ class PeerRoutes:
         given = str(asked.product_id)
         if not ObjectId.is_valid(given):
             return failure(500, "Internal Server Error")
+        found = self._products({"_id": ObjectId(given)})
+        return Response(200, found[0]) if found else failure(404, f"Product with ID {given} not found")
+
+    def _search(self, asked: Asked) -> Response:
+        """Not a call of the published service: see `integrations.sandbox.searchable`."""
+        text, limit = _text(asked.fields.get("search")) or "", _positive(asked.fields, "query", "limit")
+        words = {"$regex": re.escape(text), "$options": "i"}
+        found = self._products({"$or": [{"name": words}, {"sku": words}]}, {"$sort": {"name": 1}}, {"$limit": limit})
+        return Response(200, {"products": found})
+
+    def _products(self, query: dict[str, Any], *then: dict[str, Any]) -> list[dict[str, Any]]:
         # One round trip for product and stock: the sandbox shares its processors with what is measured.
         stock = {"from": "stock", "localField": "_id", "foreignField": "_id", "as": "stock"}
-        stages: list[dict[str, Any]] = [{"$match": {"_id": ObjectId(given)}}, {"$lookup": stock}]
-        with self._control.products.aggregate(stages) as found:
-            product = next(found, None)
-        if product is None:
-            return failure(404, f"Product with ID {given} not found")
-        price: Decimal128 = product["price"]
-        shown = {"_id": product["_id"], "name": product["name"], "price": price.to_decimal()}
-        more = {name: product[name] for name in ("sku", "image_url", "currency") if product.get(name)}
-        quantity = sum(level["available"] for level in product["stock"])
-        return Response(200, shown | more | {"category": product["category"], "quantity": quantity})
+        with self._control.products.aggregate([{"$match": query}, *then, {"$lookup": stock}]) as found:
+            return [_shown(product) for product in found]
 
     def _check(self, asked: Asked) -> Response:
         given, quantity = _required(asked, "query"), _positive(asked.fields, "query")
@@ -132,12 +136,22 @@ class PeerRoutes:
         return Response(200, {"product_id": asked.product_id} | amounts | threshold)
 
 
+def _shown(product: dict[str, Any]) -> dict[str, Any]:
+    price: Decimal128 = product["price"]
+    shown = {"_id": product["_id"], "name": product["name"], "price": price.to_decimal()}
+    more = {name: product[name] for name in ("sku", "image_url", "currency") if product.get(name)}
+    quantity = sum(level["available"] for level in product["stock"])
+    return shown | more | {"category": product["category"], "quantity": quantity}
+
+
 def _asked(request: Request, path: tuple[str, ...]) -> Asked | None:
     """Return what the request asks for, or None if no peer has such an address."""
     key = request.headers.get("Idempotency-Key")
     match request.method, path:
         case "GET", ("users", user_id, "verify"):
             return Asked("verify", {"user_id": user_id}, key)
+        case "GET", ("products",):
+            return Asked("search", dict(request.query), key)
         case "GET", ("products", product_id):
             return Asked("product", {"product_id": product_id}, key)
         case "GET", ("inventory", "check"):
@@ -193,11 +207,11 @@ def _required(asked: Asked, where: str) -> str:
     return asked.product_id
 
 
-def _positive(fields: dict[str, Any], where: str) -> int:
-    quantity = _integer(fields, where, "quantity")
-    if not 0 < quantity < _INT64:
-        raise InvalidFieldError(where, "quantity", "Input should be greater than 0", quantity)
-    return quantity
+def _positive(fields: dict[str, Any], where: str, name: str = "quantity") -> int:
+    number = _integer(fields, where, name)
+    if not 0 < number < _INT64:
+        raise InvalidFieldError(where, name, "Input should be greater than 0", number)
+    return number
 
 
 def _integer(fields: dict[str, Any], where: str, name: str) -> int:

@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from orders.admin import badges, labels, part_facts
+from orders.admin import badges, labels, part_facts, replacement
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
 from orders.admin.part_forms import reason_code
@@ -196,7 +197,9 @@ def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
             way=labels.WAYS.get(entry.via, entry.via),
             reason=_reason(entry),
             request_id=entry.request_id,
-            detail=f"Before: {entry.detail}" if entry.detail and entry.act == ADDRESS_CHANGED else entry.detail,
+            detail=f"Before: {entry.detail}"
+            if entry.detail and entry.act == ADDRESS_CHANGED
+            else replacement.detail_of(entry),
         )
         for entry in entries
     ]
@@ -236,6 +239,8 @@ def _kind(entry: HistoryEntry) -> str:
 
 
 def _title(entry: HistoryEntry) -> str:
+    if replacement.is_placed_by_staff(entry):
+        return _("Order placed for the customer")
     if entry.line is None:
         return labels.act(entry.act)
     if entry.act not in ("stock", "resolve"):

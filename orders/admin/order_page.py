@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import order_facts, order_forms, part_forms, printing
+from orders.admin import order_facts, order_forms, part_forms, printing, replacement
 from orders.admin.order_forms import Change, Kept
 from orders.admin.posted import only_posted, seen_version
 from orders.admin.read_only import ReadOnly
@@ -151,6 +151,7 @@ class OrderPage(ReadOnly):
             "kept": kept,
             "facts": order_facts.facts(order, now),
             "erasure": order_facts.erasure(order, now),
+            "replacement": replacement.shown(order, actor),
             "recent": recent,
             "earlier": earlier,
             "missed": order_facts.events(missed, now),

@@ -12,7 +12,19 @@ from django_fsm import FSMField, transition
 from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, EmbeddedModelField
 
 from orders.models.money import to_cents
-from orders.models.parts import Address, Charge, Contact, HistoryEntry, Hold, Item, Payment, Refund, Return, Shipment
+from orders.models.parts import (
+    Address,
+    Charge,
+    Contact,
+    HistoryEntry,
+    Hold,
+    Item,
+    OtherOrder,
+    Payment,
+    Refund,
+    Return,
+    Shipment,
+)
 from orders.models.states import DATED_STATUSES, EPOCH, LineState, Status, StockEffect
 
 
@@ -89,6 +101,9 @@ class Order(models.Model):
     refunded_at = models.DateTimeField(null=True, blank=True)
     erased_at = models.DateTimeField(null=True, blank=True)
     """When personal data was last erased from it; the history says by whom."""
+    replaces = EmbeddedModelField(OtherOrder, null=True, blank=True)
+    """The order that was cancelled by the very write that placed this one: see docs/adr/0012."""
+    replaced_by = EmbeddedModelField(OtherOrder, null=True, blank=True)
 
     untold_at = models.DateTimeField(null=True, blank=True, editable=False)
     """Since when its history has had something to tell; see `orders.storage.event_feed`, also for the next two."""
@@ -115,6 +130,7 @@ class Order(models.Model):
             ("write_notes", "Can write internal notes"),
             ("export_orders", "Can export orders"),
             ("erase_customer", "Can erase personal data"),
+            ("place_for_customer", "Can place orders for customers in the backoffice, and replace unpaid ones"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="newest"),

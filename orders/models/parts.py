@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django_mongodb_backend.fields import EmbeddedModelField
+from django_mongodb_backend.fields import EmbeddedModelField, ObjectIdField
 from django_mongodb_backend.models import EmbeddedModel
 
 from orders.models.states import OPEN_STATES_OF_LINES, ChargeKind, LineState, Removal, StockCall
@@ -194,6 +194,16 @@ class Hold(Part):
 
     def __str__(self) -> str:
         return self.code
+
+
+class OtherOrder(Part):
+    """An order that this one replaces, or is replaced by."""
+
+    order_id = ObjectIdField()
+    number = models.CharField(max_length=14)
+
+    def __str__(self) -> str:
+        return self.number
 
 
 class HistoryEntry(Part):

@@ -36,6 +36,7 @@ HOLD = "orders.hold_order"
 MANAGE_WEBHOOKS = "orders.manage_webhooks"
 MANAGE_TOKENS = "orders.manage_service_tokens"
 PLACE = "orders.place_orders"
+PLACE_FOR_CUSTOMER = "orders.place_for_customer"
 READ_EVENTS = "orders.read_events"
 
 ADDRESS_CHANGED = "change_address"
@@ -53,6 +54,7 @@ STAFF_WORK = {
     HOLD: "hold orders back, or lift holds",
     MANAGE_WEBHOOKS: "manage webhooks",
     MANAGE_TOKENS: "manage service tokens",
+    PLACE_FOR_CUSTOMER: "place orders for customers",
 }
 """What staff may do beside looking and making transitions, in words."""
 OF_SERVICES = (PLACE, READ_EVENTS)
@@ -179,11 +181,13 @@ class Actor:
             raise NotPermitted(f"You may not {work}.")
 
     def require_placing_for(self, user_id: str) -> None:
-        """Customers place orders for themselves; admins and services, for anybody.
+        """Customers place orders for themselves; admins and services, for anybody; and so do staff who may.
 
         :raises NotPermitted:
         """
-        if not (self._is(user_id) or (self.kind in (Kind.ADMIN, Kind.SERVICE) and self.has(PLACE))):
+        if self.kind is Kind.STAFF:
+            self.require(PLACE_FOR_CUSTOMER)
+        elif not (self._is(user_id) or (self.kind in (Kind.ADMIN, Kind.SERVICE) and self.has(PLACE))):
             raise self._refused("You may not place an order in another user's name.", PLACE)
 
     def require_reading_of(self, user_id: str) -> None:

@@ -5,7 +5,7 @@ Each error is here, also one that no code of the API stands for: a test goes thr
 
 from http import HTTPStatus
 
-from orders.services import access, audit, bulk, identifiers, order_queries, purging, service_tokens
+from orders.services import access, audit, bulk, identifiers, order_queries, product_search, purging, service_tokens
 from orders.services.errors import OrderError
 from orders.services.events import publishing, reading, webhooks
 from orders.services.examination import stock_trials
@@ -16,6 +16,7 @@ from orders.services.lifecycle import (
     idempotency_keys,
     payments,
     placement,
+    replacing,
     tracking,
     transitions,
     verification,
@@ -46,6 +47,8 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     placement.PlacementInterrupted: HTTPStatus.SERVICE_UNAVAILABLE,
     idempotency_keys.KeyInUse: HTTPStatus.CONFLICT,
     idempotency_keys.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    replacing.OrderNotReplaceable: HTTPStatus.CONFLICT,
+    product_search.NoProductSearch: HTTPStatus.NOT_FOUND,
     # changing an order
     transitions.TransitionRefused: HTTPStatus.CONFLICT,
     versions.OrderBusy: HTTPStatus.CONFLICT,

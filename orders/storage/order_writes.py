@@ -15,6 +15,7 @@ from bson import ObjectId
 from django.db import DEFAULT_DB_ALIAS, connections
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
@@ -31,7 +32,7 @@ from orders.models import (
     not_on_hold,
     nothing_shipped,
 )
-from orders.storage.database import Expression, collection, from_now, literal, new_id, writing
+from orders.storage.database import Expression, collection, database, from_now, literal, new_id, writing
 from orders.storage.line_stock import LineStock, due_stage
 
 LONGEST_DETAIL = HistoryEntry._meta.get_field("detail").max_length
@@ -114,6 +115,7 @@ def guarded_write(
     unset: Sequence[str] = (),
     first: Sequence[Document] = (),
     then: Sequence[Document] = (),
+    session: ClientSession | None = None,
 ) -> Document | None:
     """Change one order if the guard still holds.
 
@@ -127,6 +129,7 @@ def guarded_write(
     :param write_id: marks the document and the entries; given where one and the same change is tried more than once.
     :param unset: fields to remove.
     :param first: stages of the update before those that make the change; `then`: after them.
+    :param session: of the transaction that it is part of; see :func:`write_together`.
     :returns: the document as it is after the write; None where the guard did not hold, and nothing changed.
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
@@ -135,11 +138,46 @@ def guarded_write(
     pipeline += [{"$unset": list(unset)}] if unset else []
     guarded = {"_id": order_id, **guard}
     with writing():
-        written = orders().find_one_and_update(guarded, pipeline, return_document=ReturnDocument.AFTER)
-    if written is not None:
+        written = orders().find_one_and_update(guarded, pipeline, return_document=ReturnDocument.AFTER, session=session)
+    if written is not None or session is not None:
         return written
     # After a failover a repeated write can find its own first try in the way: its marks tell.
     return _landed({"_id": order_id, "$or": [{"write_id": write_id}, {"history.write_id": write_id}]})
+
+
+class _GuardBroken(Exception):
+    """One of several writes did not find its order as it must be."""
+
+
+@wrap_database_errors
+def write_together(changes: Mapping[ObjectId, Mapping[str, Any]], *, write_id: str) -> list[Document] | None:
+    """Change several orders in one transaction, if every guard still holds: all of them or none.
+
+    For what must not come apart (docs/adr/0012); whatever concerns one order needs no more than its own write.
+
+    :param changes: by the order's id, what :func:`guarded_write` is given.
+    :param write_id: marks all of it; the same where the same is tried again.
+    :returns: the documents as they are after it; None where a guard did not hold, and nothing changed.
+    :raises DatabaseError: it may or may not have happened. Another write of one of the orders at the same moment is one
+        of the reasons: it can be tried again.
+    """
+    client = database().client
+    with client.start_session() as session:
+        try:
+            with session.start_transaction():
+                return [_required(order_id, change, write_id, session) for order_id, change in changes.items()]
+        except _GuardBroken:
+            pass
+    # The commit of an earlier try, whose answer was lost, may be what is in the way.
+    landed = [_landed({"_id": order_id, "history.write_id": write_id}) for order_id in changes]
+    return [found for found in landed if found] if all(landed) else None
+
+
+def _required(order_id: ObjectId, change: Mapping[str, Any], write_id: str, session: ClientSession) -> Document:
+    written = guarded_write(order_id, **change, write_id=write_id, session=session)
+    if written is None:
+        raise _GuardBroken
+    return written
 
 
 @wrap_database_errors

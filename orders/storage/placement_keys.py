@@ -48,6 +48,12 @@ def take_or_find(key_id: str, hold: Hold, order_id: ObjectId) -> Document:
 
 
 @wrap_database_errors
+def find(key_id: str) -> Document | None:
+    """A key as it is."""
+    return keys().find_one({"_id": key_id})
+
+
+@wrap_database_errors
 def take_over(found: Document, hold: Hold, order_id: ObjectId, *, lapsed: bool) -> Document | None:
     """Compare and set: take a key just as it was found.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 FEED = ("orders_order_events", "orders_order_event")
 
@@ -14,12 +15,12 @@ def backoffice(title: str) -> dict[str, Any]:
     def may(permission: str) -> Any:
         return lambda request: request.user.has_perm(permission)
 
-    def entry(title: str, icon: str, address: str, permission: str, **options: Any) -> dict[str, Any]:
+    def entry(title: Any, icon: str, address: str, permission: str, **options: Any) -> dict[str, Any]:
         return {"title": title, "icon": icon, "link": reverse_lazy(address), "permission": may(permission), **options}
 
     def among_orders(request: Any) -> bool:
         name = request.resolver_match.url_name
-        return name.startswith("orders_order_") and name not in ("orders_order_attention", *FEED)
+        return name.startswith("orders_order_") and name not in ("orders_order_attention", "orders_order_add", *FEED)
 
     def among_events(request: Any) -> bool:
         return request.resolver_match.url_name in FEED
@@ -52,6 +53,7 @@ def backoffice(title: str) -> dict[str, Any]:
                             "orders.view_order",
                             active=among_orders,
                         ),
+                        entry(_("New order"), "add_circle", "admin:orders_order_add", "orders.place_for_customer"),
                         entry("Bulk runs", "rule", "admin:orders_bulkrun_changelist", "orders.view_bulkrun"),
                     ],
                 },

@@ -28,7 +28,7 @@ from tests.functional.admin_helpers import said
 
 pytestmark = pytest.mark.no_cover
 TOKEN = "csrfmiddlewaretoken"
-FRESH = {"at", "can", "planned", "run", "shown", "version"}
+FRESH = {"at", "can", "placement_key", "planned", "run", "shown", "version"}
 """Hidden fields that each showing of a page has its own of: unsent_form.js names them, too."""
 PLIGHTS = ("pending", "paid", "processing", "delivered", "unknown", "returnable", "parted", "held")
 """Orders on whose pages every form is, on one or another."""

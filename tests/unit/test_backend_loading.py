@@ -58,6 +58,11 @@ class OnlyReads:
     check, stock = Inventory.check, Inventory.stock
 
 
+class SearchWithMore(Products):
+    def search(self, text: str, limit: int, language: str) -> list[str]:
+        return [text, str(limit), language]
+
+
 not_a_class = Users()
 
 
@@ -86,6 +91,7 @@ not_a_class = Users()
         ("PRODUCT_BACKEND", f"{HERE}.ManyWithoutMost", "has fetch_many, but no most_at_once of 1 or more"),
         ("PRODUCT_BACKEND", f"{HERE}.ManyOfNone", "has fetch_many, but no most_at_once of 1 or more"),
         ("PRODUCT_BACKEND", f"{HERE}.ManyWithMore", "fetch_many is not an ordinary method fetch_many(product_ids: "),
+        ("PRODUCT_BACKEND", f"{HERE}.SearchWithMore", "search is not an ordinary method search(text: str, limit: int)"),
         ("INVENTORY_BACKEND", f"{HERE}.Keyless", "reserve is not an ordinary method reserve(product_id: str, quantity"),
         (
             "INVENTORY_BACKEND",

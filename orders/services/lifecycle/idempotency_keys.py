@@ -118,6 +118,12 @@ def take(*, caller: str, key: str, fingerprint: str) -> Ticket:
     return _ticket(taken, attempt)
 
 
+def order_of(*, caller: str, key: str) -> ObjectId | None:
+    """The id that the order under a key has, or would get; None where the key was never used."""
+    found = placement_keys.find(_scoped(caller, key))
+    return found["order_id"] if found else None
+
+
 def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, attempt: str) -> Ticket:
     """Take a key for a corrected request: only once the order that it stood for is rejected, which is final.
 

@@ -33,7 +33,13 @@ from orders.services.lifecycle.drafts import (
     require_room_for_orders,
 )
 from orders.services.lifecycle.idempotency_keys import Ticket
-from orders.services.lifecycle.reservation import PlacementInterrupted, claim_draft, reserve_and_place
+from orders.services.lifecycle.reservation import (
+    PlacementInterrupted,
+    PlacingWrite,
+    claim_draft,
+    placed_alone,
+    reserve_and_place,
+)
 from orders.services.lifecycle.verification import verify
 
 __all__ = ["Details", "InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
@@ -56,12 +62,14 @@ def place_order(
     details: Details | None = None,
     idempotency_key: str | None = None,
     deadline: Deadline | None = None,
+    write: PlacingWrite = placed_alone,
 ) -> Placement:
     """Place an order.
 
     :param items: with product_id, quantity and the price that the customer was shown.
     :param details: what else the customer said; by default nothing.
     :param deadline: when the caller's time is up; by default REQUEST_DEADLINE from now.
+    :param write: see :mod:`orders.services.lifecycle.replacing`.
     :raises MalformedUserId, InvalidOrder: no peer was asked.
     :raises NotPermitted: an order in another's name.
     :raises KeyReused, KeyInUse: see :mod:`orders.services.lifecycle.idempotency_keys`.
@@ -76,7 +84,7 @@ def place_order(
         user_id = canonical(user_id)
         act.actor.require_placing_for(user_id)
         order = new_draft(user_id, items, shipping_address, act.at, details or Details())
-        placement = _place(order, act, idempotency_key, deadline)
+        placement = _place(order, act, idempotency_key, deadline, write)
     except Exception as error:
         PLACEMENTS.labels(_outcome_label(error)).inc()
         raise
@@ -97,7 +105,7 @@ def _outcome_label(error: Exception) -> str:
             return "failed_here"
 
 
-def _place(order: Order, act: Act, key: str | None, deadline: Deadline) -> Placement:
+def _place(order: Order, act: Act, key: str | None, deadline: Deadline, write: PlacingWrite) -> Placement:
     ticket = _take_key(order, key, act)
     context.bind(order_id=str(ticket.order_id))
     if ticket.placed:
@@ -117,7 +125,7 @@ def _place(order: Order, act: Act, key: str | None, deadline: Deadline) -> Place
         # Nobody is called for it. If the draft was written after all, the next request finds it by its id.
         idempotency_keys.give_back(ticket)
         raise
-    return Placement(reserve_and_place(order, claim, act, deadline))
+    return Placement(reserve_and_place(order, claim, act, deadline, write))
 
 
 def _time_to_verify(deadline: Deadline) -> Deadline:

@@ -1,6 +1,8 @@
 """Reserving a draft's stock, which places the order or rejects the draft: steps 3 to 5 of a placement."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -47,7 +49,22 @@ def claim_draft(order: Order, act: Act, deadline: Deadline) -> Claim:
     return Claim(order.pk, attempt, lease, tuple(lines))
 
 
-def reserve_and_place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document:
+PlacingWrite = Callable[[Order, Claim, dict[str, Any], Deadline], Document | None]
+"""Makes the write that places a claimed draft: given what `guarded_write` is, and when the caller's time is up.
+
+Returns the whole document; None where a guard did not hold, and nothing changed.
+"""
+
+
+def placed_alone(order: Order, claim: Claim, change: dict[str, Any], deadline: Deadline) -> Document | None:
+    """Place the draft by a write that concerns nothing else."""
+    write = claim.retrying(deadline)
+    return write(guarded_write, order.pk, **change, write_id=new_id())
+
+
+def reserve_and_place(
+    order: Order, claim: Claim, act: Act, deadline: Deadline, write: PlacingWrite = placed_alone
+) -> Document:
     """Reserve every line of a claimed draft and place the order.
 
     :returns: its whole document.
@@ -56,27 +73,30 @@ def reserve_and_place(order: Order, claim: Claim, act: Act, deadline: Deadline) 
     """
     outcomes = call_inventory(claim, deadline=deadline, retries=True)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
-        return _place(order, claim, act, deadline)
+        placed = _place(order, claim, act, deadline, write)
+        if placed is not None:
+            return placed
+        # Where it was not the draft that had changed, it still holds what it reserved.
+        _give_up(claim, outcomes, act, deadline)
+        raise PlacementInterrupted("Placing the order took too long, so it was cancelled.", retry_after=1)
     _give_up(claim, outcomes, act, deadline)
     raise _failure(order, outcomes, deadline)
 
 
-def _place(order: Order, claim: Claim, act: Act, deadline: Deadline) -> Document:
+def _place(order: Order, claim: Claim, act: Act, deadline: Deadline, write: PlacingWrite) -> Document | None:
     for item in order.items:
         item.stock = Stock(state=LineState.RESERVED, attempts=1)
     order.place()
-    placed = claim.retrying(deadline)(
-        guarded_write,
-        order.pk,
-        guard={"status": Status.PLACING.value} | claim.guard,
-        entries=[act.entry("place", source=Status.PLACING.value, target=order.status)],
-        fields={"status": order.status, "placed_at": order.created_at, **moments(order.status, act.at)},
-        items=lines_by_index({line.index: LineStock(LineState.RESERVED, attempts=1) for line in claim.lines}),
-        seen_at=act.at,
-        write_id=new_id(),
-    )
+    change = {
+        "guard": {"status": Status.PLACING.value} | claim.guard,
+        "entries": [act.entry("place", source=Status.PLACING.value, target=order.status)],
+        "fields": {"status": order.status, "placed_at": order.created_at, **moments(order.status, act.at)},
+        "items": lines_by_index({line.index: LineStock(LineState.RESERVED, attempts=1) for line in claim.lines}),
+        "seen_at": act.at,
+    }
+    placed = write(order, claim, change, deadline)
     if placed is None:
-        raise PlacementInterrupted("Placing the order took too long, so it was cancelled.", retry_after=1)
+        return None
     TRANSITIONS.labels("place", act.actor.via).inc()
     return placed
 

@@ -1,14 +1,15 @@
 """Asking the peers, all at the same time, whether an order can be placed."""
 
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from django.conf import settings
 
 from integrations import Deadline, PeerError, gather, inventory, products, users
-from orders.models import Order, to_cents
+from orders.models import Item, Order, to_cents
 from orders.services.errors import OrderError
 from orders.services.lifecycle.frozen_facts import freeze_contact, freeze_product
 
@@ -54,28 +55,63 @@ def verify(order: Order, *, deadline: Deadline) -> bool:
     :raises VerificationFailed: the first rule broken, in this order: user, products, prices, stock.
     :raises PeerUnavailable: a peer that is needed gave no usable answer.
     """
-    wanted = _wanted(order)
-    ids = list(wanted)
-    look_ups = products.look_ups(ids, deadline=deadline)
-    user, *answers = gather(
-        partial(users.verify, order.user_id, deadline=deadline),
-        *look_ups,
-        *(partial(inventory.check, product_id, wanted[product_id], deadline=deadline) for product_id in ids),
-    )
+    answers = ask_peers(order.user_id, units_by_product(order.items), deadline=deadline)
+    user = answers.user
     if user is None:
-        raise UnknownUser(f"There is no active user {order.user_id}.", errors={"user_id": ["Unknown or inactive."]})
-    _raise_first(answers if settings.ALLOW_UNVERIFIED_USERS else [user, *answers])
-    found = dict(ChainMap(*cast("list[products.Found]", answers[: len(look_ups)])))
-    stock = dict(zip(ids, cast("list[inventory.Availability]", answers[len(look_ups) :]), strict=True))
-    _check_products(order, found)
-    short = {product_id: answer.current_quantity for product_id, answer in stock.items() if not answer.available}
-    if short:
-        raise _insufficient(order, short)
+        raise unknown_user(order.user_id)
+    unverified = [] if settings.ALLOW_UNVERIFIED_USERS else [one for one in (user,) if isinstance(one, PeerError)]
+    if errors := unverified + answers.errors:
+        raise errors[0]
+    _check_products(order, answers.products)
+    if short := answers.short:
+        raise insufficient(order.items, short)
     for item in order.items:
-        freeze_product(item, cast("products.Product", found[item.product_id]))
+        freeze_product(item, cast("products.Product", answers.products[item.product_id]))
     if isinstance(user, users.User):
         freeze_contact(order, user)
     return isinstance(user, users.User)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the peers said. What is missing of products and stock is what they did not say.
+
+    :ivar user: None: there is none who may order.
+    :ivar errors: why something is missing, of products before stock.
+    """
+
+    user: users.User | PeerError | None
+    products: products.Found
+    stock: dict[str, inventory.Availability]
+    errors: list[PeerError]
+
+    @property
+    def short(self) -> dict[str, int | None]:
+        """The products of which there is too little, and how many units there are."""
+        return {product_id: found.current_quantity for product_id, found in self.stock.items() if not found.available}
+
+
+def ask_peers(user_id: str, wanted: Mapping[str, int], *, deadline: Deadline) -> Answers:
+    """Ask about a user, and about so many units of products, all at the same time."""
+    ids = list(wanted)
+    look_ups = products.look_ups(ids, deadline=deadline)
+    user, *answers = gather(
+        partial(users.verify, user_id, deadline=deadline),
+        *look_ups,
+        *(partial(inventory.check, product_id, wanted[product_id], deadline=deadline) for product_id in ids),
+    )
+    found, stock = answers[: len(look_ups)], dict(zip(ids, answers[len(look_ups) :], strict=True))
+    return Answers(
+        cast("users.User | PeerError | None", user),
+        dict(ChainMap(*(cast("products.Found", one) for one in found if not isinstance(one, PeerError)))),
+        {name: one for name, one in stock.items() if isinstance(one, inventory.Availability)},
+        [one for one in answers if isinstance(one, PeerError)],
+    )
+
+
+def unknown_user(user_id: str) -> UnknownUser:
+    """The error for a user who does not exist, or may not order."""
+    return UnknownUser(f"There is no active user {user_id}.", errors={"user_id": ["Unknown or inactive."]})
 
 
 def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadline) -> InsufficientStock:
@@ -83,45 +119,47 @@ def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadlin
 
     Where it does not answer, or says that there is enough after all, the number is not known.
     """
-    wanted, short = _wanted(order), dict.fromkeys(product_ids)
+    wanted, short = units_by_product(order.items), dict.fromkeys(product_ids)
     asked = (partial(inventory.check, name, wanted[name], deadline=deadline, retries=False) for name in short)
     answers = dict(zip(short, gather(*asked), strict=True))
-    return _insufficient(order, {product_id: _too_few(answers[product_id]) for product_id in short})
+    return insufficient(order.items, {product_id: _too_few(answers[product_id]) for product_id in short})
 
 
 def _too_few(answer: inventory.Availability | PeerError) -> int | None:
     return answer.current_quantity if isinstance(answer, inventory.Availability) and not answer.available else None
 
 
-def _wanted(order: Order) -> Counter[str]:
+def units_by_product(items: Iterable[Item]) -> Counter[str]:
     """Units by product, over all lines."""
     wanted: Counter[str] = Counter()
-    for item in order.items:
+    for item in items:
         wanted[item.product_id] += item.quantity
     return wanted
 
 
-def _raise_first(answers: Iterable[object]) -> None:
-    for answer in answers:
-        if isinstance(answer, PeerError):
-            raise answer
-
-
-def _check_products(order: Order, found: dict[str, products.Product | None]) -> None:
-    unknown = {
+def unknown_products(items: Sequence[Item], found: products.Found) -> dict[str, list[str]]:
+    """What is wrong with the lines whose product does not exist, by field."""
+    return {
         f"items.{index}.product_id": [f"There is no product {item.product_id}."]
-        for index, item in enumerate(order.items)
-        if found[item.product_id] is None
+        for index, item in enumerate(items)
+        if item.product_id in found and found[item.product_id] is None
     }
-    if unknown:
-        raise UnknownProduct("; ".join(problem for [problem] in unknown.values()), errors=unknown)
+
+
+def foreign_prices(items: Sequence[Item], found: products.Found, currency: str) -> dict[str, list[str]]:
+    """What is wrong with the lines whose price is in another currency than the order's, by field."""
     priced_in = {product_id: product.currency or settings.CURRENCY for product_id, product in found.items() if product}
-    foreign = {
+    return {
         f"items.{index}.price": [f"The price of {item.product_id} is in {priced_in[item.product_id]}."]
-        for index, item in enumerate(order.items)
-        if priced_in[item.product_id] != order.currency
+        for index, item in enumerate(items)
+        if priced_in.get(item.product_id, currency) != currency
     }
-    if foreign:
+
+
+def _check_products(order: Order, found: products.Found) -> None:
+    if unknown := unknown_products(order.items, found):
+        raise UnknownProduct("; ".join(problem for [problem] in unknown.values()), errors=unknown)
+    if foreign := foreign_prices(order.items, found, order.currency):
         raise PriceChanged(
             f"The order is in {order.currency}. {' '.join(problem for [problem] in foreign.values())}", errors=foreign
         )
@@ -140,10 +178,10 @@ def _check_products(order: Order, found: dict[str, products.Product | None]) -> 
         )
 
 
-def _insufficient(order: Order, short: Mapping[str, int | None]) -> InsufficientStock:
-    """:param short: by product, how many units there are."""
-    wanted = _wanted(order)
-    lines = {index: item.product_id for index, item in enumerate(order.items) if item.product_id in short}
+def insufficient(items: Sequence[Item], short: Mapping[str, int | None]) -> InsufficientStock:
+    """The error for lines of products of which there is too little. :param short: how many units there are of each."""
+    wanted = units_by_product(items)
+    lines = {index: item.product_id for index, item in enumerate(items) if item.product_id in short}
     problems = {name: _shortage(name, wanted[name], available) for name, available in short.items()}
     return InsufficientStock(
         "; ".join(problems.values()),

@@ -6,8 +6,10 @@
   const HOUR = 3600000; // milliseconds
   const LEFT_OUT = ["password", "file", "button", "reset", "image"];
   const TOKEN = "csrfmiddlewaretoken";
-  const SEEN = "version"; // what the person had seen: given back, so that they are told of changes meanwhile
-  const FRESH = [SEEN, "at", "can", "planned", "run", "shown", "select_across"]; // hidden, and of one showing of the page
+  // Hidden, and given back: the version that the person had seen, so that they are told of changes meanwhile; and the key
+  // of a placement, so that an order that was placed although no answer came is not placed again.
+  const KEPT = ["version", "placement_key"];
+  const FRESH = [...KEPT, "at", "can", "planned", "run", "shown", "select_across"]; // hidden, and of one showing of the page
   const TOLD = {
     no: "Nothing has been sent yet. What you entered is back in this form: check it, and press the button again.",
     refused: "This was not saved. What you entered is back in this form.",
@@ -98,7 +100,7 @@
     const left = {};
     for (const { name, value } of kept.entries) (left[name] ||= []).push(value);
     const controls = controlsOf(form);
-    for (const hidden of controls.filter((one) => one.type === "hidden" && one.name === SEEN)) put(hidden, left[SEEN] || []);
+    for (const hidden of controls.filter((one) => one.type === "hidden" && KEPT.includes(one.name))) put(hidden, left[hidden.name] || []);
     const changed = controls.filter((one) => !isFixed(one)).filter((one) => put(one, left[one.name] || []));
     const button = controls.find((one) => one.type === "submit" && (left[one.name] || []).includes(one.value));
     const first = changed[0] || button || form.querySelector("button, [type=submit]");
@@ -137,6 +139,8 @@
     if (!who) return said && save({ ...kept, unsent: said });
     kept.unsent = said || kept.unsent;
     if (!kept.unsent) return forget();
+    // A form whose rows are added by a script makes room for what was typed.
+    for (const one of document.forms) if (addressOf(one) === kept.address) one.dispatchEvent(new CustomEvent("unsent", { detail: kept.entries }));
     const form = [...document.forms].find((one) => isSame(one, kept));
     if (!form && location.pathname !== kept.page) return; // it is on another page
     forget();

@@ -116,6 +116,7 @@ MANAGED = staff(302, MANAGERS)
 TOKEN, TOKEN_PAGE = "admin:orders/servicetoken/", "admin:orders/servicetoken/<path:object_id>/"
 THE_TOKEN = {"object_id": "token"}
 KEEPERS = works("manage_service_tokens")
+PLACERS = works("place_for_customer")
 NEW_TOKEN = {"name": "payments", "scopes": "pay_order", "days": "30"}
 NEW_HOOK = {"url": "https://shop.example/new", "description": "New", "types": "order.paid"}
 
@@ -182,7 +183,10 @@ ADMIN_RULES = {
     f"{ORDER}packing-slips/": several(),
     f"{ORDER}confirmations/": several(),
     f"{ORDER}pick-list/": several(),
-    f"{ORDER}add/": shown(staff(403)),
+    f"{ORDER}add/": page(
+        *get(staff(200, PLACERS)), Ask("POST", staff(200, PLACERS), {"check": "1"})
+    ),
+    f"{ORDER}products/": page(*get(staff(404, PLACERS)), idle(staff(405))),
     f"{ORDER}attention/": page(
         *get(staff(200, LOOKERS)),
         post(RESOLVED, ATTENTION | UNKNOWN | {"act": "resolve"}, object_id="unknown"),
@@ -226,6 +230,7 @@ ADMIN_RULES = {
     f"{ONE}delete/": shown(staff(403)),
     f"{ONE}history/": shown(staff(200, LOOKERS)),
     f"{ONE}version/": seen(LOOKERS),
+    f"{ONE}items/": page(*get(staff(200, PLACERS)), Ask("POST", staff(200, PLACERS), {"check": "1"})),
     f"{ONE}packing-slip/": seen(LOOKERS),
     f"{ONE}confirmation/": seen(LOOKERS),
     f"{ONE}transition/": page(*get(staff(405)), *of_transitions(FORM)),
