@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -23,11 +23,16 @@ def answer(request: HttpRequest, name: str, context: dict[str, Any], status: int
 def people(users: Iterable[User]) -> list[dict[str, Any]]:
     """Rows of the list of colleagues."""
     listed, now = list(users), timezone.now()
-    with_code = set(SecondFactor.objects.filter(pk__in=[user.pk for user in listed]).values_list("pk", flat=True))
+    ids = [user.pk for user in listed]
+    with_code = set(SecondFactor.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    names = dict(Group.objects.values_list("pk", "name"))
+    roles: dict[Any, list[str]] = {}
+    for user_id, group_id in User.groups.through.objects.filter(user__in=ids).values_list("user_id", "group_id"):
+        roles.setdefault(user_id, []).append(names.get(group_id, ""))
     return [
         {
             "user": user,
-            "role": role_of(user),
+            "role": _("Superuser") if user.is_superuser else ", ".join(sorted(roles.get(user.pk, []))),
             "state": state_of(user),
             "has_code": user.pk in with_code,
             "last": user.last_login and labels.moment(user.last_login, now),
@@ -39,7 +44,7 @@ def people(users: Iterable[User]) -> list[dict[str, Any]]:
 def role_of(user: User) -> str:
     if user.is_superuser:
         return _("Superuser")
-    return ", ".join(sorted(group.name for group in user.groups.all()))
+    return ", ".join(user.groups.order_by("name").values_list("name", flat=True))
 
 
 def state_of(user: User) -> str:
