@@ -137,6 +137,8 @@ ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
 STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
 STAFF_TWO_FACTOR = env.one_of("STAFF_TWO_FACTOR", "optional", ("off", "optional", "required"))
 STAFF_TWO_FACTOR_ROLES = env.items("STAFF_TWO_FACTOR_ROLES")
+if STAFF_TWO_FACTOR_ROLES and STAFF_TWO_FACTOR != "required":
+    env.problems.append("STAFF_TWO_FACTOR_ROLES is set, but STAFF_TWO_FACTOR is not required")
 STAFF_SIGN_INS_DAYS = env.integer("STAFF_SIGN_INS_DAYS", 90, least=1, most=3650)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", also=r"https?://\*\.[a-z0-9.-]+(:[0-9]{1,5})?")

@@ -42,6 +42,8 @@ def record(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None
     now = timezone.now()
     ends_at = now + timedelta(seconds=settings.STAFF_SESSION_AGE)
     request.session.set_expiry(ends_at)
+    if former := object_id(str(request.session.get(KEY, ""))):  # they logged in again, without logging out
+        end(SignIn.objects.filter(pk=former), by=user)
     by_provider = request.session[BACKEND_SESSION_KEY] == PROVIDER
     made = SignIn.objects.create(
         user=user,

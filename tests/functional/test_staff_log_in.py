@@ -327,6 +327,15 @@ def test_a_new_password_ends_ones_other_sessions_and_this_one_goes_on(database: 
     assert sign_ins.open_ones(user).count() == 1
 
 
+def test_whoever_logs_in_again_in_the_same_browser_has_one_session(database: Database[Document]) -> None:
+    user = staff("Support")
+    client, _ = log_in()
+    client.post("/admin/login/", {"username": "Support", "password": PASSWORD})
+    assert is_in(client)
+    assert SignIn.objects.filter(user=user).count() == 2
+    assert sign_ins.open_ones(user).count() == 1
+
+
 def test_a_session_without_a_sign_in_or_with_anothers_counts_for_nothing(database: Database[Document]) -> None:
     stranger, client = client_of("Finance"), client_of("Support")
     for sign_in in (stranger.session[sign_ins.KEY], "0" * 24, "nonsense"):

@@ -25,7 +25,8 @@ from tests.functional.access.rules import Ask
 from tests.functional.admin_helpers import Document, insert, insert_each_status, line, stored
 
 ASIDE = {"django_session", "figures_by_day", "rate_limits", "staff_sign_ins", "vitals"}
-"""What reading may write: sessions, when they were last seen, and the figures of the dashboard, which whoever opens it may have to count."""
+"""What reading may write: sessions, when they were last seen, and the figures of the dashboard, which whoever opens it
+may have to count."""
 
 
 @dataclass(frozen=True)
