@@ -1,5 +1,6 @@
 """Coming in by password: the form, the code that is asked for after it, and setting a password by a link."""
 
+import logging
 from math import ceil
 from typing import Any
 
@@ -26,6 +27,8 @@ from unfold.widgets import BASE_INPUT_CLASSES
 from orders_project.models import SignIn
 from orders_project.staff import second_factor, sign_ins
 from orders_project.staff.links import tokens
+
+logger = logging.getLogger(__name__)
 
 WAITING = "waiting_for_code"
 """Where a session says whose password was right."""
@@ -84,6 +87,7 @@ def ask_for_code(request: HttpRequest) -> HttpResponse:
             return locked(request, too_many.wait)
         if way:
             return _let_in(request, user, waiting, way)
+        logger.warning("log-in refused: a wrong code of %s", user.get_username())
         problem = wrong_code()
     context = admin.site.each_context(request) | {"title": _("Enter the code"), "problem": problem}
     return TemplateResponse(request, "admin/staff/code.html", context | {"input_class": " ".join(BASE_INPUT_CLASSES)})
