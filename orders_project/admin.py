@@ -1,12 +1,13 @@
 """Staff logins and roles: Django's admin pages for users and groups, in the backoffice's theme."""
 
 import re
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import ManyToManyField, QuerySet
 from django.forms import ModelForm, ModelMultipleChoiceField
@@ -16,7 +17,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from orders.services.text_rules import one_line, problem_of
 from orders_project.log_ins import is_taken
-from orders_project.models import StaffIdentity
+from orders_project.staff import sign_ins
+from orders_project.staff.rights import may_do_as_much, permissions_of, permissions_of_group, signs_on
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
 
@@ -113,16 +115,6 @@ def _login_of(request: HttpRequest) -> User:
     return request.user
 
 
-def permissions_of(login: User) -> set[Any]:
-    """Ids of a login's permissions, those of its groups included, whether or not it is active."""
-    of_groups = Permission.objects.filter(group__in=login.groups.all())
-    return {*login.user_permissions.values_list("pk", flat=True), *of_groups.values_list("pk", flat=True)}
-
-
-def permissions_of_group(group: Group) -> set[Any]:
-    return set(group.permissions.values_list("pk", flat=True))
-
-
 @admin.register(User)
 class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
     filters = frozenset({"is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact"})
@@ -134,7 +126,7 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
         return permissions_of(obj)
 
     def is_within(self, request: HttpRequest, obj: User) -> bool:
-        return super().is_within(request, obj) and (not obj.is_superuser or _login_of(request).is_superuser)
+        return may_do_as_much(_login_of(request), obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Only superusers create superusers."""
@@ -146,12 +138,19 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
 
         :raises PermissionDenied:
         """
-        user = self.get_object(request, unquote(id))
-        signs_on = user is not None and StaffIdentity.objects.filter(user=user).exists()
-        if signs_on and not _login_of(request).is_superuser:
+        user, login = self.get_object(request, unquote(id)), _login_of(request)
+        if user is not None and signs_on(user) and not login.is_superuser:
             raise PermissionDenied
         answer: HttpResponse = super().user_change_password(request, id, form_url)
+        if user is not None and answer.status_code == HTTPStatus.FOUND:
+            sign_ins.end_all(user, by=login, but=sign_ins.current(request))
         return answer
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """End the sessions of somebody who is kept out from now on, or whose rights are others."""
+        super().save_related(request, form, formsets, change)
+        if change and {"is_active", "is_staff", "is_superuser", "groups", "user_permissions"} & {*form.changed_data}:
+            sign_ins.end_all(form.instance, by=_login_of(request), but=sign_ins.current(request))
 
 
 @admin.register(Group)

@@ -55,17 +55,19 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from django.conf import settings
-        from django.contrib.auth.signals import user_logged_in
+        from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from orders_project import checks, demo_logins, indexed_sort, log_ins
+        from orders_project import checks, demo_logins, indexed_sort
         from orders_project.settings.refusal import require_backends
+        from orders_project.staff import sign_ins
         from orders_project.web import request_limits
 
         require_backends()
         checks.install()
         demo_logins.install()
         indexed_sort.install()
-        user_logged_in.connect(log_ins.end_in_time)
+        user_logged_in.connect(sign_ins.record)
+        user_logged_out.connect(sign_ins.record_end)
         _leave_alone(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be log lines of another format

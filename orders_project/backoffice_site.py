@@ -1,25 +1,28 @@
-"""The backoffice's site: the theme's, with single sign-on, throttled changes of one's own password, and the page for
-locked logins.
-"""
+"""The backoffice's site: the theme's, with a log-in of our own, sessions that can be ended, and pages about staff."""
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
-from math import ceil
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
 from orders_project.log_ins import is_password_of, seconds_to_wait
+from orders_project.staff import log_in, second_factor, sign_ins
+from orders_project.staff.log_in import LogInForm
 from orders_project.web.error_pages import page_of
 
 
@@ -37,18 +40,53 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
             raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
         return given
 
+    def save(self, commit: bool = True) -> Any:
+        """Django ends the other sessions; they are told of as ended, too."""
+        saved = super().save(commit)
+        sign_ins.end_all(self.user, by=self.user, but=sign_ins.current(self.request))
+        return saved
+
 
 class BackofficeSite(UnfoldAdminSite):
+    login_form = LogInForm
     login_template = "admin/sign_on/login.html"
     logout_template = "admin/sign_on/logged_out.html"
 
     def extra_urls(self) -> list[URLPattern]:
         from orders_project.sign_on import views  # which needs the models
+        from orders_project.staff import account_pages, colleague_pages
 
+        of_account = [
+            path("account/security/", self.admin_view(account_pages.security), name="account"),
+            path("account/act/", self.admin_view(account_pages.act), name="account_act"),
+            path("account/two-factor/", self.while_missing(account_pages.two_factor), name="two_factor"),
+        ]
+        of_colleagues = [
+            path("staff/", self.admin_view(colleague_pages.colleagues), name="colleagues"),
+            path("staff/add/", self.admin_view(colleague_pages.add), name="colleague_add"),
+            path("staff/<str:user_id>/change/", self.admin_view(colleague_pages.colleague), name="colleague"),
+            path("staff/<str:user_id>/act/", self.admin_view(colleague_pages.act), name="colleague_act"),
+        ]
         return [
             path("sign-on/", views.sign_on, name="sign_on"),
             path("sign-on/callback/", views.callback, name="sign_on_callback"),
+            path("login/code/", log_in.ask_for_code, name="second_factor"),
+            path("set-password/<uidb64>/<token>/", log_in.SetPassword.as_view(), name="set_password"),
+            *of_account,
+            *of_colleagues,
         ]
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return self.is_in(request) and not self.misses_second_factor(request)
+
+    def is_in(self, request: HttpRequest) -> bool:
+        """Whether they are staff, and their session has not been ended."""
+        return bool(super().has_permission(request)) and sign_ins.current(request) is not None
+
+    def misses_second_factor(self, request: HttpRequest) -> bool:
+        """Whether somebody who is in has to set up a second factor before anything else."""
+        sign_in = sign_ins.current(request)
+        return sign_in is not None and second_factor.is_missing(cast("User", request.user), sign_in)
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
         """Have whoever is no longer logged in come back, after the log-in, to the page with the form that they sent.
@@ -58,12 +96,28 @@ class BackofficeSite(UnfoldAdminSite):
         protected = super().admin_view(view, cacheable)
 
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if request.method != "POST" or self.has_permission(request) or request.path == reverse("admin:logout"):
+            if self.has_permission(request):
                 return protected(request, *args, **kwargs)
-            messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to continue.")
-            return redirect_to_login(page_of(request), f"{reverse('admin:login')}?unsent=no")
+            if self.is_in(request):
+                leaves = request.path == reverse("admin:logout")
+                return view(request, *args, **kwargs) if leaves else HttpResponseRedirect(reverse("admin:two_factor"))
+            if request.method != "POST" or request.path == reverse("admin:logout"):
+                return protected(request, *args, **kwargs)
+            return _to_log_in(request)
 
         return update_wrapper(inner, protected)
+
+    def while_missing(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """A page for whoever is in, though they may not see any other yet."""
+
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if self.is_in(request):
+                return view(request, *args, **kwargs)
+            if request.method == "POST":
+                return _to_log_in(request)
+            return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+
+        return update_wrapper(never_cache(inner), view)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Nobody but staff has any; so pages that know nobody need no database."""
@@ -78,8 +132,31 @@ class BackofficeSite(UnfoldAdminSite):
             return HttpResponseRedirect(goal)
         if request.method == "POST" and not settings.LOCAL_LOGIN:
             return views.refuse(request, views.only_sign_on())
-        answer: HttpResponse = super().login(request, {**(extra_context or {}), **views.choices(request)})
-        return answer
+        if self.is_in(request) and self.misses_second_factor(request):
+            return HttpResponseRedirect(reverse("admin:two_factor"))
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        return self._log_in(request, {**(extra_context or {}), **views.choices(request)})
+
+    @method_decorator(never_cache)
+    def _log_in(self, request: HttpRequest, extra_context: dict[str, Any]) -> HttpResponse:
+        """As Django's `AdminSite.login`, which takes no view of ours."""
+        context = {
+            **self.each_context(request),
+            "title": _("Log in"),
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+        }
+        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index", current_app=self.name)
+        request.current_app = self.name
+        view = log_in.LogIn.as_view(
+            extra_context=context | extra_context,
+            authentication_form=self.login_form,
+            template_name=self.login_template,
+        )
+        return cast("HttpResponse", view(request))
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """End the session here, and have the page go on to where it is ended at the provider."""
@@ -107,9 +184,11 @@ def _is_here(address: str, request: HttpRequest) -> bool:
     return url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
 
 
+def _to_log_in(request: HttpRequest) -> HttpResponse:
+    messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to continue.")
+    return redirect_to_login(page_of(request), f"{reverse('admin:login')}?unsent=no")
+
+
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
-    """The page that says how long to wait: 429 with Retry-After (RFC 6585)."""
-    wait = seconds_to_wait(request, credentials)
-    context = admin.site.each_context(request) | {"title": "Log in", "minutes": ceil(wait / 60)}
-    page = TemplateResponse(request, "admin/locked_out.html", context, status=429, headers={"Retry-After": str(wait)})
-    return page.render()
+    """AXES_LOCKOUT_CALLABLE."""
+    return log_in.locked(request, seconds_to_wait(request, credentials))

@@ -82,11 +82,6 @@ class LogInHandler(AxesDatabaseHandler):
         return collection(AccessAttempt._meta.db_table).delete_many(over).deleted_count
 
 
-def end_in_time(sender: Any, request: HttpRequest, **kwargs: Any) -> None:
-    """A session ends STAFF_SESSION_AGE after its log-in. Django would put that off whenever the session is written."""
-    request.session.set_expiry(timezone.now() + timedelta(seconds=settings.STAFF_SESSION_AGE))
-
-
 @sensitive_variables("password")
 def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) -> bool:
     """Whether it is the password of the user who is logged in; a wrong one counts as a failed log-in.

@@ -9,6 +9,14 @@ from django.utils.translation import gettext_lazy as _
 FEED = ("orders_order_events", "orders_order_event")
 
 
+def account_links(request: Any) -> list[dict[str, Any]]:
+    """What the menu of the account leads to; it has no other entry but the log-out."""
+    links = [{"title": _("Sessions and security"), "link": reverse_lazy("admin:account")}]
+    if request.user.is_authenticated and request.user.has_usable_password():
+        links.append({"title": _("Change password"), "link": reverse_lazy("admin:password_change")})
+    return links
+
+
 def backoffice(title: str) -> dict[str, Any]:
     """django-unfold's settings; a sidebar entry shows to those whom `permission` lets through."""
 
@@ -21,6 +29,9 @@ def backoffice(title: str) -> dict[str, Any]:
     def among_orders(request: Any) -> bool:
         name = request.resolver_match.url_name
         return name.startswith("orders_order_") and name not in ("orders_order_attention", "orders_order_add", *FEED)
+
+    def among_staff(request: Any) -> bool:
+        return str(request.resolver_match.url_name).startswith("colleague")
 
     def among_events(request: Any) -> bool:
         return request.resolver_match.url_name in FEED
@@ -37,6 +48,7 @@ def backoffice(title: str) -> dict[str, Any]:
         "DASHBOARD_CALLBACK": "orders.admin.dashboard.fill",
         "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("orders/icon.svg")}],
         "STYLES": [lambda _: static("orders/backoffice.css")],
+        "ACCOUNT": {"navigation": account_links},
         "SCRIPTS": [lambda _: static("orders/unsent_form.js")],
         "SIDEBAR": {
             "show_search": False,
@@ -84,6 +96,13 @@ def backoffice(title: str) -> dict[str, Any]:
                     "separator": True,
                     "collapsible": False,
                     "items": [
+                        entry(
+                            _("Colleagues"),
+                            "badge",
+                            "admin:colleagues",
+                            "orders_project.manage_staff",
+                            active=among_staff,
+                        ),
                         entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
                         entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
                     ],

@@ -135,6 +135,11 @@ RATE_LIMIT_SIGN_ONS: int = _sign_on["RATE_LIMIT_SIGN_ONS"]
 
 ADMIN_PATH = env.path("ADMIN_PATH", "admin/")
 STAFF_SESSION_AGE = env.integer("STAFF_SESSION_AGE", 12 * 3600, least=60)
+STAFF_TWO_FACTOR = env.one_of("STAFF_TWO_FACTOR", "optional", ("off", "optional", "required"))
+STAFF_TWO_FACTOR_ROLES = env.items("STAFF_TWO_FACTOR_ROLES")
+if STAFF_TWO_FACTOR_ROLES and STAFF_TWO_FACTOR != "required":
+    env.problems.append("STAFF_TWO_FACTOR_ROLES is set, but STAFF_TWO_FACTOR is not required")
+STAFF_SIGN_INS_DAYS = env.integer("STAFF_SIGN_INS_DAYS", 90, least=1, most=3650)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", also=r"https?://\*\.[a-z0-9.-]+(:[0-9]{1,5})?")
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", also=r"\*")
@@ -261,7 +266,7 @@ AXES_FAILURE_LIMIT = LOG_IN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=LOG_IN_COOL_OFF)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True  # Django keeps the last log-in of each
+AXES_DISABLE_ACCESS_LOG = True  # orders_project.staff.sign_ins keeps one, with the session that it began
 AXES_ENABLE_ADMIN = False  # the few who may unlock have `manage.py axes_reset_username`, and no page shows addresses
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "old_password", "new_password1", "new_password2"]
 AXES_VERBOSE = False

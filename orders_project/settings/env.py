@@ -74,6 +74,14 @@ class Environment:
         value: T | None = getattr(self._environs, kind)(name, default, **options)
         return default if value is None else value
 
+    def one_of(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """A word out of a few."""
+        given = self.text(name, default).lower()
+        if given not in choices:
+            self.problems.append(f"{name}={given!r} must be one of: {', '.join(choices)}")
+            return default
+        return given
+
     def items(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
         """A comma-separated list; empty parts are dropped."""
         given = self.text(name)

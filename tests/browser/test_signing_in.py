@@ -13,7 +13,7 @@ def test_staff_sign_in_and_out_and_a_wrong_password_stays_outside(sign_in: SignI
     page = sign_in("Support")
     page.context.clear_cookies()
     _sign_in(page, "wrong")
-    expect(page.get_by_text("Please enter the correct username and password")).to_be_visible()
+    expect(page.get_by_text("The user name or the password is wrong")).to_be_visible()
     _sign_in(page, PASSWORD)
     expect(page.get_by_role("link", name="Orders").first).to_be_visible()
 

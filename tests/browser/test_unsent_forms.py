@@ -25,7 +25,7 @@ def test_an_address_that_was_typed_while_the_session_ended_is_saved_once(
     expect(desk.get_by_text("You are no longer logged in. Nothing was changed.")).to_be_visible()
     assert "stadt" not in desk.url
     log_in(desk, "wrong")
-    expect(desk.get_by_text("Please enter the correct username and password")).to_be_visible()
+    expect(desk.get_by_text("The user name or the password is wrong")).to_be_visible()
     log_in(desk)
     expect(desk.get_by_text(BACK)).to_be_visible()
     assert desk.url.endswith(page(order))

@@ -352,7 +352,7 @@ def test_over_http_a_wrong_password_opens_nothing(sandbox: Sandbox, live_server_
     with Browser(live_server_url) as browser:
         answer = browser.log_in("Finance")
         assert answer.status_code == 200
-        assert "Please enter the correct username and password" in answer.text
+        assert "The user name or the password is wrong" in answer.text
         assert browser.get(LIST, allow_redirects=False).status_code == 302
 
 

@@ -280,6 +280,8 @@ def test_the_shop_has_one_currency_which_is_among_those_that_it_takes() -> None:
         ({"CURRENCY": "EUR,CHF"}, "CURRENCY is one currency"),
         ({"CURRENCY": "CHF", "CURRENCIES": "EUR"}, "CURRENCIES must name CURRENCY (CHF), too"),
         ({"CURRENCY": "EURO"}, "CURRENCY: EURO is not the code of a currency"),
+        ({"STAFF_TWO_FACTOR": "maybe"}, "STAFF_TWO_FACTOR='maybe' must be one of: off, optional, required"),
+        ({"STAFF_TWO_FACTOR_ROLES": "Finance"}, "STAFF_TWO_FACTOR_ROLES is set, but STAFF_TWO_FACTOR is not required"),
     ):
         assert said in refusal(**PRODUCTION, **given)
 

@@ -19,6 +19,10 @@ NEW_PASSWORD = {"new_password1": "another battery staple", "new_password2": "ano
 LOGIN = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
 JOINED = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", "is_active": "on"}
 
+STAFF_KEEPERS = ("Manager", "superuser")
+"""Who manages colleagues."""
+COLLEAGUE, THE_USER = "admin:staff/<str:user_id>/", {"user_id": "user"}
+
 
 def staff(status: int, roles: Collection[str] = STAFF, otherwise: int = 403, *, outside: int = 302) -> Answers:
     """This for these roles, `otherwise` for the others, `outside` for whoever is no staff."""
@@ -137,6 +141,28 @@ ADMIN_RULES = {
         Ask("GET", staff(302, outside=200)), Ask("HEAD", everybody(200)), Ask("POST", everybody(200))
     ),
     "admin:logout/": page(*get(staff(405)), post(staff(200), {})),
+    "admin:login/code/": shown(everybody(302)),
+    "admin:set-password/<uidb64>/<token>/": shown(everybody(200)),
+    "admin:account/security/": seen(STAFF),
+    "admin:account/two-factor/": page(*get(staff(200)), Ask("POST", staff(200), {"code": "no code"})),
+    "admin:account/act/": page(
+        *get(staff(405)),
+        *(Ask("POST", staff(302), {"act": act, "sign_in": "{user_id}"}) for act in ("end", "end_others")),
+    ),
+    "admin:staff/": page(*get(staff(200, STAFF_KEEPERS)), idle(staff(405))),
+    "admin:staff/add/": page(
+        *get(staff(200, STAFF_KEEPERS)),
+        post(staff(200, STAFF_KEEPERS), {"username": "new", "email": "new@shop.example", "role": "{role}"}),
+    ),
+    f"{COLLEAGUE}change/": page(*get(staff(200, STAFF_KEEPERS), values=THE_USER), idle(staff(405))),
+    f"{COLLEAGUE}act/": page(
+        *get(staff(405)),
+        *(post(staff(302, STAFF_KEEPERS), {"act": act, **more}, **THE_USER)
+          for act, more in {"role": {"role": "{role}"}, "switch_off": {}}.items()),
+        *(Ask("POST", staff(302, STAFF_KEEPERS), {"act": act}, values=THE_USER)
+          for act in ("switch_on", "second_factor", "end_sessions")),
+        post(staff(200, STAFF_KEEPERS), {"act": "password"}, **THE_USER),
+    ),
     "admin:sign-on/": page(Ask("GET", everybody(404))),
     "admin:sign-on/callback/": page(Ask("GET", everybody(404))),
     "admin:password_change/": page(*get(staff(200)), post(staff(302), {"old_password": PASSWORD, **NEW_PASSWORD})),

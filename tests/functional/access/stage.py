@@ -24,8 +24,9 @@ from tests.functional.access.routes import Route
 from tests.functional.access.rules import Ask
 from tests.functional.admin_helpers import Document, insert, insert_each_status, line, stored
 
-ASIDE = {"django_session", "figures_by_day", "rate_limits", "vitals"}
-"""What reading may write: sessions, and the figures of the dashboard, which whoever opens it may have to count."""
+ASIDE = {"django_session", "figures_by_day", "rate_limits", "staff_sign_ins", "vitals"}
+"""What reading may write: sessions, when they were last seen, and the figures of the dashboard, which whoever opens it
+may have to count."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Stage:
         usual = {
             **self.named(), "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
             "content_type_id": "1", "code": "invalid", "endpoint_id": "endpoint", "cursor": "1", "token_id": "token",
+            "role": "role", "uidb64": "eA", "token": "x-y",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 
@@ -150,6 +152,7 @@ def set_up(database: Database[Document]) -> Stage:
         ids[name] = str(bulk.start_run(selection=selection, transition="pay", act=act).pk)
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
     ids["user"] = str(User.objects.create_user("subject").pk)
+    ids["role"] = str(Group.objects.get(name="Support").pk)
     ids["group"] = str(Group.objects.create(name="Temporary").pk)
     ids["token"] = str(made().token.pk)
     ids["endpoint"] = _followed(database, orders["pending"])

@@ -1,0 +1,1 @@
+"""Staff: who may manage whom, adding colleagues, the second factor, and sessions."""
