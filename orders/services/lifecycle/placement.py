@@ -33,8 +33,9 @@ from orders.services.lifecycle.drafts import (
     require_room_for_orders,
 )
 from orders.services.lifecycle.idempotency_keys import Ticket
+from orders.services.lifecycle.lost_demand import count_turned_away
 from orders.services.lifecycle.reservation import PlacementInterrupted, claim_draft, reserve_and_place
-from orders.services.lifecycle.verification import verify
+from orders.services.lifecycle.verification import InsufficientStock, verify
 
 __all__ = ["Details", "InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
 
@@ -79,6 +80,8 @@ def place_order(
         placement = _place(order, act, idempotency_key, deadline)
     except Exception as error:
         PLACEMENTS.labels(_outcome_label(error)).inc()
+        if isinstance(error, InsufficientStock):
+            count_turned_away(error.wanted, at=act.at)
         raise
     PLACEMENTS.labels("replayed" if placement.replayed else "placed").inc()
     return placement

@@ -1,0 +1,152 @@
+"""The charts of the dashboard: bars and a dashed line, drawn as SVG, which need no script and no colour to be read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from orders.admin.dashboard_tables import Table, hour_words
+from orders.admin.figure_words import amount, count
+from orders.services.reporting.shop_figures import Dashboard, Day
+
+MOST_BARS = 92
+"""Days of a longer period are drawn by the week."""
+WEEK = 7
+
+Value = int | Decimal
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A bar, and what the period before had in its place; None where that is not known.
+
+    :ivar tick: what stands below it, where there is room.
+    """
+
+    tick: str
+    label: str
+    value: Value | None
+    before: Value | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its values in words, and the table below it, if that belongs to it alone."""
+
+    title: str
+    told: str
+    scale: tuple[str, str, str]
+    ends: tuple[str, str, str]
+    drawn: SafeString
+    compared: bool
+    table: Table | None = None
+
+
+def charts(found: Dashboard, hours: Table) -> list[Chart]:
+    """Of orders and revenue over the period, and of orders over the hours of the day."""
+    span = _("from %(first)s to %(last)s") % {"first": found.period.first, "last": found.period.last}
+    weekly = found.period.days > MOST_BARS
+    titles = (_("Orders per week"), _("Revenue per week")) if weekly else (_("Orders per day"), _("Revenue per day"))
+    of_hours = [Slot(f"{hour:02}:00", hour_words(hour), orders) for hour, orders in enumerate(found.hours)]
+    return [
+        _chart(titles[0], span, _slots(found, lambda day: day.orders), count),
+        _chart(titles[1], span, _slots(found, lambda day: day.money.revenue if day.money else None), amount),
+        _chart(_("Orders by hour of the day"), span, of_hours, count, hours),
+    ]
+
+
+def _slots(found: Dashboard, value: Callable[[Day], Value | None]) -> list[Slot]:
+    before = found.earlier.days if found.earlier else []
+    width = WEEK if found.period.days > MOST_BARS else 1
+    # The last week is whole, the first is what is left.
+    ends = range(len(found.days), 0, -width)
+    spans = [slice(max(0, end - width), end) for end in reversed(ends)]
+    return [
+        Slot(
+            str(found.days[span.start].date),
+            _label(found.days[span]),
+            _sum(found.days[span], value),
+            _sum(before[span], value),
+        )
+        for span in spans
+    ]
+
+
+def _label(days: Sequence[Day]) -> str:
+    if len(days) == 1:
+        return str(days[0].date)
+    return _("%(first)s to %(last)s") % {"first": days[0].date, "last": days[-1].date}
+
+
+def _sum(days: Sequence[Day], value: Callable[[Day], Value | None]) -> Value | None:
+    """None where no day is known."""
+    known = [found for day in days if (found := value(day)) is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _chart(
+    title: str, span: str, slots: Sequence[Slot], words: Callable[[Any], str], table: Table | None = None
+) -> Chart:
+    values = [slot.value or 0 for slot in slots]
+    compared = any(slot.before is not None for slot in slots)
+    highest = max(values)
+    top = max([highest, *(slot.before or 0 for slot in slots)])
+    told = _("%(title)s, %(span)s: %(total)s in total") % {"title": title, "span": span, "total": words(sum(values))}
+    if highest:
+        peak = {"most": words(highest), "when": slots[values.index(highest)].label}
+        told += _(", with a peak of %(most)s on %(when)s") % peak
+    if compared:
+        total = words(sum(slot.before or 0 for slot in slots))
+        told += _("; the period before had %(total)s") % {"total": total}
+    scale = (words(top), words(top / 2) if top > 1 else "", words(0))
+    middle = slots[len(slots) // 2].tick if len(slots) > 2 else ""
+    ends = (slots[0].tick, middle, slots[-1].tick if len(slots) > 1 else "")
+    drawn = _drawn(slots, top, words) if top else SafeString("")
+    return Chart(title, f"{told}.", scale, ends, drawn, compared, table)
+
+
+def _drawn(slots: Sequence[Slot], top: Value, words: Callable[[Any], str]) -> SafeString:
+    """The picture, 100 wide and 100 high, upside down: bars, the line of before, and a field for each bar."""
+    width = 100 / len(slots)
+
+    def height(value: Value | None) -> float:
+        return round(float(100 * (value or 0) / top), 2)
+
+    # As a loop of the template, a year of bars would take longer than all queries of the page.
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="0" width="{}" height="{}"/>',
+        (
+            (round((index + 0.1) * width, 3), round(width * 0.8, 3), height(slot.value))
+            for index, slot in enumerate(slots)
+            if slot.value
+        ),
+    )
+    steps = [
+        f"{round(end * width, 3)},{height(slot.before)}"
+        for index, slot in enumerate(slots)
+        if slot.before is not None
+        for end in (index, index + 1)
+    ]
+    line = format_html('<polyline points="{}"/>', " ".join(steps)) if steps else SafeString("")
+    fields = format_html_join(
+        "",
+        '<rect class="figures-field" x="{}" y="0" width="{}" height="100"><title>{}</title></rect>',
+        ((round(index * width, 3), round(width, 3), _told(slot, words)) for index, slot in enumerate(slots)),
+    )
+    return format_html("{}{}{}", bars, line, fields)
+
+
+def _told(slot: Slot, words: Callable[[Any], str]) -> str:
+    value = _("not counted yet") if slot.value is None else words(slot.value)
+    if slot.before is None:
+        return f"{slot.label}: {value}"
+    return _("%(when)s: %(value)s, before: %(before)s") % {
+        "when": slot.label,
+        "value": value,
+        "before": words(slot.before),
+    }
