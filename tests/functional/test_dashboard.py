@@ -1,5 +1,7 @@
 """The first page: figures for those who see orders, for every period that is asked for, in bounded time."""
 
+import csv
+import io
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,9 +12,12 @@ from django.http import HttpResponse
 from django.test import Client
 from pymongo.database import Database
 
+from devtools.localhost import ROOT
+from orders.admin.figure_words import DEFINITIONS
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting.figures_refresh import refresh
-from tests.functional.admin_helpers import Document, client_of, insert, line, profiled, stored, text_of
+from orders.storage import daily_figures, turned_away
+from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, stored, text_of
 
 START = "/admin/"
 
@@ -84,6 +89,65 @@ def test_own_days_are_shown_from_the_first_to_the_last(reader: Client) -> None:
     assert "Delivered 1 33.3 %" in text_of(response)
 
 
+def file_of(client: Client, name: str, query: str = "?period=30") -> list[dict[str, str]]:
+    response = client.get(f"{LIST}figures/{name}.csv{query}")
+    assert (response.status_code, response["Content-Type"]) == (200, "text/csv; charset=utf-8"), name
+    return list(csv.DictReader(io.StringIO(response.content.decode().removeprefix("\ufeff"))))
+
+
+def test_each_table_is_a_file_of_plain_numbers_for_whoever_sees_the_page(reader: Client) -> None:
+    first, day = today() - timedelta(days=29), today() - timedelta(days=3)
+    body = reader.get(START).content.decode()
+    links = re.findall(r'href="(/admin/orders/order/figures/([\w-]+)\.csv\?from=[\d-]+&amp;to=[\d-]+)"', body)
+    names = [name for _address, name in links]
+    assert names == ["days", "hours", "money", "statuses", "stays", "best-units", "best-revenue"]
+    assert {f"from={first}&amp;to={today()}" in address for address, _name in links} == {True}
+    for name in (*names, "reasons", "stock", "turned-away"):
+        file_of(reader, name)
+    days = file_of(reader, "days", f"?from={first}&to={today()}")
+    assert len(days) == 30
+    [row] = [row for row in days if row["Day"] == str(day)]
+    assert (row["Orders"], row["Gross (EUR)"], row["Net (EUR)"]) == ("2", "1234.50", "1234.50")
+    assert (row["Day before"], row["Orders before"], row["Revenue before (EUR)"]) == (
+        str(day - timedelta(days=30)), "0", "0.00",
+    )  # fmt: skip
+    [shipped] = [row for row in file_of(reader, "stays") if row["Status"] == "Paid to shipped"]
+    assert (shipped["Orders"], shipped["9 in 10 within (minutes)"]) == ("2", "181")
+    assert [row for row in file_of(reader, "statuses") if row["Status"] == "Pending"] == [
+        {"Status": "Pending", "Orders": "1", "Share (%)": "20.0", "Before": "0"}
+    ]
+
+
+def test_a_file_that_cannot_be_made_leads_to_the_dashboard_or_nowhere(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = reader.get(f"{LIST}figures/days.csv?period=decade")
+    assert (wrong.status_code, wrong.url) == (302, f"{START}?period=decade")
+    assert reader.get(f"{LIST}figures/nothing.csv").status_code == 404
+    monkeypatch.setattr(dashboards, "READING", 0.000_001)
+    slow = reader.get(f"{LIST}figures/days.csv", follow=True)
+    assert "The figures could not be read in time." in text_of(slow)
+
+
+def test_a_long_period_is_drawn_by_the_week(reader: Client) -> None:
+    body = reader.get(f"{START}?period=year").content.decode()
+    charts = re.findall(r'role="img" aria-label="(Orders per week[^"]+)"', body)
+    assert len(charts) == 1
+    fields = re.findall(r'class="figures-field"[^>]*><title>([^<]+)</title>', body)
+    assert len(fields) == 53 + 53 + 24
+    week = f"{today() - timedelta(days=6)} to {today()}"
+    assert fields[52] == f"{week}: 4"
+    assert fields[0] == f"{today() - timedelta(days=364)}: 0"
+
+
+def test_what_the_figures_mean_is_said_on_the_page_and_in_the_documentation(reader: Client) -> None:
+    told = text_of(reader.get(START))
+    written = " ".join((ROOT / "docs" / "dashboard.md").read_text().split())
+    for title, meaning in DEFINITIONS.values():
+        assert f"{title} {meaning}" in told
+        assert f"**{title}** {meaning}" in written or f"| {title} | {meaning} |" in written, title
+
+
 BAD = [
     ({"period": "decade"}, "Unknown period."),
     ({"from": "2026-13-01", "to": "2026-01-01"}, "Enter both dates as YYYY-MM-DD."),
@@ -143,6 +207,54 @@ def test_amounts_in_other_currencies_are_told_apart_and_best_sellers_by_name(dat
     assert "Currency Gross Refunded Net Owed Revenue EUR €15.00 €0.00 €15.00 €0.00 €15.00 CHF CHF 21.00" in told
     assert "JPY ¥900 ¥0 ¥900 ¥0 ¥900 Amounts in different currencies are not added up" in told
     assert f"Best sellers Product Units Revenue Bath towel {towel['product_id']} 8 €29.80 {'f' * 24} 1 €14.90" in told
+
+
+def test_a_name_that_is_a_formula_stays_a_name_in_the_file(database: Database[Document]) -> None:
+    insert(database, stored(1, status="paid", items=[line() | {"name": "=1+1"}], created_at=noon(0)))
+    turned_away.add(daily_figures.day_key(today()), {"+49": 3})
+    while refresh(seconds=60).more:
+        pass
+    support = client_of("Support")
+    [sold] = file_of(support, "best-units")
+    assert (sold["Product"], sold["Units"]) == ("'=1+1", "2")
+    assert file_of(support, "turned-away") == [
+        {"Product id": "'+49", "Product": "'+49", "Units": "3", "Orders refused": "1"}
+    ]
+    assert "Turned away for lack of stock Product Units Orders refused +49 3 1" in text_of(support.get(START))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (["10.00"], ["10.00", "5.00"], ("+1 (+100.0 %); before 1", "+€5.00 (+50.0 %); before €10.00")),
+        (["10.00", "2.00"], ["9.00"], ("−1 (−50.0 %); before 2", "−€3.00 (−25.0 %); before €12.00")),
+        (["10.00"], ["10.00"], ("the same as before", "the same as before")),
+        (["10.00"], [], ("−1 (−100.0 %); before 1", "−€10.00 (−100.0 %); before €10.00")),
+        ([], ["10.00"], ("no earlier figure", "no earlier figure")),
+    ],
+)
+def test_figures_stand_beside_those_of_the_days_before(
+    database: Database[Document], before: list[str], now: list[str], told: tuple[str, str]
+) -> None:
+    for number, (days_ago, total) in enumerate([*((8, total) for total in before), *((0, total) for total in now)]):
+        insert(database, stored(number, status="paid", total_price=Decimal128(total), created_at=noon(days_ago)))
+    while refresh(seconds=60).more:
+        pass
+    shown = re.findall(
+        r'<dt>(Orders|Revenue)</dt><dd>[^<]*</dd><dd class="figures-compared">([^<]*)</dd>',
+        client_of("Support").get(f"{START}?period=7").content.decode(),
+    )
+    assert shown == [("Orders", told[0]), ("Revenue", told[1])]
+
+
+def test_where_there_was_nothing_before_there_is_no_percentage(database: Database[Document]) -> None:
+    for number, (days_ago, status) in enumerate([(20, "paid"), (8, "pending"), (0, "paid")]):
+        insert(database, stored(number, status=status, created_at=noon(days_ago)))
+    while refresh(seconds=60).more:
+        pass
+    told = text_of(client_of("Support").get(f"{START}?period=7"))
+    assert "Revenue €29.80 +€29.80; before €0.00 kept of 1 paid orders" in told
+    assert "Average order €29.80 no earlier figure" in told
 
 
 def test_a_period_without_orders_says_so(database: Database[Document]) -> None:

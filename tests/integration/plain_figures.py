@@ -35,7 +35,9 @@ def straight(database: Database[Document], chosen: Period) -> Dashboard:
     made = list(database["orders"].find())
     placed = [found for found in made if found["status"] in PUBLIC_STATUSES and day_of(found["created_at"]) in dates]
     added = Dashboard(chosen)
-    by_day = {day: [found for found in placed if day_of(found["created_at"]) == day] for day in dates}
+    by_day: dict[date | None, list[Document]] = {day: [] for day in dates}
+    for found in placed:
+        by_day[day_of(found["created_at"])].append(found)
     added.days = [
         Day(day, len(orders), money_of([order for order in orders if currency_of(order) == settings.CURRENCY]))
         for day, orders in by_day.items()

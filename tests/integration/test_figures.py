@@ -216,6 +216,28 @@ def test_days_before_the_first_order_are_empty_and_not_missing(database: Databas
     assert (dashboard(actor=BOSS, period=earlier).missing, dashboard(actor=BOSS, period=earlier).orders) == (0, 0)
 
 
+def test_a_period_stands_beside_the_one_before_if_that_has_figures(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, old_news: None
+) -> None:
+    fill(database, 200, days=9)
+    refreshed()
+    chosen = Period(TODAY - timedelta(days=3), TODAY)
+    found, wanted = dashboard(actor=BOSS, period=chosen), straight(database, chosen.before)
+    assert found.earlier
+    assert found.earlier.period == Period(TODAY - timedelta(days=7), TODAY - timedelta(days=4))
+    for name in ("days", "orders", "statuses", "sold", "money", "average"):
+        assert getattr(found.earlier, name) == getattr(wanted, name), name
+    assert found.earlier.to_ship.orders == wanted.to_ship.orders
+    partly = dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=4), TODAY)).earlier
+    assert partly, "of a shop that was new then, the days before it are empty"
+    assert partly.days[0].orders == 0
+    assert dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=9), TODAY)).earlier is None
+    database["figures_by_day"].delete_one({"_id": key(NOW) - 5 * DAY})
+    monkeypatch.setattr(dashboards, "COUNTING", 0.000_001)
+    found = dashboard(actor=BOSS, period=chosen)
+    assert (found.earlier, found.missing) == (None, 0), "a period that is not counted to the end is not compared"
+
+
 def test_a_shop_without_orders_has_figures_too(database: Database[Document]) -> None:
     assert refresh(seconds=1) == Refresh()
     found = dashboard(actor=BOSS, period=ALL)
