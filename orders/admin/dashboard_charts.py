@@ -9,13 +9,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from orders.admin.dashboard_tables import Table, hour_words
+from orders.admin.dashboard_tables import MOST_DAYS, Table, hour_words, shown_days
 from orders.admin.figure_words import amount, count
-from orders.services.reporting.shop_figures import Dashboard, Day
-
-MOST_BARS = 92
-"""Days of a longer period are drawn by the week."""
-WEEK = 7
+from orders.services.reporting.shop_figures import Dashboard, Stretch
 
 Value = int | Decimal
 
@@ -49,43 +45,22 @@ class Chart:
 def charts(found: Dashboard, hours: Table) -> list[Chart]:
     """Of orders and revenue over the period, and of orders over the hours of the day."""
     span = _("from %(first)s to %(last)s") % {"first": found.period.first, "last": found.period.last}
-    weekly = found.period.days > MOST_BARS
-    titles = (_("Orders per week"), _("Revenue per week")) if weekly else (_("Orders per day"), _("Revenue per day"))
+    by_day, by_week = (_("Orders per day"), _("Revenue per day")), (_("Orders per week"), _("Revenue per week"))
+    titles = by_week if found.period.days > MOST_DAYS else by_day
     of_hours = [Slot(f"{hour:02}:00", hour_words(hour), orders) for hour, orders in enumerate(found.hours)]
     return [
-        _chart(titles[0], span, _slots(found, lambda day: day.orders), count),
-        _chart(titles[1], span, _slots(found, lambda day: day.money.revenue if day.money else None), amount),
+        _chart(titles[0], span, _slots(found, lambda days: days.orders), count),
+        _chart(titles[1], span, _slots(found, lambda days: days.money.revenue if days.money else None), amount),
         _chart(_("Orders by hour of the day"), span, of_hours, count, hours),
     ]
 
 
-def _slots(found: Dashboard, value: Callable[[Day], Value | None]) -> list[Slot]:
-    before = found.earlier.days if found.earlier else []
-    width = WEEK if found.period.days > MOST_BARS else 1
-    # The last week is whole, the first is what is left.
-    ends = range(len(found.days), 0, -width)
-    spans = [slice(max(0, end - width), end) for end in reversed(ends)]
+def _slots(found: Dashboard, value: Callable[[Stretch], Value | None]) -> list[Slot]:
+    drawn, before = shown_days(found)
     return [
-        Slot(
-            str(found.days[span.start].date),
-            _label(found.days[span]),
-            _sum(found.days[span], value),
-            _sum(before[span], value),
-        )
-        for span in spans
+        Slot(str(stretch.first), str(stretch), value(stretch), value(earlier) if earlier else None)
+        for stretch, earlier in zip(drawn, before, strict=True)
     ]
-
-
-def _label(days: Sequence[Day]) -> str:
-    if len(days) == 1:
-        return str(days[0].date)
-    return _("%(first)s to %(last)s") % {"first": days[0].date, "last": days[-1].date}
-
-
-def _sum(days: Sequence[Day], value: Callable[[Day], Value | None]) -> Value | None:
-    """None where no day is known."""
-    known = [found for day in days if (found := value(day)) is not None]
-    return sum(known[1:], known[0]) if known else None
 
 
 def _chart(

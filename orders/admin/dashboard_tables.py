@@ -17,8 +17,19 @@ from orders.admin.figure_words import NONE, amount, count, duration, share
 from orders.admin.money_format import money
 from orders.models import Status
 from orders.services.audit import REASON_CODES
-from orders.services.reporting.shop_figures import Dashboard, Day, Demand, Money, Product, Spread
+from orders.services.reporting.shop_figures import (
+    Dashboard,
+    Demand,
+    Money,
+    Product,
+    Spread,
+    Stretch,
+    stretches,
+)
 from orders.services.transfer.file_format import csv_text
+
+MOST_DAYS = 92
+"""Longer periods are shown by the week, though not in files."""
 
 
 class Kind(Enum):
@@ -135,22 +146,40 @@ def tables(found: Dashboard) -> dict[str, Table]:
     return {table.name: table for table in made}
 
 
+def shown_days(found: Dashboard) -> tuple[list[Stretch], Sequence[Stretch | None]]:
+    """The days of the period and of the one before, or their weeks where there are many; None where none is known."""
+    width = 7 if found.period.days > MOST_DAYS else 1
+    shown = stretches(found.days, width)
+    return shown, stretches(found.earlier.days, width) if found.earlier else [None] * len(shown)
+
+
+def days_shown(found: Dashboard) -> Table:
+    """The table of the days as the page shows it: by the week where the charts are."""
+    return _by_day(found, *shown_days(found))
+
+
 def _days(found: Dashboard) -> Table:
+    shown = stretches(found.days, 1)
+    return _by_day(found, shown, stretches(found.earlier.days, 1) if found.earlier else [None] * len(shown))
+
+
+def _by_day(found: Dashboard, shown: Sequence[Stretch], before: Sequence[Stretch | None]) -> Table:
+    weekly = len(shown) < len(found.days)
     columns = [
-        (_("Day"), Kind.TEXT), (_("Orders"), Kind.COUNT), *_amounts(Kind.OURS),
-        (_("Day before"), Kind.TEXT), (_("Orders before"), Kind.COUNT), (_("Revenue before"), Kind.OURS),
+        (_("Week") if weekly else _("Day"), Kind.TEXT), (_("Orders"), Kind.COUNT), *_amounts(Kind.OURS),
+        (_("Compared with"), Kind.TEXT), (_("Orders before"), Kind.COUNT), (_("Revenue before"), Kind.OURS),
     ]  # fmt: skip
-    before = found.earlier.days if found.earlier else [None] * len(found.days)
     rows = [
-        (day.date, day.orders, *_of_money(day.money), *_of_day(earlier))
-        for day, earlier in zip(reversed(found.days), reversed(before), strict=True)
+        (days, days.orders, *_of_money(days.money), *_before(earlier))
+        for days, earlier in zip(reversed(shown), reversed(before), strict=True)
     ]
     note = _("A day beside which nothing stands has not been counted yet.") if found.missing else ""
-    return Table("days", _("Orders and money by day"), columns, rows, note=note)
+    title = _("Orders and money by week") if weekly else _("Orders and money by day")
+    return Table("days", title, columns, rows, note=note)
 
 
-def _of_day(day: Day | None) -> tuple[Any, ...]:
-    return (day.date, day.orders, day.money.revenue if day.money else None) if day else (None,) * 3
+def _before(days: Stretch | None) -> tuple[Any, ...]:
+    return (days, days.orders, days.money.revenue if days.money else None) if days else (None,) * 3
 
 
 def _amounts(kind: Kind) -> list[tuple[str, Kind]]:

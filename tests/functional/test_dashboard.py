@@ -108,7 +108,7 @@ def test_each_table_is_a_file_of_plain_numbers_for_whoever_sees_the_page(reader:
     assert len(days) == 30
     [row] = [row for row in days if row["Day"] == str(day)]
     assert (row["Orders"], row["Gross (EUR)"], row["Net (EUR)"]) == ("2", "1234.50", "1234.50")
-    assert (row["Day before"], row["Orders before"], row["Revenue before (EUR)"]) == (
+    assert (row["Compared with"], row["Orders before"], row["Revenue before (EUR)"]) == (
         str(day - timedelta(days=30)), "0", "0.00",
     )  # fmt: skip
     [shipped] = [row for row in file_of(reader, "stays") if row["Status"] == "Paid to shipped"]
@@ -135,8 +135,10 @@ def test_a_long_period_is_drawn_by_the_week(reader: Client) -> None:
     assert len(charts) == 1
     fields = re.findall(r'class="figures-field"[^>]*><title>([^<]+)</title>', body)
     assert len(fields) == 53 + 53 + 24
-    week = f"{today() - timedelta(days=6)} to {today()}"
+    week = f"{today() - timedelta(days=6)} – {today()}"
     assert fields[52] == f"{week}: 4"
+    assert f"{week} 4 €1,244.50 €0.00 €1,244.50 €0.00 €1,244.50" in text_of(reader.get(f"{START}?period=year"))
+    assert len(file_of(reader, "days", "?period=year")) == 365, "the file has every day"
     assert fields[0] == f"{today() - timedelta(days=364)}: 0"
 
 

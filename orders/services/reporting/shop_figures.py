@@ -77,6 +77,9 @@ class Money:
         """Paid and not refunded."""
         return self.paid - self.refunded
 
+    def __add__(self, other: "Money") -> "Money":
+        return Money(*(getattr(self, name) + getattr(other, name) for name in ("paid", "refunded", "owed", "revenue")))
+
 
 @dataclass(frozen=True)
 class Day:
@@ -85,6 +88,33 @@ class Day:
     date: date
     orders: int | None = None
     money: Money | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The same of one or several days, from the first to the last, as far as they are counted."""
+
+    first: date
+    last: date
+    orders: int | None
+    money: Money | None
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} – {self.last}"
+
+
+def stretches(days: Sequence[Day], width: int) -> list[Stretch]:
+    """Days in stretches of a width; the last one is whole, the first is what is left."""
+    parts = [days[max(0, end - width) : end] for end in range(len(days), 0, -width)]
+    return [_stretch(part) for part in reversed(parts)]
+
+
+def _stretch(days: Sequence[Day]) -> Stretch:
+    orders = [day.orders for day in days if day.orders is not None]
+    money = [day.money for day in days if day.money]
+    return Stretch(
+        days[0].date, days[-1].date, sum(orders) if orders else None, sum(money[1:], money[0]) if money else None
+    )
 
 
 @dataclass(frozen=True)
