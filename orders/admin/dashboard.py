@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, counted
 from orders.admin.dashboard_charts import charts
 from orders.admin.dashboard_period import PERIODS, SLOW, chosen_period
-from orders.admin.dashboard_tables import days_shown, tables
+from orders.admin.dashboard_tables import BELOW_CHARTS, TABLES
 from orders.admin.figure_words import DEFINITIONS, amount, compared, count, duration
 from orders.admin.staff_actions import actor_of
 from orders.services.access import Actor
@@ -66,16 +66,14 @@ def _attention(actor: Actor) -> dict[str, Any]:
 
 
 def _figures(found: Dashboard) -> dict[str, Any]:
-    made = tables(found)
-    del made["days"]
-    hours = made.pop("hours")
+    drawn, days = charts(found)
     return {
         "figures": found,
         "zone": zone().key,
         "tiles": _tiles(found),
-        "charts": charts(found, hours),
-        "days": days_shown(found),
-        "tables": made.values(),
+        "charts": drawn,
+        "days": days,
+        "tables": [make(found) for name, make in TABLES.items() if name not in BELOW_CHARTS],
         "definitions": DEFINITIONS.values(),
     }
 

@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from orders.admin.dashboard_tables import MOST_DAYS, Table, hour_words, shown_days
+from orders.admin.dashboard_tables import Table, days_table, hour_words, hours_table, shown_days
 from orders.admin.figure_words import amount, count
 from orders.services.reporting.shop_figures import Dashboard, Stretch
 
@@ -42,25 +42,26 @@ class Chart:
     table: Table | None = None
 
 
-def charts(found: Dashboard, hours: Table) -> list[Chart]:
-    """Of orders and revenue over the period, and of orders over the hours of the day."""
+def charts(found: Dashboard) -> tuple[list[Chart], Table]:
+    """Of orders and revenue over the period, and of orders over the hours; and the first two as a table."""
+    shown, before = shown_days(found)
     span = _("from %(first)s to %(last)s") % {"first": found.period.first, "last": found.period.last}
     by_day, by_week = (_("Orders per day"), _("Revenue per day")), (_("Orders per week"), _("Revenue per week"))
-    titles = by_week if found.period.days > MOST_DAYS else by_day
+    titles = by_week if len(shown) < found.period.days else by_day
+
+    def slots(value: Callable[[Stretch], Value | None]) -> list[Slot]:
+        return [
+            Slot(str(days.first), str(days), value(days), value(earlier) if earlier else None)
+            for days, earlier in zip(shown, before, strict=True)
+        ]
+
     of_hours = [Slot(f"{hour:02}:00", hour_words(hour), orders) for hour, orders in enumerate(found.hours)]
-    return [
-        _chart(titles[0], span, _slots(found, lambda days: days.orders), count),
-        _chart(titles[1], span, _slots(found, lambda days: days.money.revenue if days.money else None), amount),
-        _chart(_("Orders by hour of the day"), span, of_hours, count, hours),
+    drawn = [
+        _chart(titles[0], span, slots(lambda days: days.orders), count),
+        _chart(titles[1], span, slots(lambda days: days.money.revenue if days.money else None), amount),
+        _chart(_("Orders by hour of the day"), span, of_hours, count, hours_table(found)),
     ]
-
-
-def _slots(found: Dashboard, value: Callable[[Stretch], Value | None]) -> list[Slot]:
-    drawn, before = shown_days(found)
-    return [
-        Slot(str(stretch.first), str(stretch), value(stretch), value(earlier) if earlier else None)
-        for stretch, earlier in zip(drawn, before, strict=True)
-    ]
+    return drawn, days_table(found, shown, before)
 
 
 def _chart(

@@ -8,7 +8,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from orders.admin.dashboard_period import SLOW, chosen_period
-from orders.admin.dashboard_tables import tables
+from orders.admin.dashboard_tables import TABLES
 from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
 from orders.services.reporting.dashboard_figures import dashboard
@@ -29,19 +29,19 @@ class DashboardTables(ModelAdmin):
         chosen, _key, problem = chosen_period(request.GET)
         page = f"{reverse('admin:index')}?{request.GET.urlencode()}"
         try:
-            found = tables(dashboard(actor=actor_of(request), period=chosen))
+            found = dashboard(actor=actor_of(request), period=chosen)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error
         except DatabaseError:
             self.message_user(request, SLOW, messages.ERROR)
             return HttpResponseRedirect(page)
-        if name not in found:
+        if name not in TABLES:
             raise Http404
         if problem:
             return HttpResponseRedirect(page)
         file = f"{name}-{chosen.first}-{chosen.last}.csv"
         return HttpResponse(
-            BOM + found[name].csv(),
+            BOM + TABLES[name](found).csv(),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"},
         )

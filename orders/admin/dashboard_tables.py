@@ -1,6 +1,6 @@
 """The tables of the dashboard: each is shown on the page, and can be downloaded as CSV."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -135,17 +135,6 @@ def _plain(value: Any) -> list[object]:
     return [value if isinstance(value, int) else str(value)]
 
 
-def tables(found: Dashboard) -> dict[str, Table]:
-    """Every table, by its name, in the order of the page."""
-    made = (
-        _days(found), _hours(found), _money(found), _statuses(found), _stays(found), _reasons(found),
-        _products("best-units", _("Best sellers"), found.by_units, found),
-        _products("best-revenue", _("Best sellers by revenue"), found.by_revenue, found),
-        _stock(found), _turned_away(found),
-    )  # fmt: skip
-    return {table.name: table for table in made}
-
-
 def shown_days(found: Dashboard) -> tuple[list[Stretch], Sequence[Stretch | None]]:
     """The days of the period and of the one before, or their weeks where there are many; None where none is known."""
     width = 7 if found.period.days > MOST_DAYS else 1
@@ -153,17 +142,13 @@ def shown_days(found: Dashboard) -> tuple[list[Stretch], Sequence[Stretch | None
     return shown, stretches(found.earlier.days, width) if found.earlier else [None] * len(shown)
 
 
-def days_shown(found: Dashboard) -> Table:
-    """The table of the days as the page shows it: by the week where the charts are."""
-    return _by_day(found, *shown_days(found))
-
-
 def _days(found: Dashboard) -> Table:
     shown = stretches(found.days, 1)
-    return _by_day(found, shown, stretches(found.earlier.days, 1) if found.earlier else [None] * len(shown))
+    return days_table(found, shown, stretches(found.earlier.days, 1) if found.earlier else [None] * len(shown))
 
 
-def _by_day(found: Dashboard, shown: Sequence[Stretch], before: Sequence[Stretch | None]) -> Table:
+def days_table(found: Dashboard, shown: Sequence[Stretch], before: Sequence[Stretch | None]) -> Table:
+    """The table of the days, or of the weeks that :func:`shown_days` made of them."""
     weekly = len(shown) < len(found.days)
     columns = [
         (_("Week") if weekly else _("Day"), Kind.TEXT), (_("Orders"), Kind.COUNT), *_amounts(Kind.OURS),
@@ -190,7 +175,7 @@ def _of_money(money: Money | None) -> tuple[Decimal | None, ...]:
     return (money.paid, money.refunded, money.net, money.owed, money.revenue) if money else (None,) * 5
 
 
-def _hours(found: Dashboard) -> Table:
+def hours_table(found: Dashboard) -> Table:
     columns = [(_("Hour"), Kind.TEXT), (_("Orders"), Kind.COUNT), (_("Share"), Kind.SHARE)]
     rows = [(hour_words(hour), orders, _part(orders, sum(found.hours))) for hour, orders in enumerate(found.hours)]
     return Table("hours", _("Orders by hour of the day"), columns, rows)
@@ -271,3 +256,20 @@ def _turned_away(found: Dashboard) -> Table:
     note = others % {"units": count(found.others)} if found.others else ""
     title, empty = _("Turned away for lack of stock"), _("Nobody was turned away for lack of stock.")
     return Table("turned-away", title, columns, rows, empty=empty, note=note)
+
+
+TABLES: dict[str, Callable[[Dashboard], Table]] = {
+    "days": _days,
+    "hours": hours_table,
+    "money": _money,
+    "statuses": _statuses,
+    "stays": _stays,
+    "reasons": _reasons,
+    "best-units": lambda found: _products("best-units", _("Best sellers"), found.by_units, found),
+    "best-revenue": lambda found: _products("best-revenue", _("Best sellers by revenue"), found.by_revenue, found),
+    "stock": _stock,
+    "turned-away": _turned_away,
+}
+"""Every table, by its name, in the order of the page."""
+BELOW_CHARTS = ("days", "hours")
+"""Those that the charts bring along."""

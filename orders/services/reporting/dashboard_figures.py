@@ -31,6 +31,7 @@ COUNTING, READING = 0.25, 2.0
 NOT_COMPARED = ("half_hours", "stays", "reasons", "stock")
 """Figures that are not read of the period before."""
 SLOT = timedelta(minutes=SLOT_MINUTES)
+SLOTS_OF_AN_HOUR = 60 // SLOT_MINUTES
 
 
 def dashboard(*, actor: Actor, period: Period) -> Dashboard:
@@ -162,7 +163,7 @@ def _hours(days: Iterable[Document]) -> list[int]:
         since, before = day_bounds(day["_id"].date())
         is_plain = before - since == DAY and local(since).hour == 0
         for slot, orders in enumerate(day.get("half_hours", ())):
-            hours[slot * SLOT // timedelta(hours=1) if is_plain else local(since + slot * SLOT).hour] += orders
+            hours[slot // SLOTS_OF_AN_HOUR if is_plain else local(since + slot * SLOT).hour] += orders
     return hours
 
 
