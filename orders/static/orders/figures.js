@@ -21,13 +21,11 @@
       event.preventDefault();
       show(at + keys[event.key]);
     });
-    plot.addEventListener("pointermove", (event) => {
-      const place = fields.indexOf(event.target);
-      if (place >= 0) show(place);
-    });
-    plot.addEventListener("pointerdown", (event) => {
-      const place = fields.indexOf(event.target);
-      if (place >= 0) show(place);
-    });
+    for (const touch of ["pointermove", "pointerdown"]) {
+      plot.addEventListener(touch, (event) => {
+        const place = fields.indexOf(event.target);
+        if (place >= 0) show(place);
+      });
+    }
   }
 })();
