@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from orders.admin.attention_page import AttentionPages
 from orders.admin.bulk_actions import BulkActions
+from orders.admin.dashboard_files import DashboardTables
 from orders.admin.event_pages import EventPages
 from orders.admin.new_order_page import NewOrderPages
 from orders.admin.order_export import OrderExport
@@ -15,6 +16,14 @@ from orders.models import Order
 
 @admin.register(Order)
 class OrderAdmin(
-    NewOrderPages, AttentionPages, EventPages, PrintActions, BulkActions, OrderExport, OrderList, OrderPage
+    NewOrderPages,
+    AttentionPages,
+    DashboardTables,
+    EventPages,
+    PrintActions,
+    BulkActions,
+    OrderExport,
+    OrderList,
+    OrderPage,
 ):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""

@@ -22,7 +22,7 @@ from orders.services.lifecycle import (
     verification,
     versions,
 )
-from orders.services.reporting import attention, dashboard_figures
+from orders.services.reporting import attention, shop_figures
 from orders.services.stock import resolution
 from orders.services.transfer import import_files
 
@@ -32,7 +32,7 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     audit.ReasonMissing: HTTPStatus.BAD_REQUEST,
     identifiers.MalformedUserId: HTTPStatus.BAD_REQUEST,
     order_queries.InvalidOrderQuery: HTTPStatus.BAD_REQUEST,
-    dashboard_figures.InvalidPeriod: HTTPStatus.BAD_REQUEST,
+    shop_figures.InvalidPeriod: HTTPStatus.BAD_REQUEST,
     access.NotPermitted: HTTPStatus.FORBIDDEN,
     access.OrderNotFound: HTTPStatus.NOT_FOUND,
     access.OrderNotAdopted: HTTPStatus.NOT_FOUND,

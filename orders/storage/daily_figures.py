@@ -1,11 +1,15 @@
-"""Figures of each day, counted by mongod from that day's orders and kept as one document a day.
+"""Figures of each day, counted from that day's orders (`orders.storage.day_counts`), kept as one document a day.
 
 ```
-figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC),
+figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC); layout: see LAYOUT,
                   stale: true | false, attempt, computed_at, retry_at,
-                  statuses: [{status, currency, orders, cents}],   orders placed that day, by their status now
+                  statuses: [{status, currency, orders, cents}],   orders placed that day, by their status now, and
+                                                         what the shop keeps of them: paid, less refunded, less owed
                   money: [{currency, paid, refunded, owed}],       of these orders, in cents
+                  half_hours: [orders, …],               when they were placed, by half hours since the day began
+                  stays: {status: [orders, …]},          how long they were in each, once they left it, by bucket
                   reasons: [{act, code, times}],         why they, or parts of them, were cancelled, refunded, returned
+                  stock: [{trouble, lines, units}],      their lines whose stock is unknown, or was released in part
                   products: [{id, units, cents}],        sold that day: the best sellers only, if products_cut
                   products_cut,
                   shipping: [orders, …] }                orders shipped that day, by bucket of the time since payment
@@ -18,13 +22,12 @@ were counted before orders had a currency have no `currency`: they are the shop'
 A day that changes is marked `stale` and keeps its figures until it is counted again. Marking also removes `attempt`,
 without which a count that is under way cannot write. Days that are not stale include all changes up to `until`.
 
-Days that were counted before there was a ledger have neither `money` nor `reasons`: they are counted again.
+Days that were counted by another `layout`, whose fields may be fewer, are counted again by themselves.
 
 Figures of another zone than TIME_ZONE are never read: such a day counts as not counted.
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.conf import settings
@@ -33,27 +36,18 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from orders.models import EPOCH, Document, Status
-from orders.storage import leases, ledger
-from orders.storage.database import Expression, collection, from_now, new_id
-from orders.storage.order_lists import currency
-from orders.storage.order_query import OrderQuery
+from orders.models import Document
+from orders.storage import day_counts, leases
+from orders.storage.database import collection, from_now, new_id
 from orders.storage.order_reads import server_time
-from orders.storage.order_writes import OURS, orders
+from orders.storage.order_writes import orders
 
 DAY = timedelta(days=1)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - a key
 """The key of the first day that has figures."""
-SOLD = (Status.PAID.value, Status.PROCESSING.value, Status.SHIPPED.value, Status.DELIVERED.value)
-"""Statuses that count as sold: paid, and neither cancelled nor refunded since."""
-BEST_SELLERS = 100
-"""How many products of a day are kept by units, and how many by revenue."""
-BUCKET = 1.02
-"""Bucket n counts times of BUCKET ** n minutes or more, so a time is known to one per cent."""
 STATE = "state"
-REASONED = {"cancel": "cancel", "cancel_part": "cancel", "refund": "refund", "refund_part": "refund",
-            "open_return": "return"}  # fmt: skip
-"""Acts of histories whose reasons are counted, and as what."""
+LAYOUT = 2
+"""Raised when a count begins to tell more, or something else: days that were counted by another are counted again."""
 
 
 def figures() -> Collection[Document]:
@@ -144,16 +138,16 @@ def mark(days: Iterable[datetime] | None = None) -> None:
 def counts(since: datetime, until: datetime) -> dict[datetime, Document]:
     """What is known about the counts of the days from `since` to `until`, both included, without their figures.
 
-    Days that were counted in another zone, or without their money, are stale.
+    Days that were counted in another zone, or by another layout, are stale.
     """
-    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1, "money.currency": 1}
+    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1, "layout": 1}
     found = figures().find(_days(since, until), fields)
     return {kept["_id"]: kept | {"stale": is_outdated(kept) or not is_current(kept)} for kept in found}
 
 
 def is_outdated(kept: Document) -> bool:
     """Whether figures do not tell all that they should by now."""
-    return bool(kept["stale"]) or "money" not in kept
+    return bool(kept["stale"]) or kept.get("layout") != LAYOUT
 
 
 @wrap_database_errors
@@ -170,9 +164,10 @@ def _uncounted() -> Document:
 
 
 @wrap_database_errors
-def days_kept(since: datetime, until: datetime) -> list[Document]:
-    """The figures of the days from `since` to `until`, both included, but for their products."""
-    return figures().find(_days(since, until) | _of_this_zone(), {"products": 0}).sort("_id", 1).to_list()
+def days_kept(since: datetime, until: datetime, *, without: Sequence[str] = ()) -> list[Document]:
+    """The figures of the days from `since` to `until`, both included, but for their products and what else is named."""
+    left_out = dict.fromkeys(("products", *without), 0)
+    return figures().find(_days(since, until) | _of_this_zone(), left_out).sort("_id", 1).to_list()
 
 
 @wrap_database_errors
@@ -213,97 +208,8 @@ def count(day: datetime, since: datetime, before: datetime) -> bool:
     attempt, zone = new_id(), settings.TIME_ZONE
     figures().update_one({"_id": day}, {"$set": {"attempt": attempt}, "$setOnInsert": _uncounted()}, upsert=True)
     now = server_time()
-    counted = _placed(since, before) | {"shipping": _shipping(since, before)}
-    counted |= {"computed_at": now, "stale": False, "zone": zone}
+    counted = day_counts.of_day(since, before) | {"computed_at": now, "stale": False, "zone": zone, "layout": LAYOUT}
     written = figures().update_one(
         {"_id": day, "attempt": attempt}, {"$set": counted, "$unset": {"attempt": "", "retry_at": ""}}
     )
     return written.matched_count == 1
-
-
-def _placed(since: datetime, before: datetime) -> Document:
-    price: Expression = {"$multiply": ["$items.price", "$items.quantity"]}
-    ours: Expression = {"$cond": [{"$eq": [currency(), settings.CURRENCY]}, price, 0]}
-    fields = (
-        *("status", "currency", "total_price", "paid_at", "paid", "refunded", "owed"),
-        *("items.product_id", "items.quantity", "items.price", "items.removed", "history.act", "history.code"),
-    )
-    [counted] = orders().aggregate(
-        [
-            {"$match": OrderQuery(since=since, before=before).conditions | OURS},
-            {"$project": dict.fromkeys(fields, 1)},
-            {
-                "$facet": {
-                    "statuses": [
-                        {
-                            "$group": {
-                                "_id": {"status": "$status", "currency": currency()},
-                                "orders": {"$sum": 1},
-                                "cents": _cents("$total_price"),
-                            }
-                        },
-                        {"$replaceWith": {"$mergeObjects": ["$_id", {"orders": "$orders", "cents": "$cents"}]}},
-                    ],
-                    "money": [
-                        {
-                            "$group": {
-                                "_id": currency(),
-                                **{name: _cents(amount) for name, amount in ledger.SUMS.items()},
-                            }
-                        },
-                        {"$project": {"_id": 0, "currency": "$_id", "paid": 1, "refunded": 1, "owed": 1}},
-                    ],
-                    "reasons": [
-                        {"$match": {"history": {"$elemMatch": {"code": {"$gt": ""}, "act": {"$in": list(REASONED)}}}}},
-                        {"$unwind": "$history"},
-                        {"$match": {"history.code": {"$gt": ""}, "history.act": {"$in": list(REASONED)}}},
-                        {"$group": {"_id": {"act": "$history.act", "code": "$history.code"}, "times": {"$sum": 1}}},
-                        {"$replaceWith": {"$mergeObjects": ["$_id", {"times": "$times"}]}},
-                    ],
-                    "products": [
-                        {"$match": {"status": {"$in": list(SOLD)}}},
-                        {"$unwind": "$items"},
-                        {"$match": {"items.removed": None}},
-                        {
-                            "$group": {
-                                "_id": "$items.product_id",
-                                "units": {"$sum": "$items.quantity"},
-                                "cents": _cents(ours),
-                            }
-                        },
-                        {"$project": {"_id": 0, "id": "$_id", "units": 1, "cents": 1}},
-                    ],
-                }
-            },
-        ]
-    )
-    best = _best_sellers(counted["products"])
-    figures = {name: counted[name] for name in ("statuses", "money", "reasons")}
-    return figures | {"products": best, "products_cut": len(best) < len(counted["products"])}
-
-
-def _cents(amount: Expression) -> Document:
-    return {"$sum": {"$toLong": {"$round": [{"$multiply": [amount, 100]}, 0]}}}
-
-
-def _best_sellers(products: list[Document]) -> list[Document]:
-    best = {
-        product["id"]: product
-        for measure in ("units", "cents")
-        for product in sorted(products, key=lambda product: (-product[measure], product["id"]))[:BEST_SELLERS]
-    }
-    return list(best.values())
-
-
-def _shipping(since: datetime, before: datetime) -> list[int]:
-    minutes = {"$divide": [{"$subtract": ["$shipped_at", "$paid_at"]}, 60_000]}
-    bucket = {"$toInt": {"$floor": {"$divide": [{"$ln": {"$max": [minutes, 1]}}, math.log(BUCKET)]}}}
-    found = orders().aggregate(
-        [
-            {"$match": {"shipped_at": {"$gte": since, "$lt": before}, "paid_at": {"$gt": EPOCH}}},
-            {"$project": {"_id": 0, "shipped_at": 1, "paid_at": 1}},
-            {"$group": {"_id": bucket, "orders": {"$sum": 1}}},
-        ]
-    )
-    counted = {row["_id"]: row["orders"] for row in found}
-    return [counted.get(number, 0) for number in range(max(counted, default=-1) + 1)]

@@ -1,5 +1,7 @@
 """The first page: figures for those who see orders, for every period that is asked for, in bounded time."""
 
+import csv
+import io
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,9 +12,12 @@ from django.http import HttpResponse
 from django.test import Client
 from pymongo.database import Database
 
+from devtools.localhost import ROOT
+from orders.admin.figure_words import DEFINITIONS
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting.figures_refresh import refresh
-from tests.functional.admin_helpers import Document, client_of, insert, line, profiled, stored, text_of
+from orders.storage import daily_figures, turned_away
+from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, stored, text_of
 
 START = "/admin/"
 
@@ -49,7 +54,8 @@ def shop(database: Database[Document]) -> None:
 
 
 def tiles(response: HttpResponse) -> dict[str, str]:
-    return dict(re.findall(r"<dt>([\w ]+)</dt><dd>([^<]*)</dd>", response.content.decode()))
+    body = response.content.decode().partition('<dl class="figures-definitions">')[0]
+    return dict(re.findall(r"<dt>([\w ]+)</dt><dd>([^<]*)</dd>", body))
 
 
 @pytest.mark.parametrize(
@@ -79,9 +85,69 @@ def test_own_days_are_shown_from_the_first_to_the_last(reader: Client) -> None:
     assert f'name="from" required max="{today()}" value="{first}"' in body
     assert f'name="to" required max="{today()}" value="{last}"' in body
     assert "aria-current" not in body
-    assert re.search(rf'<tr><th scope="row">{last}</th><td class="figures-number">2</td>'
-                     r'<td class="figures-number">€1,234.50</td></tr>', body)  # fmt: skip
+    assert f"{last} 2 €1,234.50 €0.00 €1,234.50 €0.00 €1,234.50" in text_of(response)
     assert "Delivered 1 33.3 %" in text_of(response)
+
+
+def file_of(client: Client, name: str, query: str = "?period=30") -> list[dict[str, str]]:
+    response = client.get(f"{LIST}figures/{name}.csv{query}")
+    assert (response.status_code, response["Content-Type"]) == (200, "text/csv; charset=utf-8"), name
+    return list(csv.DictReader(io.StringIO(response.content.decode().removeprefix("\ufeff"))))
+
+
+def test_each_table_is_a_file_of_plain_numbers_for_whoever_sees_the_page(reader: Client) -> None:
+    first, day = today() - timedelta(days=29), today() - timedelta(days=3)
+    body = reader.get(START).content.decode()
+    links = re.findall(r'href="(/admin/orders/order/figures/([\w-]+)\.csv\?from=[\d-]+&amp;to=[\d-]+)"', body)
+    names = [name for _address, name in links]
+    assert names == ["days", "hours", "money", "statuses", "stays", "best-units", "best-revenue"]
+    assert {f"from={first}&amp;to={today()}" in address for address, _name in links} == {True}
+    for name in (*names, "reasons", "stock", "turned-away"):
+        file_of(reader, name)
+    days = file_of(reader, "days", f"?from={first}&to={today()}")
+    assert len(days) == 30
+    [row] = [row for row in days if row["Day"] == str(day)]
+    assert (row["Orders"], row["Gross (EUR)"], row["Net (EUR)"]) == ("2", "1234.50", "1234.50")
+    assert (row["Compared with"], row["Orders before"], row["Revenue before (EUR)"]) == (
+        str(day - timedelta(days=30)), "0", "0.00",
+    )  # fmt: skip
+    [shipped] = [row for row in file_of(reader, "stays") if row["Status"] == "Paid to shipped"]
+    assert (shipped["Orders"], shipped["9 in 10 within (minutes)"]) == ("2", "181")
+    assert [row for row in file_of(reader, "statuses") if row["Status"] == "Pending"] == [
+        {"Status": "Pending", "Orders": "1", "Share (%)": "20.0", "Before": "0"}
+    ]
+
+
+def test_a_file_that_cannot_be_made_leads_to_the_dashboard_or_nowhere(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = reader.get(f"{LIST}figures/days.csv?period=decade")
+    assert (wrong.status_code, wrong.url) == (302, f"{START}?period=decade")
+    assert reader.get(f"{LIST}figures/nothing.csv").status_code == 404
+    monkeypatch.setattr(dashboards, "READING", 0.000_001)
+    slow = reader.get(f"{LIST}figures/days.csv", follow=True)
+    assert "The figures could not be read in time." in text_of(slow)
+
+
+def test_a_long_period_is_drawn_by_the_week(reader: Client) -> None:
+    body = reader.get(f"{START}?period=year").content.decode()
+    charts = re.findall(r'role="img" aria-label="(Orders per week[^"]+)"', body)
+    assert len(charts) == 1
+    fields = re.findall(r'class="figures-field"[^>]*><title>([^<]+)</title>', body)
+    assert len(fields) == 53 + 53 + 24
+    week = f"{today() - timedelta(days=6)} – {today()}"
+    assert fields[52] == f"{week}: 4"
+    assert f"{week} 4 €1,244.50 €0.00 €1,244.50 €0.00 €1,244.50" in text_of(reader.get(f"{START}?period=year"))
+    assert len(file_of(reader, "days", "?period=year")) == 365, "the file has every day"
+    assert fields[0] == f"{today() - timedelta(days=364)}: 0"
+
+
+def test_what_the_figures_mean_is_said_on_the_page_and_in_the_documentation(reader: Client) -> None:
+    told = text_of(reader.get(START))
+    written = " ".join((ROOT / "docs" / "dashboard.md").read_text().split())
+    for title, meaning in DEFINITIONS.values():
+        assert f"{title} {meaning}" in told
+        assert f"**{title}** {meaning}" in written or f"| {title} | {meaning} |" in written, title
 
 
 BAD = [
@@ -111,15 +177,18 @@ def test_the_charts_are_told_in_words_and_as_a_table(reader: Client) -> None:
     body = reader.get(f"{START}?period=7").content.decode()
     charts = re.findall(r'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="([^"]+)">', body)
     first = today() - timedelta(days=6)
+    [(busiest, hour)] = re.findall(r"by hour .* peak of (\d) on (\d\d:00–\d\d:59)", charts[-1])
     assert charts == [
-        f"Orders per day, from {first} to {today()}: 4 in total, with a peak of 2 on {today() - timedelta(days=3)}.",
+        f"Orders per day, from {first} to {today()}: 4 in total, with a peak of 2 on {today() - timedelta(days=3)}; "
+        "the period before had 0.",
         f"Revenue per day, from {first} to {today()}: €1,244.50 in total, with a peak of €1,234.50 "
-        f"on {today() - timedelta(days=3)}.",
+        f"on {today() - timedelta(days=3)}; the period before had €0.00.",
+        f"Orders by hour of the day, from {first} to {today()}: 4 in total, with a peak of {busiest} on {hour}.",
     ]
-    assert len(re.findall(r"<rect [^>]*><title>", body)) == 4
+    assert len(re.findall(r"<rect [^>]*><title>", body)) == 7 + 7 + 24, "every bar, also one of nothing, has its value"
     assert len(re.findall(r'<tr><th scope="row">\d{4}-\d\d-\d\d</th>', body)) == 7
+    assert len(re.findall(r'<tr><th scope="row">\d\d:00–\d\d:59</th>', body)) == 24
     assert len(re.findall("<h1", body)) == 1
-    assert "Revenue is the total of the orders placed on a day" in body
 
 
 def test_amounts_in_other_currencies_are_told_apart_and_best_sellers_by_name(database: Database[Document]) -> None:
@@ -136,14 +205,63 @@ def test_amounts_in_other_currencies_are_told_apart_and_best_sellers_by_name(dat
     response = client_of("Support").get(START)
     shown, told = tiles(response), text_of(response)
     assert (shown["Orders"], shown["Revenue"], shown["Average order"]) == ("5", "€15.00", "€7.50")
-    assert "Revenue €15.00 from 2 paid orders in EUR" in told
-    assert "It counts the orders in EUR alone; paid orders in other currencies come to CHF 21.00 and ¥900." in told
+    assert "Revenue €15.00 no earlier figure kept of 2 paid orders in EUR" in told
+    assert "Currency Gross Refunded Net Owed Revenue EUR €15.00 €0.00 €15.00 €0.00 €15.00 CHF CHF 21.00" in told
+    assert "JPY ¥900 ¥0 ¥900 ¥0 ¥900 Amounts in different currencies are not added up" in told
     assert f"Best sellers Product Units Revenue Bath towel {towel['product_id']} 8 €29.80 {'f' * 24} 1 €14.90" in told
+
+
+def test_a_name_that_is_a_formula_stays_a_name_in_the_file(database: Database[Document]) -> None:
+    insert(database, stored(1, status="paid", items=[line() | {"name": "=1+1"}], created_at=noon(0)))
+    turned_away.add(daily_figures.day_key(today()), {"+49": 3})
+    while refresh(seconds=60).more:
+        pass
+    support = client_of("Support")
+    [sold] = file_of(support, "best-units")
+    assert (sold["Product"], sold["Units"]) == ("'=1+1", "2")
+    assert file_of(support, "turned-away") == [
+        {"Product id": "'+49", "Product": "'+49", "Units": "3", "Orders refused": "1"}
+    ]
+    assert "Turned away for lack of stock Product Units Orders refused +49 3 1" in text_of(support.get(START))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (["10.00"], ["10.00", "5.00"], ("+1 (+100.0 %); before 1", "+€5.00 (+50.0 %); before €10.00")),
+        (["10.00", "2.00"], ["9.00"], ("−1 (−50.0 %); before 2", "−€3.00 (−25.0 %); before €12.00")),
+        (["10.00"], ["10.00"], ("the same as before", "the same as before")),
+        (["10.00"], [], ("−1 (−100.0 %); before 1", "−€10.00 (−100.0 %); before €10.00")),
+        ([], ["10.00"], ("no earlier figure", "no earlier figure")),
+    ],
+)
+def test_figures_stand_beside_those_of_the_days_before(
+    database: Database[Document], before: list[str], now: list[str], told: tuple[str, str]
+) -> None:
+    for number, (days_ago, total) in enumerate([*((8, total) for total in before), *((0, total) for total in now)]):
+        insert(database, stored(number, status="paid", total_price=Decimal128(total), created_at=noon(days_ago)))
+    while refresh(seconds=60).more:
+        pass
+    shown = re.findall(
+        r'<dt>(Orders|Revenue)</dt><dd>[^<]*</dd><dd class="figures-compared">([^<]*)</dd>',
+        client_of("Support").get(f"{START}?period=7").content.decode(),
+    )
+    assert shown == [("Orders", told[0]), ("Revenue", told[1])]
+
+
+def test_where_there_was_nothing_before_there_is_no_percentage(database: Database[Document]) -> None:
+    for number, (days_ago, status) in enumerate([(20, "paid"), (8, "pending"), (0, "paid")]):
+        insert(database, stored(number, status=status, created_at=noon(days_ago)))
+    while refresh(seconds=60).more:
+        pass
+    told = text_of(client_of("Support").get(f"{START}?period=7"))
+    assert "Revenue €29.80 +€29.80; before €0.00 kept of 1 paid orders" in told
+    assert "Average order €29.80 no earlier figure" in told
 
 
 def test_a_period_without_orders_says_so(database: Database[Document]) -> None:
     told = text_of(client_of("Support").get(f"{START}?period=today"))
-    assert told.count("No data for this period.") == 2
+    assert told.count("No data for this period.") == 3
     assert "No sales in this period." in told
     assert "no orders shipped" in told
     assert "All caught up." in told
@@ -167,7 +285,8 @@ def test_days_that_are_not_counted_yet_are_said_to_be_missing(
     told = text_of(response)
     assert "No figures have been counted yet." in told
     assert "30 days are not counted yet and missing from these figures" in told
-    assert response.content.decode().count("not counted yet</td>") == 60
+    assert f"{today()} – – – – – – " in told
+    assert f"{today()}: not counted yet" not in told, "nothing is drawn of what is not known"
     monkeypatch.undo()
     while refresh(seconds=60).more:
         pass
@@ -210,5 +329,5 @@ def test_the_page_reads_no_orders_but_those_that_wait(
     for operation in operations:
         if operation["ns"].endswith((".orders", ".figures_by_day")):
             assert "COLLSCAN" not in operation["planSummary"], operation
-            most = 1 if operation["ns"].endswith(".orders") else 31
+            most = 1 if operation["ns"].endswith(".orders") else 61
             assert operation["docsExamined"] <= most, operation

@@ -3,10 +3,8 @@
 import random
 import threading
 import time
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
-from statistics import median_low
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,19 +22,23 @@ from orders.services.days import day_bounds
 from orders.services.lifecycle import transitions
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting import figures_refresh as refreshing
-from orders.services.reporting.dashboard_figures import Dashboard, Day, InvalidPeriod, Period, dashboard, period
+from orders.services.reporting.dashboard_figures import dashboard
 from orders.services.reporting.figures_refresh import Refresh, refresh
-from orders.storage import daily_figures
+from orders.services.reporting.shop_figures import Day, InvalidPeriod, Money, Period, Spread, period
+from orders.storage import daily_figures, day_counts
 from orders.storage.daily_figures import DAY
 from tests.conftest import UseZone
 from tests.functional.admin_helpers import Document, entry, profiled, stored
+from tests.integration.plain_figures import same, straight
 
 BOSS = access.admin("boss")
 NOW = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
 TODAY = NOW.date()
 ALL = Period(TODAY - timedelta(days=44), TODAY)
 CHANCE = random.Random(11)
-SOLD = ("paid", "processing", "shipped", "delivered")
+STEPS = ("pending", "paid", "processing", "shipped", "delivered")
+REASONS: list[Document] = [{"code": "customer"}, {"code": "fraud"}, {}]
+STOCK: list[Document] = [*[{}] * 8, {"state": "unknown"}, {"state": "released", "discrepancy": 1}]
 
 
 def order(at: datetime, **changes: Any) -> Document:
@@ -47,7 +49,7 @@ def order(at: datetime, **changes: Any) -> Document:
             "product_id": f"{CHANCE.randrange(30):024x}",
             "quantity": CHANCE.randint(1, 4),
             "price": Decimal128(f"{CHANCE.randint(1, 9999) / 100:.2f}"),
-            "stock": {"state": "reserved", "attempts": 1, "error": ""},
+            "stock": {"state": "reserved", "attempts": 1, "error": ""} | CHANCE.choice(STOCK),
         }
         for _ in range(CHANCE.randint(1, 3))
     ]
@@ -56,129 +58,50 @@ def order(at: datetime, **changes: Any) -> Document:
             item["name"] = f"Product {item['product_id'][-3:]} as it was called then, {CHANCE.randrange(9)}"
     total = sum(item["price"].to_decimal() * item["quantity"] for item in items)
     made = stored(CHANCE.randrange(10**9), status=status, items=items, total_price=Decimal128(total))
-    made |= {"created_at": at, "updated_at": at, "placed_at": at, "status_since": at}
-    if status in (*SOLD, "refunded"):
+    made |= {"created_at": at, "updated_at": at, "placed_at": at, "status_since": at, "history": way_to(status, at)}
+    if status in (*STEPS[1:], "refunded"):
         made["paid_at"] = at + timedelta(hours=1)
     if status in ("shipped", "delivered"):
         made["shipped_at"] = min(NOW, made["paid_at"] + timedelta(minutes=CHANCE.randint(0, 6000)))
     if "paid_at" in made and CHANCE.random() < 0.5:
-        made |= with_parts(items, total)
+        made |= with_parts(items, total, made["history"])
     return made | changes
 
 
-def with_parts(items: list[Document], total: Decimal) -> Document:
+def way_to(status: str, at: datetime) -> list[Document]:
+    """The history of an order that was placed at a moment, and came to a status."""
+    names = ("pay", "start_processing", "ship", "deliver")
+    way = [("draft", "", "placing"), ("place", "placing", "pending"), *zip(names, STEPS, STEPS[1:], strict=False)]
+    if status in ("cancelled", "refunded"):
+        way = [*way[:4], (status, STEPS[2], status)]
+    history = []
+    for act, source, target in way:
+        history.append(entry(act, at=at, source=source, target=target))
+        at += timedelta(seconds=CHANCE.randint(0, 400_000)) if history[1:] else timedelta(0)
+        if target == status:
+            break
+    return history
+
+
+def with_parts(items: list[Document], total: Decimal, history: list[Document]) -> Document:
     """The ledger and the reasons of an order of which a line was cancelled, and a part of its price given back."""
     items[-1]["removed"] = "cancelled"
     worth = items[-1]["price"].to_decimal() * items[-1]["quantity"]
-    acts = CHANCE.sample(["cancel_part", "refund_part", "open_return", "stock"], 2)
+    acts = CHANCE.sample(["cancel_part", "refund_part", "open_return", "retry"], 2)
     return {
         **{
             name: Decimal128(amount) for name, amount in (("paid", total), ("refunded", worth / 2), ("owed", worth / 2))
         },
-        "history": [entry(name, at=NOW, code=CHANCE.choice(["customer", "fraud", ""])) for name in acts],
+        "history": history + [entry(name, at=NOW, **CHANCE.choice(REASONS)) for name in acts],
     }
+
+
+LATER = ("layout", "money", "reasons", "stays", "half_hours", "stock")
+"""What days did not tell that were counted by an earlier layout."""
 
 
 def key(moment: datetime) -> datetime:
     return daily_figures.day_key(moment.date())
-
-
-def day_of(moment: datetime | None) -> date | None:
-    """The day that the clocks of the shop show."""
-    return moment and moment.replace(tzinfo=UTC).astimezone(timezone.get_default_timezone()).date()
-
-
-def straight(database: Database[Document], chosen: Period) -> Dashboard:
-    """The figures of a period, added up in the plainest way."""
-    dates = [chosen.first + timedelta(days=number) for number in range(chosen.days)]
-    made = list(database["orders"].find())
-    placed = [found for found in made if found["status"] in PUBLIC_STATUSES and day_of(found["created_at"]) in dates]
-    days, money, statuses = Counter[date](), Counter[date](), Counter[str]()
-    units, revenue, elsewhere, sold = Counter[str](), Counter[str](), Counter[str](), 0
-    for found in placed:
-        statuses[found["status"]] += 1
-        day = day_of(found["created_at"])
-        days[day] += 1
-        if found["status"] in SOLD:
-            ours = found.get("currency", settings.CURRENCY) == settings.CURRENCY
-            sold += ours
-            if ours:
-                money[day] += found["total_price"].to_decimal()
-            else:
-                elsewhere[found["currency"]] += found["total_price"].to_decimal()
-            for item in (item for item in found["items"] if not item.get("removed")):
-                units[item["product_id"]] += item["quantity"]
-                revenue[item["product_id"]] += item["price"].to_decimal() * item["quantity"] * ours
-    shipped = [found for found in made if found.get("paid_at") and day_of(found.get("shipped_at")) in dates]
-    times = [found["shipped_at"] - found["paid_at"] for found in shipped]
-    added = Dashboard(chosen)
-    added.days = [Day(day, days[day], money[day] or Decimal("0.00")) for day in dates]
-    added.statuses = {status: statuses[status] for status in PUBLIC_STATUSES}
-    added.sold, added.revenue, added.elsewhere = sold, sum(money.values(), Decimal(0)), dict(elsewhere)
-    add_ledger(added, placed)
-    added.shipped, added.to_ship = len(times), median_low(times) if times else None
-
-    def best(by: Counter[str]) -> list[dashboards.Product]:
-        top = sorted(by, key=lambda product: (-by[product], product))[:10]
-        return [dashboards.Product(product, name(product), units[product], revenue[product]) for product in top]
-
-    def name(product: str) -> str:
-        newest = max(database["orders"].find({"items.product_id": product}), key=lambda order: order["created_at"])
-        names = [item.get("name") for item in newest["items"] if item["product_id"] == product]
-        return next(filter(None, names), product)
-
-    added.by_units, added.by_revenue = best(units), best(revenue)
-    return added
-
-
-def add_ledger(added: Dashboard, placed: list[Document]) -> None:
-    kinds = {"cancel_part": "cancel", "refund_part": "refund", "open_return": "return"}
-    for found in placed:
-        total = found["total_price"].to_decimal()
-        paid = found["paid"].to_decimal() if "paid" in found else total if "paid_at" in found else Decimal(0)
-        if "paid" not in found and found["status"] in SOLD:
-            paid = total
-        given_back = paid if found["status"] == "refunded" else Decimal(0)
-        refunded = found["refunded"].to_decimal() if "refunded" in found else given_back
-        if found.get("currency", settings.CURRENCY) == settings.CURRENCY:
-            added.paid += cents(paid)
-            added.refunded += cents(refunded)
-            added.owed += cents(found["owed"].to_decimal()) if "owed" in found else 0
-        for told in found["history"]:
-            if told.get("code") and told["act"] in kinds:
-                times = added.reasons.setdefault(told["code"], dict.fromkeys(kinds.values(), 0))
-                times[kinds[told["act"]]] += 1
-
-
-def cents(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-
-
-def same(found: Dashboard, wanted: Dashboard) -> None:
-    for name in (
-        "days",
-        "statuses",
-        "sold",
-        "revenue",
-        "elsewhere",
-        "shipped",
-        "paid",
-        "refunded",
-        "owed",
-        "reasons",
-        "by_units",
-        "by_revenue",
-        "orders",
-        "average",
-    ):
-        assert getattr(found, name) == getattr(wanted, name), name
-    if wanted.to_ship is None:
-        assert found.to_ship is None
-    else:
-        least = timedelta(minutes=1)  # what took less counts as a minute
-        assert found.to_ship
-        assert abs(found.to_ship / max(wanted.to_ship, least) - 1) <= 0.011
-    assert (found.missing, found.stale) == (0, 0)
 
 
 def fill(database: Database[Document], number: int, days: int = 45) -> list[Document]:
@@ -244,11 +167,11 @@ def test_days_that_were_counted_before_there_was_a_ledger_are_stale_and_counted_
 ) -> None:
     database["orders"].insert_one(order(NOW, status="paid"))
     refreshed()
-    database["figures_by_day"].update_many({}, {"$unset": {"money": "", "reasons": ""}})
+    database["figures_by_day"].update_many({}, {"$unset": dict.fromkeys(LATER, "")})
     with monkeypatch.context() as patch:
         patch.setattr(dashboards, "refresh", lambda **_: None)
         shown = dashboard(actor=BOSS, period=ALL)
-    assert (shown.orders, shown.paid, shown.stale) == (1, 0, 1)
+    assert (shown.orders, shown.ours.paid, shown.stays["pending"].orders, shown.stale) == (1, 0, 0, 1)
     refreshed()
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
 
@@ -288,16 +211,38 @@ def test_days_before_the_first_order_are_empty_and_not_missing(database: Databas
     database["orders"].insert_one(order(NOW, status="paid"))
     refreshed()
     found = dashboard(actor=BOSS, period=ALL)
-    assert (found.missing, found.orders, found.days[0]) == (0, 1, Day(ALL.first, 0, Decimal("0.00")))
+    assert (found.missing, found.orders, found.days[0]) == (0, 1, Day(ALL.first, 0, Money()))
     earlier = Period(ALL.first - timedelta(days=400), ALL.first)
     assert (dashboard(actor=BOSS, period=earlier).missing, dashboard(actor=BOSS, period=earlier).orders) == (0, 0)
+
+
+def test_a_period_stands_beside_the_one_before_if_that_has_figures(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, old_news: None
+) -> None:
+    fill(database, 200, days=9)
+    refreshed()
+    chosen = Period(TODAY - timedelta(days=3), TODAY)
+    found, wanted = dashboard(actor=BOSS, period=chosen), straight(database, chosen.before)
+    assert found.earlier
+    assert found.earlier.period == Period(TODAY - timedelta(days=7), TODAY - timedelta(days=4))
+    for name in ("days", "orders", "statuses", "sold", "money", "average"):
+        assert getattr(found.earlier, name) == getattr(wanted, name), name
+    assert found.earlier.to_ship.orders == wanted.to_ship.orders
+    partly = dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=4), TODAY)).earlier
+    assert partly, "of a shop that was new then, the days before it are empty"
+    assert partly.days[0].orders == 0
+    assert dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=9), TODAY)).earlier is None
+    database["figures_by_day"].delete_one({"_id": key(NOW) - 5 * DAY})
+    monkeypatch.setattr(dashboards, "COUNTING", 0.000_001)
+    found = dashboard(actor=BOSS, period=chosen)
+    assert (found.earlier, found.missing) == (None, 0), "a period that is not counted to the end is not compared"
 
 
 def test_a_shop_without_orders_has_figures_too(database: Database[Document]) -> None:
     assert refresh(seconds=1) == Refresh()
     found = dashboard(actor=BOSS, period=ALL)
-    assert (found.orders, found.revenue, found.average, found.to_ship, found.missing) == (0, 0, None, None, 0)
-    assert (found.by_units, found.shipped) == ([], 0)
+    assert (found.orders, found.ours, found.average, found.to_ship, found.missing) == (0, Money(), None, Spread(), 0)
+    assert (found.by_units, found.hours, found.earlier) == ([], [0] * 24, None)
 
 
 def test_days_long_ago_are_counted_for_whoever_asks_and_kept_from_then_on(
@@ -319,16 +264,16 @@ def test_a_count_that_began_before_a_change_was_noticed_is_thrown_away(
     database["orders"].insert_one(order(NOW, status="paid"))
     refreshed()
     day = key(NOW)
-    straight_count = daily_figures._placed
+    straight_count = day_counts.placed
 
     def slow(since: datetime, before: datetime) -> Document:
         counted = straight_count(since, before)
-        monkeypatch.setattr(daily_figures, "_placed", straight_count)
+        monkeypatch.setattr(day_counts, "placed", straight_count)
         database["orders"].insert_one(order(NOW, status="paid"))
         daily_figures.mark([day])
         return counted
 
-    monkeypatch.setattr(daily_figures, "_placed", slow)
+    monkeypatch.setattr(day_counts, "placed", slow)
     assert not daily_figures.count(day, day, day + DAY)
     [kept] = daily_figures.days_kept(day, day)
     assert kept["stale"]
@@ -502,13 +447,13 @@ def test_an_order_at_midnight_counts_on_the_day_that_begins_and_on_no_other(data
     )
     refreshed()
     shown = {
-        day: (found.orders, found.shipped, sum(product.units > 0 for product in found.by_units) > 0)
+        day: (found.orders, found.to_ship.orders, sum(product.units > 0 for product in found.by_units) > 0)
         for day in (earlier, midnight, midnight + timedelta(days=1))
         if (found := dashboard(actor=BOSS, period=Period(day.date(), day.date())))
     }
     assert list(shown.values()) == [(1, 0, False), (1, 1, True), (0, 0, False)]
     both = dashboard(actor=BOSS, period=Period(earlier.date(), midnight.date()))
-    assert (both.orders, both.shipped, [day.orders for day in both.days]) == (2, 1, [1, 1])
+    assert (both.orders, both.to_ship.orders, [day.orders for day in both.days]) == (2, 1, [1, 1])
 
 
 @pytest.mark.parametrize(
@@ -549,7 +494,7 @@ def test_the_days_of_a_change_are_those_of_the_zone(
     assert refresh(seconds=30).counted == 2
     found = dashboard(actor=BOSS, period=ALL)
     same(found, straight(database, ALL))
-    assert (found.shipped, [day.date for day in found.days if day.orders]) == (1, [evening.date() + DAY])
+    assert (found.to_ship.orders, [day.date for day in found.days if day.orders]) == (1, [evening.date() + DAY])
 
 
 def test_another_time_zone_has_the_figures_counted_anew_and_until_then_shows_none_of_the_old(
@@ -634,14 +579,14 @@ def test_a_day_that_cannot_be_counted_in_a_new_zone_is_left_alone_for_a_while_an
 def test_only_the_best_sellers_of_a_day_are_kept_and_that_is_told(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daily_figures, "BEST_SELLERS", 5)
+    monkeypatch.setattr(day_counts, "BEST_SELLERS", 5)
     fill(database, 100, days=1)
     refreshed()
     found, wanted = dashboard(actor=BOSS, period=Period(TODAY, TODAY)), straight(database, Period(TODAY, TODAY))
     assert found.cut
     assert found.by_units[:5] == wanted.by_units[:5]
     assert found.by_revenue[:5] == wanted.by_revenue[:5]
-    assert found.revenue == wanted.revenue
+    assert found.ours == wanted.ours
 
 
 def test_whoever_does_not_see_all_orders_sees_no_figures(database: Database[Document]) -> None:

@@ -33,6 +33,7 @@ from orders.services.lifecycle.drafts import (
     require_room_for_orders,
 )
 from orders.services.lifecycle.idempotency_keys import Ticket
+from orders.services.lifecycle.lost_demand import count_turned_away
 from orders.services.lifecycle.reservation import (
     PlacementInterrupted,
     PlacingWrite,
@@ -40,7 +41,7 @@ from orders.services.lifecycle.reservation import (
     placed_alone,
     reserve_and_place,
 )
-from orders.services.lifecycle.verification import verify
+from orders.services.lifecycle.verification import InsufficientStock, verify
 
 __all__ = ["Details", "InvalidOrder", "Placement", "PlacementInterrupted", "TooManyOpenOrders", "place_order"]
 
@@ -87,6 +88,8 @@ def place_order(
         placement = _place(order, act, idempotency_key, deadline, write)
     except Exception as error:
         PLACEMENTS.labels(_outcome_label(error)).inc()
+        if isinstance(error, InsufficientStock):
+            count_turned_away(error.wanted, at=act.at)
         raise
     PLACEMENTS.labels("replayed" if placement.replayed else "placed").inc()
     return placement

@@ -4,7 +4,7 @@ from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 
@@ -41,9 +41,15 @@ class InsufficientStock(VerificationFailed):
 
     `errors` names each line whose product is short, lines of one product being counted together; `available` says how
     many units there are for each of them, None where inventory does not tell.
+
+    :ivar wanted: units by product, of those that are short.
     """
 
     code = "insufficient_stock"
+
+    def __init__(self, detail: str, *, wanted: Mapping[str, int], **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.wanted = wanted
 
 
 def verify(order: Order, *, deadline: Deadline) -> bool:
@@ -187,6 +193,7 @@ def insufficient(items: Sequence[Item], short: Mapping[str, int | None]) -> Insu
         "; ".join(problems.values()),
         errors={f"items.{index}.quantity": [problems[product_id]] for index, product_id in lines.items()},
         available={f"items.{index}": short[product_id] for index, product_id in lines.items()},
+        wanted={product_id: wanted[product_id] for product_id in short},
     )
 
 

@@ -225,6 +225,10 @@ ADMIN_RULES = {
         *get(staff(302)), *get(staff(200, may("pay")), query="transition=pay&filter="), *of_transitions(BULK)
     ),
     f"{ORDER}export/": page(Ask("GET", staff(200, works("export_orders"))), Ask("HEAD", staff(405)), idle(staff(405))),
+    f"{ORDER}figures/<str:name>.csv": page(
+        Ask("GET", staff(200, LOOKERS)), Ask("GET", staff(404, LOOKERS), values={"name": "all"}),
+        Ask("HEAD", staff(405)), idle(staff(405)),
+    ),
     f"{ORDER}events/": seen(LOOKERS),
     f"{ORDER}events/<str:cursor>/": page(
         *get(staff(200, LOOKERS)), *get(staff(404, LOOKERS), values={"cursor": "2"}), idle(staff(405))

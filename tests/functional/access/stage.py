@@ -91,6 +91,7 @@ class Stage:
             **self.named(), "object_id": "pending", "id": "user", "app_label": "orders", "url": "nothing",
             "content_type_id": "1", "code": "invalid", "endpoint_id": "endpoint", "cursor": "1", "token_id": "token",
             "role": "role", "uidb64": "eA", "token": "x-y",
+            "name": "days",
         }  # fmt: skip
         return {name: self.ids.get(value, value) for name, value in (usual | dict(ask.values)).items()}
 
