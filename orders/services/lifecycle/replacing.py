@@ -117,4 +117,4 @@ def _with_what_is_held(error: InsufficientStock, old: Document, items: Collectio
     if held.isdisjoint(item.product_id for item in short):
         return error
     told = "What the order to be replaced holds is free only once it is cancelled."
-    return InsufficientStock(f"{error.detail} {told}", **error.members)
+    return InsufficientStock(f"{error.detail} {told}", wanted=error.wanted, **error.members)
