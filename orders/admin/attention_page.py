@@ -1,8 +1,5 @@
 """What waits for staff, on one page, each with its ways out as buttons."""
 
-from dataclasses import dataclass
-
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -12,16 +9,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin import labels, order_forms
-from orders.admin.attention_rows import Row, row_of
+from orders.admin import attention_counter, order_forms, snooze_forms
+from orders.admin.attention_sections import MEANINGS, asleep, sections
 from orders.admin.order_forms import Change
 from orders.admin.posted import unsent
 from orders.admin.staff_actions import act_posted, actor_of, why_not
 from orders.services.audit import REASON_CODES
 from orders.services.errors import OrderError
-from orders.services.order_queries import Alert
+from orders.services.order_queries import NEEDS_ATTENTION
 from orders.services.reporting import attention, event_troubles
-from orders.services.reporting.attention import Waiting
 
 CHANGES: dict[str, Change] = {
     "resolve": order_forms.resolve,
@@ -31,51 +27,11 @@ CHANGES: dict[str, Change] = {
     "transition": order_forms.change_status,
 }
 """What the buttons post as `act`."""
-
-
-MEANINGS = {
-    Alert.UNKNOWN: "Inventory did not answer, so the outcome has to be checked there. Then record the result here.",
-    Alert.OWED: "Inventory has not confirmed the stock of these orders for over {owed}. It is retried automatically.",
-    Alert.SHORT: "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge "
-    "here.",
-    Alert.UNCHECKED: "Placed while the user service was unavailable. Verify the customer now, or cancel the order.",
-    Alert.UNSHIPPED: "No progress for over {unshipped}.",
-    Alert.MONEY: "Paid for items that were cancelled or returned. Pay it back, then record the refund on the order’s "
-    "page.",
-}
-"""What an alert means, below its name."""
-
+OF_SEVERAL = {"snooze": snooze_forms.snooze, "wake": snooze_forms.wake}
+"""What the forms about the selected orders of a section post as `act`; transitions go to the list's bulk actions."""
 WEBHOOKS, EVENTS = "Webhooks stopped or failing", "Events delayed"
 """The headings of what keeps others from hearing what happens, which no order has."""
 FOREIGN = "Orders of another service"
-
-
-@dataclass(frozen=True)
-class Section:
-    waiting: Waiting
-    rows: list[Row]
-
-    @property
-    def name(self) -> str:
-        return self.waiting.alert.value
-
-    @property
-    def title(self) -> str:
-        return self.waiting.alert.label
-
-    @property
-    def count(self) -> str:
-        return f"{self.waiting.count}{' or more' if self.waiting.more else ''}"
-
-    @property
-    def meaning(self) -> str:
-        return MEANINGS[self.waiting.alert].format(
-            owed=labels.span(settings.STOCK_OWED_TOO_LONG), unshipped=labels.span(settings.SHIP_WITHIN)
-        )
-
-    @property
-    def hidden(self) -> bool:
-        return self.waiting.count > len(self.rows)
 
 
 class AttentionPages(ModelAdmin):
@@ -100,12 +56,16 @@ class AttentionPages(ModelAdmin):
             "events_title": EVENTS,
             "foreign_title": FOREIGN,
             "codes": REASON_CODES.items(),
+            "looked_for": [str(alert.label) for alert in NEEDS_ATTENTION],
+            "snoozing": snooze_forms.choices(),
         }
+        attention_counter.forget()  # the number beside the page is that of the page
         status = 200
         try:
-            context["sections"] = _sections(request)
-            context["foreign"] = counted(attention.foreign(actor=actor_of(request)))
-            context["troubles"] = event_troubles.event_troubles(actor=actor_of(request), at=context["now"])
+            actor = actor_of(request)
+            context["sections"], context["asleep"] = sections(actor, context["now"]), asleep(actor, context["now"])
+            context["foreign"] = counted(attention.foreign(actor=actor))
+            context["troubles"] = event_troubles.event_troubles(actor=actor, at=context["now"])
         except DatabaseError:
             context["problem"], status = "The database did not answer in time. Try again in a moment.", 503
         return TemplateResponse(request, "admin/orders/order/attention.html", context, status=status)
@@ -126,6 +86,8 @@ class AttentionPages(ModelAdmin):
         name = request.POST.get("act", "")
         order_forms.require_permission(name, request.POST.get("transition", ""), actor_of(request))
         act = act_posted(request)
+        if name in OF_SEVERAL:
+            return OF_SEVERAL[name](request.POST, act)
         change = CHANGES.get(name)
         order = self.get_object(request, request.POST.get("order", ""))
         if change is None or order is None:
@@ -136,12 +98,3 @@ class AttentionPages(ModelAdmin):
 def counted(number: int) -> str:
     """A number as it was counted, up to a limit; empty for none."""
     return f"{number}{' or more' if number >= attention.COUNTED else ''}" if number else ""
-
-
-def _sections(request: HttpRequest) -> list[Section]:
-    actor, now = actor_of(request), timezone.now()
-    return [
-        Section(found, [row_of(found.alert, order, actor, now) for order in found.orders])
-        for found in attention.everything(actor=actor, at=now)
-        if found.orders
-    ]

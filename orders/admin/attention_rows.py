@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from django.utils.safestring import SafeString
 
-from orders.admin import badges, part_facts
+from orders.admin import badges, labels, part_facts
 from orders.admin.labels import count
 from orders.admin.money_format import money
 from orders.models import DUE_STATES, Document, Edge, LineState, Order, Shipment, Status, condition_words, edges_from
 from orders.services.access import RESOLVE, Actor
 from orders.services.order_queries import Alert
+from orders.services.reporting.attention import Waiting
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,22 @@ class WaitingLine:
 
 
 @dataclass(frozen=True)
+class Snoozed:
+    """Until when an order sleeps, who wanted that and why, and what it would else wait with."""
+
+    until: datetime
+    by: str
+    reason: str
+    alerts: list[str]
+
+
+@dataclass(frozen=True)
 class Row:
     """An order that waits since a moment; the buttons are what the reader may press.
 
     :ivar contents: what was ordered, in short.
+    :ivar assignee: who is on it; empty where nobody is.
+    :ivar snoozed: until when, if that is to come, by whom and why.
     """
 
     id: str
@@ -49,7 +62,10 @@ class Row:
     version: int
     total: str
     since: datetime | None
+    age: str
     contents: str
+    assignee: str = ""
+    snoozed: Snoozed | None = None
     due: datetime | None = None
     lines: list[WaitingLine] = field(default_factory=list)
     next_steps: list[Edge] = field(default_factory=list)
@@ -65,13 +81,13 @@ class Row:
         return self.resolves and not all(line.tried for line in self.lines)
 
 
-def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
+def row_of(waiting: Waiting, order: Document, actor: Actor, now: datetime) -> Row:
     """What the page shows of an order in a section.
 
     :param order: as :data:`orders.storage.alerts.FIELDS` says, its moments naive UTC.
     :param now: the reader's moment; whether a line is being tried is only shown by it, never decided.
     """
-    known = _in_hand(order)
+    alert, known, since = waiting.alert, _in_hand(order), _aware(order.get(waiting.since))
     edges = [
         edge
         for edge in edges_from(order["status"])
@@ -88,8 +104,11 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
         status=badges.of(Status(order["status"])),
         version=order["version"],
         total=money(order["total_price"].to_decimal(), order.get("currency") or ""),
-        since=_aware(order["created_at"] if alert is Alert.UNCHECKED else order.get("status_since")),
+        since=since,
+        age=labels.moment(since, now).ago if since else "",
         contents=_contents(order["items"]),
+        assignee=on_it(order),
+        snoozed=_snoozed(order) if alert is Alert.SNOOZED else None,
         due=_aware(order.get("stock_due_at")),
         lines=[_line(order, index, now) for index in _lines(alert, order)],
         next_steps=[edge for edge in edges if edge.name in forward],
@@ -100,6 +119,17 @@ def row_of(alert: Alert, order: Document, actor: Actor, now: datetime) -> Row:
         refunds=alert is Alert.MONEY and actor.may("refund", order["user_id"]),
         verifies=alert is Alert.UNCHECKED and actor.may("cancel", order["user_id"]),
     )
+
+
+def on_it(order: Document) -> str:
+    """Who is on it; empty where nobody is."""
+    return str((order.get("assignee") or {}).get("name") or "")
+
+
+def _snoozed(order: Document) -> Snoozed:
+    snooze = order["snoozed"]
+    alerts = [str(Alert(alert).label) for alert in snooze["alerts"]]
+    return Snoozed(labels.aware(snooze["until"]), labels.person(snooze["actor"]), snooze["reason"], alerts)
 
 
 def _in_hand(order: Document) -> Order:

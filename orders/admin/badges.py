@@ -16,6 +16,7 @@ GOOD, INFO, WAIT, BAD, MUTED = "good", "info", "wait", "bad", "muted"
 
 TONES: dict[str, str] = {
     **dict.fromkeys(Alert, WAIT),
+    Alert.SNOOZED: MUTED,
     Status.PENDING: WAIT,
     Status.PAID: INFO,
     Status.PROCESSING: INFO,

@@ -24,7 +24,7 @@ DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_ST
 LOOK = {"class": " ".join(INPUT_CLASSES)}
 
 
-def _several(label: str, choices: list[tuple[str, str]]) -> forms.MultipleChoiceField:
+def _several(label: str, choices: list[tuple[str, Any]]) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
         label=label, required=False, choices=choices, widget=forms.CheckboxSelectMultiple()
     )

@@ -15,7 +15,7 @@ from orders.admin import badges, labels, part_facts, replacement
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
 from orders.admin.part_forms import reason_code
-from orders.models import HistoryEntry, Item, LineState, Order, Status, condition_words, edges_from
+from orders.models import HistoryEntry, Item, LineState, Order, Snooze, Status, condition_words, edges_from
 from orders.services import order_queries
 from orders.services.access import ADDRESS_CHANGED, ERASED, Actor
 from orders.services.audit import REASON_NEEDED
@@ -149,8 +149,14 @@ def flags(order: Order, now: datetime) -> list[str]:
         Alert.MONEY: f"{money(order.owed or Decimal(0), order.currency)} is owed to the customer: "
         "pay it back, then record the refund.",
         Alert.SHORT: f"Short release: {labels.count(short, 'unit')} not returned to stock.",
+        **({Alert.SNOOZED: _snoozed(order.snoozed)} if order.snoozed else {}),
     }
     return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert not in SAID_ELSEWHERE]
+
+
+def _snoozed(snooze: Snooze) -> str:
+    told = {"until": labels.exact(snooze.until), "who": labels.person(snooze.actor), "why": snooze.reason}
+    return _("Snoozed until %(until)s by %(who)s: %(why)s") % told
 
 
 def steps(order: Order, actor: Actor) -> list[Step]:

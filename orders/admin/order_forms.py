@@ -131,6 +131,8 @@ def require_permission(name: str, transition: str, actor: Actor) -> None:
         actor.require(access.RESOLVE)
     elif name == "verify":
         actor.require_transition("cancel", "")
+    elif name in ("snooze", "wake"):
+        actor.require(access.SNOOZE)
     elif name == "transition" and transition in transition_names():
         actor.require_transition(transition, "")
 

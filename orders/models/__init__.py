@@ -35,6 +35,7 @@ from orders.models.parts import (
     Refund,
     Return,
     Shipment,
+    Snooze,
     Stock,
 )
 from orders.models.service_token import ServiceToken
@@ -60,7 +61,7 @@ __all__ = [
     "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Charge", "ChargeKind", "Contact",
     "Document", "Edge", "EndpointState",
     "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "OtherOrder", "Payment",
-    "Refund", "Removal", "Return", "ServiceToken", "Shipment", "Status", "Stock", "StockCall", "StockEffect",
+    "Refund", "Removal", "Return", "ServiceToken", "Shipment", "Snooze", "Status", "Stock", "StockCall", "StockEffect",
     "WebhookEndpoint",
     "can_proceed", "condition_words", "edges", "edges_from", "edges_named", "endpoint_state", "event_type",
     "every_line_reserved", "from_cents", "is_amount", "moments", "not_on_hold", "nothing_shipped", "permission_of",

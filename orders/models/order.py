@@ -24,6 +24,7 @@ from orders.models.parts import (
     Refund,
     Return,
     Shipment,
+    Snooze,
 )
 from orders.models.states import DATED_STATUSES, EPOCH, LineState, Status, StockEffect
 
@@ -90,6 +91,8 @@ class Order(models.Model):
     """What the customer has paid for and will not get, and has not got back; None: nothing."""
     held_at = models.DateTimeField(null=True, blank=True)
     hold = EmbeddedModelField(Hold, null=True, blank=True)
+    snoozed = EmbeddedModelField(Snooze, null=True, blank=True)
+    """May be over: see `orders.storage.alerts`. Its index is made by the migration 0030."""
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
@@ -125,6 +128,7 @@ class Order(models.Model):
             ("refund_order", "Can refund orders"),
             ("return_order", "Can take back shipped goods"),
             ("hold_order", "Can hold orders back, and lift holds"),
+            ("snooze_order", "Can snooze orders that need attention, and wake them up"),
             ("resolve_stock", "Can settle the stock of lines whose outcome is unknown"),
             ("change_address", "Can change where orders are shipped to"),
             ("write_notes", "Can write internal notes"),

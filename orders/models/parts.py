@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django_mongodb_backend.fields import EmbeddedModelField, ObjectIdField
+from django_mongodb_backend.fields import ArrayField, EmbeddedModelField, ObjectIdField
 from django_mongodb_backend.models import EmbeddedModel
 
 from orders.models.states import OPEN_STATES_OF_LINES, ChargeKind, LineState, Removal, StockCall
@@ -204,6 +204,23 @@ class OtherOrder(Part):
 
     def __str__(self) -> str:
         return self.number
+
+
+class Snooze(Part):
+    """Until when an order leaves staff alone with the alerts that it had, and why; a change of its state ends that."""
+
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=500, blank=True, default="")
+    actor = models.CharField(max_length=200)
+    alerts = ArrayField(models.CharField(max_length=12))
+    """Those that it had; another one is raised all the same."""
+    status = models.CharField(max_length=10)
+    """The state that it was in, as are the next two: of its lines' stock, and of the money that is owed."""
+    stock = ArrayField(models.CharField(max_length=10))
+    owed = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"until {self.until:%Y-%m-%d %H:%M}"
 
 
 class HistoryEntry(Part):

@@ -33,6 +33,7 @@ EXPORT = "orders.export_orders"
 ERASE = "orders.erase_customer"
 RETURN = "orders.return_order"
 HOLD = "orders.hold_order"
+SNOOZE = "orders.snooze_order"
 MANAGE_WEBHOOKS = "orders.manage_webhooks"
 MANAGE_TOKENS = "orders.manage_service_tokens"
 PLACE = "orders.place_orders"
@@ -52,6 +53,7 @@ STAFF_WORK = {
     ERASE: "erase personal data",
     RETURN: "take back what was shipped",
     HOLD: "hold orders back, or lift holds",
+    SNOOZE: "snooze orders that need attention, or wake them up",
     MANAGE_WEBHOOKS: "manage webhooks",
     MANAGE_TOKENS: "manage service tokens",
     PLACE_FOR_CUSTOMER: "place orders for customers",

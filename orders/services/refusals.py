@@ -22,7 +22,7 @@ from orders.services.lifecycle import (
     verification,
     versions,
 )
-from orders.services.reporting import attention, shop_figures
+from orders.services.reporting import attention, shop_figures, snoozing
 from orders.services.stock import resolution
 from orders.services.transfer import import_files
 
@@ -76,6 +76,10 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     attention.NothingOwed: HTTPStatus.CONFLICT,
     attention.NothingShort: HTTPStatus.CONFLICT,
     attention.StillUnverified: HTTPStatus.CONFLICT,
+    snoozing.InvalidSnooze: HTTPStatus.BAD_REQUEST,
+    snoozing.NothingToSnooze: HTTPStatus.CONFLICT,
+    snoozing.NotSnoozed: HTTPStatus.CONFLICT,
+    snoozing.TooManySnoozed: HTTPStatus.CONFLICT,
     stock_trials.CannotTry: HTTPStatus.CONFLICT,
     # events
     reading.CursorExpired: HTTPStatus.GONE,

@@ -1,13 +1,14 @@
 """What staff should notice about orders, each kind defined once: how it is found, counted, and seen on an order."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from bson import Decimal128
 from django.conf import settings
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import EPOCH, LineState, Order, Status
@@ -34,10 +35,15 @@ class Alert(TextChoices):
     UNVERIFIED = "unverified", "Unverified customer"
     MONEY = "money", "Money owed"
     HELD = "held", "On hold"
+    SNOOZED = "snoozed", _("Snoozed")
 
 
 NEEDS_ATTENTION = (Alert.UNKNOWN, Alert.OWED, Alert.SHORT, Alert.UNCHECKED, Alert.UNSHIPPED, Alert.MONEY)
-"""These wait for a person: what is not paid in time is cancelled by the worker."""
+"""These wait for a person: what is not paid in time is cancelled by the worker.
+
+None is raised by an order that was snoozed with it, until that time has come or the state of the order is another
+(`WOKEN` in `orders.storage.order_writes`).
+"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,29 @@ class Rule:
 
 def alert_rules(at: datetime) -> dict[str, Rule]:
     """All the rules, as they are at a moment."""
+    rules = _rules(at)
+    return rules | {alert: _while_awake(alert, rules[alert], at) for alert in NEEDS_ATTENTION}
+
+
+def _while_awake(alert: Alert, rule: Rule, at: datetime) -> Rule:
+    """The rule without the orders that were snoozed with this alert.
+
+    It is tested on the orders that the rule's index finds. That passes by those that are asleep, of which
+    `orders.services.reporting.snoozing` allows so many and no more.
+    """
+
+    def is_awake(order: Order) -> bool:
+        snooze = order.snoozed
+        return snooze is None or snooze.until <= at or alert not in snooze.alerts
+
+    asleep: Document = {"snoozed.until": {"$gt": at}, "snoozed.alerts": alert.value}
+    return replace(
+        rule, filter=rule.filter | {"$nor": [asleep]}, raised=lambda order: rule.raised(order) and is_awake(order)
+    )
+
+
+def _rules(at: datetime) -> dict[str, Rule]:
+    """The rules, whoever sleeps."""
     owed, unshipped, unpaid = (
         at - timedelta(seconds=seconds)
         for seconds in (settings.STOCK_OWED_TOO_LONG, settings.SHIP_WITHIN, settings.UNPAID_ORDER_TTL)
@@ -115,6 +144,12 @@ def alert_rules(at: datetime) -> dict[str, Rule]:
             lambda order: order.held_at is not None,
             "held_newest",
         ),
+        Alert.SNOOZED: Rule(
+            {"snoozed.until": {"$gt": at}},
+            lambda order: order.snoozed is not None and order.snoozed.until > at,
+            "snoozed",
+            "snoozed.until",
+        ),
     }
 
 
@@ -126,6 +161,11 @@ def _came_before(order: Order, moment: datetime) -> bool:
 def raised(order: Order, at: datetime) -> list[Alert]:
     """The alerts of an order, as the queries would find it."""
     return [Alert(alert) for alert, rule in alert_rules(at).items() if rule.raised(order)]
+
+
+def raised_whoever_sleeps(order: Order, at: datetime) -> list[Alert]:
+    """The alerts that an order would have if it were not snoozed."""
+    return [Alert(alert) for alert, rule in _rules(at).items() if rule.raised(order)]
 
 
 FIELDS: Mapping[str, Any] = dict.fromkeys(
@@ -143,6 +183,7 @@ FIELDS: Mapping[str, Any] = dict.fromkeys(
             "paid_at",
             "shipments.at",
         ),
+        *("snoozed.until", "snoozed.reason", "snoozed.actor", "snoozed.alerts", "assignee"),
     ),
     1,
 ) | {
@@ -160,7 +201,32 @@ def longest_waiting(alert: Alert, at: datetime, limit: int) -> list[Document]:
     return orders().find(rule.filter | OURS, FIELDS).sort(rule.since, 1).limit(limit).to_list()
 
 
+def since(alert: Alert, at: datetime) -> str:
+    """The field by which :func:`longest_waiting` sorts."""
+    return alert_rules(at)[alert].since
+
+
 @wrap_database_errors
 def count(alert: Alert, at: datetime, most: int) -> int:
     """How many orders have it; `most` where there are as many or more."""
     return orders().count_documents(alert_rules(at)[alert].filter, limit=most)
+
+
+@wrap_database_errors
+def count_of_any(at: datetime, most: int) -> int:
+    """How many orders need attention, each counted once, by one read; `most` where there are as many or more.
+
+    Of one `$or` for all alerts mongod would keep the plan of each branch unseen, however badly it fits later.
+    """
+    rules = alert_rules(at)
+    first, *others = (_first_of(rules[alert], most) for alert in NEEDS_ATTENTION)
+    pipeline: list[Document] = [
+        *first,
+        *({"$unionWith": {"coll": orders().name, "pipeline": other}} for other in others),
+        *({"$group": {"_id": "$_id"}}, {"$limit": most}, {"$count": "orders"}),
+    ]
+    return sum(row["orders"] for row in orders().aggregate(pipeline))
+
+
+def _first_of(rule: Rule, most: int) -> list[Document]:
+    return [{"$match": rule.filter}, {"$limit": most}, {"$project": {"_id": 1}}]

@@ -16,7 +16,7 @@ from django.conf import settings
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo.errors import PyMongoError
 
-from orders.models import Contact, Item, Order, Stock
+from orders.models import Contact, Item, Order, Snooze, Stock
 from orders.models.parts import Document
 from orders.storage.database import Expression, time_limit
 from orders.storage.foreign_orders import count_foreign, foreign_among
@@ -31,7 +31,7 @@ STOCK_FIELDS = ("state", "call", "discrepancy")
 FIELDS = dict.fromkeys(
     (
         *("number", "user_id", "user_verified", "status", "total_price", "created_at", "status_since", "stock_due_at"),
-        *("currency", "contact.name", "contact.email", "owed", "held_at"),
+        *("currency", "contact.name", "contact.email", "owed", "held_at", "snoozed"),
         *("items.product_id", "items.name", "items.quantity", *(f"items.stock.{name}" for name in STOCK_FIELDS)),
     ),
     1,
@@ -284,6 +284,7 @@ def _order(document: Document) -> Order:
         owed=document["owed"].to_decimal() if "owed" in document else None,
         currency=document.get("currency") or settings.CURRENCY,
         contact=Contact(**(document.get("contact") or {})),
+        snoozed=_snooze(document.get("snoozed")),
         items=[
             Item(
                 product_id=item["product_id"],
@@ -296,6 +297,10 @@ def _order(document: Document) -> Order:
         **{name: document[name] for name in ("number", "user_id", "user_verified", "status")},
         **{name: _aware(document.get(name)) for name in ("created_at", "status_since", "stock_due_at", "held_at")},
     )
+
+
+def _snooze(stored: Document | None) -> Snooze | None:
+    return Snooze(until=_aware(stored["until"]), alerts=stored["alerts"]) if stored else None
 
 
 def _aware(moment: datetime | None) -> datetime | None:

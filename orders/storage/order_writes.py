@@ -134,7 +134,7 @@ def guarded_write(
     :raises DatabaseError: it may or may not have happened; nobody may be called for it.
     """
     write_id = write_id or new_id()
-    pipeline = [*first, *_change(entries, fields or {}, items, retry_after, seen_at, write_id), *then]
+    pipeline = [*first, *_change(entries, fields or {}, items, retry_after, seen_at, write_id), *then, WOKEN]
     pipeline += [{"$unset": list(unset)}] if unset else []
     guarded = {"_id": order_id, **guard}
     with writing():
@@ -202,9 +202,24 @@ def guarded_write_many(
     :returns: how many were changed.
     :raises DatabaseError: some may have been changed.
     """
-    pipeline = [*first, *_change(entries, fields, items, 0.0, seen_at, write_id), *then]
+    pipeline = [*first, *_change(entries, fields, items, 0.0, seen_at, write_id), *then, WOKEN]
     return orders().update_many({"_id": {"$in": list(order_ids)}, **OURS, **guard}, pipeline).modified_count
 
+
+STATE: Document = {"status": "$status", "stock": "$items.stock.state", "owed": "$owed"}
+"""What is kept of an order's state while it is snoozed: a change of it is news."""
+WOKEN: Document = {
+    "$set": {
+        "snoozed": {
+            "$cond": [
+                {"$and": ["$snoozed", *({"$eq": [now, f"$snoozed.{name}"]} for name, now in STATE.items())]},
+                "$snoozed",
+                "$$REMOVE",
+            ]
+        }
+    }
+}
+"""The last stage of each change: an order whose state is another than when it was snoozed is awake."""
 
 _UNTOLD: Document = {
     "untold_at": {"$ifNull": ["$untold_at", "$$NOW"]},

@@ -153,14 +153,13 @@ def _country_alone(order: Document) -> Document:
 
 
 def _parts_without_texts(order: Document) -> Document:
-    """What stays of parcels, payments and refunds, and of a hold why it was one of the short list."""
+    """What stays of parcels, payments and refunds; of a hold why it was one of the short list; and of a snooze."""
     parts: Document = {
         name: [part | {text: "" for text in texts if text in part} for part in order[name]]
         for name, texts in TEXTS.items()
         if order.get(name)
     }
-    hold = order.get("hold")
-    return parts | ({"hold": hold | {"reason": ""}} if hold else {})
+    return parts | {name: order[name] | {"reason": ""} for name in ("hold", "snoozed") if order.get(name)}
 
 
 def _without_texts(entry: Document) -> Document:

@@ -8,8 +8,8 @@ from django_mongodb_backend.query import wrap_database_errors
 from pymongo.collection import Collection
 
 from orders.models import EPOCH, OPEN_STATES, Document, EndpointState, endpoint_state
-from orders.storage import event_cursors, event_feed
-from orders.storage.alerts import STOCK_UNKNOWN
+from orders.storage import alerts, event_cursors, event_feed
+from orders.storage.alerts import Alert
 from orders.storage.bulk_runs import runs
 from orders.storage.database import collection
 from orders.storage.foreign_orders import count_foreign
@@ -33,6 +33,7 @@ class ServiceFigures:
 
     :ivar oldest_owed: age of the oldest order with stock still to settle, in seconds since it reached its status.
     :ivar overdue: seconds since the stock that has been due longest became due.
+    :ivar unknown: orders with unconfirmed stock that wait for a person, as everywhere; `snoozed`: orders that sleep.
     :ivar worker_seen: when a worker was last seen; None if never.
     :ivar foreign: documents of another service in the collection of orders.
     :ivar untold: seconds for which an event has waited to be told.
@@ -46,6 +47,7 @@ class ServiceFigures:
     oldest_owed: float
     overdue: float
     unknown: int
+    snoozed: int
     foreign: int
     runs: dict[str, int]
     worker_seen: datetime | None
@@ -57,7 +59,7 @@ class ServiceFigures:
 
 @wrap_database_errors
 def read(limit: int, *, broker: bool = False) -> ServiceFigures:
-    """Eleven reads at most, each by an index, none of more than `limit` entries.
+    """Twelve reads at most, each by an index, none of more than `limit` entries.
 
     :param broker: whether events are published to one.
     """
@@ -72,7 +74,8 @@ def read(limit: int, *, broker: bool = False) -> ServiceFigures:
         owed=orders().count_documents(_OWED, limit=limit),
         oldest_owed=_since("status_since", now),
         overdue=_since("stock_due_at", now),
-        unknown=orders().count_documents(STOCK_UNKNOWN, limit=limit),
+        unknown=alerts.count(Alert.UNKNOWN, now, limit),
+        snoozed=alerts.count(Alert.SNOOZED, now, limit),
         foreign=count_foreign(limit),
         runs=_open_runs(limit),
         worker_seen=worker_seen(),

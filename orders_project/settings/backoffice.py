@@ -57,7 +57,13 @@ def backoffice(title: str) -> dict[str, Any]:
                 {
                     "items": [
                         entry("Dashboard", "dashboard", "admin:index", "orders.view_order"),
-                        entry("Needs attention", "error", "admin:orders_order_attention", "orders.view_order"),
+                        entry(
+                            "Needs attention",
+                            "error",
+                            "admin:orders_order_attention",
+                            "orders.view_order",
+                            badge="orders.admin.attention_counter.badge",
+                        ),
                         entry(
                             "Orders",
                             "receipt_long",

@@ -70,6 +70,7 @@ def test_an_unknown_line_is_settled_where_it_is_listed(sign_in: SignIn, database
     order = insert(database, stored(status="cancelled", items=[line("unknown", call="release")]))
     desk = sign_in("Fulfilment")
     desk.get_by_role("link", name="Needs attention").first.click()
+    desk.get_by_text("Resolve item 1…").click()
     desk.get_by_label("Was the stock released? Evidence (required)").fill("Counted the shelf")
     desk.get_by_role("button", name="Released", exact=True).click()
     expect(desk.get_by_role("button", name="Released", exact=True)).to_have_count(0)

@@ -80,6 +80,7 @@ def test_a_form_of_before_the_last_log_in_goes_on_after_one_click(
     desk = sign_in("superuser", at=f"{LIST}attention/")
     second = desk.locator(".waiting-row").nth(1)
     number = second.locator("h3").inner_text()
+    second.get_by_text("Resolve item 1…").click()
     second.get_by_label("Evidence").fill("Counted")
     spoil(desk)
     second.get_by_role("button", name="Released", exact=True).click()

@@ -41,11 +41,11 @@ ROLES = {
 """Who may make which transition; `nobody` is staff without groups."""
 
 WORK = {
-    "Support": {"change_address", "write_notes", "hold_order", "place_for_customer"},
-    "Fulfilment": {"resolve_stock", "write_notes", "return_order", "hold_order"},
-    "Finance": {"write_notes", "export_orders", "hold_order"},
+    "Support": {"change_address", "write_notes", "hold_order", "snooze_order", "place_for_customer"},
+    "Fulfilment": {"resolve_stock", "write_notes", "return_order", "hold_order", "snooze_order"},
+    "Finance": {"write_notes", "export_orders", "hold_order", "snooze_order"},
     "Manager": {
-        *("return_order", "hold_order"),
+        *("return_order", "hold_order", "snooze_order"),
         *("resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer", "manage_webhooks"),
         *("manage_service_tokens", "place_orders", "place_for_customer", "read_events"),
     },

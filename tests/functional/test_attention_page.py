@@ -6,13 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from django.contrib.auth.models import Permission, User
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
+from orders.admin import attention_counter
 from orders.models import transition_names
+from orders.services.days import day_bounds
 from orders.services.reporting import attention
 from orders.storage import order_reads
 from tests.functional.admin_helpers import (
@@ -24,6 +28,7 @@ from tests.functional.admin_helpers import (
     line,
     page,
     placed,
+    profiled,
     rows,
     said,
     stored,
@@ -55,6 +60,12 @@ def waiting(database: Database[Document]) -> dict[str, Document]:
     return orders
 
 
+def counter(response: HttpResponse) -> str:
+    """The number beside the page in the navigation; empty where there is none."""
+    found = re.search(r'<span class="nav-count">([^<]*)</span>', response.content.decode())
+    return found[1] if found else ""
+
+
 def post(client: Client, waits: Document, act: str, /, **form: Any) -> HttpResponse:
     return client.post(PAGE, {"act": act, "order": str(waits["_id"]), "section": "unknown"} | form)
 
@@ -72,10 +83,10 @@ MAY = {"Support": {"unchecked"}, "Fulfilment": {"unknown", "owed", "short", "uns
 
 
 def buttons(response: HttpResponse) -> dict[str, set[str]]:
-    """Section → what its forms do."""
+    """Section → what the forms of its rows do."""
     sections = re.split(r'<section id="(\w+)" class="waiting"', response.content.decode())
     return {
-        name: set(re.findall(r'name="act" value="(\w+)"', body))
+        name: set(re.findall(r'name="act" value="(\w+)"', body)) - {"snooze"}
         | {f"transition:{name}" for name in re.findall(r'name="transition" value="(\w+)"', body)}
         for name, body in zip(sections[1::2], sections[2::2], strict=True)
     }
@@ -109,7 +120,7 @@ def test_the_page_says_what_is_known_of_each(database: Database[Document]) -> No
     for words in (
         f"Item 2: release of 2 × {product} , 1 attempt , unconfirmed for",
         "Last error: 503", "7 attempts", "next attempt", "2 of 2", "Inventory: gave 0 of 2",
-        "Unconfirmed stock 1", "Processing 1 week, 2 days ago", "Pending , placed 4 minutes ago",
+        "Unconfirmed stock 1", "Processing Customer 1 1 week ago", "Pending Customer 1 4 minutes ago",
         f"€29.80 2 × {product}",
     ):  # fmt: skip
         assert words.replace(" ,", ",") in told.replace(" ,", ","), words
@@ -128,7 +139,7 @@ def test_an_order_that_waits_as_a_whole_names_what_was_ordered(
     database: Database[Document], items: list[Document], told: str
 ) -> None:
     insert(database, stored(status="paid", created_at=LONG_AGO, status_since=LONG_AGO, items=items))
-    assert f"€29.80 {told} Start processing" in text_of(client_of("Manager").get(PAGE))
+    assert f"€29.80 {told} – Nobody is on it Start processing" in text_of(client_of("Manager").get(PAGE))
 
 
 @pytest.mark.parametrize("role", MAY)
@@ -258,7 +269,7 @@ def test_only_so_many_are_shown_and_the_rest_is_said_to_be_there(
     told = text_of(response)
     assert "Paid, not shipped 4 or more" in told
     assert told.count("Showing the 2 that have waited longest.") == 2
-    assert f'{LIST}?flag=unshipped">View all in the list' in response.content.decode()
+    assert f'{LIST}?flag=unshipped&amp;sort=oldest">All 4 or more in the list' in response.content.decode()
 
 
 def test_each_number_is_how_many_orders_its_link_shows(database: Database[Document]) -> None:
@@ -277,8 +288,10 @@ def test_each_number_is_how_many_orders_its_link_shows(database: Database[Docume
     response = manager.get(PAGE)
     told = {section.name: int(section.count) for section in response.context["sections"]}
     assert told == {"unknown": 2, "owed": 1, "short": 1, "unchecked": 2, "unshipped": 31}
-    assert f'{LIST}?flag=unshipped">View all in the list' in response.content.decode()
+    assert f'{LIST}?flag=unshipped&amp;sort=oldest">All 31 in the list' in response.content.decode()
     assert {name: len(rows(manager.get(LIST, {"flag": name}))) for name in told} == told
+    assert {section.name: len(rows(manager.get(section.address))) for section in response.context["sections"]} == told
+    assert counter(response) == counter(manager.get(LIST)) == "36"
     dashboard = manager.get("/admin/").content.decode()
     linked = re.findall(r'<a href="/admin/orders/order/attention/#(\w+)"><strong>(\d+)</strong>', dashboard)
     assert {name: int(number) for name, number in linked} == told
@@ -301,7 +314,9 @@ def test_a_database_that_does_not_answer_is_told_as_such(
     orders, manager = waiting(database), client_of("Manager")
     with monkeypatch.context() as patch:
         patch.setattr(attention, "READING", 0.000_001)
+        patch.setattr(attention_counter, "WITHIN", 0.000_001)
         response = manager.get(PAGE)
+        assert counter(response) == "", "nor is a number that nobody knows"
     assert response.status_code == 503
     assert "did not answer in time" in text_of(response)
     assert "All caught up" not in text_of(response)
@@ -320,7 +335,145 @@ def test_the_page_has_one_heading_and_a_label_for_each_input(database: Database[
     waiting(database)
     body = client_of("Manager").get(PAGE).content.decode()
     assert len(re.findall("<h1", body)) == 1
-    fields = re.findall(r'<input id="([\w-]+)" name="reason"', body)
-    assert len(fields) == len(set(fields)) == 4
+    fields = re.findall(r'<(?:input|select) id="([\w-]+)" name="(?:reason|for|date)"', body)
+    assert len(fields) == len(set(fields)) == 4 + 3 * 5
     for field in fields:
         assert f'<label for="{field}">' in body
+
+
+# --- several orders at a time ----------------------------------------------------------------------------------------
+
+SELECTED = "_selected_action"
+BULK = {
+    "Support": {"unchecked": ["cancel"], "unshipped": ["cancel"]},
+    "Fulfilment": {"unshipped": ["start_processing", "ship"]},
+    "Finance": {},
+    "Manager": {"unchecked": ["cancel"], "unshipped": ["start_processing", "ship", "cancel"]},
+}
+"""Section → the transitions of many orders that are offered there."""
+
+
+@pytest.mark.parametrize("role", BULK)
+def test_selected_orders_go_to_the_bulk_actions_of_the_list_with_what_fits_their_alert(
+    database: Database[Document], role: str
+) -> None:
+    orders, client = waiting(database), client_of(role)
+    sections = {section.name: section for section in client.get(PAGE).context["sections"]}
+    offered = {name: [action for action, _ in section.transitions] for name, section in sections.items()}
+    assert {name: actions for name, actions in offered.items() if actions} == BULK[role]
+    for name, actions in BULK[role].items():
+        for action in actions:
+            asked = {"action": action, SELECTED: str(orders[name]["_id"]), "section": name}
+            shown = client.post(sections[name].address, asked)
+            assert shown.context["plan"].total == 1
+            assert shown.context["back"] == sections[name].address.partition("?")[2]
+    assert database["bulk_runs"].count_documents({}) == 0
+
+
+def snoozing(client: Client, *orders: Document, **form: Any) -> HttpResponse:
+    ids = [str(order["_id"]) for order in orders]
+    form = {"act": "snooze", "section": "unshipped", "for": "4", "reason": "On holiday", SELECTED: ids} | form
+    return client.post(PAGE, form)
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_each_role_snoozes_and_wakes_what_waits(database: Database[Document], role: str) -> None:
+    orders, client = waiting(database), client_of(role)
+    late, unknown, before = orders["unshipped"], orders["unknown"], timezone.now()
+    response = snoozing(client, late, unknown, stored(99))
+    assert response.url == f"{PAGE}#unshipped"
+    [told] = said(response)
+    assert re.fullmatch(r"2 orders are snoozed until [\d-]{10} [\d:]{8} UTC\. 1 was skipped: it does not exist\.", told)
+    until = find(database, late)["snoozed"]["until"].replace(tzinfo=UTC)
+    assert before + 4 * HOUR - timedelta(seconds=1) <= until <= timezone.now() + 4 * HOUR
+    page_now = client.get(PAGE)
+    assert {section.name for section in page_now.context["sections"]} == {"owed", "short", "unchecked"}
+    asleep = page_now.context["asleep"]
+    assert (asleep.count, len(rows(client.get(asleep.address)))) == ("2", 2)
+    assert f"On holiday Paid, not shipped. Snoozed by {role}." in text_of(page_now)
+    of_order = text_of(client.get(page(late)))
+    assert f"Snoozed until {until:%Y-%m-%d %H:%M:%S} UTC by {role}: On holiday" in of_order
+    assert f"Until {until:%Y-%m-%d %H:%M} UTC: Paid, not shipped" in of_order, "in the timeline"
+    woken = client.post(PAGE, {"act": "wake", "section": "snoozed", SELECTED: str(late["_id"])})
+    assert (said(woken), woken.url) == (["1 order is awake again."], f"{PAGE}#snoozed")
+    assert "snoozed" not in find(database, late)
+
+
+def test_orders_sleep_until_the_beginning_of_a_day(database: Database[Document], settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    order, day = waiting(database)["unshipped"], (timezone.now() + timedelta(days=30)).date()
+    snoozing(client_of("Support"), order, **{"for": "date", "date": day.isoformat()})
+    assert find(database, order)["snoozed"]["until"].replace(tzinfo=UTC) == day_bounds(day)[0]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"for": ""}, {"for": "5"}, {"for": "date"}, {"for": "date", "date": "2026-02-30"}, {"reason": " \t"},
+        {"for": "date", "date": "20260230"}, {"for": "date", "date": "2020-01-01"}, {"reason": "x" * 501},
+        {"for": "date", "date": "9999-12-31"}, {SELECTED: []}, {SELECTED: ["x"]}, {SELECTED: [str(ObjectId())]},
+        {"act": "wake"}, {"reason": "\x07"},
+    ],
+)  # fmt: skip
+def test_a_snooze_that_makes_no_sense_changes_nothing(database: Database[Document], nonsense: dict[str, Any]) -> None:
+    order = waiting(database)["unshipped"]
+    before = find(database, order)
+    response = snoozing(client_of("Manager"), order, **nonsense)
+    assert said(response)[0].startswith("Nothing was changed.")
+    assert response.url == f"{PAGE}?unsent=refused#unshipped"
+    assert find(database, order) == before
+
+
+def test_who_is_on_it_stands_beside_an_order(database: Database[Document]) -> None:
+    insert(database, late_of(1) | {"assignee": {"id": 7, "name": "maria <m>"}}, late_of(2))
+    told = text_of(client_of("Support").get(PAGE))
+    assert "Who is on it: maria <m>" in told
+    assert told.count("Nobody is on it") == 1
+
+
+def late_of(number: int) -> Document:
+    return stored(number, status="paid", created_at=LONG_AGO, status_since=LONG_AGO)
+
+
+def test_nothing_left_to_do_says_what_was_looked_for_and_when(database: Database[Document]) -> None:
+    order = insert(database, late_of(1))
+    client = client_of("Support")
+    snoozing(client, order)
+    told = text_of(client.get(PAGE))
+    assert "All caught up Nothing needs your attention." in told
+    assert "This page looks for: Unconfirmed stock; " in told
+    assert f"Last looked at: {timezone.now():%Y-%m-%d %H:}" in told
+    assert "Snoozed (1)" in told, "and what sleeps is not forgotten"
+
+
+# --- the number in the navigation ------------------------------------------------------------------------------------
+
+
+def test_the_number_in_the_navigation_costs_one_capped_read_once_in_some_seconds(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, *(late_of(number) for number in range(4)))
+    monkeypatch.setattr(attention_counter, "MOST", 3)
+    attention_counter.forget()
+    client, events = client_of("Fulfilment"), f"{LIST}events/"
+    with profiled(database) as operations:
+        assert [counter(client.get(events)) for _ in range(3)] == ["2+"] * 3
+    assert len([operation for operation in operations if "snoozed.until" in str(operation["command"])]) == 1
+    database["orders"].delete_many({})
+    assert counter(client.get(events)) == "2+", "for some seconds"
+    assert counter(client.get(PAGE)) == counter(client.get(events)) == "", "but not beside the page itself"
+
+
+def test_the_number_is_not_for_those_who_may_not_see_orders_and_keeps_nobody_from_a_page(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, late_of(1))
+    attention_counter.forget()
+    assert counter(client_of("nobody").get("/admin/password_change/")) == ""
+    client = client_of("Support")
+    monkeypatch.setattr(attention_counter, "WITHIN", 0.000_001)
+    response = client.get("/admin/password_change/")
+    assert (response.status_code, counter(response)) == (200, "")
+    monkeypatch.undo()
+    attention_counter.forget()
+    assert counter(client.get("/admin/password_change/")) == "1"

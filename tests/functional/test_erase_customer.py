@@ -189,6 +189,7 @@ def test_everything_about_a_customer_is_exported_as_readable_json(tmp_path: Path
     assert (refund["amount"], refund["code"]) == ("5.00", "other")
     assert (order["paid"], order["refunded"], order["owed"]) == ("29.80", "5.00", "24.80")
     assert order["hold"] == {"code": "fraud", "reason": "heldbackreason"}
+    assert order["snoozed"] == {"reason": "snoozedreason"}
     assert [entry["code"] for entry in order["history"] if "code" in entry] == ["fraud", "customer", "other"]
     assert order["history"][2] == {
         "at": order["history"][2]["at"], "act": "change_address", "reason": "staffsreason",

@@ -87,6 +87,7 @@ def test_what_waits_is_found_without_reading_what_does_not(database: Database[Do
     insert(database, *(order for number in range(300) for order in others(number % 50)), *one_of_each(1).values())
     with profiled(database) as operations:
         attention.everything(actor=BOSS, at=timezone.now())
+        attention.counts(actor=BOSS, at=timezone.now())
     of_orders = [operation for operation in operations if operation["ns"].endswith(".orders")]
     assert len(of_orders) == 12
     for operation in of_orders:

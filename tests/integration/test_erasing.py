@@ -62,6 +62,7 @@ PERSON = (
     *("Okafor", "amara@", "0049 3", "Elmstreet", "Rearbuilding", "Sylvania", "Billingroad", "ringtwice", "giftcard"),
     *("Oldstreet", "customersreason", "staffsreason", "staffsnote", "D-98765"),
     *("parcel-0034", "track.example", "pay-ref-1", "back-ref-2", "heldbackreason", "returnreason", "trackedbefore"),
+    "snoozedreason",
 )
 """A word of each thing that is to go."""
 
@@ -71,6 +72,8 @@ PARCEL = {"at": AT, "carrier": "DHL", "tracking_number": "", "tracking_url": ""}
 PAYMENT = {"at": AT, "amount": Decimal128("29.80"), "reference": "", "method": "card"}
 REFUND = {"at": AT, "amount": Decimal128("5.00"), "reference": "", "code": "other"}
 HOLD = {"code": "fraud", "reason": "", "actor": "staff:maria"}
+SNOOZED = {"until": AT, "reason": "", "actor": "staff:maria", "alerts": ["money"]}
+SNOOZED |= {"status": "cancelled", "stock": ["released"], "owed": Decimal128("24.80")}
 """What stays of each."""
 
 
@@ -110,6 +113,7 @@ def whole(status: str = "cancelled", **fields: Any) -> ObjectId:
         "payments": [{**PAYMENT, "reference": "pay-ref-1"}],
         "refunds": [{**REFUND, "reference": "back-ref-2"}],
         "hold": {**HOLD, "reason": "heldbackreason"},
+        "snoozed": {**SNOOZED, "reason": "snoozedreason"},
         "terms": ["okafor", "amara@example.com", "pay-ref-1"],
         "history": history,
         "version": len(history) - 1,
@@ -143,9 +147,9 @@ def test_personal_data_goes_and_money_goods_stock_and_history_stay(database: obj
     assert words_in(after) == []
     assert before.keys() - after.keys() == {"contact", "billing_address", "note", "metadata"}
     changed = {"shipping_address", "terms", "history", "version", "updated_at", "write_id"}
-    changed |= {"shipments", "payments", "refunds", "hold"}
-    parts = (after["shipments"], after["payments"], after["refunds"], after["hold"])
-    assert parts == ([PARCEL], [PAYMENT], [REFUND], HOLD), "amounts, dates, carrier and code stay"
+    changed |= {"shipments", "payments", "refunds", "hold", "snoozed"}
+    parts = (after["shipments"], after["payments"], after["refunds"], after["hold"], after["snoozed"])
+    assert parts == ([PARCEL], [PAYMENT], [REFUND], HOLD, SNOOZED), "amounts, dates, carrier and code stay"
     assert {name for name in after if after[name] != before.get(name)} == changed | {
         "erased_at",
         "terms",
@@ -199,6 +203,7 @@ def test_of_the_history_go_the_texts_that_people_wrote_about_a_person(
         {"payments": [{**PAYMENT, "reference": "pay-ref-1"}]},
         {"refunds": [{**REFUND, "reference": "back-ref-2"}]},
         {"hold": {**HOLD, "reason": "heldbackreason"}},
+        {"snoozed": {**SNOOZED, "reason": "snoozedreason"}},
     ],
 )
 def test_what_is_said_of_parcels_and_money_after_an_erasure_is_erased_by_another(

@@ -84,7 +84,8 @@ def every_kind(database: Database[Document], settings: Any) -> list[Document]:
         order["status_since"] = NOW - age if number % 7 else None
         money = {"owed": Decimal128("1.00")} if number % 5 == 0 else {}
         held = {"held_at": NOW} if number % 6 == 0 else {}
-        made.append(order | due | money | held)
+        asleep = {"alerts": ["unknown", "owed", "short", "money"], "until": NOW + (number % 11 - 5) * MOMENT}
+        made.append(order | due | money | held | ({"snoozed": asleep} if number % 3 == 0 else {}))
     insert(database, *made)
     return made
 

@@ -52,11 +52,13 @@ class Waiting:
 
     :ivar count: how many there are, counted up to COUNTED.
     :ivar orders: those that have waited longest, as :data:`orders.storage.alerts.FIELDS` says.
+    :ivar since: the field that says for how long; of those that are snoozed, until when they are.
     """
 
     alert: Alert
     count: int
     orders: Sequence[Document] = ()
+    since: str = ""
 
     @property
     def more(self) -> bool:
@@ -79,10 +81,33 @@ def everything(*, actor: Actor, at: datetime) -> list[Waiting]:
     """The orders that need attention, by alert; raises as :func:`counts` does."""
     _require_seeing_all(actor)
     with time_limit(READING):
-        return [
-            Waiting(alert, alerts.count(alert, at, COUNTED), alerts.longest_waiting(alert, at, SHOWN))
-            for alert in NEEDS_ATTENTION
-        ]
+        return [_waiting(alert, at) for alert in NEEDS_ATTENTION]
+
+
+def snoozed(*, actor: Actor, at: datetime) -> Waiting:
+    """The orders that are snoozed, those first that wake up first; raises as above."""
+    _require_seeing_all(actor)
+    with time_limit(READING):
+        return _waiting(Alert.SNOOZED, at)
+
+
+def number(*, actor: Actor, at: datetime, most: int, within: float) -> int:
+    """How many orders need attention, each counted once, up to `most`.
+
+    :param within: seconds.
+    :raises NotPermitted: the actor does not see all orders.
+    :raises DatabaseError: also where it takes too long.
+    """
+    _require_seeing_all(actor)
+    with time_limit(within):
+        return alerts.count_of_any(at, most)
+
+
+def _waiting(alert: Alert, at: datetime) -> Waiting:
+    found = alerts.longest_waiting(alert, at, SHOWN)
+    # What is not cut off is counted already.
+    count = alerts.count(alert, at, COUNTED) if len(found) == SHOWN else len(found)
+    return Waiting(alert, count, found, alerts.since(alert, at))
 
 
 def foreign(*, actor: Actor) -> int:

@@ -147,8 +147,11 @@ class DatabaseFigures(Collector):
             known.oldest_owed,
         )
         yield _gauge("worker_lag_seconds", "Seconds by which the oldest due stock is overdue.", known.overdue)
+        yield _gauge("snoozed_orders", f"Orders that staff have snoozed; {MOST} if more.", known.snoozed)
         yield _gauge(
-            "stock_unknown_orders", f"Orders with a line whose stock outcome is unknown; {MOST} if more.", known.unknown
+            "stock_unknown_orders",
+            f"Orders with a line whose stock outcome is unknown, but for snoozed ones; {MOST} if more.",
+            known.unknown,
         )
         yield _gauge(
             "orders_not_adopted", f"Documents of another service among the orders; {MOST} if more.", known.foreign

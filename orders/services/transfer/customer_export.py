@@ -75,6 +75,7 @@ def _order(order: Document) -> Document:
         ],
         **{name: [_said(plain(part)) for part in order[name]] for name in LISTS if order.get(name)},
         **({"hold": {name: order["hold"][name] for name in ("code", "reason")}} if order.get("hold") else {}),
+        **({"snoozed": {"reason": order["snoozed"]["reason"]}} if order.get("snoozed") else {}),
         "history": [_entry(entry) for entry in order["history"] if entry.get("line") is None],
     }
 

@@ -111,6 +111,7 @@ ERASURE = {"erase": "customer", "reason": WHY}
 RESOLVED = staff(302, works("resolve_stock"))
 TRACKED = {"carrier": "UPS", "tracking_number": "1Z99", "tracking_url": "https://ups.example/1Z99"}
 NEW_ADDRESS = ADDRESS | FORM | {"city": "Elsewhere"}
+SNOOZED, SELECTED = staff(302, works("snooze_order")), {"_selected_action": "{object_id}"}
 ATTENTION = {"order": "{object_id}", **FORM}
 BULK = {"ids": "{object_id}", "reason": WHY, "planned": "1", "can": "1", "shown": "{now}"}
 HOOK, HOOK_PAGE = "admin:orders/webhookendpoint/", "admin:orders/webhookendpoint/<path:object_id>/"
@@ -219,6 +220,8 @@ ADMIN_RULES = {
         post(RESOLVED, ATTENTION | {"act": "retry"}, object_id="owed"),
         post(RESOLVED, ATTENTION | {"act": "accept", "line": "0", "discrepancy": "1"}, object_id="short"),
         post(staff(302, may("cancel")), ATTENTION | {"act": "verify"}, object_id="unverified"),
+        post(SNOOZED, SELECTED | {"act": "snooze", "for": "24", "reason": WHY}, object_id="short"),
+        post(SNOOZED, SELECTED | {"act": "wake"}, object_id="snoozed"),
         *of_transitions(ATTENTION | {"act": "transition"}),
     ),
     f"{ORDER}bulk/": page(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from django.contrib.auth.models import Group, User
 from django.http import HttpResponseBase
 from django.test import Client
@@ -122,9 +122,11 @@ def set_up(database: Database[Document]) -> Stage:
     later = timezone.now() + timedelta(hours=1)
     sent = line("used") | {"shipment": 0}
     parcel = {"at": timezone.now(), "carrier": "UPS", "tracking_number": "1Z9", "tracking_url": ""}
+    asleep = {"until": later, "reason": "", "actor": "staff:Finance", "alerts": ["money"], "status": "paid"}
     plights: dict[str, Document] = {
         "unknown": {"status": "cancelled", "items": [line("unknown", call="release")]},
         "owed": {"status": "cancelled", "items": [line("releasing", call="release")], "stock_due_at": later},
+        "snoozed": {"status": "paid", "owed": Decimal128("1.00"), "snoozed": asleep},
         "short": {"status": "cancelled", "items": [line("released", discrepancy=1)]},
         "unverified": {"user_verified": False},
         "parcelled": {"status": "processing", "items": [sent, line()], "shipments": [parcel]},
