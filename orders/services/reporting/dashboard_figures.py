@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, zip_longest
-from math import sqrt
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -188,6 +187,6 @@ def _spread(days: Iterable[Sequence[int]], width: float) -> Spread:
 
     def reached(tenths: int) -> timedelta:
         bucket = next(bucket for bucket, so_far in enumerate(passed) if 10 * so_far >= tenths * orders)
-        return timedelta(minutes=width**bucket * sqrt(width))
+        return timedelta(minutes=width ** (bucket + 0.5))
 
     return Spread(orders, reached(5), reached(9)) if orders else Spread()
