@@ -6,15 +6,12 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
@@ -22,7 +19,6 @@ from unfold.sites import UnfoldAdminSite
 
 from orders_project.log_ins import is_password_of, seconds_to_wait
 from orders_project.staff import log_in, second_factor, sign_ins
-from orders_project.staff.log_in import LogInForm
 from orders_project.web.error_pages import page_of
 
 
@@ -48,13 +44,12 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
 
 class BackofficeSite(UnfoldAdminSite):
-    login_form = LogInForm
     login_template = "admin/sign_on/login.html"
     logout_template = "admin/sign_on/logged_out.html"
 
     def extra_urls(self) -> list[URLPattern]:
         from orders_project.sign_on import views  # which needs the models
-        from orders_project.staff import account_pages, colleague_pages
+        from orders_project.staff import account_pages, code_step, colleague_pages, links
 
         of_account = [
             path("account/security/", self.admin_view(account_pages.security), name="account"),
@@ -70,8 +65,8 @@ class BackofficeSite(UnfoldAdminSite):
         return [
             path("sign-on/", views.sign_on, name="sign_on"),
             path("sign-on/callback/", views.callback, name="sign_on_callback"),
-            path("login/code/", log_in.ask_for_code, name="second_factor"),
-            path("set-password/<uidb64>/<token>/", log_in.SetPassword.as_view(), name="set_password"),
+            path("login/code/", code_step.ask_for_code, name="second_factor"),
+            path("set-password/<uidb64>/<token>/", links.SetPassword.as_view(), name="set_password"),
             *of_account,
             *of_colleagues,
         ]
@@ -136,27 +131,7 @@ class BackofficeSite(UnfoldAdminSite):
             return HttpResponseRedirect(reverse("admin:two_factor"))
         if request.method == "GET" and self.has_permission(request):
             return HttpResponseRedirect(reverse("admin:index"))
-        return self._log_in(request, {**(extra_context or {}), **views.choices(request)})
-
-    @method_decorator(never_cache)
-    def _log_in(self, request: HttpRequest, extra_context: dict[str, Any]) -> HttpResponse:
-        """As Django's `AdminSite.login`, which takes no view of ours."""
-        context = {
-            **self.each_context(request),
-            "title": _("Log in"),
-            "subtitle": None,
-            "app_path": request.get_full_path(),
-            "username": request.user.get_username(),
-        }
-        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
-            context[REDIRECT_FIELD_NAME] = reverse("admin:index", current_app=self.name)
-        request.current_app = self.name
-        view = log_in.LogIn.as_view(
-            extra_context=context | extra_context,
-            authentication_form=self.login_form,
-            template_name=self.login_template,
-        )
-        return cast("HttpResponse", view(request))
+        return log_in.page(request, self, {**(extra_context or {}), **views.choices(request)})
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """End the session here, and have the page go on to where it is ended at the provider."""

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from orders.admin.posted import INCOMPLETE, only_posted
 from orders_project.models import SecondFactor, SignIn
 from orders_project.staff import second_factor, sign_ins
-from orders_project.staff.log_in import locked, wrong_code
+from orders_project.staff.code_step import wrong_code
+from orders_project.staff.log_in import locked
 from orders_project.staff.showing import answer, sessions
 
 NEW_SECRET = "new_second_factor"  # noqa: S105 - where a session keeps it

@@ -1,12 +1,23 @@
 """Links by which colleagues set their own passwords: Django's tokens, void as soon as the account's rights change."""
 
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
-from django.urls import reverse
+from django.contrib.auth.views import PasswordResetConfirmView
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.urls import reverse, reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import gettext as _
+from unfold.widgets import BASE_INPUT_CLASSES
 
+from orders_project.staff import sign_ins
 from orders_project.staff.rights import permissions_of
 
 
@@ -32,3 +43,43 @@ def new_link(user: User) -> str:
     User.objects.filter(pk=user.pk).update(password=user.password)
     named = urlsafe_base64_encode(force_bytes(user.pk))
     return reverse("admin:set_password", kwargs={"uidb64": named, "token": tokens.make_token(user)})
+
+
+class NewPasswordForm(SetPasswordForm):
+    """A new password, written only if the account still has the one for which the link was made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = " ".join(BASE_INPUT_CLASSES)
+
+    def save(self, commit: bool = True) -> Any:
+        """:raises PermissionDenied: the link was used, or replaced by another, meanwhile."""
+        former = self.user.password
+        super().save(commit=False)
+        if not User.objects.filter(pk=self.user.pk, password=former).update(password=self.user.password):
+            raise PermissionDenied(_("This link has been used already."))
+        sign_ins.end_all(self.user, by=self.user)
+        return self.user
+
+
+class SetPassword(PasswordResetConfirmView):
+    """The page to which a link leads. The token moves from the address into the session at once."""
+
+    form_class = NewPasswordForm
+    token_generator = tokens
+    template_name = "admin/staff/set_password.html"
+    success_url = reverse_lazy("admin:login")
+
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.LOCAL_LOGIN:
+            raise Http404
+        return super().dispatch(*args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return admin.site.each_context(self.request) | super().get_context_data(**kwargs)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        messages.success(self.request, _("Your password is set. Log in with it."))
+        return answer
