@@ -12,7 +12,19 @@ from django_fsm import FSMField, transition
 from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, EmbeddedModelField
 
 from orders.models.money import to_cents
-from orders.models.parts import Address, Charge, Contact, HistoryEntry, Hold, Item, Payment, Refund, Return, Shipment
+from orders.models.parts import (
+    Address,
+    Assignee,
+    Charge,
+    Contact,
+    HistoryEntry,
+    Hold,
+    Item,
+    Payment,
+    Refund,
+    Return,
+    Shipment,
+)
 from orders.models.states import DATED_STATUSES, EPOCH, LineState, Status, StockEffect
 
 
@@ -78,6 +90,11 @@ class Order(models.Model):
     """What the customer has paid for and will not get, and has not got back; None: nothing."""
     held_at = models.DateTimeField(null=True, blank=True)
     hold = EmbeddedModelField(Hold, null=True, blank=True)
+    assignee = EmbeddedModelField(Assignee, null=True, blank=True)
+    tags = ArrayField(models.CharField(max_length=40), blank=True, default=list)
+    """What staff call it, for themselves."""
+    tag_keys = ArrayField(models.CharField(max_length=120), blank=True, default=list, editable=False)
+    """What the tags are found by: see `orders.services.tags`."""
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
@@ -115,6 +132,8 @@ class Order(models.Model):
             ("write_notes", "Can write internal notes"),
             ("export_orders", "Can export orders"),
             ("erase_customer", "Can erase personal data"),
+            ("assign_order", "Can assign orders to colleagues"),
+            ("tag_order", "Can tag orders"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="newest"),
@@ -170,6 +189,7 @@ class Order(models.Model):
         order = super().from_db(db, field_names, values, **options)
         missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
         missing |= {"charges": [], "terms": [], "shipments": [], "returns": [], "payments": [], "refunds": []}
+        missing |= {"tags": [], "tag_keys": []}
         for name, value in missing.items():
             if name in order.__dict__ and order.__dict__[name] in (None, ""):
                 setattr(order, name, value)
