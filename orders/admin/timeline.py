@@ -1,4 +1,4 @@
-"""An order's history for people, a sentence for each entry, by days of the shop's zone; and what machines noted of it."""
+"""An order's history for people, a sentence for each entry, by days of the shop's zone; and what machines noted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

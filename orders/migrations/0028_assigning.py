@@ -21,7 +21,7 @@ INDEXES = {
         "partialFilterExpression": {"assignee": None, "status": {"$in": OPEN}},
     },
     "tagged_newest": {
-        "keys": [("tag_keys", 1), *BY_CREATION],
+        "keys": [("tag_keys", 1), ("status", 1), *BY_CREATION],
         "partialFilterExpression": {"tag_keys": {"$gt": ""}},
     },
 }

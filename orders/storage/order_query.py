@@ -131,7 +131,7 @@ IN_ORDER = {
     "status_newest": ("status",),
     "assigned_newest": ("assignee.id", "status"),
     "unassigned_newest": ("assignee", "status"),
-    "tagged_newest": ("tag_keys",),
+    "tagged_newest": ("tag_keys", "status"),
 }
 """Paths by which each of these indexes begins, before the order of creation."""
 CLOCKS_DIFFER = timedelta(days=1)
@@ -250,7 +250,7 @@ class OrderQuery:
             asked |= {"assignee": None} if self.assignee == NOBODY else {"assignee.id": self.assignee}
         if self.tag:
             asked["tag_keys"] = self.tag
-        if self.statuses or not self.drafts or self.assignee is not None:
+        if self.statuses or not self.drafts or self.assignee is not None or self.tag:
             asked["status"] = self._of_statuses()
         if self.since or self.before:
             asked["created_at"] = _span({"$gte": self.since, "$lt": self.before})
@@ -267,7 +267,7 @@ class OrderQuery:
         return [status for status in dict.fromkeys(self.statuses or every) if status in every]
 
     def _of_statuses(self) -> Any:
-        if not self.statuses and self.assignee is None:
+        if not self.statuses and not self.drafts and self.assignee is None:
             return PUBLIC
         wanted = [str(status) for status in self.any_status]
         return wanted[0] if len(wanted) == 1 else {"$in": wanted}

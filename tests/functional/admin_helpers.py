@@ -41,10 +41,11 @@ ROLES = {
 """Who may make which transition; `nobody` is staff without groups."""
 
 WORK = {
-    "Support": {"change_address", "write_notes", "hold_order"},
-    "Fulfilment": {"resolve_stock", "write_notes", "return_order", "hold_order"},
-    "Finance": {"write_notes", "export_orders", "hold_order"},
+    "Support": {"change_address", "write_notes", "hold_order", "assign_order", "tag_order"},
+    "Fulfilment": {"resolve_stock", "write_notes", "return_order", "hold_order", "assign_order", "tag_order"},
+    "Finance": {"write_notes", "export_orders", "hold_order", "assign_order", "tag_order"},
     "Manager": {
+        *("assign_order", "tag_order"),
         *("return_order", "hold_order"),
         *("resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer", "manage_webhooks"),
         *("manage_service_tokens", "place_orders", "read_events"),

@@ -16,7 +16,7 @@ from orders.services.order_queries import InvalidOrderQuery
 from orders.services.transfer.exporting import export_orders
 from orders.storage import alerts, order_lists, order_query
 from orders.storage.alerts import Alert
-from orders.storage.order_query import OrderQuery, Position, Reached
+from orders.storage.order_query import NOBODY, OrderQuery, Position, Reached
 from tests.functional.admin_helpers import Document, insert, line, stored
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -46,10 +46,15 @@ def test_what_makes_no_sense_is_refused_by_whoever_would_act_on_it(
 def test_totals_the_wrong_way_round_are_refused(database: Database[Document]) -> None:
     with pytest.raises(InvalidOrderQuery, match="The minimum total is higher than the maximum"):
         export_orders(OrderQuery(least=Decimal(2), most=Decimal(1)), actor=BOSS)
+    with pytest.raises(InvalidOrderQuery, match="Only open orders are listed as assigned to nobody"):
+        export_orders(OrderQuery(("shipped",), assignee=NOBODY), actor=BOSS)
     assert OrderQuery(least=Decimal(1), most=Decimal(1), since=NOW, before=NOW + MOMENT).problems == {}
 
 
-@pytest.mark.parametrize("query", [OrderQuery(alerts=("unknown",)), OrderQuery(least=Decimal(1))])
+@pytest.mark.parametrize(
+    "query",
+    [OrderQuery(alerts=("unknown",)), OrderQuery(least=Decimal(1)), OrderQuery(tag="vip"), OrderQuery(assignee=NOBODY)],
+)
 def test_a_run_is_not_started_for_what_it_cannot_look_for(database: Database[Document], query: OrderQuery) -> None:
     with pytest.raises(InvalidOrderQuery, match="cannot look for orders by"):
         USES["plan"](query)

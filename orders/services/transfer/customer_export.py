@@ -11,7 +11,7 @@ from orders.services.access import EXPORT, Actor
 from orders.services.transfer.file_format import LISTS, iso, plain
 from orders.storage.personal_data import Customer, orders_of
 
-FACTS = ("number", "status", "user_id", "user_verified", "currency", "reference", "note", "metadata")
+FACTS = ("number", "status", "user_id", "user_verified", "currency", "reference", "note", "metadata", "tags")
 MOMENTS = (
     *("created_at", "placed_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at", "updated_at"),
     *("held_at", "erased_at"),
