@@ -55,8 +55,8 @@ class PrintActions(ModelAdmin):
         except DatabaseError:
             return self._to_list(request, "Nothing was printed: the database did not answer in time.")
         name = request.POST["action"]
-        asked = urlencode({"ids": ",".join(map(str, ids))}, safe=",")
-        return HttpResponseRedirect(f"{reverse(f'admin:orders_order_{name}')}?{asked}")
+        printed = urlencode({"ids": ",".join(map(str, ids))}, safe=",")
+        return HttpResponseRedirect(f"{reverse(f'admin:orders_order_{name}')}?{printed}")
 
     def _printing_many(self, name: str) -> Callable[[HttpRequest], HttpResponse]:
         def view(request: HttpRequest) -> HttpResponse:

@@ -136,16 +136,15 @@ def look(many: list[Document], django_db_blocker: Any) -> Iterator[Any]:
         database["django_session"].delete_many({})
 
 
-def test_whom_orders_are_assigned_to_and_what_they_are_called_each_has_an_index(
-    look: Any, many: list[Document]
-) -> None:
+def test_who_has_orders_and_how_they_are_tagged_each_has_an_index(look: Any, many: list[Document]) -> None:
     """Nine in ten of the open orders belong to a colleague, so that a walk would meet those that do not late."""
     for query, index, wanted in (
         (f"assigned={COLLEAGUE}", "{ assignee.id: 1, status: 1, created_at: -1, _id: -1 }",
          lambda order: order.get("assignee", {}).get("id") == COLLEAGUE),
         ("assigned=nobody", "{ status: 1, created_at: -1, _id: -1 }",
          lambda order: "assignee" not in order and order["status"] in ("pending", "paid", "processing")),
-        ("tag=VIP", "{ tag_keys: 1, status: 1, created_at: -1, _id: -1 }", lambda order: "vip" in order.get("tag_keys", ())),
+        ("tag=VIP", "{ tag_keys: 1, status: 1, created_at: -1, _id: -1 }",
+         lambda order: "vip" in order.get("tag_keys", ())),
     ):  # fmt: skip
         response, [ids, *_] = look(query)
         assert rows(response) == [order["number"] for order in many if wanted(order)][:PER_PAGE]

@@ -1,6 +1,6 @@
 """Who takes care of an order, its tags, and what looks like its duplicate: at the services."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -35,8 +35,8 @@ def member(login: str, *groups: str, **fields: Any) -> User:
 
 
 @pytest.fixture
-def nia(database: object) -> Iterator[User]:
-    yield member("nia", "Support", first_name="Nia", last_name="Obi")
+def nia(database: object) -> User:
+    return member("nia", "Support", first_name="Nia", last_name="Obi")
 
 
 def pending(**fields: Any) -> ObjectId:

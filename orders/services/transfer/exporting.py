@@ -37,16 +37,8 @@ ROWS_AT_ONCE = 1000
 CSV_FIELDS = dict.fromkeys(
     (
         *("number", "status", "user_id", "user_verified", "version", "total_price", "currency", *PARTS, *MOMENTS),
-        *(
-            "reference",
-            "note",
-            "metadata",
-            "tags",
-            *AMOUNTS,
-            "hold",
-            *LISTS,
-            *(f"items.{name}" for name in ITEM_PLACES),
-        ),
+        *("reference", "note", "metadata", "tags", *AMOUNTS, "hold", *LISTS),
+        *(f"items.{name}" for name in ITEM_PLACES),
         *(f"items.{name}" for name in ("product_id", "quantity", "price", "stock.state", *ITEM_COLUMNS.values())),
     ),
     1,
