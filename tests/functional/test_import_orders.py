@@ -251,8 +251,8 @@ REACHED: dict[str, tuple[str, ...]] = {
     "delivered": ("paid_at", "shipped_at", "delivered_at"), "cancelled": ("paid_at", "cancelled_at"),
     "refunded": ("paid_at", "shipped_at", "delivered_at", "refunded_at"),
 }  # fmt: skip
-ANEW = {"history", "version", "write_id", "updated_at"}
-"""What an imported order has anew; and the stock of its lines, of which it holds none."""
+ANEW = {"history", "version", "write_id", "updated_at", "assignee"}
+"""What an imported order has anew, or not at all; and the stock of its lines, of which it holds none."""
 
 
 WORK = {"stock_due_at", "untold_at", "told", "events_told"}

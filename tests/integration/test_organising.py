@@ -22,6 +22,8 @@ from orders.services.lifecycle.versions import OrderBusy, StaleOrder
 from orders.services.reporting import duplicates
 from orders.services.reporting.duplicates import possible_duplicates
 from orders.services.tags import MOST_TAGS
+from orders.services.transfer.customer_export import export_customer
+from orders.storage.personal_data import Customer
 from tests.integration.builders import A, B, Document, act, answer_lost, line, now, read, sent_twice, store
 from tests.order_invariants import violations_of
 
@@ -248,6 +250,16 @@ def test_a_change_that_is_sent_twice_happens_once_and_without_an_answer_is_told_
     with pytest.raises(DatabaseError):
         change(order_id)
     assert read(order_id)["version"] == 2
+
+
+def test_who_asks_for_what_is_stored_about_them_learns_the_tags_but_of_no_colleague(nia: User) -> None:
+    order_id = store("delivered", line("used"), due=None)
+    given(order_id, nia)
+    tagged(order_id)
+    freed(order_id, version=3)
+    told = "".join(export_customer(Customer(user_id="1"), actor=access.admin("boss"), at=act().at))
+    assert '"VIP"' in told
+    assert "Nia" not in told
 
 
 def test_erasing_leaves_assignee_and_tags_but_not_what_the_history_says_of_tags(nia: User) -> None:
