@@ -77,7 +77,7 @@ def _assignees() -> list[tuple[str, str]]:
         (colleague.id, colleague.name if is_active else _("%(name)s (deactivated)") % {"name": colleague.name})
         for colleague, is_active in everybody_on_the_staff()
     ]
-    return [("", ""), (ME, _("Me")), (NOBODY, _("Nobody (open orders)")), *told]
+    return [("", _("Anyone")), (ME, _("Me")), (NOBODY, _("Nobody (open orders)")), *told]
 
 
 class AssigneeField(forms.ChoiceField):
