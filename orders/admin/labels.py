@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.utils.timesince import timesince
+from django.utils.translation import gettext_lazy
 
 from orders.models import (
     Address,
@@ -51,6 +52,10 @@ ACTS = {
     "track": "Tracking changed",
     "hold": "Put on hold",
     "lift_hold": "Hold lifted",
+    "assign": gettext_lazy("Assigned"),
+    "unassign": gettext_lazy("Unassigned"),
+    "tag": gettext_lazy("Tagged"),
+    "untag": gettext_lazy("Tag removed"),
 }
 RECORDS = {
     "pay": "Records the payment.",
@@ -114,7 +119,7 @@ def person(label: str) -> str:
 
 def act(name: str) -> str:
     """What was done, e.g. `Processing started`."""
-    return ACTS.get(name, name.replace("_", " ").capitalize())
+    return str(ACTS.get(name, name.replace("_", " ").capitalize()))
 
 
 def address_lines(address: Address, contact: Contact) -> list[str]:
