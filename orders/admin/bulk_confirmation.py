@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from orders.admin import bulk_labels, bulk_selection
 from orders.admin.bulk_selection import Chosen
+from orders.admin.list_form import read_by
 from orders.admin.staff_actions import act_of, actor_of
 from orders.models import BulkRun
 from orders.services import bulk
@@ -29,7 +30,7 @@ SMALL = re.compile(r"[0-9]{1,9}\Z")
 def of_list(request: HttpRequest) -> Chosen:
     """What the list's own form chooses. :raises OrderError:"""
     with bulk.counted_within(settings.BACKOFFICE_QUERY_MS / 1000):
-        return bulk_selection.of_list(request.GET, request.POST)
+        return bulk_selection.of_list(read_by(request.GET, request.user), request.POST)
 
 
 def of_form(request: HttpRequest) -> Chosen:

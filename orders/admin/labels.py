@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.utils.timesince import timesince
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy
 
 from orders.models import (
     Address,
@@ -52,8 +52,12 @@ ACTS = {
     "track": "Tracking changed",
     "hold": "Put on hold",
     "lift_hold": "Hold lifted",
-    "snooze": _("Snoozed"),
-    "wake": _("Woken up"),
+    "snooze": gettext_lazy("Snoozed"),
+    "wake": gettext_lazy("Woken up"),
+    "assign": gettext_lazy("Assigned"),
+    "unassign": gettext_lazy("Unassigned"),
+    "tag": gettext_lazy("Tagged"),
+    "untag": gettext_lazy("Tag removed"),
 }
 RECORDS = {
     "pay": "Records the payment.",

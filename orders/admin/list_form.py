@@ -2,24 +2,35 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.widgets import INPUT_CLASSES
 
 from orders.models import DATED_STATUSES, EPOCH, Status
+from orders.services.colleagues import Colleague, everybody_on_the_staff
 from orders.services.days import day_bounds
 from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
-from orders.services.order_queries import Alert, InvalidOrderQuery, Meanings, OrderQuery, Reached
+from orders.services.order_queries import NOBODY, Alert, InvalidOrderQuery, Meanings, OrderQuery, Reached
 from orders.services.searching import LONGEST_SEARCH, meanings_of
+from orders.services.tags import LONGEST_TAG, tag_key
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.http import QueryDict
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
 DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
 """What the days of the list may be about."""
+
+ME = "me"
+"""Who reads the list, in place of a colleague: an address means something to everybody who opens it."""
 
 LOOK = {"class": " ".join(INPUT_CLASSES)}
 
@@ -52,6 +63,30 @@ def _money(label: str) -> forms.DecimalField:
     )
 
 
+def read_by(query: "QueryDict", user: "AbstractBaseUser | AnonymousUser") -> "QueryDict":
+    """What the address of the list asks for when this person reads it."""
+    if query.get("assigned") != ME:
+        return query
+    asked = query.copy()
+    asked["assigned"] = Colleague.of(user).id
+    return asked
+
+
+def _assignees() -> list[tuple[str, str]]:
+    told = [
+        (colleague.id, colleague.name if is_active else _("%(name)s (deactivated)") % {"name": colleague.name})
+        for colleague, is_active in everybody_on_the_staff()
+    ]
+    return [("", _("Anyone")), (ME, _("Me")), (NOBODY, _("Nobody (open orders)")), *told]
+
+
+class AssigneeField(forms.ChoiceField):
+    """A colleague by the id of their login; orders stay assigned to logins that are gone."""
+
+    def valid_value(self, value: Any) -> bool:
+        return super().valid_value(value) or object_id(str(value)) is not None
+
+
 class ListForm(forms.Form):
     """The list's search and filters. Days are whole days of TIME_ZONE, both ends included, of what `date` names."""
 
@@ -77,6 +112,15 @@ class ListForm(forms.Form):
         max_length=LONGEST_USER_ID,
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
+    assigned = AssigneeField(
+        label=gettext_lazy("Assigned to"), required=False, choices=_assignees, widget=forms.Select(attrs=LOOK)
+    )
+    tag = forms.CharField(
+        label=gettext_lazy("Tag"),
+        required=False,
+        max_length=LONGEST_TAG,
+        widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off"}),
+    )
     sort = forms.ChoiceField(
         label="Sort by",
         required=False,
@@ -97,6 +141,12 @@ class ListForm(forms.Form):
             return user_typed(given) if given else ""
         except MalformedUserId as error:
             raise ValidationError(error.detail) from error
+
+    def clean_assigned(self) -> str:
+        given = str(self.cleaned_data["assigned"])
+        if given == ME:  # read by nobody
+            raise ValidationError(_("Choose a colleague."))
+        return given
 
     def clean_q(self) -> str:
         text = str(self.cleaned_data["q"]).strip()
@@ -124,6 +174,8 @@ class ListForm(forms.Form):
             product_id=given.get("product") or None,
             least=given.get("least"),
             most=given.get("most"),
+            assignee=given.get("assigned") or None,
+            tag=tag_key(given.get("tag", "")),
             **({"reached": Reached(reached, **span)} if reached else span),
             meanings=self.meanings,
             oldest_first=given.get("sort") == OLDEST,

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from unfold.views import ChangeList
 
 from orders.admin import list_rows, list_sums
-from orders.admin.list_form import ListForm
+from orders.admin.list_form import ListForm, read_by
 from orders.admin.list_views import (
     MOST_COUNTED,
     VIEWS,
@@ -61,7 +61,7 @@ class OrderChangeList(ChangeList):
                 raise DisallowedModelAdminLookup(f"Filtering by {name} not allowed")
         self.places = {name: given.pop(name)[-1] for name in (AFTER, BEFORE) if name in given}
         self.asked = given | ({"q": [self.query]} if self.query else {})
-        self.form = ListForm(request.GET)
+        self.form = ListForm(read_by(request.GET, request.user))
         return [], False, {}, False, self.form.is_valid() and self.form.narrows()
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Order]:

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from orders.admin.list_form import ListForm
+from orders.admin.list_form import ListForm, read_by
 from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
 from orders.services.days import local
@@ -36,7 +36,7 @@ class OrderExport(ModelAdmin):
             return HttpResponseNotAllowed(["GET"])
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form = ListForm(request.GET)
+        form = ListForm(read_by(request.GET, request.user))
         if not form.is_valid():
             return _back_to_the_list(request)
         now = timezone.now()

@@ -1,6 +1,5 @@
 """What the page of one order shows, made ready for its templates from the one document that is read for it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,30 +10,31 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from orders.admin import badges, labels, part_facts, replacement
+from orders.admin import badges, labels, part_facts, timeline
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
-from orders.admin.part_forms import reason_code
-from orders.models import HistoryEntry, Item, LineState, Order, Snooze, Status, condition_words, edges_from
+from orders.admin.timeline import Told
+from orders.models import (
+    PUBLIC_STATUSES,
+    HistoryEntry,
+    Item,
+    LineState,
+    Order,
+    Snooze,
+    Status,
+    condition_words,
+    edges_from,
+)
 from orders.services import order_queries
-from orders.services.access import ADDRESS_CHANGED, ERASED, Actor
+from orders.services.access import ERASED, Actor
 from orders.services.audit import REASON_NEEDED
 from orders.services.fulfilment.overview import balance_of
 from orders.services.identifiers import object_id
-from orders.services.lifecycle.editing import NOTE
 from orders.services.lifecycle.frozen_facts import image_address
 from orders.services.order_queries import Alert, raised
 
-KINDS = {
-    NOTE: "note", ADDRESS_CHANGED: "address", ERASED: "privacy", "ship_part": "parcel", "track": "parcel",
-    "cancel_part": "items", "refund_part": "money", "open_return": "return", "receive_return": "return",
-    "hold": "hold", "lift_hold": "hold",
-}  # fmt: skip
-"""What an entry of the timeline is about, by its act; the others are about a status."""
 SAID_ELSEWHERE = (Alert.UNCHECKED, Alert.HELD)
 """Alerts that another one, or a place of its own on the page, tells more about."""
-RECENT = 25
-"""So many entries of a timeline are open at once."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,7 @@ class Line:
     notes: list[str]
     stock: SafeString
     details: list[str]
-
-
-@dataclass(frozen=True)
-class Event:
-    """An entry of the timeline. `kind` says in a word what it is about: status, stock, or one of KINDS."""
-
-    kind: str
-    title: str
-    when: Moment
-    who: str
-    way: str
-    reason: str
-    request_id: str
-    detail: str
+    lease: str
 
 
 @dataclass(frozen=True)
@@ -90,11 +77,27 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Next:
+    """What is to be done with an order, by its alerts and by what its status allows.
+
+    :ivar step: the transition that takes it on, for this reader; `others` the rest of what they may make.
+    :ivar waits_for: what that transition is called, where it is up to somebody else.
+    """
+
+    flags: list[str]
+    step: Step | None
+    others: list[Step]
+    waits_for: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What an order is now, for its page and on paper.
 
     :ivar customer: by name, else by e-mail address or user id.
-    :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one.
+    :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one. Their texts are
+        for copying: line by line.
+    :ivar due: when a worker looks at its stock.
     """
 
     order: Order
@@ -104,11 +107,14 @@ class Facts:
     customer: str
     customer_url: str
     recipient: list[str]
+    recipient_text: str
     billing: list[str]
+    billing_text: str
     metadata: list[tuple[str, str]]
     moments: list[tuple[str, Moment]]
+    updated: Moment
+    due: Moment | None
     units: int
-    flags: list[str]
     lines: list[Line]
 
 
@@ -120,8 +126,9 @@ def facts(order: Order, now: datetime) -> Facts:
         "Delivered": order.delivered_at,
         "Cancelled": order.cancelled_at,
         "Refunded": order.refunded_at,
-        "Last updated": order.updated_at,
     }
+    recipient = labels.address_lines(order.shipping_address, order.contact)
+    billing = labels.address_lines(order.billing_address, order.contact) if order.billing_address else []
     return Facts(
         order=order,
         status=badges.of(Status(order.status)),
@@ -129,12 +136,15 @@ def facts(order: Order, now: datetime) -> Facts:
         total=money(order.total_price, order.currency),
         customer=order.contact.name or order.contact.email or order.user_id,
         metadata=list(order.metadata.items()),
-        recipient=labels.address_lines(order.shipping_address, order.contact),
-        billing=labels.address_lines(order.billing_address, order.contact) if order.billing_address else [],
+        recipient=recipient,
+        recipient_text="\n".join(recipient),
+        billing=billing,
+        billing_text="\n".join(billing),
         customer_url=_list(user=order.user_id),
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
+        updated=moment(order.updated_at, now),
+        due=moment(order.stock_due_at, now) if order.stock_due_at else None,
         units=sum(item.quantity for item in order.items),
-        flags=flags(order, now),
         lines=[_line(order, index) for index in part_facts.in_families(order.items)],
     )
 
@@ -177,6 +187,16 @@ def steps(order: Order, actor: Actor) -> list[Step]:
     ]
 
 
+def to_do(order: Order, actor: Actor, now: datetime) -> Next:
+    """What is to be done with an order now, for this reader."""
+    offered = steps(order, actor)
+    step = next((step for step in offered if not step.dangerous), None)
+    others = [other for other in offered if other is not step]
+    onward = [edge.label for edge in edges_from(order.status) if edge.name not in REASON_NEEDED]
+    waits = "" if step or order.status not in PUBLIC_STATUSES else next(iter(onward), "")
+    return Next(flags(order, now), step, others, waits)
+
+
 def _money_told(transition: str, order: Order) -> str:
     balance = balance_of(order)
     if transition == "cancel":
@@ -184,31 +204,6 @@ def _money_told(transition: str, order: Order) -> str:
     if transition == "refund" and balance.refunded and balance.left > 0:
         return f"{money(balance.left, order.currency)} is left to refund."
     return ""
-
-
-def timeline(order: Order, now: datetime) -> tuple[list[Event], list[Event]]:
-    """What happened to an order, newest first: what is open at once, and what came before that."""
-    told = events(reversed(order.history), now)
-    return told[:RECENT], told[RECENT:]
-
-
-def events(entries: Iterable[HistoryEntry], now: datetime) -> list[Event]:
-    """Entries of a history as the timeline tells them, in the order given."""
-    return [
-        Event(
-            kind=_kind(entry),
-            title=_title(entry),
-            when=moment(entry.at, now),
-            who=labels.person(entry.actor),
-            way=labels.WAYS.get(entry.via, entry.via),
-            reason=_reason(entry),
-            request_id=entry.request_id,
-            detail=f"Before: {entry.detail}"
-            if entry.detail and entry.act == ADDRESS_CHANGED
-            else replacement.detail_of(entry),
-        )
-        for entry in entries
-    ]
 
 
 def changes_since(order: Order, version: int) -> list[HistoryEntry]:
@@ -227,32 +222,10 @@ def last_change(given: str) -> dict[str, Any] | None:
     return {"version": version} | told
 
 
-def erasure(order: Order, now: datetime) -> Event | None:
+def erasure(order: Order, now: datetime) -> Told | None:
     """The last erasure of the order's personal data, if it was erased."""
     found = [entry for entry in order.history if entry.act == ERASED]
-    return next(iter(events(found[-1:], now)), None)
-
-
-def _reason(entry: HistoryEntry) -> str:
-    """Why, in words: the code, and what was said besides."""
-    return ": ".join(filter(None, (reason_code(entry.code), entry.reason)))
-
-
-def _kind(entry: HistoryEntry) -> str:
-    if entry.line is not None:
-        return "stock"
-    return KINDS.get(entry.act, "status")
-
-
-def _title(entry: HistoryEntry) -> str:
-    if replacement.is_placed_by_staff(entry):
-        return _("Order placed for the customer")
-    if entry.line is None:
-        return labels.act(entry.act)
-    if entry.act not in ("stock", "resolve"):
-        return f"{labels.act(entry.act)}: item {entry.line + 1}"
-    by_staff = " (confirmed manually)" if entry.act == "resolve" else ""
-    return f"Item {entry.line + 1}: {labels.settled(entry.target)}{by_staff}"
+    return next(iter(timeline.entries(order, found[-1:], now)), None)
 
 
 def _line(order: Order, index: int) -> Line:
@@ -272,6 +245,7 @@ def _line(order: Order, index: int) -> Line:
         total=money(item.price * item.quantity, currency),
         stock=badges.of_stock(item.stock),
         details=labels.stock_details(item.stock),
+        lease=str(item.stock.attempt or ""),
     )
 
 

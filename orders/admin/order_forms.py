@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from orders.admin import labels, order_facts, part_facts, part_forms
+from orders.admin import desk_forms, labels, order_facts, part_facts, part_forms
 from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, required_version
 from orders.models import Address, Order, edges_named, transition_names
 from orders.services import access
@@ -28,7 +28,7 @@ Change = Callable[[Order, "QueryDict", Act], str]
 ERASED_AT_ONCE = 200
 """Orders of a customer that are looked at while the page waits."""
 TYPED = {
-    *("reason", "reason_code", "text", "amount", "reference", "method", "restock", "refund"),
+    *("reason", "reason_code", "text", "to", "tag", "amount", "reference", "method", "restock", "refund"),
     *part_forms.TRACKING,
     *ADDRESS_FIELDS,
 }
@@ -180,7 +180,8 @@ def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:
 
 def offered(order: Order, actor: Actor, kept: Kept, now: datetime) -> dict[str, Any]:
     """What is shown of the order's parts, the forms that this actor may fill in, and their names as `kept` has them."""
-    steps = order_facts.steps(order, actor)
+    to_do = order_facts.to_do(order, actor, now)
+    steps = [*([to_do.step] if to_do.step else []), *to_do.others]
     parts = part_facts.shown(order, actor, now, lambda form: dict(kept.typed) if form == kept.form else None)
     unknown = [
         {"index": index, "number": index + 1, "item": item, "reason": kept.text(f"line {index}", "reason")}
@@ -191,7 +192,7 @@ def offered(order: Order, actor: Actor, kept: Kept, now: datetime) -> dict[str, 
     may_erase = actor.has(access.ERASE) and not order.erased_at
     names = [*(step.name for step in steps), *(f"line {line['index']}" for line in unknown), *parts.pop("names")]
     return {
-        "steps": steps,
+        "to_do": to_do,
         "parts": parts,
         "unknown": unknown,
         "address": address_fields(order, kept) if movable else [],
@@ -200,5 +201,6 @@ def offered(order: Order, actor: Actor, kept: Kept, now: datetime) -> dict[str, 
         "names": [
             *names,
             *(name for name, may in (("address", movable), ("note", may_note), ("erase", may_erase)) if may),
+            *desk_forms.names(actor),
         ],
     }

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import order_facts, order_forms, part_forms, printing, replacement
+from orders.admin import desk_forms, order_facts, order_forms, part_forms, printing, replacement, timeline
 from orders.admin.order_forms import Change, Kept
 from orders.admin.posted import only_posted, seen_version
 from orders.admin.read_only import ReadOnly
@@ -36,6 +36,8 @@ FORMS: dict[str, Change] = {
     "receive": part_forms.receive,
     "hold": part_forms.hold,
     "lift": part_forms.lift_hold,
+    "assign": desk_forms.assign,
+    "tag": desk_forms.tag,
 }
 """What can be posted to an order, by the last part of the address."""
 
@@ -142,7 +144,6 @@ class OrderPage(ReadOnly):
         seen = seen_version(request.POST)
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
         forms = order_forms.offered(order, actor, kept, now)
-        recent, earlier = order_facts.timeline(order, now)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -152,9 +153,9 @@ class OrderPage(ReadOnly):
             "facts": order_facts.facts(order, now),
             "erasure": order_facts.erasure(order, now),
             "replacement": replacement.shown(order, actor),
-            "recent": recent,
-            "earlier": earlier,
-            "missed": order_facts.events(missed, now),
+            "timeline": timeline.timeline(order, now),
+            "missed": timeline.entries(order, missed, now),
+            "desk": desk_forms.desk(order, actor, request.user, kept),
             "prints": printing.DOCUMENTS,
             "form_gone": kept.form not in ["", *forms.pop("names")],
             **forms,

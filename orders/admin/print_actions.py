@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_selection, printing
+from orders.admin.list_form import read_by
 from orders.services import order_queries
 from orders.services.errors import OrderError
 
@@ -45,16 +46,17 @@ class PrintActions(ModelAdmin):
         """POST of the list: go to the printed document, which can be reloaded."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        asked = read_by(request.GET, request.user)
         try:
             with order_queries.time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
-                ids = _few(bulk_selection.first_of_list(request.GET, request.POST, MOST_PRINTED))
+                ids = _few(bulk_selection.first_of_list(asked, request.POST, MOST_PRINTED))
         except OrderError as error:
             return self._to_list(request, error.detail)
         except DatabaseError:
             return self._to_list(request, "Nothing was printed: the database did not answer in time.")
         name = request.POST["action"]
-        asked = urlencode({"ids": ",".join(map(str, ids))}, safe=",")
-        return HttpResponseRedirect(f"{reverse(f'admin:orders_order_{name}')}?{asked}")
+        printed = urlencode({"ids": ",".join(map(str, ids))}, safe=",")
+        return HttpResponseRedirect(f"{reverse(f'admin:orders_order_{name}')}?{printed}")
 
     def _printing_many(self, name: str) -> Callable[[HttpRequest], HttpResponse]:
         def view(request: HttpRequest) -> HttpResponse:

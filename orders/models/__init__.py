@@ -23,6 +23,7 @@ from orders.models.money import from_cents, is_amount, text_of, to_cents, worth
 from orders.models.order import Order, every_line_reserved, not_on_hold, nothing_shipped
 from orders.models.parts import (
     Address,
+    Assignee,
     Attempt,
     Charge,
     Contact,
@@ -58,7 +59,7 @@ from orders.models.webhook_endpoint import EndpointState, WebhookEndpoint, endpo
 __all__ = [
     "DATED_STATUSES", "DUE_STATES", "EPOCH", "EVENT_TYPES", "OPEN_STATES", "OPEN_STATES_OF_LINES",
     "PART_ACTS", "PUBLIC_STATUSES", "RUN_FINISHED", "SHARED_CHARGES",
-    "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Charge", "ChargeKind", "Contact",
+    "Address", "Assignee", "Attempt", "BatchState", "BulkRun", "BulkState", "Charge", "ChargeKind", "Contact",
     "Document", "Edge", "EndpointState",
     "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "OtherOrder", "Payment",
     "Refund", "Removal", "Return", "ServiceToken", "Shipment", "Snooze", "Status", "Stock", "StockCall", "StockEffect",

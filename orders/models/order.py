@@ -14,6 +14,7 @@ from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, E
 from orders.models.money import to_cents
 from orders.models.parts import (
     Address,
+    Assignee,
     Charge,
     Contact,
     HistoryEntry,
@@ -93,6 +94,11 @@ class Order(models.Model):
     hold = EmbeddedModelField(Hold, null=True, blank=True)
     snoozed = EmbeddedModelField(Snooze, null=True, blank=True)
     """May be over: see `orders.storage.alerts`. Its index is made by the migration 0030."""
+    assignee = EmbeddedModelField(Assignee, null=True, blank=True)
+    tags = ArrayField(models.CharField(max_length=40), blank=True, default=list)
+    """What staff call it, for themselves."""
+    tag_keys = ArrayField(models.CharField(max_length=120), blank=True, default=list, editable=False)
+    """What the tags are found by: see `orders.services.tags`."""
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     placed_at = models.DateTimeField(null=True, blank=True)
@@ -135,6 +141,8 @@ class Order(models.Model):
             ("export_orders", "Can export orders"),
             ("erase_customer", "Can erase personal data"),
             ("place_for_customer", "Can place orders for customers in the backoffice, and replace unpaid ones"),
+            ("assign_order", "Can assign orders to colleagues"),
+            ("tag_order", "Can tag orders"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="newest"),
@@ -190,6 +198,7 @@ class Order(models.Model):
         order = super().from_db(db, field_names, values, **options)
         missing = {"currency": settings.CURRENCY, "contact": Contact(), "reference": "", "note": "", "metadata": {}}
         missing |= {"charges": [], "terms": [], "shipments": [], "returns": [], "payments": [], "refunds": []}
+        missing |= {"tags": [], "tag_keys": []}
         for name, value in missing.items():
             if name in order.__dict__ and order.__dict__[name] in (None, ""):
                 setattr(order, name, value)

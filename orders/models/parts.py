@@ -223,6 +223,18 @@ class Snooze(Part):
         return f"until {self.until:%Y-%m-%d %H:%M}"
 
 
+class Assignee(Part):
+    """The colleague who takes care of an order."""
+
+    id = models.CharField(max_length=24, primary_key=True)
+    """Of their login."""
+    name = models.CharField(max_length=301)
+    """As they were called when it was assigned to them."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class HistoryEntry(Part):
     """One thing that happened to an order; entries are only ever appended, and change only as their texts are erased.
 

@@ -31,6 +31,8 @@ CHANGE_ADDRESS = "orders.change_address"
 WRITE_NOTES = "orders.write_notes"
 EXPORT = "orders.export_orders"
 ERASE = "orders.erase_customer"
+ASSIGN = "orders.assign_order"
+TAG = "orders.tag_order"
 RETURN = "orders.return_order"
 HOLD = "orders.hold_order"
 SNOOZE = "orders.snooze_order"
@@ -51,6 +53,8 @@ STAFF_WORK = {
     WRITE_NOTES: "write notes",
     EXPORT: "export orders",
     ERASE: "erase personal data",
+    ASSIGN: "assign orders",
+    TAG: "tag orders",
     RETURN: "take back what was shipped",
     HOLD: "hold orders back, or lift holds",
     SNOOZE: "snooze orders that need attention, or wake them up",

@@ -11,12 +11,14 @@ from orders.services.events import publishing, reading, webhooks
 from orders.services.examination import stock_trials
 from orders.services.fulfilment import holding, parts, refunding, returning, shipping
 from orders.services.lifecycle import (
+    assigning,
     editing,
     erasing,
     idempotency_keys,
     payments,
     placement,
     replacing,
+    tagging,
     tracking,
     transitions,
     verification,
@@ -70,6 +72,10 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     editing.InvalidNote: HTTPStatus.BAD_REQUEST,
     editing.SameAddress: HTTPStatus.CONFLICT,
     editing.AddressFixed: HTTPStatus.CONFLICT,
+    assigning.NoColleague: HTTPStatus.BAD_REQUEST,
+    assigning.SameAssignee: HTTPStatus.CONFLICT,
+    tagging.InvalidTag: HTTPStatus.BAD_REQUEST,
+    tagging.SameTags: HTTPStatus.CONFLICT,
     erasing.OrderUnfinished: HTTPStatus.CONFLICT,
     erasing.NothingToErase: HTTPStatus.CONFLICT,
     resolution.NothingUnknown: HTTPStatus.CONFLICT,

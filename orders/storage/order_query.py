@@ -15,7 +15,7 @@ from typing import Any
 from bson import Decimal128, ObjectId
 
 from orders.models import EPOCH, PUBLIC_STATUSES, Document, LineState, Status
-from orders.storage.alerts import alert_rules
+from orders.storage.alerts import OPEN, alert_rules
 from orders.storage.order_numbers import ids_by_number
 from orders.storage.order_writes import orders
 from orders.storage.term_index import Read, Word, reads_of
@@ -41,6 +41,9 @@ SETTLED: Document = {
     },
 }
 """Nothing is due, and each line is `none` or `released` without an attempt or missing units."""
+
+NOBODY = "nobody"
+"""In place of a colleague: open orders that are assigned to nobody; the index `unassigned_newest` has no others."""
 
 Key = ObjectId | str
 """An order as somebody names it: by its id, or by its number."""
@@ -126,6 +129,9 @@ IN_ORDER = {
     "user_status_newest": ("user_id", "status"),
     "product_newest": ("items.product_id",),
     "status_newest": ("status",),
+    "assigned_newest": ("assignee.id", "status"),
+    "unassigned_newest": ("assignee", "status"),
+    "tagged_newest": ("tag_keys", "status"),
 }
 """Paths by which each of these indexes begins, before the order of creation."""
 CLOCKS_DIFFER = timedelta(days=1)
@@ -167,6 +173,8 @@ class OrderQuery:
     :ivar since: created then or later; `before`: created earlier; both aware or naive UTC.
     :ivar reached: they came to a status in a span of time.
     :ivar least: their total is so much or more; `most`: so much or less.
+    :ivar assignee: the colleague whom they are assigned to, by the id of their login; or NOBODY.
+    :ivar tag: they have it; by its key, see `orders.services.tags`.
     :ivar alerts: by their names, as they are at the moment `at`.
     :ivar lowest_first: by total instead: true for the lowest first, false for the highest. For lists alone.
     :ivar drafts: drafts and rejected orders, too, which it never finds otherwise.
@@ -186,6 +194,8 @@ class OrderQuery:
     reached: Reached | None = None
     least: Decimal | None = None
     most: Decimal | None = None
+    assignee: str | None = None
+    tag: str = ""
     alerts: tuple[str, ...] = ()
     at: datetime = EPOCH
     meanings: Meanings | None = None
@@ -206,6 +216,8 @@ class OrderQuery:
             found["since"] = "The span of time ends before it begins."
         if self.least is not None and self.most is not None and self.least > self.most:
             found["least"] = "The minimum total is higher than the maximum."
+        if self.assignee == NOBODY and not self.any_status:
+            found["assigned"] = "Only open orders are listed as assigned to nobody."
         if self.product_id is not None and not re.fullmatch("[0-9a-f]{24}", self.product_id):
             found["product_id"] = "A product id has 24 hexadecimal digits."
         return found
@@ -219,7 +231,7 @@ class OrderQuery:
     def is_for_lists(self) -> bool:
         """Whether only a list can look for these orders: a run, which takes its time, cannot."""
         of_total = self.least is not None or self.most is not None
-        named = self.ids is not None or bool(self.reference)
+        named = self.ids is not None or bool(self.reference or self.tag or self.assignee)
         return bool(self.alerts or self.meanings or self.reached or of_total or named)
 
     @cached_property
@@ -234,7 +246,11 @@ class OrderQuery:
             asked["user_id"] = self.user_id
         if self.product_id is not None:
             asked["items.product_id"] = self.product_id
-        if self.statuses or not self.drafts:
+        if self.assignee is not None:
+            asked |= {"assignee": None} if self.assignee == NOBODY else {"assignee.id": self.assignee}
+        if self.tag:
+            asked["tag_keys"] = self.tag
+        if self.statuses or not self.drafts or self.assignee is not None or self.tag:
             asked["status"] = self._of_statuses()
         if self.since or self.before:
             asked["created_at"] = _span({"$gte": self.since, "$lt": self.before})
@@ -247,11 +263,11 @@ class OrderQuery:
     @property
     def any_status(self) -> list[str]:
         """The statuses that an order may be in."""
-        every = [*Status] if self.drafts else PUBLIC_STATUSES
+        every = OPEN if self.assignee == NOBODY else [*Status] if self.drafts else PUBLIC_STATUSES
         return [status for status in dict.fromkeys(self.statuses or every) if status in every]
 
     def _of_statuses(self) -> Any:
-        if not self.statuses:
+        if not self.statuses and not self.drafts and self.assignee is None:
             return PUBLIC
         wanted = [str(status) for status in self.any_status]
         return wanted[0] if len(wanted) == 1 else {"$in": wanted}
@@ -332,7 +348,10 @@ class OrderQuery:
             return "_id_" if self.ids is not None else "reference_newest"
         if self.user_id is not None:
             return "user_status_newest" if "status" in asked else "user_newest"
-        in_order = {"product_newest": "items.product_id"} | ({"status_newest": "status"} if self.statuses else {})
+        if self.assignee is not None:
+            return "unassigned_newest" if self.assignee == NOBODY else "assigned_newest"
+        in_order = {"product_newest": "items.product_id", "tagged_newest": "tag_keys"}
+        in_order |= {"status_newest": "status"} if self.statuses else {}
         of_span = {"total_newest": "total_price"} | ({self.reached.index: self.reached.field} if self.reached else {})
         given = {index: path for index, path in (in_order | of_span).items() if path in asked}
         if len(given) > 1 or not given.keys() <= in_order.keys():
@@ -340,14 +359,14 @@ class OrderQuery:
             fewest = min(counts, key=lambda index: counts[index])
             if counts[fewest] <= few:
                 return fewest
-        if "total_price" in asked and self.product_id is None:
+        if "total_price" in asked and self.product_id is None and not self.tag:
             return "newest_status_total"
         walked = [index for index in given if index in in_order]
         return walked[0] if walked else "newest" if self.drafts else "status_newest"
 
     def _count(self, index: str, path: str, most: int) -> int:
         """How many orders an index leads to, up to `most`."""
-        within = path in ("items.product_id", "status")
+        within = path in ("items.product_id", "tag_keys", "status")
         bounds = ["created_at"] if within else []  # of a span of totals or moments, each would be looked at
         asked = {name: self.conditions[name] for name in (path, *bounds) if name in self.conditions}
         return orders().count_documents(asked, limit=most, hint=index)

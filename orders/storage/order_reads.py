@@ -15,6 +15,7 @@ from orders.models import (
     EPOCH,
     PUBLIC_STATUSES,
     Address,
+    Assignee,
     Charge,
     Document,
     HistoryEntry,
@@ -196,6 +197,29 @@ def get_addressed(order_id: ObjectId) -> Order | None:
     known = {field.name for field in Address._meta.concrete_fields}
     address = Address(**{name: value for name, value in found.pop("shipping_address").items() if name in known})
     return Order(id=found.pop("_id"), shipping_address=address, **found)
+
+
+@wrap_database_errors
+def get_organised(order_id: ObjectId) -> Order | None:
+    """An order of any status with id, user_id, status, version, assignee and tags."""
+    fields = {"user_id": 1, "status": 1, "version": 1, "assignee": 1, "tags": 1}
+    found = orders().find_one({"_id": order_id, **OURS}, fields)
+    if found is None:
+        return None
+    assignee = found.pop("assignee", None)
+    return Order(id=found.pop("_id"), assignee=Assignee(**assignee) if assignee else None, **found)
+
+
+@wrap_database_errors
+def placed_about(user_id: str, *, since: datetime, until: datetime, limit: int) -> list[Document]:
+    """The orders of a customer that were begun in a span of time, both ends included, the newest first.
+
+    With number, status, `created_at`, and the products and quantities of their lines.
+    """
+    query = {"user_id": user_id, "created_at": {"$gte": since, "$lte": until}, **OURS}
+    fields = dict.fromkeys(("number", "status", "created_at", "items.product_id", "items.quantity"), 1)
+    found = orders().find(query, fields, sort=[("created_at", -1), ("_id", -1)], limit=limit, hint="user_newest")
+    return found.to_list()
 
 
 @wrap_database_errors

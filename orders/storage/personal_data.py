@@ -24,8 +24,10 @@ FIELDS = ("contact", "billing_address", "note", "metadata")
 """Removed as a whole."""
 TEXTS = {"shipments": ("tracking_number", "tracking_url"), "payments": ("reference",), "refunds": ("reference",)}
 """What is emptied in each part of these: it leads to a person by way of a carrier, or of a bank."""
-KEPT_DETAILS = frozenset({"ship", "ship_part", "cancel", "cancel_part", "open_return", "receive_return"})
-"""Acts whose details name goods and no more."""
+KEPT_DETAILS = frozenset(
+    {"ship", "ship_part", "cancel", "cancel_part", "open_return", "receive_return", "assign", "unassign"}
+)
+"""Acts whose details name goods, or colleagues, and no more."""
 KEPT_ACTS = ("import", "adopt", "erase")
 """Their entries keep their texts: the order's number in an imported file, what was filled in, and why its personal data
 was erased."""

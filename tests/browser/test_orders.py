@@ -35,7 +35,7 @@ def test_support_finds_an_order_by_its_number_and_cancels_it_with_a_reason(
     desk.locator("#reason-cancel").fill("Ordered twice")
     desk.get_by_role("button", name="Cancel this order").click()
     expect(desk.locator(".order-head")).to_contain_text("Cancelled")
-    expect(desk.locator(".order-timeline")).to_contain_text("Ordered twice")
+    expect(desk.locator(".order-past")).to_contain_text("Ordered twice")
     assert stock_of(sandbox) == (before[0] + 2, before[1] - 2)
     assert find(database, order)["status"] == "cancelled"
 

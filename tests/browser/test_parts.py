@@ -128,7 +128,7 @@ def test_an_order_on_hold_says_why_it_cannot_be_prepared(sign_in: SignIn, databa
     expect(desk.locator(".order-head")).to_contain_text("On hold")
     expect(desk.get_by_text("No house number").first).to_be_visible()
     expect(desk.get_by_role("button", name="Start processing")).to_be_disabled()
-    expect(card(desk, "Next steps")).to_contain_text("It is on hold.")
+    expect(card(desk, "To do")).to_contain_text("It is on hold.")
     assert inaccessible(desk) == []
     desk.goto(LIST)
     desk.get_by_role("link", name="On hold").first.click()

@@ -40,15 +40,14 @@ ROLES = {
 }
 """Who may make which transition; `nobody` is staff without groups."""
 
+DESK = {"write_notes", "hold_order", "snooze_order", "assign_order", "tag_order"}
 WORK = {
-    "Support": {"change_address", "write_notes", "hold_order", "snooze_order", "place_for_customer"},
-    "Fulfilment": {"resolve_stock", "write_notes", "return_order", "hold_order", "snooze_order"},
-    "Finance": {"write_notes", "export_orders", "hold_order", "snooze_order"},
-    "Manager": {
-        *("return_order", "hold_order", "snooze_order"),
-        *("resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer", "manage_webhooks"),
-        *("manage_service_tokens", "place_orders", "place_for_customer", "read_events"),
-    },
+    "Support": DESK | {"change_address", "place_for_customer"},
+    "Fulfilment": DESK | {"resolve_stock", "return_order"},
+    "Finance": DESK | {"export_orders"},
+    "Manager": DESK
+    | {"resolve_stock", "return_order", "change_address", "export_orders", "erase_customer", "manage_webhooks"}
+    | {"manage_service_tokens", "place_orders", "place_for_customer", "read_events"},
 }
 """What else each role may do; and all of them may look at bulk runs."""
 

@@ -44,8 +44,11 @@ PART_FORMS = {
     "receive": "return_order",
     "hold": "hold_order",
     "lift": "hold_order",
+    "assign": "assign_order",
+    "tag": "tag_order",
 }
-"""The forms about parts of an order, by the last part of their address, with the permission that each asks for."""
+"""The forms about parts of an order, and about who takes care of it, by the last part of their address, with the
+permission that each asks for."""
 OURS = [
     *(
         f"{{id}}/{name}/"
@@ -170,7 +173,7 @@ def test_whoever_may_only_look_sees_no_button_and_no_form(database: Database[Doc
     for order in orders:
         main = main_of(client.get(page(order)))
         assert order["number"] in main
-        for forbidden in ("<form", "<input", "<textarea", "<button", 'type="submit"'):
+        for forbidden in ("<form", "<input", "<select", "<textarea", 'type="submit"'):
             assert forbidden not in main
         for name in ("packing-slip", "confirmation"):
             assert client.get(form_of(order, name)).status_code == 200
@@ -293,7 +296,7 @@ def test_the_page_has_no_field_to_edit_but_reason_note_and_address(database: Dat
         names = set(re.findall(r'<(?:input|select|textarea)[^>]*\bname="(\w+)"', main))
         parts = {
             *("reason_code", "form", "reference", "method", "amount", "quantity_0"),
-            *("carrier", "tracking_number", "tracking_url"),
+            *("carrier", "tracking_number", "tracking_url", "tag", "to"),
         }
         address = {"name", "company", "line1", "line2", "city", "state", "postal_code", "country", "phone"}
         assert names <= {"csrfmiddlewaretoken", "version", "reason", "text", *parts, *address}

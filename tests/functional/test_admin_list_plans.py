@@ -24,6 +24,7 @@ PER_PAGE = 50
 PRODUCTS = [f"665f1c0a9b1e8a0012a4{number:04x}" for number in range(10)]
 NOW = datetime.now(UTC).replace(microsecond=0)
 MONTH = f"since={NOW - timedelta(days=30):%Y-%m-%d}&until={NOW:%Y-%m-%d}"
+COLLEAGUE = "6" * 24
 ALERTS = 6
 """So many reads a view may be made of: one for each alert that needs attention."""
 COUNTER = 1
@@ -51,6 +52,14 @@ FILTERS = {
     "unchecked": "flag=unchecked&sort=oldest",
     "money": "flag=money",
     "held": "flag=held&sort=oldest",
+    "assigned": f"assigned={COLLEAGUE}",
+    "assigned, to ship": f"assigned={COLLEAGUE}&status=paid&status=processing&sort=oldest",
+    "assigned, held": f"assigned={COLLEAGUE}&flag=held",
+    "assigned and paid": f"assigned={COLLEAGUE}&date=paid",
+    "nobody": "assigned=nobody",
+    "nobody, paid": "assigned=nobody&status=paid&sort=oldest",
+    "tag": "tag=vip",
+    "tag and status": "tag=Vip&status=paid",
     "attention": "flag=unknown&flag=owed&flag=short&flag=unchecked&flag=unshipped&flag=money&sort=oldest",
 }
 SEARCHES = {
@@ -91,6 +100,8 @@ def many(module_database: Database[Document]) -> Iterator[list[Document]]:
         | ({"paid_at": NOW - timedelta(minutes=20 * number - 10)} if number % 2 else {})
         | ({"owed": Decimal128("1.00")} if number % 80 == 7 else {})
         | ({"held_at": NOW} if number % 90 == 5 else {})
+        | ({"assignee": {"id": COLLEAGUE if number % 23 == 1 else "7" * 24, "name": "Nia"}} if number % 13 else {})
+        | ({"tags": ["VIP", "Gift"], "tag_keys": ["vip", "gift"]} if number % 17 == 1 else {})
         | ({"refunded_at": NOW - timedelta(minutes=19 * number)} if number % 20 == 0 else {})
         for number in range(MANY)
     ]
@@ -125,6 +136,23 @@ def look(many: list[Document], django_db_blocker: Any) -> Iterator[Any]:
         yield ask
         User.objects.all().delete()
         database["django_session"].delete_many({})
+
+
+def test_who_has_orders_and_how_they_are_tagged_each_has_an_index(look: Any, many: list[Document]) -> None:
+    """Nine in ten of the open orders belong to a colleague, so that a walk would meet those that do not late."""
+    for query, index, wanted in (
+        (f"assigned={COLLEAGUE}", "{ assignee.id: 1, status: 1, created_at: -1, _id: -1 }",
+         lambda order: order.get("assignee", {}).get("id") == COLLEAGUE),
+        ("assigned=nobody", "{ status: 1, created_at: -1, _id: -1 }",
+         lambda order: "assignee" not in order and order["status"] in ("pending", "paid", "processing")),
+        ("tag=VIP", "{ tag_keys: 1, status: 1, created_at: -1, _id: -1 }",
+         lambda order: "vip" in order.get("tag_keys", ())),
+    ):  # fmt: skip
+        response, [ids, *_] = look(query)
+        assert rows(response) == [order["number"] for order in many if wanted(order)][:PER_PAGE]
+        assert ids["planSummary"].count(index), ids["planSummary"]
+        assert (ids["command"]["limit"], ids["docsExamined"] <= PER_PAGE + 2) == (PER_PAGE + 1, True), query
+        assert not ids.get("hasSortStage")
 
 
 def read_off_indexes(operations: list[Document], most: int, most_added: int = 1_200) -> None:
@@ -285,6 +313,12 @@ PAID, REFUNDED = {"reached": Reached("paid")}, {"reached": Reached("refunded", b
         (REFUNDED | STATUSES, 1_000, "refunded_newest"),
         (REFUNDED | PRODUCT | COMMON, 1_000, "refunded_newest"),
         (REFUNDED | {"user_id": "7"}, 1_000, "user_newest"),
+        ({"assignee": COLLEAGUE} | STATUSES | COMMON, 100, "assigned_newest"),
+        ({"assignee": "nobody"} | PAID, 100, "unassigned_newest"),
+        ({"assignee": COLLEAGUE, "user_id": "7"}, 1_000, "user_status_newest"),
+        ({"tag": "vip"} | STATUSES, 1_000, "tagged_newest"),
+        ({"tag": "vip"} | COMMON, 10, "tagged_newest"),
+        ({"tag": "vip"} | RARE, 1_000, "total_newest"),
     ],
 )
 def test_of_several_filters_the_one_with_the_fewest_orders_leads(

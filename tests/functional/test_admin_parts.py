@@ -118,7 +118,8 @@ def test_items_are_cancelled_in_part_and_what_was_paid_for_them_is_owed_until_it
     assert said(response)[-1] == f"2 units of order {order['number']} cancelled. €29.80 is owed to the customer."
     assert "Owed to the customer €29.80" in text
     assert "€29.80 is owed to the customer: pay it back, then record the refund." in text
-    assert "Items cancelled Out of stock: Broken" in text
+    assert "Manager cancelled items. " in text
+    assert " Out of stock: Broken " in text
     assert rows(manager.get(f"{LIST}?flag=money")) == [order["number"]]
     refunded = done(manager, database, part, "refund", amount="29,80", reference="RF-1", **WHY)
     assert "owed" not in refunded

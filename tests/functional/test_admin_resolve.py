@@ -132,7 +132,7 @@ def test_an_answer_settles_the_line_and_is_in_the_history(
     assert ("stock_due_at" in after) == (becomes == "releasing")
     last = after["history"][-1]
     assert (last["act"], last["actor"], last["via"], last["reason"]) == ("resolve", "staff:Fulfilment", "admin", WHY)
-    told = f"Item 1: {SETTLED[becomes]} (confirmed manually) {WHY} Fulfilment, in the backoffice"
+    told = f"Fulfilment confirmed manually, for item 1: {SETTLED[becomes]}. "
     assert told in text_of(warehouse.get(page(order)))
 
 

@@ -48,7 +48,7 @@ ALL = OrderQuery(drafts=True)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEW_COLUMNS = (
     *(*PARTS["contact"], *PARTS["billing_address"], "shipping_name", "shipping_company", "shipping_phone"),
-    *("reference", "note", "metadata", "delivered_at", "cancelled_at", "refunded_at", "erased_at", "held_at"),
+    *("reference", "note", "metadata", "tags", "delivered_at", "cancelled_at", "refunded_at", "erased_at", "held_at"),
     *("paid", "refunded", "owed", "hold", "charges", "shipments", "returns", "payments", "refunds"),
 )
 """Of what orders did not always have; but for the currency, which is never empty."""
@@ -142,6 +142,7 @@ def test_a_row_tells_who_ordered_what() -> None:
         billing_address=address,
         note="Ring twice.\nThe bell is broken.",
         metadata={"channel": "app", "=1": "'"},
+        tags=["=cmd", "VIP"],
         delivered_at=START,
     )
     (row,) = rows(run()[0])
@@ -149,6 +150,7 @@ def test_a_row_tells_who_ordered_what() -> None:
         "contact_name": "Amara Okafor", "contact_email": "amara@shop.example", "contact_phone": "'+49 30 123",
         "products": "3 × Desk", "currency": "KWD", "shipping_name": "Amara Okafor", "shipping_company": "Okafor & Co",
         "billing_name": "Amara Okafor", "billing_country": "Nigeria", "note": "Ring twice.\nThe bell is broken.",
+        "tags": "'=cmd, VIP",
         "metadata": '{"channel":"app","=1":"\'"}', "delivered_at": "2026-03-01T12:00:00.000Z", "cancelled_at": "",
     }  # fmt: skip
     assert {name: row[name] for name in told} == told
@@ -158,6 +160,7 @@ def test_a_row_tells_who_ordered_what() -> None:
     assert found["contact"] == {"name": "Amara Okafor", "email": "amara@shop.example", "phone": "+49 30 123"}
     assert found["billing_address"]["company"] == "Okafor & Co"
     assert (found["metadata"], found["items"][0]["name"]) == ({"channel": "app", "=1": "'"}, "Desk")
+    assert found["tags"] == ["=cmd", "VIP"]
     assert not {"reference", "cancelled_at"} & set(found)
 
 

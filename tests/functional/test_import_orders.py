@@ -45,6 +45,7 @@ from orders.services.lifecycle.drafts import Details, InvalidOrder, new_draft
 from orders.services.lifecycle.erasing import erase_order
 from orders.services.public_order import public_order
 from orders.services.search_terms import terms_of
+from orders.services.tags import stored_tags
 from orders.services.transfer import import_files, importing
 from orders.services.transfer.file_format import safe_cell
 from orders.services.transfer.import_csv import read_csv
@@ -250,8 +251,8 @@ REACHED: dict[str, tuple[str, ...]] = {
     "delivered": ("paid_at", "shipped_at", "delivered_at"), "cancelled": ("paid_at", "cancelled_at"),
     "refunded": ("paid_at", "shipped_at", "delivered_at", "refunded_at"),
 }  # fmt: skip
-ANEW = {"history", "version", "write_id", "updated_at"}
-"""What an imported order has anew; and the stock of its lines, of which it holds none."""
+ANEW = {"history", "version", "write_id", "updated_at", "assignee"}
+"""What an imported order has anew, or not at all; and the stock of its lines, of which it holds none."""
 
 
 WORK = {"stock_due_at", "untold_at", "told", "events_told"}
@@ -303,6 +304,7 @@ def rich_order(status: str, number: int) -> Order:
             "empty": "",
             "json": '{"a": [1]}',
         },
+        **stored_tags(["=VIP", "-1; 'x'", 'a "b"']),
         shipments=[
             Shipment(at=later, carrier="=DHL", tracking_number="-0034", tracking_url="https://x.example/?a=1,2"),
             Shipment(at=later),
@@ -665,6 +667,9 @@ WRONG = [
     ("currency", "EURO", "'EURO' is not the code of a currency"),
     ("note", "x" * 501, "it has 501 characters, 500 at most are allowed"),
     ("note", "a\x07b", "without control characters"),
+    ("tags", "x" * 41, "At most 40 characters"),
+    ("tags", "a\x07b", "Control characters are not allowed."),
+    ("tags", ",".join(map(str, range(21))), "An order has 20 tags at most."),
     ("metadata", "spring", "'spring' is not a JSON object"),
     ("metadata", "[1]", "'[1]' is not a JSON object"),
     ("metadata", "[" * 100_000, "is not a JSON object"),
@@ -916,6 +921,9 @@ BROKEN_JSON: list[tuple[Any, str]] = [
     (as_object(contact_email="a@b.example"), "line 1, contact_email: there is no such field"),
     (as_object(billing_address=[]), "line 1, billing_address: not an object"),
     (as_object(billing_address={"city": "Kano"}), "line 1, billing_address.line1: it is missing"),
+    (as_object(tags=["VIP", 1]), "line 1, tags: ['VIP', 1] is not a list of texts"),
+    (as_object(tags={"VIP": 1}), "line 1, tags: {'VIP': 1} is not a list of texts"),
+    (as_object(tags=["x"] * 1001), "line 1, tags: ['x', "),
     (as_object(metadata={"size": 1}), "line 1, metadata: 'size': 1 is not a text"),
     (as_object(metadata={"\ud800": "x"}), "line 1, metadata: '\\ud800': Line breaks, control characters"),
     (as_object(metadata={"x": "y" * 10_000_000}), "line 1, metadata: 'x': A text has at most 500 characters"),

@@ -27,6 +27,7 @@ NAMES = (
     "0016_search_terms",
     "0017_personal_data",
     "0026_foreign_orders",
+    "0028_assigning",
 )
 WITHOUT = {"0001_initial", "0005_staff_work", "0016_search_terms"}
 WITH_INDEXES = tuple(name for name in NAMES if name not in WITHOUT)

@@ -16,7 +16,7 @@ from orders.services.order_queries import InvalidOrderQuery
 from orders.services.transfer.exporting import export_orders
 from orders.storage import alerts, order_lists, order_query
 from orders.storage.alerts import Alert
-from orders.storage.order_query import OrderQuery, Position, Reached
+from orders.storage.order_query import NOBODY, OrderQuery, Position, Reached
 from tests.functional.admin_helpers import Document, insert, line, stored
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -46,10 +46,15 @@ def test_what_makes_no_sense_is_refused_by_whoever_would_act_on_it(
 def test_totals_the_wrong_way_round_are_refused(database: Database[Document]) -> None:
     with pytest.raises(InvalidOrderQuery, match="The minimum total is higher than the maximum"):
         export_orders(OrderQuery(least=Decimal(2), most=Decimal(1)), actor=BOSS)
+    with pytest.raises(InvalidOrderQuery, match="Only open orders are listed as assigned to nobody"):
+        export_orders(OrderQuery(("shipped",), assignee=NOBODY), actor=BOSS)
     assert OrderQuery(least=Decimal(1), most=Decimal(1), since=NOW, before=NOW + MOMENT).problems == {}
 
 
-@pytest.mark.parametrize("query", [OrderQuery(alerts=("unknown",)), OrderQuery(least=Decimal(1))])
+@pytest.mark.parametrize(
+    "query",
+    [OrderQuery(alerts=("unknown",)), OrderQuery(least=Decimal(1)), OrderQuery(tag="vip"), OrderQuery(assignee=NOBODY)],
+)
 def test_a_run_is_not_started_for_what_it_cannot_look_for(database: Database[Document], query: OrderQuery) -> None:
     with pytest.raises(InvalidOrderQuery, match="cannot look for orders by"):
         USES["plan"](query)
@@ -181,3 +186,34 @@ def test_whole_orders_come_as_their_ids_were_given_without_those_that_are_gone(d
     insert(database, *given)
     ids = [order["_id"] for order in given]
     assert [order.pk for order in order_lists.orders_with_ids([ids[2], ObjectId(), ids[0]])] == [ids[2], ids[0]]
+
+
+def test_orders_are_found_by_who_has_them_and_by_what_they_are_called(database: Database[Document]) -> None:
+    nia, kofi = ({"assignee": {"id": digit * 24, "name": digit}} for digit in "67")
+    vip = {"tags": ["VIP", "gift"], "tag_keys": ["vip", "gift"]}
+    made = [
+        stored(number, status=status) | fields
+        for number, (status, fields) in enumerate(
+            [("paid", nia), ("shipped", nia | vip), ("pending", kofi), ("placing", {}), ("pending", vip), ("paid", {}),
+             ("shipped", {})]
+        )
+    ]  # fmt: skip
+    insert(database, *made)
+
+    def found(**asked: Any) -> list[int]:
+        ids = order_lists.first_ids(OrderQuery(**asked), 99)
+        exported = [order["_id"] for batch in order_lists.batches(OrderQuery(**asked)) for order in batch]
+        assert ids == exported
+        return [next(place for place, order in enumerate(made) if order["_id"] == order_id) for order_id in ids]
+
+    assert found(assignee="6" * 24) == [0, 1]
+    assert found(assignee="6" * 24, drafts=True, statuses=("shipped",)) == [1]
+    assert found(assignee="7" * 24, oldest_first=True) == [2]
+    assert found(assignee="8" * 24) == []
+    assert found(assignee=NOBODY) == found(assignee=NOBODY, drafts=True) == [4, 5]
+    assert found(assignee=NOBODY, statuses=("paid", "shipped")) == [5]
+    assert found(tag="vip") == [1, 4]
+    assert found(tag="vip", assignee=NOBODY, drafts=True) == [4]
+    assert found(tag="gift", statuses=("shipped",), least=Decimal(1)) == [1]
+    assert found(tag="gift", user_id="1") == [1, 4]
+    assert found(tag="other") == []

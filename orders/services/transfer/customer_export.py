@@ -8,10 +8,11 @@ import orjson
 
 from orders.models import Document, text_of
 from orders.services.access import EXPORT, Actor
+from orders.services.lifecycle.assigning import ASSIGNED, UNASSIGNED
 from orders.services.transfer.file_format import LISTS, iso, plain
 from orders.storage.personal_data import Customer, orders_of
 
-FACTS = ("number", "status", "user_id", "user_verified", "currency", "reference", "note", "metadata")
+FACTS = ("number", "status", "user_id", "user_verified", "currency", "reference", "note", "metadata", "tags")
 MOMENTS = (
     *("created_at", "placed_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at", "updated_at"),
     *("held_at", "erased_at"),
@@ -28,8 +29,8 @@ def export_customer(
 ) -> Iterator[str]:
     """All orders of a customer, as the text of one JSON object, piece by piece: memory does not depend on how many.
 
-    Rejected drafts are among them. Of the history, what happened to the stock of lines is left out, and staff are not
-    named: it is about the customer. Fields that are not set are left out.
+    Rejected drafts are among them. Of the history, what happened to the stock of lines and who took care of the order
+    are left out, and staff are not named: it is about the customer. Fields that are not set are left out.
 
     :param at: aware; when they asked.
     :param progress: told how many more orders have been written, each time.
@@ -76,12 +77,16 @@ def _order(order: Document) -> Document:
         **{name: [_said(plain(part)) for part in order[name]] for name in LISTS if order.get(name)},
         **({"hold": {name: order["hold"][name] for name in ("code", "reason")}} if order.get("hold") else {}),
         **({"snoozed": {"reason": order["snoozed"]["reason"]}} if order.get("snoozed") else {}),
-        "history": [_entry(entry) for entry in order["history"] if entry.get("line") is None],
+        "history": [_entry(entry) for entry in order["history"] if _is_about_them(entry)],
     }
 
 
 def _said(part: Document) -> Document:
     return {name: value for name, value in part.items() if value}
+
+
+def _is_about_them(entry: Document) -> bool:
+    return entry.get("line") is None and entry["act"] not in (ASSIGNED, UNASSIGNED)
 
 
 def _entry(entry: Document) -> dict[str, Any]:

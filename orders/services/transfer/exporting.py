@@ -37,7 +37,8 @@ ROWS_AT_ONCE = 1000
 CSV_FIELDS = dict.fromkeys(
     (
         *("number", "status", "user_id", "user_verified", "version", "total_price", "currency", *PARTS, *MOMENTS),
-        *("reference", "note", "metadata", *AMOUNTS, "hold", *LISTS, *(f"items.{name}" for name in ITEM_PLACES)),
+        *("reference", "note", "metadata", "tags", *AMOUNTS, "hold", *LISTS),
+        *(f"items.{name}" for name in ITEM_PLACES),
         *(f"items.{name}" for name in ("product_id", "quantity", "price", "stock.state", *ITEM_COLUMNS.values())),
     ),
     1,
@@ -111,6 +112,7 @@ def _order_row(order: Document) -> list[Any]:
         order.get("reference") or "",
         order.get("note") or "",
         _json_cell(order.get("metadata")),
+        ", ".join(order.get("tags") or ()),
     ]
 
 
@@ -163,7 +165,7 @@ def _order_object(order: Document) -> Document:
     given = {name: order[name] for name in ("number", "status", "user_id", "user_verified")}
     moments = {name: iso(order[name]) for name in MOMENTS if order.get(name)}
     parts = {part: order[part] for part in PARTS if any((order.get(part) or {}).values())}
-    said = {name: order[name] for name in ("reference", "note", "metadata") if order.get(name)}
+    said = {name: order[name] for name in ("reference", "note", "metadata", "tags") if order.get(name)}
     return {
         "id": str(order["_id"]),
         **given,

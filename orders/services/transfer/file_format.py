@@ -38,7 +38,7 @@ ITEM_PLACES = ("split_from", "shipment", "returned_in", "removed")
 ORDER_COLUMNS = (
     *("id", "number", "status", *PARTS["contact"], "user_id", "user_verified", *MOMENTS),
     *("version", "lines", "units", "total_price", "currency", *AMOUNTS, "hold", *LISTS, "stock"),
-    *(*PARTS["shipping_address"], *PARTS["billing_address"], "reference", "note", "metadata"),
+    *(*PARTS["shipping_address"], *PARTS["billing_address"], "reference", "note", "metadata", "tags"),
 )
 """Columns of every file."""
 SUMMARY_COLUMN = "products"

@@ -199,6 +199,15 @@ class Fields:
         except (ValueError, RecursionError):
             return given
 
+    def texts(self, name: str) -> list[str]:
+        """The texts of a JSON list, or one text; empty if it is missing or invalid."""
+        value = self._values.get(name)
+        found = value if isinstance(value, list) else [] if value is None else [value]
+        if len(found) > MOST_OBJECTS or not all(isinstance(text, str) for text in found):
+            self.note(name, f"{shown(value)} is not a list of texts")
+            return []
+        return found
+
     def mapping(self, name: str) -> Mapping[str, Any]:
         """A JSON object, or the text of one; what is in it is not examined. Empty if it is missing or invalid."""
         value = self._json(name)

@@ -9,6 +9,7 @@ from babel.numbers import list_currencies
 from orders.models import Address, Contact, Document, Item, Order
 from orders.services.lifecycle.drafts import MOST_METADATA, RECIPIENT, metadata_problem, tidied_metadata
 from orders.services.lifecycle.frozen_facts import image_address, longest
+from orders.services.tags import stored_tags, tags_problem, tags_typed
 from orders.services.text_rules import SHAPES, shape_problem
 from orders.services.transfer.file_format import ITEM_COLUMNS, PARTS
 from orders.services.transfer.import_fields import Fields, shown
@@ -58,11 +59,12 @@ def _part(fields: Fields, part: str, *, complete: bool) -> dict[str, str]:
 
 
 def details(fields: Fields) -> Document:
-    """Currency, note and metadata, as they are stored."""
+    """Currency, note, metadata and tags, as they are stored."""
     found = {
         "currency": _currency(fields),
         "note": fields.text("note", most=LONGEST_NOTE, lines=True),
         "metadata": _metadata(fields),
+        **_tags(fields),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -87,6 +89,13 @@ def _metadata(fields: Fields) -> dict[str, str]:
         if problem := metadata_problem(name, text):
             fields.note("metadata", f"{shown(name)}: {problem}")
     return metadata
+
+
+def _tags(fields: Fields) -> dict[str, list[str]]:
+    tags = tags_typed(",".join(fields.texts("tags")))
+    if problem := tags_problem(tags):
+        fields.note("tags", problem)
+    return stored_tags(tags)
 
 
 def product_texts(fields: Fields) -> dict[str, str]:

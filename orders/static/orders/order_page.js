@@ -1,14 +1,4 @@
 "use strict";
-// Buttons that copy a text; a browser lets no page do so that came over plain HTTP.
-for (const button of navigator.clipboard ? document.querySelectorAll("[data-copy]") : []) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.firstChild.data = "Copied";
-    setTimeout(() => { button.firstChild.data = "Copy"; }, 2000);
-  });
-}
-
 // An open order page: keeps its own address after a refused form, and tells when somebody changed the order.
 (() => {
   const EVERY = 20000; // milliseconds

@@ -281,4 +281,6 @@ ADMIN_RULES = {
     f"{ONE}receive/": part(works("return_order"), "parted", number="0", restock="no"),
     f"{ONE}hold/": part(works("hold_order"), "paid", reason_code="customer"),
     f"{ONE}lift/": part(works("hold_order"), "held"),
+    f"{ONE}assign/": part(works("assign_order"), "assigned", to="nobody"),
+    f"{ONE}tag/": part(works("tag_order"), "paid", tag="VIP"),
 }  # fmt: skip

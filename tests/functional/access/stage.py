@@ -137,6 +137,7 @@ def set_up(database: Database[Document]) -> Stage:
             "shipments": [parcel],
             "returns": [{"at": timezone.now(), "code": "customer"}],
         },
+        "assigned": {"status": "paid", "assignee": {"id": "6" * 24, "name": "Nia"}, "tags": ["a"], "tag_keys": ["a"]},
         "held": {"status": "paid", "held_at": later, "hold": {"code": "fraud", "reason": "", "actor": "staff:Finance"}},
         "returnable": {"status": "shipped", "items": [line("used")]},
         "parted": {
