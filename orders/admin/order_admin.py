@@ -9,9 +9,10 @@ from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
 from orders.admin.print_actions import PrintActions
+from orders.admin.view_pages import ViewPages
 from orders.models import Order
 
 
 @admin.register(Order)
-class OrderAdmin(AttentionPages, EventPages, PrintActions, BulkActions, OrderExport, OrderList, OrderPage):
+class OrderAdmin(AttentionPages, EventPages, ViewPages, PrintActions, BulkActions, OrderExport, OrderList, OrderPage):
     """Staff read every order, drafts and rejected ones included, and change it by its transitions only."""

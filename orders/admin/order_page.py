@@ -9,12 +9,12 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import order_facts, order_forms, part_forms, printing
+from orders.admin import list_place, order_facts, order_forms, part_forms, printing
 from orders.admin.order_forms import Change, Kept
 from orders.admin.posted import only_posted, seen_version
 from orders.admin.read_only import ReadOnly
@@ -127,7 +127,7 @@ class OrderPage(ReadOnly):
             self.message_user(request, why_not(error), messages.ERROR)
             # The order as it was read before: should the change have happened, its version refuses a second try.
             return self._page(request, order, order_forms.kept(request.POST), HTTPStatus.SERVICE_UNAVAILABLE)
-        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order.pk]))
+        return HttpResponseRedirect(list_place.page_again(request, order))
 
     def _refused(self, request: HttpRequest, order: Order, error: OrderError) -> HttpResponse:
         now = self.get_object(request, str(order.pk))
@@ -155,6 +155,7 @@ class OrderPage(ReadOnly):
             "earlier": earlier,
             "missed": order_facts.events(missed, now),
             "prints": printing.DOCUMENTS,
+            "list": list_place.around(request, order, now),
             "form_gone": kept.form not in ["", *forms.pop("names")],
             **forms,
         }

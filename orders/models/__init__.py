@@ -36,6 +36,7 @@ from orders.models.parts import (
     Shipment,
     Stock,
 )
+from orders.models.saved_view import ListColumns, SavedView
 from orders.models.service_token import ServiceToken
 from orders.models.states import (
     DATED_STATUSES,
@@ -58,8 +59,9 @@ __all__ = [
     "PART_ACTS", "PUBLIC_STATUSES", "RUN_FINISHED", "SHARED_CHARGES",
     "Address", "Attempt", "BatchState", "BulkRun", "BulkState", "Charge", "ChargeKind", "Contact",
     "Document", "Edge", "EndpointState",
-    "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "Payment", "Refund",
-    "Removal", "Return", "ServiceToken", "Shipment", "Status", "Stock", "StockCall", "StockEffect", "WebhookEndpoint",
+    "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "ListColumns", "Order", "OrderOutcome", "Payment",
+    "Refund", "Removal", "Return", "SavedView", "ServiceToken", "Shipment", "Status", "Stock", "StockCall",
+    "StockEffect", "WebhookEndpoint",
     "can_proceed", "condition_words", "edges", "edges_from", "edges_named", "endpoint_state", "event_type",
     "every_line_reserved", "from_cents", "is_amount", "moments", "not_on_hold", "nothing_shipped", "permission_of",
     "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",

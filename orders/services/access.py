@@ -35,6 +35,7 @@ RETURN = "orders.return_order"
 HOLD = "orders.hold_order"
 MANAGE_WEBHOOKS = "orders.manage_webhooks"
 MANAGE_TOKENS = "orders.manage_service_tokens"
+SHARE_VIEWS = "orders.share_views"
 PLACE = "orders.place_orders"
 READ_EVENTS = "orders.read_events"
 
@@ -53,6 +54,7 @@ STAFF_WORK = {
     HOLD: "hold orders back, or lift holds",
     MANAGE_WEBHOOKS: "manage webhooks",
     MANAGE_TOKENS: "manage service tokens",
+    SHARE_VIEWS: "share saved views, or change those that others share",
 }
 """What staff may do beside looking and making transitions, in words."""
 OF_SERVICES = (PLACE, READ_EVENTS)
