@@ -77,7 +77,7 @@ class ListChoices:
     def chosen_columns(self) -> list[str]:
         """Those of the address, else the reader's own, else the usual ones."""
         asked = getattr(self.form, "cleaned_data", {}).get("columns")
-        known = [name for name in asked or saved_views.columns_of(self.reader.pk) or () if name in list_columns.COLUMNS]
+        known = [name for name in asked or saved_views.columns_of(self.reader.pk) if name in list_columns.COLUMNS]
         return known or [*list_columns.USUAL]
 
     @cached_property

@@ -33,7 +33,8 @@ class SavedView(models.Model):
 class ListColumns(models.Model):
     """The columns of the list that somebody has chosen, by the names that the list knows them by."""
 
-    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    """A plain reference: an index that keeps it unique would not be used to find it."""
     names = ArrayField(models.CharField(max_length=40), default=list)
 
     class Meta:

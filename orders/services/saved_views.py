@@ -111,10 +111,10 @@ def _valid_name(given: str) -> str:
     return name
 
 
-def columns_of(user: ObjectId) -> list[str] | None:
-    """The columns that a person has chosen; None where they have chosen none."""
-    chosen = ListColumns.objects.filter(pk=user).first()
-    return chosen.names if chosen else None
+def columns_of(user: ObjectId) -> list[str]:
+    """The columns that a person has chosen; none where they have chosen none."""
+    chosen = ListColumns.objects.filter(user_id=user).first()
+    return chosen.names if chosen else []
 
 
 def choose_columns(names: Sequence[str], *, user: ObjectId) -> None:
@@ -122,7 +122,8 @@ def choose_columns(names: Sequence[str], *, user: ObjectId) -> None:
 
     :param names: as the list knows them.
     """
-    if names:
-        ListColumns.objects.update_or_create(pk=user, defaults={"names": list(names)})
-    else:
-        ListColumns.objects.filter(pk=user).delete()
+    chosen = ListColumns.objects.filter(user_id=user)
+    if not names:
+        chosen.delete()
+    elif not chosen.update(names=list(names)):
+        ListColumns.objects.create(user_id=user, names=list(names))

@@ -47,7 +47,7 @@ WORK = {
     "Manager": {
         *("return_order", "hold_order"),
         *("resolve_stock", "change_address", "write_notes", "export_orders", "erase_customer", "manage_webhooks"),
-        *("manage_service_tokens", "place_orders", "read_events"),
+        *("manage_service_tokens", "place_orders", "read_events", "share_views"),
     },
 }
 """What else each role may do; and all of them may look at bulk runs."""

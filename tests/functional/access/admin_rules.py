@@ -195,6 +195,13 @@ ADMIN_RULES = {
         *get(staff(302)), *get(staff(200, may("pay")), query="transition=pay&filter="), *of_transitions(BULK)
     ),
     f"{ORDER}export/": page(Ask("GET", staff(200, works("export_orders"))), Ask("HEAD", staff(405)), idle(staff(405))),
+    f"{ORDER}views/": page(
+        *get(staff(200, LOOKERS)),
+        post(staff(302, LOOKERS), {"act": "save", "name": "Mine", "query": "status=paid"}),
+        post(staff(302, works("share_views")), {"act": "save", "name": "Ours", "query": "", "shared": "yes"}),
+        post(staff(302, LOOKERS), {"act": "columns", "columns": "total", "query": ""}),
+        Ask("POST", staff(404, LOOKERS), {"act": "change", "view": "0" * 24, "name": "Mine"}),
+    ),
     f"{ORDER}events/": seen(LOOKERS),
     f"{ORDER}events/<str:cursor>/": page(
         *get(staff(200, LOOKERS)), *get(staff(404, LOOKERS), values={"cursor": "2"}), idle(staff(405))
