@@ -5,6 +5,7 @@ locked logins.
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from math import ceil
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -68,6 +69,24 @@ class BackofficeSite(UnfoldAdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Nobody but staff has any; so pages that know nobody need no database."""
         return super().get_app_list(request, app_label) if self.has_permission(request) else []
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """What the palette finds for `s`; looked for anew each time, see `command_palette`."""
+        from orders.admin import command_palette  # which needs the models
+
+        text = request.GET.get("s", "").strip()
+        if not text:
+            return HttpResponse()
+        began = monotonic()
+        results = command_palette.found(request, text, self.get_sidebar_list(request))
+        context = {
+            "results": results,
+            "page_obj": {"count": len(results)},
+            "page_counter": 0,
+            "execution_time": monotonic() - began,
+        }
+        template = "unfold/helpers/command_results.html"
+        return TemplateResponse(request, template, context, headers={"HX-Trigger": "search"})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead whoever has logged in meanwhile, in another tab, to where they were going."""

@@ -31,6 +31,12 @@ AMENDMENTS = {
     '<div id="content"': '<div id="content" tabindex="-1"',
     'id="searchbar-submit"': 'id="searchbar-submit" aria-label="Search"',
     'x-ref="searchInput"': 'x-ref="searchInput" aria-label="Search"',
+    'x-ref="searchInputCommand"': 'x-ref="searchInputCommand" aria-label="{% trans "Find an order or a page" %}"',
+    '<div id="command-results-note"></div>': '<div role="status"><div id="command-results-note"></div></div>',
+    "{% trans 'Search apps and models...' %}": '{% translate "Find an order or a page" %}',
+    # The path in the head of a page leads back to the list as somebody left it: see `list_place`.
+    'a href="{{ part.link }}"': 'a href="{% if forloop.counter == 2 and request.list_left %}{{ request.list_left }}'
+    '{% else %}{{ part.link }}{% endif %}"',
 }
 """What else is put in the place of what."""
 

@@ -143,6 +143,8 @@ class OrderPage(ReadOnly):
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
         forms = order_forms.offered(order, actor, kept, now)
         recent, earlier = order_facts.timeline(order, now)
+        around = list_place.around(request, order, now)
+        request.list_left = around.back  # type: ignore[attr-defined]  # for the theme's head of the page
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -155,7 +157,7 @@ class OrderPage(ReadOnly):
             "earlier": earlier,
             "missed": order_facts.events(missed, now),
             "prints": printing.DOCUMENTS,
-            "list": list_place.around(request, order, now),
+            "list": around,
             "form_gone": kept.form not in ["", *forms.pop("names")],
             **forms,
         }

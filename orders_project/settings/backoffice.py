@@ -38,7 +38,8 @@ def backoffice(title: str) -> dict[str, Any]:
         "STYLES": [lambda _: static("orders/backoffice.css")],
         "SCRIPTS": [lambda _: static("orders/unsent_form.js")],
         "SIDEBAR": {
-            "show_search": False,
+            "show_search": True,
+            "command_search": True,
             "show_all_applications": False,
             "navigation": [
                 {
