@@ -33,8 +33,8 @@ class OrderList(ModelAdmin):
     change_list_template = "admin/orders/order/change_list.html"
 
     class Media:
-        css = {"all": ["orders/list.css", "orders/keys.css"]}
-        js = ["orders/list_export.js", "orders/keys.js"]
+        css = {"all": ["orders/list.css"]}
+        js = ["orders/list_export.js"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OrderChangeList
