@@ -35,7 +35,8 @@ AMENDMENTS = {
     'x-show="openCommandResults"': 'role="dialog" aria-modal="true" aria-label="{% trans "Find an order or a page" %}" '
     'x-show="openCommandResults"',
     "mx-1 opacity-50 group": "mx-1 group",
-    "text-font-subtle-light dark:text-font-subtle-dark group": "text-font-default-light dark:text-font-default-dark group",
+    "text-font-subtle-light dark:text-font-subtle-dark group": "text-font-default-light dark:text-font-default-dark "
+    "group",
     'x-ref="searchInputCommand"': 'x-ref="searchInputCommand" aria-label="{% trans "Find an order or a page" %}"',
     '<div id="command-results-note"></div>': '<div role="status"><div id="command-results-note"></div></div>',
     "{% trans 'Search apps and models...' %}": '{% translate "Find an order or a page" %}',

@@ -56,11 +56,16 @@ addEventListener("load", () => {
     }
     if (event.key === "Escape" && event.target !== search) search.focus();
   });
+  const choose = (result) => result.dispatchEvent(new MouseEvent("mouseenter")); // as the theme knows it
+  box.addEventListener("focusin", (event) => {
+    const result = event.target.closest("#command-results-list li");
+    if (result) choose(result);
+  });
   search.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || box.querySelector("#command-results-list .active")) return;
-    event.preventDefault();
-    event.stopImmediatePropagation(); // the theme would look for a choice that is not there
-    box.querySelector("#command-results-list a")?.click();
+    const first = box.querySelector("#command-results-list li");
+    if (first) choose(first);
+    else event.stopImmediatePropagation();
   }, { capture: true });
   new MutationObserver(() => {
     if (search.checkVisibility() || ![document.body, search].includes(document.activeElement)) return;
