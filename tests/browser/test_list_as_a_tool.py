@@ -103,6 +103,6 @@ def test_a_list_is_narrowed_kept_and_found_by_the_palette(sign_in: SignIn, datab
     for _ in range(5):
         desk.keyboard.press("Tab")
         assert desk.evaluate("!!document.activeElement.closest('[role=dialog]')"), "the keyboard stays where it is seen"
-    box.press("Enter")
+    desk.locator("#command-results-list a").first.press("Enter")
     expect(tab).to_have_attribute("aria-current", "page")
     expect(desk.locator("#result_list tbody tr")).to_have_count(2)
