@@ -73,6 +73,12 @@ class ListChoices:
         words = str(SORTS[self.sort][0])
         return words[:1].lower() + words[1:]
 
+    @property
+    def unsorted_address(self) -> str:
+        """Of the same list by the date of placing, which is found sooner; empty where it is so sorted."""
+        rest = {name: values for name, values in self.asked.items() if name != "sort"}
+        return address(rest) if self.order_query.is_sorted else ""
+
     @cached_property
     def chosen_columns(self) -> list[str]:
         """Those of the address, else the reader's own, else the usual ones."""

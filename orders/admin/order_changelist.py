@@ -17,7 +17,7 @@ from unfold.views import ChangeList
 
 from orders.admin import list_rows
 from orders.admin.list_choices import ListChoices
-from orders.admin.list_form import AFTER, BEFORE, ListForm
+from orders.admin.list_form import AFTER, BEFORE, NARROW_NOT, ListForm
 from orders.admin.list_sums import Sums, sums_of
 from orders.admin.list_views import (
     MOST_COUNTED,
@@ -163,7 +163,7 @@ class OrderChangeList(ListChoices, ChangeList):
     @property
     def everywhere_address(self) -> str:
         """The same search over all orders."""
-        return address({"q": self.asked["q"]}) if self.query and len(self.asked) > 1 else ""
+        return address({"q": self.asked["q"]}) if self.query and self.asked.keys() - {*NARROW_NOT} else ""
 
     @cached_property
     def sums(self) -> Sums | None:

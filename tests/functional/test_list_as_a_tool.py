@@ -112,6 +112,19 @@ def test_pages_of_a_sorted_list_follow_each_other_and_none_of_another_order(
         assert "That page link is not valid" in text_of(response)
 
 
+def test_a_sorted_list_that_takes_too_long_says_so_and_offers_the_usual_order(
+    database: Database[Document], support: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, *(stored(number) for number in range(300)))
+    settings.BACKOFFICE_QUERY_MS = 300
+    slow = {"$expr": {"$function": {"body": "function() { sleep(50); return true }", "args": [], "lang": "js"}}}
+    monkeypatch.setattr("orders.storage.order_query.OrderQuery.conditions", slow)
+    response = support.get(LIST, {"sort": "highest", "user": "1"})
+    assert rows(response) == []
+    assert "The search took too long" in text_of(response)
+    assert href(response, ">Sort by date placed") == "?user=1"
+
+
 def test_all_that_match_a_sorted_list_are_chosen_and_counted(database: Database[Document]) -> None:
     orders = [stored(number, status="paid") for number in range(60)]
     insert(database, *orders)

@@ -200,7 +200,7 @@ ADMIN_RULES = {
         post(staff(302, LOOKERS), {"act": "save", "name": "Mine", "query": "status=paid"}),
         post(staff(302, works("share_views")), {"act": "save", "name": "Ours", "query": "", "shared": "yes"}),
         post(staff(302, LOOKERS), {"act": "columns", "columns": "total", "query": ""}),
-        Ask("POST", staff(404, LOOKERS), {"act": "change", "view": "0" * 24, "name": "Mine"}),
+        Ask("POST", staff(409, LOOKERS), {"act": "change", "view": "0" * 24, "name": "Mine"}),
     ),
     f"{ORDER}events/": seen(LOOKERS),
     f"{ORDER}events/<str:cursor>/": page(
