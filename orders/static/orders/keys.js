@@ -41,8 +41,8 @@
     const act = Object.hasOwn(KEYS, event.key) && KEYS[event.key];
     if (!act || off || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest(TYPES) || document.querySelector("dialog[open]")) return;
-    event.preventDefault();
     act();
+    event.preventDefault();
   });
   for (const opener of document.querySelectorAll("[data-keys-open]")) opener.addEventListener("click", () => dialog.showModal());
   dialog.querySelector("[data-keys-close]").addEventListener("click", () => dialog.close());
