@@ -23,6 +23,9 @@ from orders.services.access import SHARE_VIEWS
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
 
+OF_THE_LIST = ("save", "columns")
+"""What is posted from the list."""
+
 
 class ViewPages(ModelAdmin):
     """The saved views' part of the backoffice's order pages; each person's are their own."""
@@ -31,9 +34,15 @@ class ViewPages(ModelAdmin):
         views = path("views/", self.admin_site.admin_view(self.views_view), name="orders_order_views")
         return [views, *super().get_urls()]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Where the list's own forms post to: so whoever has to log in first comes back to the list as it was."""
+        if request.method == "POST" and request.POST.get("act") in OF_THE_LIST:
+            return self.views_view(request)
+        return super().changelist_view(request, extra_context)
+
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def views_view(self, request: HttpRequest) -> HttpResponse:
-        """GET the reader's views; POST `act`: `save` or `columns` from the list, `change` or `delete` from here."""
+        """GET the reader's views; POST `act`: `save`, `columns`, `change` or `delete`."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method != "POST":

@@ -173,6 +173,7 @@ ADMIN_RULES = {
     ORDER: page(
         *get(staff(200, LOOKERS)),
         idle(staff(200, LOOKERS)),
+        post(staff(302, LOOKERS), {"act": "save", "name": "Mine", "query": "status=paid"}),
         *of_transitions({"_selected_action": "{object_id}"}, 200, changes=False),
         *(
             Ask("POST", staff(302, LOOKERS), {"_selected_action": "{object_id}", "action": name})
@@ -200,7 +201,11 @@ ADMIN_RULES = {
         post(staff(302, LOOKERS), {"act": "save", "name": "Mine", "query": "status=paid"}),
         post(staff(302, works("share_views")), {"act": "save", "name": "Ours", "query": "", "shared": "yes"}),
         post(staff(302, LOOKERS), {"act": "columns", "columns": "total", "query": ""}),
-        Ask("POST", staff(409, LOOKERS), {"act": "change", "view": "0" * 24, "name": "Mine"}),
+        post(
+            staff(302, works("share_views")),
+            {"act": "change", "view": "{view}", "name": "Ours", "shared": "yes"},
+            view="view",
+        ),
     ),
     f"{ORDER}events/": seen(LOOKERS),
     f"{ORDER}events/<str:cursor>/": page(
