@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from time import monotonic
 from typing import Any, cast
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -117,6 +119,24 @@ class BackofficeSite(UnfoldAdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Nobody but staff has any; so pages that know nobody need no database."""
         return super().get_app_list(request, app_label) if self.has_permission(request) else []
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """What the palette finds for `s`; looked for anew each time, see `command_palette`."""
+        from orders.admin import command_palette  # which needs the models
+
+        text = request.GET.get("s", "").strip()
+        if not text:
+            return HttpResponse()
+        began = monotonic()
+        results = command_palette.found(request, text, self.get_sidebar_list(request))
+        context = {
+            "results": results,
+            "page_obj": {"count": len(results)},
+            "page_counter": 0,
+            "execution_time": monotonic() - began,
+        }
+        template = "unfold/helpers/command_results.html"
+        return TemplateResponse(request, template, context, headers={"HX-Trigger": "search"})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead whoever has logged in meanwhile, in another tab, to where they were going."""

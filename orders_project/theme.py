@@ -31,6 +31,18 @@ AMENDMENTS = {
     '<div id="content"': '<div id="content" tabindex="-1"',
     'id="searchbar-submit"': 'id="searchbar-submit" aria-label="Search"',
     'x-ref="searchInput"': 'x-ref="searchInput" aria-label="Search"',
+    'id="command-submit"': 'id="command-submit" aria-label="{% trans "Search" %}"',
+    'x-show="openCommandResults"': 'role="dialog" aria-modal="true" aria-label="{% trans "Find an order or a page" %}" '
+    'x-show="openCommandResults"',
+    "mx-1 opacity-50 group": "mx-1 group",
+    "text-font-subtle-light dark:text-font-subtle-dark group": "text-font-default-light dark:text-font-default-dark "
+    "group",
+    'x-ref="searchInputCommand"': 'x-ref="searchInputCommand" aria-label="{% trans "Find an order or a page" %}"',
+    '<div id="command-results-note"></div>': '<div role="status"><div id="command-results-note"></div></div>',
+    "{% trans 'Search apps and models...' %}": '{% translate "Find an order or a page" %}',
+    # The path in the head of a page leads back to the list as somebody left it: see `list_place`.
+    'a href="{{ part.link }}"': 'a href="{% if forloop.counter == 2 and request.list_left %}{{ request.list_left }}'
+    '{% else %}{{ part.link }}{% endif %}"',
 }
 """What else is put in the place of what."""
 

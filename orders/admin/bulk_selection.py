@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bson import ObjectId
-from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from orders.admin import bulk_labels
-from orders.admin.list_form import ListForm
-from orders.admin.order_changelist import AFTER, BEFORE
+from orders.admin.list_form import ListForm, unknown_in
 from orders.models import PUBLIC_STATUSES
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
@@ -112,9 +110,8 @@ def _named(given: Iterable[str], note: str = "") -> Chosen:
 
 def _asked(query: QueryDict, at: datetime) -> OrderQuery:
     """What the list's address asks for. :raises OrderError:"""
-    unknown = set(query) - {*ListForm.base_fields, AFTER, BEFORE, *IGNORED_PARAMS}
     form = ListForm(query)
-    if unknown or not form.is_valid():
+    if unknown_in(query) or not form.is_valid():
         problems = [f"{label}: {message}" for label, message in form.problems()] or ["It contains an unknown field."]
         raise OrderError(f"The filter is not valid. {' '.join(problems)}")
     return form.query(at)
@@ -122,7 +119,7 @@ def _asked(query: QueryDict, at: datetime) -> OrderQuery:
 
 def _matching(query: QueryDict, at: datetime) -> Chosen:
     """All orders that the list's address asks for, but none that was placed after `at`."""
-    asked = _asked(query, at)
+    asked = _asked(query, at).by_creation
     if asked.is_for_lists:
         return _first_of(asked)
     statuses = tuple(status for status in asked.statuses if status in PUBLIC_STATUSES)

@@ -5,11 +5,28 @@ from urllib.parse import urlencode
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from orders.admin import labels
 from orders.models import Order
 from orders.services.days import local
 
+FIRST = "number"
+"""The column that is always there: it leads to the order."""
+AGE = "age"
+COLUMNS = {
+    "customer": _("Customer"),
+    "placed": _("Placed"),
+    "contents": _("Items"),
+    "total": _("Total"),
+    "status_badge": _("Status"),
+    AGE: _("In status since"),
+    "stock": _("Stock"),
+    "flags": _("Alerts"),
+}
+"""The others, in their order, by the methods of the list that fill them."""
+USUAL = tuple(name for name in COLUMNS if name != AGE)
+"""What somebody sees who has chosen none."""
 STEPS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 A_MONTH = timedelta(days=31)
 

@@ -5,12 +5,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import INPUT_CLASSES
 
+from orders.admin.list_columns import COLUMNS
 from orders.models import DATED_STATUSES, EPOCH, Status
 from orders.services.colleagues import Colleague, everybody_on_the_staff
 from orders.services.days import day_bounds
@@ -26,16 +29,31 @@ if TYPE_CHECKING:
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
+HIGHEST, LOWEST, LONGEST, LATEST = "highest", "lowest", "longest", "latest"
+SORTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    NEWEST: (_("Newest first"), {}),
+    OLDEST: (_("Oldest first"), {"oldest_first": True}),
+    HIGHEST: (_("Highest total first"), {"lowest_first": False}),
+    LOWEST: (_("Lowest total first"), {"lowest_first": True}),
+    LONGEST: (_("Longest in their status first"), {"longest_first": True}),
+    LATEST: (_("Latest change of status first"), {"longest_first": False}),
+}
+"""Each order of the list in words, and as a query has it."""
 DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
 """What the days of the list may be about."""
 
 ME = "me"
 """Who reads the list, in place of a colleague: an address means something to everybody who opens it."""
 
+AFTER, BEFORE = "after", "before"
+"""Parameters that say where a page of the list begins or ends."""
+NARROW_NOT = ("q", "sort", "columns")
+"""What does not make the list shorter; the search does, and has a box of its own."""
+
 LOOK = {"class": " ".join(INPUT_CLASSES)}
 
 
-def _several(label: str, choices: list[tuple[str, Any]]) -> forms.MultipleChoiceField:
+def _several(label: Any, choices: list[tuple[str, Any]]) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
         label=label, required=False, choices=choices, widget=forms.CheckboxSelectMultiple()
     )
@@ -124,9 +142,10 @@ class ListForm(forms.Form):
     sort = forms.ChoiceField(
         label="Sort by",
         required=False,
-        choices=[(NEWEST, "Newest first"), (OLDEST, "Oldest first")],
+        choices=[(name, label) for name, (label, _asked) in SORTS.items()],
         widget=forms.Select(attrs=LOOK),
     )
+    columns = _several(_("Columns"), list(COLUMNS.items()))
 
     def clean_product(self) -> str:
         given = self.cleaned_data["product"]
@@ -178,18 +197,21 @@ class ListForm(forms.Form):
             tag=tag_key(given.get("tag", "")),
             **({"reached": Reached(reached, **span)} if reached else span),
             meanings=self.meanings,
-            oldest_first=given.get("sort") == OLDEST,
             drafts=True,
+            **SORTS[given.get("sort") or NEWEST][1],
         )
 
     def narrows(self) -> bool:
-        """Tell whether anything but the search and the order is asked for."""
-        return any(
-            value not in ("", [], None) for name, value in self.cleaned_data.items() if name not in {"q", "sort"}
-        )
+        """Tell whether anything but the search, the order and the columns is asked for."""
+        return any(value not in ("", [], None) for name, value in self.cleaned_data.items() if name not in NARROW_NOT)
 
     def problems(self) -> list[tuple[str, str]]:
         """Label and message of each value that cannot be read."""
         return [
             (str(self.fields[name].label), str(message)) for name, found in self.errors.items() for message in found
         ]
+
+
+def unknown_in(query: QueryDict) -> set[str]:
+    """The parameters of an address that the list does not know."""
+    return set(query) - {*ListForm.base_fields, AFTER, BEFORE, *IGNORED_PARAMS}

@@ -1,16 +1,17 @@
 """The rows of the list. Rendered here instead of by the theme's templates, which take most of a page's time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
-from django.contrib.admin.utils import label_for_field
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold.widgets import CHECKBOX_CLASSES
 
+from orders.admin import list_columns
 from orders.models import Order
 
 CHECKBOX = "action_checkbox"
@@ -25,11 +26,11 @@ class Column:
     label: str
 
 
-def columns(changelist: Any) -> list[Column]:
-    """The columns but the one of checkboxes, which is there if there are actions."""
-    names = [name for name in changelist.list_display if name != CHECKBOX]
-    labels = (str(label_for_field(name, changelist.model, changelist.model_admin)) for name in names)
-    return [Column(name, label[:1].upper() + label[1:]) for name, label in zip(names, labels, strict=True)]
+def columns(names: Iterable[str]) -> list[Column]:
+    """The first column, which leads to the order, and those of the others that are named."""
+    wanted = {*names}
+    others = [Column(name, str(label)) for name, label in list_columns.COLUMNS.items() if name in wanted]
+    return [Column(list_columns.FIRST, _("Number")), *others]
 
 
 def rows(changelist: Any, shown: Sequence[Column]) -> Iterator[SafeString]:
@@ -37,6 +38,7 @@ def rows(changelist: Any, shown: Sequence[Column]) -> Iterator[SafeString]:
     fills = [(column, getattr(changelist.model_admin, column.name)) for column in shown[1:]]
     first, with_checkbox = shown[0], CHECKBOX in changelist.list_display
     before, after = _address_of_a_page(changelist)
+    places = changelist.places_kept
     for order in changelist.result_list:
         cells = format_html_join(
             "",
@@ -45,7 +47,8 @@ def rows(changelist: Any, shown: Sequence[Column]) -> Iterator[SafeString]:
         )
         yield format_html(
             '{}<th scope="row" class="field-{}" data-label="{}"><div><a href="{}{}{}">{}</a></div></th>{}',
-            _checkbox(order) if with_checkbox else "", first.name, first.label, before, order.pk, after, order, cells,
+            _checkbox(order) if with_checkbox else "",
+            first.name, first.label, before, order.pk, f"{after}{places.get(order.pk, '')}", order, cells,
         )  # fmt: skip
 
 

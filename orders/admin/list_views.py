@@ -3,19 +3,30 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from bson import ObjectId
 from django.http import QueryDict
 
 from orders.admin.list_form import DATES, OLDEST, ListForm
-from orders.models import Status
-from orders.services.order_queries import NEEDS_ATTENTION, TO_SHIP, Alert, Position
+from orders.models import Order, Status
+from orders.services.order_queries import (
+    NEEDS_ATTENTION,
+    TO_SHIP,
+    AgePosition,
+    Alert,
+    OrderQuery,
+    Place,
+    Position,
+    TotalPosition,
+)
 
 Parameters = dict[str, list[str]]
 
 MOST_COUNTED = 100
-TOKEN = re.compile(r"([0-9]{1,9})\.(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
+TOKEN = re.compile(r"([0-9]{1,9})\.(?:(s|[0-9]{1,14}(?:_[0-9]{1,6})?)\.)?(-?[0-9]{1,14})\.([0-9a-f]{24})\Z")
+"""Row; of a list by time in a status `s`, of one by total the total, with `_` for its point; milliseconds; id."""
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
 
 CHIP_LABELS = {"product": "Product", "user": "Customer"}
@@ -76,12 +87,12 @@ def _sets(parameters: Parameters) -> dict[str, set[str]]:
 
 
 def chips(form: ListForm, parameters: Parameters, names: Mapping[str, str]) -> Iterator[Chip]:
-    """What a form asks for, value by value, but the search (it stands in its box) and the order.
+    """What a form asks for, value by value, but the order and the columns.
 
     :param names: what the values of fields are called, by the field.
     """
     for name, values in parameters.items():
-        if name in {"q", "sort"} or name not in form.fields:
+        if name in {"sort", "columns"} or name not in form.fields:
             continue
         field = form.fields[name]
         choices = dict(getattr(field, "choices", ()))
@@ -100,18 +111,55 @@ def _label(form: ListForm, name: str) -> str:
     return f"{dict(DATES).get(form.data.get('date', ''), 'Date')} {label.lower()}"
 
 
-def token_of(row: int, position: Position) -> str:
-    """A place in the list as it stands in an address: the row's number, its order's creation and id."""
-    return f"{row}.{(position.created_at - EPOCH) // timedelta(milliseconds=1)}.{position.id}"
+def token_of(row: int, place: Place) -> str:
+    """A place in the list as it stands in an address: the row's number, what the list is sorted by, and the id."""
+    if isinstance(place, AgePosition):
+        return f"{row}.s.{_milliseconds(place.since)}.{place.id}"
+    if isinstance(place, TotalPosition):
+        return f"{row}.{f'{place.total:f}'.replace('.', '_')}.{_milliseconds(place.created_at)}.{place.id}"
+    return f"{row}.{_milliseconds(place.created_at)}.{place.id}"
 
 
-def place_of(token: str) -> tuple[int, Position] | None:
-    """The row and the position that a token means; None for anything else."""
+def place_of(token: str, query: OrderQuery) -> tuple[int, Place] | None:
+    """The row and the place that a token means in the order of a query; None for anything else."""
     found = TOKEN.match(token)
     if found is None:
         return None
     try:
-        created_at = EPOCH + timedelta(milliseconds=int(found[2]))
+        moment = EPOCH + timedelta(milliseconds=int(found[3]))
     except OverflowError:
         return None
-    return int(found[1]), Position(created_at, ObjectId(found[3]))
+    key = ObjectId(found[4])
+    place: Place
+    if found[2] is None:
+        place = Position(moment, key)
+    elif found[2] == "s":
+        place = AgePosition(moment, key)
+    else:
+        place = TotalPosition(Decimal(found[2].replace("_", ".")), moment, key)
+    return (int(found[1]), place) if type(place) is _kind(query) else None
+
+
+def place_at(order: Order, query: OrderQuery) -> Place:
+    """The place at which an order stands in the order of a query."""
+    kind = _kind(query)
+    if kind is AgePosition:
+        return AgePosition(_naive(order.status_since), order.pk)
+    if kind is TotalPosition:
+        return TotalPosition(order.total_price, _naive(order.created_at), order.pk)
+    return Position(_naive(order.created_at), order.pk)
+
+
+def _kind(query: OrderQuery) -> type[Place]:
+    if query.longest_first is not None:
+        return AgePosition
+    return Position if query.lowest_first is None else TotalPosition
+
+
+def _naive(moment: datetime | None) -> datetime:
+    """As stored."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else EPOCH
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(milliseconds=1)

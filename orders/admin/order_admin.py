@@ -11,6 +11,7 @@ from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
 from orders.admin.print_actions import PrintActions
+from orders.admin.view_pages import ViewPages
 from orders.models import Order
 
 
@@ -20,6 +21,7 @@ class OrderAdmin(
     AttentionPages,
     DashboardTables,
     EventPages,
+    ViewPages,
     PrintActions,
     BulkActions,
     OrderExport,

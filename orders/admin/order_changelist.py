@@ -16,7 +16,9 @@ from django.utils.safestring import SafeString
 from unfold.views import ChangeList
 
 from orders.admin import list_rows, list_sums
-from orders.admin.list_form import ListForm, read_by
+from orders.admin.list_choices import ListChoices
+from orders.admin.list_form import AFTER, BEFORE, NARROW_NOT, ListForm, read_by
+from orders.admin.list_sums import Sums
 from orders.admin.list_views import (
     MOST_COUNTED,
     VIEWS,
@@ -32,13 +34,12 @@ from orders.admin.list_views import (
 )
 from orders.models import Order
 from orders.services import order_queries
-from orders.services.order_queries import OrderQuery, Page, Position, is_meant, time_limit
+from orders.services.order_queries import OrderQuery, Page, Place, is_meant, time_limit
 
-AFTER, BEFORE = "after", "before"
 T = TypeVar("T")
 
 
-class OrderChangeList(ChangeList):
+class OrderChangeList(ListChoices, ChangeList):
     """One page of the list. Everything it shows is told by its address.
 
     :ivar problem: why no order is shown although there may be some; empty if there is no problem.
@@ -46,10 +47,10 @@ class OrderChangeList(ChangeList):
     """
 
     problem = ""
-    first_places: Sequence[Position] | None = None
+    first_places: Sequence[Place] | None = None
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.now = timezone.now()
+        self.now, self.reader = timezone.now(), request.user
         super().__init__(request, *args, **kwargs)
         self.title = "Orders"
 
@@ -85,7 +86,7 @@ class OrderChangeList(ChangeList):
 
     def _page(self, request: HttpRequest, query: OrderQuery) -> tuple[Page, int]:
         """The page and the number of its first row, as far as it is known: orders that came since shift it."""
-        size, place = self.list_per_page, self._place(request)
+        size, place = self.list_per_page, self._place(request, query)
         if place is None:
             page, self.first_places = order_queries.first_page(query, size, list_sums.MOST + 1, list_sums.SECONDS)
             return page, 1
@@ -95,11 +96,11 @@ class OrderChangeList(ChangeList):
         page = order_queries.page_before(query, size, position)
         return page, max(row - size, 1) if page.earlier else 1
 
-    def _place(self, request: HttpRequest) -> tuple[int, Position] | None:
+    def _place(self, request: HttpRequest, query: OrderQuery) -> tuple[int, Place] | None:
         token = self.places.get(AFTER) or self.places.get(BEFORE)
         if not token:
             return None
-        place = place_of(token)
+        place = place_of(token, query)
         if place is None:
             messages.warning(request, "That page link is not valid; showing the first page.")
         return place
@@ -120,10 +121,6 @@ class OrderChangeList(ChangeList):
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = True
         self.paginator = Paginator(self.page.orders, self.list_per_page)
-
-    @cached_property
-    def columns(self) -> list[list_rows.Column]:
-        return list_rows.columns(self)
 
     @property
     def rows(self) -> Iterator[SafeString]:
@@ -169,19 +166,19 @@ class OrderChangeList(ChangeList):
     @property
     def everywhere_address(self) -> str:
         """The same search over all orders."""
-        return address({"q": self.asked["q"]}) if self.query and len(self.asked) > 1 else ""
+        return address({"q": self.asked["q"]}) if self.query and self.asked.keys() - {*NARROW_NOT} else ""
 
-    @property
-    def sums(self) -> str:
-        """How many orders the list has and what they come to, in words; empty where adding them takes too long."""
+    @cached_property
+    def sums(self) -> Sums | None:
+        """How many orders the list has and what they come to; None where adding them takes too long."""
         if not self.page.orders or (self.first_places is None and not self.places):
-            return ""
-        return self._in_time(lambda: list_sums.sums_of(self.order_query, self.first_places)) or ""
+            return None
+        return self._in_time(lambda: list_sums.sums_of(self.order_query, self.first_places))
 
     @property
     def filters(self) -> list[Any]:
-        """The form's fields but the search, which has a box of its own."""
-        return [field for field in self.form if field.name != "q"]
+        """The form's fields but the search and the columns, which have places of their own."""
+        return [field for field in self.form if field.name not in ("q", "columns")]
 
     @property
     def chips(self) -> list[Chip]:
@@ -204,7 +201,8 @@ class OrderChangeList(ChangeList):
     @property
     def tabs(self) -> list[tuple[View, bool, str]]:
         """Each view, whether it is the one that is shown, and how many orders it has, counted up to a cap."""
-        return [(view, same(view.parameters, self.asked), self._size_of(view)) for view in VIEWS]
+        shown = {name: values for name, values in self.asked.items() if name != "columns"}
+        return [(view, same(view.parameters, shown), self._size_of(view)) for view in VIEWS]
 
     def _size_of(self, view: View) -> str:
         if not view.parameters:

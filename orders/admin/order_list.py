@@ -20,8 +20,8 @@ from orders.services.order_queries import Alert, raised
 class OrderList(ModelAdmin):
     """The list's part of the backoffice's order pages; what an address may ask for is in `list_form`."""
 
-    list_display = ("number", "customer", "placed", "contents", "total", "status_badge", "stock", "flags")
-    list_display_links = ("number",)
+    list_display = (list_columns.FIRST, *list_columns.COLUMNS)
+    list_display_links = (list_columns.FIRST,)
     sortable_by = ()
     list_per_page = 50
     show_full_result_count = False
@@ -67,6 +67,10 @@ class OrderList(ModelAdmin):
     @admin.display(description="status")
     def status_badge(self, order: Order) -> SafeString:
         return badges.of(Status(order.status))
+
+    @admin.display(description="in status since")
+    def age(self, order: Order) -> SafeString | str:
+        return list_columns.ago(order.status_since, timezone.now()) if order.status_since else ""
 
     @admin.display(description="stock")
     def stock(self, order: Order) -> SafeString:

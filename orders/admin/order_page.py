@@ -9,12 +9,21 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
-from orders.admin import desk_forms, order_facts, order_forms, part_forms, printing, replacement, timeline
+from orders.admin import (
+    desk_forms,
+    list_place,
+    order_facts,
+    order_forms,
+    part_forms,
+    printing,
+    replacement,
+    timeline,
+)
 from orders.admin.order_forms import Change, Kept
 from orders.admin.posted import only_posted, seen_version
 from orders.admin.read_only import ReadOnly
@@ -129,7 +138,7 @@ class OrderPage(ReadOnly):
             self.message_user(request, why_not(error), messages.ERROR)
             # The order as it was read before: should the change have happened, its version refuses a second try.
             return self._page(request, order, order_forms.kept(request.POST), HTTPStatus.SERVICE_UNAVAILABLE)
-        return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order.pk]))
+        return HttpResponseRedirect(list_place.page_again(request, order))
 
     def _refused(self, request: HttpRequest, order: Order, error: OrderError) -> HttpResponse:
         now = self.get_object(request, str(order.pk))
@@ -144,6 +153,8 @@ class OrderPage(ReadOnly):
         seen = seen_version(request.POST)
         missed = order_facts.changes_since(order, seen) if seen is not None and seen < order.version else []
         forms = order_forms.offered(order, actor, kept, now)
+        around = list_place.around(request, order, now)
+        request.list_left = around.back  # type: ignore[attr-defined]  # for the theme's head of the page
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -157,6 +168,7 @@ class OrderPage(ReadOnly):
             "missed": timeline.entries(order, missed, now),
             "desk": desk_forms.desk(order, actor, request.user, kept),
             "prints": printing.DOCUMENTS,
+            "list": around,
             "form_gone": kept.form not in ["", *forms.pop("names")],
             **forms,
         }

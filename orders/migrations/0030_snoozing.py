@@ -36,7 +36,7 @@ def grant(apps, schema_editor):
 
 
 class Migration(Slow):
-    dependencies = [("orders", "0026_foreign_orders")]
+    dependencies = [("orders", "0029_replaced_orders")]
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[
@@ -59,7 +59,7 @@ class Migration(Slow):
                 ),
                 migrations.AlterModelOptions(
                     name='order',
-                    options={'default_permissions': ('view',), 'permissions': [('pay_order', 'Can mark orders as paid'), ('start_processing_order', 'Can start processing orders'), ('ship_order', 'Can ship orders'), ('deliver_order', 'Can mark orders as delivered'), ('cancel_order', 'Can cancel orders'), ('refund_order', 'Can refund orders'), ('return_order', 'Can take back shipped goods'), ('hold_order', 'Can hold orders back, and lift holds'), ('snooze_order', 'Can snooze orders that need attention, and wake them up'), ('resolve_stock', 'Can settle the stock of lines whose outcome is unknown'), ('change_address', 'Can change where orders are shipped to'), ('write_notes', 'Can write internal notes'), ('export_orders', 'Can export orders'), ('erase_customer', 'Can erase personal data')]},
+                    options={'default_permissions': ('view',), 'permissions': [('pay_order', 'Can mark orders as paid'), ('start_processing_order', 'Can start processing orders'), ('ship_order', 'Can ship orders'), ('deliver_order', 'Can mark orders as delivered'), ('cancel_order', 'Can cancel orders'), ('refund_order', 'Can refund orders'), ('return_order', 'Can take back shipped goods'), ('hold_order', 'Can hold orders back, and lift holds'), ('snooze_order', 'Can snooze orders that need attention, and wake them up'), ('resolve_stock', 'Can settle the stock of lines whose outcome is unknown'), ('change_address', 'Can change where orders are shipped to'), ('write_notes', 'Can write internal notes'), ('export_orders', 'Can export orders'), ('erase_customer', 'Can erase personal data'), ('place_for_customer', 'Can place orders for customers in the backoffice, and replace unpaid ones'), ('assign_order', 'Can assign orders to colleagues'), ('tag_order', 'Can tag orders')]},
                 ),
                 migrations.AddField(
                     model_name='order',

@@ -39,6 +39,7 @@ from orders.models.parts import (
     Snooze,
     Stock,
 )
+from orders.models.saved_view import ListColumns, SavedView
 from orders.models.service_token import ServiceToken
 from orders.models.states import (
     DATED_STATUSES,
@@ -61,9 +62,9 @@ __all__ = [
     "PART_ACTS", "PUBLIC_STATUSES", "RUN_FINISHED", "SHARED_CHARGES",
     "Address", "Assignee", "Attempt", "BatchState", "BulkRun", "BulkState", "Charge", "ChargeKind", "Contact",
     "Document", "Edge", "EndpointState",
-    "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "Order", "OrderOutcome", "OtherOrder", "Payment",
-    "Refund", "Removal", "Return", "ServiceToken", "Shipment", "Snooze", "Status", "Stock", "StockCall", "StockEffect",
-    "WebhookEndpoint",
+    "HistoryEntry", "Hold", "IdempotencyKey", "Item", "LineState", "ListColumns", "Order", "OrderOutcome",
+    "OtherOrder", "Payment", "Refund", "Removal", "Return", "SavedView", "ServiceToken", "Shipment", "Snooze",
+    "Status", "Stock", "StockCall", "StockEffect", "WebhookEndpoint",
     "can_proceed", "condition_words", "edges", "edges_from", "edges_named", "endpoint_state", "event_type",
     "every_line_reserved", "from_cents", "is_amount", "moments", "not_on_hold", "nothing_shipped", "permission_of",
     "public_edges", "statuses_before", "stock_effect", "text_of", "to_cents", "transition_label",

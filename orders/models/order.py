@@ -179,7 +179,7 @@ class Order(models.Model):
             ),
             # What waits for staff, each longest first.
             models.Index(fields=["status_since"], name="stock_owed", condition=Q(stock_due_at__gt=EPOCH)),
-            models.Index(fields=["status", "status_since"], name="status_since"),
+            models.Index(fields=["status", "status_since", "id"], name="status_age"),
             models.Index(
                 fields=["user_verified", "status", "created_at"], name="unverified", condition=Q(user_verified=False)
             ),

@@ -38,6 +38,7 @@ HOLD = "orders.hold_order"
 SNOOZE = "orders.snooze_order"
 MANAGE_WEBHOOKS = "orders.manage_webhooks"
 MANAGE_TOKENS = "orders.manage_service_tokens"
+SHARE_VIEWS = "orders.share_views"
 PLACE = "orders.place_orders"
 PLACE_FOR_CUSTOMER = "orders.place_for_customer"
 READ_EVENTS = "orders.read_events"
@@ -61,6 +62,7 @@ STAFF_WORK = {
     MANAGE_WEBHOOKS: "manage webhooks",
     MANAGE_TOKENS: "manage service tokens",
     PLACE_FOR_CUSTOMER: "place orders for customers",
+    SHARE_VIEWS: "share saved views, or change those that others share",
 }
 """What staff may do beside looking and making transitions, in words."""
 OF_SERVICES = (PLACE, READ_EVENTS)

@@ -12,6 +12,7 @@ from orders.storage.order_lists import (
     count,
     first_ids,
     first_page,
+    neighbours,
     orders_with_ids,
     page_after,
     page_before,
@@ -20,16 +21,26 @@ from orders.storage.order_lists import (
 )
 from orders.storage.order_names import customer_name, customers_of, product_names
 from orders.storage.order_numbers import ids_by_number, ids_named, is_meant
-from orders.storage.order_query import NOBODY, Meanings, OrderKeys, OrderQuery, Position, Reached, TotalPosition
+from orders.storage.order_query import (
+    NOBODY,
+    AgePosition,
+    Meanings,
+    OrderKeys,
+    OrderQuery,
+    Place,
+    Position,
+    Reached,
+    TotalPosition,
+)
 from orders.storage.order_reads import get_history, get_order, last_change, list_orders, unknown_lines
 from orders.storage.term_index import Word
 
 __all__ = [
-    "DATABASE_ERRORS", "NEEDS_ATTENTION", "NOBODY", "TO_SHIP", "Alert", "InvalidOrderQuery", "Meanings", "OrderKeys",
-    "OrderQuery", "Page", "Position", "Reached", "TotalPosition", "Word", "as_given", "count", "customer_name",
-    "customers_of", "first_ids", "first_page", "get_history", "get_order", "ids_called", "ids_named", "is_meant",
-    "is_outage", "last_change", "list_orders", "orders_with_ids", "page_after", "page_before", "product_names",
-    "raised", "require_valid", "size", "sums", "time_limit", "unknown_lines",
+    "DATABASE_ERRORS", "NEEDS_ATTENTION", "NOBODY", "TO_SHIP", "AgePosition", "Alert", "InvalidOrderQuery", "Meanings",
+    "OrderKeys", "OrderQuery", "Page", "Place", "Position", "Reached", "TotalPosition", "Word", "as_given", "count",
+    "customer_name", "customers_of", "first_ids", "first_page", "get_history", "get_order", "ids_called", "ids_named",
+    "is_meant", "is_outage", "last_change", "list_orders", "neighbours", "orders_with_ids", "page_after", "page_before",
+    "product_names", "raised", "require_valid", "size", "sums", "time_limit", "unknown_lines",
 ]  # fmt: skip
 
 

@@ -5,7 +5,17 @@ Each error is here, also one that no code of the API stands for: a test goes thr
 
 from http import HTTPStatus
 
-from orders.services import access, audit, bulk, identifiers, order_queries, product_search, purging, service_tokens
+from orders.services import (
+    access,
+    audit,
+    bulk,
+    identifiers,
+    order_queries,
+    product_search,
+    purging,
+    saved_views,
+    service_tokens,
+)
 from orders.services.errors import OrderError
 from orders.services.events import publishing, reading, webhooks
 from orders.services.examination import stock_trials
@@ -107,6 +117,10 @@ STATUS: dict[type[OrderError], HTTPStatus] = {
     service_tokens.ServiceTokenNotFound: HTTPStatus.NOT_FOUND,
     service_tokens.TokenRefused: HTTPStatus.UNAUTHORIZED,
     service_tokens.TokenOutOfTime: HTTPStatus.UNAUTHORIZED,
+    # views of the backoffice's list
+    saved_views.InvalidView: HTTPStatus.BAD_REQUEST,
+    saved_views.TooManyViews: HTTPStatus.CONFLICT,
+    saved_views.ViewNotFound: HTTPStatus.NOT_FOUND,
     # files and old records
     import_files.UnreadableFile: HTTPStatus.BAD_REQUEST,
     import_files.FileChanged: HTTPStatus.CONFLICT,

@@ -6,7 +6,7 @@ for is counted beyond a cap.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,8 +20,9 @@ from orders.models import Contact, Item, Order, Snooze, Stock
 from orders.models.parts import Document
 from orders.storage.database import Expression, time_limit
 from orders.storage.foreign_orders import count_foreign, foreign_among
-from orders.storage.order_query import ANY_TIME, OrderQuery, Position, both
+from orders.storage.order_query import ANY_TIME, OrderQuery, Place, Position, both
 from orders.storage.order_writes import OURS, orders
+from orders.storage.sorted_lists import sorted_places
 from orders.storage.term_index import MOST_WALKED, Read
 
 BATCH_TIMEOUT = 60.0
@@ -58,7 +59,7 @@ class Page:
     """Orders in the order of the list, where it begins and ends, and whether there are others before and after."""
 
     orders: Sequence[Order] = ()
-    places: Sequence[Position] = ()
+    places: Sequence[Place] = ()
     earlier: bool = False
     later: bool = False
 
@@ -73,7 +74,7 @@ class Sum:
 
 
 @wrap_database_errors
-def page_after(query: OrderQuery, size: int, position: Position | None = None) -> Page:
+def page_after(query: OrderQuery, size: int, position: Place | None = None) -> Page:
     """The page that follows a position, or the first one."""
     found = _places(query, size + 1, position)
     return _page(found[:size], earlier=position is not None, later=len(found) > size)
@@ -89,14 +90,17 @@ def first_page(query: OrderQuery, size: int, most: int, seconds: float) -> tuple
     return _page(found[:size], earlier=False, later=len(found) > size), _with_more(query, found, size, most, seconds)
 
 
-def _with_more(query: OrderQuery, found: list[Position], size: int, most: int, seconds: float) -> list[Position] | None:
+def _with_more(
+    query: OrderQuery, found: Sequence[Place], size: int, most: int, seconds: float
+) -> Sequence[Place] | None:
     if len(found) <= size:
         return found
-    if any(read.others for read in query.reads):
+    in_turn = query.by_creation if query.is_sorted else query
+    if any(read.others for read in in_turn.reads):
         return None
     try:
         with time_limit(seconds):
-            return _places(query, most)
+            return _places(in_turn, most)
     except PyMongoError as error:
         if error.timeout:
             return None
@@ -104,12 +108,19 @@ def _with_more(query: OrderQuery, found: list[Position], size: int, most: int, s
 
 
 @wrap_database_errors
-def page_before(query: OrderQuery, size: int, position: Position) -> Page:
+def page_before(query: OrderQuery, size: int, position: Place) -> Page:
     """The page that ends before a position; the first one where no whole page is left."""
-    found = _places(replace(query, oldest_first=not query.oldest_first), size + 1, position)
+    found = _places(query.turned, size + 1, position)
     if len(found) <= size:
         return page_after(query, size)
     return _page(found[size - 1 :: -1], earlier=True, later=True)
+
+
+@wrap_database_errors
+def neighbours(query: OrderQuery, position: Place) -> tuple[Place | None, Place | None]:
+    """The places before and after one: of the list's ends, None. The order of the place need no longer be in it."""
+    before, after = _places(query.turned, 1, position), _places(query, 1, position)
+    return before[0] if before else None, after[0] if after else None
 
 
 @wrap_database_errors
@@ -139,13 +150,13 @@ def size(query: OrderQuery, most: int) -> int:
 
 
 @wrap_database_errors
-def sums(query: OrderQuery, most: int, found: Sequence[Position] | None = None) -> tuple[list[Sum], bool]:
-    """What the first orders of the list come to, by currency, the most orders first, and whether there are others.
+def sums(query: OrderQuery, most: int, found: Sequence[Place] | None = None) -> tuple[list[Sum], bool]:
+    """What the orders come to, by currency, the most orders first, and whether there are others.
 
-    :param most: so many orders are added up.
+    :param most: so many orders are added up: the newest, or the oldest where these are first.
     :param found: the places of one more than these, where they are known.
     """
-    found = _places(query, most + 1) if found is None else found
+    found = _places(query.by_creation, most + 1) if found is None else found
     pipeline = [
         {"$match": {"_id": {"$in": [place.id for place in found[:most]]}}},
         {"$group": {"_id": currency(), "orders": {"$sum": 1}, "total": {"$sum": "$total_price"}}},
@@ -154,11 +165,14 @@ def sums(query: OrderQuery, most: int, found: Sequence[Position] | None = None) 
     return sorted(each, key=lambda added: (-added.orders, added.currency)), len(found) > most
 
 
-def _places(query: OrderQuery, limit: int, position: Position | None = None) -> list[Position]:
+def _places(query: OrderQuery, limit: int, position: Place | None = None) -> Sequence[Place]:
     """Places in order, merged from the reads; an order that several of them find is one."""
+    if query.is_sorted:
+        return sorted_places(query, limit, position)
     found: set[Position] = set()
+    start = position if isinstance(position, Position) else None
     for read in query.reads:
-        found.update(_places_of(read, query, limit, position))
+        found.update(_places_of(read, query, limit, start))
     return sorted(found, reverse=not query.oldest_first)[:limit]
 
 
@@ -263,7 +277,7 @@ def _find(
     return cursor.batch_size(limit).to_list()
 
 
-def _page(places: Sequence[Position], *, earlier: bool, later: bool) -> Page:
+def _page(places: Sequence[Place], *, earlier: bool, later: bool) -> Page:
     return Page(_orders([place.id for place in places]), places, earlier, later)
 
 

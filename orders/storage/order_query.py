@@ -6,7 +6,7 @@ guesses.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -89,6 +89,17 @@ class TotalPosition:
     total: Decimal
     created_at: datetime
     id: ObjectId
+
+
+@dataclass(frozen=True)
+class AgePosition:
+    """A place among orders by when they came to their status (naive UTC, as stored), of which equal ones go by id."""
+
+    since: datetime
+    id: ObjectId
+
+
+Place = Position | TotalPosition | AgePosition
 
 
 @dataclass(frozen=True)
@@ -177,6 +188,8 @@ class OrderQuery:
     :ivar tag: they have it; by its key, see `orders.services.tags`.
     :ivar alerts: by their names, as they are at the moment `at`.
     :ivar lowest_first: by total instead: true for the lowest first, false for the highest. For lists alone.
+    :ivar longest_first: by how long they have been in their status instead: true for the longest first, false for the
+        latest change first. For lists alone.
     :ivar drafts: drafts and rejected orders, too, which it never finds otherwise.
     :ivar settled: only those whose stock is all accounted for: see SETTLED.
     :ivar keys: only these orders; None where they are not named. Meant for runs, and so are the next two.
@@ -201,6 +214,7 @@ class OrderQuery:
     meanings: Meanings | None = None
     oldest_first: bool = False
     lowest_first: bool | None = None
+    longest_first: bool | None = None
     drafts: bool = False
     settled: bool = False
     keys: OrderKeys | None = None
@@ -294,6 +308,33 @@ class OrderQuery:
             ]
         }
 
+    def after_age(self, position: AgePosition | None) -> Document:
+        """What comes after a position by the time in a status, with a bound of the index."""
+        if position is None:
+            return {}
+        past = "$gt" if self.longest_first else "$lt"
+        later = [{"status_since": {past: position.since}}, {"_id": {past: position.id}}]
+        return {"status_since": {f"{past}e": position.since}, "$or": later}
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the list has another order than that of creation."""
+        return self.lowest_first is not None or self.longest_first is not None
+
+    @property
+    def by_creation(self) -> "OrderQuery":
+        """The same orders in the order of creation."""
+        return replace(self, lowest_first=None, longest_first=None)
+
+    @property
+    def turned(self) -> "OrderQuery":
+        """The same list from its other end."""
+        if self.longest_first is not None:
+            return replace(self, longest_first=not self.longest_first)
+        if self.lowest_first is not None:
+            return replace(self, lowest_first=not self.lowest_first)
+        return replace(self, oldest_first=not self.oldest_first)
+
     @cached_property
     def reads(self) -> list[Read]:
         """What to ask, each with the index that reads it in the order of creation: one read for each alert or meaning.
@@ -314,9 +355,17 @@ class OrderQuery:
 
         :raises PyMongoError: see :meth:`reads`; and a search looks for its orders.
         """
+        if self.meanings:
+            return self.found_read()
         reads = self.reads
-        if not self.meanings:
-            return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
+        return reads[0] if len(reads) == 1 else Read(None, {"$or": [read.filter for read in reads]})
+
+    def found_read(self) -> Read:
+        """What the reads find, by id; where that is too much, a walk through all orders that asks for the same.
+
+        :raises PyMongoError: see :meth:`reads`; and its orders are looked for.
+        """
+        reads = self.reads
         ids: set[ObjectId] = set()
         for read in reads:
             found = [] if read.instead else _first_ids(read, FEW + 1)

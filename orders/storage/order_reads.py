@@ -28,7 +28,7 @@ from orders.models import (
     Status,
     Stock,
 )
-from orders.storage import lists_by_total, order_lists, term_index
+from orders.storage import order_lists, sorted_lists, term_index
 from orders.storage.alerts import STOCK_UNKNOWN
 from orders.storage.database import database, time_limit
 from orders.storage.ledger import money_of
@@ -63,7 +63,7 @@ def list_orders(
     """
     if query.lowest_first is not None:
         total = after if isinstance(after, TotalPosition) else None
-        return lists_by_total.documents_by_total(query, PUBLIC_FIELDS, after=total, skip=skip, limit=limit)
+        return sorted_lists.documents_by_total(query, PUBLIC_FIELDS, after=total, skip=skip, limit=limit)
     place = after if isinstance(after, Position) else None
     if query.meanings:
         return order_lists.documents(query, PUBLIC_FIELDS, after=place, skip=skip, limit=limit)

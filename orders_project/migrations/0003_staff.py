@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("admin", "0001_initial"),
         ("auth", "0002_plain_indexes"),
-        ("orders", "0026_foreign_orders"),
+        ("orders", "0030_snoozing"),
         ("orders_project", "0002_staff_identities"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

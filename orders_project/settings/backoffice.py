@@ -51,7 +51,8 @@ def backoffice(title: str) -> dict[str, Any]:
         "ACCOUNT": {"navigation": account_links},
         "SCRIPTS": [lambda _: static("orders/unsent_form.js")],
         "SIDEBAR": {
-            "show_search": False,
+            "show_search": True,
+            "command_search": True,
             "show_all_applications": False,
             "navigation": [
                 {

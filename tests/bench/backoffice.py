@@ -29,6 +29,8 @@ STATUSES = ("pending", "paid", "processing", "shipped", "delivered", "cancelled"
 DATED = ("paid", "shipped", "delivered", "cancelled", "refunded")
 FLAGS = ("unknown", "owed", "short", "unshipped", "unpaid", "unverified", "unchecked")
 
+SORTS = ("highest", "lowest", "longest", "latest")
+
 DASHBOARD_LIMIT = 500.0
 PERIODS = ("today", "7", "30", "90", "year")
 
@@ -105,6 +107,11 @@ def lists(samples: Samples) -> Iterator[tuple[str, Ask]]:
     """The list, its depths, each filter, each with a month, each search, as query strings."""
     yield "list", lambda: ""
     yield "list, oldest first", lambda: "sort=oldest"
+    for sort in SORTS:
+        yield f"list, {sort}", lambda sort=sort: f"sort={sort}"  # type: ignore[misc]
+        yield f"to ship, {sort}", lambda sort=sort: f"status=paid&status=processing&sort={sort}"  # type: ignore[misc]
+        yield f"customer, {sort}", lambda sort=sort: urlencode({"user": samples.one()["user_id"], "sort": sort})  # type: ignore[misc]
+        yield f"31 days, {sort}", lambda sort=sort: urlencode({"sort": sort} | samples.month())  # type: ignore[misc]
     yield "deep page, next", lambda: urlencode({"after": samples.place()})
     yield "deep page, previous", lambda: urlencode({"before": samples.place()})
     for name, ask in filters(samples):

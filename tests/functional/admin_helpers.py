@@ -47,7 +47,7 @@ WORK = {
     "Finance": DESK | {"export_orders"},
     "Manager": DESK
     | {"resolve_stock", "return_order", "change_address", "export_orders", "erase_customer", "manage_webhooks"}
-    | {"manage_service_tokens", "place_orders", "place_for_customer", "read_events"},
+    | {"manage_service_tokens", "place_orders", "place_for_customer", "read_events", "share_views"},
 }
 """What else each role may do; and all of them may look at bulk runs."""
 

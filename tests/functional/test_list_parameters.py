@@ -10,7 +10,7 @@ import requests
 from pytest_django import Settings
 
 from orders.models import Contact
-from orders.storage import lists_by_total
+from orders.storage import sorted_lists
 from tests.api_client import ApiClient, order_body
 from tests.dose import dose
 from tests.factories import OrderFactory
@@ -136,10 +136,10 @@ def test_a_status_among_others_that_there_is_not_is_refused(visitor: Api, path: 
 # --- in which order ---
 
 
-@pytest.fixture(params=[lists_by_total.FEW, 3], ids=["few", "many"])
+@pytest.fixture(params=[sorted_lists.FEW, 3], ids=["few", "many"])
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders are few enough to be sorted, or so many that totals are walked along."""
-    monkeypatch.setattr(lists_by_total, "FEW", request.param)
+    monkeypatch.setattr(sorted_lists, "FEW", request.param)
 
 
 def _orders() -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ from orders.models import EPOCH, EVENT_TYPES, PUBLIC_STATUSES, Order, Status
 from orders.services.events.reading import CUSTOMER_TYPES
 from orders.services.lifecycle import idempotency_keys
 from orders.services.stock.worker import settle_order
-from orders.storage import bulk_runs, event_feed, lists_by_total, order_reads
+from orders.storage import bulk_runs, event_feed, order_reads, sorted_lists
 from orders.storage.bulk_runs import runs
 from orders.storage.event_feed import FeedPage
 from orders.storage.order_query import OrderQuery, Position, TotalPosition
@@ -192,7 +192,7 @@ MANY_BY_TOTAL: dict[str, OrderQuery] = {
 def test_a_list_by_total_of_many_orders_is_a_walk_along_the_totals(
     plans: Plans, many: list[Document], monkeypatch: pytest.MonkeyPatch, name: str, lowest_first: bool, deep: bool
 ) -> None:
-    monkeypatch.setattr(lists_by_total, "FEW", 20)
+    monkeypatch.setattr(sorted_lists, "FEW", 20)
     query = replace(MANY_BY_TOTAL[name], lowest_first=lowest_first)
     wanted, found = _ids_by_total(many, query), []
     start = len(wanted) // 2 if deep else 0

@@ -13,6 +13,7 @@ from orders.models import (
     Item,
     LineState,
     Order,
+    SavedView,
     ServiceToken,
     Status,
     Stock,
@@ -83,7 +84,7 @@ def test_every_transition_that_people_make_has_a_permission_of_its_own(name: str
 def test_every_permission_of_the_models_belongs_to_a_transition_or_to_other_work_of_staff() -> None:
     of_transitions = {f"{name}_order" for name in transition_names()}
     work = {permission.removeprefix("orders.") for permission in STAFF_WORK}
-    models = (Order, WebhookEndpoint, ServiceToken)
+    models = (Order, WebhookEndpoint, ServiceToken, SavedView)
     declared = {codename for model in models for codename, _ in model._meta.permissions}
     assert declared == of_transitions | work | {permission.removeprefix("orders.") for permission in OF_SERVICES}
 

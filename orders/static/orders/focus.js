@@ -44,7 +44,29 @@ addEventListener("load", () => {
   const box = search?.closest("[x-show]");
   if (!box) return;
   let before = null;
-  search.addEventListener("focus", (event) => { before = event.relatedTarget; });
+  const isWithin = (element) => box.contains(element);
+  search.addEventListener("focus", (event) => { if (!isWithin(event.relatedTarget)) before = event.relatedTarget; });
+  // As long as it is open, Tab goes round in it, Escape closes it from anywhere, and Enter opens the first result.
+  box.addEventListener("keydown", (event) => {
+    const stops = [...box.querySelectorAll("a, input, button")].filter((stop) => stop.checkVisibility());
+    const last = event.shiftKey ? stops[0] : stops.at(-1);
+    if (event.key === "Tab" && document.activeElement === last) {
+      event.preventDefault();
+      (event.shiftKey ? stops.at(-1) : stops[0]).focus();
+    }
+    if (event.key === "Escape" && event.target !== search) search.focus();
+  });
+  const choose = (result) => result.dispatchEvent(new MouseEvent("mouseenter")); // as the theme knows it
+  box.addEventListener("focusin", (event) => {
+    const result = event.target.closest("#command-results-list li");
+    if (result) choose(result);
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || box.querySelector("#command-results-list .active")) return;
+    const first = box.querySelector("#command-results-list li");
+    if (first) choose(first);
+    else event.stopImmediatePropagation();
+  }, { capture: true });
   new MutationObserver(() => {
     if (search.checkVisibility() || ![document.body, search].includes(document.activeElement)) return;
     (before ?? document.getElementById("content")).focus();

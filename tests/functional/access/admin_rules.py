@@ -201,6 +201,7 @@ ADMIN_RULES = {
     ORDER: page(
         *get(staff(200, LOOKERS)),
         idle(staff(200, LOOKERS)),
+        post(staff(302, LOOKERS), {"act": "save", "name": "Mine", "query": "status=paid"}),
         *of_transitions({"_selected_action": "{object_id}"}, 200, changes=False),
         *(
             Ask("POST", staff(302, LOOKERS), {"_selected_action": "{object_id}", "action": name})
@@ -231,6 +232,17 @@ ADMIN_RULES = {
     f"{ORDER}figures/<str:name>.csv": page(
         Ask("GET", staff(200, LOOKERS)), Ask("GET", staff(404, LOOKERS), values={"name": "all"}),
         Ask("HEAD", staff(405)), idle(staff(405)),
+    ),
+    f"{ORDER}views/": page(
+        *get(staff(200, LOOKERS)),
+        post(staff(302, LOOKERS), {"act": "save", "name": "Mine", "query": "status=paid"}),
+        post(staff(302, works("share_views")), {"act": "save", "name": "Ours", "query": "", "shared": "yes"}),
+        post(staff(302, LOOKERS), {"act": "columns", "columns": "total", "query": ""}),
+        post(
+            staff(302, works("share_views")),
+            {"act": "change", "view": "{view}", "name": "Ours", "shared": "yes"},
+            view="view",
+        ),
     ),
     f"{ORDER}events/": seen(LOOKERS),
     f"{ORDER}events/<str:cursor>/": page(

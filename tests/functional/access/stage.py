@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.models import WebhookEndpoint
+from orders.models import SavedView, WebhookEndpoint
 from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.services.events.telling import tell
@@ -157,6 +157,8 @@ def set_up(database: Database[Document]) -> Stage:
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
     ids["user"] = str(User.objects.create_user("subject").pk)
     ids["role"] = str(Group.objects.get(name="Support").pk)
+    view = SavedView.objects.create(owner_id=ObjectId(ids["user"]), name="Shared", shared=True, created_at=later)
+    ids["view"] = str(view.pk)
     ids["group"] = str(Group.objects.create(name="Temporary").pk)
     ids["token"] = str(made().token.pk)
     ids["endpoint"] = _followed(database, orders["pending"])

@@ -1,8 +1,7 @@
 """The pages of the backoffice with the fields of their forms and the parameters of their addresses."""
 
 from orders.admin import printing
-from orders.admin.list_form import ListForm
-from orders.admin.order_changelist import AFTER, BEFORE
+from orders.admin.list_form import AFTER, BEFORE, ListForm
 from tests.functional.access.admin_rules import ADMIN_RULES
 from tests.functional.access.routes import ADMIN, Route, routes
 from tests.functional.access.rules import Ask, rule_of
@@ -25,6 +24,7 @@ QUERIES = {
     "admin:orders/order/bulk/": ("transition", "ids", "filter"),
     "admin:orders/order/events/": ("type", "order", "from"),
     "admin:orders/order/<path:object_id>/packing-slip/": ("parcel",),
+    "admin:orders/order/<path:object_id>/change/": ("_changelist_filters", "place"),
     "admin:orders/order/export/": (*ListForm.base_fields,),
     **{f"admin:orders/order/{name}/": ("ids",) for name in printing.OF_MANY},
 }  # fmt: skip
@@ -35,6 +35,7 @@ OF_FORMS = {
     "admin:orders/order/<path:object_id>/address/": ("line1", "line2", "city", "state", "postal_code", "country"),
     "admin:orders/order/attention/": ("section",),
     "admin:orders/order/bulk/": ("filter", "at", "run"),
+    "admin:orders/order/views/": ("shared", "reset", "view"),
     "admin:orders/order/": ("across", "select_across", "index"),
     "admin:login/": ("username", "password", "next"),
 }  # fmt: skip
