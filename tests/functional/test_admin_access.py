@@ -170,6 +170,7 @@ def test_whoever_may_only_look_sees_no_button_and_no_form(database: Database[Doc
     for order in orders:
         main = main_of(client.get(page(order)))
         assert order["number"] in main
+        main = re.sub("<button[^>]* data-keys-open>", "", main)  # the help on keys changes nothing
         for forbidden in ("<form", "<input", "<textarea", "<button", 'type="submit"'):
             assert forbidden not in main
         for name in ("packing-slip", "confirmation"):
