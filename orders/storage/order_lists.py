@@ -81,7 +81,7 @@ def page_after(query: OrderQuery, size: int, position: Place | None = None) -> P
 
 
 @wrap_database_errors
-def first_page(query: OrderQuery, size: int, most: int, seconds: float) -> tuple[Page, Sequence[Position] | None]:
+def first_page(query: OrderQuery, size: int, most: int, seconds: float) -> tuple[Page, Sequence[Place] | None]:
     """The first page, and the places of the first orders, up to `most`.
 
     :returns: for the places None where they take longer than `seconds`, or where many orders had to be looked at.
