@@ -217,10 +217,13 @@ def test_a_return_that_was_opened_and_could_not_be_received_says_so(
 def test_who_may_not_refund_does_neither_with_a_refund(
     sandbox: Sandbox, database: Database[Document], role: str, status: str, form: str
 ) -> None:
-    order = find(database, placed(*PATHS[status], quantity=3))
+    order, colleague = find(database, placed(*PATHS[status], quantity=3)), client_of(role)
     asked = {"quantity_0": "1", "restock": "yes", **WHY}
-    assert post(client_of(role), order, form, **asked, refund="yes").status_code == 403
+    assert post(colleague, order, form, **asked, refund="yes").status_code == 403
     assert find(database, order) == order
+    offer = {"cancellation": "Cancel and record the refund", "return": "Take back and record the refund"}[form]
+    assert offer in text_of(client_of("Manager").get(page(order)))
+    assert offer not in text_of(colleague.get(page(order)))
     assert post(Client(), order, form, **asked).status_code == 302
     assert find(database, order) == order
 
