@@ -22,7 +22,7 @@ from orders.admin.printing import DOCUMENTS
 from orders.admin.staff_actions import actor_of
 from orders.models import Order, Status
 from orders.services import order_queries, saved_views
-from orders.services.access import MANAGE_TOKENS, MANAGE_WEBHOOKS, VIEW, Actor
+from orders.services.access import MANAGE_TOKENS, MANAGE_WEBHOOKS, PLACE_FOR_CUSTOMER, VIEW, Actor
 from orders.services.days import local
 from orders.services.order_queries import InvalidOrderQuery, OrderQuery
 from orders.services.searching import meanings_of, searched_in_time
@@ -30,6 +30,7 @@ from orders.services.searching import meanings_of, searched_in_time
 MOST_ORDERS = 8
 """So many are shown; the list has the others."""
 ACTIONS: tuple[tuple[Any, str, str], ...] = (
+    (gettext_lazy("New order"), "admin:orders_order_add", PLACE_FOR_CUSTOMER),
     (gettext_lazy("Manage saved views"), "admin:orders_order_views", VIEW),
     (gettext_lazy("Add webhook"), "admin:orders_webhookendpoint_add", MANAGE_WEBHOOKS),
     (gettext_lazy("Create service token"), "admin:orders_servicetoken_add", MANAGE_TOKENS),

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 
-from orders.admin.list_form import ListForm, unknown_in
+from orders.admin.list_form import ListForm, read_by, unknown_in
 from orders.admin.list_views import place_at, place_of, token_of
 from orders.models import Order
 from orders.services import order_queries
@@ -49,7 +49,7 @@ def _page(request: HttpRequest, order_id: ObjectId, place: str) -> str:
 def around(request: HttpRequest, order: Order, now: datetime) -> Around:
     """The list that the request names, else that of all orders, and what stands in it beside an order."""
     asked = QueryDict(request.GET.get(LIST, ""))
-    query, back = _read(asked, now), reverse("admin:orders_order_changelist")
+    query, back = _read(asked, request, now), reverse("admin:orders_order_changelist")
     if query is None:
         return Around(back)
     back = f"{back}?{asked.urlencode()}" if asked else back
@@ -62,8 +62,8 @@ def around(request: HttpRequest, order: Order, now: datetime) -> Around:
     return Around(back, _beside(request, before, row - 1), _beside(request, after, row + 1))
 
 
-def _read(asked: QueryDict, now: datetime) -> OrderQuery | None:
-    form = ListForm(asked)
+def _read(asked: QueryDict, request: HttpRequest, now: datetime) -> OrderQuery | None:
+    form = ListForm(read_by(asked, request.user))
     return form.query(now) if not unknown_in(asked) and form.is_valid() else None
 
 

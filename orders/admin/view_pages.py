@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from unfold.admin import ModelAdmin
 
-from orders.admin.list_form import AFTER, BEFORE, ListForm, unknown_in
+from orders.admin.list_form import AFTER, BEFORE, ListForm, read_by, unknown_in
 from orders.admin.staff_actions import actor_of, status_of, why_not
 from orders.services import saved_views
 from orders.services.access import SHARE_VIEWS
@@ -94,7 +94,7 @@ def _save(request: HttpRequest) -> tuple[str, str]:
     asked = QueryDict(request.POST.get("query", ""), mutable=True)
     for place in (AFTER, BEFORE):
         asked.pop(place, None)
-    form = ListForm(asked)
+    form = ListForm(read_by(asked, request.user))
     if unknown_in(asked) or not form.is_valid():
         raise OrderError(_("This filter is not valid, and cannot be saved."))
     view = saved_views.save(

@@ -142,7 +142,8 @@ def text_of(response: HttpResponse) -> str:
 def main_of(response: HttpResponse) -> str:
     """The HTML of an order's page without what surrounds it on every page."""
     content = response.content.decode()
-    return content[content.index('id="content-main"') : content.rindex("</section>")]
+    end = max(content.rindex("</section>"), content.find('<dialog id="keys"'))
+    return content[content.index('id="content-main"') : end]
 
 
 def stored(number: int = 0, **changes: Any) -> Document:

@@ -237,11 +237,13 @@ def test_staff_without_a_group_sees_no_orders(database: Database[Document]) -> N
     assert client.get(f"{LIST}{order['_id']}/history/").status_code == 403
 
 
-@pytest.mark.parametrize("role", ["Support", "superuser"])
-def test_the_start_page_leads_to_the_orders_and_offers_no_new_one(database: Database[Document], role: str) -> None:
+@pytest.mark.parametrize(("role", "may_place"), [("Support", True), ("superuser", True), ("Finance", False)])
+def test_the_start_page_leads_to_the_orders_and_who_may_to_a_new_one(
+    database: Database[Document], role: str, may_place: bool
+) -> None:
     start = client_of(role).get("/admin/").content.decode()
     assert f'href="{LIST}"' in start
-    assert f"{LIST}add/" not in start
+    assert (f'href="{LIST}add/"' in start) is may_place
 
 
 @pytest.mark.parametrize("who", ["stranger", "customer", "inactive"])

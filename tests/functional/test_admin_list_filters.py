@@ -253,7 +253,7 @@ def test_every_input_has_a_label(support: Client) -> None:
     body = support.get(LIST).content.decode()
     form = body[body.index('id="order-filters"') : body.index("</details>")]
     inputs = re.findall(r"<(?:input|select)[^>]*>", form)
-    assert len(inputs) == 9 + 9 + 10
+    assert len(inputs) == 9 + 10 + 10
     for tag in inputs:
         [widget_id] = re.findall(r'id="(\w+)"', tag)
         assert f'<label for="{widget_id}"' in form

@@ -47,9 +47,9 @@ class InsufficientStock(VerificationFailed):
 
     code = "insufficient_stock"
 
-    def __init__(self, detail: str, *, wanted: Mapping[str, int], **members: Any) -> None:
+    def __init__(self, detail: str, *, wanted: Mapping[str, int] | None = None, **members: Any) -> None:
         super().__init__(detail, **members)
-        self.wanted = wanted
+        self.wanted = wanted or {}
 
 
 def verify(order: Order, *, deadline: Deadline) -> bool:
