@@ -197,6 +197,7 @@ def deal_with_what_needs_attention(stage: Stage) -> None:
     order = insert(stage.database, stored(90, status="cancelled", items=[line("unknown", call="release")]))
     stage.me.begin(HOME)
     stage.me.press(stage.navigation(f"{LIST}attention/"), "Needs attention")
+    stage.me.press(stage.summary("Resolve item 1…"))
     stage.me.fill_in(stage.me.desk.get_by_label("Was the stock released? Evidence (required)"), "Counted the shelf")
     stage.me.press(stage.by_role("button", "Released"))
     expect(stage.by_role("button", "Released")).to_have_count(0)

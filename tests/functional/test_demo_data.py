@@ -258,6 +258,7 @@ def test_each_login_works_and_may_do_what_its_role_may(database: Database[Docume
         expected = {"view", *ROLES[role]}
         work = {f"orders.{name}" for name in {*WORK[role], "view_bulkrun"}}
         work |= {"orders.view_webhookendpoint"} if "manage_webhooks" in WORK[role] else set()
+        work |= {"orders_project.manage_staff"} if role == "Manager" else set()
         assert user.get_all_permissions() == {f"orders.{name}_order" for name in expected} | work
     admin = authenticate(RequestFactory().get("/"), username=demo_data.SUPERUSER, password=demo_data.SUPERUSER)
     assert admin is not None

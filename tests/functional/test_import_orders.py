@@ -251,7 +251,7 @@ REACHED: dict[str, tuple[str, ...]] = {
     "delivered": ("paid_at", "shipped_at", "delivered_at"), "cancelled": ("paid_at", "cancelled_at"),
     "refunded": ("paid_at", "shipped_at", "delivered_at", "refunded_at"),
 }  # fmt: skip
-ANEW = {"history", "version", "write_id", "updated_at", "assignee"}
+ANEW = {"history", "version", "write_id", "updated_at", "assignee", "snoozed", "replaces", "replaced_by"}
 """What an imported order has anew, or not at all; and the stock of its lines, of which it holds none."""
 
 

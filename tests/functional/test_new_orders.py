@@ -90,7 +90,7 @@ def test_an_order_is_checked_and_then_placed_for_the_customer(
     ]
     assert {(entry["actor"], entry["via"]) for entry in order["history"]} == {("staff:Support", "admin")}
     assert order["untold_at"], "others hear of it"
-    assert "Order placed for the customer" in text_of(support.get(page(order)))
+    assert "placed the order for the customer." in text_of(support.get(page(order)))
 
 
 def test_a_form_that_is_sent_twice_places_one_order(

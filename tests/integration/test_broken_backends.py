@@ -92,6 +92,16 @@ class UnreadableIsNone(Products):
         return super()._read(answer) if b"products" in answer.body else []
 
 
+class FindsOthers(Products):
+    def search(self, text: str, limit: int) -> LookUp[Sequence[Product]]:
+        return super().search(text[::-1], limit)
+
+
+class FindsAnything(Products):
+    def search(self, text: str, limit: int) -> LookUp[Sequence[Product]]:
+        return super().search("", limit)
+
+
 class AlwaysEnough(Inventory):
     def check(self, product_id: str, quantity: int) -> LookUp[Availability]:
         return super().check(product_id, 1)
@@ -205,6 +215,9 @@ CASES: list[tuple[type, Test, tuple[object, ...]]] = [
     (FirstOfMany, test_products.test_of_many_each_is_what_it_is_alone, ()),
     (NoMoreThanTen, test_products.test_more_than_can_be_asked_for_at_once_are_all_answered, ()),
     (UnreadableIsNone, test_products.test_what_says_nothing_about_many_is_no_answer, ()),
+    (FindsOthers, test_products.test_a_product_is_found_by_its_name_as_it_is_by_its_id, ()),
+    (FindsAnything, test_products.test_a_text_that_finds_nothing_is_an_empty_list, ("no product is called this",)),
+    (UnreadableIsNone, test_products.test_what_says_nothing_about_a_search_is_no_answer, ()),
     (AlwaysEnough, test_inventory.test_a_check_agrees_with_the_stock, ()),
     (UnknownIsEnough, test_inventory.test_a_product_that_does_not_exist_is_not_in_stock, ()),
     (NothingIsTooLittle, test_inventory.test_what_says_nothing_about_stock_is_no_answer, ()),
