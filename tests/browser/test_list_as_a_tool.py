@@ -46,11 +46,13 @@ def test_a_list_is_worked_through_by_keyboard(sign_in: SignIn, database: Databas
     # Enter opens; j and k lead on along the list, and what is done there keeps it.
     desk.keyboard.press("Enter")
     expect(desk.locator(".order-number")).to_have_text(orders[1]["number"])
+    desk.wait_for_load_state()  # keys are understood once the page's scripts have run
     desk.keyboard.press("j")
     expect(desk.locator(".order-number")).to_have_text(orders[2]["number"])
     desk.get_by_role("button", name="Mark as shipped").first.click()
     expect(desk.locator("#messages li, #messages [role=alert], #messages p").first).to_be_visible()
     assert find(database, orders[2])["status"] == "shipped"
+    desk.wait_for_load_state()
     desk.keyboard.press("k")
     expect(desk.locator(".order-number")).to_have_text(orders[1]["number"])
     desk.get_by_role("link", name="Back to the list").click()
