@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from bson import Decimal128, ObjectId
+from django.db import DatabaseError
 from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
-from integrations import PeerUnavailable
+from integrations import Deadline, PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import Actor, Kind, NotPermitted, OrderNotFound
@@ -24,7 +25,9 @@ from orders.services.lifecycle.placement import Details, Placement, PlacementInt
 from orders.services.lifecycle.replacing import OrderNotReplaceable, replace_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged
 from orders.services.lifecycle.versions import StaleOrder
+from orders.services.stock.claims import Claim
 from orders.services.stock.worker import settle_due
+from orders.services.tags import stored_tags
 from orders.storage import placement_keys
 from orders.storage.order_writes import orders, write_together
 from tests.integration.builders import (
@@ -112,11 +115,13 @@ def assert_sound() -> None:
 def test_the_old_order_is_cancelled_and_the_new_one_placed_and_each_names_the_other(
     sandbox: Sandbox, old: Document
 ) -> None:
-    orders().update_one({"_id": old["_id"]}, {"$set": {"assignee": {"id": 1, "name": "Max"}, "tags": ["phone"]}})
+    noted = {"assignee": {"id": 1, "name": "Max"}, **stored_tags(["Phone"])}
+    orders().update_one({"_id": old["_id"]}, {"$set": noted})
     new = changed(old).order
     assert new == replaced(sandbox, old) == read(new["_id"])
     assert (new["user_id"], new["reference"], new["metadata"]) == ("1", "call 12", {"basket": "7"})
-    assert (new["assignee"], new["tags"]) == ({"id": 1, "name": "Max"}, ["phone"])
+    assert {name: new[name] for name in noted} == noted
+    assert noted["tag_keys"] == ["phone"], "what the list finds them by"
     [cancelled] = [entry for entry in read(old["_id"])["history"] if entry["act"] == "cancel"]
     [placed] = [entry for entry in new["history"] if entry["act"] == "place"]
     told = [(entry["actor"], entry["code"], entry["detail"]) for entry in (cancelled, placed)]
@@ -387,6 +392,43 @@ def test_a_commit_whose_answer_is_lost_is_found_out(
     new = changed(old).order
     assert new["_id"] == replaced(sandbox, old)["_id"]
     assert times[0] >= 1
+
+
+def test_what_was_reserved_at_the_last_moment_is_written_all_the_same(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, old: Document
+) -> None:
+    time_is_up_once_reserved(monkeypatch)
+    changed(old)
+    assert [order["status"] for order in public()] == ["cancelled", "pending"]
+    finished()
+    replaced(sandbox, old)
+
+
+def test_stock_that_is_known_to_be_reserved_is_given_back_where_both_cannot_be_written(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, old: Document
+) -> None:
+    time_is_up_once_reserved(monkeypatch)
+    with orders().database.client.start_session() as other:
+        other.start_transaction()
+        orders().update_one({"_id": old["_id"]}, {"$set": {"note": "under way"}}, session=other)
+        with pytest.raises(DatabaseError):
+            changed(old)
+        other.abort_transaction()
+    finished()
+    [draft] = orders().find({"_id": {"$ne": old["_id"]}})
+    assert (draft["status"], states(draft)) == ("rejected", ["released", "released"])
+    untouched(sandbox, old)
+
+
+def time_is_up_once_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = reservation.call_inventory
+
+    def late(claim: Claim, *, deadline: Deadline, **options: Any) -> Any:
+        outcomes = real(claim, deadline=deadline, **options)
+        object.__setattr__(deadline, "at", 0.0)
+        return outcomes
+
+    monkeypatch.setattr(reservation, "call_inventory", late)
 
 
 def test_several_orders_change_together_or_not_at_all() -> None:
