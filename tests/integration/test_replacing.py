@@ -28,7 +28,7 @@ from orders.services.lifecycle.versions import StaleOrder
 from orders.services.stock.claims import Claim
 from orders.services.stock.worker import settle_due
 from orders.services.tags import stored_tags
-from orders.storage import placement_keys
+from orders.storage import placement_keys, turned_away
 from orders.storage.order_writes import orders, write_together
 from tests.integration.builders import (
     ADMIN,
@@ -138,6 +138,16 @@ def test_a_form_that_is_sent_twice_replaces_once(sandbox: Sandbox, old: Document
     with pytest.raises(KeyReused):
         changed(old, (A, 3))
     replaced(sandbox, old)
+
+
+def test_the_same_key_replaces_each_order_on_its_own(sandbox: Sandbox, old: Document) -> None:
+    other = place((A, 2), details=Details(metadata={"basket": "7"})).order
+    first, second = changed(old), changed(other)
+    assert not second.replayed
+    assert second.order["replaces"]["order_id"] == other["_id"]
+    assert [read(order["_id"])["status"] for order in (old, other)] == ["cancelled"] * 2
+    assert (changed(old).order["_id"], changed(other).order["_id"]) == (first.order["_id"], second.order["_id"])
+    assert orders().count_documents({}) == 4
 
 
 def test_of_several_people_at_once_one_replaces_the_order(sandbox: Sandbox, settings: Settings, old: Document) -> None:
@@ -262,6 +272,7 @@ def test_stock_that_suffices_only_once_the_old_order_is_cancelled_is_refused_and
         changed(old, (A, 1), (B, 11), idempotency_key="form-2")
     assert "holds" not in other.value.detail
     untouched(sandbox, old)
+    assert turned_away.turned_away().count_documents({}) == 0, "the customer has an order"
 
 
 @pytest.mark.parametrize("operation", ["product", "check", "reserve"])
