@@ -19,7 +19,14 @@ from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import Actor, Kind, NotPermitted, OrderNotFound
 from orders.services.audit import Act, ReasonMissing
-from orders.services.lifecycle import placement, replacement_write, replacing, reservation, transitions
+from orders.services.lifecycle import (
+    idempotency_keys,
+    placement,
+    replacement_write,
+    replacing,
+    reservation,
+    transitions,
+)
 from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.services.lifecycle.placement import Details, Placement, PlacementInterrupted
 from orders.services.lifecycle.replacing import OrderNotReplaceable, replace_order
@@ -137,7 +144,8 @@ def test_a_form_that_is_sent_twice_replaces_once(sandbox: Sandbox, old: Document
     assert again.order["_id"] == first.order["_id"] == replaced(sandbox, old)["_id"]
     with pytest.raises(KeyReused):
         changed(old, (A, 3))
-    replaced(sandbox, old)
+    asked_for = {"caller": NIA.label, "key": replacing.key_of(old["_id"], "form-1")}
+    assert idempotency_keys.placed_under(**asked_for) == replaced(sandbox, old)
 
 
 def test_the_same_key_replaces_each_order_on_its_own(sandbox: Sandbox, old: Document) -> None:
