@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -134,19 +135,10 @@ def test_a_form_that_is_pressed_again_while_it_is_worked_on_says_so_and_then_fin
 def test_a_form_that_changed_after_it_was_sent_in_vain_says_that_nothing_is_known_and_the_next_press_places_it(
     sandbox: Sandbox, database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, replaces: bool
 ) -> None:
-    class Killed(BaseException):
-        """The process dies before anything is kept but the key."""
-
-    def killed(*_args: Any) -> None:
-        raise Killed
-
     before = [placed()] if replaces else []
     address = form_of(before[0], "items") if replaces else ADD
     checked = check(support, address, **fields_of(support.get(address)) | FORM | REASON)
-    with monkeypatch.context() as patch:
-        patch.setattr(placement, "claim_draft", killed)
-        with pytest.raises(Killed):
-            place(support, checked, address)
+    dies(monkeypatch, "claim_draft", lambda: place(support, checked, address))
     refused = place(support, check(support, address, **fields_of(checked) | {"quantity": ["3", "1"]}), address)
     assert refused.status_code == 409
     assert said(refused)[-1].startswith("The form has changed since it was sent, and no order is known to have been")
@@ -154,6 +146,37 @@ def test_a_form_that_changed_after_it_was_sent_in_vain_says_that_nothing_is_know
     assert place(support, refused, address).status_code == 302
     [order] = database["orders"].find({"status": "pending"})
     assert [item["quantity"] for item in order["items"]] == [3, 1]
+
+
+def test_a_form_that_changed_after_it_was_sent_is_not_placed_anew_while_a_draft_of_it_may_become_an_order(
+    sandbox: Sandbox, database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = check(support)
+    dies(monkeypatch, "reserve_and_place", lambda: place(support, checked))
+    changed = check(support, **fields_of(checked) | {"quantity": ["3", "1"]})
+    for _ in range(2):
+        refused = place(support, changed)
+        assert (refused.status_code, said(refused)[-1]) == (
+            409,
+            "This form is still being worked on. Press again to see what came of it.",
+        )
+        changed = refused
+    assert only_order(database)["status"] == "placing"
+
+
+def dies(monkeypatch: pytest.MonkeyPatch, where: str, press: Callable[[], Any]) -> None:
+    """The process dies in a step of a placement, and nothing that follows is done."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_args: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(placement, where, killed)
+        with pytest.raises(Killed):
+            press()
 
 
 def test_what_was_not_checked_is_checked_and_not_placed(

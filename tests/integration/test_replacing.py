@@ -145,7 +145,7 @@ def test_a_form_that_is_sent_twice_replaces_once(sandbox: Sandbox, old: Document
     with pytest.raises(KeyReused):
         changed(old, (A, 3))
     asked_for = {"caller": NIA.label, "key": replacing.key_of(old["_id"], "form-1")}
-    assert idempotency_keys.placed_under(**asked_for) == replaced(sandbox, old)
+    assert idempotency_keys.order_under(**asked_for) == replaced(sandbox, old)
 
 
 def test_the_same_key_replaces_each_order_on_its_own(sandbox: Sandbox, old: Document) -> None:

@@ -124,11 +124,10 @@ def order_of(*, caller: str, key: str) -> ObjectId | None:
     return found["order_id"] if found else None
 
 
-def placed_under(*, caller: str, key: str) -> Document | None:
-    """The whole document of the order that was placed under a key; None where none is known."""
+def order_under(*, caller: str, key: str) -> Document | None:
+    """The whole document of the order under a key, which may be a draft; None where none is known."""
     order_id = order_of(caller=caller, key=key)
-    order = order_reads.get_whole(order_id) if order_id else None
-    return order if order and order["status"] in PUBLIC_STATUSES else None
+    return order_reads.get_whole(order_id) if order_id else None
 
 
 def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, attempt: str) -> Ticket:
