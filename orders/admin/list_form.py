@@ -20,7 +20,7 @@ from orders.services.days import day_bounds
 from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
 from orders.services.order_queries import NOBODY, Alert, InvalidOrderQuery, Meanings, OrderQuery, Reached
 from orders.services.searching import LONGEST_SEARCH, meanings_of
-from orders.services.tags import LONGEST_TAG, tag_key
+from orders.services.tags import LONGEST_TAG, tag_key, tidied
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -194,7 +194,7 @@ class ListForm(forms.Form):
             least=given.get("least"),
             most=given.get("most"),
             assignee=given.get("assigned") or None,
-            tag=tag_key(given.get("tag", "")),
+            tag=tag_key(tidied(given.get("tag", ""))),
             **({"reached": Reached(reached, **span)} if reached else span),
             meanings=self.meanings,
             drafts=True,

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
@@ -110,6 +111,11 @@ class Typed:
         return Address(**{name: self.text(f"{which}_{name}") for name in ADDRESS_FIELDS})
 
 
+def new_key() -> str:
+    """A key for one form: see :attr:`Typed.key`."""
+    return uuid.uuid4().hex
+
+
 def typed(post: "QueryDict") -> Typed:
     """What was posted, without the rows that are blank."""
     names = [*OF_ORDER, *OF_REPLACEMENT, *(f"contact_{name}" for name in CONTACT_FIELDS)]
@@ -120,7 +126,7 @@ def typed(post: "QueryDict") -> Typed:
     return Typed(
         {name: post.get(name, "").strip() for name in names},
         [row for row in rows[: 2 * settings.MAX_ORDER_LINES] if not row.is_blank],
-        post.get("placement_key", "") or uuid.uuid4().hex,
+        post.get("placement_key", "") or new_key(),
         post.get("checked", ""),
     )
 
@@ -133,7 +139,7 @@ def without_row(typed: Typed, names: Iterable[str]) -> Typed:
 
 def blank(user_id: str = "") -> Typed:
     """The form of a new order."""
-    return Typed({"user_id": user_id.strip(), "currency": settings.CURRENCY}, [], uuid.uuid4().hex)
+    return Typed({"user_id": user_id.strip(), "currency": settings.CURRENCY}, [], new_key())
 
 
 def of_order(order: Order) -> Typed:
@@ -150,7 +156,7 @@ def of_order(order: Order) -> Typed:
     for which, address in (("shipping", order.shipping_address), ("billing", order.billing_address)):
         texts |= {f"{which}_{name}": getattr(address, name, "") or "" for name in ADDRESS_FIELDS}
     rows = [Row(item.product_id, str(item.quantity)) for item in order.items if item.is_open]
-    return Typed(texts, rows, uuid.uuid4().hex)
+    return Typed(texts, rows, new_key())
 
 
 def as_checked(typed: Typed, preview: Preview) -> Typed:
@@ -273,7 +279,4 @@ def _field(
 
 
 def _price(text: str) -> Decimal | None:
-    try:
-        return Decimal(text) if text and len(text) <= 20 else None
-    except InvalidOperation:
-        return None
+    return Decimal(text) if re.fullmatch(r"[0-9]{1,8}(\.[0-9]{1,2})?", text) else None

@@ -7,21 +7,26 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as noop
 
 from integrations import Deadline, PeerError
 from orders.admin.money_format import money
-from orders.admin.new_order_form import PEERS, Typed, as_checked
+from orders.admin.new_order_form import PEERS, Typed, as_checked, new_key
+from orders.admin.replacement import link_to
 from orders.admin.staff_actions import status_of, why_not
-from orders.models import Document, Order, to_cents
+from orders.models import PUBLIC_STATUSES, Document, Order, to_cents
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused
+from orders.services.lifecycle.idempotency_keys import KeyInUse, KeyReused, order_under
 from orders.services.lifecycle.placement import Placement, PlacementInterrupted, place_order
 from orders.services.lifecycle.previewing import Preview, preview_order
-from orders.services.lifecycle.replacing import replace_order
+from orders.services.lifecycle.replacing import key_of, replace_order
 from orders.services.lifecycle.verification import PriceChanged, VerificationFailed
 from orders.services.lifecycle.versions import StaleOrder
+
+UNDER_WAY = noop("This form is still being worked on. Press again to see what came of it.")
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,10 @@ def place(typed: Typed, act: Act, old: Order | None, version: int | None) -> Ste
     except VerificationFailed as error:
         return _checked_again(typed, act, error, deadline)
     except KeyReused as error:
-        told = _("An order has been placed with this form already. Open a new form for another one.")
-        return Step(replace(typed, checked=""), told=told, status=status_of(error))
-    except (KeyInUse, PlacementInterrupted) as error:
+        return replace(_sent_before(typed, act, old), status=status_of(error))
+    except KeyInUse as error:
+        return Step(typed, told=_(UNDER_WAY), status=status_of(error))
+    except PlacementInterrupted as error:
         # What was checked may be placed by another press, under the same key.
         return Step(typed, told=why_not(error), status=HTTPStatus.CONFLICT)
     except StaleOrder as error:
@@ -109,6 +115,22 @@ def _placed(typed: Typed, act: Act, old: Order | None, version: int | None, dead
     if old is None:
         return place_order(user_id=typed.text("user_id"), **given)
     return replace_order(order_id=old.pk, expected_version=version or 0, **given)
+
+
+def _sent_before(typed: Typed, act: Act, old: Order | None) -> Step:
+    """What came of the form when it was sent with other things in it: an order, or nothing that is known of."""
+    key = key_of(old.pk, typed.key) if old else typed.key
+    order = order_under(caller=act.actor.label, key=key)
+    if order and order["status"] not in PUBLIC_STATUSES:
+        return Step(typed, told=_(UNDER_WAY))
+    if order:
+        told = _("Order {order} has been placed with this form already. Open a new form for another one.")
+        return Step(replace(typed, checked=""), told=format_html(told, order=link_to(order["_id"], order["number"])))
+    told = _(
+        "The form has changed since it was sent, and no order is known to have been placed with it. "
+        "Look at the customer’s orders. Press again to place this one as it is now."
+    )
+    return Step(replace(typed, key=new_key()), told=told)
 
 
 def _checked_again(typed: Typed, act: Act, error: VerificationFailed, deadline: Deadline) -> Step:

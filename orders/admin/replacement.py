@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from bson import ObjectId
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orders.models import HistoryEntry, Order, OtherOrder
@@ -33,14 +36,23 @@ def shown(order: Order, actor: Actor) -> dict[str, Any]:
 
 
 def _link(other: OtherOrder, told: str) -> dict[str, str]:
-    return {"told": told, "number": other.number, "url": reverse("admin:orders_order_change", args=[other.order_id])}
+    return {"told": told, "number": other.number, "url": _url(other.order_id)}
 
 
-def detail_of(entry: HistoryEntry) -> str:
+def link_to(order_id: ObjectId, number: str) -> SafeString:
+    """The number of an order, as a link to its page."""
+    return format_html('<a href="{}">{}</a>', _url(order_id), number)
+
+
+def _url(order_id: ObjectId) -> str:
+    return reverse("admin:orders_order_change", args=[order_id])
+
+
+def detail_of(order: Order, entry: HistoryEntry) -> str:
     """What the timeline says beside an entry: which other order it was about, where it was."""
-    if entry.detail and entry.act == "place":
+    if entry.act == "place" and order.replaces and entry.detail == order.replaces.number:
         return _("Replaces order %(number)s") % {"number": entry.detail}
-    if entry.detail and entry.act == "cancel":
+    if entry.act == "cancel" and order.replaced_by and entry.detail == order.replaced_by.number:
         return _("Replaced by order %(number)s") % {"number": entry.detail}
     return entry.detail
 

@@ -149,7 +149,7 @@ def entries(order: Order, wanted: Iterable[HistoryEntry], now: datetime) -> list
             clock=f"{local(entry.at):%H:%M:%S %Z}",
             who=labels.person(entry.actor),
             reason=": ".join(filter(None, (reason_code(entry.code), entry.reason))),
-            detail=_detail(entry),
+            detail=_detail(order, entry),
         )
         for entry in wanted
     ]
@@ -206,12 +206,12 @@ def _parcel(order: Order, at: datetime) -> tuple[int, str] | None:
     )
 
 
-def _detail(entry: HistoryEntry) -> str:
+def _detail(order: Order, entry: HistoryEntry) -> str:
     if entry.act in WITH_DETAIL:
         return ""
     if entry.act == ADDRESS_CHANGED and entry.detail:
         return _("Before: %(address)s") % {"address": entry.detail}
-    return replacement.detail_of(entry)
+    return replacement.detail_of(order, entry)
 
 
 def _noted(entry: HistoryEntry) -> str:

@@ -7,15 +7,24 @@ which knows no capitals. Several are written one after the other with commas bet
 import unicodedata
 from collections.abc import Iterable
 
+from django.utils.translation import gettext as _
+
 from orders.services.text_rules import one_line, problem_within
 
 MOST_TAGS = 20
 LONGEST_TAG = 40
+LONGEST_KEY = 120
+"""Three for each character suffice, but for the few that stand for whole words, such as U+FDFA."""
 
 
 def tags_typed(text: str) -> list[str]:
     """The tags of a text with commas between them, tidied; of several spellings of one the first."""
-    return distinct(" ".join(one_line(part).split()) for part in text.split(","))
+    return distinct(map(tidied, text.split(",")))
+
+
+def tidied(tag: str) -> str:
+    """A tag as it is kept, of what was typed: one line, in which one blank at a time stands between words."""
+    return " ".join(one_line(tag).split())
 
 
 def distinct(tags: Iterable[str]) -> list[str]:
@@ -36,8 +45,16 @@ def tags_problem(tags: Iterable[str]) -> str | None:
     found = list(tags)
     if len(found) > MOST_TAGS:
         return f"An order has {MOST_TAGS} tags at most."
-    problems = ((tag, problem_within(tag, LONGEST_TAG)) for tag in found)
+    problems = ((tag, _problem(tag)) for tag in found)
     return next((f"“{tag[:LONGEST_TAG]}”: {problem}" for tag, problem in problems if problem), None)
+
+
+def _problem(tag: str) -> str | None:
+    if problem := problem_within(tag, LONGEST_TAG):
+        return problem
+    if len(tag_key(tag)) > LONGEST_KEY:
+        return _("This is too long: some of its characters stand for several.")
+    return None
 
 
 def stored_tags(tags: Iterable[str]) -> dict[str, list[str]]:

@@ -126,7 +126,9 @@ def test_tags_are_added_found_and_taken_off(database: Database[Document], suppor
     assert f'href="{LIST}?tag=%3Cb%3E%22VIP%22"' in main
     assert rows(support.get(LIST, {"tag": '<B>"vip"'})) == [order["number"]]
     assert 'Tag: <B>"vip"' in text_of(support.get(LIST, {"tag": '<B>"vip"'}))
-    support.post(form_of(other, "tag"), {"tag": "GIFT"})
+    support.post(form_of(other, "tag"), {"tag": "GIFT, gift  wrap"})
+    for typed in ("gift  wrap", "gift wrap", "Gift\u200b\u00a0wrap"):
+        assert rows(support.get(LIST, {"tag": typed})) == [other["number"]], typed
     assert rows(support.get(LIST, {"tag": "gift", "sort": "oldest"})) == [other["number"], order["number"]]
     support.post(form_of(order, "tag"), {"remove": TAG})
     assert find(database, order)["tags"] == ["gift"]

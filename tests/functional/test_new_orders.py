@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -102,9 +103,80 @@ def test_a_form_that_is_sent_twice_places_one_order(
     other = check(support, **{**fields_of(checked), "quantity": ["3", "1"]})
     refused = place(support, other)
     assert refused.status_code == 409
-    assert said(refused)[-1].startswith("An order has been placed with this form already.")
+    order = only_order(database)
+    link = f'<a href="{page(order)}">{order["number"]}</a>'
+    told = f"Order {link} has been placed with this form already. Open a new form for another one."
+    assert said(refused)[-1] == told
+    assert told in refused.content.decode()
     assert fields_of(refused)["quantity"][:2] == ["3", "1"]
+    assert place(support, check(support, **fields_of(refused))).status_code == 409
     only_order(database)
+
+
+def test_a_form_that_is_pressed_again_while_it_is_worked_on_says_so_and_then_finds_what_came_of_it(
+    sandbox: Sandbox, database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, real, second = check(support), placement.verify, []
+
+    def meanwhile(*args: Any, **options: Any) -> bool:
+        monkeypatch.setattr(placement, "verify", real)
+        second.append(place(support, checked))
+        return real(*args, **options)
+
+    monkeypatch.setattr(placement, "verify", meanwhile)
+    first = place(support, checked)
+    [pressed] = second
+    assert pressed.status_code == 409
+    assert said(pressed)[-1] == "This form is still being worked on. Press again to see what came of it."
+    assert place(support, pressed).url == first.url == page(only_order(database))
+
+
+@pytest.mark.parametrize("replaces", [False, True], ids=["a new order", "one that replaces another"])
+def test_a_form_that_changed_after_it_was_sent_in_vain_says_that_nothing_is_known_and_the_next_press_places_it(
+    sandbox: Sandbox, database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, replaces: bool
+) -> None:
+    before = [placed()] if replaces else []
+    address = form_of(before[0], "items") if replaces else ADD
+    checked = check(support, address, **fields_of(support.get(address)) | FORM | REASON)
+    dies(monkeypatch, "claim_draft", lambda: place(support, checked, address))
+    refused = place(support, check(support, address, **fields_of(checked) | {"quantity": ["3", "1"]}), address)
+    assert refused.status_code == 409
+    assert said(refused)[-1].startswith("The form has changed since it was sent, and no order is known to have been")
+    assert database["orders"].count_documents({}) == len(before)
+    assert place(support, refused, address).status_code == 302
+    [order] = database["orders"].find({"status": "pending"})
+    assert [item["quantity"] for item in order["items"]] == [3, 1]
+
+
+def test_a_form_that_changed_after_it_was_sent_is_not_placed_anew_while_a_draft_of_it_may_become_an_order(
+    sandbox: Sandbox, database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = check(support)
+    dies(monkeypatch, "reserve_and_place", lambda: place(support, checked))
+    changed = check(support, **fields_of(checked) | {"quantity": ["3", "1"]})
+    for _ in range(2):
+        refused = place(support, changed)
+        assert (refused.status_code, said(refused)[-1]) == (
+            409,
+            "This form is still being worked on. Press again to see what came of it.",
+        )
+        changed = refused
+    assert only_order(database)["status"] == "placing"
+
+
+def dies(monkeypatch: pytest.MonkeyPatch, where: str, press: Callable[[], Any]) -> None:
+    """The process dies in a step of a placement, and nothing that follows is done."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_args: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(placement, where, killed)
+        with pytest.raises(Killed):
+            press()
 
 
 def test_what_was_not_checked_is_checked_and_not_placed(
@@ -117,6 +189,17 @@ def test_what_was_not_checked_is_checked_and_not_placed(
         assert said(response)[-1].startswith("The items were not checked as they are now.")
         assert 'name="place"' in response.content.decode()
     assert "Total €123.50" in text_of(place(support, checked, quantity=["5", "1"]))
+    assert database["orders"].count_documents({}) == 0
+
+
+def test_a_price_that_no_page_has_shown_is_refused(
+    sandbox: Sandbox, database: Database[Document], support: Client
+) -> None:
+    checked = fields_of(check(support))
+    for price in ("NaN", "sNaN", "Infinity", "1E+99", "٣"):
+        fields = checked | {"price": [price, price]}
+        assert support.post(ADD, fields | {"more": "1"}).status_code == 200, price
+        assert support.post(ADD, fields | {"place": "1"}).status_code == 400, price
     assert database["orders"].count_documents({}) == 0
 
 

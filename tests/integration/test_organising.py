@@ -178,6 +178,7 @@ def test_tags_keep_their_spelling_and_are_one_in_any_capitals(database: object) 
         ("", "Enter a tag"), (" , \u200b,", "Enter a tag"), ("x" * 41, "At most 40 characters"),
         ("a\x1b[2J", "Control characters"), (",".join(map(str, range(MOST_TAGS + 1))), "20 tags at most"),
         (",".join(map(str, range(MOST_TAGS))), "20 tags at most"),
+        ("\ufdfa" * 40, "some of its characters stand for several"),
     ],
 )  # fmt: skip
 def test_a_tag_that_is_none_is_refused_and_nothing_of_it_is_kept(database: object, text: str, told: str) -> None:

@@ -9,23 +9,33 @@ from typing import Any
 
 import pytest
 from bson import Decimal128, ObjectId
+from django.db import DatabaseError
 from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect
 from pytest_django import Settings
 
-from integrations import PeerUnavailable
+from integrations import Deadline, PeerUnavailable
 from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import Actor, Kind, NotPermitted, OrderNotFound
 from orders.services.audit import Act, ReasonMissing
-from orders.services.lifecycle import placement, replacement_write, replacing, reservation, transitions
+from orders.services.lifecycle import (
+    idempotency_keys,
+    placement,
+    replacement_write,
+    replacing,
+    reservation,
+    transitions,
+)
 from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.services.lifecycle.placement import Details, Placement, PlacementInterrupted
 from orders.services.lifecycle.replacing import OrderNotReplaceable, replace_order
 from orders.services.lifecycle.verification import InsufficientStock, PriceChanged
 from orders.services.lifecycle.versions import StaleOrder
+from orders.services.stock.claims import Claim
 from orders.services.stock.worker import settle_due
-from orders.storage import placement_keys
+from orders.services.tags import stored_tags
+from orders.storage import placement_keys, turned_away
 from orders.storage.order_writes import orders, write_together
 from tests.integration.builders import (
     ADMIN,
@@ -112,11 +122,13 @@ def assert_sound() -> None:
 def test_the_old_order_is_cancelled_and_the_new_one_placed_and_each_names_the_other(
     sandbox: Sandbox, old: Document
 ) -> None:
-    orders().update_one({"_id": old["_id"]}, {"$set": {"assignee": {"id": 1, "name": "Max"}, "tags": ["phone"]}})
+    noted = {"assignee": {"id": 1, "name": "Max"}, **stored_tags(["Phone"])}
+    orders().update_one({"_id": old["_id"]}, {"$set": noted})
     new = changed(old).order
     assert new == replaced(sandbox, old) == read(new["_id"])
     assert (new["user_id"], new["reference"], new["metadata"]) == ("1", "call 12", {"basket": "7"})
-    assert (new["assignee"], new["tags"]) == ({"id": 1, "name": "Max"}, ["phone"])
+    assert {name: new[name] for name in noted} == noted
+    assert noted["tag_keys"] == ["phone"], "what the list finds them by"
     [cancelled] = [entry for entry in read(old["_id"])["history"] if entry["act"] == "cancel"]
     [placed] = [entry for entry in new["history"] if entry["act"] == "place"]
     told = [(entry["actor"], entry["code"], entry["detail"]) for entry in (cancelled, placed)]
@@ -132,7 +144,18 @@ def test_a_form_that_is_sent_twice_replaces_once(sandbox: Sandbox, old: Document
     assert again.order["_id"] == first.order["_id"] == replaced(sandbox, old)["_id"]
     with pytest.raises(KeyReused):
         changed(old, (A, 3))
-    replaced(sandbox, old)
+    asked_for = {"caller": NIA.label, "key": replacing.key_of(old["_id"], "form-1")}
+    assert idempotency_keys.order_under(**asked_for) == replaced(sandbox, old)
+
+
+def test_the_same_key_replaces_each_order_on_its_own(sandbox: Sandbox, old: Document) -> None:
+    other = place((A, 2), details=Details(metadata={"basket": "7"})).order
+    first, second = changed(old), changed(other)
+    assert not second.replayed
+    assert second.order["replaces"]["order_id"] == other["_id"]
+    assert [read(order["_id"])["status"] for order in (old, other)] == ["cancelled"] * 2
+    assert (changed(old).order["_id"], changed(other).order["_id"]) == (first.order["_id"], second.order["_id"])
+    assert orders().count_documents({}) == 4
 
 
 def test_of_several_people_at_once_one_replaces_the_order(sandbox: Sandbox, settings: Settings, old: Document) -> None:
@@ -257,6 +280,7 @@ def test_stock_that_suffices_only_once_the_old_order_is_cancelled_is_refused_and
         changed(old, (A, 1), (B, 11), idempotency_key="form-2")
     assert "holds" not in other.value.detail
     untouched(sandbox, old)
+    assert turned_away.turned_away().count_documents({}) == 0, "the customer has an order"
 
 
 @pytest.mark.parametrize("operation", ["product", "check", "reserve"])
@@ -387,6 +411,43 @@ def test_a_commit_whose_answer_is_lost_is_found_out(
     new = changed(old).order
     assert new["_id"] == replaced(sandbox, old)["_id"]
     assert times[0] >= 1
+
+
+def test_what_was_reserved_at_the_last_moment_is_written_all_the_same(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, old: Document
+) -> None:
+    time_is_up_once_reserved(monkeypatch)
+    changed(old)
+    assert [order["status"] for order in public()] == ["cancelled", "pending"]
+    finished()
+    replaced(sandbox, old)
+
+
+def test_stock_that_is_known_to_be_reserved_is_given_back_where_both_cannot_be_written(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, old: Document
+) -> None:
+    time_is_up_once_reserved(monkeypatch)
+    with orders().database.client.start_session() as other:
+        other.start_transaction()
+        orders().update_one({"_id": old["_id"]}, {"$set": {"note": "under way"}}, session=other)
+        with pytest.raises(DatabaseError):
+            changed(old)
+        other.abort_transaction()
+    finished()
+    [draft] = orders().find({"_id": {"$ne": old["_id"]}})
+    assert (draft["status"], states(draft)) == ("rejected", ["released", "released"])
+    untouched(sandbox, old)
+
+
+def time_is_up_once_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = reservation.call_inventory
+
+    def late(claim: Claim, *, deadline: Deadline, **options: Any) -> Any:
+        outcomes = real(claim, deadline=deadline, **options)
+        object.__setattr__(deadline, "at", 0.0)
+        return outcomes
+
+    monkeypatch.setattr(reservation, "call_inventory", late)
 
 
 def test_several_orders_change_together_or_not_at_all() -> None:

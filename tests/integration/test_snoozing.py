@@ -219,6 +219,21 @@ def test_it_needs_a_permission_a_reason_that_can_be_kept_and_a_time_within_reach
     assert find(database, order) == before
 
 
+def test_where_no_more_can_be_snoozed_those_that_are_can_be_snoozed_anew(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snoozing, "MOST_ASLEEP", 2)
+    first, second, other = late(1), late(2), late(3)
+    insert(database, first, second, other)
+    snooze(first, second)
+    assert snooze(first, second, days=5) == snoozing.Done(2, {})
+    for asked in ((other,), (first, other)):
+        with pytest.raises(TooManySnoozed):
+            snooze(*asked)
+    snoozing.wake(order_ids=[first["_id"]], act=act())
+    assert snooze(second, other) == snoozing.Done(2, {})
+
+
 def test_an_order_that_changes_meanwhile_is_looked_at_again(
     database: Database[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:

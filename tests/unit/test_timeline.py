@@ -16,7 +16,7 @@ from pytest_django import Settings
 import orders.services
 from orders.admin import timeline
 from orders.admin.timeline import SENTENCES, sentence
-from orders.models import HistoryEntry, LineState, Order, Payment, Refund, Shipment, transition_names
+from orders.models import HistoryEntry, LineState, Order, OtherOrder, Payment, Refund, Shipment, transition_names
 
 AT = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 
@@ -162,3 +162,17 @@ def test_what_machines_noted_of_an_entry_is_told_apart() -> None:
         "2026-03-29 00:30:00 UTC · resolve · items.0 · unknown → released · staff:nia · admin · request r-1"
     ]
     assert timeline.entries(order(), [entry("change_address", detail="1 Street")], AT)[0].detail == "Before: 1 Street"
+
+
+def test_only_an_entry_about_another_order_says_that_one_replaces_the_other() -> None:
+    other = OtherOrder(number="1111-1111-1111")
+    told = entry("place", detail=other.number), entry("cancel", detail=other.number)
+    in_parts = entry("place", detail="the rest"), entry("cancel", detail="Item 1: 2 units")
+
+    def details(about: Order) -> list[str]:
+        return [one.detail for one in timeline.entries(about, [*told, *in_parts], AT)]
+
+    plain = [one.detail for one in (*told, *in_parts)]
+    assert details(order()) == plain
+    assert details(order(replaces=other)) == [f"Replaces order {other.number}", *plain[1:]]
+    assert details(order(replaced_by=other)) == [plain[0], f"Replaced by order {other.number}", *plain[2:]]

@@ -124,6 +124,12 @@ def order_of(*, caller: str, key: str) -> ObjectId | None:
     return found["order_id"] if found else None
 
 
+def order_under(*, caller: str, key: str) -> Document | None:
+    """The whole document of the order under a key, which may be a draft; None where none is known."""
+    order_id = order_of(caller=caller, key=key)
+    return order_reads.get_whole(order_id) if order_id else None
+
+
 def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, attempt: str) -> Ticket:
     """Take a key for a corrected request: only once the order that it stood for is rejected, which is final.
 

@@ -88,7 +88,8 @@ def place_order(
         placement = _place(order, act, idempotency_key, deadline, write)
     except Exception as error:
         PLACEMENTS.labels(_outcome_label(error)).inc()
-        if isinstance(error, InsufficientStock):
+        # Of an order that replaces another, the old one holds some of what is wanted.
+        if isinstance(error, InsufficientStock) and write is placed_alone:
             count_turned_away(error.wanted, at=act.at)
         raise
     PLACEMENTS.labels("replayed" if placement.replayed else "placed").inc()

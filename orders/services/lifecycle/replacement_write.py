@@ -15,7 +15,7 @@ from orders.storage.order_writes import guard_of, write_together
 from orders.storage.transition_stages import stages_of
 
 CANCEL = "cancel"
-STAFFS_OWN = ("assignee", "tags")
+STAFFS_OWN = ("assignee", "tags", "tag_keys")
 """What colleagues have noted about an order, which the one that replaces it keeps, where there is any of it."""
 
 
@@ -30,7 +30,8 @@ def placed_instead(
     """
     edge = next(edge for edge in edges_named(CANCEL) if edge.source == Status.PENDING)
     stages = stages_of(CANCEL, act.at, code=act.code)
-    with claiming(old["_id"], within=deadline.remaining()) as (attempt, lease):
+    beyond = settings.DATABASE_DEADLINE - settings.REQUEST_DEADLINE
+    with claiming(old["_id"], within=deadline.remaining() + beyond / 2) as (attempt, lease):
         cancelling = {
             "guard": guard_of(edge) | {"version": version, "held_at": None},
             "entries": [act.entry(CANCEL, source=edge.source, target=edge.target, detail=order.number)],

@@ -49,6 +49,11 @@ def obstacle(*, status: str, is_held: bool, has_charges: bool) -> str:
     return ""
 
 
+def key_of(order_id: ObjectId, idempotency_key: str) -> str:
+    """The key under which the order is placed that replaces this one: the same key means another for each order."""
+    return f"{order_id}:{idempotency_key}"
+
+
 def replace_order(
     *,
     order_id: ObjectId,
@@ -85,7 +90,7 @@ def replace_order(
             shipping_address=shipping_address,
             act=act,
             details=replace(details, metadata=old.get("metadata") or {}),
-            idempotency_key=idempotency_key,
+            idempotency_key=key_of(order_id, idempotency_key),
             deadline=deadline,
             write=partial(placed_instead, old, expected_version, act),
         )
@@ -99,7 +104,9 @@ def replace_order(
 def _was_replaced_with(old: Document, act: Act, key: str) -> bool:
     """Tell whether a request with this key replaced the order: it is then answered once more."""
     instead = old.get("replaced_by") or {}
-    return bool(instead) and instead["order_id"] == idempotency_keys.order_of(caller=act.actor.label, key=key)
+    return bool(instead) and instead["order_id"] == idempotency_keys.order_of(
+        caller=act.actor.label, key=key_of(old["_id"], key)
+    )
 
 
 def _require_as_seen(old: Document, version: int, act: Act) -> None:

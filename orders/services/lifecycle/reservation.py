@@ -73,7 +73,12 @@ def reserve_and_place(
     """
     outcomes = call_inventory(claim, deadline=deadline, retries=True)
     if all(outcome.result is Result.DONE for outcome in outcomes.values()):
-        placed = _place(order, claim, act, deadline, write)
+        try:
+            placed = _place(order, claim, act, deadline, write)
+        except DatabaseError:
+            # If it happened after all, the attempt holds nothing any more, and this does nothing.
+            _give_up(claim, outcomes, act, deadline)
+            raise
         if placed is not None:
             return placed
         # Where it was not the draft that had changed, it still holds what it reserved.

@@ -77,7 +77,8 @@ def snooze(*, order_ids: Sequence[ObjectId], until: datetime, act: Act) -> Done:
     if not act.at < until <= act.at + LONGEST:
         problem = _("Choose a time in the next %(days)s days.") % {"days": LONGEST.days}
         raise InvalidSnooze(problem, errors={"until": [problem]})
-    if alerts.count(Alert.SNOOZED, act.at, MOST_ASLEEP) + len(order_ids) > MOST_ASLEEP:
+    asleep = alerts.count(Alert.SNOOZED, act.at, MOST_ASLEEP)
+    if asleep + len(order_ids) > MOST_ASLEEP and asleep + _awake(order_ids, act.at) > MOST_ASLEEP:
         raise TooManySnoozed(
             _("At most %(most)s orders can be snoozed at the same time. Wake some up first.") % {"most": MOST_ASLEEP}
         )
@@ -109,7 +110,7 @@ def wake(*, order_ids: Sequence[ObjectId], act: Act) -> Done:
     _require(act, order_ids)
 
     def write(order: Order) -> Document | None:
-        if order.snoozed is None or order.snoozed.until <= act.at:
+        if not _sleeps(order, act.at):
             raise NotSnoozed(_("it is not snoozed any more"))
         return guarded_write(
             order.pk, guard=as_read(order), entries=[act.entry("wake")], unset=["snoozed"], seen_at=act.at
@@ -125,6 +126,15 @@ def _require(act: Act, order_ids: Sequence[ObjectId]) -> None:
     if not 0 < len(order_ids) <= MOST_AT_ONCE:
         problem = _("Select between 1 and %(most)s orders.") % {"most": MOST_AT_ONCE}
         raise InvalidSnooze(problem, errors={"orders": [problem]})
+
+
+def _awake(order_ids: Sequence[ObjectId], at: datetime) -> int:
+    """How many of these orders are not asleep."""
+    return len(order_ids) - sum(_sleeps(order, at) for order in order_lists.orders_with_ids(order_ids))
+
+
+def _sleeps(order: Order, at: datetime) -> bool:
+    return order.snoozed is not None and order.snoozed.until > at
 
 
 def _each(order_ids: Sequence[ObjectId], write: Callable[[Order], Document | None]) -> Done:
