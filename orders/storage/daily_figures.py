@@ -9,7 +9,6 @@ figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC
                   half_hours: [orders, …],               when they were placed, by half hours since the day began
                   stays: {status: [orders, …]},          how long they were in each, once they left it, by bucket
                   reasons: [{act, code, times}],         why they, or parts of them, were cancelled, refunded, returned
-                  stock: [{trouble, lines, units}],      their lines whose stock is unknown, or was released in part
                   products: [{id, units, cents}],        sold that day: the best sellers only, if products_cut
                   products_cut,
                   shipping: [orders, …] }                orders shipped that day, by bucket of the time since payment
