@@ -247,7 +247,7 @@ def _stock(found: Dashboard) -> Table:
     named = ((_("Unconfirmed stock"), found.unknown), (_("Short release"), found.short))
     rows = [(name, trouble.lines, trouble.units) for name, trouble in named if trouble.lines or trouble.cut]
     empty = _("All stock of these orders is accounted for.")
-    note = _("There is more: only the newest of the orders concerned are counted.")
+    note = _("There may be more: only the newest of the orders concerned are counted.")
     is_cut = found.unknown.cut or found.short.cut
     return Table("stock", _("Stock trouble"), columns, rows, empty=empty, note=note if is_cut else "")
 

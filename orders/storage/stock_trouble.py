@@ -17,7 +17,7 @@ MOST = 5_000
 def unknown(since: datetime, before: datetime) -> Document:
     """The items whose stock is unconfirmed, of the orders placed from `since` to `before`.
 
-    :returns: `lines`, their `units`, and whether MOST `cut` them short.
+    :returns: `lines`, their `units`, and whether they were `cut` at MOST, so that there may be more.
     """
     is_unknown = {"$eq": ["$$item.stock.state", LineState.UNKNOWN.value]}
     return _counted("unknown_newest", STOCK_UNKNOWN, is_unknown, "quantity", since, before)
@@ -45,11 +45,11 @@ def _counted(
         [
             {"$match": troubled | {"created_at": {"$gte": since, "$lt": before}} | OURS},
             {"$sort": {"created_at": -1, "_id": -1}},
-            {"$limit": MOST + 1},
+            {"$limit": MOST},
             {"$project": {"items": {"$filter": {"input": "$items", "as": "item", "cond": is_counted}}}},
             {"$group": {"_id": None, **sums}},
         ],
         hint=index,
     )
     row = next(found, {"read": 0, "lines": 0, "units": 0})
-    return {"lines": row["lines"], "units": row["units"], "cut": row["read"] > MOST}
+    return {"lines": row["lines"], "units": row["units"], "cut": row["read"] >= MOST}
