@@ -245,8 +245,11 @@ def _products(name: str, title: str, products: Sequence[Product], found: Dashboa
 def _stock(found: Dashboard) -> Table:
     columns = [(_("Trouble"), Kind.TEXT), (_("Items"), Kind.COUNT), (_("Units"), Kind.COUNT)]
     named = ((_("Unconfirmed stock"), found.unknown), (_("Short release"), found.short))
-    rows = [(name, trouble.lines, trouble.units) for name, trouble in named if trouble.lines]
-    return Table("stock", _("Stock trouble"), columns, rows, empty=_("All stock of these orders is accounted for."))
+    rows = [(name, trouble.lines, trouble.units) for name, trouble in named if trouble.lines or trouble.cut]
+    empty = _("All stock of these orders is accounted for.")
+    note = _("There may be more: only the newest of the orders concerned are counted.")
+    is_cut = found.unknown.cut or found.short.cut
+    return Table("stock", _("Stock trouble"), columns, rows, empty=empty, note=note if is_cut else "")
 
 
 def _turned_away(found: Dashboard) -> Table:

@@ -2,14 +2,13 @@
 
 ```
 figures_by_day: { _id: the day, see day_key; zone: by whose clocks (without: UTC); layout: see LAYOUT,
-                  stale: true | false, attempt, computed_at, retry_at,
+                  stale: true | false, attempt, computed_at, laid_out_at, retry_at,
                   statuses: [{status, currency, orders, cents}],   orders placed that day, by their status now, and
                                                          what the shop keeps of them: paid, less refunded, less owed
                   money: [{currency, paid, refunded, owed}],       of these orders, in cents
                   half_hours: [orders, …],               when they were placed, by half hours since the day began
                   stays: {status: [orders, …]},          how long they were in each, once they left it, by bucket
                   reasons: [{act, code, times}],         why they, or parts of them, were cancelled, refunded, returned
-                  stock: [{trouble, lines, units}],      their lines whose stock is unknown, or was released in part
                   products: [{id, units, cents}],        sold that day: the best sellers only, if products_cut
                   products_cut,
                   shipping: [orders, …] }                orders shipped that day, by bucket of the time since payment
@@ -22,7 +21,9 @@ were counted before orders had a currency have no `currency`: they are the shop'
 A day that changes is marked `stale` and keeps its figures until it is counted again. Marking also removes `attempt`,
 without which a count that is under way cannot write. Days that are not stale include all changes up to `until`.
 
-Days that were counted by another `layout`, whose fields may be fewer, are counted again by themselves.
+Days that were counted by another `layout`, whose fields may be fewer, are counted again by themselves. Versions from
+before there were layouts leave that of a day as it is when they count it anew, e.g. during a rolling update: so a day
+has its layout only where `laid_out_at` is its `computed_at`.
 
 Figures of another zone than TIME_ZONE are never read: such a day counts as not counted.
 """
@@ -140,14 +141,15 @@ def counts(since: datetime, until: datetime) -> dict[datetime, Document]:
 
     Days that were counted in another zone, or by another layout, are stale.
     """
-    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1, "layout": 1}
+    fields = {"stale": 1, "computed_at": 1, "retry_at": 1, "zone": 1, "layout": 1, "laid_out_at": 1}
     found = figures().find(_days(since, until), fields)
     return {kept["_id"]: kept | {"stale": is_outdated(kept) or not is_current(kept)} for kept in found}
 
 
 def is_outdated(kept: Document) -> bool:
     """Whether figures do not tell all that they should by now."""
-    return bool(kept["stale"]) or kept.get("layout") != LAYOUT
+    has_layout = kept.get("layout") == LAYOUT and kept.get("laid_out_at") == kept["computed_at"]
+    return bool(kept["stale"]) or not has_layout
 
 
 @wrap_database_errors
@@ -208,7 +210,8 @@ def count(day: datetime, since: datetime, before: datetime) -> bool:
     attempt, zone = new_id(), settings.TIME_ZONE
     figures().update_one({"_id": day}, {"$set": {"attempt": attempt}, "$setOnInsert": _uncounted()}, upsert=True)
     now = server_time()
-    counted = day_counts.of_day(since, before) | {"computed_at": now, "stale": False, "zone": zone, "layout": LAYOUT}
+    counted = day_counts.of_day(since, before) | {"computed_at": now, "stale": False, "zone": zone}
+    counted |= {"layout": LAYOUT, "laid_out_at": now}
     written = figures().update_one(
         {"_id": day, "attempt": attempt}, {"$set": counted, "$unset": {"attempt": "", "retry_at": ""}}
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from orders.models import EPOCH, PUBLIC_STATUSES, Document, LineState, Status
+from orders.models import EPOCH, PUBLIC_STATUSES, Document, Status
 from orders.storage import ledger
 from orders.storage.database import Expression
 from orders.storage.order_lists import currency
@@ -29,8 +29,6 @@ SLOT_MINUTES = 30
 REASONED = {"cancel": "cancel", "cancel_part": "cancel", "refund": "refund", "refund_part": "refund",
             "open_return": "return"}  # fmt: skip
 """Acts of histories whose reasons are counted, and as what."""
-UNKNOWN, SHORT = "unknown", "short"
-"""Lines whose stock is unconfirmed, and those of which fewer units were released than should have been."""
 
 
 def of_day(since: datetime, before: datetime) -> Document:
@@ -43,7 +41,6 @@ def placed(since: datetime, before: datetime) -> Document:
     fields = (
         *("status", "currency", "total_price", "created_at", "paid_at", "paid", "refunded", "owed"),
         *("items.product_id", "items.quantity", "items.price", "items.removed"),
-        *("items.stock.state", "items.stock.discrepancy"),
         *("history.act", "history.code", "history.at", "history.from", "history.to"),
     )
     kinds = {
@@ -52,7 +49,6 @@ def placed(since: datetime, before: datetime) -> Document:
         "half_hours": _by_half_hour(since),
         "stays": _stays(),
         "reasons": _reasons(),
-        "stock": _stock_trouble(),
         "products": _products(),
     }
     [counted] = orders().aggregate(
@@ -119,18 +115,6 @@ def _reasons() -> list[Document]:
         {"$unwind": "$history"},
         {"$match": given},
         *_grouped({"act": "$history.act", "code": code}, times={"$sum": 1}),
-    ]
-
-
-def _stock_trouble() -> list[Document]:
-    troubled = {"$or": [{"items.stock.state": LineState.UNKNOWN.value}, {"items.stock.discrepancy": {"$gt": 0}}]}
-    is_unknown = {"$eq": ["$items.stock.state", LineState.UNKNOWN.value]}
-    units = {"$cond": [is_unknown, "$items.quantity", "$items.stock.discrepancy"]}
-    return [
-        {"$match": troubled},
-        {"$unwind": "$items"},
-        {"$match": troubled},
-        *_grouped({"trouble": {"$cond": [is_unknown, UNKNOWN, SHORT]}}, lines={"$sum": 1}, units={"$sum": units}),
     ]
 
 

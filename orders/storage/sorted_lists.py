@@ -11,7 +11,7 @@ from typing import Any
 from django_mongodb_backend.query import wrap_database_errors
 
 from orders.models import EPOCH, Document
-from orders.storage.order_query import FEW, AgePosition, OrderQuery, Place, TotalPosition, both
+from orders.storage.order_query import CLOCKS_DIFFER, FEW, AgePosition, OrderQuery, Place, TotalPosition, both
 from orders.storage.order_writes import OURS, orders
 from orders.storage.term_index import Read
 
@@ -35,7 +35,12 @@ def _walk(query: OrderQuery) -> Walk:
         way = 1 if query.lowest_first else -1
         return Walk("total_newest", {}, frozenset(), [("total_price", way), ("created_at", -way), ("_id", -way)])
     way = 1 if query.longest_first else -1
-    every = {"status": {"$in": query.any_status}, "status_since": {"$gt": EPOCH}}
+    # No order came to its status before it was created, nor before it came to an earlier one.
+    begins = (query.since, query.reached and query.reached.since)
+    bounds: list[Document] = [
+        {"status_since": {"$gte": moment - CLOCKS_DIFFER}} for moment in begins if moment and moment.year > EPOCH.year
+    ]
+    every = both({"status": {"$in": query.any_status}, "status_since": {"$gt": EPOCH}}, *bounds)
     return Walk("status_age", every, frozenset({"status"}), [("status_since", way), ("_id", way)])
 
 

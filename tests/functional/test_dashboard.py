@@ -16,7 +16,7 @@ from devtools.localhost import ROOT
 from orders.admin.figure_words import DEFINITIONS
 from orders.services.reporting import dashboard_figures as dashboards
 from orders.services.reporting.figures_refresh import refresh
-from orders.storage import daily_figures, turned_away
+from orders.storage import daily_figures, stock_trouble, turned_away
 from tests.functional.admin_helpers import LIST, Document, client_of, insert, line, profiled, stored, text_of
 
 START = "/admin/"
@@ -265,6 +265,25 @@ def test_a_period_without_orders_says_so(database: Database[Document]) -> None:
     assert "No sales in this period." in told
     assert "no orders shipped" in told
     assert "All caught up." in told
+
+
+def test_stock_trouble_is_counted_from_its_newest_orders_and_the_page_says_so(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock_trouble, "MOST", 3)
+    trouble = [line("unknown"), line("released", discrepancy=1)]
+    for number, status in enumerate(("rejected", "cancelled")):
+        insert(database, stored(number, status=status, items=[*trouble, line()]))
+    support, cut = client_of("Support"), "There may be more: only the newest of the orders concerned are counted."
+    told = text_of(support.get(START))
+    assert "Unconfirmed stock 1 2 Short release 1 1" in told, "of the order that was placed"
+    assert cut not in told
+    insert(database, stored(2, status="cancelled", items=trouble))
+    monkeypatch.setattr(stock_trouble, "MOST", 1)  # the newest was rejected
+    told = text_of(support.get(START))
+    assert "Unconfirmed stock 0 0 Short release 0 0" in told
+    assert cut in told
+    assert "All stock of these orders is accounted for." not in told
 
 
 def test_whoever_sees_no_orders_sees_a_welcome_and_no_figures(database: Database[Document]) -> None:

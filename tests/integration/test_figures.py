@@ -28,7 +28,7 @@ from orders.services.reporting.shop_figures import Day, InvalidPeriod, Money, Pe
 from orders.storage import daily_figures, day_counts
 from orders.storage.daily_figures import DAY
 from tests.conftest import UseZone
-from tests.functional.admin_helpers import Document, entry, profiled, stored
+from tests.functional.admin_helpers import Document, entry, line, profiled, stored
 from tests.integration.plain_figures import same, straight
 
 BOSS = access.admin("boss")
@@ -96,8 +96,12 @@ def with_parts(items: list[Document], total: Decimal, history: list[Document]) -
     }
 
 
-LATER = ("layout", "money", "reasons", "stays", "half_hours", "stock")
+LATER = ("layout", "laid_out_at", "money", "reasons", "stays", "half_hours")
 """What days did not tell that were counted by an earlier layout."""
+
+
+def counted_at(moment: datetime) -> Document:
+    return {"computed_at": moment, "laid_out_at": moment}
 
 
 def key(moment: datetime) -> datetime:
@@ -172,6 +176,25 @@ def test_days_that_were_counted_before_there_was_a_ledger_are_stale_and_counted_
         patch.setattr(dashboards, "refresh", lambda **_: None)
         shown = dashboard(actor=BOSS, period=ALL)
     assert (shown.orders, shown.ours.paid, shown.stays["pending"].orders, shown.stale) == (1, 0, 0, 1)
+    refreshed()
+    same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
+
+
+def test_a_day_that_an_earlier_version_counts_anew_during_an_update_is_stale_and_counted_again(
+    database: Database[Document], old_news: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = order(NOW, status="pending")
+    database["orders"].insert_one(made)
+    refreshed()
+    price, part = made["total_price"], Decimal128(made["total_price"].to_decimal() / 2)
+    changes = {"status": "paid", "paid_at": NOW, "paid": price, "refunded": part, "owed": Decimal128("0.00")}
+    database["orders"].update_one({"_id": made["_id"]}, {"$set": changes | {"updated_at": NOW - DAY}})
+    statuses = [{"status": "paid", "currency": settings.CURRENCY, "orders": 1, "cents": 100}]
+    counted = {"statuses": statuses, "products": [], "stale": False, "computed_at": NOW + timedelta(seconds=1)}
+    database["figures_by_day"].update_one({"_id": key(NOW)}, {"$set": counted})  # as it does: nothing but its own
+    with monkeypatch.context() as patch:
+        patch.setattr(dashboards, "refresh", lambda **_: None)
+        assert dashboard(actor=BOSS, period=ALL).stale == 1
     refreshed()
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
 
@@ -353,7 +376,7 @@ def test_a_day_that_cannot_be_counted_does_not_hold_up_the_others(
 def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Document], old_news: None) -> None:
     database["orders"].insert_one(order(NOW - timedelta(days=2), status="paid"))
     refreshed()
-    past = {"$set": {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}}
+    past = {"$set": {"statuses": [], **counted_at(NOW - timedelta(days=1, minutes=1))}}
     database["figures_by_day"].update_one({"_id": key(NOW - timedelta(days=2))}, past)
     assert dashboard(actor=BOSS, period=ALL).orders == 0
     refreshed()
@@ -368,7 +391,7 @@ def test_in_a_shop_where_orders_change_all_the_time_old_days_are_counted_again_t
     long_ago = Period(TODAY - timedelta(days=500), TODAY - timedelta(days=500))
     dashboard(actor=BOSS, period=long_ago)
     refreshed()
-    past = {"statuses": [], "computed_at": NOW - timedelta(days=1, minutes=1)}
+    past = {"statuses": [], **counted_at(NOW - timedelta(days=1, minutes=1))}
     database["figures_by_day"].update_one({"_id": key(old["created_at"])}, {"$set": past})
     database["orders"].update_one({"_id": busy["_id"]}, {"$set": {"updated_at": datetime.now(UTC)}})
     assert dashboard(actor=BOSS, period=long_ago).orders == 0
@@ -384,7 +407,7 @@ def test_a_day_that_could_not_be_counted_again_is_left_alone_for_a_while(
     old = [NOW - timedelta(days=1, minutes=minutes) for minutes in (9, 5)]
     days = [key(NOW - timedelta(days=number)) for number in (2, 1)]
     for day, at in zip(days, old, strict=True):
-        database["figures_by_day"].update_one({"_id": day}, {"$set": {"computed_at": at}})
+        database["figures_by_day"].update_one({"_id": day}, {"$set": counted_at(at)})
     asked: list[datetime] = []
 
     def failing(day: datetime, *bounds: datetime) -> bool:
@@ -442,7 +465,9 @@ def test_an_order_at_midnight_counts_on_the_day_that_begins_and_on_no_other(data
     database["orders"].insert_many(
         [
             order(midnight - timedelta(milliseconds=1), status="pending"),
-            order(midnight, status="shipped", paid_at=midnight - timedelta(hours=1), shipped_at=midnight),
+            order(
+                midnight, status="shipped", paid_at=midnight - timedelta(hours=1), shipped_at=midnight, items=[line()]
+            ),
         ]
     )
     refreshed()
@@ -632,6 +657,14 @@ def test_no_query_of_the_figures_reads_orders_that_it_does_not_need(
         dashboard(actor=BOSS, period=Period(TODAY - timedelta(days=6), TODAY))
     assert all("COLLSCAN" not in operation["planSummary"] for operation in reading), reading
     read = [operation for operation in reading if operation["ns"].endswith(".orders")]
+    week = {"created_at": {"$gte": datetime.combine(TODAY - timedelta(days=6), datetime.min.time())}}
+    for index, trouble in (
+        ("unknown_newest", {"items.stock.state": "unknown"}), ("short_newest", {"items.stock.discrepancy": {"$gt": 0}}),
+    ):  # fmt: skip
+        [looked] = [operation for operation in read if operation["command"].get("hint") == index]
+        assert not looked.get("hasSortStage")
+        assert looked["docsExamined"] == database["orders"].count_documents(week | trouble) > 20
+        read.remove(looked)
     assert sum(operation["docsExamined"] for operation in read) <= 1 + 20, "what each best seller is called"
     assert all(operation["docsExamined"] <= 1 for operation in read), read
 
@@ -653,7 +686,7 @@ def test_a_refresh_without_time_for_old_days_does_not_ask_for_another(
     refreshed()
     old = key(NOW - timedelta(days=3))
     a_day_ago = NOW - timedelta(days=1, minutes=1)
-    daily_figures.figures().update_one({"_id": old}, {"$set": {"computed_at": a_day_ago}})
+    daily_figures.figures().update_one({"_id": old}, {"$set": counted_at(a_day_ago)})
     count = daily_figures.count
 
     def slow(day: datetime, *bounds: datetime) -> bool:

@@ -11,13 +11,16 @@ from orders.services.fulfilment.cancelling import cancel_lines
 from orders.services.fulfilment.refunding import refund
 from orders.services.fulfilment.returning import open_return, receive_return
 from orders.services.lifecycle.transitions import change_status
+from orders.services.reporting.attention import accept_shortage
 from orders.services.reporting.dashboard_figures import dashboard
 from orders.services.reporting.figures_refresh import refresh
-from orders.services.reporting.shop_figures import Dashboard, Period
+from orders.services.reporting.shop_figures import Dashboard, Period, Trouble
+from orders.services.stock.resolution import resolve_line
+from orders.services.stock.worker import settle_due
 from orders.storage import ledger
 from orders.storage.order_writes import orders
 from tests.functional.admin_helpers import Document
-from tests.integration.builders import A, B, act, read, shelve
+from tests.integration.builders import WORKER, A, B, act, line, read, shelve, store
 from tests.integration.parts_helpers import because, placed, some
 from tests.integration.plain_figures import same, straight
 
@@ -70,3 +73,24 @@ def test_money_is_that_of_the_ledgers_and_what_is_kept_is_what_customers_have(
         "": {"cancel": 0, "refund": 1, "return": 0},
     }
     assert [found.stays[status].orders for status in ("pending", "paid", "processing", "shipped")] == [5, 4, 3, 3]
+
+
+def test_stock_trouble_is_what_it_is_now_though_no_day_changes_with_it(
+    database: Database[Document], sandbox: Sandbox
+) -> None:
+    shelve(sandbox, A, available=100)
+    at = datetime.now(UTC) - timedelta(hours=1)
+    short = line("released", quantity=3)
+    short["stock"]["discrepancy"] = 1
+    order_id = store("cancelled", line("releasing"), short, created_at=at, updated_at=at)
+    found = counted()
+    assert (found.unknown, found.short) == (Trouble(), Trouble(1, 1))
+    sandbox.control.fault("release", "status", status=500)
+    settle_due(actor=WORKER)
+    found = counted()
+    assert (found.unknown, found.short) == (Trouble(1, 2), Trouble(1, 1))
+    resolve_line(order_id=order_id, line=0, happened=True, act=act(reason="Looked"))
+    accept_shortage(order_id=order_id, line=1, discrepancy=1, act=act(reason="Recounted"))
+    found = counted()
+    assert (found.unknown, found.short) == (Trouble(), Trouble())
+    assert read(order_id)["updated_at"] < datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=30)

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from orders.models import Status
 from orders.services.searching import meanings_of
 from orders.storage import order_lists, order_query, sorted_lists
-from orders.storage.order_query import OrderQuery
+from orders.storage.order_query import CLOCKS_DIFFER, OrderQuery, Reached
 from tests.functional.admin_helpers import insert, profiled, stored
 
 Document = dict[str, Any]
@@ -28,6 +28,11 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[Document], bool]]] = {
     "statuses": ({"statuses": ("paid", "placing")}, lambda order: order["status"] in ("paid", "placing")),
     "a user": ({"user_id": "7"}, lambda order: order["user_id"] == "7"),
     "a span": ({"since": AT - timedelta(hours=1)}, lambda order: order["created_at"] >= AT - timedelta(hours=1)),
+    "a status in a span": (
+        {"reached": Reached("paid", AT - timedelta(hours=1))},
+        lambda order: order.get("paid_at", AT - timedelta(days=1)) >= AT - timedelta(hours=1),
+    ),
+    "a span without a beginning": ({"since": datetime.min.replace(tzinfo=UTC)}, lambda order: True),
     "alerts": (
         {"alerts": ("unverified", "held"), "at": AT},
         lambda order: not order["user_verified"] or "held_at" in order,
@@ -54,6 +59,7 @@ def stored_orders(database: Database[Document]) -> list[Document]:
             user_verified=bool(number % 5),
         )
         | ({"held_at": AT} if number % 6 == 0 else {})
+        | ({"paid_at": AT - timedelta(minutes=number)} if number % 9 > 3 else {})
         for number in range(MANY)
     ]
     insert(database, *orders)
@@ -116,3 +122,28 @@ def test_a_list_by_time_in_a_status_reads_a_page_off_its_index(
     assert not walk.get("hasSortStage")
     assert walk["docsExamined"] <= SIZE + 9, "of each status, the first"
     assert walk["keysExamined"] <= 2 * SIZE + 9 * 3
+
+
+@pytest.mark.parametrize("longest_first", [True, False])
+@pytest.mark.parametrize("name", ["a span", "a status in a span"])
+def test_a_list_of_a_span_by_time_in_a_status_passes_by_the_orders_from_before_it(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, name: str, longest_first: bool
+) -> None:
+    monkeypatch.setattr(order_query, "FEW", 3)
+    monkeypatch.setattr(sorted_lists, "FEW", 3)
+    stored_orders(database)
+    begins = AT - timedelta(hours=1)
+    early, before = begins - CLOCKS_DIFFER, begins - CLOCKS_DIFFER - timedelta(days=9)
+    old = {"status": "paid", "created_at": before, "paid_at": before}
+    insert(
+        database,
+        *(stored(number, **old, status_since=early - timedelta(minutes=number + 1)) for number in range(MANY)),
+        stored(MANY, **old | {"created_at": begins, "paid_at": begins}, status_since=early),
+    )
+    query = OrderQuery(**FILTERS[name][0], longest_first=longest_first, drafts=True)
+    with profiled(database) as done:
+        found = order_lists.page_after(query, 2 * MANY)
+    [walk] = [operation for operation in done if operation["command"].get("limit") == 2 * MANY + 1]
+    assert "status: 1, status_since: 1, _id: 1" in walk["planSummary"]
+    assert walk["docsExamined"] <= MANY + 1
+    assert found.orders[0 if longest_first else -1].status_since == early, "by a clock that was a day behind"

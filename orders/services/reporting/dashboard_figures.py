@@ -15,9 +15,9 @@ from orders.services.access import Actor, NotPermitted
 from orders.services.days import day_bounds, local
 from orders.services.reporting.figures_refresh import changed_days, first_day, refresh
 from orders.services.reporting.shop_figures import Dashboard, Day, Demand, Money, Period, Product, Spread, Trouble
-from orders.storage import daily_figures, time_limit, turned_away
+from orders.storage import daily_figures, stock_trouble, time_limit, turned_away
 from orders.storage.daily_figures import DAY, day_key
-from orders.storage.day_counts import BUCKET, REASONED, SHORT, SLOT_MINUTES, SOLD, STAY_BUCKET, TIMED, UNKNOWN
+from orders.storage.day_counts import BUCKET, REASONED, SLOT_MINUTES, SOLD, STAY_BUCKET, TIMED
 from orders.storage.order_names import product_names
 from orders.storage.order_reads import server_time
 
@@ -27,7 +27,7 @@ TOP = 10
 """Products shown: best sellers, and those that were turned away."""
 COUNTING, READING = 0.25, 2.0
 """Seconds that a request for the dashboard may spend on counting days, and on reading the figures."""
-NOT_COMPARED = ("half_hours", "stays", "reasons", "stock")
+NOT_COMPARED = ("half_hours", "stays", "reasons")
 """Figures that are not read of the period before."""
 SLOT = timedelta(minutes=SLOT_MINUTES)
 SLOTS_OF_AN_HOUR = 60 // SLOT_MINUTES
@@ -51,9 +51,12 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
         wanted = turned_away.most_wanted(since, until, TOP)
         products = [row["_id"] for rows in best.values() for row in rows] + [row["product"] for row in wanted]
         names = product_names(filter(None, products))
+        bounds = day_bounds(period.first)[0], day_bounds(period.last)[1]
+        unknown, short = stock_trouble.unknown(*bounds), stock_trouble.short(*bounds)
     found = _added_up(period, kept, first)
     found.as_of, found.recounting = _aware(state.get("until")), recounting
     found.by_units, found.by_revenue = (_products(best[measure], names) for measure in ("units", "cents"))
+    found.unknown, found.short = Trouble(**unknown), Trouble(**short)
     _turned_away(found, wanted, names)
     _details(found, [day for day in kept if "computed_at" in day])
     earlier = _added_up(period.before, before, first)
@@ -146,14 +149,10 @@ def _details(found: Dashboard, days: Sequence[Document]) -> None:
         status: _spread((day.get("stays", {}).get(status, ()) for day in days), STAY_BUCKET) for status in TIMED
     }
     found.hours = _hours(days)
-    trouble: dict[str, Counter[str]] = {UNKNOWN: Counter(), SHORT: Counter()}
     for day in days:
         for row in day.get("reasons", ()):
             told = found.reasons.setdefault(row["code"], dict.fromkeys(REASONED.values(), 0))
             told[REASONED[row["act"]]] += row["times"]
-        for row in day.get("stock", ()):
-            trouble[row["trouble"]].update(lines=row["lines"], units=row["units"])
-    found.unknown, found.short = (Trouble(**trouble[kind]) for kind in (UNKNOWN, SHORT))
 
 
 def _hours(days: Iterable[Document]) -> list[int]:

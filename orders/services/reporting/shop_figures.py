@@ -148,10 +148,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Lines of the orders placed, with something wrong with their stock, and the units that it is about."""
+    """Lines of the orders placed, with something wrong with their stock, and the units that it is about.
+
+    :ivar cut: there may be more: only the newest orders were looked at.
+    """
 
     lines: int = 0
     units: int = 0
+    cut: bool = False
 
 
 @dataclass
@@ -168,7 +172,8 @@ class Dashboard:
     :ivar to_ship: time from payment to shipping of the orders shipped in the period, to one per cent.
     :ivar stays: time in each status, of the orders placed in the period that have left it, to five per cent.
     :ivar hours: orders placed, by hour of the shop's clocks.
-    :ivar unknown: stock that is unconfirmed; `short`: stock of which less was released than asked.
+    :ivar unknown: stock that is unconfirmed; `short`: stock of which less was released than asked; both as they are
+        now, whenever the rest was counted.
     :ivar turned_away: what was wanted most while too little was in stock; `others`: units of products past the cap.
     :ivar missing: days that have not been counted yet.
     :ivar recounting: how many of those have been counted in another time zone, before TIME_ZONE was changed.
