@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from pytest_django import Settings
 
 from orders_project.models import RecoveryCode, SecondFactor, SignIn
 from orders_project.settings.sign_on import BACKEND
-from orders_project.staff import second_factor, sign_ins
+from orders_project.staff import links, second_factor, sign_ins
 from tests.functional.admin_helpers import PASSWORD, Document, client_of, profiled, said, staff, text_of
 from tests.functional.helpers import at_once
 
@@ -346,6 +347,45 @@ def test_a_new_password_ends_ones_other_sessions_and_this_one_goes_on(database: 
     assert here.post("/admin/password_change/", {"old_password": PASSWORD, **new}).status_code == 302
     assert (is_in(here), is_in(there)) == (True, False)
     assert sign_ins.open_ones(user).count() == 1
+
+
+@pytest.mark.parametrize("deed", ["switched off", "demoted", "deleted", "given a link"])
+def test_what_others_do_while_somebody_changes_their_password_stands(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    user, account = staff("superuser"), User.objects.filter(username="superuser")
+    client, _ = log_in("superuser")
+    deeds: dict[str, Callable[[], Any]] = {
+        "switched off": lambda: account.update(is_active=False),
+        "demoted": lambda: account.update(is_superuser=False, is_staff=False),
+        "deleted": lambda: User.objects.get(pk=user.pk).delete(),
+        "given a link": lambda: links.new_link(User.objects.get(pk=user.pk)),
+    }
+    after: list[Document | None] = []
+
+    def others_first(self: User, password: str) -> None:
+        monkeypatch.undo()
+        deeds[deed]()
+        after.append(database["auth_user"].find_one())
+        self.set_password(password)
+
+    monkeypatch.setattr(User, "set_password", others_first)
+    new = {"new_password1": "another battery staple", "new_password2": "another battery staple"}
+    answer = client.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+    assert answer.status_code == 403
+    assert "The password is not changed." in text_of(answer)
+    assert [database["auth_user"].find_one()] == after
+
+
+def test_a_password_whose_hash_is_renewed_as_it_is_checked_can_be_changed(
+    database: Database[Document], settings: Settings
+) -> None:
+    staff("Support")
+    client, _ = log_in()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
+    new = {"new_password1": "another battery staple", "new_password2": "another battery staple"}
+    assert client.post("/admin/password_change/", {"old_password": PASSWORD, **new}).status_code == 302
+    assert is_in(client)
 
 
 def test_whoever_logs_in_again_in_the_same_browser_has_one_session(database: Database[Document]) -> None:
