@@ -227,6 +227,20 @@ def test_of_two_who_use_a_link_at_once_one_sets_the_password(
     assert User.objects.get(username="maria").check_password(CHOSEN["new_password1"])
 
 
+def test_the_secret_of_a_link_is_not_logged(database: Database[Document], caplog: pytest.LogCaptureFixture) -> None:
+    path = added(client_of("Manager"))
+    secret = path.split("/")[-2]
+    caplog.clear()
+    caplog.set_level("INFO", "orders.requests")
+    for address in (path, path.rstrip("/"), f"{path}more", f"{path}%0A"):
+        Client().get(address)
+    logged = [vars(record) for record in caplog.records if record.name == "orders.requests"]
+    assert {each["path"] for each in logged} == {"/admin/set-password/…"}
+    assert len(logged) == 4
+    assert secret not in str([each | {"request": ""} for each in logged])
+    assert not is_void(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
