@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from orders_project.staff import sign_ins
-from orders_project.staff.rights import permissions_of
+from orders_project.staff.rights import permissions_of, signs_on
 
 
 class LinkTokens(PasswordResetTokenGenerator):
@@ -31,7 +31,8 @@ class LinkTokens(PasswordResetTokenGenerator):
 
     def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
         rights = " ".join(sorted(map(str, permissions_of(user))))
-        return f"{super()._make_hash_value(user, timestamp)} {user.is_active} {user.is_superuser} {rights}"
+        state = f"{user.is_active} {user.is_superuser} {signs_on(user)}"
+        return f"{super()._make_hash_value(user, timestamp)} {state} {rights}"
 
 
 tokens = LinkTokens()

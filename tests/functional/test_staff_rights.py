@@ -1,5 +1,6 @@
 """Who may do what to which colleague: never to oneself, and never beyond one's own rights."""
 
+import io
 from collections.abc import Callable
 from functools import cache
 from itertools import product
@@ -9,12 +10,14 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.test import Client
 from pymongo.database import Database
 from pytest_django import Settings
 
+from orders_project.models import StaffIdentity
 from orders_project.sign_on.accounts import link
-from orders_project.staff import colleagues, links, rights
+from orders_project.staff import colleagues, links, rights, sign_ins
 from orders_project.staff.rights import GIVE_A_ROLE, Deed, may
 from tests.functional.admin_helpers import PASSWORD, Document, client_of, said, staff, text_of
 
@@ -203,6 +206,10 @@ def test_a_link_is_void_once_another_is_made_or_the_account_has_other_rights_or_
     maria.is_superuser = False
     maria.save()
     assert not is_void(path := reset())
+    link(maria, "https://login.example", "248289761001")
+    assert is_void(path), "from now on the provider decides their rights"
+    StaffIdentity.objects.all().delete()
+    path = reset()
     settings.PASSWORD_RESET_TIMEOUT = -1
     assert is_void(path)
 
@@ -286,6 +293,22 @@ def test_where_passwords_are_off_a_colleague_is_linked_to_their_sign_on(
     maria = User.objects.get(username="maria")
     assert client.post(f"/admin/staff/{maria.pk}/act/", {"act": "password"}).status_code == 403
     assert Client().get("/admin/set-password/eA/x-y/").status_code == 404
+
+
+@pytest.mark.parametrize("has_link", [False, True])
+def test_an_account_that_is_linked_to_a_sign_on_has_no_password_link_or_session_any_more(
+    database: Database[Document], settings: Settings, has_link: bool
+) -> None:
+    settings.OIDC_ISSUER = "https://login.example"
+    client, user = client_of("Support"), User.objects.get(username="Support")
+    path = links.new_link(user) if has_link else ""
+    client.force_login(user)
+    call_command("link_staff_login", "Support", subject="248289761001", stdout=io.StringIO())
+    assert client.get("/admin/account/security/").status_code == 302
+    assert not sign_ins.open_ones(user).exists()
+    assert not User.objects.get(pk=user.pk).has_usable_password()
+    call_command("link_staff_login", "Support", unlink=True, stdout=io.StringIO())
+    assert not path or is_void(path), "not even now"
 
 
 def test_what_is_done_to_a_colleague_is_logged_with_who_did_it(database: Database[Document]) -> None:
