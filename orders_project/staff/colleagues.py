@@ -63,16 +63,15 @@ def change_role(manager: User, colleague: User, role: Group) -> None:
 
 
 def switch(manager: User, colleague: User, *, on: bool) -> None:
-    """Let a colleague in again, or keep them out, at once.
+    """Let a colleague in again, or keep them out, at once. Done again, it ends the sessions that an error left open.
 
     :raises PermissionDenied:
     """
     _require(Deed.SWITCH_ON if on else Deed.SWITCH_OFF, manager, colleague)
-    if not User.objects.filter(pk=colleague.pk, is_active=not on).update(is_active=on):
-        return
-    if not on:
-        sign_ins.end_all(colleague, by=manager)
-    _log(manager, colleague, _("Switched on.") if on else _("Switched off."))
+    was_other = User.objects.filter(pk=colleague.pk, is_active=not on).update(is_active=on)
+    ended = 0 if on else sign_ins.end_all(colleague, by=manager)
+    if was_other or ended:
+        _log(manager, colleague, _("Switched on.") if on else _("Switched off."))
 
 
 def reset_password(manager: User, colleague: User) -> str:
@@ -96,8 +95,8 @@ def reset_second_factor(manager: User, colleague: User) -> None:
     :raises PermissionDenied:
     """
     _require(Deed.RESET_SECOND_FACTOR, manager, colleague)
-    if second_factor.remove(colleague):
-        sign_ins.end_all(colleague, by=manager)
+    was_on, ended = second_factor.remove(colleague), sign_ins.end_all(colleague, by=manager)
+    if was_on or ended:
         _log(manager, colleague, _("Two-factor log-in turned off."))
 
 

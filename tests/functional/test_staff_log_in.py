@@ -8,9 +8,10 @@ from typing import Any
 
 import pyotp
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Group, User
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -386,6 +387,30 @@ def test_a_password_whose_hash_is_renewed_as_it_is_checked_can_be_changed(
     new = {"new_password1": "another battery staple", "new_password2": "another battery staple"}
     assert client.post("/admin/password_change/", {"old_password": PASSWORD, **new}).status_code == 302
     assert is_in(client)
+
+
+@pytest.mark.parametrize("act", ["switch_off", "second_factor"])
+def test_sessions_that_could_not_be_ended_are_ended_by_doing_it_again(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    manager, user = client_of("Manager", raise_request_exception=False), staff("Support")
+    client, _ = log_in()
+    SecondFactor.objects.create(user=user, secret=second_factor.new_secret(), last_step=0, since=timezone.now())
+
+    def fails_once(*_arguments: Any, **_options: Any) -> int:
+        monkeypatch.undo()
+        raise DatabaseError("no answer")
+
+    monkeypatch.setattr(sign_ins, "end_all", fails_once)
+    address = f"/admin/staff/{user.pk}/act/"
+    assert manager.post(address, {"act": act}).status_code >= 500
+    assert sign_ins.open_ones(user).exists()
+    for _ in range(2):
+        assert manager.post(address, {"act": act}).status_code == 302
+        assert not sign_ins.open_ones(user).exists()
+    User.objects.update(is_active=True)
+    assert not is_in(client)
+    assert LogEntry.objects.count() == 1, "the third time there was nothing to do"
 
 
 def test_whoever_logs_in_again_in_the_same_browser_has_one_session(database: Database[Document]) -> None:
