@@ -17,7 +17,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from orders.services.text_rules import one_line, problem_of
 from orders_project.log_ins import is_taken
-from orders_project.staff import sign_ins
+from orders_project.staff import links, sign_ins
 from orders_project.staff.rights import may_do_as_much, permissions_of, permissions_of_group, signs_on
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
@@ -147,9 +147,10 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
         return answer
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """End the sessions of somebody who is kept out from now on, or whose rights are others."""
+        """Void the links and end the sessions of somebody who is kept out from now on, or whose rights are others."""
         super().save_related(request, form, formsets, change)
         if change and {"is_active", "is_staff", "is_superuser", "groups", "user_permissions"} & {*form.changed_data}:
+            links.void(form.instance)
             sign_ins.end_all(form.instance, by=_login_of(request), but=sign_ins.current(request))
 
 

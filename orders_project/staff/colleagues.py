@@ -58,6 +58,7 @@ def change_role(manager: User, colleague: User, role: Group) -> None:
     former = ", ".join(colleague.groups.order_by("name").values_list("name", flat=True)) or "-"
     colleague.groups.set([role])
     User.objects.filter(pk=colleague.pk).update(is_staff=True)
+    links.void(colleague)
     sign_ins.end_all(colleague, by=manager)
     _log(manager, colleague, _("Role changed from %(former)s to %(role)s.") % {"former": former, "role": role.name})
 
@@ -69,7 +70,10 @@ def switch(manager: User, colleague: User, *, on: bool) -> None:
     """
     _require(Deed.SWITCH_ON if on else Deed.SWITCH_OFF, manager, colleague)
     was_other = User.objects.filter(pk=colleague.pk, is_active=not on).update(is_active=on)
-    ended = 0 if on else sign_ins.end_all(colleague, by=manager)
+    ended = 0
+    if not on:
+        links.void(colleague)
+        ended = sign_ins.end_all(colleague, by=manager)
     if was_other or ended:
         _log(manager, colleague, _("Switched on.") if on else _("Switched off."))
 

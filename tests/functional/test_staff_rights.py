@@ -196,8 +196,20 @@ def test_a_link_is_void_once_another_is_made_or_the_account_has_other_rights_or_
     assert is_void(path)
     path = reset()
     manager.post(act, {"act": "switch_off"})
-    assert is_void(path)
     manager.post(act, {"act": "switch_on"})
+    assert is_void(path), "even now that it is on again"
+    manager.post(act, {"act": "role", "role": role_id("Support")})
+    path = reset()
+    for role in ("Finance", "Support"):
+        manager.post(act, {"act": "role", "role": role_id(role)})
+        assert is_void(path), "even with the role that it had"
+    path = reset()
+    root, at_django = client_of("superuser"), f"/admin/auth/user/{maria.pk}/change/"
+    account = {"username": "maria", "email": NEW["email"], "is_staff": "on"}
+    account |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    for role in ("Finance", "Support"):
+        assert root.post(at_django, {**account, "is_active": "on", "groups": [role_id(role)]}).status_code == 302
+        assert is_void(path), "nor by Django's page"
     path = reset()
     maria.is_superuser = True
     maria.save()
