@@ -56,6 +56,7 @@ def act(request: HttpRequest) -> HttpResponse:
     if deed == "recovery_codes":
         return _shown_codes(request, second_factor.renew_recovery_codes(user))
     second_factor.remove(user)
+    sign_ins.end_all(user, by=user, but=sign_ins.current(request))
     _came_by(request, SignIn.Way.PASSWORD)
     messages.success(request, _("Two-factor log-in is off."))
     return back

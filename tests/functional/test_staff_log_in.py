@@ -275,6 +275,20 @@ def test_it_is_turned_off_and_codes_are_renewed_with_a_code_alone(database: Data
     assert log_in()[1].url == ORDERS
 
 
+def test_whoever_turns_it_off_where_it_is_required_is_not_in_elsewhere_without_it(
+    database: Database[Document], settings: Settings
+) -> None:
+    settings.STAFF_TWO_FACTOR = "required"
+    _, _, codes = enrolled()
+    here, there = waiting(), waiting()
+    assert [client.post(CODE, {"code": code}).url for client, code in ((here, codes[0]), (there, codes[1]))] == [
+        ORDERS
+    ] * 2
+    assert here.post(ACT, {"act": "off", "code": codes[2]}).url == SECURITY
+    assert here.get(ORDERS).url == SET_UP
+    assert there.get(ORDERS).url.startswith("/admin/login/")
+
+
 def test_a_manager_turns_it_off_for_whoever_has_lost_it_and_they_are_out(database: Database[Document]) -> None:
     user, secret, _ = enrolled()
     client = waiting()
