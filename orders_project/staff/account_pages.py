@@ -101,8 +101,10 @@ def two_factor(request: HttpRequest) -> HttpResponse:
 def _end(request: HttpRequest, user: User, which: str) -> None:
     """End one of one's own sessions, or all others."""
     if which:
-        sign_ins.end([each for each in sign_ins.open_ones(user) if str(each.pk) == which], by=user)
-        messages.success(request, _("The session has been ended."))
+        if sign_ins.end([each for each in sign_ins.open_ones(user) if str(each.pk) == which], by=user):
+            messages.success(request, _("The session has been ended."))
+        else:
+            messages.warning(request, _("This session is over already."))
     else:
         sign_ins.end_all(user, by=user, but=sign_ins.current(request))
         messages.success(request, _("All other sessions have been ended."))

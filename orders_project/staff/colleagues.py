@@ -136,7 +136,9 @@ def _problems(username: str, name: str, email: str, role: Group | None, subject:
         found["email"] = _("Enter an e-mail address.")
     if role is None:
         found["role"] = _("Choose a role.")
-    if subject and (len(subject) > LONGEST_SUBJECT or problem_within(subject, LONGEST_SUBJECT)):
+    if subject and not settings.OIDC_ISSUER:
+        found["subject"] = _("There is no sign-on provider here.")
+    elif subject and (len(subject) > LONGEST_SUBJECT or problem_within(subject, LONGEST_SUBJECT)):
         found["subject"] = _("This cannot be a subject at the sign-on provider.")
     elif subject and accounts.linked(settings.OIDC_ISSUER, subject):
         found["subject"] = _("Somebody has an account for this subject already.")

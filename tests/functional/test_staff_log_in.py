@@ -302,7 +302,9 @@ def test_a_manager_turns_it_off_for_whoever_has_lost_it_and_they_are_out(databas
 # --- sessions --------------------------------------------------------------------------------------------------------
 
 
-def test_people_see_where_they_are_logged_in_and_end_one_or_all_others(database: Database[Document]) -> None:
+def test_people_see_where_they_are_logged_in_and_end_one_or_all_others(
+    database: Database[Document], settings: Settings
+) -> None:
     user = staff("Support")
     here, _ = log_in(HTTP_USER_AGENT=FIREFOX, REMOTE_ADDR="192.0.2.77")
     there, _ = log_in(REMOTE_ADDR="2001:db8:1:2::1")
@@ -313,9 +315,13 @@ def test_people_see_where_they_are_logged_in_and_end_one_or_all_others(database:
     assert "2001:db8:1::/48" in page
     assert "192.0.2.77" not in str(database["staff_sign_ins"].find().to_list())
     ids = {client: client.session[sign_ins.KEY] for client in (here, there, stranger)}
-    here.post(ACT, {"act": "end", "sign_in": ids[stranger]})
+    over = "This session is over already."
+    assert said(here.post(ACT, {"act": "end", "sign_in": ids[stranger]}))[-1] == over
     assert is_in(stranger), "nobody ends another's"
-    here.post(ACT, {"act": "end", "sign_in": ids[there]})
+    settings.STAFF_SESSION_AGE = 60  # from now on; these sessions are longer, and older
+    SignIn.objects.filter(pk=ids[there]).update(began_at=timezone.now() - timedelta(hours=1))
+    ends = {"act": "end", "sign_in": ids[there]}
+    assert [said(here.post(ACT, ends))[-1] for _ in range(2)] == ["The session has been ended.", over]
     assert [is_in(client) for client in (here, there, third)] == [True, False, True]
     assert there.post(f"{ORDERS}{'0' * 24}/note/", {"text": "a"}).url.startswith("/admin/login/")
     here.post(ACT, {"act": "end_others"})

@@ -268,6 +268,7 @@ def test_the_secret_of_a_link_is_not_logged(database: Database[Document], caplog
         ({"email": "nowhere"}, "Enter an e-mail address."),
         ({"role": ""}, "Choose a role."),
         ({"name": "x" * 151}, "At most 150 characters"),
+        ({"subject": "248289761001"}, "There is no sign-on provider here."),
     ],
 )
 def test_what_is_wrong_with_a_new_colleague_is_said_and_nobody_is_added(
