@@ -343,8 +343,8 @@ def test_a_session_ends_at_once_with_the_account_its_role_its_password_or_by_a_m
         "role": lambda: manager.post(act, {"act": "role", "role": role}),
         "off": lambda: manager.post(act, {"act": "switch_off"}),
         "password": lambda: manager.post(act, {"act": "password"}),
-        "off, by Django's page": lambda: root.post(at_django, account),
-        "rights, by Django's page": lambda: root.post(at_django, {**account, "is_active": "on", "groups": []}),
+        "rights, by Django's page": lambda: root.post(at_django, {**account, "groups": []}),
+        "no staff, by Django's page": lambda: root.post(at_django, {**account, "is_staff": ""}),
         "password, by Django's page": lambda: root.post(
             f"/admin/auth/user/{support.pk}/password/",
             {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true", "set-password": "1"},

@@ -15,6 +15,7 @@ from django.test import Client
 from pymongo.database import Database
 from pytest_django import Settings
 
+from orders_project.admin import LoginAdmin
 from orders_project.models import StaffIdentity
 from orders_project.sign_on.accounts import link
 from orders_project.staff import colleagues, links, rights, sign_ins
@@ -208,7 +209,7 @@ def test_a_link_is_void_once_another_is_made_or_the_account_has_other_rights_or_
     account = {"username": "maria", "email": NEW["email"], "is_staff": "on"}
     account |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
     for role in ("Finance", "Support"):
-        assert root.post(at_django, {**account, "is_active": "on", "groups": [role_id(role)]}).status_code == 302
+        assert root.post(at_django, {**account, "groups": [role_id(role)]}).status_code == 302
         assert is_void(path), "nor by Django's page"
     path = reset()
     maria.is_superuser = True
@@ -306,6 +307,65 @@ def test_where_passwords_are_off_a_colleague_is_linked_to_their_sign_on(
     maria = User.objects.get(username="maria")
     assert client.post(f"/admin/staff/{maria.pk}/act/", {"act": "password"}).status_code == 403
     assert Client().get("/admin/set-password/eA/x-y/").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["change", "password"])
+def test_what_others_do_to_an_account_while_djangos_page_saves_it_stands(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    root, user = client_of("superuser"), staff("Support")
+    forms = {
+        "change": {"username": "Support", "first_name": "Maria", "is_staff": "on", "groups": [role_id("Support")],
+                   "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"},
+        "password": {**dict.fromkeys(("password1", "password2"), CHOSEN["new_password1"]), "usable_password": "true"},
+    }  # fmt: skip
+    saving, name = (LoginAdmin, "save_model") if page == "change" else (User, "set_password")
+    save = getattr(saving, name)
+
+    def others_first(*arguments: Any) -> None:
+        monkeypatch.undo()
+        others = {"is_active": False, "email": "new@shop.example", "last_login": user.date_joined}
+        User.objects.filter(pk=user.pk).update(**others)
+        save(*arguments)
+
+    monkeypatch.setattr(saving, name, others_first)
+    assert root.post(f"/admin/auth/user/{user.pk}/{page}/", forms[page]).status_code == 302
+    now = User.objects.get(pk=user.pk)
+    assert (now.is_active, now.email) == (False, "new@shop.example")
+    assert now.last_login is not None
+    assert now.first_name == ("Maria" if page == "change" else "")
+    assert now.check_password(PASSWORD if page == "change" else CHOSEN["new_password1"])
+
+
+def test_a_page_of_djangos_from_before_somebody_was_switched_off_lets_nobody_in_again(
+    database: Database[Document],
+) -> None:
+    root, user = client_of("superuser"), staff("Support")
+    page = f"/admin/auth/user/{user.pk}/change/"
+    form = {"username": "Support", "is_staff": "on", "is_active": "on", "groups": [role_id("Support")]}
+    form |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", "last_login_0": "", "last_login_1": ""}
+    User.objects.filter(pk=user.pk).update(is_active=False, last_login=user.date_joined)
+    assert root.post(page, form).status_code == 302
+    now = User.objects.get(pk=user.pk)
+    assert not now.is_active
+    assert now.last_login is not None
+
+
+def test_of_two_who_give_somebody_a_password_at_once_one_does(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, user = client_of("superuser"), staff("Support")
+    set_password = User.set_password
+
+    def others_first(self: User, password: str) -> None:
+        monkeypatch.undo()
+        links.new_link(User.objects.get(pk=user.pk))
+        set_password(self, password)
+
+    monkeypatch.setattr(User, "set_password", others_first)
+    form = {**dict.fromkeys(("password1", "password2"), CHOSEN["new_password1"]), "usable_password": "true"}
+    assert root.post(f"/admin/auth/user/{user.pk}/password/", form).status_code == 403
+    assert not User.objects.get(pk=user.pk).has_usable_password()
 
 
 @pytest.mark.parametrize("has_link", [False, True])

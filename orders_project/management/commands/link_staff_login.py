@@ -15,8 +15,8 @@ from orders_project.sign_on import accounts
 from orders_project.staff import sign_ins
 
 HELP = """Link an account of the backoffice to a person at the sign-on provider (OIDC_ISSUER), by their subject there:
-from then on their sign-on opens this account, and their groups there decide its groups here. Its password and open links
-for one are worth nothing any more, and its sessions end.
+from then on their sign-on opens this account, and their groups there decide its groups here. Its password, and a link
+to set one, are worth nothing any more, and its sessions end.
 
 The subject is shown on the page that refuses somebody without an account; most providers show it as the user's id. The
 link is the only way from a sign-on to an account that it did not make itself: nobody is recognised by e-mail or name.
