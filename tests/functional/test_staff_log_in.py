@@ -88,10 +88,10 @@ def test_it_is_set_up_with_a_code_and_asked_for_from_then_on(database: Database[
     secret = page.context["secret"].replace(" ", "")
     assert client.get(SET_UP).context["secret"].replace(" ", "") == secret, "the app has scanned this one"
     assert "<svg" in page.content.decode()
-    assert "not the code of the app" in text_of(client.post(SET_UP, {"code": wrong_for(secret)}))
+    assert "not the code of the app" in text_of(client.post(SET_UP, {"code": wrong_for(secret), "password": PASSWORD}))
     assert not SecondFactor.objects.exists()
     used = now_of(secret)
-    answer = client.post(SET_UP, {"code": used})
+    answer = client.post(SET_UP, {"code": used, "password": PASSWORD})
     codes = re.findall(r"<li><code>([\w-]+)</code>", answer.content.decode())
     assert len(set(codes)) == second_factor.CODES
     assert is_in(client)
@@ -108,6 +108,22 @@ def test_it_is_set_up_with_a_code_and_asked_for_from_then_on(database: Database[
     assert said(answer) == ["9 recovery codes are left."]
     assert "This code is wrong" in text_of(waiting().post(CODE, {"code": codes[0]}))
     assert [each.way for each in SignIn.objects.order_by("-began_at")[:1]] == [SignIn.Way.RECOVERY]
+
+
+def test_it_is_set_up_with_the_password_only_whose_wrong_tries_are_counted(
+    database: Database[Document], settings: Settings
+) -> None:
+    client, other = client_of("Support"), Client()
+    other.force_login(User.objects.get(username="Support"))
+    code = now_of(client.get(SET_UP).context["secret"].replace(" ", ""))
+    for form in ({"code": code}, {"code": code, "password": "wrong"}):
+        assert "This is not your password." in text_of(client.post(SET_UP, form))
+    settings.AXES_FAILURE_LIMIT = 3
+    assert [client.post(SET_UP, {"code": code, "password": given}).status_code for given in ("wrong", PASSWORD)] == [
+        429
+    ] * 2
+    assert not SecondFactor.objects.exists()
+    assert (is_in(client), is_in(other)) == (True, True)
 
 
 def test_a_code_is_good_for_a_step_before_and_after_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +233,8 @@ def test_where_it_is_required_nothing_else_opens_before_it_is_set_up(
     assert client.post(ACT, {"act": "end_others"}).url == SET_UP
     page = client.get(SET_UP)
     assert "Your role needs two-factor log-in" in text_of(page)
-    assert client.post(SET_UP, {"code": now_of(page.context["secret"].replace(" ", ""))}).status_code == 200
+    code = now_of(page.context["secret"].replace(" ", ""))
+    assert client.post(SET_UP, {"code": code, "password": PASSWORD}).status_code == 200
     assert client.get(ORDERS).status_code == 200
 
 
