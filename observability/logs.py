@@ -6,6 +6,7 @@ extras that are plain values. A request object, as Django's own records carry it
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ PLAIN = (str, int, float, bool)
 LONGEST = 2000
 """Characters of one value."""
 LONGEST_TRACE = 20_000
+SECRET = re.compile(r"(/set-password/).+", re.DOTALL)
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "status_code", "color_message"}
 """Attributes of every record, and those of Django's records that other fields already show."""
 
@@ -66,6 +68,11 @@ class JsonFormatter(logging.Formatter):
             return orjson.dumps({name: _encodable(value) for name, value in line.items()}).decode()
 
 
+def without_secret(path: str) -> str:
+    """A path, or a text that ends with one, without what makes a link good for whoever reads it, mistyped or not."""
+    return SECRET.sub(r"\1…", path)
+
+
 def _encodable(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
@@ -91,6 +98,8 @@ class OnlyFaults(logging.Filter):
     """Of Django's records about requests, keep those of unhandled errors: our own line covers the others."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            record.msg, record.args = without_secret(record.getMessage()), ()
         return bool(record.exc_info)
 
 

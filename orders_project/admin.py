@@ -16,8 +16,8 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders.services.text_rules import one_line, problem_of
-from orders_project.log_ins import is_taken
-from orders_project.staff import sign_ins
+from orders_project.log_ins import is_taken, write_password
+from orders_project.staff import links, sign_ins
 from orders_project.staff.rights import may_do_as_much, permissions_of, permissions_of_group, signs_on
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
@@ -49,6 +49,15 @@ class NewLoginForm(PlainNames, UserCreationForm):
         if is_taken(username):
             raise ValidationError("A user with that username already exists.")
         return username
+
+
+class OthersPasswordForm(AdminPasswordChangeForm):
+    def save(self, commit: bool = True) -> Any:
+        """:raises PermissionDenied: their password was changed meanwhile, or the account deleted."""
+        former = self.user.password
+        saved = super().save(commit=False)
+        write_password(self.user, former)
+        return saved
 
 
 class RoleForm(PlainNames):
@@ -120,7 +129,7 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
     filters = frozenset({"is_staff__exact", "is_superuser__exact", "is_active__exact", "groups__id__exact"})
     form = LoginForm
     add_form = NewLoginForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = OthersPasswordForm
 
     def permissions_of(self, obj: User) -> set[Any]:
         return permissions_of(obj)
@@ -129,8 +138,13 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
         return may_do_as_much(_login_of(request), obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """Only superusers create superusers."""
+        """Only superusers create superusers. An account is switched off and on under *Colleagues* alone.
+
+        Otherwise a page that was opened before an account was switched off would switch it on again.
+        """
         own = tuple(super().get_readonly_fields(request, obj))
+        if obj is not None:
+            own = (*own, "is_active", "last_login")
         return own if _login_of(request).is_superuser else (*own, "is_superuser")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
@@ -146,10 +160,18 @@ class LoginAdmin(PlainSearch, WithinOnesOwn, UserAdmin, ModelAdmin):
             sign_ins.end_all(user, by=login, but=sign_ins.current(request))
         return answer
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Write what this page changes and nothing else: others may have changed the rest meanwhile."""
+        if change:
+            obj.save(update_fields={field.name for field in obj._meta.concrete_fields} & {*form.changed_data})
+        else:
+            super().save_model(request, obj, form, change)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """End the sessions of somebody who is kept out from now on, or whose rights are others."""
+        """Void the links and end the sessions of somebody who is kept out from now on, or whose rights are others."""
         super().save_related(request, form, formsets, change)
-        if change and {"is_active", "is_staff", "is_superuser", "groups", "user_permissions"} & {*form.changed_data}:
+        if change and {"is_staff", "is_superuser", "groups", "user_permissions"} & {*form.changed_data}:
+            links.void(form.instance)
             sign_ins.end_all(form.instance, by=_login_of(request), but=sign_ins.current(request))
 
 

@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
-from orders_project.log_ins import is_password_of, seconds_to_wait
+from orders_project.log_ins import reauthenticated, seconds_to_wait, write_password
 from orders_project.staff import log_in, second_factor, sign_ins
 from orders_project.web.error_pages import page_of
 
@@ -34,13 +34,19 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
     @sensitive_variables("given")
     def clean_old_password(self) -> str:
         given = str(self.cleaned_data["old_password"])
-        if not is_password_of(self.user, given, self.request):
+        found = reauthenticated(self.user, given, self.request)
+        if found is None:
             raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        self.former = found.password
         return given
 
     def save(self, commit: bool = True) -> Any:
-        """Django ends the other sessions; they are told of as ended, too."""
-        saved = super().save(commit)
+        """Django ends the other sessions; they are told of as ended, too.
+
+        :raises PermissionDenied: they were kept out, or their password was changed, meanwhile.
+        """
+        saved = super().save(commit=False)
+        write_password(self.user, self.former, is_active=True, is_staff=True)
         sign_ins.end_all(self.user, by=self.user, but=sign_ins.current(self.request))
         return saved
 

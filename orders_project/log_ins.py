@@ -22,8 +22,10 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django_mongodb_backend.query import wrap_database_errors
 
@@ -83,16 +85,28 @@ class LogInHandler(AxesDatabaseHandler):
 
 
 @sensitive_variables("password")
-def is_password_of(user: AbstractBaseUser, password: str, request: HttpRequest) -> bool:
-    """Whether it is the password of the user who is logged in; a wrong one counts as a failed log-in.
+def reauthenticated(user: AbstractBaseUser, password: str, request: HttpRequest) -> AbstractBaseUser | None:
+    """The user who is logged in, as stored now, if it is their password; a wrong one counts as a failed log-in.
 
     If no more may be checked, or this was the last that may fail, axes answers that the login is locked.
     """
     credentials = {"username": user.get_username()}
-    if authenticate(request, password=password, **credentials) is None:
-        return False
-    LogInHandler().reset_user_attempts(request, credentials)
-    return True
+    found = authenticate(request, password=password, **credentials)
+    if found is not None:
+        LogInHandler().reset_user_attempts(request, credentials)
+    return found
+
+
+def write_password(user: AbstractBaseUser, former: str, **still: Any) -> None:
+    """Write a user's new password and nothing else, if the stored one is still the former, and the rest as given.
+
+    Django writes the whole account, and with it undoes what others changed meanwhile.
+
+    :param former: a hash.
+    :raises PermissionDenied:
+    """
+    if not User.objects.filter(pk=user.pk, password=former, **still).update(password=user.password):
+        raise PermissionDenied(_("This account was changed meanwhile. The password is not changed."))
 
 
 def is_taken(username: str) -> bool:

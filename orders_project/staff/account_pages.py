@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.admin.posted import INCOMPLETE, only_posted
+from orders_project.log_ins import reauthenticated
 from orders_project.models import SecondFactor, SignIn
 from orders_project.staff import second_factor, sign_ins
 from orders_project.staff.code_step import wrong_code
@@ -56,6 +57,7 @@ def act(request: HttpRequest) -> HttpResponse:
     if deed == "recovery_codes":
         return _shown_codes(request, second_factor.renew_recovery_codes(user))
     second_factor.remove(user)
+    sign_ins.end_all(user, by=user, but=sign_ins.current(request))
     _came_by(request, SignIn.Way.PASSWORD)
     messages.success(request, _("Two-factor log-in is off."))
     return back
@@ -68,7 +70,10 @@ act.form_beside = "security/"  # type: ignore[attr-defined]
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("secret", "codes")
 def two_factor(request: HttpRequest) -> HttpResponse:
-    """GET the code to scan; POST a `code` of the app: turn it on, and show the recovery codes, this once."""
+    """GET the code to scan; POST `password` and a `code` of it: turn it on, and show the recovery codes, this once.
+
+    Without the password, whoever has got hold of a session could keep its owner out.
+    """
     user = _user(request)
     may_see_others = admin.site.has_permission(request)
     if second_factor.is_asked_of(user) and not may_see_others:  # they came in while it was switched off
@@ -77,21 +82,25 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     if not second_factor.is_offered() or second_factor.is_asked_of(user) or not user.has_usable_password():
         return HttpResponseRedirect(reverse("admin:account"))
     secret = request.session.setdefault(NEW_SECRET, second_factor.new_secret())
-    problem = ""
+    problem = wrong_password = ""
     if request.method == "POST":
-        if codes := second_factor.set_up(user, secret, request.POST.get("code", "")):
+        if not reauthenticated(user, request.POST.get("password", ""), request):
+            wrong_password = _("This is not your password.")
+        elif codes := second_factor.set_up(user, secret, request.POST.get("code", "")):
             del request.session[NEW_SECRET]
             sign_ins.end_all(user, by=user, but=sign_ins.current(request))
             _came_by(request, SignIn.Way.CODE)
             return _shown_codes(request, codes)
-        problem = _(
-            "This is not the code of the app. Check that you scanned the code on this page, and enter the next one."
-        )
+        else:
+            problem = _(
+                "This is not the code of the app. Check that you scanned the code on this page, and enter the next one."
+            )
     context = {
         "title": _("Set up two-factor log-in"),
         "picture": _picture(second_factor.address_of(secret, user)),
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         "problem": problem,
+        "wrong_password": wrong_password,
         "is_missing": not may_see_others,
     }
     return answer(request, "two_factor", context)
@@ -100,8 +109,10 @@ def two_factor(request: HttpRequest) -> HttpResponse:
 def _end(request: HttpRequest, user: User, which: str) -> None:
     """End one of one's own sessions, or all others."""
     if which:
-        sign_ins.end([each for each in sign_ins.open_ones(user) if str(each.pk) == which], by=user)
-        messages.success(request, _("The session has been ended."))
+        if sign_ins.end([each for each in sign_ins.open_ones(user) if str(each.pk) == which], by=user):
+            messages.success(request, _("The session has been ended."))
+        else:
+            messages.warning(request, _("This session is over already."))
     else:
         sign_ins.end_all(user, by=user, but=sign_ins.current(request))
         messages.success(request, _("All other sessions have been ended."))

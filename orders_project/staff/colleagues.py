@@ -58,21 +58,24 @@ def change_role(manager: User, colleague: User, role: Group) -> None:
     former = ", ".join(colleague.groups.order_by("name").values_list("name", flat=True)) or "-"
     colleague.groups.set([role])
     User.objects.filter(pk=colleague.pk).update(is_staff=True)
+    links.void(colleague)
     sign_ins.end_all(colleague, by=manager)
     _log(manager, colleague, _("Role changed from %(former)s to %(role)s.") % {"former": former, "role": role.name})
 
 
 def switch(manager: User, colleague: User, *, on: bool) -> None:
-    """Let a colleague in again, or keep them out, at once.
+    """Let a colleague in again, or keep them out, at once. Done again, it ends the sessions that an error left open.
 
     :raises PermissionDenied:
     """
     _require(Deed.SWITCH_ON if on else Deed.SWITCH_OFF, manager, colleague)
-    if not User.objects.filter(pk=colleague.pk, is_active=not on).update(is_active=on):
-        return
+    was_other = User.objects.filter(pk=colleague.pk, is_active=not on).update(is_active=on)
+    ended = 0
     if not on:
-        sign_ins.end_all(colleague, by=manager)
-    _log(manager, colleague, _("Switched on.") if on else _("Switched off."))
+        links.void(colleague)
+        ended = sign_ins.end_all(colleague, by=manager)
+    if was_other or ended:
+        _log(manager, colleague, _("Switched on.") if on else _("Switched off."))
 
 
 def reset_password(manager: User, colleague: User) -> str:
@@ -96,8 +99,8 @@ def reset_second_factor(manager: User, colleague: User) -> None:
     :raises PermissionDenied:
     """
     _require(Deed.RESET_SECOND_FACTOR, manager, colleague)
-    if second_factor.remove(colleague):
-        sign_ins.end_all(colleague, by=manager)
+    was_on, ended = second_factor.remove(colleague), sign_ins.end_all(colleague, by=manager)
+    if was_on or ended:
         _log(manager, colleague, _("Two-factor log-in turned off."))
 
 
@@ -133,7 +136,9 @@ def _problems(username: str, name: str, email: str, role: Group | None, subject:
         found["email"] = _("Enter an e-mail address.")
     if role is None:
         found["role"] = _("Choose a role.")
-    if subject and (len(subject) > LONGEST_SUBJECT or problem_within(subject, LONGEST_SUBJECT)):
+    if subject and not settings.OIDC_ISSUER:
+        found["subject"] = _("There is no sign-on provider here.")
+    elif subject and (len(subject) > LONGEST_SUBJECT or problem_within(subject, LONGEST_SUBJECT)):
         found["subject"] = _("This cannot be a subject at the sign-on provider.")
     elif subject and accounts.linked(settings.OIDC_ISSUER, subject):
         found["subject"] = _("Somebody has an account for this subject already.")

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.forms import SetPasswordForm
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.auth.views import PasswordResetConfirmView
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from orders_project.staff import sign_ins
-from orders_project.staff.rights import permissions_of
+from orders_project.staff.rights import permissions_of, signs_on
 
 
 class LinkTokens(PasswordResetTokenGenerator):
@@ -31,7 +31,8 @@ class LinkTokens(PasswordResetTokenGenerator):
 
     def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
         rights = " ".join(sorted(map(str, permissions_of(user))))
-        return f"{super()._make_hash_value(user, timestamp)} {user.is_active} {user.is_superuser} {rights}"
+        state = f"{user.is_active} {user.is_superuser} {signs_on(user)}"
+        return f"{super()._make_hash_value(user, timestamp)} {state} {rights}"
 
 
 tokens = LinkTokens()
@@ -43,6 +44,12 @@ def new_link(user: User) -> str:
     User.objects.filter(pk=user.pk).update(password=user.password)
     named = urlsafe_base64_encode(force_bytes(user.pk))
     return reverse("admin:set_password", kwargs={"uidb64": named, "token": tokens.make_token(user)})
+
+
+def void(user: User) -> None:
+    """Make open links worth nothing for good, even if the account is one day again what it was when they were made."""
+    is_unset = User.objects.filter(pk=user.pk, password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    is_unset.update(password=make_password(None))
 
 
 class NewPasswordForm(SetPasswordForm):

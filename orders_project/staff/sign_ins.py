@@ -79,7 +79,7 @@ def newest(user: User) -> list[SignIn]:
 
 def open_ones(user: User) -> QuerySet[SignIn]:
     """Those that go on; one that has run out needs no end."""
-    return SignIn.objects.filter(user=user, began_at__gt=_oldest(), ended_at=None)
+    return SignIn.objects.filter(user=user, ends_at__gt=timezone.now(), ended_at=None)
 
 
 def end(which: Iterable[SignIn], *, by: User) -> int:
@@ -92,10 +92,6 @@ def end(which: Iterable[SignIn], *, by: User) -> int:
 def end_all(user: User, *, by: User, but: SignIn | None = None) -> int:
     """End all sessions of somebody, or all but one. :returns: how many went on until now."""
     return end([each for each in open_ones(user) if but is None or each.pk != but.pk], by=by)
-
-
-def _oldest() -> Any:
-    return timezone.now() - timedelta(seconds=settings.STAFF_SESSION_AGE)
 
 
 def _found(request: HttpRequest) -> SignIn | None:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from observability import context
+from observability.logs import without_secret
 from observability.metrics import REQUEST_SECONDS, REQUESTS
 from orders.services.identifiers import OBJECT_ID
 
@@ -58,7 +59,7 @@ def _record(request: HttpRequest, status: int, seconds: float) -> None:
     about: dict[str, Any] = {
         "method": method,
         "route": route,
-        "path": request.path[:LONGEST_PATH],
+        "path": without_secret(request.path)[:LONGEST_PATH],
         "status": status,
         "duration_ms": round(seconds * 1000, 1),
     }

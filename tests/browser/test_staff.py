@@ -55,6 +55,7 @@ def test_a_colleague_is_added_sets_a_password_and_an_app_logs_in_with_a_code_and
     maria.get_by_role("link", name="Set up").click()
     secret = maria.locator("code.event-code").inner_text().replace(" ", "")
     maria.get_by_label("Code of your app").fill(code_of(secret))
+    maria.get_by_label("Your password").fill(PASSWORD)
     maria.get_by_role("button", name="Turn on").click()
     expect(maria.locator(".staff-codes li")).to_have_count(10)
     assert problems(maria) == []

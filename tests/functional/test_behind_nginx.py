@@ -518,5 +518,11 @@ def test_a_request_that_could_not_be_passed_on_changed_nothing_and_says_so(tmp_p
             refused = ask(nginx, method, "/api/v1/orders/")
             assert "Nothing was changed" in problem(refused, 502, "service_unavailable")
             assert refused.headers["Retry-After"] == "5"
+        ask(nginx, "GET", "/admin/set-password/NTA3/the-secret/")
+        ask(nginx, "GET", f"/api/v1/orders/?{'x' * 200}=/set-password/NTA3/")
+    logged = nginx.log.read_text()
+    assert '"request":"GET /admin/set-password/",' in logged
+    assert '"request":"GET /api/v1/orders/",' in logged
+    assert "the-secret" not in logged, "of a link that still works"
     with deaf_server() as service, nginx_before(service, tmp_path / "deaf") as nginx:
         problem(ask(nginx, "POST", "/api/v1/orders/"), 504, "service_unavailable")

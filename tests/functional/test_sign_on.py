@@ -169,7 +169,9 @@ def test_where_accounts_are_not_created_they_are_linked(
     provider.says(r1={})
     assert Desk(desk.site, provider).signs_on("r1").status_code == 403
     root.refresh_from_db()
-    assert (root.is_superuser, root.is_staff) == (True, True), "with a password it still gets in"
+    assert (root.is_superuser, root.is_staff) == (True, True), (
+        "once it has a group there, or a new password, it gets in again"
+    )
 
     call_command("link_staff_login", "Finance", "--unlink")
     assert Desk(desk.site, provider).signs_on("a1").status_code == 403

@@ -2,14 +2,16 @@
 
 import re
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pyotp
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Group, User
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -18,7 +20,7 @@ from pytest_django import Settings
 
 from orders_project.models import RecoveryCode, SecondFactor, SignIn
 from orders_project.settings.sign_on import BACKEND
-from orders_project.staff import second_factor, sign_ins
+from orders_project.staff import links, second_factor, sign_ins
 from tests.functional.admin_helpers import PASSWORD, Document, client_of, profiled, said, staff, text_of
 from tests.functional.helpers import at_once
 
@@ -86,10 +88,10 @@ def test_it_is_set_up_with_a_code_and_asked_for_from_then_on(database: Database[
     secret = page.context["secret"].replace(" ", "")
     assert client.get(SET_UP).context["secret"].replace(" ", "") == secret, "the app has scanned this one"
     assert "<svg" in page.content.decode()
-    assert "not the code of the app" in text_of(client.post(SET_UP, {"code": wrong_for(secret)}))
+    assert "not the code of the app" in text_of(client.post(SET_UP, {"code": wrong_for(secret), "password": PASSWORD}))
     assert not SecondFactor.objects.exists()
     used = now_of(secret)
-    answer = client.post(SET_UP, {"code": used})
+    answer = client.post(SET_UP, {"code": used, "password": PASSWORD})
     codes = re.findall(r"<li><code>([\w-]+)</code>", answer.content.decode())
     assert len(set(codes)) == second_factor.CODES
     assert is_in(client)
@@ -106,6 +108,22 @@ def test_it_is_set_up_with_a_code_and_asked_for_from_then_on(database: Database[
     assert said(answer) == ["9 recovery codes are left."]
     assert "This code is wrong" in text_of(waiting().post(CODE, {"code": codes[0]}))
     assert [each.way for each in SignIn.objects.order_by("-began_at")[:1]] == [SignIn.Way.RECOVERY]
+
+
+def test_it_is_set_up_with_the_password_only_whose_wrong_tries_are_counted(
+    database: Database[Document], settings: Settings
+) -> None:
+    client, other = client_of("Support"), Client()
+    other.force_login(User.objects.get(username="Support"))
+    code = now_of(client.get(SET_UP).context["secret"].replace(" ", ""))
+    for form in ({"code": code}, {"code": code, "password": "wrong"}):
+        assert "This is not your password." in text_of(client.post(SET_UP, form))
+    settings.AXES_FAILURE_LIMIT = 3
+    assert [client.post(SET_UP, {"code": code, "password": given}).status_code for given in ("wrong", PASSWORD)] == [
+        429
+    ] * 2
+    assert not SecondFactor.objects.exists()
+    assert (is_in(client), is_in(other)) == (True, True)
 
 
 def test_a_code_is_good_for_a_step_before_and_after_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +233,8 @@ def test_where_it_is_required_nothing_else_opens_before_it_is_set_up(
     assert client.post(ACT, {"act": "end_others"}).url == SET_UP
     page = client.get(SET_UP)
     assert "Your role needs two-factor log-in" in text_of(page)
-    assert client.post(SET_UP, {"code": now_of(page.context["secret"].replace(" ", ""))}).status_code == 200
+    code = now_of(page.context["secret"].replace(" ", ""))
+    assert client.post(SET_UP, {"code": code, "password": PASSWORD}).status_code == 200
     assert client.get(ORDERS).status_code == 200
 
 
@@ -273,6 +292,20 @@ def test_it_is_turned_off_and_codes_are_renewed_with_a_code_alone(database: Data
     assert log_in()[1].url == ORDERS
 
 
+def test_whoever_turns_it_off_where_it_is_required_is_not_in_elsewhere_without_it(
+    database: Database[Document], settings: Settings
+) -> None:
+    settings.STAFF_TWO_FACTOR = "required"
+    _, _, codes = enrolled()
+    here, there = waiting(), waiting()
+    assert [client.post(CODE, {"code": code}).url for client, code in ((here, codes[0]), (there, codes[1]))] == [
+        ORDERS
+    ] * 2
+    assert here.post(ACT, {"act": "off", "code": codes[2]}).url == SECURITY
+    assert here.get(ORDERS).url == SET_UP
+    assert there.get(ORDERS).url.startswith("/admin/login/")
+
+
 def test_a_manager_turns_it_off_for_whoever_has_lost_it_and_they_are_out(database: Database[Document]) -> None:
     user, secret, _ = enrolled()
     client = waiting()
@@ -286,7 +319,9 @@ def test_a_manager_turns_it_off_for_whoever_has_lost_it_and_they_are_out(databas
 # --- sessions --------------------------------------------------------------------------------------------------------
 
 
-def test_people_see_where_they_are_logged_in_and_end_one_or_all_others(database: Database[Document]) -> None:
+def test_people_see_where_they_are_logged_in_and_end_one_or_all_others(
+    database: Database[Document], settings: Settings
+) -> None:
     user = staff("Support")
     here, _ = log_in(HTTP_USER_AGENT=FIREFOX, REMOTE_ADDR="192.0.2.77")
     there, _ = log_in(REMOTE_ADDR="2001:db8:1:2::1")
@@ -297,9 +332,13 @@ def test_people_see_where_they_are_logged_in_and_end_one_or_all_others(database:
     assert "2001:db8:1::/48" in page
     assert "192.0.2.77" not in str(database["staff_sign_ins"].find().to_list())
     ids = {client: client.session[sign_ins.KEY] for client in (here, there, stranger)}
-    here.post(ACT, {"act": "end", "sign_in": ids[stranger]})
+    over = "This session is over already."
+    assert said(here.post(ACT, {"act": "end", "sign_in": ids[stranger]}))[-1] == over
     assert is_in(stranger), "nobody ends another's"
-    here.post(ACT, {"act": "end", "sign_in": ids[there]})
+    settings.STAFF_SESSION_AGE = 60  # from now on; these sessions are longer, and older
+    SignIn.objects.filter(pk=ids[there]).update(began_at=timezone.now() - timedelta(hours=1))
+    ends = {"act": "end", "sign_in": ids[there]}
+    assert [said(here.post(ACT, ends))[-1] for _ in range(2)] == ["The session has been ended.", over]
     assert [is_in(client) for client in (here, there, third)] == [True, False, True]
     assert there.post(f"{ORDERS}{'0' * 24}/note/", {"text": "a"}).url.startswith("/admin/login/")
     here.post(ACT, {"act": "end_others"})
@@ -321,8 +360,8 @@ def test_a_session_ends_at_once_with_the_account_its_role_its_password_or_by_a_m
         "role": lambda: manager.post(act, {"act": "role", "role": role}),
         "off": lambda: manager.post(act, {"act": "switch_off"}),
         "password": lambda: manager.post(act, {"act": "password"}),
-        "off, by Django's page": lambda: root.post(at_django, account),
-        "rights, by Django's page": lambda: root.post(at_django, {**account, "is_active": "on", "groups": []}),
+        "rights, by Django's page": lambda: root.post(at_django, {**account, "groups": []}),
+        "no staff, by Django's page": lambda: root.post(at_django, {**account, "is_staff": ""}),
         "password, by Django's page": lambda: root.post(
             f"/admin/auth/user/{support.pk}/password/",
             {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true", "set-password": "1"},
@@ -346,6 +385,69 @@ def test_a_new_password_ends_ones_other_sessions_and_this_one_goes_on(database: 
     assert here.post("/admin/password_change/", {"old_password": PASSWORD, **new}).status_code == 302
     assert (is_in(here), is_in(there)) == (True, False)
     assert sign_ins.open_ones(user).count() == 1
+
+
+@pytest.mark.parametrize("deed", ["switched off", "demoted", "deleted", "given a link"])
+def test_what_others_do_while_somebody_changes_their_password_stands(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    user, account = staff("superuser"), User.objects.filter(username="superuser")
+    client, _ = log_in("superuser")
+    deeds: dict[str, Callable[[], Any]] = {
+        "switched off": lambda: account.update(is_active=False),
+        "demoted": lambda: account.update(is_superuser=False, is_staff=False),
+        "deleted": lambda: User.objects.get(pk=user.pk).delete(),
+        "given a link": lambda: links.new_link(User.objects.get(pk=user.pk)),
+    }
+    after: list[Document | None] = []
+
+    def others_first(self: User, password: str) -> None:
+        monkeypatch.undo()
+        deeds[deed]()
+        after.append(database["auth_user"].find_one())
+        self.set_password(password)
+
+    monkeypatch.setattr(User, "set_password", others_first)
+    new = {"new_password1": "another battery staple", "new_password2": "another battery staple"}
+    answer = client.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+    assert answer.status_code == 403
+    assert "The password is not changed." in text_of(answer)
+    assert [database["auth_user"].find_one()] == after
+
+
+def test_a_password_whose_hash_is_renewed_as_it_is_checked_can_be_changed(
+    database: Database[Document], settings: Settings
+) -> None:
+    staff("Support")
+    client, _ = log_in()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
+    new = {"new_password1": "another battery staple", "new_password2": "another battery staple"}
+    assert client.post("/admin/password_change/", {"old_password": PASSWORD, **new}).status_code == 302
+    assert is_in(client)
+
+
+@pytest.mark.parametrize("act", ["switch_off", "second_factor"])
+def test_sessions_that_could_not_be_ended_are_ended_by_doing_it_again(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    manager, user = client_of("Manager", raise_request_exception=False), staff("Support")
+    client, _ = log_in()
+    SecondFactor.objects.create(user=user, secret=second_factor.new_secret(), last_step=0, since=timezone.now())
+
+    def fails_once(*_arguments: Any, **_options: Any) -> int:
+        monkeypatch.undo()
+        raise DatabaseError("no answer")
+
+    monkeypatch.setattr(sign_ins, "end_all", fails_once)
+    address = f"/admin/staff/{user.pk}/act/"
+    assert manager.post(address, {"act": act}).status_code >= 500
+    assert sign_ins.open_ones(user).exists()
+    for _ in range(2):
+        assert manager.post(address, {"act": act}).status_code == 302
+        assert not sign_ins.open_ones(user).exists()
+    User.objects.update(is_active=True)
+    assert not is_in(client)
+    assert LogEntry.objects.count() == 1, "the third time there was nothing to do"
 
 
 def test_whoever_logs_in_again_in_the_same_browser_has_one_session(database: Database[Document]) -> None:

@@ -1,5 +1,6 @@
 """Who may do what to which colleague: never to oneself, and never beyond one's own rights."""
 
+import io
 from collections.abc import Callable
 from functools import cache
 from itertools import product
@@ -9,12 +10,15 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.test import Client
 from pymongo.database import Database
 from pytest_django import Settings
 
+from orders_project.admin import LoginAdmin
+from orders_project.models import StaffIdentity
 from orders_project.sign_on.accounts import link
-from orders_project.staff import colleagues, links, rights
+from orders_project.staff import colleagues, links, rights, sign_ins
 from orders_project.staff.rights import GIVE_A_ROLE, Deed, may
 from tests.functional.admin_helpers import PASSWORD, Document, client_of, said, staff, text_of
 
@@ -193,8 +197,20 @@ def test_a_link_is_void_once_another_is_made_or_the_account_has_other_rights_or_
     assert is_void(path)
     path = reset()
     manager.post(act, {"act": "switch_off"})
-    assert is_void(path)
     manager.post(act, {"act": "switch_on"})
+    assert is_void(path), "even now that it is on again"
+    manager.post(act, {"act": "role", "role": role_id("Support")})
+    path = reset()
+    for role in ("Finance", "Support"):
+        manager.post(act, {"act": "role", "role": role_id(role)})
+        assert is_void(path), "even with the role that it had"
+    path = reset()
+    root, at_django = client_of("superuser"), f"/admin/auth/user/{maria.pk}/change/"
+    account = {"username": "maria", "email": NEW["email"], "is_staff": "on"}
+    account |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    for role in ("Finance", "Support"):
+        assert root.post(at_django, {**account, "groups": [role_id(role)]}).status_code == 302
+        assert is_void(path), "nor by Django's page"
     path = reset()
     maria.is_superuser = True
     maria.save()
@@ -203,6 +219,10 @@ def test_a_link_is_void_once_another_is_made_or_the_account_has_other_rights_or_
     maria.is_superuser = False
     maria.save()
     assert not is_void(path := reset())
+    link(maria, "https://login.example", "248289761001")
+    assert is_void(path), "from now on the provider decides their rights"
+    StaffIdentity.objects.all().delete()
+    path = reset()
     settings.PASSWORD_RESET_TIMEOUT = -1
     assert is_void(path)
 
@@ -227,6 +247,26 @@ def test_of_two_who_use_a_link_at_once_one_sets_the_password(
     assert User.objects.get(username="maria").check_password(CHOSEN["new_password1"])
 
 
+def test_the_secret_of_a_link_is_not_logged(
+    database: Database[Document], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = added(client_of("Manager"))
+    secret = path.split("/")[-2]
+    caplog.clear()
+    caplog.set_level("INFO", "orders.requests")
+    for address in (path, path.rstrip("/"), f"{path}more", f"{path}%0A"):
+        Client().get(address)
+    logged = [vars(record) for record in caplog.records if record.name == "orders.requests"]
+    assert {each["path"] for each in logged} == {"/admin/set-password/…"}
+    assert len(logged) == 4
+    monkeypatch.setattr(links.tokens, "check_token", lambda *_: 1 / 0)
+    assert Client(raise_request_exception=False).get(path).status_code == 500
+    monkeypatch.undo()
+    assert "Internal Server Error: /admin/set-password/…" in caplog.messages
+    assert secret not in str([vars(record) | {"request": ""} for record in caplog.records])
+    assert not is_void(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -235,6 +275,7 @@ def test_of_two_who_use_a_link_at_once_one_sets_the_password(
         ({"email": "nowhere"}, "Enter an e-mail address."),
         ({"role": ""}, "Choose a role."),
         ({"name": "x" * 151}, "At most 150 characters"),
+        ({"subject": "248289761001"}, "There is no sign-on provider here."),
     ],
 )
 def test_what_is_wrong_with_a_new_colleague_is_said_and_nobody_is_added(
@@ -272,6 +313,81 @@ def test_where_passwords_are_off_a_colleague_is_linked_to_their_sign_on(
     maria = User.objects.get(username="maria")
     assert client.post(f"/admin/staff/{maria.pk}/act/", {"act": "password"}).status_code == 403
     assert Client().get("/admin/set-password/eA/x-y/").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["change", "password"])
+def test_what_others_do_to_an_account_while_djangos_page_saves_it_stands(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    root, user = client_of("superuser"), staff("Support")
+    forms = {
+        "change": {"username": "Support", "first_name": "Maria", "is_staff": "on", "groups": [role_id("Support")],
+                   "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"},
+        "password": {**dict.fromkeys(("password1", "password2"), CHOSEN["new_password1"]), "usable_password": "true"},
+    }  # fmt: skip
+    saving, name = (LoginAdmin, "save_model") if page == "change" else (User, "set_password")
+    save = getattr(saving, name)
+
+    def others_first(*arguments: Any) -> None:
+        monkeypatch.undo()
+        others = {"is_active": False, "email": "new@shop.example", "last_login": user.date_joined}
+        User.objects.filter(pk=user.pk).update(**others)
+        save(*arguments)
+
+    monkeypatch.setattr(saving, name, others_first)
+    assert root.post(f"/admin/auth/user/{user.pk}/{page}/", forms[page]).status_code == 302
+    now = User.objects.get(pk=user.pk)
+    assert (now.is_active, now.email) == (False, "new@shop.example")
+    assert now.last_login is not None
+    assert now.first_name == ("Maria" if page == "change" else "")
+    assert now.check_password(PASSWORD if page == "change" else CHOSEN["new_password1"])
+
+
+def test_a_page_of_djangos_from_before_somebody_was_switched_off_lets_nobody_in_again(
+    database: Database[Document],
+) -> None:
+    root, user = client_of("superuser"), staff("Support")
+    page = f"/admin/auth/user/{user.pk}/change/"
+    form = {"username": "Support", "is_staff": "on", "is_active": "on", "groups": [role_id("Support")]}
+    form |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", "last_login_0": "", "last_login_1": ""}
+    User.objects.filter(pk=user.pk).update(is_active=False, last_login=user.date_joined)
+    assert root.post(page, form).status_code == 302
+    now = User.objects.get(pk=user.pk)
+    assert not now.is_active
+    assert now.last_login is not None
+
+
+def test_of_two_who_give_somebody_a_password_at_once_one_does(
+    database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, user = client_of("superuser"), staff("Support")
+    set_password = User.set_password
+
+    def others_first(self: User, password: str) -> None:
+        monkeypatch.undo()
+        links.new_link(User.objects.get(pk=user.pk))
+        set_password(self, password)
+
+    monkeypatch.setattr(User, "set_password", others_first)
+    form = {**dict.fromkeys(("password1", "password2"), CHOSEN["new_password1"]), "usable_password": "true"}
+    assert root.post(f"/admin/auth/user/{user.pk}/password/", form).status_code == 403
+    assert not User.objects.get(pk=user.pk).has_usable_password()
+
+
+@pytest.mark.parametrize("has_link", [False, True])
+def test_an_account_that_is_linked_to_a_sign_on_has_no_password_link_or_session_any_more(
+    database: Database[Document], settings: Settings, has_link: bool
+) -> None:
+    settings.OIDC_ISSUER = "https://login.example"
+    client, user = client_of("Support"), User.objects.get(username="Support")
+    path = links.new_link(user) if has_link else ""
+    client.force_login(user)
+    call_command("link_staff_login", "Support", subject="248289761001", stdout=io.StringIO())
+    assert client.get("/admin/account/security/").status_code == 302
+    assert not sign_ins.open_ones(user).exists()
+    assert not User.objects.get(pk=user.pk).has_usable_password()
+    call_command("link_staff_login", "Support", unlink=True, stdout=io.StringIO())
+    assert not path or is_void(path), "not even now"
 
 
 def test_what_is_done_to_a_colleague_is_logged_with_who_did_it(database: Database[Document]) -> None:

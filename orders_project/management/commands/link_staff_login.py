@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db import IntegrityError
@@ -11,9 +12,11 @@ from django.db import IntegrityError
 from orders.management.order_command import USAGE, OrderCommand
 from orders_project.models import StaffIdentity
 from orders_project.sign_on import accounts
+from orders_project.staff import sign_ins
 
 HELP = """Link an account of the backoffice to a person at the sign-on provider (OIDC_ISSUER), by their subject there:
-from then on their sign-on opens this account, and their groups there decide its groups here.
+from then on their sign-on opens this account, and their groups there decide its groups here. Its password, and a link
+to set one, are worth nothing any more, and its sessions end.
 
 The subject is shown on the page that refuses somebody without an account; most providers show it as the user's id. The
 link is the only way from a sign-on to an account that it did not make itself: nobody is recognised by e-mail or name.
@@ -62,3 +65,5 @@ class Command(OrderCommand):
         except IntegrityError as error:
             other = accounts.linked(settings.OIDC_ISSUER, subject)
             raise CommandError(f"{subject} is linked to {other} already", returncode=USAGE) from error
+        User.objects.filter(pk=user.pk).update(password=make_password(None))
+        sign_ins.end_all(user, by=user)

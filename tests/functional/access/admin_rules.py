@@ -145,7 +145,9 @@ ADMIN_RULES = {
     "admin:login/code/": shown(everybody(302)),
     "admin:set-password/<uidb64>/<token>/": shown(everybody(200)),
     "admin:account/security/": seen(STAFF),
-    "admin:account/two-factor/": page(*get(staff(200)), Ask("POST", staff(200), {"code": "no code"})),
+    "admin:account/two-factor/": page(
+        *get(staff(200)), Ask("POST", staff(200), {"password": PASSWORD, "code": "no code"})
+    ),
     "admin:account/act/": page(
         *get(staff(405)),
         *(Ask("POST", staff(302), {"act": act, "sign_in": "{user_id}"}) for act in ("end", "end_others")),
