@@ -1,0 +1,86 @@
+"""A first page of the list, and what its first orders come to: read together, however the orders are found."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bson import Decimal128, ObjectId
+from django.db import DatabaseError
+from pymongo.errors import NetworkTimeout, OperationFailure
+
+from orders.models import Document, OtherOrder, Snooze
+from orders.services.search_terms import terms_of
+from orders.services.searching import meanings_of
+from orders.storage import order_lists
+from orders.storage.order_query import OrderQuery
+from orders.storage.order_writes import orders
+
+pytestmark = pytest.mark.usefixtures("database")
+
+MANY = 30
+START = datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
+
+
+@pytest.fixture(autouse=True)
+def many(database: object) -> list[ObjectId]:
+    """Orders, the newest first: every second by Amara, every third an Okafor's."""
+    documents: list[Document] = []
+    for n in range(MANY):
+        document = {
+            "_id": ObjectId(), "number": f"N{n:011d}", "user_id": "8", "user_verified": True, "status": "pending",
+            "version": 1,
+            "contact": {"name": f"{('Amara', 'Andrea')[n % 2]} {('Okafor', 'Lindqvist', 'Rossi')[n % 3]}"},
+            "items": [], "total_price": Decimal128(f"{n % 7}.00"), "created_at": START - timedelta(seconds=n),
+        }  # fmt: skip
+        documents.append(document | {"terms": terms_of(document)})
+    orders().insert_many(documents)
+    return [document["_id"] for document in documents]
+
+
+def ids(query: OrderQuery, size: int = 5, most: int = 20) -> tuple[list[ObjectId], list[ObjectId] | None]:
+    page, found = order_lists.first_page(query, size, most, seconds=30)
+    return [place.id for place in page.places], None if found is None else [place.id for place in found]
+
+
+def test_the_first_orders_are_told_beside_the_page(many: list[ObjectId]) -> None:
+    assert ids(OrderQuery()) == (many[:5], many[:20])
+    assert ids(OrderQuery(), size=MANY) == (many, many), "all there are"
+    page, found = ids(OrderQuery(lowest_first=True))
+    assert page[:2] == [many[0], many[7]]
+    assert found == many[:20], "what is added up are the newest"
+
+
+def test_the_page_does_not_wait_for_what_takes_too_long(many: list[ObjectId], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = order_lists._places
+    for error, is_told in ((NetworkTimeout("too late"), False), (OperationFailure("broken"), True)):
+
+        def cut_off(*asked: object, error: Exception = error) -> object:
+            if asked[1] == 20:
+                raise error
+            return found(*asked)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(order_lists, "_places", cut_off)
+        if is_told:
+            with pytest.raises(DatabaseError) as failed:
+                ids(OrderQuery())
+            assert failed.value.__cause__ is error
+        else:
+            assert ids(OrderQuery()) == (many[:5], None)
+
+
+@pytest.mark.parametrize("most_compared", [100, 3])
+def test_orders_with_several_words_are_found_however_many_are_looked_at(
+    many: list[ObjectId], monkeypatch: pytest.MonkeyPatch, most_compared: int
+) -> None:
+    both = [order_id for n, order_id in enumerate(many) if n % 6 == 0]
+    asked = OrderQuery(meanings=meanings_of("amara okafor"))
+    assert ids(asked, size=3) == (both[:3], None), "many may have to be looked at: nothing is added up"
+    assert ids(asked, size=9) == (both, both)
+    monkeypatch.setattr(order_lists, "LOOKED_AT_FOR_SEVERAL", 1)
+    monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 1)
+    monkeypatch.setattr(order_lists, "MOST_COMPARED", most_compared)
+    assert ids(OrderQuery(meanings=meanings_of("amara okafor")), size=4)[0] == both[:4]
+
+
+def test_parts_are_named_for_people() -> None:
+    assert str(OtherOrder(number="SB6D-774Q-7B66")) == "SB6D-774Q-7B66"
+    assert str(Snooze(until=datetime(2026, 12, 1, 8, tzinfo=UTC))) == "until 2026-12-01 08:00"
