@@ -24,19 +24,18 @@ from orders.services.tags import LONGEST_TAG, tag_key, tidied
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-    from django.http import QueryDict
 
 LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = "The start date is after the end date."
 NEWEST, OLDEST = "newest", "oldest"
 HIGHEST, LOWEST, LONGEST, LATEST = "highest", "lowest", "longest", "latest"
 SORTS: dict[str, tuple[Any, dict[str, Any]]] = {
-    NEWEST: (_("Newest first"), {}),
-    OLDEST: (_("Oldest first"), {"oldest_first": True}),
-    HIGHEST: (_("Highest total first"), {"lowest_first": False}),
-    LOWEST: (_("Lowest total first"), {"lowest_first": True}),
-    LONGEST: (_("Longest in their status first"), {"longest_first": True}),
-    LATEST: (_("Latest change of status first"), {"longest_first": False}),
+    NEWEST: (gettext_lazy("Newest first"), {}),
+    OLDEST: (gettext_lazy("Oldest first"), {"oldest_first": True}),
+    HIGHEST: (gettext_lazy("Highest total first"), {"lowest_first": False}),
+    LOWEST: (gettext_lazy("Lowest total first"), {"lowest_first": True}),
+    LONGEST: (gettext_lazy("Longest in their status first"), {"longest_first": True}),
+    LATEST: (gettext_lazy("Latest change of status first"), {"longest_first": False}),
 }
 """Each order of the list in words, and as a query has it."""
 DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
@@ -81,7 +80,7 @@ def _money(label: str) -> forms.DecimalField:
     )
 
 
-def read_by(query: "QueryDict", user: "AbstractBaseUser | AnonymousUser") -> "QueryDict":
+def read_by(query: QueryDict, user: "AbstractBaseUser | AnonymousUser") -> QueryDict:
     """What the address of the list asks for when this person reads it."""
     if query.get("assigned") != ME:
         return query
@@ -145,7 +144,7 @@ class ListForm(forms.Form):
         choices=[(name, label) for name, (label, _asked) in SORTS.items()],
         widget=forms.Select(attrs=LOOK),
     )
-    columns = _several(_("Columns"), list(COLUMNS.items()))
+    columns = _several(gettext_lazy("Columns"), list(COLUMNS.items()))
 
     def clean_product(self) -> str:
         given = self.cleaned_data["product"]
