@@ -97,16 +97,17 @@ def reauthenticated(user: AbstractBaseUser, password: str, request: HttpRequest)
     return found
 
 
-def write_password(user: AbstractBaseUser, former: str, **still: Any) -> None:
+def write_password(user: AbstractBaseUser, former: str, *, told: str = "", **still: Any) -> None:
     """Write a user's new password and nothing else, if the stored one is still the former, and the rest as given.
 
     Django writes the whole account, and with it undoes what others changed meanwhile.
 
     :param former: a hash.
+    :param told: why it is not written, where it is not.
     :raises PermissionDenied:
     """
     if not User.objects.filter(pk=user.pk, password=former, **still).update(password=user.password):
-        raise PermissionDenied(_("This account was changed meanwhile. The password is not changed."))
+        raise PermissionDenied(told or _("This account was changed meanwhile. The password is not changed."))
 
 
 def is_taken(username: str) -> bool:

@@ -137,14 +137,16 @@ def _plain(value: Any) -> list[object]:
 
 def shown_days(found: Dashboard) -> tuple[list[Stretch], Sequence[Stretch | None]]:
     """The days of the period and of the one before, or their weeks where there are many; None where none is known."""
-    width = 7 if found.period.days > MOST_DAYS else 1
+    return _stretched(found, 7 if found.period.days > MOST_DAYS else 1)
+
+
+def _stretched(found: Dashboard, width: int) -> tuple[list[Stretch], Sequence[Stretch | None]]:
     shown = stretches(found.days, width)
     return shown, stretches(found.earlier.days, width) if found.earlier else [None] * len(shown)
 
 
 def _days(found: Dashboard) -> Table:
-    shown = stretches(found.days, 1)
-    return days_table(found, shown, stretches(found.earlier.days, 1) if found.earlier else [None] * len(shown))
+    return days_table(found, *_stretched(found, 1))
 
 
 def days_table(found: Dashboard, shown: Sequence[Stretch], before: Sequence[Stretch | None]) -> Table:

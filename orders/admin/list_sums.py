@@ -34,7 +34,6 @@ class Sums:
 def sums_of(query: OrderQuery, found: Sequence[Place] | None) -> Sums | None:
     """None where there are no orders.
 
-
     :param found: the places of the first orders, one more than MOST, where they have been read.
     :raises DatabaseError: also where it takes too long.
     """

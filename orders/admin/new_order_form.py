@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 SPARE_ROWS = 3
 MORE_ROWS = 5
-LONGEST_PRODUCT = 100
 MOST_DIGITS = 6
 CONTACT_LABELS = {"name": lazy("Name"), "email": lazy("Email"), "phone": lazy("Phone")}
-OF_ORDER = ("user_id", "currency", "reference", "note")
+OF_ORDER = {
+    "user_id": lazy("Customer’s user id"),
+    "currency": lazy("Currency"),
+    "reference": lazy("Reference"),
+    "note": lazy("Note from the customer"),
+}
+"""The fields of the order itself, and their labels."""
 OF_REPLACEMENT = ("version", "reason_code", "reason")
 PEERS = {"products": lazy("product service"), "inventory": lazy("inventory service"), "users": lazy("user service")}
 
@@ -190,7 +195,7 @@ def shown(
     ]
     return {
         "rows": rows,
-        "fields": {name: _field(name, name, OF_ORDER_LABELS[name], Order, typed, problems) for name in OF_ORDER},
+        "fields": {name: _field(name, name, label, Order, typed, problems) for name, label in OF_ORDER.items()},
         "contact": _part("contact", "contact", Contact, CONTACT_FIELDS, CONTACT_LABELS, typed, problems),
         "shipping": _part("shipping", "shipping_address", Address, ADDRESS_FIELDS, ADDRESS_LABELS, typed, problems),
         "billing": _part("billing", "billing_address", Address, ADDRESS_FIELDS, ADDRESS_LABELS, typed, problems),
@@ -204,14 +209,6 @@ def shown(
         "has_problems": bool(problems),
         "can_place": typed.is_as_checked and bool(typed.rows),
     }
-
-
-OF_ORDER_LABELS = {
-    "user_id": lazy("Customer’s user id"),
-    "currency": lazy("Currency"),
-    "reference": lazy("Reference"),
-    "note": lazy("Note from the customer"),
-}
 
 
 def _row(index: int, row: Row, line: PreviewLine, before: Item | None, currency: str) -> dict[str, Any]:

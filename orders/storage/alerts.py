@@ -75,6 +75,11 @@ def alert_rules(at: datetime) -> dict[str, Rule]:
     return rules | {alert: _while_awake(alert, rules[alert], at) for alert in NEEDS_ATTENTION}
 
 
+def is_asleep(order: Order, at: datetime) -> bool:
+    """Whether an order is snoozed."""
+    return order.snoozed is not None and order.snoozed.until > at
+
+
 def _while_awake(alert: Alert, rule: Rule, at: datetime) -> Rule:
     """The rule without the orders that were snoozed with this alert.
 
@@ -83,8 +88,7 @@ def _while_awake(alert: Alert, rule: Rule, at: datetime) -> Rule:
     """
 
     def is_awake(order: Order) -> bool:
-        snooze = order.snoozed
-        return snooze is None or snooze.until <= at or alert not in snooze.alerts
+        return order.snoozed is None or not is_asleep(order, at) or alert not in order.snoozed.alerts
 
     asleep: Document = {"snoozed.until": {"$gt": at}, "snoozed.alerts": alert.value}
     return replace(
@@ -146,7 +150,7 @@ def _rules(at: datetime) -> dict[str, Rule]:
         ),
         Alert.SNOOZED: Rule(
             {"snoozed.until": {"$gt": at}},
-            lambda order: order.snoozed is not None and order.snoozed.until > at,
+            lambda order: is_asleep(order, at),
             "snoozed",
             "snoozed.until",
         ),

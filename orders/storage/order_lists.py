@@ -5,11 +5,11 @@ is found by position instead of by number, so that the thousandth costs what the
 for is counted beyond a cap.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import ObjectId
 from django.conf import settings
@@ -24,6 +24,8 @@ from orders.storage.order_query import ANY_TIME, OrderQuery, Place, Position, bo
 from orders.storage.order_writes import OURS, orders
 from orders.storage.sorted_lists import sorted_places
 from orders.storage.term_index import MOST_WALKED, Read
+
+T = TypeVar("T")
 
 BATCH_TIMEOUT = 60.0
 """Seconds for one batch: nobody waits for it, and a filter without an index may have to pass by many orders."""
@@ -95,12 +97,17 @@ def _with_more(
 ) -> Sequence[Place] | None:
     if len(found) <= size:
         return found
-    in_turn = query.by_creation if query.is_sorted else query
+    in_turn = query.by_creation
     if any(read.others for read in in_turn.reads):
         return None
+    return _in_time(seconds, lambda: _places(in_turn, most))
+
+
+def _in_time(seconds: float, read: Callable[[], T]) -> T | None:
+    """What is read; None where it takes longer."""
     try:
         with time_limit(seconds):
-            return _places(in_turn, most)
+            return read()
     except PyMongoError as error:
         if error.timeout:
             return None
@@ -357,16 +364,14 @@ def _batch(
 @wrap_database_errors
 def count(query: OrderQuery) -> int | None:
     """How many orders match; None where counting them takes too long."""
-    try:
-        with time_limit(COUNT_TIMEOUT):
-            read = query.one_read()
-            if not read.filter:
-                found = orders().estimated_document_count()
-            else:
-                options: dict[str, Any] = {"hint": read.index} if read.index else {}
-                found = orders().count_documents(read.filter, **options)
-            return found - count_foreign(found, read.filter) if found else 0
-    except PyMongoError as error:
-        if error.timeout:
-            return None
-        raise
+    return _in_time(COUNT_TIMEOUT, lambda: _count(query))
+
+
+def _count(query: OrderQuery) -> int:
+    read = query.one_read()
+    if not read.filter:
+        found = orders().estimated_document_count()
+    else:
+        options: dict[str, Any] = {"hint": read.index} if read.index else {}
+        found = orders().count_documents(read.filter, **options)
+    return found - count_foreign(found, read.filter) if found else 0

@@ -324,7 +324,7 @@ class OrderQuery:
     @property
     def by_creation(self) -> "OrderQuery":
         """The same orders in the order of creation."""
-        return replace(self, lowest_first=None, longest_first=None)
+        return replace(self, lowest_first=None, longest_first=None) if self.is_sorted else self
 
     @property
     def turned(self) -> "OrderQuery":

@@ -9,7 +9,6 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.auth.views import PasswordResetConfirmView
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.urls import reverse, reverse_lazy
 from django.utils.encoding import force_bytes
@@ -17,6 +16,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 from unfold.widgets import BASE_INPUT_CLASSES
 
+from orders_project.log_ins import write_password
 from orders_project.staff import sign_ins
 from orders_project.staff.rights import permissions_of, signs_on
 
@@ -38,10 +38,15 @@ class LinkTokens(PasswordResetTokenGenerator):
 tokens = LinkTokens()
 
 
-def new_link(user: User) -> str:
-    """The path of a page on which somebody sets a new password. The old one and former links are worth nothing now."""
+def take_password(user: User) -> None:
+    """Leave somebody without a password: the old one and former links are worth nothing now."""
     user.password = make_password(None)
     User.objects.filter(pk=user.pk).update(password=user.password)
+
+
+def new_link(user: User) -> str:
+    """The path of a page on which somebody sets a new password; see :func:`take_password`."""
+    take_password(user)
     named = urlsafe_base64_encode(force_bytes(user.pk))
     return reverse("admin:set_password", kwargs={"uidb64": named, "token": tokens.make_token(user)})
 
@@ -64,8 +69,7 @@ class NewPasswordForm(SetPasswordForm):
         """:raises PermissionDenied: the link was used, or replaced by another, meanwhile."""
         former = self.user.password
         super().save(commit=False)
-        if not User.objects.filter(pk=self.user.pk, password=former).update(password=self.user.password):
-            raise PermissionDenied(_("This link has been used already."))
+        write_password(self.user, former, told=_("This link has been used already."))
         sign_ins.end_all(self.user, by=self.user)
         return self.user
 

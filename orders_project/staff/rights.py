@@ -23,9 +23,6 @@ class Deed(StrEnum):
     END_SESSIONS = "end_sessions"
 
 
-GIVE_A_ROLE = (Deed.ADD, Deed.CHANGE_ROLE)
-
-
 def may(deed: Deed, manager: User, colleague: User | None = None, role: Group | None = None) -> bool:
     """Whether the manager may do this to the colleague, and give them this role.
 

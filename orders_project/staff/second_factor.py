@@ -19,7 +19,7 @@ from orders.storage import rate_counters
 from orders_project.log_ins import COUNTERS
 from orders_project.models import RecoveryCode, SecondFactor, SignIn
 
-OFF, OPTIONAL, REQUIRED = MODES = ("off", "optional", "required")
+OFF, REQUIRED = "off", "required"
 WINDOW = 1
 """Steps of 30 seconds by which an app's clock may be off."""
 CODES, LENGTH, GROUP = 10, 16, 4

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 import requests
 from bson import Decimal128, ObjectId
 from django.contrib.auth.models import Group, User
@@ -144,6 +145,14 @@ def main_of(response: HttpResponse) -> str:
     content = response.content.decode()
     end = max(content.rindex("</section>"), content.find('<dialog id="keys"'))
     return content[content.index('id="content-main"') : end]
+
+
+def make_lists_slow(database: Database[Document], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have 300 orders, each of which takes a while to look at, and less time than that takes for a page."""
+    insert(database, *(stored(number) for number in range(300)))
+    settings.BACKOFFICE_QUERY_MS = 300
+    slow = {"$expr": {"$function": {"body": "function() { sleep(50); return true }", "args": [], "lang": "js"}}}
+    monkeypatch.setattr("orders.storage.order_query.OrderQuery.conditions", slow)
 
 
 def stored(number: int = 0, **changes: Any) -> Document:

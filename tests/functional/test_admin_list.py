@@ -24,6 +24,7 @@ from tests.functional.admin_helpers import (
     insert,
     insert_each_status,
     line,
+    make_lists_slow,
     rows,
     stored,
     text_of,
@@ -452,10 +453,7 @@ def test_no_address_filters_by_what_has_no_index(database: Database[Document], s
 def test_a_list_that_takes_too_long_stops_and_says_what_to_do(
     database: Database[Document], support: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert(database, *(stored(number) for number in range(300)))
-    settings.BACKOFFICE_QUERY_MS = 300
-    slow = {"$expr": {"$function": {"body": "function() { sleep(50); return true }", "args": [], "lang": "js"}}}
-    monkeypatch.setattr("orders.storage.order_query.OrderQuery.conditions", slow)
+    make_lists_slow(database, settings, monkeypatch)
     response = support.get(LIST)
     assert rows(response) == []
     assert "The search took too long" in text_of(response)

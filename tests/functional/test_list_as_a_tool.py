@@ -20,6 +20,7 @@ from tests.functional.admin_helpers import (
     client_of,
     find,
     insert,
+    make_lists_slow,
     page,
     press,
     rows,
@@ -115,10 +116,7 @@ def test_pages_of_a_sorted_list_follow_each_other_and_none_of_another_order(
 def test_a_sorted_list_that_takes_too_long_says_so_and_offers_the_usual_order(
     database: Database[Document], support: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert(database, *(stored(number) for number in range(300)))
-    settings.BACKOFFICE_QUERY_MS = 300
-    slow = {"$expr": {"$function": {"body": "function() { sleep(50); return true }", "args": [], "lang": "js"}}}
-    monkeypatch.setattr("orders.storage.order_query.OrderQuery.conditions", slow)
+    make_lists_slow(database, settings, monkeypatch)
     response = support.get(LIST, {"sort": "highest", "user": "1"})
     assert rows(response) == []
     assert "The search took too long" in text_of(response)

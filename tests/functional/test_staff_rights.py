@@ -19,7 +19,7 @@ from orders_project.admin import LoginAdmin
 from orders_project.models import StaffIdentity
 from orders_project.sign_on.accounts import link
 from orders_project.staff import colleagues, links, rights, sign_ins
-from orders_project.staff.rights import GIVE_A_ROLE, Deed, may
+from orders_project.staff.rights import Deed, may
 from tests.functional.admin_helpers import PASSWORD, Document, client_of, said, staff, text_of
 
 ROLES = ("Finance", "Fulfilment", "Manager", "Support")
@@ -84,7 +84,8 @@ def test_who_may_do_what_to_whom(
     wrong, asked = [], 0
     for (who, manager), deed in product(managers.items(), Deed):
         everybody = {"": None} if deed is Deed.ADD else targets | {"themselves": manager}
-        for (whom, colleague), role in product(everybody.items(), ROLES if deed in GIVE_A_ROLE else ("",)):
+        given = ROLES if deed in (Deed.ADD, Deed.CHANGE_ROLE) else ("",)
+        for (whom, colleague), role in product(everybody.items(), given):
             is_near = who in TO_GIVE if deed is Deed.ADD else whom in REACH[who]
             if deed is Deed.RESET_PASSWORD and whom == "signs on" and who != "superuser":
                 is_near = False

@@ -11,7 +11,7 @@ from integrations.sandbox import Sandbox
 from orders.models import PUBLIC_STATUSES, Address, Order, Status
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.lifecycle import editing
+from orders.services.lifecycle import editing, versions
 from orders.services.lifecycle.editing import (
     AddressFixed,
     InvalidAddress,
@@ -245,7 +245,7 @@ def test_a_note_that_cannot_be_read_is_refused_and_not_mended(database: object) 
 
 
 def test_of_many_notes_at_once_none_is_lost(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(editing, "TRIES", 100)
+    monkeypatch.setattr(versions, "TRIES", 100)
     order_id = store("pending", line("reserved"), due=None)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: noted(order_id, f"note {number}"), range(40)))

@@ -15,7 +15,7 @@ from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import Act
 from orders.services.colleagues import Colleague, colleagues, everybody_on_the_staff
-from orders.services.lifecycle import assigning, erasing, tagging
+from orders.services.lifecycle import assigning, erasing, tagging, versions
 from orders.services.lifecycle.assigning import NoColleague, SameAssignee, assign, unassign
 from orders.services.lifecycle.tagging import InvalidTag, SameTags, add_tags, remove_tag
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
@@ -190,7 +190,7 @@ def test_a_tag_that_is_none_is_refused_and_nothing_of_it_is_kept(database: objec
 
 
 def test_of_tags_by_many_at_once_none_is_lost(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tagging, "TRIES", 100)
+    monkeypatch.setattr(versions, "TRIES", 100)
     order_id = pending()
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: tagged(order_id, f"tag {number}"), range(MOST_TAGS)))

@@ -13,6 +13,7 @@ from integrations.sandbox import Sandbox
 from orders.models import Contact, Order
 from orders.services.lifecycle import editing
 from orders.services.lifecycle.placement import Details
+from orders.services.lifecycle.versions import OrderBusy
 from orders.services.order_queries import InvalidOrderQuery
 from orders.services.search_index import index_orders
 from orders.services.search_terms import terms_of
@@ -235,7 +236,7 @@ def test_an_order_that_is_gone_when_its_address_is_written_is_busy(
 ) -> None:
     order = place((A, 1)).order
     monkeypatch.setattr(order_reads, "get_searchable", lambda order_id: None)
-    with pytest.raises(editing.busy().__class__):
+    with pytest.raises(OrderBusy):
         editing.change_address(
             order_id=order["_id"], address=address(city="Kyoto"), act=act(), expected_version=order["version"]
         )

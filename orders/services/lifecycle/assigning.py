@@ -8,7 +8,7 @@ from orders.services.access import ASSIGN, visible
 from orders.services.audit import Act
 from orders.services.colleagues import colleague
 from orders.services.errors import OrderError
-from orders.services.lifecycle.versions import TRIES, busy, require_version
+from orders.services.lifecycle.versions import require_version, tried
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
 
@@ -56,7 +56,7 @@ def unassign(*, order_id: ObjectId, act: Act, expected_version: int) -> Document
 
 
 def _write(order_id: ObjectId, assignee: Document | None, act: Act, expected_version: int) -> Document:
-    for _try in range(TRIES):
+    def change() -> Document | None:
         order = visible(order_reads.get_organised(order_id), order_id, act.actor)
         require_version(order, [expected_version], act)
         had = order.assignee
@@ -64,7 +64,7 @@ def _write(order_id: ObjectId, assignee: Document | None, act: Act, expected_ver
             told = _("This order is assigned to %(name)s already.") if had else _("This order is assigned to nobody.")
             raise SameAssignee(told % {"name": had})
         act_named = act.entry(ASSIGNED, detail=assignee["name"]) if assignee else act.entry(UNASSIGNED, detail=str(had))
-        written = guarded_write(
+        return guarded_write(
             order_id,
             guard=as_read(order),
             entries=[act_named],
@@ -72,6 +72,5 @@ def _write(order_id: ObjectId, assignee: Document | None, act: Act, expected_ver
             unset=[] if assignee else ["assignee"],
             seen_at=act.at,
         )
-        if written is not None:
-            return written
-    raise busy()
+
+    return tried(change)

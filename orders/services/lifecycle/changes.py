@@ -14,7 +14,7 @@ from orders.models import Document, Order
 from orders.services.access import visible
 from orders.services.audit import Act
 from orders.services.lifecycle.idempotency_keys import KeyedRequest
-from orders.services.lifecycle.versions import TRIES, busy, require_version
+from orders.services.lifecycle.versions import require_version, tried
 from orders.storage import order_reads
 
 
@@ -91,7 +91,8 @@ def make(
     :raises KeyReused: this actor changed the order otherwise with the same key.
     :raises OrderBusy: others kept changing the order.
     """
-    for _ in range(TRIES):
+
+    def change() -> Change | None:
         order = request.read(lines=lines)
         permit(order)
         if request.keyed and request.keyed.was_made_on(order):
@@ -99,11 +100,9 @@ def make(
         if request.expected_versions is not None:
             require_version(order, request.expected_versions, request.act)
         written = write(order)
-        if isinstance(written, Change):
-            return written
-        if written is not None:
-            return Change(written)
-    raise busy()
+        return written if written is None or isinstance(written, Change) else Change(written)
+
+    return tried(change)
 
 
 def whole(order: Order) -> Document:

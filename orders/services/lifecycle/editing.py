@@ -6,7 +6,7 @@ from orders.models import Address, Document, Order, statuses_before
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle.versions import TRIES, busy, require_version
+from orders.services.lifecycle.versions import require_version, tried
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import ADDRESS_FIELDS, part_problems, problem_of, several_lines
 from orders.storage import order_reads
@@ -59,14 +59,15 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
     :raises DatabaseError: it may or may not have happened.
     """
     act.actor.require(CHANGE_ADDRESS)
-    for _ in range(TRIES):
+
+    def change() -> Document | None:
         order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         require_version(order, [expected_version], act)
         if not may_change_address(order.status):
             raise AddressFixed(f"This order is {order.status}: its address can no longer be changed.")
-        if (written := _write_address(order, _valid(address), act)) is not None:
-            return written
-    raise busy()
+        return _write_address(order, _valid(address), act)
+
+    return tried(change)
 
 
 def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
@@ -84,13 +85,14 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
         raise InvalidNote(f"A note has 1 to {LONGEST_NOTE} characters; this one has {len(text)}.")
     if problem := problem_of(text):
         raise InvalidNote(problem, errors={"text": [problem]})
-    for _ in range(TRIES):
+
+    def change() -> Document | None:
         order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         # A note conflicts with nothing. The guard keeps a repeated write from adding the note twice.
         entries = [act.entry(NOTE, reason=text)]
-        if written := guarded_write(order_id, guard=as_read(order), entries=entries, seen_at=act.at):
-            return written
-    raise busy()
+        return guarded_write(order_id, guard=as_read(order), entries=entries, seen_at=act.at)
+
+    return tried(change)
 
 
 def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:

@@ -21,7 +21,7 @@ from orders.services.access import ERASE, ERASED, OrderNotFound, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.identifiers import MalformedUserId, user_typed
-from orders.services.lifecycle.versions import TRIES, OrderBusy, busy
+from orders.services.lifecycle.versions import OrderBusy, tried
 from orders.services.search_terms import terms_of
 from orders.storage import order_reads, personal_data
 from orders.storage.bulk_orders import named
@@ -96,7 +96,8 @@ def erase_order(*, order_id: ObjectId, act: Act) -> Document:
     :raises DatabaseError: it may or may not have happened.
     """
     act.actor.require(ERASE)
-    for _ in range(TRIES):
+
+    def change() -> Document | None:
         order = visible(order_reads.get_whole(order_id), order_id, act.actor)
         require_finished(order)
         if not personal_data.is_left_in(order):
@@ -109,9 +110,9 @@ def erase_order(*, order_id: ObjectId, act: Act) -> Document:
             "items": order["items"],
         }
         terms = terms_of(bare)
-        if (written := personal_data.erase(order, act.entry(ERASED), user_id=user_id, terms=terms)) is not None:
-            return written
-    raise busy()
+        return personal_data.erase(order, act.entry(ERASED), user_id=user_id, terms=terms)
+
+    return tried(change)
 
 
 def require_finished(order: Document) -> None:

@@ -8,7 +8,7 @@ from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, Order, Status, edges_named, moments, stock_effect
 from orders.services.audit import Act
-from orders.services.stock.claims import Claim, claiming
+from orders.services.stock.claims import Claim, beyond_deadline, claiming
 from orders.services.stock.inventory_calls import release_written
 from orders.storage import line_stock, new_id
 from orders.storage.order_writes import guard_of, write_together
@@ -30,8 +30,7 @@ def placed_instead(
     """
     edge = next(edge for edge in edges_named(CANCEL) if edge.source == Status.PENDING)
     stages = stages_of(CANCEL, act.at, code=act.code)
-    beyond = settings.DATABASE_DEADLINE - settings.REQUEST_DEADLINE
-    with claiming(old["_id"], within=deadline.remaining() + beyond / 2) as (attempt, lease):
+    with claiming(old["_id"], within=deadline.remaining() + beyond_deadline() / 2) as (attempt, lease):
         cancelling = {
             "guard": guard_of(edge) | {"version": version, "held_at": None},
             "entries": [act.entry(CANCEL, source=edge.source, target=edge.target, detail=order.number)],

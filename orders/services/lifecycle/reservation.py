@@ -14,7 +14,7 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.verification import refused_stock
 from orders.services.search_terms import terms_of
-from orders.services.stock.claims import Claim, ClaimedLine, claiming, reject_draft
+from orders.services.stock.claims import Claim, ClaimedLine, beyond_deadline, claiming, reject_draft
 from orders.services.stock.inventory_calls import Outcome, Result, call_inventory, carry_out, record_outcomes
 from orders.services.stock.product_locks import RETRY_AFTER
 from orders.storage import new_id
@@ -112,8 +112,8 @@ def _give_up(claim: Claim, outcomes: dict[int, Outcome], act: Act, deadline: Dea
     act = act.explained(reason)
     try:
         recorded = record_outcomes(claim, outcomes, act, deadline=deadline)
-        beyond = settings.DATABASE_DEADLINE - settings.REQUEST_DEADLINE
-        if recorded and (release := reject_draft(recorded, act, within=(deadline.remaining() + beyond) / 2)):
+        within = (deadline.remaining() + beyond_deadline()) / 2
+        if recorded and (release := reject_draft(recorded, act, within=within)):
             carry_out(release, act, deadline=deadline)
     except DatabaseError:
         logger.warning("order %s: its rejection could not be recorded; a worker takes over", claim.order_id)

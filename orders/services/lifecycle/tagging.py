@@ -1,6 +1,7 @@
 """Tags: what staff call an order for themselves, in any status. Customers never see them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from bson import ObjectId
 from django.utils.translation import gettext as _
@@ -9,7 +10,7 @@ from orders.models import Document
 from orders.services.access import TAG, visible
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle.versions import TRIES, busy
+from orders.services.lifecycle.versions import tried
 from orders.services.tags import distinct, stored_tags, tag_key, tags_problem, tags_typed
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
@@ -52,7 +53,7 @@ def add_tags(*, order_id: ObjectId, text: str, act: Act) -> Document:
             raise SameTags(_("This order has these tags already."))
         return wanted, new
 
-    return _write(order_id, TAGGED, added, act)
+    return tried(partial(_write, order_id, TAGGED, added, act))
 
 
 def remove_tag(*, order_id: ObjectId, tag: str, act: Act) -> Document:
@@ -65,25 +66,24 @@ def remove_tag(*, order_id: ObjectId, tag: str, act: Act) -> Document:
             raise SameTags(_("This order has no such tag."))
         return [known for known in had if known not in gone], gone
 
-    return _write(order_id, UNTAGGED, left, act)
+    return tried(partial(_write, order_id, UNTAGGED, left, act))
 
 
 def _write(
     order_id: ObjectId, name: str, change: Callable[[Sequence[str]], tuple[list[str], list[str]]], act: Act
-) -> Document:
-    """:param change: the tags that an order has from now on, and those that come or go."""
-    for _try in range(TRIES):
-        order = visible(order_reads.get_organised(order_id), order_id, act.actor)
-        tags, told = change(order.tags)
-        # Who tags an order conflicts with nobody. The guard keeps a repeated write from being told twice.
-        written = guarded_write(
-            order_id,
-            guard=as_read(order),
-            entries=[act.entry(name, detail=", ".join(told))],
-            fields=dict(stored_tags(tags)) if tags else {},
-            unset=[] if tags else ["tags", "tag_keys"],
-            seen_at=act.at,
-        )
-        if written is not None:
-            return written
-    raise busy()
+) -> Document | None:
+    """Write what :func:`tried` may have to try again.
+
+    :param change: the tags that an order has from now on, and those that come or go.
+    """
+    order = visible(order_reads.get_organised(order_id), order_id, act.actor)
+    tags, told = change(order.tags)
+    # Who tags an order conflicts with nobody. The guard keeps a repeated write from being told twice.
+    return guarded_write(
+        order_id,
+        guard=as_read(order),
+        entries=[act.entry(name, detail=", ".join(told))],
+        fields=dict(stored_tags(tags)) if tags else {},
+        unset=[] if tags else ["tags", "tag_keys"],
+        seen_at=act.at,
+    )

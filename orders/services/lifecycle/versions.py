@@ -1,7 +1,7 @@
 """Concurrent changes: an order that somebody else may have changed since it was read."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from orders.models import Document, Order
 from orders.services.access import Actor
@@ -9,6 +9,7 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.storage import order_reads
 
+T = TypeVar("T")
 TRIES = 5
 """How often a change is tried when somebody else keeps changing the order meanwhile."""
 
@@ -60,6 +61,18 @@ def _change(entry: Document, actor: Actor) -> dict[str, Any]:
         "to": entry["to"] or None,
         "request_id": entry["request_id"] if actor.knows(entry["actor"]) else "",
     }
+
+
+def tried(change: Callable[[], T | None]) -> T:
+    """Make a change, as often as somebody else is first.
+
+    :param change: reads the order and writes it; None where somebody else was first.
+    :raises OrderBusy: others kept changing the order.
+    """
+    for _ in range(TRIES):
+        if (made := change()) is not None:
+            return made
+    raise busy()
 
 
 def busy() -> OrderBusy:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, zip_longest
 
@@ -41,11 +41,11 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
     """
     if not actor.sees_all:
         raise NotPermitted("You may not see the figures of the shop.")
-    since, until = day_key(period.first), day_key(period.last)
+    (since, until), (earlier_since, earlier_until) = _keys(period), _keys(period.before)
     with time_limit(READING):
-        _count_if_outdated(day_key(period.before.first), until)
+        _count_if_outdated(earlier_since, until)
         first, state, kept = first_day(), daily_figures.state(), daily_figures.days_kept(since, until)
-        before = daily_figures.days_kept(*map(day_key, _ends(period.before)), without=NOT_COMPARED)
+        before = daily_figures.days_kept(earlier_since, earlier_until, without=NOT_COMPARED)
         recounting = daily_figures.days_of_another_zone(since, until)
         best = daily_figures.best_sellers(since, until, TOP)
         wanted = turned_away.most_wanted(since, until, TOP)
@@ -65,8 +65,8 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
     return found
 
 
-def _ends(period: Period) -> tuple[date, date]:
-    return period.first, period.last
+def _keys(period: Period) -> tuple[datetime, datetime]:
+    return day_key(period.first), day_key(period.last)
 
 
 def _count_if_outdated(since: datetime, until: datetime) -> None:

@@ -18,7 +18,7 @@ from orders.services.access import SNOOZE, NotPermitted, OrderNotFound
 from orders.services.audit import Act
 from orders.services.days import local
 from orders.services.errors import OrderError
-from orders.services.lifecycle.versions import TRIES, busy
+from orders.services.lifecycle.versions import tried
 from orders.storage import alerts, order_lists
 from orders.storage.alerts import NEEDS_ATTENTION, Alert
 from orders.storage.order_writes import STATE, as_read, guarded_write
@@ -110,7 +110,7 @@ def wake(*, order_ids: Sequence[ObjectId], act: Act) -> Done:
     _require(act, order_ids)
 
     def write(order: Order) -> Document | None:
-        if not _sleeps(order, act.at):
+        if not alerts.is_asleep(order, act.at):
             raise NotSnoozed(_("it is not snoozed any more"))
         return guarded_write(
             order.pk, guard=as_read(order), entries=[act.entry("wake")], unset=["snoozed"], seen_at=act.at
@@ -130,11 +130,7 @@ def _require(act: Act, order_ids: Sequence[ObjectId]) -> None:
 
 def _awake(order_ids: Sequence[ObjectId], at: datetime) -> int:
     """How many of these orders are not asleep."""
-    return len(order_ids) - sum(_sleeps(order, at) for order in order_lists.orders_with_ids(order_ids))
-
-
-def _sleeps(order: Order, at: datetime) -> bool:
-    return order.snoozed is not None and order.snoozed.until > at
+    return len(order_ids) - sum(alerts.is_asleep(order, at) for order in order_lists.orders_with_ids(order_ids))
 
 
 def _each(order_ids: Sequence[ObjectId], write: Callable[[Order], Document | None]) -> Done:
@@ -149,10 +145,10 @@ def _each(order_ids: Sequence[ObjectId], write: Callable[[Order], Document | Non
 
 
 def _change(order_id: ObjectId, write: Callable[[Order], Document | None]) -> None:
-    for _try in range(TRIES):
+    def change() -> Document | None:
         found = order_lists.orders_with_ids([order_id])
         if not found:
             raise OrderNotFound(_("it does not exist"))
-        if write(found[0]) is not None:
-            return
-    raise busy()
+        return write(found[0])
+
+    tried(change)

@@ -74,6 +74,11 @@ def new_lease() -> Deadline:
     return Deadline.after(settings.STOCK_LEASE)
 
 
+def beyond_deadline() -> float:
+    """Seconds that the database has after the caller's time is up, to record what came of a call."""
+    return float(settings.DATABASE_DEADLINE - settings.REQUEST_DEADLINE)
+
+
 @contextmanager
 def claiming(order_id: ObjectId, *, within: float | None = None, clears: bool = True) -> Iterator[tuple[str, Deadline]]:
     """Surround a write that claims lines: if it fails, nobody will be called under the attempt, and that is recorded.

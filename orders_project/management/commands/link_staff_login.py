@@ -4,7 +4,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db import IntegrityError
@@ -12,7 +11,7 @@ from django.db import IntegrityError
 from orders.management.order_command import USAGE, OrderCommand
 from orders_project.models import StaffIdentity
 from orders_project.sign_on import accounts
-from orders_project.staff import sign_ins
+from orders_project.staff import links, sign_ins
 
 HELP = """Link an account of the backoffice to a person at the sign-on provider (OIDC_ISSUER), by their subject there:
 from then on their sign-on opens this account, and their groups there decide its groups here. Its password, and a link
@@ -65,5 +64,5 @@ class Command(OrderCommand):
         except IntegrityError as error:
             other = accounts.linked(settings.OIDC_ISSUER, subject)
             raise CommandError(f"{subject} is linked to {other} already", returncode=USAGE) from error
-        User.objects.filter(pk=user.pk).update(password=make_password(None))
+        links.take_password(user)
         sign_ins.end_all(user, by=user)
