@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from bson import ObjectId
 from django.conf import settings
+from django.db import DatabaseError
 from django_mongodb_backend.query import wrap_database_errors
-from pymongo.errors import PyMongoError
 
 from orders.models import Contact, Item, Order, Snooze, Stock
 from orders.models.parts import Document
@@ -104,12 +104,12 @@ def _with_more(
 
 
 def _in_time(seconds: float, read: Callable[[], T]) -> T | None:
-    """What is read; None where it takes longer."""
+    """What is read; None where it takes longer, in whichever of its reads."""
     try:
         with time_limit(seconds):
-            return read()
-    except PyMongoError as error:
-        if error.timeout:
+            return wrap_database_errors(read)()
+    except DatabaseError as error:
+        if getattr(error.__cause__, "timeout", False):
             return None
         raise
 

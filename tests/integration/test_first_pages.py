@@ -51,7 +51,13 @@ def test_the_first_orders_are_told_beside_the_page(many: list[ObjectId]) -> None
 
 def test_the_page_does_not_wait_for_what_takes_too_long(many: list[ObjectId], monkeypatch: pytest.MonkeyPatch) -> None:
     found = order_lists._places
-    for error, is_told in ((NetworkTimeout("too late"), False), (OperationFailure("broken"), True)):
+    of_an_inner_read = DatabaseError()
+    of_an_inner_read.__cause__ = NetworkTimeout("too late")
+    for error, is_told in (
+        (NetworkTimeout("too late"), False),
+        (of_an_inner_read, False),
+        (OperationFailure("broken"), True),
+    ):
 
         def cut_off(*asked: object, error: Exception = error) -> object:
             if asked[1] == 20:
