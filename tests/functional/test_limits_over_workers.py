@@ -81,8 +81,11 @@ def test_a_guesser_of_passwords_is_locked_out_of_every_worker(stage: Stage) -> N
         with Browser(stage.root) as browser:
             return browser.log_in("admin", password="wrong").status_code
 
+    assert guess(0) == 200, "the first one alone: the form, with what is wrong"
     with ThreadPoolExecutor(4) as pool:  # a password takes a processor a good while, by design
         found = Counter(pool.map(guess, range(12)))
-    assert set(found) == {200, 429}
-    assert found[200] < 3, "however many were under way at once, and the last that may fail says that it was"
+    assert set(found) <= {200, 429}
+    assert found[200] < 2, (
+        "however many were under way at once (each may then see the others' failures), and the last says so"
+    )
     assert {guess(each) for each in range(6)} == {429}
