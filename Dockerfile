@@ -16,6 +16,7 @@ RUN pip install -r requirements/production.txt
 
 COPY manage.py pyproject.toml ./
 COPY integrations integrations
+COPY locale locale
 COPY observability observability
 COPY orders orders
 COPY orders_project orders_project

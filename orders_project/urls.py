@@ -3,10 +3,13 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.http import require_POST
+from django.views.i18n import set_language
 
 urlpatterns = [
     path(f"{settings.API_PREFIX.strip('/')}/", include("orders.api.urls")),
     path("", include("orders.api.health")),
+    path(f"{settings.ADMIN_PATH}language/", require_POST(set_language), name="set_language"),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]
 handler400 = "orders_project.web.error_pages.bad_request"

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orders.admin import badges
+from orders.admin.local_formats import minute
 from orders.models import BulkRun, BulkState, OrderOutcome, transition_label
 from orders.services import order_queries
 from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
-from orders.services.days import local
 
 NO_WORKER_AFTER = timedelta(seconds=30)
 """How long a run may wait before its page asks whether a worker is running."""
@@ -64,7 +64,7 @@ def _called(name: str, key: str) -> str:
 
 
 def _moment(iso: str) -> str:
-    return f"{local(datetime.fromisoformat(iso)):%Y-%m-%d %H:%M %Z}"
+    return minute(datetime.fromisoformat(iso))
 
 
 def state(run: BulkRun, now: datetime) -> str:

@@ -17,13 +17,13 @@ from django.utils.translation import gettext_lazy
 from unfold.dataclasses import SearchResult
 
 from orders.admin.list_views import VIEWS
+from orders.admin.local_formats import day
 from orders.admin.money_format import money
 from orders.admin.printing import DOCUMENTS
 from orders.admin.staff_actions import actor_of
 from orders.models import Order, Status
 from orders.services import order_queries, saved_views
 from orders.services.access import MANAGE_TOKENS, MANAGE_WEBHOOKS, PLACE_FOR_CUSTOMER, VIEW, Actor
-from orders.services.days import local
 from orders.services.order_queries import InvalidOrderQuery, OrderQuery
 from orders.services.searching import meanings_of, searched_in_time
 
@@ -98,8 +98,8 @@ def _orders(text: str) -> Iterator[SearchResult]:
 
 def _of(order: Order) -> str:
     known = order.contact.name or order.contact.email or order.user_id
-    total, day = money(order.total_price, order.currency), local(order.created_at)
-    return f"{Status(order.status).label}, {known}, {total}, {day:%Y-%m-%d}"
+    total = money(order.total_price, order.currency)
+    return f"{Status(order.status).label}, {known}, {total}, {day(order.created_at)}"
 
 
 def _address(order: Order, name: str) -> str:

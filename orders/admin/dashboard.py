@@ -13,7 +13,8 @@ from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, counted
 from orders.admin.dashboard_charts import charts
 from orders.admin.dashboard_period import PERIODS, SLOW, chosen_period
 from orders.admin.dashboard_tables import BELOW_CHARTS, TABLES
-from orders.admin.figure_words import DEFINITIONS, amount, compared, count, duration
+from orders.admin.figure_words import DEFINITIONS, amount, compared, duration
+from orders.admin.local_formats import count
 from orders.admin.staff_actions import actor_of
 from orders.services.access import Actor
 from orders.services.days import today, zone

@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orders.admin.dashboard_tables import Table, days_table, hour_words, hours_table, shown_days
-from orders.admin.figure_words import amount, count
+from orders.admin.figure_words import amount
+from orders.admin.local_formats import count
 from orders.services.reporting.shop_figures import Dashboard, Stretch
 
 Value = int | Decimal

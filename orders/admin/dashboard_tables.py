@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from orders.admin import badges
-from orders.admin.figure_words import NONE, amount, count, duration, share
+from orders.admin.figure_words import NONE, amount, duration, share
+from orders.admin.local_formats import count
 from orders.admin.money_format import money
 from orders.models import Status
 from orders.services.audit import REASON_CODES

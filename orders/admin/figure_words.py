@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from orders.admin.local_formats import percent
 from orders.admin.money_format import money
 
 NONE = "–"
@@ -97,17 +98,13 @@ DEFINITIONS = {
 """What each figure is called and means, for people; docs/dashboard.md says the same."""
 
 
-def count(number: float) -> str:
-    return f"{number:,.0f}"
-
-
 def amount(value: Decimal | int | None) -> str:
     """In the shop's currency."""
     return NONE if value is None else money(Decimal(value), settings.CURRENCY)
 
 
 def share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else NONE
+    return percent(part / whole) if whole else NONE
 
 
 def duration(span: timedelta | None) -> str:

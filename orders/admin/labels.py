@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy
 
+from orders.admin.local_formats import ago, exact
 from orders.models import (
     Address,
     Contact,
@@ -19,7 +20,6 @@ from orders.models import (
     edges_from,
     stock_effect,
 )
-from orders.services.days import local
 
 KINDS = {"staff": "", "system": "process"}
 WAYS = {
@@ -98,14 +98,7 @@ class Moment:
 def moment(at: datetime, now: datetime) -> Moment:
     """:param at: aware; :param now: aware."""
     at = at.astimezone(UTC)
-    seconds = (now - at).total_seconds()
-    ago = "just now" if seconds < 60 else f"{timesince(at, now, depth=1)} ago".replace("\xa0", " ")
-    return Moment(ago, exact(at), at.isoformat(timespec="seconds"))
-
-
-def exact(at: datetime) -> str:
-    """An aware moment by the clocks of the shop, e.g. `2026-03-29 14:05:09 CEST`."""
-    return f"{local(at):%Y-%m-%d %H:%M:%S %Z}"
+    return Moment(ago(at, now), exact(at), at.isoformat(timespec="seconds"))
 
 
 def aware(moment: datetime) -> datetime:

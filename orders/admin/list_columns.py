@@ -7,9 +7,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from orders.admin import labels
+from orders.admin import local_formats
+from orders.admin.local_formats import day, exact
 from orders.models import Order
-from orders.services.days import local
 
 FIRST = "number"
 """The column that is always there: it leads to the order."""
@@ -27,26 +27,18 @@ COLUMNS = {
 """The others, in their order, by the methods of the list that fill them."""
 USUAL = tuple(name for name in COLUMNS if name != AGE)
 """What somebody sees who has chosen none."""
-STEPS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 A_MONTH = timedelta(days=31)
 
 
 def ago(moment: datetime, now: datetime) -> SafeString:
     """How long ago something was, with the exact time for whoever points at it."""
     iso, words = moment.isoformat(timespec="seconds"), in_words(moment, now)
-    return format_html('<time datetime="{}" title="{}">{}</time>', iso, labels.exact(moment), words)
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact(moment), words)
 
 
 def in_words(moment: datetime, now: datetime) -> str:
-    """`3 h ago`; beyond a month the day."""
-    passed = now - moment
-    if passed >= A_MONTH:
-        day = local(moment)
-        return f"{day.day} {day:%b %Y}"
-    for step, name in STEPS:
-        if passed >= step:
-            return f"{passed // step} {name} ago"
-    return "just now"
+    """`3 hours ago`; beyond a month the day."""
+    return day(moment) if now - moment >= A_MONTH else local_formats.ago(moment, now)
 
 
 def contents(order: Order) -> SafeString:

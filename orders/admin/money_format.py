@@ -3,13 +3,12 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 
-from babel.core import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision
 from django.conf import settings
-from django.utils.translation import get_language, to_locale
+from django.utils.translation import gettext
 
+from orders.admin.local_formats import reader_locale
 from orders.models import to_cents
 
 CENTS = 2
@@ -28,19 +27,11 @@ def money(amount: Decimal, currency: str) -> str:
     currency = currency or settings.CURRENCY
     cents = to_cents(amount) + 0  # no minus before a zero
     usual = get_currency_precision(currency) >= CENTS or cents == cents.to_integral_value()
-    text = format_currency(cents, currency, locale=_locale(get_language() or ""), currency_digits=usual)
+    text = format_currency(cents, currency, locale=reader_locale(), currency_digits=usual)
     return _LETTER_MEETS_DIGIT.sub("\xa0", text)  # CLDR asks for it (CHF 12.50, but €12.50); Babel leaves it out
 
 
 def amounts(totals: Mapping[str, Decimal]) -> str:
     """Amounts by their currencies in a row, e.g. `€14.00, ¥900 and CHF 7.00`."""
     *others, last = [money(total, currency) for currency, total in totals.items()] or [""]
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-@lru_cache
-def _locale(language: str) -> Locale:
-    try:
-        return Locale.parse(to_locale(language))
-    except (UnknownLocaleError, ValueError):
-        return Locale("en")
+    return gettext("%(several)s and %(last)s") % {"several": ", ".join(others), "last": last} if others else last

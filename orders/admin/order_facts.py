@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from orders.admin import badges, labels, part_facts, timeline
 from orders.admin.labels import Moment, moment
+from orders.admin.local_formats import exact
 from orders.admin.money_format import money
 from orders.admin.timeline import Told
 from orders.models import (
@@ -165,7 +166,7 @@ def flags(order: Order, now: datetime) -> list[str]:
 
 
 def _snoozed(snooze: Snooze) -> str:
-    told = {"until": labels.exact(snooze.until), "who": labels.person(snooze.actor), "why": snooze.reason}
+    told = {"until": exact(snooze.until), "who": labels.person(snooze.actor), "why": snooze.reason}
     return _("Snoozed until %(until)s by %(who)s: %(why)s") % told
 
 

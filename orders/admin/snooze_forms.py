@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from orders.admin import labels
 from orders.admin.bulk_selection import keys_of
+from orders.admin.local_formats import exact
 from orders.services import days
 from orders.services.audit import LONGEST_REASON, Act
 from orders.services.days import ONE_DAY, day_bounds
@@ -39,7 +39,7 @@ def snooze(post: "QueryDict", act: Act) -> str:
     told = ngettext(
         "%(count)s order is snoozed until %(until)s.", "%(count)s orders are snoozed until %(until)s.", done.changed
     )
-    return _told(done, told % {"count": done.changed, "until": labels.exact(until)})
+    return _told(done, told % {"count": done.changed, "until": exact(until)})
 
 
 def wake(post: "QueryDict", act: Act) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop as noop
 
 from orders.admin import labels, replacement
 from orders.admin.labels import Moment, moment
+from orders.admin.local_formats import exact
 from orders.admin.money_format import money
 from orders.admin.part_forms import reason_code
 from orders.models import HistoryEntry, Order
@@ -219,5 +220,5 @@ def _noted(entry: HistoryEntry) -> str:
     line = f"items.{entry.line}" if entry.line is not None else ""
     states = f"{entry.source} → {entry.target}" if entry.source or entry.target else ""
     request = f"request {entry.request_id}" if entry.request_id else ""
-    noted = (labels.exact(entry.at), entry.act, line, states, entry.actor, entry.via, request)
+    noted = (exact(entry.at), entry.act, line, states, entry.actor, entry.via, request)
     return " · ".join(part for part in noted if part)

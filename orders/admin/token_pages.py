@@ -13,12 +13,12 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.admin import badges, labels
+from orders.admin.local_formats import day
 from orders.admin.read_only import Managed
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import ServiceToken
 from orders.services import access, service_tokens
 from orders.services.access import MANAGE_TOKENS, Actor
-from orders.services.days import local
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id as id_typed
 from orders.services.service_tokens import TokenState
@@ -125,7 +125,7 @@ def _facts(token: ServiceToken) -> dict[str, Any]:
         "scopes": [(scope, words.get(scope, "")) for scope in token.scopes],
         "created": labels.moment(token.created_at, now),
         "creator": labels.person(token.created_by),
-        "expires_on": token.expires_at and f"{local(token.expires_at):%Y-%m-%d}",
+        "expires_on": token.expires_at and day(token.expires_at),
         "expires": token.expires_at and labels.moment(token.expires_at, now),
         "used": token.last_used_at and labels.moment(token.last_used_at, now),
         "revoked": token.revoked_at and labels.moment(token.revoked_at, now),

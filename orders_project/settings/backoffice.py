@@ -43,6 +43,7 @@ def backoffice(title: str) -> dict[str, Any]:
         "SITE_SYMBOL": "package_2",
         "SITE_URL": None,
         "SHOW_HISTORY": False,
+        "SHOW_LANGUAGES": True,
         "SHOW_VIEW_ON_SITE": False,
         "BORDER_RADIUS": "6px",
         "DASHBOARD_CALLBACK": "orders.admin.dashboard.fill",

@@ -191,6 +191,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "orders_project.web.observation.ObservationMiddleware",
     "orders_project.web.response_headers.SecurityHeadersMiddleware",
+    "orders_project.web.languages.LanguageMiddleware",
     "orders_project.web.error_pages.ErrorPagesMiddleware",
     "orders_project.web.request_limits.DatabaseDeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -222,6 +223,7 @@ TEMPLATES = [
             ],
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
@@ -271,6 +273,12 @@ AXES_ENABLE_ADMIN = False  # the few who may unlock have `manage.py axes_reset_u
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "old_password", "new_password1", "new_password2"]
 AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "orders_project.formats"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_HTTPONLY = True
 TIME_ZONE = env.time_zone("TIME_ZONE")
 USE_TZ = True
 STATIC_URL = "/static/"

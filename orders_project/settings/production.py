@@ -31,7 +31,7 @@ if SECURE_HSTS_PRELOAD and not _fit_for_preload:
         "browsers preload no host without them"
     )
 SESSION_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=True)
-CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE
 if SESSION_COOKIE_SECURE:  # browsers take such a name only from this very host, over TLS: no sibling can plant one
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 STORAGES = {

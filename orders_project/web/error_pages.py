@@ -70,7 +70,7 @@ def page_of(request: HttpRequest) -> str:
     Always begins as the request's own path does, so it never leads to another host.
     """
     address, match = request.get_full_path(), request.resolver_match
-    if match is not None and match.url_name == "logout":
+    if match is not None and match.url_name in ("logout", "set_language"):
         return reverse("admin:index")
     beside = getattr(match and match.func, "form_beside", "")
     return f"{address.partition('?')[0].rstrip('/').rpartition('/')[0]}/{beside}" if beside else address

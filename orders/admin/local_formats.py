@@ -1,0 +1,58 @@
+"""Numbers and moments as the reader's language writes them. Django's own come from `orders_project.formats`."""
+
+from datetime import date, datetime
+from functools import lru_cache
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_timedelta
+from babel.numbers import format_decimal
+from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext, to_locale
+
+from orders.services.days import local
+
+
+def reader_locale() -> Locale:
+    """The locale of the language that is active: the reader's on a page of the backoffice, else English."""
+    return _locale(get_language() or "")
+
+
+@lru_cache
+def _locale(language: str) -> Locale:
+    try:
+        return Locale.parse(to_locale(language))
+    except (UnknownLocaleError, ValueError):
+        return Locale("en")
+
+
+def count(number: float) -> str:
+    """A whole number, e.g. `1,234`; a fraction is rounded."""
+    return format_decimal(number, format="#,##0", locale=reader_locale())
+
+
+def percent(share: float) -> str:
+    """:param share: of one, e.g. 0.123 is `12.3 %`."""
+    return f"{format_decimal(100 * share, format='#,##0.0', locale=reader_locale())} %"
+
+
+def exact(at: datetime) -> str:
+    """An aware moment by the clocks of the shop, e.g. `2026-03-29 14:05:09 CEST`."""
+    return date_format(local(at), "DATETIME_FORMAT")
+
+
+def minute(at: datetime) -> str:
+    """The same to the minute, e.g. `2026-03-29 14:05 CEST`."""
+    return date_format(local(at), "SHORT_DATETIME_FORMAT")
+
+
+def day(at: date) -> str:
+    """A day, or that of an aware moment by the clocks of the shop, e.g. `2026-03-29`."""
+    return date_format(local(at) if isinstance(at, datetime) else at, "DATE_FORMAT")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago something was, in its largest unit, e.g. `3 hours ago`. :param at, now: aware."""
+    passed = now - at
+    if passed.total_seconds() < 60:
+        return gettext("just now")
+    return format_timedelta(-passed, add_direction=True, threshold=1, locale=reader_locale())
