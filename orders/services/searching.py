@@ -84,7 +84,7 @@ def _word(typed: str, plain: str) -> Word:
     if amount := AMOUNT.fullmatch(typed):
         return Word((plain,), total=Decimal(f"{re.sub('[^0-9]', '', amount[1])}.{amount[2]}"))
     if is_whole(plain) or re.fullmatch(OBJECT_ID, plain):
-        return Word(whole=plain)
+        return Word(wholes=(plain,))
     return Word(tuple(dict.fromkeys((plain, *(beginnings_of_phone(typed) if plain.isdecimal() else ())))))
 
 

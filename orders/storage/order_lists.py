@@ -6,7 +6,7 @@ for is counted beyond a cap.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -42,13 +42,12 @@ FIELDS = dict.fromkeys(
 """What a row of the list shows."""
 KEYS = {"created_at": 1, "_id": 1}
 """What is read off an index alone."""
-LOOKED_AT, LOOKED_AT_FOR_SEVERAL = 4, 32
-"""So many orders are looked at first for each that is wanted: of several words more, since their keys are sorted again
-to get at those that follow."""
-MOST_LOOKED_AT = 2_000
-"""Before more orders are looked at, other indexes tell which of them may be those that are looked for."""
-MOST_COMPARED = 150_000
-"""Up to so many ids are read off an index to be compared."""
+LOOKED_AT, LOOKED_AT_WHERE_SPARSE = 4, 32
+"""So many keys are read first for each order that is wanted: they may have to be sorted again to get at the next."""
+LOOKED_AT_AT_ONCE = 1_600
+"""So many orders are looked at by one query."""
+MOST_LOOKED_AT = 10_000
+"""So many orders are looked at for a page, by each read."""
 
 
 def currency() -> Expression:
@@ -58,12 +57,25 @@ def currency() -> Expression:
 
 @dataclass(frozen=True)
 class Page:
-    """Orders in the order of the list, where it begins and ends, and whether there are others before and after."""
+    """Orders in the order of the list, where it begins and ends, and whether there are others before and after.
+
+    :ivar reached: where looking for its orders has ended before the page was full, since MOST_LOOKED_AT had been looked
+        at; there may be others after it.
+    """
 
     orders: Sequence[Order] = ()
     places: Sequence[Place] = ()
     earlier: bool = False
     later: bool = False
+    reached: Position | None = None
+
+
+@dataclass
+class _Reach:
+    """How far a page may look for its orders, and has looked."""
+
+    most: int = field(default_factory=lambda: MOST_LOOKED_AT)
+    ends: list[Position] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,8 +90,7 @@ class Sum:
 @wrap_database_errors
 def page_after(query: OrderQuery, size: int, position: Place | None = None) -> Page:
     """The page that follows a position, or the first one."""
-    found = _places(query, size + 1, position)
-    return _page(found[:size], earlier=position is not None, later=len(found) > size)
+    return _page_of(query, size, position)[0]
 
 
 @wrap_database_errors
@@ -88,8 +99,18 @@ def first_page(query: OrderQuery, size: int, most: int, seconds: float) -> tuple
 
     :returns: for the places None where they take longer than `seconds`, or where many orders had to be looked at.
     """
-    found = _places(query, size + 1)
-    return _page(found[:size], earlier=False, later=len(found) > size), _with_more(query, found, size, most, seconds)
+    page, found = _page_of(query, size, None)
+    return page, None if page.reached else _with_more(query, found, size, most, seconds)
+
+
+def _page_of(query: OrderQuery, size: int, position: Place | None) -> tuple[Page, Sequence[Place]]:
+    """A page, and the places that were found for it."""
+    reach = _Reach()
+    found = _places(query, size + 1, position, reach)
+    is_full = len(found) > size
+    reached = None if is_full else _first_end(reach, query)
+    orders = _orders([place.id for place in found[:size]])
+    return Page(orders, found[:size], position is not None, is_full or reached is not None, reached), found
 
 
 def _with_more(
@@ -98,7 +119,7 @@ def _with_more(
     if len(found) <= size:
         return found
     in_turn = query.by_creation
-    if any(read.others for read in in_turn.reads):
+    if any(read.sparse for read in in_turn.reads):
         return None
     return _in_time(seconds, lambda: _places(in_turn, most))
 
@@ -117,16 +138,17 @@ def _in_time(seconds: float, read: Callable[[], T]) -> T | None:
 @wrap_database_errors
 def page_before(query: OrderQuery, size: int, position: Place) -> Page:
     """The page that ends before a position; the first one where no whole page is left."""
-    found = _places(query.turned, size + 1, position)
+    found = _places(query.turned, size + 1, position, _Reach())
     if len(found) <= size:
         return page_after(query, size)
-    return _page(found[size - 1 :: -1], earlier=True, later=True)
+    places = found[size - 1 :: -1]
+    return Page(_orders([place.id for place in places]), places, earlier=True, later=True)
 
 
 @wrap_database_errors
 def neighbours(query: OrderQuery, position: Place) -> tuple[Place | None, Place | None]:
     """The places before and after one: of the list's ends, None. The order of the place need no longer be in it."""
-    before, after = _places(query.turned, 1, position), _places(query, 1, position)
+    before, after = _places(query.turned, 1, position, _Reach()), _places(query, 1, position, _Reach())
     return before[0] if before else None, after[0] if after else None
 
 
@@ -172,25 +194,44 @@ def sums(query: OrderQuery, most: int, found: Sequence[Place] | None = None) -> 
     return sorted(each, key=lambda added: (-added.orders, added.currency)), len(found) > most
 
 
-def _places(query: OrderQuery, limit: int, position: Place | None = None) -> Sequence[Place]:
-    """Places in order, merged from the reads; an order that several of them find is one."""
+def _places(
+    query: OrderQuery, limit: int, position: Place | None = None, reach: _Reach | None = None
+) -> Sequence[Place]:
+    """Places in order, merged from the reads; an order that several of them find is one.
+
+    :param reach: how far may be looked, if not to the end; places beyond that are left out.
+    """
     if query.is_sorted:
         return sorted_places(query, limit, position)
     found: set[Position] = set()
     start = position if isinstance(position, Position) else None
     for read in query.reads:
-        found.update(_places_of(read, query, limit, start))
-    return sorted(found, reverse=not query.oldest_first)[:limit]
+        found.update(_places_of(read, query, limit, start, reach))
+    end = _first_end(reach, query) if reach else None
+    left = [place for place in found if end is None or not _follows(place, end, query)]
+    return sorted(left, reverse=not query.oldest_first)[:limit]
 
 
-def _places_of(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+def _first_end(reach: _Reach, query: OrderQuery) -> Position | None:
+    """The place that one of the reads has not looked beyond."""
+    return (max if not query.oldest_first else min)(reach.ends, default=None)
+
+
+def _places_of(
+    read: Read, query: OrderQuery, limit: int, position: Position | None, reach: _Reach | None
+) -> list[Position]:
     if read.instead:
         if (walked := _walked(read, query, limit, position)) is not None:
             return walked
-        return [place for other in read.instead for place in _places_of(other, query, limit, position)]
+        return [place for other in read.instead for place in _places_of(other, query, limit, position, reach)]
     if read.by_index is not None:
-        return _by_index(read, query, limit, position)
+        return _by_index(read, query, limit, position, reach)
     return _index_places(read, query, position, limit)
+
+
+def _looks(read: Read) -> bool:
+    """Whether orders have to be looked at, beyond what the index tells."""
+    return read.by_index is not None and read.filter != read.by_index
 
 
 def _index_places(read: Read, query: OrderQuery, position: Position | None, limit: int) -> list[Position]:
@@ -208,46 +249,44 @@ def _ours(found: Sequence[Document]) -> Sequence[Document]:
     return [order for order in placed if order["_id"] not in theirs] if theirs else placed
 
 
-def _by_index(read: Read, query: OrderQuery, limit: int, position: Position | None) -> list[Position]:
+def _by_index(
+    read: Read, query: OrderQuery, limit: int, position: Position | None, reach: _Reach | None
+) -> list[Position]:
     """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes.
 
-    Where other indexes tell of the orders, too, that is asked before many are looked at.
+    Where it may not look so far, `reach` is told where it has ended.
     """
     asked, way = both(read.by_index or {}, _span_left(query, position)), 1 if query.oldest_first else -1
     found: list[Position] = []
-    looked_at = 1 if read.filter == read.by_index else LOOKED_AT_FOR_SEVERAL if read.others else LOOKED_AT
-    start, size, everything = 0, looked_at * limit, False
+    looked_at = LOOKED_AT_WHERE_SPARSE if read.sparse else LOOKED_AT
+    start, size = 0, looked_at * limit if _looks(read) else limit + 1
     while True:
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
-        some = (
-            keys.skip(start).batch_size(MOST_COMPARED) if everything else keys.skip(start).limit(size).batch_size(size)
-        )
-        page = some.to_list()
-        if everything:
-            page = _found_by_others(read.others, page)
+        page = keys.skip(start).limit(size).batch_size(size).to_list()
         places = [_place(order) for order in _ours(page)]
         left = [place for place in places if position is None or _follows(place, position, query)]
-        found += left if read.filter == read.by_index else _that_meet(read.filter, left)
-        if everything or len(found) >= limit or len(page) < size:
+        found += _that_meet(read.filter, left, limit - len(found)) if _looks(read) else left
+        if len(found) >= limit or len(page) < size:
             return found[:limit]
         start, size = start + size, 8 * size
-        everything = bool(read.others) and size > MOST_LOOKED_AT
+        if reach is not None and start < reach.most:
+            size = min(size, reach.most - start)
+        elif reach is not None and places:
+            reach.ends.append(places[-1])
+            return found
 
 
-def _found_by_others(others: Sequence[Sequence[Read]], found: list[Document]) -> list[Document]:
-    """Those orders that other indexes tell of, too; what tells of more than MOST_COMPARED is not asked."""
-    for reads in others:
-        finds = [orders().find(read.filter, {"_id": 1}, hint=read.index, limit=MOST_COMPARED + 1) for read in reads]
-        ids = {order["_id"] for find in finds for order in find.batch_size(MOST_COMPARED)}
-        if len(ids) <= MOST_COMPARED:
-            found = [order for order in found if order["_id"] in ids]
+def _that_meet(conditions: Document, places: Sequence[Position], wanted: int) -> list[Position]:
+    """The first of these orders that meet them: as many as are wanted, or some more."""
+    found: list[Position] = []
+    for start in range(0, len(places), LOOKED_AT_AT_ONCE):
+        some = places[start : start + LOOKED_AT_AT_ONCE]
+        asked = both({"_id": {"$in": [place.id for place in some]}}, conditions, OURS)
+        ids = {order["_id"] for order in orders().find(asked, {"_id": 1}, hint="_id_")}
+        found += [place for place in some if place.id in ids]
+        if len(found) >= wanted:
+            break
     return found
-
-
-def _that_meet(conditions: Document, places: Sequence[Position]) -> list[Position]:
-    asked = both({"_id": {"$in": [place.id for place in places]}}, conditions, OURS)
-    ids = {order["_id"] for order in orders().find(asked, {"_id": 1}, hint="_id_")}
-    return [place for place in places if place.id in ids]
 
 
 def _follows(place: Position, position: Position, query: OrderQuery) -> bool:
@@ -282,10 +321,6 @@ def _find(
     asked = read.narrowed(query.after(position)).filter
     cursor = orders().find(asked, fields, sort=[("created_at", way), ("_id", way)], limit=limit, hint=read.index)
     return cursor.batch_size(limit).to_list()
-
-
-def _page(places: Sequence[Place], *, earlier: bool, later: bool) -> Page:
-    return Page(_orders([place.id for place in places]), places, earlier, later)
 
 
 def _orders(ids: Sequence[ObjectId]) -> list[Order]:

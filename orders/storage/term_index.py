@@ -1,10 +1,10 @@
 """Orders by the words in them: which reads find those that have all words of a search, and how much is read for them.
 
 A word is found by its beginning, so its orders stand in the index term by term: their keys are read, and sorted by
-creation. Of several words, the one that the fewest orders have is read so, and these orders are looked at for the
-others, the newest first, until a page is full; if it is not full soon, the keys of the others tell which have them.
-Where each word is on many orders, a walk from the newest order soon meets a page of those that have them all; a walk
-that does not is ended, and the index is read after all.
+creation. Where few terms begin so, each is read as a whole word, whose orders stand in the order of their creation. Of
+several words, the one that the fewest orders have is read, and these orders are looked at for the others, the newest
+first, until a page is full. Where many terms begin so, and are on many orders, a walk from the newest order soon meets
+a page of those that are looked for; a walk that does not is ended, and the index is read after all.
 """
 
 import re
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from bson import Decimal128, ObjectId
+from bson import Decimal128, MaxKey, ObjectId
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import UpdateOne
 
@@ -21,6 +21,8 @@ from orders.models.parts import Document
 from orders.storage.order_writes import OURS, orders
 
 INDEX, TOTALS, WALKED = "terms_newest", "total_newest", "newest"
+FEW_TERMS = 4
+"""Up to so many terms with one beginning are read one by one."""
 FEW = 10_000
 """Up to so many orders that have the only word of a search are sorted; above, a walk is sooner at its end."""
 FEW_OF_SEVERAL = 60_000
@@ -44,14 +46,14 @@ class Read:
     """A filter, and the index that reads it; without one the planner chooses.
 
     :ivar by_index: what of the filter the index alone can tell: keys are read by it, and their orders looked at.
-    :ivar others: what else indexes alone can tell: an order is found by one read of each of these.
+    :ivar sparse: whether of those orders few may be the ones that are looked for.
     :ivar instead: of a walk that may take too long: what finds the same off other indexes.
     """
 
     index: str | None
     filter: Document
     by_index: Document | None = None
-    others: "tuple[Sequence[Read], ...]" = ()
+    sparse: bool = False
     instead: "tuple[Read, ...]" = ()
 
     def narrowed(self, *filters: Document) -> "Read":
@@ -74,19 +76,20 @@ class Word:
     """A word of a search: an order has it if a term of it begins so, if one is just so, or if this is its total."""
 
     beginnings: tuple[str, ...] = ()
-    whole: str | None = None
+    wholes: tuple[str, ...] = ()
     total: Decimal | None = None
 
     @property
     def reads(self) -> list[Read]:
         """One for each condition, of which an order needs one."""
         # A pattern that begins so, and no range: of that MongoDB would look at the orders themselves.
-        found = [Read(INDEX, {"terms": {"$regex": f"^{re.escape(text)}"}}) for text in self.beginnings]
-        if self.whole is not None:
-            found.append(Read(INDEX, {"terms": self.whole}))
+        found: list[tuple[str, Document]] = [
+            (INDEX, {"terms": {"$regex": f"^{re.escape(text)}"}}) for text in self.beginnings
+        ]
+        found += [(INDEX, {"terms": text}) for text in self.wholes]
         if self.total is not None:
-            found.append(Read(TOTALS, {"total_price": Decimal128(self.total)}))
-        return found
+            found.append((TOTALS, {"total_price": Decimal128(self.total)}))
+        return [Read(index, asked, asked) for index, asked in found]
 
     @property
     def filter(self) -> Document:
@@ -97,6 +100,14 @@ class Word:
     def is_in_order(self) -> bool:
         """Whether its orders stand in the index in the order of their creation."""
         return not self.beginnings
+
+    @property
+    def completed(self) -> "Word":
+        """The same word by whole terms instead of by beginnings, where few begin so."""
+        terms = {text: _terms(text) for text in self.beginnings}
+        left = tuple(text for text, found in terms.items() if len(found) > FEW_TERMS)
+        wholes = [term for text, found in terms.items() if text not in left for term in found]
+        return replace(self, beginnings=left, wholes=tuple(dict.fromkeys((*self.wholes, *wholes))))
 
     @property
     def length(self) -> int:
@@ -113,17 +124,35 @@ def reads_of(words: Sequence[Word]) -> list[Read]:
 
     :raises PyMongoError: orders are counted, to learn which word the fewest have.
     """
+    words = [word.completed for word in words]
+    if not all(word.reads for word in words):
+        return []
     if len(words) == 1 and words[0].is_in_order:
         return words[0].reads
-    few = FEW_OF_SEVERAL if len(words) > 1 else FEW
+    few = FEW if len(words) == 1 or any(word.is_in_order for word in words) else FEW_OF_SEVERAL
     counts = {word: word.count(few + 1) for word in words}
-    rarest = min(words, key=lambda word: (counts[word], -word.length))
+    rarest = min(words, key=lambda word: (counts[word], not word.is_in_order, -word.length))
     if not counts[rarest]:
         return []
     all_words = {"$and": [word.filter for word in words]} if len(words) > 1 else {}
-    others = tuple(word.reads for word in words if word != rarest)
-    found = tuple(Read(read.index, all_words or read.filter, read.filter, others) for read in rarest.reads)
-    return [*found] if counts[rarest] <= few else [Read(WALKED, all_words or rarest.filter, instead=found)]
+    found = tuple(replace(read, filter=all_words or read.filter, sparse=len(words) > 1) for read in rarest.reads)
+    if rarest.is_in_order or counts[rarest] <= few:
+        return [*found]
+    return [Read(WALKED, all_words or rarest.filter, instead=found)]
+
+
+def _terms(beginning: str) -> list[str]:
+    """The terms that begin so, up to one more than FEW_TERMS: by a seek in the index for each, whose keys are told."""
+    found: list[str] = []
+    first = beginning
+    while len(found) <= FEW_TERMS:
+        least = {"terms": first, "created_at": MaxKey(), "_id": MaxKey()}
+        keys = orders().find({}, hint=INDEX, min=least, limit=1, return_key=True).to_list()
+        if not keys or not str(keys[0]["terms"]).startswith(beginning):
+            break
+        found.append(keys[0]["terms"])
+        first = found[-1] + "\0"
+    return found
 
 
 @wrap_database_errors

@@ -10,7 +10,7 @@ from pymongo.errors import NetworkTimeout, OperationFailure
 from orders.models import Document, OtherOrder, Snooze
 from orders.services.search_terms import terms_of
 from orders.services.searching import meanings_of
-from orders.storage import order_lists
+from orders.storage import foreign_orders, order_lists
 from orders.storage.order_query import OrderQuery
 from orders.storage.order_writes import orders
 
@@ -73,18 +73,35 @@ def test_the_page_does_not_wait_for_what_takes_too_long(many: list[ObjectId], mo
             assert ids(OrderQuery()) == (many[:5], None)
 
 
-@pytest.mark.parametrize("most_compared", [100, 3])
-def test_orders_with_several_words_are_found_however_many_are_looked_at(
-    many: list[ObjectId], monkeypatch: pytest.MonkeyPatch, most_compared: int
+def test_orders_with_several_words_are_found_as_far_as_a_page_may_look(
+    many: list[ObjectId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = [order_id for n, order_id in enumerate(many) if n % 6 == 0]
     asked = OrderQuery(meanings=meanings_of("amara okafor"))
     assert ids(asked, size=3) == (both[:3], None), "many may have to be looked at: nothing is added up"
     assert ids(asked, size=9) == (both, both)
-    monkeypatch.setattr(order_lists, "LOOKED_AT_FOR_SEVERAL", 1)
-    monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 1)
-    monkeypatch.setattr(order_lists, "MOST_COMPARED", most_compared)
-    assert ids(OrderQuery(meanings=meanings_of("amara okafor")), size=4)[0] == both[:4]
+    monkeypatch.setattr(order_lists, "LOOKED_AT_WHERE_SPARSE", 1)
+    monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 6)
+    asked = OrderQuery(meanings=meanings_of("amara okafor"))
+    assert ids(asked, size=4) == (both[:3], None), "what there may be beyond is not told"
+    page = order_lists.page_after(asked, 4)
+    assert page.later
+    assert page.reached is not None
+    assert order_lists.page_after(asked, 4, page.reached).places[0].id == both[3]
+    whole = order_lists.page_after(asked, 1)
+    assert (whole.later, whole.reached) == (True, None), "a page that is full is read on from its last order"
+    assert order_lists.first_ids(asked, 100) == both, "nobody waits for what is not a page"
+
+
+def test_a_page_passes_by_orders_of_others_that_fill_what_it_may_look_at(
+    many: list[ObjectId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_lists, "LOOKED_AT_WHERE_SPARSE", 1)
+    monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 4)
+    orders().update_many({"_id": {"$in": many[:18]}}, {"$unset": {"version": 1}})
+    foreign_orders.forget()
+    page = order_lists.page_after(OrderQuery(meanings=meanings_of("amara okafor")), 2)
+    assert [place.id for place in page.places] == [many[18], many[24]]
 
 
 def test_parts_are_named_for_people() -> None:

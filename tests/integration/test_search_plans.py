@@ -65,7 +65,10 @@ def total(operations: list[Document], what: str) -> int:
 @pytest.mark.parametrize(
     ("text", "found", "keys", "looked_at"),
     [
-        ("amara", PAGE, MANY, 0),  # counted, and sorted, by its keys alone
+        ("amara", PAGE, PAGE, 0),  # one term begins so: its orders stand in the order of the list
+        ("amar", PAGE, PAGE, 0),
+        ("am", PAGE, PAGE, 0),
+        ("a", PAGE, MANY, 0),
         ("lisbon", 4, 8, 0),
         ("lisbon andr", 4, 4 + MANY // 2 + 8, 4),
         ("andr lisb", 4, 4 + MANY // 2 + 8, 4),
@@ -92,6 +95,7 @@ def test_a_storefronts_search_looks_at_the_newest_of_a_word_for_their_status(loo
 
 
 def test_of_common_words_the_newest_orders_are_walked_through(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(term_index, "FEW_TERMS", 0)
     monkeypatch.setattr(term_index, "FEW_OF_SEVERAL", 100)
     count, operations = look("amara lind", drafts=True)
     assert count == PAGE
@@ -106,6 +110,7 @@ def test_of_common_words_the_newest_orders_are_walked_through(look: Any, monkeyp
 
 
 def test_a_walk_in_vain_ends_early(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(term_index, "FEW_TERMS", 0)
     monkeypatch.setattr(term_index, "FEW_OF_SEVERAL", 3)
     monkeypatch.setattr(order_lists, "MOST_WALKED", 200)
     count, operations = look("lisbon okaf", drafts=True)
@@ -116,13 +121,19 @@ def test_a_walk_in_vain_ends_early(look: Any, monkeypatch: pytest.MonkeyPatch) -
     assert total(rest, "docsExamined") <= 4, "the longer word, not the one that more orders have"
 
 
-def test_of_words_that_never_meet_few_orders_are_looked_at(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_words_that_never_meet_a_page_looks_at_some_orders(
+    django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 250)
-    monkeypatch.setattr(order_lists, "LOOKED_AT_FOR_SEVERAL", 4)
-    count, operations = look("okaf rossi")
-    assert count == 0
-    assert total(operations, "docsExamined") <= 250
-    assert total(operations, "keysExamined") <= 7 * MANY // 3
+    with django_db_blocker.unblock(), profiled(orders().database) as done:
+        page = order_lists.page_after(OrderQuery(meanings=meanings_of("okafor rossi"), drafts=True), 5)
+    assert (page.orders, page.later) == ([], True)
+    assert page.reached is not None
+    assert page.reached.created_at == START + timedelta(seconds=MANY - 3 * 250), "every third, from the newest"
+    assert total(done, "docsExamined") <= 250
+    assert total(done, "keysExamined") <= 2 * MANY // 3 + 4 * 250
+    by_terms = [operation for operation in done if "terms" in str(operation["command"].get("filter"))]
+    assert not any(operation.get("hasSortStage") for operation in by_terms), "one term begins so"
 
 
 def test_a_page_of_the_storefronts_search_is_read_by_ids(django_db_blocker: Any) -> None:
