@@ -67,5 +67,6 @@ def customer(order: Order) -> SafeString:
         '<a class="order-link" href="?{}" title="{}"><bdi>{}</bdi></a>',
         urlencode({"user": order.user_id}), _("All orders of this customer"), told[0] if told else order.user_id,
     )  # fmt: skip
-    others = [*told[1:], *([_("id\u00a0%(user)s") % {"user": order.user_id}] if told else [])]
+    user = _("id %(user)s").replace(" ", "\xa0") % {"user": order.user_id}
+    others = [*told[1:], *([user] if told else [])]
     return link + format_html_join("", ' <span class="order-more"><bdi>{}</bdi></span>', ((text,) for text in others))
