@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.http import QueryDict
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.list_columns import COLUMNS
@@ -119,7 +119,9 @@ class ListForm(forms.Form):
     meanings: Meanings | None = None
     """Of the search, once it has been read."""
 
-    q = forms.CharField(label=gettext_lazy("Search"), required=False, max_length=LONGEST_SEARCH)
+    q = forms.CharField(
+        label=pgettext_lazy("what is searched for", "Search"), required=False, max_length=LONGEST_SEARCH
+    )
     status = _several(gettext_lazy("Status"), Status.choices)
     flag = _several(gettext_lazy("Alerts"), Alert.choices)
     date = forms.ChoiceField(label=gettext_lazy("Date"), required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
