@@ -8,9 +8,12 @@ from bson import ObjectId
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from orders.admin import bulk_labels
 from orders.admin.list_form import ListForm, unknown_in
+from orders.admin.local_formats import count
 from orders.models import PUBLIC_STATUSES
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id
@@ -19,8 +22,8 @@ from orders.services.order_queries import OrderKeys, OrderQuery, as_given, first
 MOST_NAMED = 10_000
 """Orders that are taken down one by one, where only the list itself can tell which they are."""
 FIRST_YEAR = 2000
-NO_MATCH = "No orders match the filter."
-TICK_FIRST = "Select orders first, then choose an action."
+NO_MATCH = gettext_lazy("No orders match the filter.")
+TICK_FIRST = gettext_lazy("Select orders first, then choose an action.")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def first_of_list(query: QueryDict, posted: QueryDict, most: int) -> list[Object
         return keys_of(posted.getlist("_selected_action"))[: most + 1]
     ids = first_ids(_asked(query, timezone.now()), most + 1)
     if not ids:
-        raise OrderError(NO_MATCH)
+        raise OrderError(str(NO_MATCH))
     return ids
 
 
@@ -72,7 +75,7 @@ def of_confirmation(posted: QueryDict) -> Chosen:
         return _named(filter(None, posted.get("ids", "").split(",")))
     at = moment(posted.get("at", ""))
     if at is None:
-        raise OrderError("The form is incomplete.")
+        raise OrderError(_("The form is incomplete."))
     return _matching(QueryDict(posted.get("filter", "")), at)
 
 
@@ -93,27 +96,28 @@ def keys_of(given: Iterable[str]) -> list[ObjectId]:
     """
     ids = list(dict.fromkeys(given))
     if not ids:
-        raise OrderError(TICK_FIRST)
+        raise OrderError(str(TICK_FIRST))
     if len(ids) > MOST_NAMED:
-        raise OrderError(f"Select at most {MOST_NAMED:,} orders at a time.")
+        raise OrderError(_("Select at most %(most)s orders at a time.") % {"most": count(MOST_NAMED)})
     keys = [key for order_id in ids if (key := object_id(order_id))]
     if len(keys) < len(ids):
-        raise OrderError("The selection contains something other than orders.")
+        raise OrderError(_("The selection contains something other than orders."))
     return list(dict.fromkeys(keys))
 
 
 def _named(given: Iterable[str], note: str = "") -> Chosen:
     keys = keys_of(given)
     fields = {"ids": ",".join(map(str, keys))}
-    return Chosen(OrderQuery(keys=OrderKeys(keys)), bulk_labels.count(len(keys), "order"), note, fields)
+    words = ngettext("%(orders)s order", "%(orders)s orders", len(keys)) % {"orders": count(len(keys))}
+    return Chosen(OrderQuery(keys=OrderKeys(keys)), words, note, fields)
 
 
 def _asked(query: QueryDict, at: datetime) -> OrderQuery:
     """What the list's address asks for. :raises OrderError:"""
     form = ListForm(query)
     if unknown_in(query) or not form.is_valid():
-        problems = [f"{label}: {message}" for label, message in form.problems()] or ["It contains an unknown field."]
-        raise OrderError(f"The filter is not valid. {' '.join(problems)}")
+        problems = " ".join(form.problems()) or _("It contains an unknown field.")
+        raise OrderError(_("The filter is not valid. %(problems)s") % {"problems": problems})
     return form.query(at)
 
 
@@ -124,12 +128,12 @@ def _matching(query: QueryDict, at: datetime) -> Chosen:
         return _first_of(asked)
     statuses = tuple(status for status in asked.statuses if status in PUBLIC_STATUSES)
     if asked.statuses and not statuses:
-        raise OrderError("Drafts and rejected orders cannot be changed.")
+        raise OrderError(_("Drafts and rejected orders cannot be changed."))
     if asked.since and asked.since >= at:
-        raise OrderError(NO_MATCH)
+        raise OrderError(str(NO_MATCH))
     before = min(filter(None, (asked.before, at)))
     selection = replace(asked, statuses=statuses, before=before, drafts=False)
-    note = "Drafts and rejected orders are left out." if statuses != asked.statuses else ""
+    note = _("Drafts and rejected orders are left out.") if statuses != asked.statuses else ""
     fields = {"filter": query.urlencode(), "at": at.isoformat()}
     return Chosen(selection, bulk_labels.selection(as_given(selection), named=True), note, fields)
 
@@ -137,15 +141,22 @@ def _matching(query: QueryDict, at: datetime) -> Chosen:
 def _first_of(query: OrderQuery) -> Chosen:
     ids = first_ids(query, MOST_NAMED + 1)
     if not ids:
-        raise OrderError(NO_MATCH)
+        raise OrderError(str(NO_MATCH))
     note = ""
     if len(ids) > MOST_NAMED:
-        which = "oldest" if query.oldest_first else "newest"
-        note = (
-            f"More than {MOST_NAMED:,} orders match this filter. These are the {which} {MOST_NAMED:,}: "
+        note = _more_than_named(query) % {"most": count(MOST_NAMED)}
+    return _named(map(str, ids[:MOST_NAMED]), note)
+
+
+def _more_than_named(query: OrderQuery) -> str:
+    if query.oldest_first:
+        return _(
+            "More than %(most)s orders match this filter. These are the oldest %(most)s: "
             "repeat the action for the rest."
         )
-    return _named(map(str, ids[:MOST_NAMED]), note)
+    return _(
+        "More than %(most)s orders match this filter. These are the newest %(most)s: repeat the action for the rest."
+    )
 
 
 def moment(text: str) -> datetime | None:

@@ -68,7 +68,7 @@ def _actions(actor: Actor) -> Iterator[SearchResult]:
 def _views(request: HttpRequest) -> Iterator[SearchResult]:
     orders = reverse("admin:orders_order_changelist")
     for view in VIEWS:
-        yield SearchResult(view.title, _("View of the orders"), f"{orders}{view.address}", "filter_list")
+        yield SearchResult(str(view.title), _("View of the orders"), f"{orders}{view.address}", "filter_list")
     for saved in saved_views.views_for(cast("User", request.user).pk):
         yield SearchResult(saved.name, _("View of the orders"), f"{orders}?{saved.query}", "filter_list")
 

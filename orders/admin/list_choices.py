@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.functional import cached_property
 
 from orders.admin import list_columns, list_rows
-from orders.admin.list_form import HIGHEST, LATEST, LONGEST, LOWEST, NEWEST, OLDEST, SORTS, ListForm
+from orders.admin.list_form import HIGHEST, LATEST, LONGEST, LOWEST, NEWEST, OLDEST, SORTED, SORTS, ListForm
 from orders.admin.list_views import Parameters, address, same, token_of
 from orders.models import SavedView
 from orders.services import saved_views
@@ -70,8 +70,7 @@ class ListChoices:
     @property
     def sort_words(self) -> str:
         """E.g. `newest first`."""
-        words = str(SORTS[self.sort][0])
-        return words[:1].lower() + words[1:]
+        return str(SORTED[self.sort])
 
     @property
     def unsorted_address(self) -> str:

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.http import QueryDict
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.widgets import INPUT_CLASSES
 
 from orders.admin.list_columns import COLUMNS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 LAST_DAY = date(9998, 12, 31)
-DAYS_REVERSED = "The start date is after the end date."
+DAYS_REVERSED = gettext_lazy("The start date is after the end date.")
 NEWEST, OLDEST = "newest", "oldest"
 HIGHEST, LOWEST, LONGEST, LATEST = "highest", "lowest", "longest", "latest"
 SORTS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -38,7 +38,16 @@ SORTS: dict[str, tuple[Any, dict[str, Any]]] = {
     LATEST: (gettext_lazy("Latest change of status first"), {"longest_first": False}),
 }
 """Each order of the list in words, and as a query has it."""
-DATES = [("", "Placed"), *((status, Status(status).label) for status in DATED_STATUSES)]
+SORTED = {
+    NEWEST: gettext_lazy("newest first"),
+    OLDEST: gettext_lazy("oldest first"),
+    HIGHEST: gettext_lazy("highest total first"),
+    LOWEST: gettext_lazy("lowest total first"),
+    LONGEST: gettext_lazy("longest in their status first"),
+    LATEST: gettext_lazy("latest change of status first"),
+}
+"""The same inside a sentence."""
+DATES = [("", gettext_lazy("Placed")), *((status, Status(status).label) for status in DATED_STATUSES)]
 """What the days of the list may be about."""
 
 ME = "me"
@@ -58,18 +67,18 @@ def _several(label: Any, choices: list[tuple[str, Any]]) -> forms.MultipleChoice
     )
 
 
-def _day(label: str) -> forms.DateField:
+def _day(label: Any) -> forms.DateField:
     return forms.DateField(
         label=label,
         required=False,
         input_formats=["%Y-%m-%d"],
         validators=[MaxValueValidator(LAST_DAY)],
-        error_messages={"invalid": "Enter a date as YYYY-MM-DD, for example 2026-03-31."},
+        error_messages={"invalid": gettext_lazy("Enter a date as YYYY-MM-DD, for example 2026-03-31.")},
         widget=forms.DateInput(attrs=LOOK | {"type": "date"}, format="%Y-%m-%d"),
     )
 
 
-def _money(label: str) -> forms.DecimalField:
+def _money(label: Any) -> forms.DecimalField:
     return forms.DecimalField(
         label=label,
         required=False,
@@ -110,21 +119,23 @@ class ListForm(forms.Form):
     meanings: Meanings | None = None
     """Of the search, once it has been read."""
 
-    q = forms.CharField(label="Search", required=False, max_length=LONGEST_SEARCH)
-    status = _several("Status", Status.choices)
-    flag = _several("Alerts", Alert.choices)
-    date = forms.ChoiceField(label="Date", required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
-    since = _day("From")
-    until = _day("Until")
-    least = _money("Total from")
-    most = _money("Total up to")
+    q = forms.CharField(
+        label=pgettext_lazy("what is searched for", "Search"), required=False, max_length=LONGEST_SEARCH
+    )
+    status = _several(gettext_lazy("Status"), Status.choices)
+    flag = _several(gettext_lazy("Alerts"), Alert.choices)
+    date = forms.ChoiceField(label=gettext_lazy("Date"), required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
+    since = _day(gettext_lazy("From"))
+    until = _day(gettext_lazy("Until"))
+    least = _money(gettext_lazy("Total from"))
+    most = _money(gettext_lazy("Total up to"))
     product = forms.CharField(
-        label="Product id",
+        label=gettext_lazy("Product id"),
         required=False,
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     user = forms.CharField(
-        label="Customer (user id)",
+        label=gettext_lazy("Customer (user id)"),
         required=False,
         max_length=LONGEST_USER_ID,
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
@@ -139,7 +150,7 @@ class ListForm(forms.Form):
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off"}),
     )
     sort = forms.ChoiceField(
-        label="Sort by",
+        label=gettext_lazy("Sort by"),
         required=False,
         choices=[(name, label) for name, (label, _asked) in SORTS.items()],
         widget=forms.Select(attrs=LOOK),
@@ -150,7 +161,7 @@ class ListForm(forms.Form):
         given = self.cleaned_data["product"]
         found = object_id(given)
         if given and found is None:
-            raise ValidationError("A product id has 24 hexadecimal digits.")
+            raise ValidationError(_("A product id has 24 hexadecimal digits."))
         return str(found or "")
 
     def clean_user(self) -> str:
@@ -176,7 +187,7 @@ class ListForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         for name, problem in self.query(EPOCH).problems.items():
-            self.add_error(name.removesuffix("_id"), DAYS_REVERSED if name == "since" else problem)
+            self.add_error(name.removesuffix("_id"), str(DAYS_REVERSED) if name == "since" else problem)
         return self.cleaned_data
 
     def query(self, at: datetime) -> OrderQuery:
@@ -204,10 +215,12 @@ class ListForm(forms.Form):
         """Tell whether anything but the search, the order and the columns is asked for."""
         return any(value not in ("", [], None) for name, value in self.cleaned_data.items() if name not in NARROW_NOT)
 
-    def problems(self) -> list[tuple[str, str]]:
-        """Label and message of each value that cannot be read."""
+    def problems(self) -> list[str]:
+        """What is wrong with each value that cannot be read."""
         return [
-            (str(self.fields[name].label), str(message)) for name, found in self.errors.items() for message in found
+            _("%(filter)s: %(problem)s") % {"filter": self.fields[name].label, "problem": message}
+            for name, found in self.errors.items()
+            for message in found
         ]
 
 

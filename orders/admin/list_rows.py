@@ -56,15 +56,15 @@ def checkbox_of_all() -> SafeString:
     """What ticks every row of the page."""
     return format_html(
         '<input type="checkbox" id="action-toggle" class="action-toggle {}" aria-label="{}">',
-        CHECKBOX_CLASS, "Select all orders on this page",
+        CHECKBOX_CLASS, _("Select all orders on this page"),
     )  # fmt: skip
 
 
 def _checkbox(order: Order) -> SafeString:
     return format_html(
         '<td class="action-checkbox"><input type="checkbox" name="{}" value="{}" class="action-select {}"'
-        ' aria-label="Select order {}"></td>',
-        ACTION_CHECKBOX_NAME, order.pk, CHECKBOX_CLASS, order,
+        ' aria-label="{}"></td>',
+        ACTION_CHECKBOX_NAME, order.pk, CHECKBOX_CLASS, _("Select order %(number)s") % {"number": order},
     )  # fmt: skip
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from orders.admin.local_formats import count
 from orders.admin.money_format import amounts
 from orders.services import order_queries
 from orders.services.order_queries import OrderQuery, Place, time_limit
@@ -28,7 +30,7 @@ class Sums:
     @property
     def how_many(self) -> str:
         """E.g. `1,234`."""
-        return _("more than %(number)s") % {"number": f"{self.orders:,}"} if self.more else f"{self.orders:,}"
+        return _("more than %(number)s") % {"number": count(self.orders)} if self.more else count(self.orders)
 
 
 def sums_of(query: OrderQuery, found: Sequence[Place] | None) -> Sums | None:
@@ -44,7 +46,9 @@ def sums_of(query: OrderQuery, found: Sequence[Place] | None) -> Sums | None:
     total = amounts({found.currency: found.total for found in sums})
     orders = sum(found.orders for found in sums)
     if more:
-        which = "oldest" if query.oldest_first else "newest"
-        return Sums(MOST, True, f"More than {MOST:,} orders; the {which} {MOST:,} come to {total}.")
-    told = f"{orders:,} orders come to {total}." if orders > 1 else f"1 order comes to {total}."
-    return Sums(orders, False, told)
+        told = _("More than %(orders)s orders; the newest %(orders)s come to %(total)s.")
+        if query.oldest_first:
+            told = _("More than %(orders)s orders; the oldest %(orders)s come to %(total)s.")
+        return Sums(MOST, True, told % {"orders": count(MOST), "total": total})
+    told = ngettext("%(orders)s order comes to %(total)s.", "%(orders)s orders come to %(total)s.", orders)
+    return Sums(orders, False, told % {"orders": count(orders), "total": total})

@@ -3,13 +3,20 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from bson import ObjectId
+from django import forms
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from orders.admin.list_form import DATES, OLDEST, ListForm
+from orders.admin.local_formats import day
 from orders.models import Order, Status
 from orders.services.order_queries import (
     NEEDS_ATTENTION,
@@ -29,15 +36,17 @@ TOKEN = re.compile(r"([0-9]{1,9})\.(?:(s|[0-9]{1,14}(?:_[0-9]{1,6})?)\.)?(-?[0-9
 """Row; of a list by time in a status `s`, of one by total the total, with `_` for its point; milliseconds; id."""
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as stored
 
-CHIP_LABELS = {"product": "Product", "user": "Customer"}
+CHIP_LABELS = {"product": gettext_lazy("Product"), "user": gettext_lazy("Customer")}
 """Fields by what they mean, where a name stands beside the id."""
+CHIP_DATES = {"since": gettext_lazy("%(date)s from"), "until": gettext_lazy("%(date)s until")}
+"""The ends of a span of days, by what has become of the orders then: `Paid from`."""
 
 
 @dataclass(frozen=True)
 class View:
     """A tab above the list."""
 
-    title: str
+    title: Any
     parameters: Parameters
 
     @property
@@ -45,14 +54,14 @@ class View:
         return address(self.parameters)
 
 
-ALL = View("All", {})
+ALL = View(gettext_lazy("All"), {})
 VIEWS = (
     ALL,
-    View("To ship", {"status": list(TO_SHIP), "sort": [OLDEST]}),  # who waits longest is served first
-    View("Needs attention", {"flag": [*NEEDS_ATTENTION], "sort": [OLDEST]}),
-    View("On hold", {"flag": [Alert.HELD.value], "sort": [OLDEST]}),
-    View("Money owed", {"flag": [Alert.MONEY.value], "sort": [OLDEST]}),
-    View("Unpaid", {"status": [Status.PENDING.value]}),
+    View(gettext_lazy("To ship"), {"status": list(TO_SHIP), "sort": [OLDEST]}),  # who waits longest is served first
+    View(gettext_lazy("Needs attention"), {"flag": [*NEEDS_ATTENTION], "sort": [OLDEST]}),
+    View(gettext_lazy("On hold"), {"flag": [Alert.HELD.value], "sort": [OLDEST]}),
+    View(gettext_lazy("Money owed"), {"flag": [Alert.MONEY.value], "sort": [OLDEST]}),
+    View(gettext_lazy("Unpaid"), {"status": [Status.PENDING.value]}),
 )
 
 
@@ -94,21 +103,31 @@ def chips(form: ListForm, parameters: Parameters, names: Mapping[str, str]) -> I
     for name, values in parameters.items():
         if name in {"sort", "columns"} or name not in form.fields:
             continue
-        field = form.fields[name]
-        choices = dict(getattr(field, "choices", ()))
         for value in filter(None, values):
             rest = parameters | {name: [other for other in values if other != value]}
-            told = f"{names[name]} ({value})" if name in names else str(choices.get(value, value))
-            text = told if name == "flag" else f"{_label(form, name)}: {told}"
-            yield Chip(text, address({key: kept for key, kept in rest.items() if kept}))
+            told = f"{names[name]} ({value})" if name in names else _value(form, name, value)
+            if name != "flag":
+                told = _("%(filter)s: %(value)s") % {"filter": _label(form, name), "value": told}
+            yield Chip(told, address({key: kept for key, kept in rest.items() if kept}))
+
+
+def _value(form: ListForm, name: str, given: str) -> str:
+    """A value as people read it; as it was given where it cannot be read."""
+    field = form.fields[name]
+    if isinstance(field, forms.DateField | forms.DecimalField):
+        try:
+            known = field.clean(given)
+        except ValidationError:
+            return given
+        return day(known) if isinstance(known, date) else number_format(known)
+    return str(dict(getattr(field, "choices", ())).get(given, given))
 
 
 def _label(form: ListForm, name: str) -> str:
     """What a field is called beside its value, e.g. `Paid from`."""
-    label = CHIP_LABELS.get(name) or str(form.fields[name].label)
-    if name not in ("since", "until"):
-        return label
-    return f"{dict(DATES).get(form.data.get('date', ''), 'Date')} {label.lower()}"
+    if name in CHIP_DATES:
+        return CHIP_DATES[name] % {"date": dict(DATES).get(form.data.get("date", ""), _("Date"))}
+    return str(CHIP_LABELS.get(name) or form.fields[name].label)
 
 
 def token_of(row: int, place: Place) -> str:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
 from orders.admin import list_rows, list_sums
@@ -32,6 +33,7 @@ from orders.admin.list_views import (
     same,
     token_of,
 )
+from orders.admin.local_formats import count
 from orders.models import Order
 from orders.services import order_queries
 from orders.services.order_queries import OrderQuery, Page, Place, is_meant, time_limit
@@ -52,7 +54,7 @@ class OrderChangeList(ListChoices, ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.now, self.reader = timezone.now(), request.user
         super().__init__(request, *args, **kwargs)
-        self.title = "Orders"
+        self.title = _("Orders")
 
     def get_filters(self, request: HttpRequest) -> tuple[list[Any], bool, dict[str, Any], bool, bool]:
         """Read the address into the form. Django's own filters are not used: they would count and scan."""
@@ -102,7 +104,7 @@ class OrderChangeList(ListChoices, ChangeList):
             return None
         place = place_of(token, query)
         if place is None:
-            messages.warning(request, "That page link is not valid; showing the first page.")
+            messages.warning(request, _("That page link is not valid; showing the first page."))
         return place
 
     def _in_time(self, read: Callable[[], T]) -> T | None:
@@ -144,6 +146,14 @@ class OrderChangeList(ListChoices, ChangeList):
     @property
     def last_row(self) -> int:
         return self.first_row + len(self.page.orders) - 1
+
+    @property
+    def rows_shown(self) -> str:
+        """Which orders the page shows, in what order, and on the last page also how many there are."""
+        told = _("Orders %(first)s–%(last)s, %(sorted)s")
+        if not self.page.later:
+            told = _("Orders %(first)s–%(last)s of %(last)s, %(sorted)s")
+        return told % {"first": count(self.first_row), "last": count(self.last_row), "sorted": self.sort_words}
 
     @property
     def next_address(self) -> str:
@@ -212,4 +222,4 @@ class OrderChangeList(ListChoices, ChangeList):
         size = self._in_time(lambda: order_queries.size(form.query(self.now), MOST_COUNTED + 1))
         if size is None:
             return ""
-        return f"{MOST_COUNTED}+" if size > MOST_COUNTED else str(size)
+        return f"{count(MOST_COUNTED)}+" if size > MOST_COUNTED else count(size)

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirec
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from orders.admin.list_form import ListForm, read_by
@@ -47,7 +48,8 @@ class OrderExport(ModelAdmin):
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error
         except DatabaseError:
-            self.message_user(request, "Nothing was exported: the database did not answer in time.", messages.ERROR)
+            told = _("Nothing was exported: the database did not answer in time.")
+            self.message_user(request, told, messages.ERROR)
             return _back_to_the_list(request)
         logger.info("%s exports orders: %s", actor.label, _without_search(request.GET) or "all")
         name = f"orders-{local(now):%Y-%m-%d}.csv"

@@ -48,35 +48,35 @@ class OrderList(ModelAdmin):
             return response
         return HttpResponseRedirect(reverse("admin:orders_order_change", args=[hit.pk]))
 
-    @admin.display(description="customer")
+    @admin.display(description=list_columns.COLUMNS["customer"])
     def customer(self, order: Order) -> SafeString:
         return list_columns.customer(order)
 
-    @admin.display(description="placed")
+    @admin.display(description=list_columns.COLUMNS["placed"])
     def placed(self, order: Order) -> SafeString:
         return list_columns.ago(order.created_at, timezone.now())
 
-    @admin.display(description="items")
+    @admin.display(description=list_columns.COLUMNS["contents"])
     def contents(self, order: Order) -> SafeString:
         return list_columns.contents(order)
 
-    @admin.display(description="total")
+    @admin.display(description=list_columns.COLUMNS["total"])
     def total(self, order: Order) -> str:
         return money(order.total_price, order.currency)
 
-    @admin.display(description="status")
+    @admin.display(description=list_columns.COLUMNS["status_badge"])
     def status_badge(self, order: Order) -> SafeString:
         return badges.of(Status(order.status))
 
-    @admin.display(description="in status since")
+    @admin.display(description=list_columns.COLUMNS[list_columns.AGE])
     def age(self, order: Order) -> SafeString | str:
         return list_columns.ago(order.status_since, timezone.now()) if order.status_since else ""
 
-    @admin.display(description="stock")
+    @admin.display(description=list_columns.COLUMNS["stock"])
     def stock(self, order: Order) -> SafeString:
         return badges.in_a_row(badges.of_stock(item.stock) for item in order.items)
 
-    @admin.display(description="alerts", empty_value="")
+    @admin.display(description=list_columns.COLUMNS["flags"], empty_value="")
     def flags(self, order: Order) -> SafeString:
         found = raised(order, timezone.now())  # unverified says what unchecked says
         return badges.in_a_row(badges.of(alert) for alert in found if alert is not Alert.UNCHECKED)

@@ -1,6 +1,9 @@
 """The list of orders by keyboard, narrowed, kept under a name, and found again after a look at an order."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pymongo.database import Database
 
@@ -108,3 +111,20 @@ def test_a_list_is_narrowed_kept_and_found_by_the_palette(sign_in: SignIn, datab
     desk.locator("#command-results-list a").first.press("Enter")
     expect(tab).to_have_attribute("aria-current", "page")
     expect(desk.locator("#result_list tbody tr")).to_have_count(2)
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+def test_the_table_with_all_its_columns_keeps_within_its_frame(
+    sign_in: SignIn, database: Database[Document], locale: str
+) -> None:
+    late = timezone.now() - timedelta(days=20)
+    insert(database, *(stored(number, status="processing", status_since=late, created_at=late) for number in range(3)))
+    desk = sign_in("Support", at=LIST, locale=locale)
+    for width in (1440, 1366, 1280, 1024):
+        desk.set_viewport_size({"width": width, "height": 900})
+        desk.goto(f"{LIST}?sort=longest")
+        frame, table = desk.locator(".order-table-frame"), desk.locator("#result_list")
+        expect(desk.locator("#result_list thead .column-age")).to_be_visible()
+        right = "element => element.getBoundingClientRect().right"
+        fits = table.evaluate(right) <= frame.evaluate(right) + 1
+        assert fits or frame.evaluate("frame => getComputedStyle(frame).overflowX") == "auto", width

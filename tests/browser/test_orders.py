@@ -87,6 +87,7 @@ def test_what_the_list_shows_is_exported(sign_in: SignIn, database: Database[Doc
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["paid", "paid"]
+    expect(desk.locator("[data-export-status]")).to_have_text("Done: 2 orders, 0.0 MB")
 
 
 def test_documents_are_printed(sign_in: SignIn, database: Database[Document]) -> None:

@@ -77,6 +77,15 @@ def test_it_is_a_file_to_be_saved(database: Database[Document], finance: Client)
     assert b"".join(response.streaming_content).startswith('\ufeff"id","number","status"'.encode())
 
 
+def test_the_file_is_the_same_in_whatever_language_it_is_asked_for(
+    database: Database[Document], finance: Client
+) -> None:
+    insert(database, stored(status="pending", total_price=Decimal128("1234.50")))
+    english, german = (finance.get(EXPORT, headers={"accept-language": language}) for language in ("en", "de"))
+    assert german["Content-Language"] == "de"
+    assert b"".join(german.streaming_content) == b"".join(english.streaming_content)
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "superuser"])
 def test_only_who_may_export_is_offered_it_and_gets_it(database: Database[Document], role: str) -> None:
     insert(database, stored())

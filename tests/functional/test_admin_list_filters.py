@@ -249,6 +249,22 @@ def test_what_the_list_is_narrowed_to_is_told_and_can_be_taken_back(
     assert "No matching orders" in text_of(response)
 
 
+def values_shown(body: str) -> list[str]:
+    """Of the chips on a page, without the filters' names."""
+    return re.findall(r'<li><a href="\?[^>]*>[^<]*?: ([^<]*) <span', body)
+
+
+def test_a_german_reads_days_and_amounts_as_germans_write_them_and_forms_keep_the_machines(support: Client) -> None:
+    asked = {"since": "2026-03-01", "least": "1000.50", "most": "2000.00"}
+    body = support.get(LIST, asked, headers={"accept-language": "de"}).content.decode()
+    assert values_shown(body) == ["01.03.2026", "1000,50", "2000,00"]
+    for name, value in asked.items():
+        assert re.search(rf'name="{name}" value="{re.escape(value)}"', body)
+    unreadable = support.get(LIST, {"since": "01.03.2026", "least": "1.000,50"}, headers={"accept-language": "de"})
+    assert values_shown(unreadable.content.decode()) == ["01.03.2026", "1.000,50"]
+    assert rows(unreadable) == []
+
+
 def test_every_input_has_a_label(support: Client) -> None:
     body = support.get(LIST).content.decode()
     form = body[body.index('id="order-filters"') : body.index("</details>")]

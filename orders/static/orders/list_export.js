@@ -1,12 +1,19 @@
 /* The export of the list, with progress: how much has come, a way to stop it, and what went wrong if it breaks off.
-   Without this script the link downloads the same file. */
+   Without this script the link downloads the same file. What is said stands on the link, in the reader's language. */
 (() => {
-  const mebibytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MB`;
+  const written = (number, digits) => number.toLocaleString(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
+
+  // The text of this name about so many orders and bytes.
+  function told(link, name, rows, bytes) {
+    const one = `one${name[0].toUpperCase()}${name.slice(1)}`;
+    return fill(link.dataset[rows === 1 ? one : name], { orders: written(rows, 0), size: `${written(bytes / 1048576, 1)} MB` });
+  }
 
   async function receive(link, tell, signal) {
     const response = await fetch(link.href, { signal, credentials: "same-origin" });
     if (!response.ok || !(response.headers.get("Content-Type") || "").startsWith("text/csv")) {
-      throw new Error(response.status === 403 ? "You do not have permission to export orders." : `The server answered ${response.status}.`);
+      throw new Error(response.status === 403 ? link.dataset.notPermitted : fill(link.dataset.answered, { status: response.status }));
     }
     const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") || "");
     const parts = [];
@@ -18,7 +25,7 @@
       parts.push(value);
       bytes += value.length;
       for (const byte of value) if (byte === 10) rows += 1;
-      tell(`${Math.max(rows, 0).toLocaleString("en")} orders, ${mebibytes(bytes)} so far`);
+      tell(told(link, "soFar", Math.max(rows, 0), bytes));
     }
   }
 
@@ -36,13 +43,13 @@
     stop.onclick = () => controller.abort();
     stop.hidden = false;
     link.setAttribute("aria-disabled", "true");
-    tell("Preparing the file");
+    tell(link.dataset.preparing);
     try {
       const received = await receive(link, tell, controller.signal);
       save(received);
-      tell(`Done: ${received.rows.toLocaleString("en")} orders, ${mebibytes(received.bytes)}`);
+      tell(told(link, "done", received.rows, received.bytes));
     } catch (error) {
-      tell(controller.signal.aborted ? "Stopped. Nothing was saved." : `The export was interrupted. Nothing was saved. ${error.message}`);
+      tell(controller.signal.aborted ? link.dataset.stopped : fill(link.dataset.interrupted, { why: error.message }));
     }
     stop.hidden = true;
     link.removeAttribute("aria-disabled");
