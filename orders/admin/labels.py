@@ -23,6 +23,7 @@ from orders.models import (
     edges_from,
     stock_effect,
 )
+from orders.services.stored_texts import for_reader
 
 PEOPLE = {
     "staff": "%(name)s",
@@ -178,7 +179,7 @@ def stock_details(known: Stock) -> list[str]:
     if known.discrepancy:
         told.append(_("%(units)s not returned to stock") % {"units": units(known.discrepancy)})
     if known.error:
-        told.append(_("Inventory: %(error)s") % {"error": known.error})
+        told.append(_("Inventory: %(error)s") % {"error": for_reader(known.error)})
     return told
 
 

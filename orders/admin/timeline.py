@@ -18,6 +18,7 @@ from orders.admin.part_forms import reason_code
 from orders.models import HistoryEntry, Order
 from orders.services.access import ADDRESS_CHANGED, Kind
 from orders.services.days import day_of, local
+from orders.services.stored_texts import for_reader
 
 SENTENCES = {
     "draft": gettext_lazy("%(who)s began the order."),
@@ -154,7 +155,7 @@ def entries(order: Order, wanted: Iterable[HistoryEntry], now: datetime) -> list
             when=moment(entry.at, now),
             clock=f"{local(entry.at):%H:%M:%S %Z}",
             who=labels.person(entry.actor),
-            reason=": ".join(filter(None, (str(reason_code(entry.code)), entry.reason))),
+            reason=": ".join(filter(None, (str(reason_code(entry.code)), for_reader(entry.reason)))),
             detail=_detail(order, entry),
         )
         for entry in wanted
@@ -218,7 +219,7 @@ def _detail(order: Order, entry: HistoryEntry) -> str:
         return ""
     if entry.act == ADDRESS_CHANGED and entry.detail:
         return _("Before: %(address)s") % {"address": entry.detail}
-    return replacement.detail_of(order, entry) or entry.detail
+    return replacement.detail_of(order, entry) or for_reader(entry.detail)
 
 
 def _noted(entry: HistoryEntry) -> str:
