@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.db.models import TextChoices
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy
 
 from orders.admin import labels
 from orders.models import BulkState, EndpointState, LineState, OrderOutcome, Status, Stock
@@ -44,10 +45,19 @@ TONES: dict[str, str] = {
 """The tone of a state by its value, so that what has one name has one colour; the others are muted."""
 
 PARTS = {
-    "open": "To ship", "shipped": "Shipped", "returning": "Coming back", "returned": "Returned",
-    "cancelled": "Cancelled",
-}  # fmt: skip
+    "open": gettext_lazy("To ship"),
+    "shipped": gettext_lazy("Shipped"),
+    "returning": gettext_lazy("Coming back"),
+    "returned": gettext_lazy("Returned"),
+    "cancelled": gettext_lazy("Cancelled"),
+}
 """What has become of a line of an order, by `orders.services.public_order.LINE_STATES`."""
+NUMBERED_PARTS = {
+    "shipped": gettext_lazy("Shipped in parcel %(number)s"),
+    "returning": gettext_lazy("Coming back (return %(number)s)"),
+    "returned": gettext_lazy("Returned (return %(number)s)"),
+}
+"""The same where it is known with which parcel it left, or in which return it comes back."""
 
 
 def badge(state: str, words: object) -> SafeString:

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.utils.functional import Promise
 from django.utils.timesince import timesince
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, npgettext
 
+from orders.admin import local_formats
 from orders.admin.local_formats import ago, exact
 from orders.models import (
     Address,
@@ -20,38 +23,48 @@ from orders.models import (
     edges_from,
     stock_effect,
 )
+from orders.services.stored_texts import for_reader
 
-KINDS = {"staff": "", "system": "process"}
+PEOPLE = {
+    "staff": "%(name)s",
+    "customer": gettext_lazy("customer %(name)s"),
+    "service": gettext_lazy("service %(name)s"),
+    "admin": gettext_lazy("admin %(name)s"),
+    "system": gettext_lazy("process %(name)s"),
+}
+"""An actor by their kind, in the middle of a sentence or of a list."""
 WAYS = {
-    "api": "through the storefront’s API", "admin": "in the backoffice", "command": "on the command line",
-    "worker": "in the worker",
-}  # fmt: skip
+    "api": gettext_lazy("through the storefront’s API"),
+    "admin": gettext_lazy("in the backoffice"),
+    "command": gettext_lazy("on the command line"),
+    "worker": gettext_lazy("in the worker"),
+}
 
 ACTS = {
-    "draft": "Draft created",
-    "import": "Imported",
-    "place": "Order placed",
-    "reject": "Rejected",
-    "pay": "Paid",
-    "start_processing": "Processing started",
-    "ship": "Shipped",
-    "deliver": "Delivered",
-    "cancel": "Cancelled",
-    "refund": "Refunded",
-    "change_address": "Address changed",
-    "note": "Internal note",
-    "erase": "Personal data erased",
-    "retry": "Stock retry requested",
-    "accept_shortage": "Short release acknowledged",
-    "verify_user": "Customer verified",
-    "ship_part": "Parcel shipped",
-    "cancel_part": "Items cancelled",
-    "refund_part": "Partly refunded",
-    "open_return": "Return opened",
-    "receive_return": "Return received",
-    "track": "Tracking changed",
-    "hold": "Put on hold",
-    "lift_hold": "Hold lifted",
+    "draft": gettext_lazy("Draft created"),
+    "import": gettext_lazy("Imported"),
+    "place": gettext_lazy("Order placed"),
+    "reject": gettext_lazy("Rejected"),
+    "pay": gettext_lazy("Paid"),
+    "start_processing": gettext_lazy("Processing started"),
+    "ship": gettext_lazy("Shipped"),
+    "deliver": gettext_lazy("Delivered"),
+    "cancel": gettext_lazy("Cancelled"),
+    "refund": gettext_lazy("Refunded"),
+    "change_address": gettext_lazy("Address changed"),
+    "note": gettext_lazy("Internal note"),
+    "erase": gettext_lazy("Personal data erased"),
+    "retry": gettext_lazy("Stock retry requested"),
+    "accept_shortage": gettext_lazy("Short release acknowledged"),
+    "verify_user": gettext_lazy("Customer verified"),
+    "ship_part": gettext_lazy("Parcel shipped"),
+    "cancel_part": gettext_lazy("Items cancelled"),
+    "refund_part": gettext_lazy("Partly refunded"),
+    "open_return": gettext_lazy("Return opened"),
+    "receive_return": gettext_lazy("Return received"),
+    "track": gettext_lazy("Tracking changed"),
+    "hold": gettext_lazy("Put on hold"),
+    "lift_hold": gettext_lazy("Hold lifted"),
     "snooze": gettext_lazy("Snoozed"),
     "wake": gettext_lazy("Woken up"),
     "assign": gettext_lazy("Assigned"),
@@ -60,29 +73,28 @@ ACTS = {
     "untag": gettext_lazy("Tag removed"),
 }
 RECORDS = {
-    "pay": "Records the payment.",
-    "start_processing": "Records that the order is being prepared.",
-    "deliver": "Records the delivery.",
+    "pay": gettext_lazy("Records the payment."),
+    "start_processing": gettext_lazy("Records that the order is being prepared."),
+    "deliver": gettext_lazy("Records the delivery."),
 }
-
 STOCK = {
-    LineState.NONE: "Not reserved",
-    LineState.RESERVING: "Being reserved",
-    LineState.RESERVED: "Reserved",
-    LineState.USED: "Shipped",
-    LineState.RELEASING: "Being released",
-    LineState.RELEASED: "Released",
+    LineState.NONE: gettext_lazy("Not reserved"),
+    LineState.RESERVING: gettext_lazy("Being reserved"),
+    LineState.RESERVED: gettext_lazy("Reserved"),
+    LineState.USED: gettext_lazy("Shipped"),
+    LineState.RELEASING: gettext_lazy("Being released"),
+    LineState.RELEASED: gettext_lazy("Released"),
 }
 UNKNOWN = {
-    StockCall.RESERVE: "Reservation not confirmed",
-    StockCall.RELEASE: "Release not confirmed",
+    StockCall.RESERVE: gettext_lazy("Reservation not confirmed"),
+    StockCall.RELEASE: gettext_lazy("Release not confirmed"),
 }
-SETTLED: dict[str, str] = {
-    LineState.NONE: "stock not reserved",
-    LineState.RESERVED: "stock reserved",
-    LineState.RELEASING: "stock to be released",
-    LineState.RELEASED: "stock released",
-    LineState.UNKNOWN: "stock could not be confirmed",
+SETTLED: dict[str, Promise] = {
+    LineState.NONE: gettext_lazy("stock not reserved"),
+    LineState.RESERVED: gettext_lazy("stock reserved"),
+    LineState.RELEASING: gettext_lazy("stock to be released"),
+    LineState.RELEASED: gettext_lazy("stock released"),
+    LineState.UNKNOWN: gettext_lazy("stock could not be confirmed"),
 }
 
 
@@ -108,8 +120,8 @@ def aware(moment: datetime) -> datetime:
 
 def person(label: str) -> str:
     """An actor's label for people: `staff:maria` is `maria`, `customer:17` is `customer 17`."""
-    kind, _, name = label.partition(":")
-    return f"{KINDS.get(kind, kind)} {name}".strip()
+    kind, _colon, name = label.partition(":")
+    return str(PEOPLE[kind]) % {"name": name} if name and kind in PEOPLE else f"{kind} {name}".strip()
 
 
 def act(name: str) -> str:
@@ -130,6 +142,16 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def units(number: int) -> str:
+    """`1 unit`, `3 units`."""
+    return ngettext("%(count)s unit", "%(count)s units", number) % {"count": local_formats.count(number)}
+
+
+def items(number: int) -> str:
+    """`1 item`, `3 items`: lines of an order."""
+    return ngettext("%(count)s item", "%(count)s items", number) % {"count": local_formats.count(number)}
+
+
 def span(seconds: int) -> str:
     """`2 days`, `1 hour`."""
     now = datetime.now(UTC)
@@ -138,47 +160,60 @@ def span(seconds: int) -> str:
 
 def settled(state: str) -> str:
     """What became of a line's stock, e.g. `stock released`."""
-    return SETTLED.get(state, state)
+    return str(SETTLED.get(state, state))
 
 
 def stock(known: Stock) -> str:
     """What is known of a line's stock, in a few words."""
     if known.state == LineState.UNKNOWN:
-        return UNKNOWN[StockCall(known.call or StockCall.RESERVE)]
-    return STOCK[LineState(known.state)]
+        return str(UNKNOWN[StockCall(known.call or StockCall.RESERVE)])
+    return str(STOCK[LineState(known.state)])
 
 
 def stock_details(known: Stock) -> list[str]:
     """What else staff should know of a line's stock."""
     told = []
     if known.call:
-        told.append(count(known.attempts, "attempt"))
+        attempts = {"count": local_formats.count(known.attempts)}
+        told.append(ngettext("%(count)s attempt", "%(count)s attempts", known.attempts) % attempts)
     if known.discrepancy:
-        told.append(f"{count(known.discrepancy, 'unit')} not returned to stock")
+        told.append(_("%(units)s not returned to stock") % {"units": units(known.discrepancy)})
     if known.error:
-        told.append(f"Inventory: {known.error}")
+        told.append(_("Inventory: %(error)s") % {"error": for_reader(known.error)})
     return told
 
 
-def consequence(edge: Edge, items: Sequence[Item], money: str = "") -> str:
+def consequence(edge: Edge, lines: Sequence[Item], money: str = "") -> str:
     """What a transition will do to this order, and whether there is a way back.
 
     :param money: what it means for what was paid, as a sentence.
     """
-    held = [item for item in items if item.stock.state == LineState.RESERVED]
-    units = count(sum(item.quantity for item in held), "unit")
-    match stock_effect(edge.name):
-        case StockEffect.RELEASE if held:
-            told = f"Releases {units} of {count(len({item.product_id for item in held}), 'product')}."
-        case StockEffect.RELEASE if any(item.stock.state == LineState.USED for item in items):
-            told = "Releases no stock: the goods have been shipped."
+    reserved = [line for line in lines if line.stock.state == LineState.RESERVED]
+    effect = stock_effect(edge.name)
+    is_final = not edges_from(edge.target) or (effect == StockEffect.USE and bool(reserved))
+    match effect:
         case StockEffect.RELEASE:
-            told = "Releases no stock: none is reserved for this order."
-        case StockEffect.USE if held:
-            return f"Deducts {units} from stock. This cannot be undone."
+            told = [_released(reserved, is_shipped=any(line.stock.state == LineState.USED for line in lines))]
+        case StockEffect.USE if reserved:
+            told = [_("Deducts %(units)s from stock.") % {"units": _units_of(reserved)}]
         case StockEffect.USE:
-            told = "Deducts nothing from stock: none is reserved for this order."
+            told = [_("Deducts nothing from stock: none is reserved for this order.")]
         case _:
-            told = f"{RECORDS.get(edge.name, edge.doc)}{' Stock stays reserved.' if held else ''}"
-    told = f"{told} {money}".rstrip()
-    return told if edges_from(edge.target) else f"{told} This cannot be undone."
+            told = [str(RECORDS[edge.name]), _("Stock stays reserved.") if reserved else ""]
+    return " ".join(filter(None, [*told, money, _("This cannot be undone.") if is_final else ""]))
+
+
+def _units_of(lines: Sequence[Item]) -> str:
+    return units(sum(line.quantity for line in lines))
+
+
+def _released(reserved: Sequence[Item], *, is_shipped: bool) -> str:
+    """Which stock is released with an order, as a sentence. :param is_shipped: some of its goods have left."""
+    if reserved:
+        number = len({line.product_id for line in reserved})
+        products = npgettext("units of", "%(count)s product", "%(count)s products", number)
+        told = {"units": _units_of(reserved), "products": products % {"count": local_formats.count(number)}}
+        return _("Releases %(units)s of %(products)s.") % told
+    if is_shipped:
+        return _("Releases no stock: the goods have been shipped.")
+    return _("Releases no stock: none is reserved for this order.")

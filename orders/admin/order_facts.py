@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from orders.admin import badges, labels, part_facts, timeline
 from orders.admin.labels import Moment, moment
-from orders.admin.local_formats import exact
+from orders.admin.local_formats import count, exact
 from orders.admin.money_format import money
 from orders.admin.timeline import Told
 from orders.models import (
@@ -52,7 +52,7 @@ class Line:
     sku: str
     image_url: str
     product_url: str
-    quantity: int
+    quantity: str
     price: str
     total: str
     state: SafeString
@@ -99,6 +99,7 @@ class Facts:
     :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one. Their texts are
         for copying: line by line.
     :ivar due: when a worker looks at its stock.
+    :ivar units: how many there are in all, `size` the same in words, beside the number of lines.
     """
 
     order: Order
@@ -115,19 +116,22 @@ class Facts:
     moments: list[tuple[str, Moment]]
     updated: Moment
     due: Moment | None
-    units: int
+    units: str
+    size: str
+    items: str
     lines: list[Line]
 
 
 def facts(order: Order, now: datetime) -> Facts:
     dates = {
-        "Placed": order.placed_at,
-        "Paid": order.paid_at,
-        "Shipped": order.shipped_at,
-        "Delivered": order.delivered_at,
-        "Cancelled": order.cancelled_at,
-        "Refunded": order.refunded_at,
+        _("Placed"): order.placed_at,
+        _("Paid"): order.paid_at,
+        _("Shipped"): order.shipped_at,
+        _("Delivered"): order.delivered_at,
+        _("Cancelled"): order.cancelled_at,
+        _("Refunded"): order.refunded_at,
     }
+    units, items = sum(item.quantity for item in order.items), labels.items(len(order.items))
     recipient = labels.address_lines(order.shipping_address, order.contact)
     billing = labels.address_lines(order.billing_address, order.contact) if order.billing_address else []
     return Facts(
@@ -145,7 +149,9 @@ def facts(order: Order, now: datetime) -> Facts:
         moments=[(name, moment(at, now)) for name, at in dates.items() if at],
         updated=moment(order.updated_at, now),
         due=moment(order.stock_due_at, now) if order.stock_due_at else None,
-        units=sum(item.quantity for item in order.items),
+        units=count(units),
+        size=_("%(units)s in %(items)s") % {"units": labels.units(units), "items": items},
+        items=items,
         lines=[_line(order, index) for index in part_facts.in_families(order.items)],
     )
 
@@ -154,12 +160,12 @@ def flags(order: Order, now: datetime) -> list[str]:
     """What is not as it should be with an order: its alerts, the same as on the list."""
     unknown, short = len(unknown_lines(order)), sum(item.stock.discrepancy or 0 for item in order.items)
     told = {
-        Alert.UNVERIFIED: "Unverified customer: the user service was unavailable when the order was placed.",
-        Alert.UNKNOWN: f"Unconfirmed stock of {labels.count(unknown, 'item')}: check inventory, "
-        "then record the result.",
-        Alert.MONEY: f"{money(order.owed or Decimal(0), order.currency)} is owed to the customer: "
-        "pay it back, then record the refund.",
-        Alert.SHORT: f"Short release: {labels.count(short, 'unit')} not returned to stock.",
+        Alert.UNVERIFIED: _("Unverified customer: the user service was unavailable when the order was placed."),
+        Alert.UNKNOWN: _("Unconfirmed stock of %(items)s: check inventory, then record the result.")
+        % {"items": labels.items(unknown)},
+        Alert.MONEY: _("%(amount)s is owed to the customer: pay it back, then record the refund.")
+        % {"amount": money(order.owed or Decimal(0), order.currency)},
+        Alert.SHORT: _("Short release: %(units)s not returned to stock.") % {"units": labels.units(short)},
         **({Alert.SNOOZED: _snoozed(order.snoozed)} if order.snoozed else {}),
     }
     return [told.get(alert, f"{alert.label}.") for alert in raised(order, now) if alert not in SAID_ELSEWHERE]
@@ -203,7 +209,7 @@ def _money_told(transition: str, order: Order) -> str:
     if transition == "cancel":
         return part_facts.paid_and_owed(order, balance)
     if transition == "refund" and balance.refunded and balance.left > 0:
-        return f"{money(balance.left, order.currency)} is left to refund."
+        return _("%(amount)s is left to refund.") % {"amount": money(balance.left, order.currency)}
     return ""
 
 
@@ -213,14 +219,17 @@ def changes_since(order: Order, version: int) -> list[HistoryEntry]:
 
 
 def last_change(given: str) -> dict[str, Any] | None:
-    """The version of the order of this id, and what was changed last and by whom; None where there is none."""
+    """The version of the order of this id, and what its open pages say of the last change; None where there is none."""
     key = object_id(given)
     found = key and order_queries.last_change(key)
     if not found:
         return None
     version, entry = found
-    told = {"what": labels.act(entry["act"]), "who": labels.person(entry["actor"])} if entry else {}
-    return {"version": version} | told
+    told = _("Someone updated this order.")
+    if entry:
+        change = {"what": labels.act(entry["act"]), "who": labels.person(entry["actor"])}
+        told = _("Someone updated this order. Last change: %(what)s, by %(who)s.") % change
+    return {"version": version, "told": told}
 
 
 def erasure(order: Order, now: datetime) -> Told | None:
@@ -241,7 +250,7 @@ def _line(order: Order, index: int) -> Line:
         sku=item.sku,
         image_url=image_address(item.image_url),
         product_url=_list(product=item.product_id),
-        quantity=item.quantity,
+        quantity=count(item.quantity),
         price=money(item.price, currency),
         total=money(item.price * item.quantity, currency),
         stock=badges.of_stock(item.stock),

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from orders.admin import badges, labels
 from orders.admin.labels import Moment, moment
@@ -81,7 +82,7 @@ class Back:
     def badge(self) -> SafeString:
         if not self.received:
             return badges.badge("returning", badges.PARTS["returning"])
-        return badges.badge("returned", f"{badges.PARTS['returned']}, {'' if self.restocked else 'not '}restocked")
+        return badges.badge("returned", _("Returned, restocked") if self.restocked else _("Returned, not restocked"))
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,10 @@ class Held:
 def line_state(order: Order, item: Item) -> SafeString:
     """What has become of a line."""
     state = state_of(order, item)
-    words = badges.PARTS[state]
-    if state == "shipped" and item.shipment is not None:
-        words = f"{words} in parcel {item.shipment + 1}"
-    if state in ("returning", "returned") and item.returned_in is not None:
-        words = f"{words} (return {item.returned_in + 1})"
-    return badges.badge(state, words)
+    part = {"shipped": item.shipment, "returning": item.returned_in, "returned": item.returned_in}.get(state)
+    if part is None:
+        return badges.badge(state, badges.PARTS[state])
+    return badges.badge(state, str(badges.NUMBERED_PARTS[state]) % {"number": part + 1})
 
 
 def in_families(items: Sequence[Item]) -> list[int]:
@@ -142,7 +141,9 @@ def in_families(items: Sequence[Item]) -> list[int]:
 
 def split_note(number: int, item: Item) -> list[str]:
     """Which line a split one was a part of; counted from 1, as the timeline does."""
-    return [] if item.split_from is None else [f"Item {number}, split from item {item.split_from + 1}"]
+    if item.split_from is None:
+        return []
+    return [_("Item %(number)s, split from item %(whole)s") % {"number": number, "whole": item.split_from + 1}]
 
 
 def parcels(order: Order, now: datetime, typed: Typed) -> list[Parcel]:
@@ -294,4 +295,7 @@ def line_fields(
 def paid_and_owed(order: Order, balance: Balance | None = None) -> str:
     """What cancelling an order means for its money, before it is done; empty where nothing was paid."""
     left = (balance or balance_of(order)).left
-    return f"{money(left, order.currency)} has been paid and will be owed to the customer." if left > 0 else ""
+    if left <= 0:
+        return ""
+    told = _("%(amount)s has been paid and will be owed to the customer.")
+    return told % {"amount": money(left, order.currency)}

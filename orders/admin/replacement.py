@@ -49,12 +49,12 @@ def _url(order_id: ObjectId) -> str:
 
 
 def detail_of(order: Order, entry: HistoryEntry) -> str:
-    """What the timeline says beside an entry: which other order it was about, where it was."""
+    """Which other order an entry was about; empty where it was about none."""
     if entry.act == "place" and order.replaces and entry.detail == order.replaces.number:
         return _("Replaces order %(number)s") % {"number": entry.detail}
     if entry.act == "cancel" and order.replaced_by and entry.detail == order.replaced_by.number:
         return _("Replaced by order %(number)s") % {"number": entry.detail}
-    return entry.detail
+    return ""
 
 
 def is_placed_by_staff(entry: HistoryEntry) -> bool:

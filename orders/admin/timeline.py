@@ -8,17 +8,17 @@ from typing import Any
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import gettext_noop as noop
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from orders.admin import labels, replacement
 from orders.admin.labels import Moment, moment
-from orders.admin.local_formats import exact
+from orders.admin.local_formats import count, exact
 from orders.admin.money_format import money
 from orders.admin.part_forms import reason_code
 from orders.models import HistoryEntry, Order
 from orders.services.access import ADDRESS_CHANGED, Kind
 from orders.services.days import day_of, local
+from orders.services.stored_texts import for_reader
 
 SENTENCES = {
     "draft": gettext_lazy("%(who)s began the order."),
@@ -79,10 +79,10 @@ WITH_PARCEL = {
 """Of entries about a parcel: with its tracking, and without any."""
 PEOPLE = {
     Kind.STAFF.value: "%(name)s",
-    Kind.CUSTOMER.value: noop("Customer %(name)s"),
-    Kind.SERVICE.value: noop("The service %(name)s"),
-    Kind.ADMIN.value: noop("Admin %(name)s"),
-    Kind.SYSTEM.value: noop("The process %(name)s"),
+    Kind.CUSTOMER.value: gettext_lazy("Customer %(name)s"),
+    Kind.SERVICE.value: gettext_lazy("The service %(name)s"),
+    Kind.ADMIN.value: gettext_lazy("Admin %(name)s"),
+    Kind.SYSTEM.value: gettext_lazy("The process %(name)s"),
 }
 """How a sentence about an actor begins, by its kind."""
 TOPICS = {
@@ -129,6 +129,12 @@ class Timeline:
     hidden: int
     machine: list[str]
 
+    @property
+    def earlier_title(self) -> str:
+        """`1 earlier entry`, `16 earlier entries`."""
+        told = ngettext("%(count)s earlier entry", "%(count)s earlier entries", self.hidden)
+        return told % {"count": count(self.hidden)}
+
 
 def timeline(order: Order, now: datetime) -> Timeline:
     """What happened to an order. That it was begun is left out where it was placed, too."""
@@ -149,7 +155,7 @@ def entries(order: Order, wanted: Iterable[HistoryEntry], now: datetime) -> list
             when=moment(entry.at, now),
             clock=f"{local(entry.at):%H:%M:%S %Z}",
             who=labels.person(entry.actor),
-            reason=": ".join(filter(None, (reason_code(entry.code), entry.reason))),
+            reason=": ".join(filter(None, (str(reason_code(entry.code)), for_reader(entry.reason)))),
             detail=_detail(order, entry),
         )
         for entry in wanted
@@ -182,15 +188,16 @@ def _by_day(order: Order, wanted: Sequence[HistoryEntry], now: datetime) -> list
 
 
 def _day_name(day: date, today: date) -> str:
+    written = {"day": date_format(day, pgettext("a day, by Django's date filter", "l j F Y"))}
     named = {today: _("Today, %(day)s"), today - timedelta(days=1): _("Yesterday, %(day)s")}
-    return named.get(day, "%(day)s") % {"day": date_format(day, "l j F Y")}
+    return named.get(day, "%(day)s") % written
 
 
 def _who(order: Order, actor: str) -> str:
     kind, _colon, name = actor.partition(":")
     if kind == Kind.CUSTOMER and name == order.user_id:
         return _("The customer")
-    return _(PEOPLE[kind]) % {"name": name} if kind in PEOPLE else labels.person(actor)
+    return str(PEOPLE[kind]) % {"name": name} if kind in PEOPLE else labels.person(actor)
 
 
 def _amount(order: Order, entry: HistoryEntry) -> str:
@@ -212,7 +219,7 @@ def _detail(order: Order, entry: HistoryEntry) -> str:
         return ""
     if entry.act == ADDRESS_CHANGED and entry.detail:
         return _("Before: %(address)s") % {"address": entry.detail}
-    return replacement.detail_of(order, entry)
+    return replacement.detail_of(order, entry) or for_reader(entry.detail)
 
 
 def _noted(entry: HistoryEntry) -> str:

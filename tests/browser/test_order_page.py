@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 from pymongo.database import Database
 
 from tests.browser.conftest import SignIn, inaccessible
-from tests.functional.admin_helpers import Document, find, insert, page, stored
+from tests.functional.admin_helpers import Document, find, insert, page, placed, stored
 
 pytestmark = pytest.mark.no_cover
 
@@ -40,3 +40,16 @@ def test_an_order_is_taken_tagged_and_copied_from(sign_in: SignIn, database: Dat
     desk.get_by_text("Technical details").click()
     expect(desk.get_by_text("UTC · tag · staff:Support · admin")).to_be_visible()
     assert inaccessible(desk) == []
+
+
+def test_an_open_page_says_who_has_changed_the_order_meanwhile(sign_in: SignIn, database: Database[Document]) -> None:
+    order = placed()
+    desk, other = sign_in("Support", at=page(order)), sign_in("Finance", at=page(order))
+    other.get_by_role("button", name="Mark as paid").click()
+    expect(other.locator(".order-head")).to_contain_text("Paid")
+    desk.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when one comes back to the tab
+    told = desk.locator("#order-changed")
+    expect(told).to_have_text("Someone updated this order. Last change: Paid, by Finance. Show the current order")
+    told.get_by_role("link").click()
+    expect(desk.locator(".order-head")).to_contain_text("Paid")
+    expect(told).to_be_hidden()

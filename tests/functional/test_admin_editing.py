@@ -283,20 +283,24 @@ def test_what_was_typed_is_not_lost_with_its_form(database: Database[Document], 
     assert find(database, order)["status"] == "refunded"
 
 
+def changed(what: str, who: str) -> str:
+    return f"Someone updated this order. Last change: {what}, by {who}."
+
+
 def test_an_open_page_can_ask_whether_the_order_has_changed(database: Database[Document], manager: Client) -> None:
     order = insert(database, stored())
     main = main_of(manager.get(page(order)))
     url = re.search(r'data-version-url="([^"]+)" data-version="1"', main)
     assert url
-    assert manager.get(url[1]).json() == {"version": 1, "what": "Order placed", "who": "customer 1"}
+    assert manager.get(url[1]).json() == {"version": 1, "told": changed("Order placed", "customer 1")}
     press(client_of("Finance"), order, "pay")
     with profiled(database) as operations:
-        assert manager.get(url[1]).json() == {"version": 2, "what": "Paid", "who": "Finance"}
+        assert manager.get(url[1]).json() == {"version": 2, "told": changed("Paid", "Finance")}
     [asked] = [operation for operation in operations if operation["ns"].endswith(".orders")]
     assert asked["planSummary"] in ("IDHACK", "IXSCAN { _id: 1 }")
     assert asked["docsExamined"] == 1
     database["orders"].update_one({"_id": order["_id"]}, {"$set": {"history": [entry("stock", line=0)]}})
-    assert manager.get(url[1]).json() == {"version": 2}
+    assert manager.get(url[1]).json() == {"version": 2, "told": "Someone updated this order."}
     for given in ("x", "0" * 24, "a/b", "z" * 24, "%00"):
         assert manager.get(f"{LIST}{given}/version/").status_code == 404
     assert client_of("nobody").get(url[1]).status_code == 403

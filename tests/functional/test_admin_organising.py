@@ -46,7 +46,8 @@ def test_one_press_takes_an_order_and_another_one_gives_it_on(database: Database
     response = give(support, order, id_of("Support"))
     assert (response.status_code, response.url) == (302, page(order))
     assert said(response) == [f"Order {order['number']} is assigned to Support."]
-    assert support.get(form_of(order, "version")).json() == {"version": 2, "what": "Assigned", "who": "Support"}
+    told = "Someone updated this order. Last change: Assigned, by Support."
+    assert support.get(form_of(order, "version")).json() == {"version": 2, "told": told}
     text = text_of(support.get(page(order)))
     assert (
         "Assigned to Support (you) Unassign Assign to a colleague Colleague Choose a colleague Finance Assign" in text

@@ -10,11 +10,10 @@
   const seen = Number(page.dataset.version);
 
   function tell(now) {
-    const who = now.who ? ` (${now.what.toLowerCase()}, by ${now.who})` : "";
-    notice.textContent = `Someone updated this order${who}. `;
+    notice.textContent = `${now.told} `;
     const link = document.createElement("a");
     link.href = page.dataset.page;
-    link.textContent = "Show the current order";
+    link.textContent = notice.dataset.show;
     notice.append(link);
     notice.hidden = false;
   }
