@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
-from orders.admin import list_rows, list_sums
+from orders.admin import list_rows, list_sums, local_formats
+from orders.admin.labels import aware
 from orders.admin.list_choices import ListChoices
 from orders.admin.list_form import AFTER, BEFORE, NARROW_NOT, ListForm, read_by
 from orders.admin.list_sums import Sums
@@ -157,9 +158,26 @@ class OrderChangeList(ListChoices, ChangeList):
 
     @property
     def next_address(self) -> str:
-        if not self.page.later or not self.page.orders:  # all of them may have been purged meanwhile
+        end = self.page.reached or (self.page.places[-1] if self.page.places else None)
+        if not self.page.later or end is None:
             return ""
-        return address(self.asked | {AFTER: [token_of(self.last_row, self.page.places[-1])]})
+        return address(self.asked | {AFTER: [token_of(self.last_row, end)]})
+
+    @property
+    def next_label(self) -> str:
+        if self.page.reached is None:
+            return _("Next")
+        return _("Search newer orders") if self.order_query.oldest_first else _("Search older orders")
+
+    @property
+    def reached(self) -> str:
+        """How far the search has looked, where that was not to the end."""
+        if self.page.reached is None:
+            return ""
+        day = local_formats.day(aware(self.page.reached.created_at))
+        if self.order_query.oldest_first:
+            return _("Only orders placed up to %(day)s have been searched so far.") % {"day": day}
+        return _("Only orders placed since %(day)s have been searched so far.") % {"day": day}
 
     @property
     def previous_address(self) -> str:
@@ -181,7 +199,7 @@ class OrderChangeList(ListChoices, ChangeList):
     @cached_property
     def sums(self) -> Sums | None:
         """How many orders the list has and what they come to; None where adding them takes too long."""
-        if not self.page.orders or (self.first_places is None and not self.places):
+        if not self.page.orders or self.page.reached or (self.first_places is None and not self.places):
             return None
         return self._in_time(lambda: list_sums.sums_of(self.order_query, self.first_places))
 
