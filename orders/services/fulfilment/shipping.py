@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, moments
@@ -105,7 +106,9 @@ def change_tracking(
 
     def write(order: Order) -> Document | None:
         if not 0 <= shipment < len(order.shipments):
-            raise ShipmentNotFound(f"Order {order_id} has no shipment {shipment}.")
+            raise ShipmentNotFound(
+                _("Order %(order)s has no shipment %(shipment)d.") % {"order": order_id, "shipment": shipment}
+            )
         known = order.shipments[shipment]
         shown = corrected(known, tracking, members).shown()
         detail = f"Shipment {shipment + 1}: {known}"

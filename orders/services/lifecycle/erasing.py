@@ -15,6 +15,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext as _
 
 from orders.models import Document
 from orders.services.access import ERASE, ERASED, OrderNotFound, visible
@@ -23,6 +24,7 @@ from orders.services.errors import OrderError
 from orders.services.identifiers import MalformedUserId, user_typed
 from orders.services.lifecycle.versions import OrderBusy, tried
 from orders.services.search_terms import terms_of
+from orders.services.words import status_word
 from orders.storage import order_reads, personal_data
 from orders.storage.bulk_orders import named
 from orders.storage.order_query import Key, OrderKeys, OrderQuery
@@ -101,7 +103,9 @@ def erase_order(*, order_id: ObjectId, act: Act) -> Document:
         order = visible(order_reads.get_whole(order_id), order_id, act.actor)
         require_finished(order)
         if not personal_data.is_left_in(order):
-            raise NothingToErase(f"The personal data of order {order['number']} was erased before.")
+            raise NothingToErase(
+                _("The personal data of order %(number)s was erased before.") % {"number": order["number"]}
+            )
         user_id = _pseudonym(order["user_id"])
         bare = {
             "number": order["number"],
@@ -119,10 +123,13 @@ def require_finished(order: Document) -> None:
     """:raises OrderUnfinished:"""
     if not is_finished(order["status"]):
         raise OrderUnfinished(
-            f"Order {order['number']} is {order['status']}: its address is needed until it is shipped or cancelled."
+            _("Order %(number)s is %(status)s: its address is needed until it is shipped or cancelled.")
+            % {"number": order["number"], "status": status_word(order["status"])}
         )
     if personal_data.owes_stock(order):
-        raise OrderUnfinished(f"Order {order['number']} still has stock to be settled with inventory.")
+        raise OrderUnfinished(
+            _("Order %(number)s still has stock to be settled with inventory.") % {"number": order["number"]}
+        )
 
 
 def plan_erasure(*, customer: Customer, act: Act) -> Erasure:

@@ -121,7 +121,7 @@ def wake(*, order_ids: Sequence[ObjectId], act: Act) -> Done:
 
 def _require(act: Act, order_ids: Sequence[ObjectId]) -> None:
     if not act.actor.sees_all:
-        raise NotPermitted("You may not see orders that need attention.")
+        raise NotPermitted(_("You may not see orders that need attention."))
     act.actor.require(SNOOZE)
     if not 0 < len(order_ids) <= MOST_AT_ONCE:
         problem = _("Select between 1 and %(most)s orders.") % {"most": MOST_AT_ONCE}
