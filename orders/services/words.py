@@ -1,11 +1,14 @@
 """Statuses, transitions and states of runs as sentences have them, in the language that is active."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import override, pgettext_lazy
 
 from orders.models import BulkState, Status
 
+LANGUAGE = "en"
+"""Of the API, of logs, and of what is kept."""
 STATUSES = {
     Status.PLACING.value: pgettext_lazy("an order that is …", "a draft"),
     Status.PENDING.value: pgettext_lazy("an order that is …", "pending"),
@@ -34,6 +37,11 @@ RUN_STATES = {
     BulkState.CANCELLED.value: pgettext_lazy("a run that is …", "cancelled"),
     BulkState.FAILED.value: pgettext_lazy("a run that is …", "failed"),
 }
+
+
+def in_english() -> AbstractContextManager[None]:
+    """Where words are kept instead of told: they are English, whoever acts."""
+    return override(LANGUAGE)
 
 
 def status_word(status: str) -> str:

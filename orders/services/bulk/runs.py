@@ -8,6 +8,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.models import (
     OPEN_STATES,
@@ -35,6 +36,8 @@ BATCH = 1000
 RELEASING_BATCH = 20
 """Orders that are changed one by one, each with calls to inventory, under one claim."""
 LARGEST_BATCH = 5000
+OF_RUN = gettext_noop("Bulk run %(run)s")
+STOPPED, CANCELLED = gettext_noop("Stopped by %(actor)s."), gettext_noop("Cancelled by %(actor)s.")
 
 
 class UnknownTransition(OrderError):
@@ -172,7 +175,7 @@ class Job:
     def act(self) -> Act:
         """The act of this moment. A run that was recorded under other rules on reasons must not stop for its own."""
         code = self.run.reason_code
-        missing = f"Bulk run {self.run.pk}" if self.transition in REASON_NEEDED and not code else ""
+        missing = OF_RUN % {"run": self.run.pk} if self.transition in REASON_NEEDED and not code else ""
         return replace(Act(self.actor, timezone.now()).explained(self.run.reason or missing), code=code)
 
 
@@ -219,7 +222,7 @@ def pause_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
     :raises OrderError: as :func:`resume_run` says.
     """
     _open_run(run_id, actor)
-    why = f"Stopped by {actor.label}."
+    why = STOPPED % {"actor": actor.label}
     return _changed(run_id, bulk_runs.pause_until_resumed(run_id, why, states=OPEN_STATES))
 
 
@@ -229,7 +232,7 @@ def cancel_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
     :raises OrderError: as :func:`resume_run` says.
     """
     _open_run(run_id, actor)
-    run = _changed(run_id, bulk_runs.cancel(run_id, f"Cancelled by {actor.label}."))
+    run = _changed(run_id, bulk_runs.cancel(run_id, CANCELLED % {"actor": actor.label}))
     return record_interrupted_batches(run)
 
 

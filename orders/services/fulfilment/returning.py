@@ -6,7 +6,7 @@ from functools import partial
 from bson import ObjectId
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from integrations import Deadline
 from orders.models import Document, Item, LineState, Order, Removal, Status
@@ -24,8 +24,8 @@ from orders.storage.order_writes import as_read, guarded_write
 
 OPEN_RETURN, RECEIVE_RETURN = "open_return", "receive_return"
 """The acts by which the history names them."""
-NOT_TOLD = "Inventory was not told: it does not count what was shipped as reserved. Book it in there."
-NOT_RESTOCKED = "Not restocked."
+NOT_TOLD = gettext_noop("Inventory was not told: it does not count what was shipped as reserved. Book it in there.")
+NOT_RESTOCKED = gettext_noop("Not restocked.")
 NOT_SHIPPED = Ineligible(
     gettext_lazy("No item of this order is shipped and not on its way back."),
     gettext_lazy("None is shipped and not on its way back."),

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from bson import ObjectId
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, moments
@@ -23,6 +24,7 @@ SHIP_PART, TRACK = "ship_part", "track"
 """The acts by which the history names a parcel that leaves others behind, and a change of its tracking."""
 
 
+TRACKED = gettext_noop("Shipment %(shipment)s: %(tracking)s")
 USED = {LineState.RESERVED.value: LineStock(LineState.USED)}
 """Lines of imported orders reserved nothing, and stay so."""
 
@@ -111,7 +113,7 @@ def change_tracking(
             )
         known = order.shipments[shipment]
         shown = corrected(known, tracking, members).shown()
-        detail = f"Shipment {shipment + 1}: {known}"
+        detail = TRACKED % {"shipment": shipment + 1, "tracking": known}
         return guarded_write(
             order.pk,
             guard=as_read(order),

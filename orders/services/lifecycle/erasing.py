@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.models import Document
 from orders.services.access import ERASE, ERASED, OrderNotFound, visible
@@ -152,6 +153,7 @@ def plan_erasure(*, customer: Customer, act: Act) -> Erasure:
 
 
 Progress = Callable[[int], None]
+TOO_OLD = gettext_noop("Kept for %(days)s days.")
 
 
 def erase_customer(
@@ -192,7 +194,7 @@ def erase_old(*, act: Act, limit: int, stopping: Callable[[], bool] = lambda: Fa
 
 def retention_reason() -> str:
     """Why the worker erases, for the histories."""
-    return f"Kept for {settings.PERSONAL_DATA_DAYS} days."
+    return TOO_OLD % {"days": settings.PERSONAL_DATA_DAYS}
 
 
 def erased_orders(*, act: Act) -> Iterator[ObjectId]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from bson import ObjectId
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
@@ -37,6 +38,11 @@ from orders.services.words import status_word, status_words, transition_word
 from orders.storage import line_stock
 from orders.storage.order_writes import as_read, guarded_write
 from orders.storage.transition_stages import Paid, Stages, stages_of
+
+CANNOT = gettext_noop("Cannot %(transition)s an order that is %(status)s.")
+CAN_BECOME = gettext_noop("It can become: %(statuses)s.")
+FINAL = gettext_noop("It is final.")
+"""Also kept, where a bulk run passes by an order."""
 
 
 class TransitionRefused(OrderError):
@@ -158,7 +164,7 @@ def edge_of(order: Order, transition: str) -> Edge:
 
 def refusal(transition: str, status: str) -> str:
     """Why a transition is refused to an order in this status, and what it can become instead."""
-    told = _("Cannot %(transition)s an order that is %(status)s.")
+    told = _(CANNOT)
     words = {"transition": transition_word(transition), "status": status_word(status)}
     return f"{told % words} {_alternatives(status)}"
 
@@ -179,8 +185,8 @@ def _alternatives(status: str) -> str:
 
 def _choice(allowed: Sequence[str]) -> str:
     if not allowed:
-        return _("It is final.")
-    return _("It can become: %(statuses)s.") % {"statuses": status_words(allowed)}
+        return _(FINAL)
+    return _(CAN_BECOME) % {"statuses": status_words(allowed)}
 
 
 def _write(

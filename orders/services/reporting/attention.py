@@ -7,7 +7,7 @@ from datetime import datetime
 from bson import ObjectId
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from integrations import Deadline, PeerError, users
 from orders.models import DUE_STATES, Document, LineState
@@ -26,6 +26,8 @@ from orders.storage.order_writes import guarded_write
 
 SHOWN, COUNTED = 25, 500
 """Of each kind, how many orders are shown (those that have waited longest), and up to how many are counted."""
+NOT_RELEASED = gettext_noop("%(units)s not released. %(error)s")
+KNOWN = gettext_noop("The user service knows %(user)s as an active user.")
 READING = 2.0
 """Seconds for reading all of them."""
 
@@ -183,7 +185,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
     stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
     written = None
     if stock.get("discrepancy") == discrepancy:
-        detail = f"{discrepancy} not released. {stock['error']}"
+        detail = NOT_RELEASED % {"units": discrepancy, "error": stock["error"]}
         written = guarded_write(
             order_id,
             guard={f"items.{line}.stock.{name}": stock[name] for name in ("state", "discrepancy")},
@@ -245,7 +247,7 @@ def _write_verified(order: Document, user: users.User, act: Act) -> Document | N
     return guarded_write(
         order["_id"],
         guard={"user_verified": False, "version": order["version"]},
-        entries=[act.entry("verify_user", detail=f"The user service knows {order['user_id']} as an active user.")],
+        entries=[act.entry("verify_user", detail=KNOWN % {"user": order["user_id"]})],
         fields={"user_verified": True} | ({} if order.get("erased_at") else _contact_of(order, user)),
         seen_at=act.at,
     )

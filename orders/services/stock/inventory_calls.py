@@ -14,6 +14,7 @@ from typing import cast
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable, gather, inventory
 from orders.models import DUE_STATES, Document, LineState, StockCall
@@ -24,6 +25,8 @@ from orders.storage import new_id
 from orders.storage.line_stock import LineStock
 
 logger = logging.getLogger(__name__)
+
+RELEASED_LESS = gettext_noop("inventory released %(released)s of %(asked)s")
 
 Answer = int | PeerError
 """What a call came to: units that were reserved or released, or what went wrong."""
@@ -174,7 +177,7 @@ def _released(line: ClaimedLine, outcome: Outcome) -> LineStock:
     missing = line.quantity - outcome.quantity
     if missing <= 0:
         return LineStock(LineState.RELEASED, attempts=line.attempts)
-    error = outcome.detail or f"inventory released {outcome.quantity} of {line.quantity}"
+    error = outcome.detail or RELEASED_LESS % {"released": outcome.quantity, "asked": line.quantity}
     return LineStock(LineState.RELEASED, attempts=line.attempts, error=error, discrepancy=missing)
 
 
