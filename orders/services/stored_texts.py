@@ -50,8 +50,8 @@ def for_reader(text: str) -> str:
 
 
 def _told(sentences: list[str]) -> str:
-    """The longest beginning that is known, then what follows it."""
-    for end in range(len(sentences), 0, -1):
+    """The shortest beginning that is known, then what follows it."""
+    for end in range(1, len(sentences) + 1):
         if (told := _translated(" ".join(sentences[:end]))) is not None:
             break
     else:
