@@ -10,7 +10,7 @@ from orders.models import BulkState, Status
 LANGUAGE = "en"
 """Of the API, of logs, and of what is kept."""
 STATUSES = {
-    Status.PLACING.value: pgettext_lazy("an order that is …", "draft"),
+    Status.PLACING.value: pgettext_lazy("an order that is …", "placing"),
     Status.PENDING.value: pgettext_lazy("an order that is …", "pending"),
     Status.PAID.value: pgettext_lazy("an order that is …", "paid"),
     Status.PROCESSING.value: pgettext_lazy("an order that is …", "processing"),

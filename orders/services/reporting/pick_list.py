@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext, ngettext
 
-from orders.models import Item, LineState, Order, statuses_before
+from orders.models import Item, LineState, Order, Status, statuses_before
 from orders.services.words import status_word
 
 
@@ -58,6 +58,8 @@ def why_not_picked(order: Order) -> str:
     """Why nothing is fetched for an order, for people; empty if it may be picked."""
     if order.status in statuses_before("pay"):
         return gettext("not paid")
+    if order.status == Status.PLACING:
+        return gettext("draft")
     if order.status not in statuses_before("ship"):
         return status_word(order.status)
     if order.held_at is not None:
