@@ -19,7 +19,7 @@ from orders.services.events import delivering
 from orders.services.fulfilment import cancelling, returning, shipping
 from orders.services.lifecycle import erasing, expiry, transitions
 from orders.services.reporting import attention, snoozing
-from orders.services.stock import claims, inventory_calls
+from orders.services.stock import claims, inventory_calls, product_locks
 from orders.services.words import LANGUAGE, in_english, status_word, status_words, transition_word
 from orders.storage.alerts import NEEDS_ATTENTION
 
@@ -28,7 +28,8 @@ KEPT = (
     cancelling.CANCELLED, returning.NOT_RESTOCKED, returning.NOT_TOLD, shipping.TRACKED,
     erasing.TOO_OLD, expiry.UNPAID, transitions.CANNOT, transitions.CAN_BECOME, transitions.FINAL,
     attention.NOT_RELEASED, attention.KNOWN, snoozing.SNOOZED,
-    claims.ABANDONED, claims.INTERRUPTED, inventory_calls.RELEASED_LESS,
+    claims.ABANDONED, claims.INTERRUPTED, inventory_calls.RELEASED_LESS, product_locks.NOT_SENT,
+    product_locks.NO_TIME, product_locks.NO_LOCK, product_locks.OTHERS, product_locks.THOSE_BEFORE,
     batches.CHANGED_MEANWHILE, batches.FAILED_HERE, batches.NOT_RELEASED, *CONDITION_WORDS.values(),
     executor.INTERRUPTED, executor.INCOMPLETE, executor.NOT_PERMITTED, runs.OF_RUN, runs.STOPPED, runs.CANCELLED,
     outages.DATABASE_AWAY, outages.INVENTORY_AWAY, outages.REFUSED, outages.ALL_REFUSED, selecting.TOO_MANY,

@@ -20,7 +20,7 @@ from integrations import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerU
 from orders.models import DUE_STATES, Document, LineState, StockCall
 from orders.services.audit import Act
 from orders.services.stock.claims import Claim, ClaimedLine, claim_of, write_lines
-from orders.services.stock.product_locks import ProductLocked, product_lock
+from orders.services.stock.product_locks import THOSE_BEFORE, ProductLocked, product_lock
 from orders.storage import new_id
 from orders.storage.line_stock import LineStock
 
@@ -88,7 +88,7 @@ def _ask_in_order(
     stuck = False
     for line in lines:
         if stuck:
-            answers[line.index] = ProductLocked("the call before was locked out, or may still be under way")
+            answers[line.index] = ProductLocked(THOSE_BEFORE)
             continue
         try:
             answers[line.index] = _ask(order_id, line, deadline, retries, background)
