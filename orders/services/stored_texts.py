@@ -37,8 +37,6 @@ KEPT = (
     gettext_noop("Return %(number)s"),
 )  # fmt: skip
 """All of them, with the names of their values."""
-
-
 LONGEST = 10
 """Sentences of a text that are looked at: ours have fewer."""
 
@@ -98,8 +96,11 @@ def _alerts(english: str) -> str:
 
 def _moment(english: str) -> str:
     """Of a day and the time of day: it is the day that languages write differently."""
-    day, time = english.split(" ", 1)
-    return f"{date_format(date.fromisoformat(day), 'DATE_FORMAT')} {time}"
+    day, _space, time = english.partition(" ")
+    try:
+        return f"{date_format(date.fromisoformat(day), 'DATE_FORMAT')} {time}"
+    except ValueError:  # somebody wrote a sentence that is like one of ours
+        return english
 
 
 VALUES: dict[str, Callable[[str], str]] = {

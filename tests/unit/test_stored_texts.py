@@ -7,7 +7,15 @@ from django.utils.translation import override
 
 from orders.models import BulkState, Status, transition_names
 from orders.services.stored_texts import KEPT, LONGEST, for_reader
-from orders.services.words import RUN_STATES, STATUSES, TRANSITIONS, in_english, status_word, transition_word
+from orders.services.words import (
+    RUN_STATES,
+    STATUSES,
+    TRANSITIONS,
+    in_english,
+    run_state_word,
+    status_word,
+    transition_word,
+)
 from tests.marked_language import BEGIN, marked_german  # noqa: F401
 
 REFUSED = "Cannot start processing an order that is shipped. It can become: delivered, refunded."
@@ -45,6 +53,7 @@ def test_every_sentence_that_is_kept_is_known_again_with_its_values(kept: str) -
         ("Until 2026-03-29 14:05 CEST: Money owed", "⟦Until 29.03.2026 14:05 CEST: Money owed⟧"),
         ("2 not released. inventory released 0 of 2", "⟦2 not released. ⟦inventory released 0 of 2⟧⟧"),
         ("Rang at noon. Ring again.", "Rang at noon. Ring again."),
+        ("Until Friday, noon: nobody is there", "⟦Until Friday, noon: nobody is there⟧"),
         ("", ""),
     ],
 )
@@ -66,6 +75,7 @@ def test_the_words_of_refusals_are_the_codes_in_english_and_translated_for_other
     assert set(RUN_STATES) == {state.value for state in BulkState}
     assert (status_word("pending"), transition_word("start_processing")) == ("pending", "start processing")
     assert [status_word(status.value) for status in Status] == [status.value for status in Status]
+    assert [run_state_word(state.value) for state in BulkState] == [state.value for state in BulkState]
     with override("de"):
         assert status_word("pending") == "⟦pending⟧"
         with in_english():

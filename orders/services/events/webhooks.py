@@ -173,10 +173,8 @@ def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoin
     get_endpoint(endpoint_id, actor)
     first, newest = (event_feed.oldest_cursor() or 1) - 1, event_feed.newest_cursor()
     if not first <= after <= newest:
-        problem = _("The events that can be delivered follow %(first)d to %(newest)d.") % {
-            "first": first,
-            "newest": newest,
-        }
+        problem = _("The events that can be delivered follow %(first)d to %(newest)d.")
+        problem %= {"first": first, "newest": newest}
         raise InvalidWebhook(problem, errors={"after": [problem]})
     return _changed(endpoint_id, {"cursor": after, "failures": 0, "failing_since": None, "due_at": None}, actor)
 

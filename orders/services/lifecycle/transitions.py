@@ -108,14 +108,8 @@ def change_status_to(
     order = request.read()
     if request.keyed:
         request.keyed.was_made_on(order)
-    raise _refused(
-        order,
-        _("An order that is %(status)s cannot become %(target)s.")
-        % {
-            "status": status_word(order.status),
-            "target": status_word(status),
-        },
-    )
+    words = {"status": status_word(order.status), "target": status_word(status)}
+    raise _refused(order, _("An order that is %(status)s cannot become %(target)s.") % words)
 
 
 def _change(
