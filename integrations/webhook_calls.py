@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -74,14 +75,14 @@ def checked(url: str, *, insecure: bool = False) -> Url:
     try:
         parts = parse_url(url)
     except LocationParseError as error:
-        raise Forbidden("This is not a URL.") from error
+        raise Forbidden(_("This is not a URL.")) from error
     if parts.scheme not in ("https", *(("http",) if insecure else ())) or not parts.host:
-        raise Forbidden("A URL that begins with https:// is expected.")
+        raise Forbidden(_("A URL that begins with https:// is expected."))
     if parts.auth or parts.fragment:
-        raise Forbidden("The URL must have no user name, password or fragment.")
+        raise Forbidden(_("The URL must have no user name, password or fragment."))
     literal = parts.host.strip("[]")
     if not insecure and _is_address(literal) and not is_public(literal):
-        raise Forbidden(f"{literal} is not a public address.")
+        raise Forbidden(_("%(address)s is not a public address.") % {"address": literal})
     return parts
 
 
@@ -155,7 +156,9 @@ def _address_of(parts: Url, insecure: bool) -> str:
     except socket.gaierror as error:
         raise OSError(f"The name {host} could not be resolved: {error.strerror}.") from error
     if not insecure and (private := [address for address in addresses if not is_public(address)]):
-        raise Forbidden(f"{host} has the address {private[0]}, which is not public.")
+        raise Forbidden(
+            _("%(host)s has the address %(address)s, which is not public.") % {"host": host, "address": private[0]}
+        )
     return addresses[0]
 
 

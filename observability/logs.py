@@ -95,12 +95,16 @@ def _printable(text: str) -> str:
 
 
 class OnlyFaults(logging.Filter):
-    """Of Django's records about requests, keep those of unhandled errors: our own line covers the others."""
+    """Of Django's records about requests, keep those of unhandled errors: our own line covers the others.
+
+    Who may not do something is told so, in their own language, by an exception too, which Django warns of.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info:
+        is_fault = bool(record.exc_info) and record.levelno >= logging.ERROR
+        if is_fault:
             record.msg, record.args = without_secret(record.getMessage()), ()
-        return bool(record.exc_info)
+        return is_fault
 
 
 class FromOutside(logging.Filter):

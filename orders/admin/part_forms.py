@@ -171,7 +171,7 @@ def lift_hold(order: Order, post: "QueryDict", act: Act) -> str:
 
 def reason_code(code: str) -> str:
     """A code of a reason in words; one that is no longer known as it is."""
-    return REASON_CODES.get(code, code)
+    return str(REASON_CODES.get(code, code))
 
 
 def _chosen(post: "QueryDict", *, required: bool = True) -> list[LineRequest]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bson import ObjectId
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from orders.models import (
     PART_ACTS,
@@ -20,6 +22,7 @@ from orders.models import (
     transition_names,
 )
 from orders.services.errors import OrderError
+from orders.services.words import transition_word
 from orders.storage.foreign_orders import owner_of_foreign
 
 if TYPE_CHECKING:
@@ -49,22 +52,22 @@ ERASED = "erase"
 """The act by which the history names the erasure of personal data."""
 
 STAFF_WORK = {
-    RESOLVE: "settle the stock of orders",
-    CHANGE_ADDRESS: "change where an order is shipped to",
-    WRITE_NOTES: "write notes",
-    EXPORT: "export orders",
-    ERASE: "erase personal data",
-    ASSIGN: "assign orders",
-    TAG: "tag orders",
-    RETURN: "take back what was shipped",
-    HOLD: "hold orders back, or lift holds",
-    SNOOZE: "snooze orders that need attention, or wake them up",
-    MANAGE_WEBHOOKS: "manage webhooks",
-    MANAGE_TOKENS: "manage service tokens",
-    PLACE_FOR_CUSTOMER: "place orders for customers",
-    SHARE_VIEWS: "share saved views, or change those that others share",
+    RESOLVE: gettext_lazy("You may not settle the stock of orders."),
+    CHANGE_ADDRESS: gettext_lazy("You may not change where an order is shipped to."),
+    WRITE_NOTES: gettext_lazy("You may not write notes."),
+    EXPORT: gettext_lazy("You may not export orders."),
+    ERASE: gettext_lazy("You may not erase personal data."),
+    ASSIGN: gettext_lazy("You may not assign orders."),
+    TAG: gettext_lazy("You may not tag orders."),
+    RETURN: gettext_lazy("You may not take back what was shipped."),
+    HOLD: gettext_lazy("You may not hold orders back, or lift holds."),
+    SNOOZE: gettext_lazy("You may not snooze orders that need attention, or wake them up."),
+    MANAGE_WEBHOOKS: gettext_lazy("You may not manage webhooks."),
+    MANAGE_TOKENS: gettext_lazy("You may not manage service tokens."),
+    PLACE_FOR_CUSTOMER: gettext_lazy("You may not place orders for customers."),
+    SHARE_VIEWS: gettext_lazy("You may not share saved views, or change those that others share."),
 }
-"""What staff may do beside looking and making transitions, in words."""
+"""What staff may do beside looking and making transitions: what they are told who may not."""
 OF_SERVICES = (PLACE, READ_EVENTS)
 """What only services and admins do; staff who hold it may give it to services."""
 NAMESPACE = "orders."
@@ -155,7 +158,10 @@ class Actor:
     def require_transition(self, transition: str, user_id: str) -> None:
         """:raises NotPermitted: if :meth:`may` says no."""
         if not self.may(transition, user_id):
-            raise self._refused(f"You may not {transition.replace('_', ' ')} this order.", permission_of(transition))
+            raise self._refused(
+                _("You may not %(transition)s this order.") % {"transition": transition_word(transition)},
+                permission_of(transition),
+            )
 
     def may_bulk(self, transition: str) -> bool:
         """Bulk runs are for those who see all orders and may make the transition on each of them."""
@@ -165,7 +171,9 @@ class Actor:
         """:raises NotPermitted: if :meth:`may_bulk` says no."""
         if not self.may_bulk(transition):
             needed = permission_of(transition) if self.sees_all else VIEW
-            raise self._refused(f"You may not {transition.replace('_', ' ')} orders.", needed)
+            raise self._refused(
+                _("You may not %(transition)s orders.") % {"transition": transition_word(transition)}, needed
+            )
 
     def require_seeing_runs(self) -> None:
         """Runs over many orders tell about everybody's orders.
@@ -173,12 +181,12 @@ class Actor:
         :raises NotPermitted:
         """
         if not self.sees_all:
-            raise self._refused("Runs over many orders are for admins.", VIEW)
+            raise self._refused(_("Runs over many orders are for admins."), VIEW)
 
     def require(self, permission: str) -> None:
         """:raises NotPermitted: if the actor may not do this; `permission` is one of STAFF_WORK."""
         if not self.has(permission):
-            raise self._refused(f"You may not {STAFF_WORK[permission]}.", permission)
+            raise self._refused(str(STAFF_WORK[permission]), permission)
 
     def require_process(self, work: str) -> None:
         """Some work is for operators only, who run commands on the service's own machines.
@@ -267,8 +275,8 @@ def _not_found(order_id: ObjectId | str, actor: Actor) -> OrderNotFound:
     """Asked in either case, so that another's order takes as long as none."""
     owner = owner_of_foreign(ObjectId(order_id)) if ObjectId.is_valid(order_id) else None
     if owner is not None and actor.sees(owner):
-        return OrderNotAdopted(f"Order {order_id} is still with the service that took it.")
-    return OrderNotFound(f"There is no order {order_id}.")
+        return OrderNotAdopted(_("Order %(order)s is still with the service that took it.") % {"order": order_id})
+    return OrderNotFound(_("There is no order %(order)s.") % {"order": order_id})
 
 
 @cache

@@ -4,10 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
 from orders.models import Document
 from orders.services.access import Actor, Kind
 from orders.services.errors import OrderError
 from orders.services.text_rules import cleaned, problem_within, several_lines
+from orders.services.words import transition_word
 from orders.storage.order_writes import history_entry
 
 LONGEST_REASON = 500
@@ -15,12 +19,12 @@ LONGEST_REASON = 500
 REASON_NEEDED = frozenset({"cancel", "refund"})
 """Transitions, or parts of them, that staff and operators make only with a reason: the customer will ask."""
 REASON_CODES = {
-    "customer": "Customer's wish",
-    "out_of_stock": "Out of stock",
-    "fraud": "Suspected fraud",
-    "payment": "Payment problem",
-    "address": "Address problem",
-    "other": "Other",
+    "customer": gettext_lazy("Customer's wish"),
+    "out_of_stock": gettext_lazy("Out of stock"),
+    "fraud": gettext_lazy("Suspected fraud"),
+    "payment": gettext_lazy("Payment problem"),
+    "address": gettext_lazy("Address problem"),
+    "other": pgettext_lazy("reason", "Other"),
 }
 """Why an order is cancelled, refunded, taken back or held, as it can be counted; `other` says it in words."""
 
@@ -52,12 +56,15 @@ class Act:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", several_lines(self.reason))
         if problem := problem_within(self.reason, LONGEST_REASON):
-            raise InvalidReason(f"The reason cannot be kept. {problem}", errors={"reason": [problem]})
+            raise InvalidReason(
+                _("The reason cannot be kept. %(problem)s") % {"problem": problem}, errors={"reason": [problem]}
+            )
         if self.code and self.code not in REASON_CODES:
-            problem = f"Use one of: {', '.join(REASON_CODES)}."
-            raise InvalidReason(f"This code of a reason is unknown. {problem}", errors={"reason_code": [problem]})
+            problem = _("Use one of: %(codes)s.") % {"codes": ", ".join(REASON_CODES)}
+            told = _("This code of a reason is unknown. %(problem)s") % {"problem": problem}
+            raise InvalidReason(told, errors={"reason_code": [problem]})
         if self.code == "other" and not self.reason.strip():
-            raise ReasonMissing("Say in words what the other reason is.")
+            raise ReasonMissing(_("Say in words what the other reason is."))
 
     def explained(self, reason: str) -> "Act":
         """The same act, for a reason that nobody can be asked to correct: what may not be kept of it is cut out."""
@@ -84,4 +91,6 @@ def require_reason(transition: str, act: Act) -> None:
     :raises ReasonMissing: staff or an operator gave none for a transition of REASON_NEEDED.
     """
     if transition in REASON_NEEDED and act.actor.kind in (Kind.STAFF, Kind.SYSTEM):
-        act.require_reason(f"A reason is required to {transition} an order.")
+        act.require_reason(
+            _("A reason is required to %(transition)s an order.") % {"transition": transition_word(transition)}
+        )

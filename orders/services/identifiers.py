@@ -19,6 +19,8 @@ import unicodedata
 import uuid
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.services.errors import OrderError
 
@@ -27,10 +29,12 @@ NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O or U, which people mistake for others on the phone."""
 LONGEST_NUMBER = 14
 LONGEST_USER_ID = 128
-EXPECTED = (
+_FORM_OF_USER_IDS = gettext_noop(
     "A user id is an integer, an ObjectId (24 hex digits), a UUID, or other printable text with a letter in it, of up "
-    f"to {LONGEST_USER_ID} characters and without blanks at its ends."
+    "to %(longest)d characters and without blanks at its ends."
 )
+EXPECTED = _FORM_OF_USER_IDS % {"longest": LONGEST_USER_ID}
+"""For the documentation; people are told in their own language."""
 EXPECTED_ORDER = "the id of an order (24 hex digits) or its number (7K2M-9QWX-4HTC)"
 
 # Patterns are written as JSON Schema and Python both read them: the OpenAPI document has ORDER_TYPED.
@@ -123,7 +127,7 @@ def canonical(user_id: str) -> str:
         return str(uuid.UUID(user_id))
     if _is_text(user_id):
         return user_id
-    raise MalformedUserId(EXPECTED)
+    raise MalformedUserId(_(_FORM_OF_USER_IDS) % {"longest": LONGEST_USER_ID})
 
 
 def _is_text(text: str) -> bool:

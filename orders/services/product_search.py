@@ -1,6 +1,7 @@
 """Looking for products by what somebody types, where the product service can be searched."""
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from integrations import Deadline, products
 from orders.services.access import PLACE_FOR_CUSTOMER, Actor
@@ -31,7 +32,7 @@ def search_products(text: str, *, actor: Actor) -> list[products.Product]:
     """
     actor.require(PLACE_FOR_CUSTOMER)
     if not can_search():
-        raise NoProductSearch("Products cannot be searched by name here.")
+        raise NoProductSearch(_("Products cannot be searched by name here."))
     text = " ".join(text[:LONGEST_TEXT].split())
     if len(text) < SHORTEST_TEXT:
         return []

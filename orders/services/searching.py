@@ -8,6 +8,7 @@ from decimal import Decimal
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from orders.services.identifiers import OBJECT_ID, MalformedUserId, object_id, order_meant, user_typed
 from orders.services.order_queries import InvalidOrderQuery, Meanings, Word, time_limit
@@ -15,7 +16,6 @@ from orders.services.search_terms import LONGEST_TERM, beginnings_of_phone, is_w
 
 LONGEST_SEARCH = 200
 MOST_WORDS = 8
-EXPECTED = "a name, e-mail address, phone number, town, postal code, product, total (64.90), order number or id"
 AMOUNT = re.compile(r"\W*([0-9]{1,3}(?:[.,'\u2019]?[0-9]{3}){0,3})[.,]([0-9]{2})\W*")
 """A total with its cents, and perhaps a sign of its currency."""
 FEWEST_DIGITS = 3
@@ -30,9 +30,14 @@ def meanings_of(text: str) -> Meanings:
     text, user_id, product = text.strip(), None, object_id(text)
     words = _but_for_currency(list(_words(text)))
     if not words or len(text) > LONGEST_SEARCH:
-        raise InvalidOrderQuery(f"Search for {EXPECTED}.")
+        raise InvalidOrderQuery(
+            _(
+                "Search for a name, e-mail address, phone number, town, postal code, product, total (64.90), order "
+                "number or id."
+            )
+        )
     if len(words) > MOST_WORDS:
-        raise InvalidOrderQuery(f"Search for {MOST_WORDS} words at most.")
+        raise InvalidOrderQuery(_("Search for %(most)d words at most.") % {"most": MOST_WORDS})
     with suppress(MalformedUserId):
         user_id = user_typed(text)
     order = order_meant(text)
@@ -48,12 +53,10 @@ def meanings_of(text: str) -> Meanings:
 
 
 @contextmanager
-def searched_in_time(
-    told: str = "Too many orders have these words. Add a word, or give a span of days.",
-) -> Iterator[None]:
+def searched_in_time(told: str = "") -> Iterator[None]:
     """Bound the time of a search, or of a list that is as wide, by BACKOFFICE_QUERY_MS.
 
-    :param told: what to do if it takes longer, as when too many orders have the words.
+    :param told: what to do if it takes longer; by default, what helps where too many orders have the words.
     :raises InvalidOrderQuery: it takes longer.
     """
     try:
@@ -61,7 +64,9 @@ def searched_in_time(
             yield
     except DatabaseError as error:
         if getattr(error.__cause__, "timeout", False):
-            raise InvalidOrderQuery(told) from error
+            raise InvalidOrderQuery(
+                told or _("Too many orders have these words. Add a word, or give a span of days.")
+            ) from error
         raise
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from orders.models import ServiceToken, permission_of
@@ -124,7 +125,7 @@ def get_token(token_id: ObjectId, actor: Actor) -> ServiceToken:
     actor.require(MANAGE_TOKENS)
     found = ServiceToken.objects.filter(pk=token_id).first()
     if found is None:
-        raise ServiceTokenNotFound(f"There is no service token {token_id}.")
+        raise ServiceTokenNotFound(_("There is no service token %(token)s.") % {"token": token_id})
     return found
 
 
@@ -147,18 +148,20 @@ def scopes_to_give(actor: Actor) -> list[str]:
 def _require_holding(scopes: Collection[str], actor: Actor) -> None:
     """:raises NotPermitted: the actor does not hold all of them."""
     if missing := [scope for scope in scopes if scope not in scopes_to_give(actor)]:
-        raise NotPermitted(f"You may not give this service scopes that you do not hold: {', '.join(missing)}.")
+        raise NotPermitted(
+            _("You may not give this service scopes that you do not hold: %(scopes)s.") % {"scopes": ", ".join(missing)}
+        )
 
 
 def _require_valid(name: str, scopes: Collection[str], days: int | None) -> None:
     errors = {}
     if not NAME.fullmatch(name):
-        text = f"A name has 1 to {LONGEST_NAME} letters, digits, dots, hyphens and underscores, e.g. payments."
-        errors["name"] = [text]
+        text = _("A name has 1 to %(longest)d letters, digits, dots, hyphens and underscores, e.g. payments.")
+        errors["name"] = [text % {"longest": LONGEST_NAME}]
     if not scopes:
-        errors["scopes"] = ["Choose at least one scope."]
+        errors["scopes"] = [_("Choose at least one scope.")]
     if days is not None and not 1 <= days <= LONGEST_LIFE:
-        errors["days"] = [f"It may be valid for 1 to {LONGEST_LIFE} days."]
+        errors["days"] = [_("It may be valid for 1 to %(longest)d days.") % {"longest": LONGEST_LIFE}]
     if errors:
         raise InvalidServiceToken(" ".join(text for texts in errors.values() for text in texts), errors=errors)
 

@@ -44,7 +44,7 @@ def tags_problem(tags: Iterable[str]) -> str | None:
     """What is wrong with the tags of an order; None if nothing is."""
     found = list(tags)
     if len(found) > MOST_TAGS:
-        return f"An order has {MOST_TAGS} tags at most."
+        return _("An order has %(most)d tags at most.") % {"most": MOST_TAGS}
     problems = ((tag, _problem(tag)) for tag in found)
     return next((f"“{tag[:LONGEST_TAG]}”: {problem}" for tag, problem in problems if problem), None)
 

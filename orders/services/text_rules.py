@@ -14,6 +14,8 @@ done by `part_problems`.
 import re
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from orders.models import Address, Contact
 
@@ -49,20 +51,23 @@ def several_lines(text: str) -> str:
 
 def problem_of(text: str) -> str | None:
     """What is wrong with a text, tidied or not; None if nothing is."""
-    return "Control characters are not allowed." if REFUSED.search(text) else None
+    return _("Control characters are not allowed.") if REFUSED.search(text) else None
 
 
 def problem_within(text: str, longest: int) -> str | None:
     """The same, and whether it is too long: it may have so many characters, once tidied."""
     if len(text) > longest:
-        return f"At most {longest} characters, please: it has {len(text)}."
+        return _("At most %(longest)d characters, please: it has %(length)d.") % {
+            "longest": longest,
+            "length": len(text),
+        }
     return problem_of(text)
 
 
 def line_problem(text: str) -> str | None:
     """What is wrong with a name by which somebody is known: it is taken as it is, or not at all. None if nothing is."""
     if NOT_ONE_LINE.search(text) or _seen(text) != text or problem_of(text):
-        return "Line breaks, control characters and characters that cannot be seen are not allowed."
+        return _("Line breaks, control characters and characters that cannot be seen are not allowed.")
     return None
 
 
@@ -86,13 +91,16 @@ _NO_DIGITS = r"[^0-9\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u
 SHAPES = {
     "email": (
         re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+([{_LETTERS}]{{2,63}}|xn--[a-z0-9]{{1,59}})"),
-        "An email address is expected, e.g. amara@example.com.",
+        gettext_lazy("An email address is expected, e.g. amara@example.com."),
     ),
     "tracking_url": (
         re.compile("https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?"),
-        "Give an address that begins with https:// or http://, in visible ASCII.",
+        gettext_lazy("Give an address that begins with https:// or http://, in visible ASCII."),
     ),
-    "phone": (re.compile(f"{_NO_DIGITS}([0-9]{_NO_DIGITS}){{3,}}"), "A telephone number has at least three digits."),
+    "phone": (
+        re.compile(f"{_NO_DIGITS}([0-9]{_NO_DIGITS}){{3,}}"),
+        gettext_lazy("A telephone number has at least three digits."),
+    ),
 }
 """Fields whose text has a certain shape: the pattern, as JSON Schema can have it too, and what is expected."""
 
@@ -100,7 +108,7 @@ SHAPES = {
 def shape_problem(name: str, text: str) -> str | None:
     """What is wrong with the text of a field of SHAPES; None if nothing is, or if there is none."""
     shape, expected = SHAPES[name]
-    return expected if text and not shape.fullmatch(text) else None
+    return str(expected) if text and not shape.fullmatch(text) else None
 
 
 def part_problems(part: Address | Contact) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from bson import Decimal128, ObjectId
+from django.utils.translation import gettext as _
 
 from orders.models import EPOCH, PUBLIC_STATUSES, Document, LineState, Status
 from orders.storage.alerts import OPEN, alert_rules
@@ -227,13 +228,13 @@ class OrderQuery:
         found = {}
         spans = [(self.since, self.before), *([(self.reached.since, self.reached.before)] if self.reached else [])]
         if any(since and before and _utc(since) >= _utc(before) for since, before in spans):
-            found["since"] = "The span of time ends before it begins."
+            found["since"] = _("The span of time ends before it begins.")
         if self.least is not None and self.most is not None and self.least > self.most:
-            found["least"] = "The minimum total is higher than the maximum."
+            found["least"] = _("The minimum total is higher than the maximum.")
         if self.assignee == NOBODY and not self.any_status:
-            found["assigned"] = "Only open orders are listed as assigned to nobody."
+            found["assigned"] = _("Only open orders are listed as assigned to nobody.")
         if self.product_id is not None and not re.fullmatch("[0-9a-f]{24}", self.product_id):
-            found["product_id"] = "A product id has 24 hexadecimal digits."
+            found["product_id"] = _("A product id has 24 hexadecimal digits.")
         return found
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 
 from bson import Int64, ObjectId
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from orders.models import PUBLIC_STATUSES, Address, Document, Item, LineState, Status, moments
 from orders.services.adoption.foreign_fields import ForeignFields, names_beside, stored
@@ -33,6 +34,8 @@ from orders.services.text_rules import ADDRESS_FIELDS
 from orders.storage import new_id
 from orders.storage.ledger import NOTHING, PAID_STATUSES
 
+SINCE = gettext_noop("Status since %(moment)s UTC, when the other service last changed it.")
+FILLED = gettext_noop("Filled in: %(fields)s.")
 ADOPTED = "adopt"
 """The act by which the history names it."""
 OPEN = (Status.PENDING.value, Status.PAID.value, Status.PROCESSING.value)
@@ -114,8 +117,8 @@ def adopted(original: Document, choices: Choices, act: Act) -> Adopted | list[st
         return fields.problems
     order |= moments(status, changed_at) | _ledger(status, order["total_price"])
     write_id, filled = new_id(), sorted(fields.filled)
-    said = f"Status since {changed_at:%Y-%m-%d %H:%M:%S} UTC, when the other service last changed it."
-    entry = act.entry(ADOPTED, target=status, detail=f"{said} Filled in: {', '.join(filled) or 'nothing'}.")
+    said = SINCE % {"moment": f"{changed_at:%Y-%m-%d %H:%M:%S}"}, FILLED % {"fields": ", ".join(filled) or "nothing"}
+    entry = act.entry(ADOPTED, target=status, detail=" ".join(said))
     order |= {"history": [entry | {"write_id": write_id}], "write_id": write_id, "terms": terms_of(order)}
     return Adopted(order, filled, fields.kinds, names_beside(KNOWN, original))
 

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext_noop
+
 from orders.models import PUBLIC_STATUSES, Document, Edge, Status, StockEffect, edges_from, moments, stock_effect
 from orders.services.adoption.adopting import KEPT_REFUSALS, Progress, Refusal
 from orders.services.audit import Act
@@ -17,6 +19,8 @@ from orders.storage.foreign_orders import changed_elsewhere
 from orders.storage.line_stock import lines_let_go, lines_used
 from orders.storage.order_writes import guarded_write
 from orders.storage.transition_stages import stages_of
+
+FOLLOWED = gettext_noop("By the other service, which last changed it at %(moment)s UTC.")
 
 
 @dataclass
@@ -77,7 +81,7 @@ def _path(source: str, target: str) -> Sequence[Edge] | None:
 def _write(order: Document, path: Sequence[Edge], act: Act) -> bool:
     """:returns: False where somebody else has changed the order since it was read."""
     at = order["updated_at"]
-    said = f"By the other service, which last changed it at {at:%Y-%m-%d %H:%M:%S} UTC."
+    said = FOLLOWED % {"moment": f"{at:%Y-%m-%d %H:%M:%S}"}
     entries = [act.entry(edge.name, source=edge.source, target=edge.target, detail=said) for edge in path]
     first: list[Document] = [{"$set": {"status": path[0].source}}]
     for edge in path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from observability.metrics import TRANSITIONS
 from orders.models import (
@@ -43,7 +44,9 @@ from orders.storage.transition_stages import stages_of
 
 logger = logging.getLogger(__name__)
 
-CHANGED_MEANWHILE = "It was changed by somebody else meanwhile. Try it again."
+CHANGED_MEANWHILE = gettext_noop("It was changed by somebody else meanwhile. Try it again.")
+NOT_RELEASED = gettext_noop("inventory answers, but failed to release the last %(orders)s orders")
+FAILED_HERE = gettext_noop("Internal error: %(error)s")
 UNFINISHED = (LineState.RELEASING, LineState.UNKNOWN)
 """States of a line whose release has been called for and is not finished."""
 
@@ -145,7 +148,7 @@ def check_releases(order: Document, releases: Releases, products: Sequence[str])
         releases.failed_in_a_row += 1
         require_inventory([str(failed[0]["product_id"]), *products])
         if releases.failed_in_a_row >= MOST_FAILED_RELEASES:
-            raise Outage(f"inventory answers, but failed to release the last {releases.failed_in_a_row} orders")
+            raise Outage(NOT_RELEASED % {"orders": releases.failed_in_a_row})
 
 
 def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Document | None:
@@ -159,7 +162,7 @@ def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Docum
         faults[order_id] = fault_of(error)
     except Exception as error:
         logger.exception("order %s: %s failed", order_id, job.transition)
-        faults[order_id] = Fault(f"Internal error: {error!r}")
+        faults[order_id] = Fault(FAILED_HERE % {"error": repr(error)})
     return None
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from bson import ObjectId
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline
 from observability import context
@@ -28,15 +29,22 @@ from orders.services.bulk.runs import (
 )
 from orders.services.bulk.selecting import TooManyBatches, select
 from orders.services.stock.claims import backoff
+from orders.services.words import in_english
 from orders.storage import bulk_batches, bulk_runs
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 0.5
 """Seconds between reports of a run's progress, and between checks of a run that cannot go on yet."""
-INTERRUPTED = "It was interrupted while its orders were being recorded. No order was changed. Start it again."
-INCOMPLETE = "Some orders are missing from its record. Start another run for the same orders, and cancel this one."
-NOT_PERMITTED = "{actor} no longer has the permission. Cancel the run; someone who has it can start another one."
+INTERRUPTED = gettext_noop(
+    "It was interrupted while its orders were being recorded. No order was changed. Start it again."
+)
+INCOMPLETE = gettext_noop(
+    "Some orders are missing from its record. Start another run for the same orders, and cancel this one."
+)
+NOT_PERMITTED = gettext_noop(
+    "%(actor)s no longer has the permission. Cancel the run; someone who has it can start another one."
+)
 FEW, FEW_RELEASING = 100, 20
 """Orders of a small run."""
 MOMENT = 3.0
@@ -63,7 +71,7 @@ def execute_run(
     :raises RunNotFound:
     :raises DatabaseError: it does not answer, and the caller's time is up.
     """
-    with context.work(str(run_id), run_id=str(run_id)):
+    with context.work(str(run_id), run_id=str(run_id)), in_english():  # what becomes of each order is kept
         until = None if seconds is None else Deadline.after(seconds)
         return _Execution(run_id, threads, until, stopping, progress).execute()
 
@@ -183,7 +191,7 @@ class _Execution:
 
     def _execute_batches(self, run: BulkRun) -> bool:
         if not may_continue(run):
-            return self._pause_until_resumed(NOT_PERMITTED.format(actor=run.actor))
+            return self._pause_until_resumed(NOT_PERMITTED % {"actor": run.actor})
         loop = BatchLoop(job_of(run), stopping=self._must_stop, progress=self._update_progress)
         done = loop.execute(self.threads)
         self._failed_releases = loop.releases.failed_in_a_row

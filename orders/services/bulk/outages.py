@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline, PeerError, inventory
 from orders.models import BulkRun
@@ -16,6 +17,11 @@ MOST_FAILED_RELEASES = 10
 """Orders in a row whose releases may fail although inventory answers reads."""
 MOST_PAUSES = 5
 """Pauses in a row after which orders that mongod refuses all alike are reported as failed."""
+
+DATABASE_AWAY = gettext_noop("the database does not answer: %(error)s")
+INVENTORY_AWAY = gettext_noop("inventory does not answer: %(error)s")
+REFUSED = gettext_noop("The database refused: %(error)s")
+ALL_REFUSED = gettext_noop("the database refuses every order: %(error)s")
 
 
 class Outage(Exception):
@@ -40,7 +46,7 @@ def database_outages() -> Iterator[None]:
 
 
 def outage_of(error: DatabaseError) -> Outage:
-    return Outage(f"the database does not answer: {error.__cause__ or error}")
+    return Outage(DATABASE_AWAY % {"error": error.__cause__ or error})
 
 
 def fault_of(error: DatabaseError) -> Fault:
@@ -52,7 +58,7 @@ def fault_of(error: DatabaseError) -> Fault:
     if refused is None:
         raise outage_of(error) from error
     text, code = refused
-    return Fault(f"The database refused: {text}", code)
+    return Fault(REFUSED % {"error": text}, code)
 
 
 def require_a_success(run: BulkRun, faults: Mapping[Key, Fault], tried: int) -> None:
@@ -64,7 +70,7 @@ def require_a_success(run: BulkRun, faults: Mapping[Key, Fault], tried: int) -> 
     """
     codes = {fault.code for fault in faults.values()}
     if run.pauses < MOST_PAUSES and tried > 1 and len(faults) == tried and len(codes) == 1 and None not in codes:
-        raise Outage(f"the database refuses every order: {next(iter(faults.values())).reason}")
+        raise Outage(ALL_REFUSED % {"error": next(iter(faults.values())).reason})
 
 
 def require_inventory(products: Sequence[str]) -> None:
@@ -81,4 +87,4 @@ def require_inventory(products: Sequence[str]) -> None:
         else:
             return
     if failed:
-        raise Outage(f"inventory does not answer: {failed}") from failed
+        raise Outage(INVENTORY_AWAY % {"error": failed}) from failed

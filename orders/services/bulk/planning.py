@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bson import ObjectId
 from django.db import DatabaseError
+from django.utils.translation import gettext, gettext_noop
 
 from orders.models import PUBLIC_STATUSES, condition_words, edges_named
 from orders.services.access import Actor
@@ -22,7 +23,7 @@ ASKED_AT_ONCE = 1000
 MOST_COUNTED = 100_000
 """Orders whose units are counted at most, since each of them has to be read."""
 NO_SUCH_ORDER = "There is no such order."
-TOO_MANY = (
+TOO_MANY = gettext_noop(
     "There are too many orders to be counted in time. Narrow the list by status or by days, or use "
     "manage.py transition_orders."
 )
@@ -75,7 +76,7 @@ def counted_within(seconds: float) -> Iterator[None]:
             yield
     except DatabaseError as error:
         if getattr(error.__cause__, "timeout", False):
-            raise OrderError(TOO_MANY) from error
+            raise OrderError(gettext(TOO_MANY)) from error
         raise
 
 

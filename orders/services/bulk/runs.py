@@ -7,6 +7,8 @@ from datetime import timedelta
 from bson import ObjectId
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.models import (
     OPEN_STATES,
@@ -24,6 +26,7 @@ from orders.services.audit import REASON_CODES, REASON_NEEDED, Act, require_reas
 from orders.services.bulk import selecting
 from orders.services.errors import OrderError
 from orders.services.order_queries import InvalidOrderQuery, require_valid
+from orders.services.words import run_state_word
 from orders.storage import bulk_batches, bulk_runs, new_id
 from orders.storage.bulk_orders import as_given
 from orders.storage.order_query import OrderQuery
@@ -33,6 +36,8 @@ BATCH = 1000
 RELEASING_BATCH = 20
 """Orders that are changed one by one, each with calls to inventory, under one claim."""
 LARGEST_BATCH = 5000
+OF_RUN = gettext_noop("Bulk run %(run)s")
+STOPPED, CANCELLED = gettext_noop("Stopped by %(actor)s."), gettext_noop("Cancelled by %(actor)s.")
 
 
 class UnknownTransition(OrderError):
@@ -122,7 +127,7 @@ def _started_before(wanted: BulkRun, selection: OrderQuery) -> BulkRun:
     found = get_run(wanted.pk)
     for name in ("transition", "selection", "reason", "reason_code", "actor_kind", "actor_id"):
         if getattr(found, name) != getattr(wanted, name):
-            raise RunExists("Another run was started under this key before. Use a new one.")
+            raise RunExists(_("Another run was started under this key before. Use a new one."))
     if selection.keys is not None and (attempt := selecting.take_over(found)):
         bulk_batches.delete_batches(found.pk)
         selecting.take_down(found, selection, attempt)
@@ -136,9 +141,9 @@ def check(selection: OrderQuery, transition: str, actor: Actor) -> None:
         raise UnknownTransition(f"There is no transition {transition!r}. There are: {', '.join(transition_names())}.")
     actor.require_bulk(transition)
     if selection.keys is None and not selection.narrows and not selection.everything:
-        raise NothingSelected("Nothing says which orders are meant.")
+        raise NothingSelected(_("Nothing says which orders are meant."))
     if selection.is_for_lists:
-        raise InvalidOrderQuery("A run cannot look for orders by alerts, totals or a search.")
+        raise InvalidOrderQuery(_("A run cannot look for orders by alerts, totals or a search."))
     require_valid(selection)
 
 
@@ -170,7 +175,7 @@ class Job:
     def act(self) -> Act:
         """The act of this moment. A run that was recorded under other rules on reasons must not stop for its own."""
         code = self.run.reason_code
-        missing = f"Bulk run {self.run.pk}" if self.transition in REASON_NEEDED and not code else ""
+        missing = OF_RUN % {"run": self.run.pk} if self.transition in REASON_NEEDED and not code else ""
         return replace(Act(self.actor, timezone.now()).explained(self.run.reason or missing), code=code)
 
 
@@ -194,7 +199,7 @@ def get_run(run_id: ObjectId) -> BulkRun:
     """:raises RunNotFound:"""
     run = BulkRun.objects.filter(pk=run_id).first()
     if run is None:
-        raise RunNotFound(f"There is no run {run_id}.")
+        raise RunNotFound(_("There is no run %(run)s.") % {"run": run_id})
     return run
 
 
@@ -217,7 +222,7 @@ def pause_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
     :raises OrderError: as :func:`resume_run` says.
     """
     _open_run(run_id, actor)
-    why = f"Stopped by {actor.label}."
+    why = STOPPED % {"actor": actor.label}
     return _changed(run_id, bulk_runs.pause_until_resumed(run_id, why, states=OPEN_STATES))
 
 
@@ -227,7 +232,7 @@ def cancel_run(*, run_id: ObjectId, actor: Actor) -> BulkRun:
     :raises OrderError: as :func:`resume_run` says.
     """
     _open_run(run_id, actor)
-    run = _changed(run_id, bulk_runs.cancel(run_id, f"Cancelled by {actor.label}."))
+    run = _changed(run_id, bulk_runs.cancel(run_id, CANCELLED % {"actor": actor.label}))
     return record_interrupted_batches(run)
 
 
@@ -256,5 +261,6 @@ def _changed(run_id: ObjectId, changed: bool) -> BulkRun:
 
 def _require_open(run: BulkRun, is_open: bool) -> BulkRun:
     if not is_open:
-        raise RunIsOver(f"This run is {run.state} and can no longer be changed.", state=run.state)
+        told = _("This run is %(state)s and can no longer be changed.") % {"state": run_state_word(run.state)}
+        raise RunIsOver(told, state=run.state)
     return run

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from orders.models import BulkRun
 from orders.services.errors import OrderError
@@ -29,6 +30,7 @@ class TooManyBatches(OrderError):
 
 
 TAKEN_AT_ONCE = 5000
+TOO_MANY = gettext_noop("A run with %(size)s orders a batch is about %(most)s orders at most.")
 
 
 def take_over(run: BulkRun) -> str | None:
@@ -111,7 +113,7 @@ def _add(run: BulkRun, n: int, made: Sequence[store.NewBatch]) -> bool:
         return True
     if n + len(made) > store.MOST_BATCHES:
         most = store.MOST_BATCHES * run.batch_size
-        raise TooManyBatches(f"A run with {run.batch_size} orders a batch is about {most:,} orders at most.")
+        raise TooManyBatches(TOO_MANY % {"size": run.batch_size, "most": f"{most:,}"})
     return store.add_batches(run.pk, n, made)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 
 from orders.models import Document
 from orders.services.access import Actor, NotPermitted
@@ -41,7 +42,7 @@ def newest_first(
     if order:
         typed = order_typed(order)
         if typed is None:
-            raise InvalidOrderQuery("Enter an order number or an order id.")
+            raise InvalidOrderQuery(_("Enter an order number or an order id."))
         order_ids = order_numbers.ids_by_number([typed])[typed] if isinstance(typed, str) else [typed]
     found = event_feed.newest_first(upto, limit=limit + 1, types=types, order_ids=order_ids)
     events, older = found[:limit], found[limit]["_id"] if len(found) > limit else None
@@ -59,4 +60,4 @@ def get_event(cursor: int, actor: Actor) -> Document | None:
 
 def _require_seeing_all(actor: Actor) -> None:
     if not actor.sees_all:
-        raise NotPermitted("You may not see the events of all orders.")
+        raise NotPermitted(_("You may not see the events of all orders."))

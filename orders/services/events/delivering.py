@@ -17,6 +17,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from standardwebhooks import Webhook
 
 from integrations import webhook_calls
@@ -37,6 +38,10 @@ FIRST_DELAY, LONGEST_DELAY = 5.0, 3600.0
 GIVE_UP_AFTER = timedelta(days=3)
 TEST_TIMEOUT = 5.0
 """Seconds for a test event: somebody waits for it, and a thread of the web server with them."""
+DELETED = gettext_noop("Events after %(cursor)s were deleted before they could be delivered.")
+ANSWERED_GONE = gettext_noop("It answered 410 Gone.")
+ANSWERED = gettext_noop("it answered %(status)s")
+GIVEN_UP = gettext_noop("Nothing could be delivered to it for %(days)s days; at last: %(error)s.")
 GONE = 410
 """An endpoint that answers so wants no more (Standard Webhooks)."""
 
@@ -115,9 +120,7 @@ def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tupl
     found = event_feed.events_after(cursor, limit=PAGE)
     events = event_feed.without_gap(found, cursor)
     if found and not events:
-        webhook_endpoints.stop(
-            endpoint_id, holder, None, f"Events after {cursor} were deleted before they could be delivered."
-        )
+        webhook_endpoints.stop(endpoint_id, holder, None, DELETED % {"cursor": cursor})
         return 0, False
     types: Sequence[str] = endpoint.get("types") or ()
     done = 0
@@ -160,11 +163,11 @@ def _deliver_one(endpoint: Document, holder: str, event: Document) -> bool:
 
 def _reason_to_stop(endpoint: Document, result: Delivery) -> str:
     if result.status == GONE:
-        return "It answered 410 Gone."
+        return ANSWERED_GONE
     since: datetime | None = endpoint.get("failing_since")
     if since and timezone.now() - since.replace(tzinfo=UTC) > GIVE_UP_AFTER:
-        last = result.error or f"it answered {result.status}"
-        return f"Nothing could be delivered to it for {GIVE_UP_AFTER.days} days; at last: {last}."
+        last = result.error or ANSWERED % {"status": result.status}
+        return GIVEN_UP % {"days": GIVE_UP_AFTER.days, "error": last}
     return ""
 
 

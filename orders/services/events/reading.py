@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bson import ObjectId
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from orders.models import EVENT_TYPES, PUBLIC_STATUSES, Document
 from orders.services.access import Actor
@@ -76,9 +78,11 @@ def problem_of_moment(since: datetime, at: datetime) -> str:
     oldest = event_feed.oldest_cursor()
     kept_since = event_feed.told_after(0) if oldest and oldest > 1 else None
     if since > at:
-        return "This moment is still to come."
+        return _("This moment is still to come.")
     if kept_since and since < kept_since:
-        return f"The events that are kept were told since {local(kept_since):%Y-%m-%d %H:%M:%S %Z}."
+        return _("The events that are kept were told since %(moment)s.") % {
+            "moment": date_format(local(kept_since), "DATETIME_FORMAT")
+        }
     return ""
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
@@ -67,7 +68,7 @@ def get_endpoint(endpoint_id: ObjectId, actor: Actor) -> WebhookEndpoint:
     actor.require(MANAGE_WEBHOOKS)
     found = WebhookEndpoint.objects.filter(pk=endpoint_id).first()
     if found is None:
-        raise WebhookNotFound(f"There is no webhook endpoint {endpoint_id}.")
+        raise WebhookNotFound(_("There is no webhook endpoint %(endpoint)s.") % {"endpoint": endpoint_id})
     return found
 
 
@@ -89,7 +90,9 @@ def create_endpoint(
         return _replayed(made, keyed, actor, at)
     _require_valid(url, types, description)
     if WebhookEndpoint.objects.count() >= MOST_ENDPOINTS:
-        raise TooManyWebhooks(f"There are {MOST_ENDPOINTS} webhook endpoints, which is the limit. Delete one first.")
+        raise TooManyWebhooks(
+            _("There are %(most)d webhook endpoints, which is the limit. Delete one first.") % {"most": MOST_ENDPOINTS}
+        )
     secret = _new_secret()
     cursor, by = event_feed.newest_cursor(), actor.label
     new = WebhookEndpoint(id=endpoint_id, **asked, secrets=[secret], cursor=cursor, created_at=at, created_by=by)
@@ -170,7 +173,8 @@ def replay(endpoint_id: ObjectId, *, after: int, actor: Actor) -> WebhookEndpoin
     get_endpoint(endpoint_id, actor)
     first, newest = (event_feed.oldest_cursor() or 1) - 1, event_feed.newest_cursor()
     if not first <= after <= newest:
-        problem = f"The events that can be delivered follow {first} to {newest}."
+        problem = _("The events that can be delivered follow %(first)d to %(newest)d.")
+        problem %= {"first": first, "newest": newest}
         raise InvalidWebhook(problem, errors={"after": [problem]})
     return _changed(endpoint_id, {"cursor": after, "failures": 0, "failing_since": None, "due_at": None}, actor)
 
@@ -225,9 +229,12 @@ def _require_valid(url: str | None, types: Collection[str], description: str) ->
     if url is not None and (problem := _problem_of_url(url)):
         errors["url"] = [problem]
     if unknown := [kind for kind in types if kind not in EVENT_TYPES]:
-        errors["types"] = [f"There is no type {unknown[0][:100]}. Known: {', '.join(EVENT_TYPES)}."]
+        told = _("There is no type %(unknown)s. Known: %(types)s.")
+        errors["types"] = [told % {"unknown": unknown[0][:100], "types": ", ".join(EVENT_TYPES)}]
     if len(one_line(description)) > LONGEST_DESCRIPTION or problem_of(one_line(description)):
-        errors["description"] = [f"One line of at most {LONGEST_DESCRIPTION} characters is allowed."]
+        errors["description"] = [
+            _("One line of at most %(longest)d characters is allowed.") % {"longest": LONGEST_DESCRIPTION}
+        ]
     if errors:
         raise InvalidWebhook(" ".join(problem for [problem] in errors.values()), errors=errors)
 
@@ -238,7 +245,7 @@ def _problem_of_url(url: str) -> str:
     except webhook_calls.Forbidden as error:
         return str(error)
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
-        return f"At most {LONGEST_URL} visible ASCII characters are allowed."
+        return _("At most %(longest)d visible ASCII characters are allowed.") % {"longest": LONGEST_URL}
     return ""
 
 

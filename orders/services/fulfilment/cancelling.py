@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from bson import ObjectId
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
@@ -20,6 +21,7 @@ from orders.storage.order_writes import as_read, guarded_write
 from orders.storage.transition_stages import LIFTED
 
 CANCEL, SHIP = "cancel", "ship"
+CANCELLED = gettext_noop("Cancelled: %(items)s")
 CANCEL_PART = "cancel_part"
 """The act by which the history names it, unless it makes a transition."""
 
@@ -59,7 +61,7 @@ def cancel_lines(
         parts = open_parts(order, lines)
         target = "" if leaves_open(order, parts) else _end_of(order)
         name = {Status.CANCELLED.value: CANCEL, Status.SHIPPED.value: SHIP}.get(target, CANCEL_PART)
-        source, what = order.status if target else "", f"Cancelled: {described(order, parts)}"
+        source, what = order.status if target else "", CANCELLED % {"items": described(order, parts)}
         with claiming(order.pk, within=until.remaining()) as (attempt, lease):
             written = guarded_write(
                 order.pk,

@@ -3,12 +3,14 @@
 from collections.abc import Collection
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 
 from orders.models import Document, Order, statuses_before
 from orders.services.access import HOLD
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
+from orders.services.words import status_word
 from orders.storage.order_writes import as_read, guarded_write
 from orders.storage.transition_stages import LIFTED
 
@@ -39,13 +41,15 @@ def hold(
 
     def permit(_order: Order) -> None:
         act.actor.require(HOLD)
-        act.require_reason("A reason is required: why is it held back?")
+        act.require_reason(_("A reason is required: why is it held back?"))
 
     def write(order: Order) -> Document | None:
         if order.held_at is not None:
-            raise HoldRefused("This order is on hold already.")
+            raise HoldRefused(_("This order is on hold already."))
         if order.status not in statuses_before("ship"):
-            raise HoldRefused(f"An order that is {order.status} cannot be held back.")
+            raise HoldRefused(
+                _("An order that is %(status)s cannot be held back.") % {"status": status_word(order.status)}
+            )
         why = {"code": act.code or "other", "reason": act.reason, "actor": act.actor.label}
         return guarded_write(
             order.pk,
@@ -74,7 +78,7 @@ def lift(
 
     def write(order: Order) -> Document | None:
         if order.held_at is None:
-            raise HoldRefused("This order is not on hold.")
+            raise HoldRefused(_("This order is not on hold."))
         return guarded_write(
             order.pk,
             guard=as_read(order),

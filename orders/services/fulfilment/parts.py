@@ -3,10 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from orders.models import Item, Order
 from orders.services.errors import OrderError
 from orders.storage.line_stock import LinePart
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 MOST_LINES = 1000
 """Lines that splitting leaves an order with at most: with its history, it must not outgrow a document of MongoDB."""
@@ -19,6 +26,27 @@ class LineRequest:
 
     line: int
     quantity: int | None = None
+
+
+@dataclass(frozen=True)
+class Ineligible:
+    """What is said where lines are not eligible.
+
+    :ivar order: no line of the order is.
+    :ivar lines: the same, beside the field.
+    :ivar line: one of them is not, by its index, `line`.
+    """
+
+    order: "StrOrPromise"
+    lines: "StrOrPromise"
+    line: "StrOrPromise"
+
+
+NOT_OPEN = Ineligible(
+    gettext_lazy("No item of this order is open."),
+    gettext_lazy("None is open."),
+    gettext_lazy("Line %(line)d is not open."),
+)
 
 
 class InvalidLines(OrderError):
@@ -38,30 +66,32 @@ def parts_of(
     asked: Sequence[LineRequest] | None,
     *,
     eligible: Callable[[Item], bool],
-    what: str,
+    told: Ineligible,
     splits: bool = True,
 ) -> list[LinePart]:
     """The parts that are meant, of those that are eligible; None for all of these.
 
-    :param what: eligible lines in words, e.g. `open`.
+    :param told: what is said where a line is not eligible.
     :param splits: whether a part that is less than its line is to become a line.
     :raises InvalidLines, LinesNotAvailable:
     """
     if asked is None:
         asked = [LineRequest(index) for index, item in enumerate(order.items) if eligible(item)]
         if not asked:
-            raise LinesNotAvailable(f"No item of this order is {what}.", errors={"lines": [f"None is {what}."]})
+            raise LinesNotAvailable(str(told.order), errors={"lines": [str(told.lines)]})
     _require_meaning(order, asked)
     errors = {
         f"lines.{place}.{name}": [problem]
         for place, line in enumerate(asked)
-        for name, problem in _unavailable(order.items[line.line], line, eligible, what)
+        for name, problem in _unavailable(order.items[line.line], line, eligible, told)
     }
     if errors:
         raise LinesNotAvailable(" ".join(problem for found in errors.values() for problem in found), errors=errors)
     parts = [_part(order.items[line.line], line) for line in asked]
     if splits and len(order.items) + sum(not part.is_whole for part in parts) > max(MOST_LINES, len(order.items)):
-        problem = f"This order has {len(order.items)} lines, too many to split them further. Name whole lines."
+        problem = _("This order has %(lines)d lines, too many to split them further. Name whole lines.") % {
+            "lines": len(order.items)
+        }
         raise LinesNotAvailable(problem, errors={"lines": [problem]})
     return parts
 
@@ -70,23 +100,29 @@ def _require_meaning(order: Order, asked: Sequence[LineRequest]) -> None:
     errors, seen = {}, set()
     for place, line in enumerate(asked):
         if not 0 <= line.line < len(order.items):
-            errors[f"lines.{place}.line"] = [f"There is no such line: they count from 0 to {len(order.items) - 1}."]
+            problem = _("There is no such line: they count from 0 to %(last)d.") % {"last": len(order.items) - 1}
+            errors[f"lines.{place}.line"] = [problem]
         elif line.line in seen:
-            errors[f"lines.{place}.line"] = ["This line is named twice."]
+            errors[f"lines.{place}.line"] = [_("This line is named twice.")]
         elif line.quantity is not None and line.quantity < 1:
-            errors[f"lines.{place}.quantity"] = ["Give a quantity of 1 or more, or leave it out for all of the line."]
+            errors[f"lines.{place}.quantity"] = [
+                _("Give a quantity of 1 or more, or leave it out for all of the line.")
+            ]
         seen.add(line.line)
     if not asked:
-        errors["lines"] = ["Name a line at least, or leave `lines` out for all."]
+        errors["lines"] = [_("Name a line at least, or leave `lines` out for all.")]
     if errors:
-        raise InvalidLines("Check the lines.", errors=errors)
+        raise InvalidLines(_("Check the lines."), errors=errors)
 
 
-def _unavailable(item: Item, line: LineRequest, eligible: Callable[[Item], bool], what: str) -> list[tuple[str, str]]:
+def _unavailable(
+    item: Item, line: LineRequest, eligible: Callable[[Item], bool], told: Ineligible
+) -> list[tuple[str, str]]:
     if not eligible(item):
-        return [("line", f"Line {line.line} is not {what}.")]
+        return [("line", told.line % {"line": line.line})]
     if line.quantity is not None and line.quantity > item.quantity:
-        return [("quantity", f"Line {line.line} has {item.quantity} units.")]
+        problem = ngettext("Line %(line)d has %(units)d unit.", "Line %(line)d has %(units)d units.", item.quantity)
+        return [("quantity", problem % {"line": line.line, "units": item.quantity})]
     return []
 
 
@@ -102,7 +138,7 @@ def open_parts(order: Order, asked: Sequence[LineRequest] | None) -> list[LinePa
 
     :raises InvalidLines, LinesNotAvailable:
     """
-    return parts_of(order, asked, eligible=is_open, what="open")
+    return parts_of(order, asked, eligible=is_open, told=NOT_OPEN)
 
 
 def leaves_open(order: Order, parts: Sequence[LinePart]) -> bool:

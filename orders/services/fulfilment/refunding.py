@@ -9,6 +9,8 @@ from decimal import Decimal
 
 from bson import ObjectId
 from django.conf import settings
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
@@ -16,7 +18,7 @@ from orders.models import Document, Order, Status, StockEffect, edges_from, is_a
 from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError
 from orders.services.fulfilment.overview import price_of
-from orders.services.fulfilment.parts import LineRequest, parts_of, request_of
+from orders.services.fulfilment.parts import NOT_OPEN, LineRequest, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
@@ -80,9 +82,10 @@ def refund(
         left = (order.paid or Decimal(0)) - (order.refunded or Decimal(0))
         wanted = amount if amount is not None else to_cents(left if lines is None else _price_of(order, lines))
         if lines is not None and not wanted:
-            raise InvalidRefund("Check the refund.", errors={"lines": ["These units cost nothing."]})
+            raise InvalidRefund(_("Check the refund."), errors={"lines": [_("These units cost nothing.")]})
         if not 0 < wanted <= left:
-            raise RefundTooHigh(f"{left} is left of what was paid for this order.", left=str(left))
+            told = _("%(left)s is left of what was paid for this order.") % {"left": localize(left)}
+            raise RefundTooHigh(told, left=str(left))
         ends = wanted == left and any(edge.name == REFUND for edge in edges_from(order.status))
         return _write(order, wanted, reference, request, until, ends=ends)
 
@@ -92,17 +95,17 @@ def refund(
 def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, reference: str) -> None:
     errors = {}
     if amount is not None and lines is not None:
-        errors["amount"] = ["Give an amount or lines, not both."]
+        errors["amount"] = [_("Give an amount or lines, not both.")]
     elif amount is not None and not is_amount(amount):
-        errors["amount"] = ["Give an amount above 0, in cents, e.g. 12.50."]
+        errors["amount"] = [_("Give an amount above 0, in cents, e.g. 12.50.")]
     if problem := problem_within(reference, LONGEST_REFERENCE):
         errors["reference"] = [problem]
     if errors:
-        raise InvalidRefund("Check the refund.", errors=errors)
+        raise InvalidRefund(_("Check the refund."), errors=errors)
 
 
 def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
-    parts = parts_of(order, lines, eligible=lambda _item: True, what="there", splits=False)
+    parts = parts_of(order, lines, eligible=lambda _item: True, told=NOT_OPEN, splits=False)
     return price_of(order, {part.line: part.quantity for part in parts})
 
 

@@ -5,13 +5,15 @@ from functools import partial
 
 from bson import ObjectId
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from integrations import Deadline
 from orders.models import Document, Item, LineState, Order, Removal, Status
 from orders.services.access import RETURN
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.fulfilment.parts import LineRequest, described, parts_of, request_of
+from orders.services.fulfilment.parts import Ineligible, LineRequest, described, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
@@ -22,8 +24,13 @@ from orders.storage.order_writes import as_read, guarded_write
 
 OPEN_RETURN, RECEIVE_RETURN = "open_return", "receive_return"
 """The acts by which the history names them."""
-NOT_TOLD = "Inventory was not told: it does not count what was shipped as reserved. Book it in there."
-NOT_RESTOCKED = "Not restocked."
+NOT_TOLD = gettext_noop("Inventory was not told: it does not count what was shipped as reserved. Book it in there.")
+NOT_RESTOCKED = gettext_noop("Not restocked.")
+NOT_SHIPPED = Ineligible(
+    gettext_lazy("No item of this order is shipped and not on its way back."),
+    gettext_lazy("None is shipped and not on its way back."),
+    gettext_lazy("Line %(line)d is not shipped and not on its way back."),
+)
 IMPORTED_AS = (Status.SHIPPED, Status.DELIVERED)
 """Statuses in which all lines have been shipped that are still part of what the customer gets."""
 
@@ -59,7 +66,7 @@ def open_return(
     request = ChangeRequest.of(order_id, act, expected_versions, idempotency_key, asked)
 
     def write(order: Order) -> Document | None:
-        parts = parts_of(order, lines, eligible=partial(can_come_back, order), what="shipped and not on its way back")
+        parts = parts_of(order, lines, eligible=partial(can_come_back, order), told=NOT_SHIPPED)
         return guarded_write(
             order.pk,
             guard=as_read(order) | as_counted(parts),
@@ -71,7 +78,7 @@ def open_return(
 
     def permit(_order: Order) -> None:
         act.actor.require(RETURN)
-        act.require_reason("A reason is required: why does it come back?")
+        act.require_reason(_("A reason is required: why does it come back?"))
 
     return make(request, permit=permit, write=write, lines=True)
 
@@ -127,9 +134,9 @@ def can_come_back(order: Order, item: Item) -> bool:
 
 def _parts_of_return(order: Order, number: int) -> list[LinePart]:
     if not 0 <= number < len(order.returns):
-        raise ReturnNotFound(f"This order has no return {number}.")
+        raise ReturnNotFound(_("This order has no return %(number)d.") % {"number": number})
     if order.returns[number].received_at is not None:
-        raise ReturnReceived(f"Return {number} of this order has been received already.")
+        raise ReturnReceived(_("Return %(number)d of this order has been received already.") % {"number": number})
     return [
         LinePart(index, item.quantity, item.quantity, item.stock.state)
         for index, item in enumerate(order.items)

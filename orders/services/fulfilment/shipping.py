@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, moments
@@ -22,6 +24,7 @@ SHIP_PART, TRACK = "ship_part", "track"
 """The acts by which the history names a parcel that leaves others behind, and a change of its tracking."""
 
 
+TRACKED = gettext_noop("Shipment %(shipment)s: %(tracking)s")
 USED = {LineState.RESERVED.value: LineStock(LineState.USED)}
 """Lines of imported orders reserved nothing, and stay so."""
 
@@ -105,10 +108,12 @@ def change_tracking(
 
     def write(order: Order) -> Document | None:
         if not 0 <= shipment < len(order.shipments):
-            raise ShipmentNotFound(f"Order {order_id} has no shipment {shipment}.")
+            raise ShipmentNotFound(
+                _("Order %(order)s has no shipment %(shipment)d.") % {"order": order_id, "shipment": shipment}
+            )
         known = order.shipments[shipment]
         shown = corrected(known, tracking, members).shown()
-        detail = f"Shipment {shipment + 1}: {known}"
+        detail = TRACKED % {"shipment": shipment + 1, "tracking": known}
         return guarded_write(
             order.pk,
             guard=as_read(order),

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
 
 from orders.models import Address, Contact, Item, Order, Stock, to_cents
 from orders.services.access import Actor, Kind
@@ -67,7 +69,9 @@ def require_room_for_orders(actor: Actor, user_id: str) -> None:
         return
     if order_reads.count_open(user_id, most=limit) >= limit:
         raise TooManyOpenOrders(
-            f"You have reached the limit of unpaid orders ({limit}). Pay or cancel one of them first.", limit=limit
+            _("You have reached the limit of unpaid orders (%(limit)d). Pay or cancel one of them first.")
+            % {"limit": limit},
+            limit=limit,
         )
 
 
@@ -94,7 +98,7 @@ def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: da
     )
     _check_limits(items)
     if problems := _part_problems(order) | _detail_problems(order):
-        raise InvalidOrder("Check the fields of the order.", errors=problems)
+        raise InvalidOrder(_("Check the fields of the order."), errors=problems)
     for item in items:
         # So that lines of one product are recognised, however its ObjectId is spelt.
         item.product_id = item.product_id.lower()
@@ -103,14 +107,15 @@ def new_draft(user_id: str, items: list[Item], shipping_address: Address, at: da
     order.total_price = order.total
     if order.total_price > settings.MAX_ORDER_TOTAL:
         raise InvalidOrder(
-            f"The total is {order.total_price}; an order may come to {settings.MAX_ORDER_TOTAL} at most.",
-            errors={"items": ["The total is too high."]},
+            _("The total is %(total)s; an order may come to %(most)s at most.")
+            % {"total": localize(order.total_price), "most": localize(settings.MAX_ORDER_TOTAL)},
+            errors={"items": [_("The total is too high.")]},
         )
     try:
         parts = ("items", "contact", "shipping_address", "billing_address")
         order.full_clean(exclude=["status", "history", "metadata", *parts])
     except ValidationError as error:
-        raise InvalidOrder("The order is not valid.", errors=error.message_dict) from error
+        raise InvalidOrder(_("The order is not valid."), errors=error.message_dict) from error
     return order
 
 
@@ -142,8 +147,9 @@ def _values(part: Address | Contact) -> dict[str, str]:
 def _few(metadata: Mapping[str, str]) -> Mapping[str, str]:
     """:raises InvalidOrder: it has too many entries. Checked before anything is done for each of them."""
     if len(metadata) > MOST_METADATA:
-        problem = f"At most {MOST_METADATA} entries are allowed; there are {len(metadata)}."
-        raise InvalidOrder(f"Metadata: {problem}", errors={"metadata": [problem]})
+        problem = _("At most %(most)d entries are allowed; there are %(count)d.")
+        problem %= {"most": MOST_METADATA, "count": len(metadata)}
+        raise InvalidOrder(_("Metadata: %(problem)s") % {"problem": problem}, errors={"metadata": [problem]})
     return metadata
 
 
@@ -156,7 +162,9 @@ def _part_problems(order: Order) -> dict[str, list[str]]:
 def _detail_problems(order: Order) -> dict[str, list[str]]:
     problems: dict[str, list[str]] = {}
     if order.currency not in settings.CURRENCIES:
-        problems["currency"] = [f"Orders are taken in {', '.join(settings.CURRENCIES)} only."]
+        problems["currency"] = [
+            _("Orders are taken in %(currencies)s only.") % {"currencies": ", ".join(settings.CURRENCIES)}
+        ]
     for name in ("reference", "note"):
         if problem := problem_of(getattr(order, name)):
             problems[name] = [problem]
@@ -173,9 +181,11 @@ def tidied_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 def metadata_problem(name: str, text: str) -> str | None:
     """What is wrong with an entry of the metadata. MongoDB reads dots and dollar signs in names as its own."""
     if not 1 <= len(name) <= LONGEST_METADATA_KEY or "." in name or name.startswith("$"):
-        return f"A name has 1 to {LONGEST_METADATA_KEY} characters, no dot, and no dollar sign at its start."
+        told = _("A name has 1 to %(longest)d characters, no dot, and no dollar sign at its start.")
+        return told % {"longest": LONGEST_METADATA_KEY}
     if len(text) > LONGEST_METADATA_VALUE:
-        return f"A text has at most {LONGEST_METADATA_VALUE} characters; this one has {len(text)}."
+        told = _("A text has at most %(longest)d characters; this one has %(length)d.")
+        return told % {"longest": LONGEST_METADATA_VALUE, "length": len(text)}
     return line_problem(name) or problem_of(text)
 
 
@@ -183,17 +193,21 @@ def require_number_of_lines(count: int) -> None:
     """:raises InvalidOrder: an order may not have this many lines. Checked before anything is done for each of them."""
     if not 1 <= count <= settings.MAX_ORDER_LINES:
         raise InvalidOrder(
-            f"An order has 1 to {settings.MAX_ORDER_LINES} lines; this one has {count}.",
-            errors={"items": [f"1 to {settings.MAX_ORDER_LINES} lines are allowed."]},
+            _("An order has 1 to %(most)d lines; this one has %(count)d.")
+            % {"most": settings.MAX_ORDER_LINES, "count": count},
+            errors={"items": [_("1 to %(most)d lines are allowed.") % {"most": settings.MAX_ORDER_LINES}]},
         )
 
 
 def _check_limits(items: list[Item]) -> None:
     require_number_of_lines(len(items))
     errors = {
-        f"items.{index}.quantity": [f"At most {settings.MAX_LINE_QUANTITY} are allowed on one line."]
+        f"items.{index}.quantity": [
+            _("At most %(most)d are allowed on one line.") % {"most": settings.MAX_LINE_QUANTITY}
+        ]
         for index, item in enumerate(items)
         if item.quantity > settings.MAX_LINE_QUANTITY
     }
     if errors:
-        raise InvalidOrder(f"A line may have a quantity of {settings.MAX_LINE_QUANTITY} at most.", errors=errors)
+        told = _("A line may have a quantity of %(most)d at most.") % {"most": settings.MAX_LINE_QUANTITY}
+        raise InvalidOrder(told, errors=errors)

@@ -1,6 +1,7 @@
 """What staff change of an order besides its status: the shipping address and notes."""
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 
 from orders.models import Address, Document, Order, statuses_before
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES, visible
@@ -9,6 +10,7 @@ from orders.services.errors import OrderError
 from orders.services.lifecycle.versions import require_version, tried
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import ADDRESS_FIELDS, part_problems, problem_of, several_lines
+from orders.services.words import status_word
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
 
@@ -64,7 +66,10 @@ def change_address(*, order_id: ObjectId, address: Address, act: Act, expected_v
         order = visible(order_reads.get_addressed(order_id), order_id, act.actor)
         require_version(order, [expected_version], act)
         if not may_change_address(order.status):
-            raise AddressFixed(f"This order is {order.status}: its address can no longer be changed.")
+            raise AddressFixed(
+                _("This order is %(status)s: its address can no longer be changed.")
+                % {"status": status_word(order.status)}
+            )
         return _write_address(order, _valid(address), act)
 
     return tried(change)
@@ -82,7 +87,10 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
     act.actor.require(WRITE_NOTES)
     text = several_lines(text)
     if not 1 <= len(text) <= LONGEST_NOTE:
-        raise InvalidNote(f"A note has 1 to {LONGEST_NOTE} characters; this one has {len(text)}.")
+        raise InvalidNote(
+            _("A note has 1 to %(longest)d characters; this one has %(length)d.")
+            % {"longest": LONGEST_NOTE, "length": len(text)}
+        )
     if problem := problem_of(text):
         raise InvalidNote(problem, errors={"text": [problem]})
 
@@ -98,7 +106,7 @@ def write_note(*, order_id: ObjectId, text: str, act: Act) -> Document:
 def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
     before = order.shipping_address
     if wanted == _values(before):
-        raise SameAddress("The order already has this address.")
+        raise SameAddress(_("The order already has this address."))
     if (found := order_reads.get_searchable(order.pk)) is None:
         return None
     return guarded_write(
@@ -112,7 +120,7 @@ def _write_address(order: Order, wanted: Document, act: Act) -> Document | None:
 
 def _valid(address: Address) -> Document:
     if errors := part_problems(address):
-        raise InvalidAddress("Check the address.", errors=errors)
+        raise InvalidAddress(_("Check the address."), errors=errors)
     return _values(address)
 
 

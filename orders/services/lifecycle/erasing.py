@@ -15,6 +15,8 @@ from bson import ObjectId
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.models import Document
 from orders.services.access import ERASE, ERASED, OrderNotFound, visible
@@ -23,6 +25,7 @@ from orders.services.errors import OrderError
 from orders.services.identifiers import MalformedUserId, user_typed
 from orders.services.lifecycle.versions import OrderBusy, tried
 from orders.services.search_terms import terms_of
+from orders.services.words import status_word
 from orders.storage import order_reads, personal_data
 from orders.storage.bulk_orders import named
 from orders.storage.order_query import Key, OrderKeys, OrderQuery
@@ -101,7 +104,9 @@ def erase_order(*, order_id: ObjectId, act: Act) -> Document:
         order = visible(order_reads.get_whole(order_id), order_id, act.actor)
         require_finished(order)
         if not personal_data.is_left_in(order):
-            raise NothingToErase(f"The personal data of order {order['number']} was erased before.")
+            raise NothingToErase(
+                _("The personal data of order %(number)s was erased before.") % {"number": order["number"]}
+            )
         user_id = _pseudonym(order["user_id"])
         bare = {
             "number": order["number"],
@@ -119,10 +124,13 @@ def require_finished(order: Document) -> None:
     """:raises OrderUnfinished:"""
     if not is_finished(order["status"]):
         raise OrderUnfinished(
-            f"Order {order['number']} is {order['status']}: its address is needed until it is shipped or cancelled."
+            _("Order %(number)s is %(status)s: its address is needed until it is shipped or cancelled.")
+            % {"number": order["number"], "status": status_word(order["status"])}
         )
     if personal_data.owes_stock(order):
-        raise OrderUnfinished(f"Order {order['number']} still has stock to be settled with inventory.")
+        raise OrderUnfinished(
+            _("Order %(number)s still has stock to be settled with inventory.") % {"number": order["number"]}
+        )
 
 
 def plan_erasure(*, customer: Customer, act: Act) -> Erasure:
@@ -145,6 +153,7 @@ def plan_erasure(*, customer: Customer, act: Act) -> Erasure:
 
 
 Progress = Callable[[int], None]
+TOO_OLD = gettext_noop("Kept for %(days)s days.")
 
 
 def erase_customer(
@@ -185,7 +194,7 @@ def erase_old(*, act: Act, limit: int, stopping: Callable[[], bool] = lambda: Fa
 
 def retention_reason() -> str:
     """Why the worker erases, for the histories."""
-    return f"Kept for {settings.PERSONAL_DATA_DAYS} days."
+    return TOO_OLD % {"days": settings.PERSONAL_DATA_DAYS}
 
 
 def erased_orders(*, act: Act) -> Iterator[ObjectId]:

@@ -9,6 +9,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from observability import context
 from orders.services.access import OrderNotFound
@@ -20,6 +21,7 @@ from orders.storage import order_reads
 
 logger = logging.getLogger(__name__)
 
+UNPAID = gettext_noop("Not paid within %(seconds)s seconds.")
 REASON_CODE = "payment"
 """Of REASON_CODES: why such orders are cancelled, as it can be counted."""
 
@@ -43,7 +45,7 @@ class Expiry:
 
 def reason() -> str:
     """Why such an order was cancelled, for its history."""
-    return f"Not paid within {settings.UNPAID_ORDER_TTL} seconds."
+    return UNPAID % {"seconds": settings.UNPAID_ORDER_TTL}
 
 
 def count_unpaid(*, at: datetime, limit: int) -> int:

@@ -19,6 +19,7 @@ import orjson
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from orders.models import PUBLIC_STATUSES, Document, Order, Status
 from orders.services.errors import OrderError
@@ -143,7 +144,7 @@ def _take_after_rejection(found: Document, fingerprint: str, fresh: ObjectId, at
 
 def _ticket(taken: Document | None, attempt: str) -> Ticket:
     if taken is None:
-        raise KeyInUse("A request with this Idempotency-Key is still under way.", retry_after=RETRY_AFTER)
+        raise KeyInUse(_("A request with this Idempotency-Key is still under way."), retry_after=RETRY_AFTER)
     return Ticket(taken["order_id"], key=taken["_id"], attempt=attempt)
 
 
@@ -167,7 +168,7 @@ def _scoped(caller: str, key: str) -> str:
 
 def reused() -> KeyReused:
     """What to raise of a key that came with another request."""
-    return KeyReused("This Idempotency-Key was used before, for a different request. Use a new key.")
+    return KeyReused(_("This Idempotency-Key was used before, for a different request. Use a new key."))
 
 
 def _hold(fingerprint: str, attempt: str) -> Hold:

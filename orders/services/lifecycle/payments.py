@@ -4,6 +4,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+
 from orders.models import Document, Order, Payment, is_amount, to_cents, worth
 from orders.services.errors import OrderError
 from orders.services.search_terms import terms_of
@@ -36,11 +39,11 @@ def valid_payment(payment: Paid) -> Paid:
     errors = {f"payment.{name}": [problem] for name, problem in texts.items() if problem}
     if payment.amount is not None:
         if not is_amount(payment.amount):
-            errors["payment.amount"] = ["Give an amount above 0, in cents, e.g. 64.90."]
+            errors["payment.amount"] = [_("Give an amount above 0, in cents, e.g. 64.90.")]
         else:
             tidied = replace(tidied, amount=to_cents(payment.amount))
     if errors:
-        raise InvalidPayment("Check the payment.", errors=errors)
+        raise InvalidPayment(_("Check the payment."), errors=errors)
     return tidied
 
 
@@ -63,7 +66,8 @@ def require_enough(payment: Paid, order: Order) -> None:
     """:raises PaymentTooLow: with `due`. More than that is taken, and owed to the customer."""
     due = worth_of(order)
     if payment.amount is not None and payment.amount < due:
-        raise PaymentTooLow(f"The order comes to {due}; {payment.amount} does not pay it.", due=str(due))
+        amounts = {"due": localize(due), "amount": localize(payment.amount)}
+        raise PaymentTooLow(_("The order comes to %(due)s; %(amount)s does not pay it.") % amounts, due=str(due))
 
 
 def worth_of(order: Order) -> Decimal:

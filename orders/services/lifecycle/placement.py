@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from integrations import Deadline, PeerError, inventory
 from observability import context
@@ -118,7 +119,7 @@ def _place(order: Order, act: Act, key: str | None, deadline: Deadline, write: P
         require_room_for_orders(act.actor, order.user_id)
         order.user_verified = verify(order, deadline=_time_to_verify(deadline))
         if deadline.remaining() < inventory.full_timeout():
-            raise PlacementInterrupted("Verifying the order took too long. Try again.", retry_after=5)
+            raise PlacementInterrupted(_("Verifying the order took too long. Try again."), retry_after=5)
     except Exception:
         idempotency_keys.give_back(ticket)
         raise

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from integrations import Deadline, PeerError
 from integrations.users import User
@@ -115,7 +116,7 @@ def preview_order(
 def _user(given: str) -> tuple[str, dict[str, list[str]]]:
     """The user id in its one spelling, empty if it is none; and what is wrong with it."""
     if not given:
-        return "", {"user_id": ["Enter the customer’s user id."]}
+        return "", {"user_id": [_("Enter the customer’s user id.")]}
     try:
         return canonical(given), {}
     except MalformedUserId as error:

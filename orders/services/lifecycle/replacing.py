@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 
 from integrations import Deadline
 from orders.models import Address, Document, Item, LineState, Status
@@ -41,11 +42,11 @@ def may_replace(actor: Actor, user_id: str) -> bool:
 def obstacle(*, status: str, is_held: bool, has_charges: bool) -> str:
     """Why the items of an order cannot be changed now; empty if they can."""
     if status != Status.PENDING:
-        return "Only the items of an unpaid order can be changed."
+        return _("Only the items of an unpaid order can be changed.")
     if is_held:
-        return "The order is on hold. Lift the hold first."
+        return _("The order is on hold. Lift the hold first.")
     if has_charges:
-        return "The order has charges of another shop system, which a new order would not have."
+        return _("The order has charges of another shop system, which a new order would not have.")
     return ""
 
 
@@ -123,5 +124,5 @@ def _with_what_is_held(error: InsufficientStock, old: Document, items: Collectio
     short = [item for index, item in enumerate(items) if f"items.{index}" in error.members["available"]]
     if held.isdisjoint(item.product_id for item in short):
         return error
-    told = "What the order to be replaced holds is free only once it is cancelled."
+    told = _("What the order to be replaced holds is free only once it is cancelled.")
     return InsufficientStock(f"{error.detail} {told}", wanted=error.wanted, **error.members)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
@@ -41,7 +42,7 @@ def claim_draft(order: Order, act: Act, deadline: Deadline) -> Claim:
     with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
         inserted = insert_draft(order, attempt=attempt, lease=settings.STOCK_LEASE, entry=entry)
     if not inserted:
-        raise PlacementInterrupted("Another request with this Idempotency-Key was faster.", retry_after=1)
+        raise PlacementInterrupted(_("Another request with this Idempotency-Key was faster."), retry_after=1)
     lines = (
         ClaimedLine(index, item.product_id, item.quantity, StockCall.RESERVE, attempts=1)
         for index, item in enumerate(order.items)
@@ -83,7 +84,7 @@ def reserve_and_place(
             return placed
         # Where it was not the draft that had changed, it still holds what it reserved.
         _give_up(claim, outcomes, act, deadline)
-        raise PlacementInterrupted("Placing the order took too long, so it was cancelled.", retry_after=1)
+        raise PlacementInterrupted(_("Placing the order took too long, so it was cancelled."), retry_after=1)
     _give_up(claim, outcomes, act, deadline)
     raise _failure(order, outcomes, deadline)
 
@@ -126,6 +127,6 @@ def _failure(order: Order, outcomes: dict[int, Outcome], deadline: Deadline) -> 
         return refused_stock(order, refused, deadline=deadline)
     if all(outcome.was_locked for outcome in failed):
         return PlacementInterrupted(
-            "Others are ordering the same product right now. Try again.", retry_after=RETRY_AFTER
+            _("Others are ordering the same product right now. Try again."), retry_after=RETRY_AFTER
         )
-    return PlacementInterrupted("Inventory could not be reached to reserve the stock. Try again.", retry_after=5)
+    return PlacementInterrupted(_("Inventory could not be reached to reserve the stock. Try again."), retry_after=5)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from orders.models import Shipment
 from orders.services.errors import OrderError
@@ -50,7 +51,7 @@ class Tracking:
         given = {name: one_line(text) for name, text in asdict(self).items()}
         errors = {name: [problem] for name, text in given.items() if (problem := _problem(name, text))}
         if errors:
-            raise InvalidTracking("Check the tracking.", errors=errors)
+            raise InvalidTracking(_("Check the tracking."), errors=errors)
         known = {name.casefold(): name for name in carriers()}
         carrier = known.get(given["carrier"].casefold(), given["carrier"])
         number = given["tracking_number"]
@@ -87,7 +88,7 @@ def _page_of(carrier: str, number: str) -> str:
 
 def _problem(name: str, text: str) -> str | None:
     if name == "tracking_url" and 0 < len(text) <= LONGEST[name] and not is_address(text):
-        return SHAPES[name][1]
+        return str(SHAPES[name][1])
     return problem_within(text, LONGEST[name])
 
 

@@ -5,6 +5,8 @@ from dataclasses import asdict
 
 from bson import ObjectId
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
@@ -32,9 +34,15 @@ from orders.services.lifecycle.payments import (
 from orders.services.lifecycle.tracking import Tracking
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
+from orders.services.words import status_word, status_words, transition_word
 from orders.storage import line_stock
 from orders.storage.order_writes import as_read, guarded_write
 from orders.storage.transition_stages import Paid, Stages, stages_of
+
+CANNOT = gettext_noop("Cannot %(transition)s an order that is %(status)s.")
+CAN_BECOME = gettext_noop("It can become: %(statuses)s.")
+FINAL = gettext_noop("It is final.")
+"""Also kept, where a bulk run passes by an order."""
 
 
 class TransitionRefused(OrderError):
@@ -100,7 +108,8 @@ def change_status_to(
     order = request.read()
     if request.keyed:
         request.keyed.was_made_on(order)
-    raise _refused(order, f"An order that is {order.status} cannot become {status}.")
+    words = {"status": status_word(order.status), "target": status_word(status)}
+    raise _refused(order, _("An order that is %(status)s cannot become %(target)s.") % words)
 
 
 def _change(
@@ -142,13 +151,16 @@ def edge_of(order: Order, transition: str) -> Edge:
         text, allowed = refusal(transition, order.status), allowed_of(order)
         raise TransitionRefused(text, current_status=order.status, allowed=allowed)
     if not can_proceed(getattr(order, edge.name)):
-        raise _refused(order, f"Cannot {edge.name.replace('_', ' ')} this order now. {condition_words(edge, order)}")
+        told = _("Cannot %(transition)s this order now.") % {"transition": transition_word(edge.name)}
+        raise _refused(order, f"{told} {condition_words(edge, order)}")
     return edge
 
 
 def refusal(transition: str, status: str) -> str:
     """Why a transition is refused to an order in this status, and what it can become instead."""
-    return f"Cannot {transition.replace('_', ' ')} an order that is {status}. {_alternatives(status)}"
+    told = _(CANNOT)
+    words = {"transition": transition_word(transition), "status": status_word(status)}
+    return f"{told % words} {_alternatives(status)}"
 
 
 def _refused(order: Order, problem: str) -> TransitionRefused:
@@ -166,7 +178,9 @@ def _alternatives(status: str) -> str:
 
 
 def _choice(allowed: Sequence[str]) -> str:
-    return f"It can become: {', '.join(allowed)}." if allowed else "It is final."
+    if not allowed:
+        return _(FINAL)
+    return _(CAN_BECOME) % {"statuses": status_words(allowed)}
 
 
 def _write(

@@ -3,10 +3,13 @@
 from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
 from django.conf import settings
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
 
 from integrations import Deadline, PeerError, gather, inventory, products, users
 from orders.models import Item, Order, to_cents
@@ -117,7 +120,9 @@ def ask_peers(user_id: str, wanted: Mapping[str, int], *, deadline: Deadline) ->
 
 def unknown_user(user_id: str) -> UnknownUser:
     """The error for a user who does not exist, or may not order."""
-    return UnknownUser(f"There is no active user {user_id}.", errors={"user_id": ["Unknown or inactive."]})
+    return UnknownUser(
+        _("There is no active user %(user)s.") % {"user": user_id}, errors={"user_id": [_("Unknown or inactive.")]}
+    )
 
 
 def refused_stock(order: Order, product_ids: Iterable[str], *, deadline: Deadline) -> InsufficientStock:
@@ -146,7 +151,7 @@ def units_by_product(items: Iterable[Item]) -> Counter[str]:
 def unknown_products(items: Sequence[Item], found: products.Found) -> dict[str, list[str]]:
     """What is wrong with the lines whose product does not exist, by field."""
     return {
-        f"items.{index}.product_id": [f"There is no product {item.product_id}."]
+        f"items.{index}.product_id": [_("There is no product %(product)s.") % {"product": item.product_id}]
         for index, item in enumerate(items)
         if item.product_id in found and found[item.product_id] is None
     }
@@ -156,7 +161,10 @@ def foreign_prices(items: Sequence[Item], found: products.Found, currency: str) 
     """What is wrong with the lines whose price is in another currency than the order's, by field."""
     priced_in = {product_id: product.currency or settings.CURRENCY for product_id, product in found.items() if product}
     return {
-        f"items.{index}.price": [f"The price of {item.product_id} is in {priced_in[item.product_id]}."]
+        f"items.{index}.price": [
+            _("The price of %(product)s is in %(currency)s.")
+            % {"product": item.product_id, "currency": priced_in[item.product_id]}
+        ]
         for index, item in enumerate(items)
         if priced_in.get(item.product_id, currency) != currency
     }
@@ -166,12 +174,11 @@ def _check_products(order: Order, found: products.Found) -> None:
     if unknown := unknown_products(order.items, found):
         raise UnknownProduct("; ".join(problem for [problem] in unknown.values()), errors=unknown)
     if foreign := foreign_prices(order.items, found, order.currency):
-        raise PriceChanged(
-            f"The order is in {order.currency}. {' '.join(problem for [problem] in foreign.values())}", errors=foreign
-        )
+        told = _("The order is in %(currency)s.") % {"currency": order.currency}
+        raise PriceChanged(" ".join([told, *(problem for [problem] in foreign.values())]), errors=foreign)
     prices = {product_id: to_cents(product.price) for product_id, product in found.items() if product}
     changed = {
-        f"items.{index}.price": [f"The price of {item.product_id} is {prices[item.product_id]}, not {item.price}."]
+        f"items.{index}.price": [_price_changed(item, prices[item.product_id])]
         for index, item in enumerate(order.items)
         if item.price != prices[item.product_id]
     }
@@ -182,6 +189,11 @@ def _check_products(order: Order, found: products.Found) -> None:
             errors=changed,
             current_prices={line: price for line, price in current.items() if f"{line}.price" in changed},
         )
+
+
+def _price_changed(item: Item, price: Decimal) -> str:
+    prices = {"price": localize(price), "given": localize(item.price)}
+    return _("The price of %(product)s is %(price)s, not %(given)s.") % {"product": item.product_id, **prices}
 
 
 def insufficient(items: Sequence[Item], short: Mapping[str, int | None]) -> InsufficientStock:
@@ -198,5 +210,8 @@ def insufficient(items: Sequence[Item], short: Mapping[str, int | None]) -> Insu
 
 
 def _shortage(product_id: str, wanted: int, available: int | None) -> str:
-    there = f"{available} in stock" if available is not None else "more than can be had"
-    return f"Product {product_id}: {wanted} wanted, {there}."
+    if available is None:
+        told = _("Product %(product)s: %(wanted)d wanted, more than can be had.")
+    else:
+        told = _("Product %(product)s: %(wanted)d wanted, %(available)d in stock.")
+    return told % {"product": product_id, "wanted": wanted, "available": available}

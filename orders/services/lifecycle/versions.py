@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
+from django.utils.translation import gettext as _
+
 from orders.models import Document, Order
 from orders.services.access import Actor
 from orders.services.audit import Act
@@ -35,7 +37,7 @@ def require_version(order: Order, expected: Collection[int], act: Act) -> None:
         return
     if not expected:
         raise StaleOrder(
-            f"This order is at version {order.version}, and you named none of its versions.",
+            _("This order is at version %(version)d, and you named none of its versions.") % {"version": order.version},
             version=order.version,
             changes=[],
         )
@@ -46,7 +48,8 @@ def require_version(order: Order, expected: Collection[int], act: Act) -> None:
         if act.actor.knows_of(entry["act"], entry["to"])
     ]
     raise StaleOrder(
-        f"This order has changed: it is at version {order.version}, you saw version {seen}.",
+        _("This order has changed: it is at version %(version)d, you saw version %(seen)d.")
+        % {"version": order.version, "seen": seen},
         version=order.version,
         changes=changes,
     )
@@ -69,11 +72,11 @@ def tried(change: Callable[[], T | None]) -> T:
     :param change: reads the order and writes it; None where somebody else was first.
     :raises OrderBusy: others kept changing the order.
     """
-    for _ in range(TRIES):
+    for _attempt in range(TRIES):
         if (made := change()) is not None:
             return made
     raise busy()
 
 
 def busy() -> OrderBusy:
-    return OrderBusy("This order is being changed by others right now. Try again.", retry_after=1)
+    return OrderBusy(_("This order is being changed by others right now. Try again."), retry_after=1)

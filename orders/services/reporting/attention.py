@@ -6,6 +6,8 @@ from datetime import datetime
 
 from bson import ObjectId
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from integrations import Deadline, PeerError, users
 from orders.models import DUE_STATES, Document, LineState
@@ -24,6 +26,8 @@ from orders.storage.order_writes import guarded_write
 
 SHOWN, COUNTED = 25, 500
 """Of each kind, how many orders are shown (those that have waited longest), and up to how many are counted."""
+NOT_RELEASED = gettext_noop("%(units)s not released. %(error)s")
+KNOWN = gettext_noop("The user service knows %(user)s as an active user.")
 READING = 2.0
 """Seconds for reading all of them."""
 
@@ -119,7 +123,7 @@ def foreign(*, actor: Actor) -> int:
 
 def _require_seeing_all(actor: Actor) -> None:
     if not actor.sees_all:
-        raise NotPermitted("You may not see orders that need attention.")
+        raise NotPermitted(_("You may not see orders that need attention."))
 
 
 def retry_now(*, order_id: ObjectId, act: Act) -> Document:
@@ -152,7 +156,9 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
             fields={"stock_due_at": now},
         )
     if written is None:
-        raise NothingOwed(f"Order {order['number']} has no stock to retry, or it is being retried right now.")
+        raise NothingOwed(
+            _("Order %(number)s has no stock to retry, or it is being retried right now.") % {"number": order["number"]}
+        )
     return written
 
 
@@ -174,12 +180,12 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    act.require_reason("A reason is required: say what happened to the missing units.")
+    act.require_reason(_("A reason is required: say what happened to the missing units."))
     order = _whole(order_id, act.actor)
     stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
     written = None
     if stock.get("discrepancy") == discrepancy:
-        detail = f"{discrepancy} not released. {stock['error']}"
+        detail = NOT_RELEASED % {"units": discrepancy, "error": stock["error"]}
         written = guarded_write(
             order_id,
             guard={f"items.{line}.stock.{name}": stock[name] for name in ("state", "discrepancy")},
@@ -187,7 +193,12 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
             items=lines_by_index({line: LineStock(LineState.RELEASED, attempts=stock["attempts"])}),
         )
     if written is None:
-        raise NothingShort(f"Item {line + 1} of order {order['number']} is not {discrepancy} units short.")
+        told = ngettext(
+            "Item %(item)d of order %(number)s is not %(units)d unit short.",
+            "Item %(item)d of order %(number)s is not %(units)d units short.",
+            discrepancy,
+        )
+        raise NothingShort(told % {"item": line + 1, "number": order["number"], "units": discrepancy})
     return written
 
 
@@ -210,7 +221,7 @@ def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     if order["user_verified"]:
         return order
     user = _known(order["user_id"])
-    for _ in range(TRIES):
+    for _attempt in range(TRIES):
         if (written := _write_verified(order, user, act)) is not None:
             return written
         order = _whole(order_id, act.actor)
@@ -223,9 +234,11 @@ def _known(user_id: str) -> users.User:
     try:
         known = users.verify(user_id, deadline=Deadline.after(settings.REQUEST_DEADLINE))
     except PeerError as error:
-        raise StillUnverified("The user service does not answer. Try again later.") from error
+        raise StillUnverified(_("The user service does not answer. Try again later.")) from error
     if known is None:
-        raise StillUnverified(f"The user service has no active user {user_id}. Resolve this, or cancel the order.")
+        raise StillUnverified(
+            _("The user service has no active user %(user)s. Resolve this, or cancel the order.") % {"user": user_id}
+        )
     return known
 
 
@@ -234,7 +247,7 @@ def _write_verified(order: Document, user: users.User, act: Act) -> Document | N
     return guarded_write(
         order["_id"],
         guard={"user_verified": False, "version": order["version"]},
-        entries=[act.entry("verify_user", detail=f"The user service knows {order['user_id']} as an active user.")],
+        entries=[act.entry("verify_user", detail=KNOWN % {"user": order["user_id"]})],
         fields={"user_verified": True} | ({} if order.get("erased_at") else _contact_of(order, user)),
         seen_at=act.at,
     )

@@ -9,6 +9,7 @@ from itertools import accumulate, zip_longest
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from orders.models import PUBLIC_STATUSES, Document
 from orders.services.access import Actor, NotPermitted
@@ -40,7 +41,7 @@ def dashboard(*, actor: Actor, period: Period) -> Dashboard:
     :raises DatabaseError: the figures could not be read in time.
     """
     if not actor.sees_all:
-        raise NotPermitted("You may not see the figures of the shop.")
+        raise NotPermitted(_("You may not see the figures of the shop."))
     (since, until), (earlier_since, earlier_until) = _keys(period), _keys(period.before)
     with time_limit(READING):
         _count_if_outdated(earlier_since, until)

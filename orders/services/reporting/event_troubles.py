@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.utils.translation import gettext as _
+
 from orders.models import EndpointState, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor, NotPermitted
 from orders.services.events import publishing
@@ -46,7 +48,7 @@ def event_troubles(*, actor: Actor, at: datetime) -> EventTroubles:
     :raises DatabaseError: also where it takes too long.
     """
     if not actor.sees_all:
-        raise NotPermitted("You may not see whether events are late.")
+        raise NotPermitted(_("You may not see whether events are late."))
     with time_limit(READING):
         return EventTroubles(
             [endpoint for endpoint in WebhookEndpoint.objects.order_by("pk") if _needs_somebody(endpoint, at)]

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext, ngettext
+
 from orders.models import Item, LineState, Order, Status, statuses_before
+from orders.services.words import status_word
 
 
 @dataclass
@@ -54,16 +57,19 @@ def pick_list(orders: Iterable[Order]) -> PickList:
 def why_not_picked(order: Order) -> str:
     """Why nothing is fetched for an order, for people; empty if it may be picked."""
     if order.status in statuses_before("pay"):
-        return "not paid"
+        return gettext("not paid")
+    if order.status == Status.PLACING:
+        return gettext("draft")
     if order.status not in statuses_before("ship"):
-        return Status(order.status).label.lower()
+        return status_word(order.status)
     if order.held_at is not None:
-        return "on hold"
+        return gettext("on hold")
     unreserved = [
         str(number) for number, item in _to_fetch(order) if item.stock.state != LineState.RESERVED
     ]  # fmt: skip
     if unreserved:
-        return f"stock not reserved: item{'s' if len(unreserved) > 1 else ''} {', '.join(unreserved)}"
+        told = ngettext("stock not reserved: item %(items)s", "stock not reserved: items %(items)s", len(unreserved))
+        return told % {"items": ", ".join(unreserved)}
     return ""
 
 

@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from orders.services.errors import OrderError
 from orders.storage.daily_figures import DAY, EARLIEST
@@ -47,13 +49,14 @@ def period(first: date, last: date, *, today: date) -> Period:
     :raises InvalidPeriod: says what is wrong with it.
     """
     if first > last:
-        raise InvalidPeriod("The start date is after the end date.")
+        raise InvalidPeriod(_("The start date is after the end date."))
     if last > today:
-        raise InvalidPeriod("The period ends in the future.")
+        raise InvalidPeriod(_("The period ends in the future."))
     if first < EARLIEST.date():
-        raise InvalidPeriod(f"There are no figures before {EARLIEST.date()}.")
+        raise InvalidPeriod(_("There are no figures before %(day)s.") % {"day": date_format(EARLIEST, "DATE_FORMAT")})
     if (chosen := Period(first, last)).days > LONGEST_PERIOD:
-        raise InvalidPeriod(f"A period can be at most {LONGEST_PERIOD} days long; this one is {chosen.days}.")
+        told = _("A period can be at most %(longest)d days long; this one is %(days)d.")
+        raise InvalidPeriod(told % {"longest": LONGEST_PERIOD, "days": chosen.days})
     return chosen
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.models import Document, Order
 from orders.services.access import SNOOZE, NotPermitted, OrderNotFound
@@ -19,10 +20,12 @@ from orders.services.audit import Act
 from orders.services.days import local
 from orders.services.errors import OrderError
 from orders.services.lifecycle.versions import tried
+from orders.services.words import in_english
 from orders.storage import alerts, order_lists
 from orders.storage.alerts import NEEDS_ATTENTION, Alert
 from orders.storage.order_writes import STATE, as_read, guarded_write
 
+SNOOZED = gettext_noop("Until %(moment)s: %(alerts)s")
 LONGEST = timedelta(days=90)
 MOST_AT_ONCE = 100
 MOST_ASLEEP = 1_000
@@ -87,7 +90,9 @@ def snooze(*, order_ids: Sequence[ObjectId], until: datetime, act: Act) -> Done:
         had = [alert for alert in alerts.raised_whoever_sleeps(order, act.at) if alert in NEEDS_ATTENTION]
         if not had:
             raise NothingToSnooze(_("it does not need attention any more"))
-        told = f"Until {local(until):%Y-%m-%d %H:%M %Z}: {', '.join(str(alert.label) for alert in had)}"
+        with in_english():
+            names = ", ".join(str(alert.label) for alert in had)
+        told = SNOOZED % {"moment": f"{local(until):%Y-%m-%d %H:%M %Z}", "alerts": names}
         values = {"until": until, "reason": act.reason, "actor": act.actor.label, "alerts": [*map(str, had)]}
         # Nobody may have written in between, not even the outcome of a call: the alerts are those of what was read.
         return guarded_write(
@@ -121,7 +126,7 @@ def wake(*, order_ids: Sequence[ObjectId], act: Act) -> Done:
 
 def _require(act: Act, order_ids: Sequence[ObjectId]) -> None:
     if not act.actor.sees_all:
-        raise NotPermitted("You may not see orders that need attention.")
+        raise NotPermitted(_("You may not see orders that need attention."))
     act.actor.require(SNOOZE)
     if not 0 < len(order_ids) <= MOST_AT_ONCE:
         problem = _("Select between 1 and %(most)s orders.") % {"most": MOST_AT_ONCE}

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from integrations import Deadline
@@ -23,8 +24,8 @@ from orders.storage import line_stock, new_id, time_limit
 from orders.storage.line_stock import LineStock
 from orders.storage.order_writes import clear_attempt, guarded_write
 
-INTERRUPTED = "The attempt ended without a result; its call may or may not have been made."
-ABANDONED = "Placing it was not finished in time."
+INTERRUPTED = gettext_noop("The attempt ended without a result; its call may or may not have been made.")
+ABANDONED = gettext_noop("Placing it was not finished in time.")
 
 
 @dataclass(frozen=True)

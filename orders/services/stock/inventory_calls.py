@@ -14,16 +14,19 @@ from typing import cast
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline, OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable, gather, inventory
 from orders.models import DUE_STATES, Document, LineState, StockCall
 from orders.services.audit import Act
 from orders.services.stock.claims import Claim, ClaimedLine, claim_of, write_lines
-from orders.services.stock.product_locks import ProductLocked, product_lock
+from orders.services.stock.product_locks import THOSE_BEFORE, ProductLocked, product_lock
 from orders.storage import new_id
 from orders.storage.line_stock import LineStock
 
 logger = logging.getLogger(__name__)
+
+RELEASED_LESS = gettext_noop("inventory released %(released)s of %(asked)s")
 
 Answer = int | PeerError
 """What a call came to: units that were reserved or released, or what went wrong."""
@@ -85,7 +88,7 @@ def _ask_in_order(
     stuck = False
     for line in lines:
         if stuck:
-            answers[line.index] = ProductLocked("the call before was locked out, or may still be under way")
+            answers[line.index] = ProductLocked(THOSE_BEFORE)
             continue
         try:
             answers[line.index] = _ask(order_id, line, deadline, retries, background)
@@ -174,7 +177,7 @@ def _released(line: ClaimedLine, outcome: Outcome) -> LineStock:
     missing = line.quantity - outcome.quantity
     if missing <= 0:
         return LineStock(LineState.RELEASED, attempts=line.attempts)
-    error = outcome.detail or f"inventory released {outcome.quantity} of {line.quantity}"
+    error = outcome.detail or RELEASED_LESS % {"released": outcome.quantity, "asked": line.quantity}
     return LineStock(LineState.RELEASED, attempts=line.attempts, error=error, discrepancy=missing)
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from integrations import Deadline, OutcomeUnknown, PeerError, PeerUnavailable, inventory
 from observability.metrics import INVENTORY_TURNS
@@ -28,13 +29,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 """Seconds between two tries: longer and longer."""
 RETRY_AFTER = 2.0
 """Seconds after which it makes sense to try again."""
+NOT_SENT = gettext_noop("not sent: %(error)s")
+NO_TIME = gettext_noop("less than one timeout is left")
+NO_LOCK = gettext_noop("the product could not be locked")
+OTHERS = gettext_noop("other calls for this product are under way")
+THOSE_BEFORE = gettext_noop("the call before was locked out, or may still be under way")
 
 
 class ProductLocked(PeerUnavailable):
     """Nothing was sent: the product could not be locked in time. It says nothing about the peer."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(inventory.PEER.name, f"not sent: {why}", retry_after=RETRY_AFTER, repeatable=False)
+        super().__init__(inventory.PEER.name, NOT_SENT % {"error": why}, retry_after=RETRY_AFTER, repeatable=False)
 
 
 @contextmanager
@@ -114,7 +120,7 @@ def _lock(product_id: str, holder: str, wait: float) -> Deadline:
     :returns: when it ends, measured from before the write, so that it ends here first.
     """
     if wait < 0:
-        raise ProductLocked("less than one timeout is left")
+        raise ProductLocked(NO_TIME)
     until, pause = Deadline.after(wait), FIRST_PAUSE
     while True:
         lease = Deadline.after(settings.STOCK_LEASE)
@@ -122,11 +128,11 @@ def _lock(product_id: str, holder: str, wait: float) -> Deadline:
             others = product_leases.take(product_id, holder, settings.STOCK_LEASE)
         except DatabaseError as error:
             _unlock(product_id, holder)  # it may have been taken
-            raise ProductLocked("the product could not be locked") from error
+            raise ProductLocked(NO_LOCK) from error
         if others is None:
             return lease
         if pause >= until.remaining() or _is_abandoned(others):
-            raise ProductLocked("other calls for this product are under way")
+            raise ProductLocked(OTHERS)
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that waiting callers do not all try at once
         pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -1,6 +1,7 @@
 """Resolving a line whose outcome nobody knew: a person says whether the call was carried out."""
 
 from bson import ObjectId
+from django.utils.translation import gettext as _
 
 from orders.models import Document, LineState, Status, StockCall
 from orders.services.access import RESOLVE, visible
@@ -49,15 +50,17 @@ def resolve_line(
 
 def require_evidence(act: Act) -> None:
     """:raises ReasonMissing:"""
-    act.require_reason("A reason is required: say how you know.")
+    act.require_reason(_("A reason is required: say how you know."))
 
 
 def _unknown(order: Document, line: int, expected_attempts: int | None) -> Document:
     stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
     if stock.get("state") != LineState.UNKNOWN:
-        raise NothingUnknown(f"The stock outcome of line {line + 1} of order {order['number']} is already known.")
+        told = _("The stock outcome of line %(line)d of order %(number)s is already known.")
+        raise NothingUnknown(told % {"line": line + 1, "number": order["number"]})
     if expected_attempts not in (None, stock["attempts"]):
-        raise NothingUnknown(f"Line {line + 1} of order {order['number']} has been tried again since. Check it again.")
+        told = _("Line %(line)d of order %(number)s has been tried again since. Check it again.")
+        raise NothingUnknown(told % {"line": line + 1, "number": order["number"]})
     return stock
 
 
