@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from orders.admin.local_formats import count
 from orders.admin.money_format import money
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 SPARE_ROWS = 3
 MORE_ROWS = 5
 MOST_DIGITS = 6
-CONTACT_LABELS = {"name": lazy("Name"), "email": lazy("Email"), "phone": lazy("Phone")}
+CONTACT_LABELS = {"name": gettext_lazy("Name"), "email": gettext_lazy("Email"), "phone": gettext_lazy("Phone")}
 OF_ORDER = {
-    "user_id": lazy("Customer’s user id"),
-    "currency": lazy("Currency"),
-    "reference": lazy("Reference"),
-    "note": lazy("Note from the customer"),
+    "user_id": gettext_lazy("Customer’s user id"),
+    "currency": gettext_lazy("Currency"),
+    "reference": gettext_lazy("Reference"),
+    "note": gettext_lazy("Note from the customer"),
 }
 """The fields of the order itself, and their labels."""
 OF_REPLACEMENT = ("version", "reason_code", "reason")
 AWAY = {
-    "products": lazy("The product service did not answer."),
-    "inventory": lazy("The inventory service did not answer."),
-    "users": lazy("The user service did not answer."),
+    "products": gettext_lazy("The product service did not answer."),
+    "inventory": gettext_lazy("The inventory service did not answer."),
+    "users": gettext_lazy("The user service did not answer."),
 }
 
 
