@@ -214,5 +214,7 @@ def _warning(order: Order, *, packing: bool) -> str:
         return _("This order has not been paid.")
     if order.status in statuses_before("ship") | PACKED:
         return ""
-    told = str(WARNINGS[Status(order.status)])
-    return f"{told} {_('Do not pack it.')}" if packing else told
+    told = [str(WARNINGS[Status(order.status)])]
+    if packing:
+        told.append(_("Do not pack it."))
+    return " ".join(told)
