@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
+from orders.admin.local_formats import count
 from orders.admin.money_format import money
 from orders.admin.order_forms import ADDRESS_LABELS
 from orders.models import Address, Contact, Item, Order
@@ -28,16 +29,20 @@ if TYPE_CHECKING:
 SPARE_ROWS = 3
 MORE_ROWS = 5
 MOST_DIGITS = 6
-CONTACT_LABELS = {"name": lazy("Name"), "email": lazy("Email"), "phone": lazy("Phone")}
+CONTACT_LABELS = {"name": gettext_lazy("Name"), "email": gettext_lazy("Email"), "phone": gettext_lazy("Phone")}
 OF_ORDER = {
-    "user_id": lazy("Customer’s user id"),
-    "currency": lazy("Currency"),
-    "reference": lazy("Reference"),
-    "note": lazy("Note from the customer"),
+    "user_id": gettext_lazy("Customer’s user id"),
+    "currency": gettext_lazy("Currency"),
+    "reference": gettext_lazy("Reference"),
+    "note": gettext_lazy("Note from the customer"),
 }
 """The fields of the order itself, and their labels."""
 OF_REPLACEMENT = ("version", "reason_code", "reason")
-PEERS = {"products": lazy("product service"), "inventory": lazy("inventory service"), "users": lazy("user service")}
+AWAY = {
+    "products": gettext_lazy("The product service did not answer."),
+    "inventory": gettext_lazy("The inventory service did not answer."),
+    "users": gettext_lazy("The user service did not answer."),
+}
 
 
 @dataclass(frozen=True)
@@ -204,7 +209,7 @@ def shown(
         "items_errors": problems.get("items", []),
         "customer": preview.customer if preview else "",
         "unverified": bool(preview and preview.unverified),
-        "away": [str(PEERS[peer]) for peer in preview.away] if preview else [],
+        "away": [str(AWAY[peer]) for peer in preview.away] if preview else [],
         "total": money(preview.total, currency) if preview and preview.total is not None else "",
         "has_problems": bool(problems),
         "can_place": typed.is_as_checked and bool(typed.rows),
@@ -235,7 +240,7 @@ def _stock(line: PreviewLine) -> str:
     """That there is enough; of too little, the problem beside the row says it."""
     if not line.enough:
         return ""
-    return _("In stock") if line.available is None else _("%(count)s in stock") % {"count": line.available}
+    return _("In stock") if line.available is None else _("%(count)s in stock") % {"count": count(line.available)}
 
 
 def _of_row(index: int, problems: Mapping[str, list[str]]) -> list[str]:

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop as noop
+from django.utils.translation import gettext_lazy
 
 from integrations import Deadline, PeerError
 from orders.admin.money_format import money
-from orders.admin.new_order_form import PEERS, Typed, as_checked, new_key
+from orders.admin.new_order_form import Typed, as_checked, new_key
 from orders.admin.replacement import link_to
 from orders.admin.staff_actions import status_of, why_not
 from orders.models import PUBLIC_STATUSES, Document, Order, to_cents
@@ -26,7 +26,13 @@ from orders.services.lifecycle.replacing import key_of, replace_order
 from orders.services.lifecycle.verification import PriceChanged, VerificationFailed
 from orders.services.lifecycle.versions import StaleOrder
 
-UNDER_WAY = noop("This form is still being worked on. Press again to see what came of it.")
+UNDER_WAY = gettext_lazy("This form is still being worked on. Press again to see what came of it.")
+UNPLACED = {
+    "products": gettext_lazy("Nothing was placed: the product service did not answer. Try again."),
+    "inventory": gettext_lazy("Nothing was placed: the inventory service did not answer. Try again."),
+    "users": gettext_lazy("Nothing was placed: the user service did not answer. Try again."),
+}
+"""What is said where an order could not be placed for want of this peer's answer."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def place(typed: Typed, act: Act, old: Order | None, version: int | None) -> Ste
     except KeyReused as error:
         return replace(_sent_before(typed, act, old), status=status_of(error))
     except KeyInUse as error:
-        return Step(typed, told=_(UNDER_WAY), status=status_of(error))
+        return Step(typed, told=str(UNDER_WAY), status=status_of(error))
     except PlacementInterrupted as error:
         # What was checked may be placed by another press, under the same key.
         return Step(typed, told=why_not(error), status=HTTPStatus.CONFLICT)
@@ -90,8 +96,7 @@ def place(typed: Typed, act: Act, old: Order | None, version: int | None) -> Ste
     except OrderError as error:
         return refused(typed, error)
     except PeerError as error:
-        told = _("Nothing was placed: the %(peer)s did not answer. Try again.") % {"peer": PEERS[error.peer]}
-        return Step(typed, told=told, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return Step(typed, told=str(UNPLACED[error.peer]), status=HTTPStatus.SERVICE_UNAVAILABLE)
     except DatabaseError as error:
         told = why_not(error, _("Press the button again to find out whether the order was placed, and do that"))
         return Step(typed, told=told, status=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -122,7 +127,7 @@ def _sent_before(typed: Typed, act: Act, old: Order | None) -> Step:
     key = key_of(old.pk, typed.key) if old else typed.key
     order = order_under(caller=act.actor.label, key=key)
     if order and order["status"] not in PUBLIC_STATUSES:
-        return Step(typed, told=_(UNDER_WAY))
+        return Step(typed, told=str(UNDER_WAY))
     if order:
         told = _("Order {order} has been placed with this form already. Open a new form for another one.")
         return Step(replace(typed, checked=""), told=format_html(told, order=link_to(order["_id"], order["number"])))

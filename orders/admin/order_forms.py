@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
 from orders.admin import desk_forms, labels, order_facts, part_facts, part_forms
+from orders.admin.local_formats import count
 from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, required_version
-from orders.models import Address, Order, edges_named, transition_names
+from orders.models import Address, Order, Status, edges_named, transition_names
 from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
@@ -33,9 +37,25 @@ TYPED = {
     *ADDRESS_FIELDS,
 }
 ADDRESS_LABELS = {
-    "name": "Recipient name", "company": "Company", "line1": "Address", "line2": "Apartment, suite, etc.",
-    "city": "City", "state": "State or province", "postal_code": "Postal code", "country": "Country", "phone": "Phone",
-}  # fmt: skip
+    "name": gettext_lazy("Recipient name"),
+    "company": gettext_lazy("Company"),
+    "line1": gettext_lazy("Address"),
+    "line2": gettext_lazy("Apartment, suite, etc."),
+    "city": gettext_lazy("City"),
+    "state": gettext_lazy("State or province"),
+    "postal_code": gettext_lazy("Postal code"),
+    "country": gettext_lazy("Country"),
+    "phone": gettext_lazy("Phone"),
+}
+NOW = {
+    Status.PAID: gettext_lazy("Order %(number)s is now paid."),
+    Status.PROCESSING: gettext_lazy("Order %(number)s is now processing."),
+    Status.SHIPPED: gettext_lazy("Order %(number)s is now shipped."),
+    Status.DELIVERED: gettext_lazy("Order %(number)s is now delivered."),
+    Status.CANCELLED: gettext_lazy("Order %(number)s is now cancelled."),
+    Status.REFUNDED: gettext_lazy("Order %(number)s is now refunded."),
+}
+"""What is said of an order whose status has been changed to this one."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,7 @@ def change_status(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `transition`, `version`, `reason` and `reason_code`; of `pay` also `reference` and `method`."""
     name = post.get("transition", "")
     if name not in transition_names():
-        raise OrderError("Unknown action.")
+        raise OrderError(_("Unknown action."))
     act.actor.require_transition(name, order.user_id)
     version = required_version(post)
     paid = Paid(reference=post.get("reference", "").strip(), method=post.get("method", "").strip())
@@ -72,8 +92,8 @@ def change_status(order: Order, post: "QueryDict", act: Act) -> str:
     changed = transitions.change_status_to(
         order_id=order.pk, status=status, act=act, expected_versions=[version], payment=payment
     ).order
-    owed = part_forms.owed_after(changed) if name == "cancel" else ""
-    return f"Order {order.number} is now {changed['status']}.{owed}"
+    told = NOW[Status(changed["status"])] % {"number": order.number}
+    return f"{told} {part_forms.owed_after(changed)}".rstrip() if name == "cancel" else told
 
 
 def change_address(order: Order, post: "QueryDict", act: Act) -> str:
@@ -82,30 +102,38 @@ def change_address(order: Order, post: "QueryDict", act: Act) -> str:
     version = required_version(post)
     address = Address(**{name: post.get(name, "") for name in ADDRESS_FIELDS})
     editing.change_address(order_id=order.pk, address=address, act=act, expected_version=version)
-    return f"The shipping address of order {order.number} is now {address}."
+    told = _("The shipping address of order %(number)s is now %(address)s.")
+    return told % {"number": order.number, "address": address}
 
 
 def write_note(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `text`."""
     editing.write_note(order_id=order.pk, text=post.get("text", ""), act=act)
-    return "Note added."
+    return _("Note added.")
 
 
 def erase_customer(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `erase` (`customer`) and `reason`; erase all finished orders of the order's customer."""
     act.actor.require(access.ERASE)
     if post.get("erase") != "customer":
-        raise OrderError(INCOMPLETE)
+        raise OrderError(str(INCOMPLETE))
     customer = Customer(user_id=order.user_id)
     done = erasing.erase_customer(customer=customer, act=act, limit=ERASED_AT_ONCE)
     if not done.erased:
-        raise OrderUnfinished(" ".join(done.waiting)) if done.waiting else NothingToErase("Nothing is left to erase.")
-    told = [f"Personal data erased from {labels.count(done.erased, 'order')} of customer {order.user_id}."]
+        if done.waiting:
+            raise OrderUnfinished(" ".join(done.waiting))
+        raise NothingToErase(_("Nothing is left to erase."))
+    told = ngettext(
+        "Personal data erased from %(count)s order of customer %(customer)s.",
+        "Personal data erased from %(count)s orders of customer %(customer)s.",
+        done.erased,
+    ) % {"count": count(done.erased), "customer": order.user_id}
+    sentences = [told]
     if done.waiting:
-        told += ["Erase again later:", *done.waiting]
+        sentences.append(_("Erase again later: %(orders)s") % {"orders": " ".join(done.waiting)})
     if done.total == ERASED_AT_ONCE:
-        told.append("There may be more orders: run manage.py erase_customer.")
-    return " ".join(told)
+        sentences.append(_("There may be more orders: run manage.py erase_customer."))
+    return " ".join(sentences)
 
 
 def resolve(order: Order, post: "QueryDict", act: Act) -> str:
@@ -113,12 +141,13 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require(access.RESOLVE)
     answer, line, attempts = (post.get(name, "") for name in ("happened", "line", "attempts"))
     if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
-        raise OrderError(INCOMPLETE)
+        raise OrderError(str(INCOMPLETE))
     changed = resolve_line(
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )
     outcome = labels.settled(changed["items"][int(line)]["stock"]["state"])
-    return f"Item {int(line) + 1} of order {order.number}: {outcome}."
+    names = {"item": int(line) + 1, "number": order.number, "outcome": outcome}
+    return _("Item %(item)s of order %(number)s: %(outcome)s.") % names
 
 
 def require_permission(name: str, transition: str, actor: Actor) -> None:
@@ -140,22 +169,24 @@ def require_permission(name: str, transition: str, actor: Actor) -> None:
 def retry(order: Order, post: "QueryDict", act: Act) -> str:
     """Let the worker try the stock of the order at once."""
     attention.retry_now(order_id=order.pk, act=act)
-    return f"The stock of order {order.number} is queued for a retry."
+    return _("The stock of order %(number)s is queued for a retry.") % {"number": order.number}
 
 
 def accept_shortage(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `line`, `discrepancy` and `reason`."""
     line, missing = post.get("line", ""), post.get("discrepancy", "")
     if not (SMALL.match(line) and SMALL.match(missing)):
-        raise OrderError(INCOMPLETE)
+        raise OrderError(str(INCOMPLETE))
     attention.accept_shortage(order_id=order.pk, line=int(line), discrepancy=int(missing), act=act)
-    return f"The short release of item {int(line) + 1} of order {order.number} is acknowledged."
+    names = {"item": int(line) + 1, "number": order.number}
+    return _("The short release of item %(item)s of order %(number)s is acknowledged.") % names
 
 
 def verify_user(order: Order, post: "QueryDict", act: Act) -> str:
     """Ask the user service about the customer of an order that was placed without it."""
     attention.verify_user(order_id=order.pk, act=act)
-    return f"Customer {order.user_id} of order {order.number} is verified."
+    names = {"customer": order.user_id, "number": order.number}
+    return _("Customer %(customer)s of order %(number)s is verified.") % names
 
 
 def address_fields(order: Order, shown: Kept) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from orders.admin import badges, labels
 from orders.admin.labels import Moment, moment
 from orders.admin.money_format import money
 from orders.admin.part_forms import TRACKING, described, reason_code
+from orders.admin.posted import as_typed
 from orders.models import Item, Order, Shipment, Status, edges_from, statuses_before
 from orders.services.access import HOLD, RETURN, Actor
 from orders.services.audit import REASON_CODES
@@ -249,7 +250,7 @@ def shown(order: Order, actor: Actor, now: datetime, typed: Typed) -> dict[str, 
         "returns": returns(order, now),
         "money": ledger(order, now),
         "hold": held(order, now),
-        "owed_amount": f"{balance.owed:.2f}" if balance.owed > 0 else "",
+        "owed_amount": as_typed(balance.owed) if balance.owed > 0 else "",
         "carriers": list(carriers()),
         "codes": list(REASON_CODES.items()),
         "inventory_consumes": settings.INVENTORY_CONSUMES,

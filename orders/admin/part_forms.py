@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from orders.admin import labels
+from orders.admin.local_formats import count
 from orders.admin.money_format import money
-from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, required_version
+from orders.admin.posted import ANSWERS, INCOMPLETE, SMALL, amount_typed, required_version
 from orders.models import Document, Order, Status
 from orders.services import access
 from orders.services.audit import REASON_CODES, Act
@@ -22,9 +23,7 @@ from orders.services.lifecycle.tracking import Tracking
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-AMOUNT = re.compile(r"[0-9]{1,12}([.,][0-9]{1,2})?\Z")
 QUANTITY = re.compile(r"quantity_([0-9]{1,9})\Z")
-NO_ITEMS = "Enter how many units of at least one item."
 TRACKING = ("carrier", "tracking_number", "tracking_url")
 
 
@@ -33,9 +32,9 @@ def ship(order: Order, post: "QueryDict", act: Act) -> str:
     act.actor.require_transition("ship", order.user_id)
     version, lines, tracking = required_version(post), _chosen(post), _tracking(post)
     done = shipping.ship(order_id=order.pk, lines=lines, tracking=tracking, act=act, expected_versions=[version])
-    parcel = len(done.order["shipments"])
-    told = f"Parcel {parcel} of order {order.number} has been shipped."
-    return f"{told} The order is now shipped." if done.order["status"] == Status.SHIPPED else told
+    names = {"parcel": len(done.order["shipments"]), "number": order.number}
+    told = _("Parcel %(parcel)s of order %(number)s has been shipped.") % names
+    return _in_a_row(told, _("The order is now shipped.") if done.order["status"] == Status.SHIPPED else "")
 
 
 def change_tracking(order: Order, post: "QueryDict", act: Act) -> str:
@@ -45,7 +44,8 @@ def change_tracking(order: Order, post: "QueryDict", act: Act) -> str:
     shipping.change_tracking(
         order_id=order.pk, shipment=number, tracking=_tracking(post), act=act, expected_versions=[version]
     )
-    return f"The tracking of parcel {number + 1} of order {order.number} is saved."
+    names = {"parcel": number + 1, "number": order.number}
+    return _("The tracking of parcel %(parcel)s of order %(number)s is saved.") % names
 
 
 def cancel_items(order: Order, post: "QueryDict", act: Act) -> str:
@@ -54,12 +54,15 @@ def cancel_items(order: Order, post: "QueryDict", act: Act) -> str:
     with_refund = _with_refund(order, post, act)
     version, lines = required_version(post), _chosen(post)
     done = cancelling.cancel_lines(order_id=order.pk, lines=lines, act=act, expected_versions=[version]).order
-    units = labels.count(sum(line.quantity or 0 for line in lines), "unit")
-    ended = {Status.CANCELLED: " The order is now cancelled.", Status.SHIPPED: " The order is now shipped."}
-    told = f"{units} of order {order.number} cancelled.{ended.get(Status(done['status']), '')}"
+    units = sum(line.quantity or 0 for line in lines)
+    told = ngettext(
+        "%(count)s unit of order %(number)s cancelled.", "%(count)s units of order %(number)s cancelled.", units
+    ) % {"count": count(units), "number": order.number}
+    ended = {Status.CANCELLED: _("The order is now cancelled."), Status.SHIPPED: _("The order is now shipped.")}
+    told = _in_a_row(told, ended.get(Status(done["status"]), ""))
     if not with_refund:
-        return told + owed_after(done)
-    return told + _then_refund(done, _price_of(order, lines), act, post.get("reference", ""))
+        return _in_a_row(told, owed_after(done))
+    return _in_a_row(told, _then_refund(done, _price_of(order, lines), act, post.get("reference", "")))
 
 
 def refund(order: Order, post: "QueryDict", act: Act) -> str:
@@ -68,8 +71,8 @@ def refund(order: Order, post: "QueryDict", act: Act) -> str:
     version, given = required_version(post), post.get("amount", "").strip()
     lines = _chosen(post, required=False)
     if not given and not lines:
-        raise OrderError("Enter an amount, or choose items.")
-    amount = _amount(given) if given else None
+        raise OrderError(_("Enter an amount, or choose items."))
+    amount = amount_typed(given) if given else None
     done = refunding.refund(
         order_id=order.pk,
         act=act,
@@ -78,7 +81,8 @@ def refund(order: Order, post: "QueryDict", act: Act) -> str:
         reference=post.get("reference", ""),
         expected_versions=[version],
     ).order
-    return f"{_refunded(done)} recorded as refunded for order {order.number}." + owed_after(done)
+    names = {"amount": _refunded(done), "number": order.number}
+    return _in_a_row(_("%(amount)s recorded as refunded for order %(number)s.") % names, owed_after(done))
 
 
 def take_back(order: Order, post: "QueryDict", act: Act) -> str:
@@ -94,18 +98,20 @@ def take_back(order: Order, post: "QueryDict", act: Act) -> str:
         raise OrderError(_("Choose whether the goods go back into stock, or record the refund when they arrive."))
     done = returning.open_return(order_id=order.pk, lines=lines, act=act, expected_versions=[version]).order
     number = len(done["returns"]) - 1
+    names = {"return": number + 1, "number": order.number}
     if restock is None:
-        return f"Return {number + 1} of order {order.number} is open. Receive it when the goods arrive."
+        return _("Return %(return)s of order %(number)s is open. Receive it when the goods arrive.") % names
     try:
         done = returning.receive_return(
             order_id=order.pk, number=number, restock=restock, act=act, expected_versions=[done["version"]]
         ).order
     except OrderError as error:
-        return f"Return {number + 1} of order {order.number} is open, but was not received. {error.detail}"
+        told = _("Return %(return)s of order %(number)s is open, but was not received.") % names
+        return _in_a_row(told, error.detail)
     told = _received(order, number, restock=restock)
     if not with_refund:
-        return told + owed_after(done)
-    return told + _then_refund(done, _price_of(order, lines), act, post.get("reference", ""))
+        return _in_a_row(told, owed_after(done))
+    return _in_a_row(told, _then_refund(done, _price_of(order, lines), act, post.get("reference", "")))
 
 
 def receive(order: Order, post: "QueryDict", act: Act) -> str:
@@ -114,22 +120,27 @@ def receive(order: Order, post: "QueryDict", act: Act) -> str:
     with_refund = _with_refund(order, post, act)
     version, number, restock = required_version(post), _number(post), ANSWERS.get(post.get("restock", ""))
     if restock is None:
-        raise OrderError("Choose whether the goods go back into stock.")
+        raise OrderError(_("Choose whether the goods go back into stock."))
     done = returning.receive_return(
         order_id=order.pk, number=number, restock=restock, act=act, expected_versions=[version]
     ).order
     told = _received(order, number, restock=restock)
     if not with_refund:
-        return told + owed_after(done)
+        return _in_a_row(told, owed_after(done))
+    # Stored, so in English whoever receives it.
     code, reason = act.code or order.returns[number].code, act.reason or f"Return {number + 1}"
     because = Act(act.actor, act.at, reason, code)
-    return told + _then_refund(done, refundable_for(order, number), because, post.get("reference", ""))
+    refunded = _then_refund(done, refundable_for(order, number), because, post.get("reference", ""))
+    return _in_a_row(told, refunded)
 
 
 def _received(order: Order, number: int, *, restock: bool) -> str:
-    return (
-        f"Return {number + 1} of order {order.number} is received{', and restocked' if restock else ', not restocked'}."
+    told = (
+        _("Return %(return)s of order %(number)s is received, and restocked.")
+        if restock
+        else _("Return %(return)s of order %(number)s is received, not restocked.")
     )
+    return told % {"return": number + 1, "number": order.number}
 
 
 def _with_refund(order: Order, post: "QueryDict", act: Act) -> bool:
@@ -145,28 +156,28 @@ def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
 
 
 def _then_refund(changed: Document, amount: Decimal, act: Act, reference: str) -> str:
-    """Record what is given back for what was just taken off an order. :returns: sentences to follow another."""
+    """Record what is given back for what was just taken off an order. :returns: sentences."""
     try:
         done = refunding.refund(
             order_id=changed["_id"], act=act, amount=amount, reference=reference, expected_versions=[changed["version"]]
         ).order
     except OrderError as error:
-        return f" The refund was not recorded. {error.detail}"
-    return f" {_refunded(done)} recorded as refunded." + owed_after(done)
+        return _in_a_row(_("The refund was not recorded."), error.detail)
+    return _in_a_row(_("%(amount)s recorded as refunded.") % {"amount": _refunded(done)}, owed_after(done))
 
 
 def hold(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `version`, `reason_code` and `reason`."""
     act.actor.require(access.HOLD)
     holding.hold(order_id=order.pk, act=act, expected_versions=[required_version(post)])
-    return f"Order {order.number} is on hold."
+    return _("Order %(number)s is on hold.") % {"number": order.number}
 
 
 def lift_hold(order: Order, post: "QueryDict", act: Act) -> str:
     """Take `version` and `reason`."""
     act.actor.require(access.HOLD)
     holding.lift(order_id=order.pk, act=act, expected_versions=[required_version(post)])
-    return f"The hold of order {order.number} is lifted."
+    return _("The hold of order %(number)s is lifted.") % {"number": order.number}
 
 
 def reason_code(code: str) -> str:
@@ -179,25 +190,19 @@ def _chosen(post: "QueryDict", *, required: bool = True) -> list[LineRequest]:
     for name, given in post.items():
         if (line := QUANTITY.match(name)) and (text := str(given).strip()):
             if not SMALL.match(text):
-                raise OrderError("Enter quantities as whole numbers.")
+                raise OrderError(_("Enter quantities as whole numbers."))
             if int(text):
                 found.append(LineRequest(int(line[1]), int(text)))
     if required and not found:
-        raise OrderError(NO_ITEMS)
+        raise OrderError(_("Enter how many units of at least one item."))
     return found
 
 
 def _number(post: "QueryDict") -> int:
     given = post.get("number", "")
     if not SMALL.match(given):
-        raise OrderError(INCOMPLETE)
+        raise OrderError(str(INCOMPLETE))
     return int(given)
-
-
-def _amount(given: str) -> Decimal:
-    if not AMOUNT.match(given) or not (amount := Decimal(given.replace(",", "."))):
-        raise OrderError("Enter an amount above 0, such as 12.50.")
-    return amount
 
 
 def _tracking(post: "QueryDict") -> Tracking:
@@ -209,9 +214,13 @@ def _refunded(order: Document) -> str:
 
 
 def owed_after(order: Document) -> str:
-    """What is owed to the customer after a change, as a sentence to follow another; empty where nothing is."""
+    """What is owed to the customer after a change, as a sentence; empty where nothing is."""
     owed = order.get("owed")
-    return f" {_money(order, owed.to_decimal())} is owed to the customer." if owed else ""
+    return _("%(amount)s is owed to the customer.") % {"amount": _money(order, owed.to_decimal())} if owed else ""
+
+
+def _in_a_row(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _money(order: Document, amount: Decimal) -> str:

@@ -1,13 +1,18 @@
-"""What forms of the backoffice post, read: versions, numbers and answers."""
+"""What forms of the backoffice post, read: versions, numbers, amounts and answers."""
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from babel.numbers import format_decimal
 from django.db import DatabaseError
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from orders.admin.local_formats import reader_locale
 from orders.services.errors import OrderError
 
 if TYPE_CHECKING:
@@ -17,7 +22,11 @@ VERSION = re.compile(r"[0-9]{1,18}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What two buttons, or two choices, say."""
-INCOMPLETE = "The form is incomplete. Reload the page and try again."
+AMOUNT = re.compile(
+    r"([0-9]{1,12}|[0-9]{1,3}(?:\.[0-9]{3}){1,3}(?=,)|[0-9]{1,3}(?:,[0-9]{3}){1,3}(?=\.))(?:[.,]([0-9]{1,2}))?\Z"
+)
+"""Its whole part, with or without groups of three digits, and its cents. `1.234` is none: it has two meanings."""
+INCOMPLETE = gettext_lazy("The form is incomplete. Reload the page and try again.")
 
 
 def only_posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -37,8 +46,25 @@ def required_version(post: "QueryDict") -> int:
     """:raises OrderError: the form does not say which version the page was showing."""
     version = seen_version(post)
     if version is None:
-        raise OrderError(INCOMPLETE)
+        raise OrderError(str(INCOMPLETE))
     return version
+
+
+def amount_typed(text: str) -> Decimal:
+    """An amount of money as people write it, in whichever language: `12.50`, `12,5`, `1,234.50` and `1.234,50`.
+
+    :raises OrderError: it is none, or not above 0.
+    """
+    match = AMOUNT.match(text.strip())
+    amount = Decimal(f"{re.sub('[.,]', '', match[1])}.{match[2] or 0}") if match else Decimal(0)
+    if not amount:
+        raise OrderError(_("Enter an amount above 0, such as %(amount)s.") % {"amount": as_typed(Decimal("12.50"))})
+    return amount
+
+
+def as_typed(amount: Decimal) -> str:
+    """An amount in cents as its reader would type it, e.g. `1234.50`; :func:`amount_typed` understands it."""
+    return format_decimal(amount, format="0.00", locale=reader_locale())
 
 
 def unsent(error: OrderError | DatabaseError) -> str:

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_selection, printing
@@ -34,7 +35,7 @@ class PrintActions(ModelAdmin):
         return [*prints, *super().get_urls()]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        prints = {name: (PrintActions.to_print, name, label) for name, (label, _) in printing.OF_MANY.items()}
+        prints = {name: (PrintActions.to_print, name, label) for name, (label, _printed) in printing.OF_MANY.items()}
         return {**super().get_actions(request), **prints}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -53,7 +54,7 @@ class PrintActions(ModelAdmin):
         except OrderError as error:
             return self._to_list(request, error.detail)
         except DatabaseError:
-            return self._to_list(request, "Nothing was printed: the database did not answer in time.")
+            return self._to_list(request, _("Nothing was printed: the database did not answer in time."))
         name = request.POST["action"]
         printed = urlencode({"ids": ",".join(map(str, ids))}, safe=",")
         return HttpResponseRedirect(f"{reverse(f'admin:orders_order_{name}')}?{printed}")
@@ -71,7 +72,7 @@ class PrintActions(ModelAdmin):
             found = order_queries.orders_with_ids(ids)
             if not found:
                 raise Http404
-            _, printed = printing.OF_MANY[name]
+            _label, printed = printing.OF_MANY[name]
             return printed(request, found, len(ids) - len(found))
 
         return view
@@ -85,5 +86,5 @@ class PrintActions(ModelAdmin):
 def _few(ids: Sequence[ObjectId]) -> Sequence[ObjectId]:
     """:raises OrderError: there are more than MOST_PRINTED."""
     if len(ids) > MOST_PRINTED:
-        raise OrderError(f"Select at most {MOST_PRINTED} orders to print at a time.")
+        raise OrderError(_("Select at most %(count)s orders to print at a time.") % {"count": MOST_PRINTED})
     return ids

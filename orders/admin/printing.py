@@ -9,17 +9,34 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, npgettext
 
-from orders.admin.labels import address_lines, count
+from orders.admin.labels import address_lines
+from orders.admin.local_formats import count
 from orders.admin.money_format import money
 from orders.admin.posted import SMALL
 from orders.models import Item, Order, Removal, Shipment, Status, statuses_before, to_cents
-from orders.services.reporting.pick_list import pick_list
+from orders.services.reporting.pick_list import PickList, pick_list
 
-DOCUMENTS = {"packing-slip": "Packing slip", "confirmation": "Order confirmation"}
+DOCUMENTS = {"packing-slip": gettext_lazy("Packing slip"), "confirmation": gettext_lazy("Order confirmation")}
 """The printed documents by the last part of their address."""
+OF_ONE = {
+    "packing-slip": gettext_lazy("Packing slip %(number)s"),
+    "confirmation": gettext_lazy("Order confirmation %(number)s"),
+}
+COUNTED = {
+    "packing-slip": ngettext_lazy("%(count)s packing slip", "%(count)s packing slips", "count"),
+    "confirmation": ngettext_lazy("%(count)s order confirmation", "%(count)s order confirmations", "count"),
+}
+WARNINGS = {
+    Status.PLACING: gettext_lazy("This order is a draft."),
+    Status.REJECTED: gettext_lazy("This order is rejected."),
+    Status.CANCELLED: gettext_lazy("This order is cancelled."),
+    Status.REFUNDED: gettext_lazy("This order is refunded."),
+}
 
 PACKED = {Status.SHIPPED, Status.DELIVERED}
 
@@ -39,6 +56,7 @@ class Printed:
     """What is printed of one order.
 
     :ivar code: the order's number as a QR code, in SVG.
+    :ivar contents: how much it is together, e.g. `5 units in 2 items`.
     :ivar recipient: the lines of the shipping address; `billing` those of the other, if there is one.
     :ivar phone: of whoever receives it.
     :ivar parcel: which of the order's parcels it is about, and `shipment` that one; empty where it is the whole order.
@@ -52,7 +70,7 @@ class Printed:
     phone: str
     billing: list[str]
     lines: list[PrintedLine]
-    units: int
+    contents: str
     charges: list[tuple[str, str]]
     total: str
     parcel: str
@@ -66,10 +84,11 @@ def document(request: HttpRequest, name: str, order: Order) -> HttpResponse:
 
     :raises Http404: the order has no such parcel.
     """
-    title = f"{DOCUMENTS[name]} {order.number}"
+    title = OF_ONE[name] % {"number": order.number}
     parcel = _parcel(request, order) if name == "packing-slip" else None
     if parcel is not None:
-        title = f"{title}, parcel {parcel + 1}"
+        names = {"number": order.number, "parcel": parcel + 1}
+        title = _("Packing slip %(number)s, parcel %(parcel)s") % names
     return _rendered(request, name, title=title, documents=[_printed(name, order, parcel)], of_one=order)
 
 
@@ -95,27 +114,40 @@ def confirmations(request: HttpRequest, orders: Sequence[Order], gone: int) -> H
 
 def picks(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpResponse:
     """What to fetch for these orders together, and which of them are left out."""
-    shown = {"found": pick_list(orders), "gone": gone, "others": _others("pick-list", orders)}
-    return _rendered(request, "pick-list", title="Pick list", **shown)
+    found = pick_list(orders)
+    shown = {"found": found, "gone": gone, "contents": _to_fetch(found), "others": _others("pick-list", orders)}
+    return _rendered(request, "pick-list", title=_("Pick list"), **shown)
 
 
-OF_MANY: dict[str, tuple[str, Callable[[HttpRequest, Sequence[Order], int], HttpResponse]]] = {
-    "packing-slips": ("Print packing slips", packing_slips),
-    "confirmations": ("Print order confirmations", confirmations),
-    "pick-list": ("Print pick list", picks),
+def _to_fetch(found: PickList) -> str:
+    """How much it is together, e.g. `5 units of 2 products for 3 orders`."""
+    units, products, orders = found.units, len(found.picks), len(found.picked)
+    counted = {
+        "units": ngettext("%(count)s unit", "%(count)s units", units) % {"count": count(units)},
+        "products": npgettext("after “of”", "%(count)s product", "%(count)s products", products)
+        % {"count": count(products)},
+        "orders": npgettext("after “for”", "%(count)s order", "%(count)s orders", orders) % {"count": count(orders)},
+    }
+    return _("%(units)s of %(products)s for %(orders)s") % counted
+
+
+OF_MANY: dict[str, tuple["str | Promise", Callable[[HttpRequest, Sequence[Order], int], HttpResponse]]] = {
+    "packing-slips": (gettext_lazy("Print packing slips"), packing_slips),
+    "confirmations": (gettext_lazy("Print order confirmations"), confirmations),
+    "pick-list": (gettext_lazy("Print pick list"), picks),
 }
 """What is printed of several orders: by the last part of its address, what the list calls it, and what makes it of the
 orders and the number of those that are gone."""
 OF_THESE = {
-    "packing-slips": _("Packing slips"),
-    "confirmations": _("Order confirmations"),
-    "pick-list": _("Pick list"),
+    "packing-slips": gettext_lazy("Packing slips"),
+    "confirmations": gettext_lazy("Order confirmations"),
+    "pick-list": gettext_lazy("Pick list"),
 }
 """What each of them calls the others, which it links to."""
 
 
 def _documents(request: HttpRequest, name: str, orders: Sequence[Order], gone: int) -> HttpResponse:
-    title = count(len(orders), DOCUMENTS[name].lower())
+    title = COUNTED[name] % {"count": len(orders)}
     shown = {"documents": [_printed(name, order) for order in orders], "gone": gone}
     return _rendered(request, name, title=title, others=_others(f"{name}s", orders), **shown)
 
@@ -142,7 +174,7 @@ def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
     shipment = order.shipments[parcel] if parcel is not None else None
     return Printed(
         order=order,
-        status=Status(order.status).label,
+        status=str(Status(order.status).label),
         warning=_warning(order, packing=packing),
         code=_code(order.number),
         recipient=address_lines(order.shipping_address, order.contact),
@@ -152,12 +184,21 @@ def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
             PrintedLine(number, item, _money(order, item.price), _money(order, to_cents(item.price * item.quantity)))
             for number, item in shown
         ],
-        units=sum(item.quantity for _, item in shown),
+        contents=_contents([item for _number, item in shown]),
         parcel=str(parcel + 1) if parcel is not None else "",
         shipment=shipment,
         charges=[(charge.title, _money(order, charge.amount)) for charge in order.charges],
         total=_money(order, order.total_price),
     )
+
+
+def _contents(items: Sequence[Item]) -> str:
+    units, lines = sum(item.quantity for item in items), len(items)
+    counted = {
+        "units": ngettext("%(count)s unit", "%(count)s units", units) % {"count": count(units)},
+        "items": npgettext("after “in”", "%(count)s item", "%(count)s items", lines) % {"count": count(lines)},
+    }
+    return _("%(units)s in %(items)s") % counted
 
 
 def _money(order: Order, amount: Decimal) -> str:
@@ -170,8 +211,10 @@ def _code(number: str) -> SafeString:
 
 def _warning(order: Order, *, packing: bool) -> str:
     if order.status in statuses_before("pay"):
-        return "This order has not been paid."
+        return _("This order has not been paid.")
     if order.status in statuses_before("ship") | PACKED:
         return ""
-    state = "a draft" if order.status == Status.PLACING else order.status
-    return f"This order is {state}.{' Do not pack it.' if packing else ''}"
+    told = [str(WARNINGS[Status(order.status)])]
+    if packing:
+        told.append(_("Do not pack it."))
+    return " ".join(told)

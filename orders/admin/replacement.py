@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from orders.models import HistoryEntry, Order, OtherOrder
+from orders.models import HistoryEntry, Order
 from orders.services.access import Actor
 from orders.services.lifecycle import replacing
 
@@ -20,23 +20,19 @@ def obstacle(order: Order) -> str:
 
 
 def shown(order: Order, actor: Actor) -> dict[str, Any]:
-    """The links, and the address of the form that changes the items, for whoever may and where it can be."""
+    """What is said of other orders; and where the actor may change the items now, the address of that form."""
     may = replacing.may_replace(actor, order.user_id) and not obstacle(order)
     return {
-        "links": [
-            _link(other, told)
+        "told": [
+            format_html(told, order=link_to(other.order_id, other.number))
             for other, told in (
-                (order.replaces, _("Its items were changed. It replaces order")),
-                (order.replaced_by, _("Its items were changed. It was replaced by order")),
+                (order.replaces, _("Its items were changed. It replaces order {order}.")),
+                (order.replaced_by, _("Its items were changed. It was replaced by order {order}.")),
             )
             if other
         ],
         "form": reverse("admin:orders_order_items", args=[order.pk]) if may else "",
     }
-
-
-def _link(other: OtherOrder, told: str) -> dict[str, str]:
-    return {"told": told, "number": other.number, "url": _url(other.order_id)}
 
 
 def link_to(order_id: ObjectId, number: str) -> SafeString:

@@ -155,6 +155,21 @@ def test_a_refund_never_exceeds_what_is_left_and_is_of_an_amount_or_of_items(
     assert done(manager, database, part, "refund", amount="29.80", **WHY)["status"] == "refunded"
 
 
+def test_a_german_is_offered_what_is_owed_and_types_amounts_as_germans_write_them(
+    sandbox: Sandbox, database: Database[Document]
+) -> None:
+    german = client_of("Manager")
+    german.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    order = find(database, placed("pay", quantity=3))
+    part = done(german, database, order, "cancellation", quantity_0="2", **WHY)
+    assert 'value="29,80"' in german.get(page(order)).content.decode()
+    response = post(german, part, "refund", amount="29.800", **WHY)
+    assert (response.status_code, find(database, order)) == (400, part)
+    assert "12,50" in said(response)[-1]
+    refunded = done(german, database, part, "refund", amount="29,80", **WHY)
+    assert [refund["amount"] for refund in refunded["refunds"]] == [Decimal128("29.80")]
+
+
 def test_items_are_cancelled_and_refunded_in_one_act(
     sandbox: Sandbox, database: Database[Document], manager: Client
 ) -> None:

@@ -76,7 +76,7 @@ def test_an_order_is_checked_and_then_placed_for_the_customer(
     assert "New order" in text_of(support.get(ADD))
     checked = check(support)
     text = text_of(checked)
-    for told in ("Amara Okafor", TOWEL.name, "SKU TW-LIN-2", "€14.90", "1800 in stock", "Total €78.80"):
+    for told in ("Amara Okafor", TOWEL.name, "SKU TW-LIN-2", "€14.90", "1,800 in stock", "Total €78.80"):
         assert told in text
     assert database["orders"].count_documents({}) == 0
     assert sandbox.control.calls("reserve") == []
