@@ -35,6 +35,7 @@ def _text(message: str) -> str:
     return f'{{% load i18n %}}{{% translate "{message}" %}}'
 
 
+DELETE = gettext_noop("Delete %(name)s")
 SEARCH, FIND = _text(gettext_noop("Search")), _text(gettext_noop("Find an order or a page"))
 AMENDMENTS = {
     '<div id="main"': '<div id="main" role="main"',
@@ -49,6 +50,9 @@ AMENDMENTS = {
     'x-ref="searchInputCommand"': f'x-ref="searchInputCommand" aria-label="{FIND}"',
     '<div id="command-results-note"></div>': '<div role="status"><div id="command-results-note"></div></div>',
     "{% trans 'Search apps and models...' %}": FIND,
+    # In other languages, the verb comes last.
+    '{% trans "Delete" %} {{ opts.verbose_name }}': "{% blocktranslate with name=opts.verbose_name %}"
+    f"{DELETE.replace('%(name)s', '{{ name }}')}{{% endblocktranslate %}}",
     # The path in the head of a page leads back to the list as somebody left it: see `list_place`.
     'a href="{{ part.link }}"': 'a href="{% if forloop.counter == 2 and request.list_left %}{{ request.list_left }}'
     '{% else %}{{ part.link }}{% endif %}"',

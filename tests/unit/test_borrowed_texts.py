@@ -1,6 +1,7 @@
 """The texts of the theme and of Django that our pages can show, and their German."""
 
 import ast
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import axes
 import django
 import unfold
-from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from django.apps import apps
 from django.conf import settings
@@ -19,22 +19,24 @@ from orders_project import borrowed_texts, theme
 UNFOLD, DJANGO, AXES = (Path(package.__path__[0]) for package in (unfold, django, axes))
 CATALOGUES = [DJANGO / "conf", DJANGO / "contrib/admin", DJANGO / "contrib/auth", AXES]
 """Of what is shown in the backoffice: the API speaks English."""
-GERMAN = "locale/de/LC_MESSAGES/django.po"
+FILES = ("django.po", "djangojs.po")
 CALL = re.compile(
     r"""\b(?:n?p?gettext(?:_lazy|_noop)?|_)\(\s*u?(?P<text>(?:(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*)+)""",
 )
 """A marked text in Python, or in what Django's `makemessages` makes of a template."""
 
 
-def singular(message: Message) -> str:
-    return message.id if isinstance(message.id, str) else message.id[0]
+def texts_of(catalogue: Path, language: str) -> set[str]:
+    """The texts of a catalogue, of its templates and its scripts, for which it has a translation; in English all."""
+    found = set[str]()
+    for file in [catalogue / "locale" / language / "LC_MESSAGES" / name for name in FILES]:
+        messages = read_po(io.BytesIO(file.read_bytes())) if file.exists() else []
+        has = [each for each in messages if language == "en" or (not each.fuzzy and all(each.string or [""]))]
+        found |= {each.id if isinstance(each.id, str) else each.id[0] for each in has if each.id}
+    return found
 
 
-def german_of(catalogue: Path) -> dict[str, bool]:
-    """The texts of a catalogue, and whether they are there in German."""
-    with (catalogue / GERMAN).open("rb") as file:
-        messages = [message for message in read_po(file) if message.id]
-    return {singular(message): not message.fuzzy and all(message.string or [""]) for message in messages}
+TEXTS_OF_DJANGO = set[str]().union(*(texts_of(place, language) for place in CATALOGUES for language in ("en", "de")))
 
 
 def files_of_the_theme() -> Iterator[Path]:
@@ -57,10 +59,7 @@ def texts_of_the_theme() -> set[str]:
 
 def lacking(texts: set[str]) -> set[str]:
     """Those that neither Django nor we have in German."""
-    known = {
-        text for place in [*CATALOGUES, settings.BASE_DIR] for text, is_german in german_of(place).items() if is_german
-    }
-    return texts - known
+    return texts.difference(*(texts_of(place, "de") for place in [*CATALOGUES, settings.BASE_DIR]))
 
 
 def test_the_texts_of_the_theme_are_found_in_each_way_that_it_marks_them() -> None:
@@ -75,10 +74,10 @@ def test_every_text_of_the_theme_has_german() -> None:
 
 
 def test_every_text_that_djangos_german_lacks_has_ours() -> None:
-    assert lacking({text for catalogue in CATALOGUES for text in german_of(catalogue)}) == set()
+    assert lacking(TEXTS_OF_DJANGO) == set()
 
 
 def test_no_text_is_borrowed_that_the_theme_and_django_no_longer_have() -> None:
     borrowed = {*borrowed_texts.THEME, str(borrowed_texts.THEME_COUNTED)}
     assert borrowed - texts_of_the_theme() == set()
-    assert {*borrowed_texts.DJANGO} - {text for catalogue in CATALOGUES for text in german_of(catalogue)} == set()
+    assert {*borrowed_texts.DJANGO} - TEXTS_OF_DJANGO == set()
