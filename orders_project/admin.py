@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import ManyToManyField, QuerySet
 from django.forms import ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -47,7 +48,7 @@ class NewLoginForm(PlainNames, UserCreationForm):
         """User names are unique whatever their case."""
         username = str(self.cleaned_data["username"])
         if is_taken(username):
-            raise ValidationError("A user with that username already exists.")
+            raise ValidationError(_("A user with that username already exists."))
         return username
 
 
@@ -79,7 +80,7 @@ class PlainSearch(ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         if not SEARCHABLE.match(search_term):
-            self.message_user(request, "Search for letters, digits and . @ + - _ only.", messages.WARNING)
+            self.message_user(request, _("Search for letters, digits and . @ + - _ only."), messages.WARNING)
             return queryset.none(), False
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term.replace("+", "."))
         return found

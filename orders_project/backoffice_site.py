@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AdminOwnPasswordChangeForm
@@ -186,7 +187,7 @@ def _is_here(address: str, request: HttpRequest) -> bool:
 
 
 def _to_log_in(request: HttpRequest) -> HttpResponse:
-    messages.warning(request, "You are no longer logged in. Nothing was changed. Log in to continue.")
+    messages.warning(request, _("You are no longer logged in. Nothing was changed. Log in to continue."))
     return redirect_to_login(page_of(request), f"{reverse('admin:login')}?unsent=no")
 
 

@@ -2,13 +2,15 @@
 
 django-unfold draws its icons as words of a font, which screen readers read out, makes controls of elements that no key
 reaches, and marks no main part of a page. That is put right as its templates are loaded, once for each process, so that
-none of them is copied here. `templates/` has the few that need more.
+none of them is copied here. `templates/` has the few that need more. Its own texts in other languages than English:
+see :mod:`orders_project.borrowed_texts`.
 """
 
 import re
 
 from django.template import Origin
 from django.template.loaders import app_directories
+from django.utils.translation import gettext_noop
 
 THEME = ("unfold/", "admin/")
 """Where the names of its templates begin."""
@@ -18,28 +20,39 @@ TOGGLE = re.compile(r"(\w+) = !\1")
 CHOICE = re.compile(r"(?:switchTheme\(|adminTheme = )'(\w+)'")
 KEYS = 'role="button" tabindex="0" x-on:keydown.enter.prevent="$el.click()" x-on:keydown.space.prevent="$el.click()"'
 NAMES = {
-    "sidebarDesktopOpen": "Navigation",
-    "sidebarMobileOpen": "Navigation",
-    "openTheme": "Colour scheme",
-    "filterOpen": "Filters",
-    "showPassword": "Show password",
-    "openRelatedWidgetWrapper": "More actions",
+    "sidebarDesktopOpen": gettext_noop("Navigation"),
+    "sidebarMobileOpen": gettext_noop("Navigation"),
+    "openTheme": gettext_noop("Colour scheme"),
+    "filterOpen": gettext_noop("Filters"),
+    "showPassword": gettext_noop("Show password"),
+    "openRelatedWidgetWrapper": gettext_noop("More actions"),
 }
 """What a control that is an icon alone is called, by the variable that it changes."""
+
+
+def _text(message: str) -> str:
+    """What a template says for a text, in the reader's language; not all of them know the tag that does."""
+    return f'{{% load i18n %}}{{% translate "{message}" %}}'
+
+
+DELETE = gettext_noop("Delete %(name)s")
+SEARCH, FIND = _text(gettext_noop("Search")), _text(gettext_noop("Find an order or a page"))
 AMENDMENTS = {
     '<div id="main"': '<div id="main" role="main"',
     '<div id="content"': '<div id="content" tabindex="-1"',
-    'id="searchbar-submit"': 'id="searchbar-submit" aria-label="Search"',
-    'x-ref="searchInput"': 'x-ref="searchInput" aria-label="Search"',
-    'id="command-submit"': 'id="command-submit" aria-label="{% trans "Search" %}"',
-    'x-show="openCommandResults"': 'role="dialog" aria-modal="true" aria-label="{% trans "Find an order or a page" %}" '
-    'x-show="openCommandResults"',
+    'id="searchbar-submit"': f'id="searchbar-submit" aria-label="{SEARCH}"',
+    'x-ref="searchInput"': f'x-ref="searchInput" aria-label="{SEARCH}"',
+    'id="command-submit"': f'id="command-submit" aria-label="{SEARCH}"',
+    'x-show="openCommandResults"': f'role="dialog" aria-modal="true" aria-label="{FIND}" x-show="openCommandResults"',
     "mx-1 opacity-50 group": "mx-1 group",
     "text-font-subtle-light dark:text-font-subtle-dark group": "text-font-default-light dark:text-font-default-dark "
     "group",
-    'x-ref="searchInputCommand"': 'x-ref="searchInputCommand" aria-label="{% trans "Find an order or a page" %}"',
+    'x-ref="searchInputCommand"': f'x-ref="searchInputCommand" aria-label="{FIND}"',
     '<div id="command-results-note"></div>': '<div role="status"><div id="command-results-note"></div></div>',
-    "{% trans 'Search apps and models...' %}": '{% translate "Find an order or a page" %}',
+    "{% trans 'Search apps and models...' %}": FIND,
+    # In other languages, the verb comes last.
+    '{% trans "Delete" %} {{ opts.verbose_name }}': "{% blocktranslate with name=opts.verbose_name %}"
+    f"{DELETE.replace('%(name)s', '{{ name }}')}{{% endblocktranslate %}}",
     # The path in the head of a page leads back to the list as somebody left it: see `list_place`.
     'a href="{{ part.link }}"': 'a href="{% if forloop.counter == 2 and request.list_left %}{{ request.list_left }}'
     '{% else %}{{ part.link }}{% endif %}"',
@@ -91,5 +104,5 @@ def _control(action: str, *, is_icon: bool) -> str:
     if choice:
         told.append(f"x-bind:aria-pressed=\"adminTheme == '{choice[1]}'\"")
     if name and (is_icon or toggle):
-        told.append(f'aria-label="{name}"')
+        told.append(f'aria-label="{_text(name)}"')
     return " ".join(told)

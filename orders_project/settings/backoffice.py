@@ -39,7 +39,7 @@ def backoffice(title: str) -> dict[str, Any]:
     return {
         "SITE_TITLE": title,
         "SITE_HEADER": title,
-        "SITE_SUBHEADER": "Backoffice",
+        "SITE_SUBHEADER": _("Backoffice"),
         "SITE_SYMBOL": "package_2",
         "SITE_URL": None,
         "SHOW_HISTORY": False,
@@ -47,10 +47,10 @@ def backoffice(title: str) -> dict[str, Any]:
         "SHOW_VIEW_ON_SITE": False,
         "BORDER_RADIUS": "6px",
         "DASHBOARD_CALLBACK": "orders.admin.dashboard.fill",
-        "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("orders/icon.svg")}],
-        "STYLES": [lambda _: static("orders/backoffice.css")],
+        "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("orders/icon.svg")}],
+        "STYLES": [lambda request: static("orders/backoffice.css")],
         "ACCOUNT": {"navigation": account_links},
-        "SCRIPTS": [lambda _: static("orders/unsent_form.js")],
+        "SCRIPTS": [lambda request: static("orders/unsent_form.js")],
         "SIDEBAR": {
             "show_search": True,
             "command_search": True,
@@ -58,41 +58,45 @@ def backoffice(title: str) -> dict[str, Any]:
             "navigation": [
                 {
                     "items": [
-                        entry("Dashboard", "dashboard", "admin:index", "orders.view_order"),
+                        entry(_("Dashboard"), "dashboard", "admin:index", "orders.view_order"),
                         entry(
-                            "Needs attention",
+                            _("Needs attention"),
                             "error",
                             "admin:orders_order_attention",
                             "orders.view_order",
                             badge="orders.admin.attention_counter.badge",
                         ),
                         entry(
-                            "Orders",
+                            _("Orders"),
                             "receipt_long",
                             "admin:orders_order_changelist",
                             "orders.view_order",
                             active=among_orders,
                         ),
                         entry(_("New order"), "add_circle", "admin:orders_order_add", "orders.place_for_customer"),
-                        entry("Bulk runs", "rule", "admin:orders_bulkrun_changelist", "orders.view_bulkrun"),
+                        entry(_("Bulk runs"), "rule", "admin:orders_bulkrun_changelist", "orders.view_bulkrun"),
                     ],
                 },
                 {
-                    "title": "Integrations",
+                    "title": _("Integrations"),
                     "separator": True,
                     "collapsible": False,
                     "items": [
                         entry(
-                            "Events", "rss_feed", "admin:orders_order_events", "orders.view_order", active=among_events
+                            _("Events"),
+                            "rss_feed",
+                            "admin:orders_order_events",
+                            "orders.view_order",
+                            active=among_events,
                         ),
                         entry(
-                            "Webhooks",
+                            _("Webhooks"),
                             "webhook",
                             "admin:orders_webhookendpoint_changelist",
                             "orders.manage_webhooks",
                         ),
                         entry(
-                            "Service tokens",
+                            _("Service tokens"),
                             "key",
                             "admin:orders_servicetoken_changelist",
                             "orders.manage_service_tokens",
@@ -100,7 +104,7 @@ def backoffice(title: str) -> dict[str, Any]:
                     ],
                 },
                 {
-                    "title": "Staff",
+                    "title": _("Staff"),
                     "separator": True,
                     "collapsible": False,
                     "items": [
@@ -111,8 +115,8 @@ def backoffice(title: str) -> dict[str, Any]:
                             "orders_project.manage_staff",
                             active=among_staff,
                         ),
-                        entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
-                        entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+                        entry(_("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
+                        entry(_("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
                     ],
                 },
             ],

@@ -3,6 +3,8 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext_lazy as _
+
 from orders_project.settings.env import Environment
 
 BACKEND = "orders_project.sign_on.client.SignOnBackend"
@@ -15,16 +17,13 @@ LONGEST_LABEL = 60
 def sign_on(env: Environment) -> dict[str, Any]:
     """The settings by name; see docs/settings.md."""
     issuer, local = env.url("OIDC_ISSUER"), env.flag("LOCAL_LOGIN", default=True)
-    scopes, label = (
-        env.text("OIDC_SCOPES", "openid profile email"),
-        env.text("OIDC_LABEL", "Log in with single sign-on"),
-    )
+    scopes, label = env.text("OIDC_SCOPES", "openid profile email"), env.text("OIDC_LABEL")
     found = {
         "OIDC_ISSUER": issuer,
         "OIDC_CLIENT_ID": env.text("OIDC_CLIENT_ID"),
         "OIDC_CLIENT_SECRET": env.text("OIDC_CLIENT_SECRET"),
         "OIDC_SCOPES": scopes,
-        "OIDC_LABEL": label,
+        "OIDC_LABEL": label or _("Log in with single sign-on"),
         "OIDC_GROUPS_CLAIM": env.text("OIDC_GROUPS_CLAIM", "groups"),
         "OIDC_GROUPS": _groups(env),
         "OIDC_CREATE_ACCOUNTS": env.flag("OIDC_CREATE_ACCOUNTS", default=True),
@@ -59,7 +58,7 @@ def _groups(env: Environment) -> dict[str, str]:
     """Value of the claim → group of ours."""
     found: dict[str, str] = {}
     for one in env.items("OIDC_GROUPS"):
-        value, _, group = (part.strip() for part in one.rpartition("="))
+        value, _equals, group = (part.strip() for part in one.rpartition("="))
         if not (value and group):
             env.problems.append(f"OIDC_GROUPS: {one!r} is not of the form value=Group, e.g. order-support=Support")
         elif value in found:

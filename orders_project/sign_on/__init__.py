@@ -1,5 +1,7 @@
 """Sign-on for staff by OpenID Connect. Why it is made this way: docs/adr/0011-staff-sign-on.md."""
 
+from django.utils.translation import gettext as _
+
 ID_TOKEN = "oidc_id_token"  # noqa: S105
 """What a session keeps of a sign-on: a hint for logging out at the provider, too."""
 
@@ -23,14 +25,14 @@ def no_access(told: str, *, why: str) -> SignOnRefused:
 
 
 def unavailable(why: object) -> SignOnRefused:
-    return SignOnRefused("The sign-on service does not answer. Try again in a moment.", why=str(why), status=503)
+    return SignOnRefused(_("The sign-on service does not answer. Try again in a moment."), why=str(why), status=503)
 
 
 def unverified(why: object) -> SignOnRefused:
-    told = "The answer of the sign-on service could not be verified. Nobody was logged in."
+    told = _("The answer of the sign-on service could not be verified. Nobody was logged in.")
     return SignOnRefused(told, why=str(why))
 
 
 def expired() -> SignOnRefused:
-    told = "This log-in has expired, or was begun in another browser. Start again."
+    told = _("This log-in has expired, or was begun in another browser. Start again.")
     return SignOnRefused(told, why="no such state in this session", status=400)

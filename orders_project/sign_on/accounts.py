@@ -16,6 +16,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from django.utils.translation import gettext as _
 
 from orders.services.text_rules import one_line, problem_of
 from orders_project.log_ins import is_taken
@@ -40,18 +41,22 @@ def account_for(claims: dict[str, Any]) -> User:
     groups, user = groups_of(claims), linked(issuer, subject)
     if user is not None:
         if not user.is_active:
-            raise no_access("Your account here is disabled.", why=f"{user.get_username()} is disabled")
+            raise no_access(_("Your account here is disabled."), why=f"{user.get_username()} is disabled")
         _set_groups(user, groups)
     if not groups:
         raise no_access(
-            f"You signed on as {_shown(claims)}, but none of your groups there gives access to this backoffice.",
+            _("You signed on as %(name)s, but none of your groups there gives access to this backoffice.")
+            % {"name": _shown(claims)},
             why=f"subject {subject!r} has no group of OIDC_GROUPS",
         )
     if user is None:
         if not settings.OIDC_CREATE_ACCOUNTS:
             raise no_access(
-                f"There is no account here for {_shown(claims)}. Ask an administrator of this backoffice to link one "
-                f"to you: your subject there is {subject}.",
+                _(
+                    "There is no account here for %(name)s. Ask an administrator of this backoffice to link one to "
+                    "you: your subject there is %(subject)s."
+                )
+                % {"name": _shown(claims), "subject": subject},
                 why=f"subject {subject!r} is linked to no account",
             )
         user = _created(issuer, subject, claims)

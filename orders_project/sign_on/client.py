@@ -14,6 +14,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.views import OIDCAuthenticationCallbackView, OIDCAuthenticationRequestView
 
@@ -115,7 +116,7 @@ class Callback(OIDCAuthenticationCallbackView):
         :raises SignOnRefused: nobody is logged in; whoever was logged in before still is.
         """
         if said := request.GET.get("error"):
-            raise no_access("The sign-on service did not let you in.", why=f"the provider said {said[:100]!r}")
+            raise no_access(_("The sign-on service did not let you in."), why=f"the provider said {said[:100]!r}")
         if not request.GET.get("code"):  # else the failure would count as one of a password
             raise expired()
         try:

@@ -11,6 +11,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -60,7 +61,7 @@ def refuse(request: HttpRequest, refused: SignOnRefused, *, wait: int = 0) -> Ht
     :param wait: seconds after which to try again.
     """
     logger.warning("log-in refused: %s", one_line(cleaned(refused.why)))
-    context = admin.site.each_context(request) | {"title": "Log in", "refused": refused, **choices(request)}
+    context = admin.site.each_context(request) | {"title": _("Log in"), "refused": refused, **choices(request)}
     headers = {"Retry-After": str(wait)} if wait else {}
     page = TemplateResponse(request, "admin/sign_on/refused.html", context, status=refused.status, headers=headers)
     return page.render()
@@ -77,11 +78,11 @@ def choices(request: HttpRequest) -> dict[str, Any]:
 
 
 def only_sign_on() -> SignOnRefused:
-    return SignOnRefused("Passwords are not accepted here. Use single sign-on.", why="LOCAL_LOGIN is false")
+    return SignOnRefused(_("Passwords are not accepted here. Use single sign-on."), why="LOCAL_LOGIN is false")
 
 
 def _too_many() -> SignOnRefused:
-    told = "Too many log-ins from this address. Try again in a minute."
+    told = _("Too many log-ins from this address. Try again in a minute.")
     return SignOnRefused(told, why="more than RATE_LIMIT_SIGN_ONS", status=429)
 
 

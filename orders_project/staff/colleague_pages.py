@@ -20,7 +20,7 @@ from orders_project.models import SecondFactor
 from orders_project.staff import colleagues as services
 from orders_project.staff import sign_ins
 from orders_project.staff.rights import MANAGE, Deed, may, roles_to_give, signs_on
-from orders_project.staff.showing import answer, people, role_of, sessions, state_of
+from orders_project.staff.showing import answer, people, role_of, sessions, state_of, translated
 
 MOST = 500
 """Colleagues in the list, by user name."""
@@ -80,8 +80,8 @@ def colleague(request: HttpRequest, user_id: str) -> HttpResponse:
         "roles": roles_to_give(manager),
         "given": [group.pk for group in user.groups.all()],
         "sessions": sessions(sign_ins.newest(user)),
-        "log": [(labels.moment(each.action_time, now), each.user, each.get_change_message())
-                for each in services.done_to(user)],
+        "log": [(labels.moment(each.action_time, now), each.user,
+                 translated(each.get_change_message(), *services.DONE)) for each in services.done_to(user)],
         "days": settings.STAFF_SIGN_INS_DAYS,
     }  # fmt: skip
     return answer(request, "colleague", context)

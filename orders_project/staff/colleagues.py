@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from orders.services.text_rules import one_line, problem_within
 from orders_project.log_ins import is_taken
@@ -20,6 +21,15 @@ from orders_project.staff.rights import Deed, may
 
 LONGEST_NAME, LONGEST_SUBJECT = 150, 255
 SHOWN = 20
+ADDED = gettext_noop("Added as %(role)s.")
+ROLE_CHANGED = gettext_noop("Role changed from %(former)s to %(role)s.")
+SWITCHED_ON = gettext_noop("Switched on.")
+SWITCHED_OFF = gettext_noop("Switched off.")
+PASSWORD_RESET = gettext_noop("Password reset; a link for a new one was made.")
+SECOND_FACTOR_OFF = gettext_noop("Two-factor log-in turned off.")
+SESSIONS_ENDED = gettext_noop("Sessions ended.")
+DONE = (ADDED, ROLE_CHANGED, SWITCHED_ON, SWITCHED_OFF, PASSWORD_RESET, SECOND_FACTOR_OFF, SESSIONS_ENDED)
+"""What the admin log says, in English whoever did it: pages translate it."""
 
 
 def add(
@@ -45,7 +55,7 @@ def add(
     if subject:
         _link(user, subject)
     user.groups.set([role])
-    _log(manager, user, _("Added as %(role)s.") % {"role": role.name}, ADDITION)
+    _log(manager, user, ADDED % {"role": role.name}, ADDITION)
     return user, "" if subject or not settings.LOCAL_LOGIN else links.new_link(user)
 
 
@@ -60,7 +70,7 @@ def change_role(manager: User, colleague: User, role: Group) -> None:
     User.objects.filter(pk=colleague.pk).update(is_staff=True)
     links.void(colleague)
     sign_ins.end_all(colleague, by=manager)
-    _log(manager, colleague, _("Role changed from %(former)s to %(role)s.") % {"former": former, "role": role.name})
+    _log(manager, colleague, ROLE_CHANGED % {"former": former, "role": role.name})
 
 
 def switch(manager: User, colleague: User, *, on: bool) -> None:
@@ -75,7 +85,7 @@ def switch(manager: User, colleague: User, *, on: bool) -> None:
         links.void(colleague)
         ended = sign_ins.end_all(colleague, by=manager)
     if was_other or ended:
-        _log(manager, colleague, _("Switched on.") if on else _("Switched off."))
+        _log(manager, colleague, SWITCHED_ON if on else SWITCHED_OFF)
 
 
 def reset_password(manager: User, colleague: User) -> str:
@@ -88,7 +98,7 @@ def reset_password(manager: User, colleague: User) -> str:
         raise PermissionDenied
     link = links.new_link(colleague)
     sign_ins.end_all(colleague, by=manager)
-    _log(manager, colleague, _("Password reset; a link for a new one was made."))
+    _log(manager, colleague, PASSWORD_RESET)
     _require(Deed.RESET_PASSWORD, User.objects.get(pk=manager.pk), User.objects.get(pk=colleague.pk))
     return link
 
@@ -101,14 +111,14 @@ def reset_second_factor(manager: User, colleague: User) -> None:
     _require(Deed.RESET_SECOND_FACTOR, manager, colleague)
     was_on, ended = second_factor.remove(colleague), sign_ins.end_all(colleague, by=manager)
     if was_on or ended:
-        _log(manager, colleague, _("Two-factor log-in turned off."))
+        _log(manager, colleague, SECOND_FACTOR_OFF)
 
 
 def end_sessions(manager: User, colleague: User) -> None:
     """:raises PermissionDenied:"""
     _require(Deed.END_SESSIONS, manager, colleague)
     if sign_ins.end_all(colleague, by=manager):
-        _log(manager, colleague, _("Sessions ended."))
+        _log(manager, colleague, SESSIONS_ENDED)
 
 
 def done_to(user: User) -> list[LogEntry]:

@@ -1,5 +1,6 @@
 """Staff and their sessions, as pages tell of them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from orders.admin import badges, labels
 from orders_project.models import SecondFactor, SignIn
+from orders_project.staff.sign_ins import BROWSER
 
 
 def answer(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -60,6 +62,7 @@ def sessions(sign_ins: Iterable[SignIn], current: SignIn | None = None) -> list[
     return [
         {
             "sign_in": each,
+            "browser": translated(each.browser, BROWSER),
             "began": labels.moment(each.began_at, now),
             "seen": labels.moment(each.seen_at, now),
             "is_current": current is not None and each.pk == current.pk,
@@ -76,3 +79,12 @@ def _ended(sign_in: SignIn) -> str:
     if sign_in.ended_by == sign_in.user.get_username():
         return _("Ended")
     return _("Ended by %(login)s") % {"login": sign_in.ended_by}
+
+
+def translated(kept: str, *messages: str) -> str:
+    """A text that was kept in English, for its reader: where it is one of the messages, with its names filled in."""
+    for message in messages:
+        form = re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(message))
+        if found := re.fullmatch(form, kept):
+            return _(message) % found.groupdict()
+    return kept

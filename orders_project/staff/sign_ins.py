@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from orders.api.client_address import client_address
 from orders.services.identifiers import object_id
@@ -33,6 +34,7 @@ BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "FxiOS": "Firef
 """What a browser calls itself, the ones that also call themselves like others first."""
 SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS X": "macOS",
            "CrOS": "ChromeOS", "Linux": "Linux"}  # fmt: skip
+BROWSER = gettext_noop("%(browser)s on %(system)s")
 KEPT_BITS = {4: 24, 6: 48}
 """How much of an address is kept, by its version: enough to tell the office from home."""
 
@@ -113,7 +115,7 @@ def browser_of(agent: str) -> str:
     """What somebody's browser and machine are called, roughly, e.g. `Firefox on Linux`."""
     browser = next((name for token, name in BROWSERS.items() if re.search(rf"\b{token}/", agent)), "")
     system = next((name for token, name in SYSTEMS.items() if token in agent), "")
-    return " on ".join(filter(None, (browser, system)))
+    return BROWSER % {"browser": browser, "system": system} if browser and system else browser or system
 
 
 def network_of(address: str) -> str:

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from observability import context
 from orders.api import problem_responses
@@ -22,21 +23,41 @@ from orders_project.web.response_headers import BACKOFFICE, HEADER
 logger = logging.getLogger(__name__)
 
 WORDS = {
-    HTTPStatus.BAD_REQUEST: ("Request not understood", "The browser sent something that cannot be read here."),
-    HTTPStatus.FORBIDDEN: ("Not permitted", "You do not have permission for this. Ask a manager if you need it."),
-    HTTPStatus.NOT_FOUND: ("Page not found", "There is nothing at this address. It may have been deleted."),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("No page at this address", "Nothing can be shown here, and nothing was changed."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("Something went wrong", "This is an error on our side, and it has been logged."),
+    HTTPStatus.BAD_REQUEST: (
+        _("Request not understood"),
+        _("The browser sent something that cannot be read here."),
+    ),
+    HTTPStatus.FORBIDDEN: (
+        _("Not permitted"),
+        _("You do not have permission for this. Ask a manager if you need it."),
+    ),
+    HTTPStatus.NOT_FOUND: (
+        _("Page not found"),
+        _("There is nothing at this address. It may have been deleted."),
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        _("No page at this address"),
+        _("Nothing can be shown here, and nothing was changed."),
+    ),
+    HTTPStatus.LENGTH_REQUIRED: (_("Length Required"), ""),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (_("Request Entity Too Large"), ""),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (_("Unsupported Media Type"), ""),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (
+        _("Something went wrong"),
+        _("This is an error on our side, and it has been logged."),
+    ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
-        "Back in a moment",
-        "The database is not available. It is usually back within a minute.",
+        _("Back in a moment"),
+        _("The database is not available. It is usually back within a minute."),
     ),
 }
 """Title and explanation. Of other refusals, the page says what they say."""
 OUT_OF_DATE = (
-    "This page was out of date",
-    "Nothing was changed. You logged in again after this page was opened, perhaps in another tab, or your browser did "
-    "not send its cookies. Continue, and press the button again.",
+    _("This page was out of date"),
+    _(
+        "Nothing was changed. You logged in again after this page was opened, perhaps in another tab, or your browser "
+        "did not send its cookies. Continue, and press the button again."
+    ),
 )
 
 
@@ -89,12 +110,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler403: who asked may not have it; the exception's text, if any, is for them."""
-    return _forbidden(request, WORDS[HTTPStatus.FORBIDDEN][0], str(exception) or WORDS[HTTPStatus.FORBIDDEN][1])
+    title, usually_told = WORDS[HTTPStatus.FORBIDDEN]
+    return _forbidden(request, str(title), str(exception) or str(usually_told))
 
 
 def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """CSRF_FAILURE_VIEW: a form without the token of the current log-in."""
-    return _forbidden(request, *OUT_OF_DATE)
+    return _forbidden(request, *map(str, OUT_OF_DATE))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -10,6 +10,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils.http import parse_header_parameters
+from django.utils.translation import gettext as _
 
 from orders.api.problem_responses import refused
 from orders.storage import time_limit
@@ -62,8 +63,8 @@ class UploadRefused(MultiPartParserError):
 class NoUploads(FileUploadHandler):
     """Refuse each file in a form as soon as it begins."""
 
-    def new_file(self, *_: Any, **__: Any) -> NoReturn:
-        raise UploadRefused("Files cannot be uploaded here.")
+    def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise UploadRefused(_("Files cannot be uploaded here."))
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Never called: no file gets this far."""
@@ -84,7 +85,7 @@ class RequestLimitsMiddleware:
         request._body = b""  # else it stays in memory until the request is garbage-collected
         return response
 
-    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+    def process_view(self, request: HttpRequest, *args: Any) -> HttpResponse | None:
         """Refuse, in the backoffice, unknown methods, which Django treats as GET, and "view on site" links."""
         match = request.resolver_match
         if match is None or "admin" not in match.namespaces:
@@ -99,14 +100,15 @@ class RequestLimitsMiddleware:
 def _refusal_of_head(request: HttpRequest) -> HttpResponse | None:
     charset = (request.content_params or {}).get("charset", "utf-8")
     if charset.strip("\"'").lower() not in CHARSETS:
-        return refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Bodies must be encoded as UTF-8.")
+        return refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _("Bodies must be encoded as UTF-8."))
     if request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in UNCODED:
-        answer = refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Bodies are read as they are, not compressed.")
+        told = _("Bodies are read as they are, not compressed.")
+        answer = refused(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, told)
         answer["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
         return answer
     # WSGI does not say where such a body ends: Django would treat it as empty.
     if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
-        return refused(request, HTTPStatus.LENGTH_REQUIRED, "Say how long the body is: Content-Length is missing.")
+        return refused(request, HTTPStatus.LENGTH_REQUIRED, _("Say how long the body is: Content-Length is missing."))
     return None
 
 
@@ -118,18 +120,19 @@ def _refusal_of_body(request: HttpRequest) -> HttpResponse | None:
     if length == 0:
         return None
     if length > most:
-        detail = f"The request body is larger than {most} bytes."
+        detail = _("The request body is larger than %(most)d bytes.") % {"most": most}
         return refused(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, code="body_too_large")
     try:
         came = len(request.body)
     except UnreadablePostError:  # the connection broke: nobody will read the answer
         came = 0
     if came < length:
-        detail = f"The body ended after {came} of {length} bytes. Nothing was done; send the request again."
+        told = _("The body ended after %(came)d of %(length)d bytes. Nothing was done; send the request again.")
+        detail = told % {"came": came, "length": length}
         return refused(request, HTTPStatus.BAD_REQUEST, detail, code="body_cut_off")
     if request.content_type == "multipart/form-data" and not is_api:  # the API takes no forms
         try:
-            _ = request.POST
+            bool(request.POST)
         except UploadRefused as error:
             return refused(request, HTTPStatus.BAD_REQUEST, str(error), code="upload_refused")
     return None

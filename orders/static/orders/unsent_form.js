@@ -10,12 +10,6 @@
   // of a placement, so that an order that was placed although no answer came is not placed again.
   const KEPT = ["version", "placement_key"];
   const FRESH = [...KEPT, "at", "can", "planned", "run", "shown", "select_across"]; // hidden, and of one showing of the page
-  const TOLD = {
-    no: "Nothing has been sent yet. What you entered is back in this form: check it, and press the button again.",
-    refused: "This was not saved. What you entered is back in this form.",
-    perhaps: "It is not known whether this was saved: check that first. What you entered is back in this form.",
-    gone: "This form is no longer available. Copy anything you still need:",
-  };
 
   const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content;
   const isFixed = (control) => ["hidden", "submit"].includes(control.type); // says the same however the form is filled in
@@ -88,7 +82,9 @@
     return control.value !== before[0] || control.checked !== before[1];
   }
 
-  function notice(text) {
+  // The page has the texts, in its language.
+  function notice(what) {
+    const text = document.querySelector("meta[name=login]").dataset[what];
     const shown = document.createElement("div");
     shown.className = "unsent-notice";
     shown.setAttribute("role", "status");
@@ -105,14 +101,14 @@
     const button = controls.find((one) => one.type === "submit" && (left[one.name] || []).includes(one.value));
     const first = changed[0] || button || form.querySelector("button, [type=submit]");
     for (let part = first; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
-    const shown = notice(TOLD[kept.unsent]);
+    const shown = notice(kept.unsent);
     form.prepend(shown);
     first?.focus();
     shown.scrollIntoView({ block: "nearest" });
   }
 
   function showAll(kept) {
-    const shown = notice(TOLD.gone);
+    const shown = notice("gone");
     for (const { value, text } of kept.entries) {
       if (text && value) shown.append(Object.assign(document.createElement("p"), { textContent: value }));
     }
