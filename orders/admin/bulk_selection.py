@@ -105,7 +105,7 @@ def keys_of(given: Iterable[str]) -> list[ObjectId]:
 def _named(given: Iterable[str], note: str = "") -> Chosen:
     keys = keys_of(given)
     fields = {"ids": ",".join(map(str, keys))}
-    return Chosen(OrderQuery(keys=OrderKeys(keys)), bulk_labels.count(len(keys), "order"), note, fields)
+    return Chosen(OrderQuery(keys=OrderKeys(keys)), bulk_labels.orders(len(keys)), note, fields)
 
 
 def _asked(query: QueryDict, at: datetime) -> OrderQuery:
