@@ -20,6 +20,7 @@ from orders.services.audit import REASON_CODES
 from orders.services.errors import OrderError
 from orders.services.order_queries import NEEDS_ATTENTION
 from orders.services.reporting import attention, event_troubles
+from orders.services.stored_texts import for_reader
 
 CHANGES: dict[str, Change] = {
     "resolve": order_forms.resolve,
@@ -68,6 +69,9 @@ class AttentionPages(ModelAdmin):
             context["sections"], context["asleep"] = sections(actor, context["now"]), asleep(actor, context["now"])
             context["foreign"] = counted(attention.foreign(actor=actor))
             context["troubles"] = event_troubles.event_troubles(actor=actor, at=context["now"])
+            context["webhooks"] = [
+                (endpoint, for_reader(endpoint.stopped_because)) for endpoint in context["troubles"].webhooks
+            ]
         except DatabaseError:
             context["problem"], status = _("The database did not answer in time. Try again in a moment."), 503
         return TemplateResponse(request, "admin/orders/order/attention.html", context, status=status)

@@ -28,6 +28,7 @@ from orders.models import (
 from orders.services.access import RESOLVE, Actor
 from orders.services.order_queries import Alert
 from orders.services.reporting.attention import Waiting
+from orders.services.stored_texts import for_reader
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _line(alert: Alert, order: Document, index: int, now: datetime) -> WaitingLi
         index=index,
         told=_told(alert, order, index, now, tried=tried),
         attempts=stock["attempts"],
-        error=_(stock["error"]),
+        error=for_reader(stock["error"]),
         discrepancy=stock.get("discrepancy"),
         releases=stock.get("call") == StockCall.RELEASE,
         tried=tried,

@@ -8,11 +8,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, pgettext_lazy
 
-from orders.admin import badges, bulk_records
+from orders.admin import badges
 from orders.admin.local_formats import count, minute
 from orders.models import BulkRun, BulkState, OrderOutcome, Status
 from orders.services import order_queries
+from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
+from orders.services.stored_texts import for_reader
 
 NO_WORKER_AFTER = timedelta(seconds=30)
 """How long a run may wait before its page asks whether a worker is running."""
@@ -129,12 +131,17 @@ def state(run: BulkRun, now: datetime) -> str:
         case BulkState.PAUSED if run.paused_until:
             told = _paused(run, max(1, round((run.paused_until - now).total_seconds())))
         case BulkState.PAUSED:
-            told = f"{bulk_records.error(run.last_error)} {_('Resume the run to continue.')}"
+            told = f"{_why(run)} {_('Resume the run to continue.')}"
         case BulkState.DONE:
             told = _how_it_went(run)
         case _:
-            told = f"{bulk_records.error(run.last_error)} {_left(run.total - run.finished)}"
+            told = f"{_why(run)} {_left(run.total - run.finished)}"
     return f"{told} {_who_executes_it(run, now)}".strip()
+
+
+def _why(run: BulkRun) -> str:
+    """Why it is not under way, with the names of staff as people know them, not as a history has them."""
+    return for_reader(run.last_error).replace(f"{Kind.STAFF}:", "")
 
 
 def _paused(run: BulkRun, seconds: int) -> str:
@@ -143,7 +150,7 @@ def _paused(run: BulkRun, seconds: int) -> str:
         "Paused. Resumes automatically in %(seconds)s seconds: %(error)s",
         seconds,
     )
-    return told % {"seconds": count(seconds), "error": bulk_records.error(run.last_error)}
+    return told % {"seconds": count(seconds), "error": _why(run)}
 
 
 def _left(number: int) -> str:
@@ -190,10 +197,10 @@ def refusals(plan: Plan) -> list[tuple[str, str]]:
     ]
 
 
-def reason(run: BulkRun, result: OrderResult) -> str:
+def reason(result: OrderResult) -> str:
     """Why an order was not changed. Drafts are no orders to anybody but staff, who see them."""
     is_draft = result.number and result.reason == f"There is no order {result.order_id}."
-    return _("Draft or rejected order.") if is_draft else bulk_records.reason(result.reason, run.transition)
+    return _("Draft or rejected order.") if is_draft else for_reader(result.reason)
 
 
 def tabs(run: BulkRun) -> Iterator[tuple[str, str]]:

@@ -133,7 +133,7 @@ class BulkRunPage(ReadOnly):
                 (
                     result,
                     badges.of(OrderOutcome(result.result)),
-                    bulk_labels.reason(run, result),
+                    bulk_labels.reason(result),
                     customers.get(result.order_id, ""),
                 )
                 for result in page.results

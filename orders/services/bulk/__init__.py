@@ -5,7 +5,6 @@
 docs/architecture.md, Bulk runs. The edges import this package only.
 """
 
-from orders.services.bulk.batches import skip_reasons
 from orders.services.bulk.executor import execute_if_small, execute_pending_runs, execute_run
 from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, counted_within, plan
 from orders.services.bulk.results import (
@@ -40,6 +39,6 @@ __all__ = [
     "FILTERS", "NO_SUCH_ORDER", "POSITION", "PROBLEMS", "NothingSelected", "OrderResult", "Plan", "RunExists",
     "RunIsOver", "RunNotFound", "TooManyBatches", "UnknownTransition", "cancel_run", "counted_within",
     "execute_if_small", "execute_pending_runs", "execute_run", "get_run", "is_batchable", "is_position", "pause_run",
-    "plan", "report_csv", "report_json", "results", "results_page", "resume_run", "run_id_for", "skip_reasons",
-    "start_run", "target_of",
+    "plan", "report_csv", "report_json", "results", "results_page", "resume_run", "run_id_for", "start_run",
+    "target_of",
 ]  # fmt: skip

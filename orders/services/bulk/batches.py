@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 from django.db import DatabaseError
-from django.utils.translation import gettext, gettext_noop
 
 from observability.metrics import TRANSITIONS
 from orders.models import (
@@ -21,7 +20,6 @@ from orders.models import (
     moments,
     stock_effect,
 )
-from orders.models.machine import CONDITION_WORDS
 from orders.services.access import OrderNotFound
 from orders.services.bulk.outages import (
     MOST_FAILED_RELEASES,
@@ -45,7 +43,7 @@ from orders.storage.transition_stages import stages_of
 
 logger = logging.getLogger(__name__)
 
-CHANGED_MEANWHILE = gettext_noop("It was changed by somebody else meanwhile. Try it again.")
+CHANGED_MEANWHILE = "It was changed by somebody else meanwhile. Try it again."
 UNFINISHED = (LineState.RELEASING, LineState.UNKNOWN)
 """States of a line whose release has been called for and is not finished."""
 
@@ -184,9 +182,3 @@ def _unchanged(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Itera
             yield Unchanged(index, OrderOutcome.REFUSED, condition_words(edges[status], order) or CHANGED_MEANWHILE)
         else:
             yield Unchanged(index, OrderOutcome.REFUSED, refusal(job.transition, status))
-
-
-def skip_reasons(transition: str) -> list[str]:
-    """What may be said of an order that a run skips, in the language that is active; records have it in English."""
-    unmet = [str(CONDITION_WORDS[condition]) for edge in edges_named(transition) for condition in edge.conditions]
-    return [gettext(CHANGED_MEANWHILE), *unmet, *(refusal(transition, status) for status in PUBLIC_STATUSES)]
