@@ -131,12 +131,12 @@ def state(run: BulkRun, now: datetime) -> str:
         case BulkState.PAUSED if run.paused_until:
             told = _paused(run, max(1, round((run.paused_until - now).total_seconds())))
         case BulkState.PAUSED:
-            told = f"{_why(run)} {_('Resume the run to continue.')}"
+            told = " ".join([_why(run), _("Resume the run to continue.")])
         case BulkState.DONE:
             told = _how_it_went(run)
         case _:
-            told = f"{_why(run)} {_left(run.total - run.finished)}"
-    return f"{told} {_who_executes_it(run, now)}".strip()
+            told = " ".join([_why(run), _left(run.total - run.finished)])
+    return " ".join([told, _who_executes_it(run, now)]).strip()
 
 
 def _why(run: BulkRun) -> str:
