@@ -199,8 +199,11 @@ def refusals(plan: Plan) -> list[tuple[str, str]]:
 
 def reason(result: OrderResult) -> str:
     """Why an order was not changed. Drafts are no orders to anybody but staff, who see them."""
-    is_draft = result.number and result.reason == f"There is no order {result.order_id}."
-    return _("Draft or rejected order.") if is_draft else for_reader(result.reason)
+    if result.reason != f"There is no order {result.order_id}.":
+        return for_reader(result.reason)
+    if result.number:
+        return _("Draft or rejected order.")
+    return _("There is no order %(order)s.") % {"order": result.order_id}
 
 
 def tabs(run: BulkRun) -> Iterator[tuple[str, str]]:
