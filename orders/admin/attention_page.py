@@ -7,10 +7,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from orders.admin import attention_counter, order_forms, snooze_forms
-from orders.admin.attention_sections import MEANINGS, asleep, sections
+from orders.admin.attention_sections import MEANINGS, asleep, at_least, sections
 from orders.admin.order_forms import Change
 from orders.admin.posted import unsent
 from orders.admin.staff_actions import act_posted, actor_of, why_not
@@ -18,6 +20,7 @@ from orders.services.audit import REASON_CODES
 from orders.services.errors import OrderError
 from orders.services.order_queries import NEEDS_ATTENTION
 from orders.services.reporting import attention, event_troubles
+from orders.services.stored_texts import for_reader
 
 CHANGES: dict[str, Change] = {
     "resolve": order_forms.resolve,
@@ -29,9 +32,9 @@ CHANGES: dict[str, Change] = {
 """What the buttons post as `act`."""
 OF_SEVERAL = {"snooze": snooze_forms.snooze, "wake": snooze_forms.wake}
 """What the forms about the selected orders of a section post as `act`; transitions go to the list's bulk actions."""
-WEBHOOKS, EVENTS = "Webhooks stopped or failing", "Events delayed"
+WEBHOOKS, EVENTS = gettext_lazy("Webhooks stopped or failing"), gettext_lazy("Events delayed")
 """The headings of what keeps others from hearing what happens, which no order has."""
-FOREIGN = "Orders of another service"
+FOREIGN = gettext_lazy("Orders of another service")
 
 
 class AttentionPages(ModelAdmin):
@@ -49,14 +52,14 @@ class AttentionPages(ModelAdmin):
             return self._acted(request)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-        context = {**self.admin_site.each_context(request), "title": "Needs attention", "sections": []}
+        context = {**self.admin_site.each_context(request), "title": _("Needs attention"), "sections": []}
         context |= {
             "now": timezone.now(),
             "webhooks_title": WEBHOOKS,
             "events_title": EVENTS,
             "foreign_title": FOREIGN,
             "codes": REASON_CODES.items(),
-            "looked_for": [str(alert.label) for alert in NEEDS_ATTENTION],
+            "looked_for": "; ".join(map(str, [*(alert.label for alert in NEEDS_ATTENTION), EVENTS, WEBHOOKS, FOREIGN])),
             "snoozing": snooze_forms.choices(),
         }
         attention_counter.forget()  # the number beside the page is that of the page
@@ -66,8 +69,11 @@ class AttentionPages(ModelAdmin):
             context["sections"], context["asleep"] = sections(actor, context["now"]), asleep(actor, context["now"])
             context["foreign"] = counted(attention.foreign(actor=actor))
             context["troubles"] = event_troubles.event_troubles(actor=actor, at=context["now"])
+            context["webhooks"] = [
+                (endpoint, for_reader(endpoint.stopped_because)) for endpoint in context["troubles"].webhooks
+            ]
         except DatabaseError:
-            context["problem"], status = "The database did not answer in time. Try again in a moment.", 503
+            context["problem"], status = _("The database did not answer in time. Try again in a moment."), 503
         return TemplateResponse(request, "admin/orders/order/attention.html", context, status=status)
 
     def _acted(self, request: HttpRequest) -> HttpResponse:
@@ -91,10 +97,10 @@ class AttentionPages(ModelAdmin):
         change = CHANGES.get(name)
         order = self.get_object(request, request.POST.get("order", ""))
         if change is None or order is None:
-            raise OrderError("Unknown action.")
+            raise OrderError(_("Unknown action."))
         return change(order, request.POST, act)
 
 
 def counted(number: int) -> str:
     """A number as it was counted, up to a limit; empty for none."""
-    return f"{number}{' or more' if number >= attention.COUNTED else ''}" if number else ""
+    return at_least(number, more=number >= attention.COUNTED) if number else ""

@@ -4,30 +4,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from orders.admin import badges, labels, part_facts
-from orders.admin.labels import count
+from orders.admin.local_formats import count, exact
 from orders.admin.money_format import money
-from orders.models import DUE_STATES, Document, Edge, LineState, Order, Shipment, Status, condition_words, edges_from
+from orders.models import (
+    DUE_STATES,
+    Document,
+    Edge,
+    LineState,
+    Order,
+    Shipment,
+    Status,
+    StockCall,
+    condition_words,
+    edges_from,
+)
 from orders.services.access import RESOLVE, Actor
 from orders.services.order_queries import Alert
 from orders.services.reporting.attention import Waiting
+from orders.services.stored_texts import for_reader
 
 
 @dataclass(frozen=True)
 class WaitingLine:
-    """A line that waits; `tried` says that somebody is asking inventory right now."""
+    """A line that waits.
+
+    :ivar told: what is wrong with it, in a sentence.
+    :ivar releases: whether its stock is to be released; else it is to be reserved.
+    :ivar tried: whether somebody is asking inventory right now.
+    """
 
     index: int
-    product_id: str
-    name: str
-    quantity: int
-    call: str
+    told: SafeString
     attempts: int
     error: str
     discrepancy: int | None
-    since: datetime | None
+    releases: bool
     tried: bool
 
     @property
@@ -110,7 +128,7 @@ def row_of(waiting: Waiting, order: Document, actor: Actor, now: datetime) -> Ro
         assignee=on_it(order),
         snoozed=_snoozed(order) if alert is Alert.SNOOZED else None,
         due=_aware(order.get("stock_due_at")),
-        lines=[_line(order, index, now) for index in _lines(alert, order)],
+        lines=[_line(alert, order, index, now) for index in _lines(alert, order)],
         next_steps=[edge for edge in edges if edge.name in forward],
         cancel=next((edge for edge in edges if cancels and edge.name == "cancel"), None),
         resolves=actor.has(RESOLVE),
@@ -148,10 +166,11 @@ def _in_hand(order: Document) -> Order:
 def _contents(items: Sequence[Document]) -> str:
     """The first item by name, and how many there are besides."""
     if not items:
-        return "no items"
+        return _("no items")
     first, others = items[0], len(items) - 1
-    told = f"{first['quantity']} × {first.get('name') or first['product_id']}"
-    return f"{told} and {count(others, 'more item')}" if others else told
+    shown = f"{count(first['quantity'])} × {first.get('name') or first['product_id']}"
+    told = ngettext("%(item)s and %(others)s more item", "%(item)s and %(others)s more items", others)
+    return told % {"item": shown, "others": count(others)} if others else shown
 
 
 def _lines(alert: Alert, order: Document) -> list[int]:
@@ -163,22 +182,55 @@ def _lines(alert: Alert, order: Document) -> list[int]:
     return [index for index, item in enumerate(order["items"]) if wanted and wanted(item["stock"])]
 
 
-def _line(order: Document, index: int, now: datetime) -> WaitingLine:
-    item = order["items"][index]
-    stock, told = item["stock"], [entry["at"] for entry in order["history"] if entry.get("line") == index]
+def _line(alert: Alert, order: Document, index: int, now: datetime) -> WaitingLine:
+    stock = order["items"][index]["stock"]
     until = _aware((stock.get("attempt") or {}).get("until"))
+    tried = bool(until and until > now)
     return WaitingLine(
         index=index,
-        product_id=item["product_id"],
-        name=item.get("name") or item["product_id"],
-        quantity=item["quantity"],
-        call=stock.get("call") or "",
+        told=_told(alert, order, index, now, tried=tried),
         attempts=stock["attempts"],
-        error=stock["error"],
+        error=for_reader(stock["error"]),
         discrepancy=stock.get("discrepancy"),
-        since=_aware(told[-1] if told else order.get("status_since")),
-        tried=bool(until and until > now),
+        releases=stock.get("call") == StockCall.RELEASE,
+        tried=tried,
     )
+
+
+def _told(alert: Alert, order: Document, index: int, now: datetime, *, tried: bool) -> SafeString:
+    """What is wrong with a line, e.g. that its release has been tried seven times."""
+    stock = order["items"][index]["stock"]
+    told: list[str] = [_what_waits(alert, order["items"][index], index + 1)]
+    if alert is not Alert.SHORT:
+        attempts = ngettext("%(attempts)s attempt", "%(attempts)s attempts", stock["attempts"])
+        told.append(attempts % {"attempts": count(stock["attempts"])})
+    if alert is Alert.UNKNOWN and (since := _unconfirmed_since(order, index)):
+        words = _('unconfirmed for <time datetime="{iso}" title="{exact}">{span}</time>')
+        told.append(format_html(words, iso=since.isoformat(), exact=exact(since), span=timesince(since, now)))
+    if tried:
+        told.append(_("being retried right now"))
+    return format_html("{}.", format_html_join(", ", "{}", ((part,) for part in told)))
+
+
+def _what_waits(alert: Alert, item: Document, number: int) -> SafeString:
+    stock, called = item["stock"], item.get("name") or ""
+    product = format_html('<span class="figures-id">{}</span>', item["product_id"])
+    if called not in ("", item["product_id"]):
+        product = format_html("<bdi>{}</bdi> {}", called, product)
+    if alert is Alert.SHORT:
+        words = _("Item {number}: <strong>{missing} of {quantity}</strong> × {product} not returned to stock")
+    elif stock.get("call") == StockCall.RELEASE:
+        words = _("Item {number}: <strong>release</strong> of {quantity} × {product}")
+    else:
+        words = _("Item {number}: <strong>reserve</strong> of {quantity} × {product}")
+    figures = {"quantity": count(item["quantity"]), "missing": count(stock.get("discrepancy") or 0)}
+    return format_html(words, number=number, product=product, **figures)
+
+
+def _unconfirmed_since(order: Document, index: int) -> datetime | None:
+    """When a line came to be unknown, which is all that its history was read for."""
+    told = [entry["at"] for entry in order["history"] if entry.get("line") == index]
+    return _aware(told[-1] if told else order.get("status_since"))
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -6,11 +6,13 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orders.admin import labels
 from orders.admin.attention_rows import Row, row_of
 from orders.admin.list_form import OLDEST
+from orders.admin.local_formats import count
 from orders.models import transition_label
 from orders.services.access import SNOOZE, Actor
 from orders.services.order_queries import Alert
@@ -18,19 +20,21 @@ from orders.services.reporting import attention
 from orders.services.reporting.attention import Waiting
 
 MEANINGS = {
-    Alert.UNKNOWN: "Inventory did not answer, so the outcome has to be checked there. Then record the result here.",
+    Alert.UNKNOWN: _("Inventory did not answer, so the outcome has to be checked there. Then record the result here."),
     Alert.OWED: _(
-        "Inventory has not confirmed the stock of these orders for over {owed}. It is retried automatically: if they "
+        "Inventory has not confirmed the stock of these orders for over %(owed)s. It is retried automatically: if they "
         "do not get fewer, check that inventory answers and a worker runs."
     ),
-    Alert.SHORT: "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge "
-    "here.",
-    Alert.UNCHECKED: "Placed while the user service was unavailable. Verify the customer now, or cancel the order.",
-    Alert.UNSHIPPED: _(
-        "No progress for over {unshipped}. Prepare and ship them; snooze those that wait for something."
+    Alert.SHORT: _(
+        "Inventory took back fewer units than these orders held. Correct the figures there, then acknowledge here."
     ),
-    Alert.MONEY: "Paid for items that were cancelled or returned. Pay it back, then record the refund on the order’s "
-    "page.",
+    Alert.UNCHECKED: _("Placed while the user service was unavailable. Verify the customer now, or cancel the order."),
+    Alert.UNSHIPPED: _(
+        "No progress for over %(unshipped)s. Prepare and ship them; snooze those that wait for something."
+    ),
+    Alert.MONEY: _(
+        "Paid for items that were cancelled or returned. Pay it back, then record the refund on the order’s page."
+    ),
     Alert.SNOOZED: _(
         "These need attention again when their time has come, their state changes, or another alert is raised."
     ),
@@ -60,13 +64,14 @@ class Section:
 
     @property
     def count(self) -> str:
-        return f"{self.waiting.count}{' or more' if self.waiting.more else ''}"
+        return at_least(self.waiting.count, more=self.waiting.more)
 
     @property
     def meaning(self) -> str:
-        return str(MEANINGS[self.waiting.alert]).format(
-            owed=labels.span(settings.STOCK_OWED_TOO_LONG), unshipped=labels.span(settings.SHIP_WITHIN)
-        )
+        return str(MEANINGS[self.waiting.alert]) % {
+            "owed": labels.span(settings.STOCK_OWED_TOO_LONG),
+            "unshipped": labels.span(settings.SHIP_WITHIN),
+        }
 
     @property
     def hidden(self) -> bool:
@@ -86,6 +91,11 @@ class Section:
         """Of the list with these orders, those first that were placed first."""
         query = urlencode({"flag": self.name, "sort": OLDEST})
         return f"{reverse('admin:orders_order_changelist')}?{query}"
+
+
+def at_least(number: int, *, more: bool) -> str:
+    """A number as far as it was counted. :param more: there may be more."""
+    return gettext("%(count)s or more") % {"count": count(number)} if more else count(number)
 
 
 def sections(actor: Actor, now: datetime) -> list[Section]:

@@ -10,15 +10,18 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 
-from orders.admin import bulk_confirmation, bulk_labels
+from orders.admin import bulk_confirmation
 from orders.admin.bulk_selection import TICK_FIRST, Chosen
+from orders.admin.local_formats import count
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, transition_label, transition_names
 from orders.services.errors import OrderError
 
-LOOK = "Check under Bulk runs whether a run was started"
+LOOK = gettext_lazy("Check under Bulk runs whether a run was started")
 
 
 class BulkActions(ModelAdmin):
@@ -73,7 +76,7 @@ class BulkActions(ModelAdmin):
     def _ask_again(self, request: HttpRequest) -> HttpResponse:
         """Show the confirmation that an address names, as it is now; the list, where it names no transition."""
         if "transition" not in request.GET:
-            self.message_user(request, TICK_FIRST, messages.WARNING)
+            self.message_user(request, str(TICK_FIRST), messages.WARNING)
             return _to_list(request.GET.get("filter", ""))
 
         def answer() -> HttpResponse:
@@ -87,7 +90,7 @@ class BulkActions(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         if name not in transition_names():
-            raise OrderError("Unknown action.")
+            raise OrderError(_("Unknown action."))
         actor_of(request).require_bulk(name)
         return name
 
@@ -96,7 +99,7 @@ class BulkActions(ModelAdmin):
         try:
             return answer()
         except (OrderError, DatabaseError) as error:
-            self.message_user(request, why_not(error, LOOK), messages.ERROR)
+            self.message_user(request, why_not(error, str(LOOK)), messages.ERROR)
         return _to_list(query)
 
     def _confirmation(
@@ -109,9 +112,13 @@ class BulkActions(ModelAdmin):
     def _started(self, request: HttpRequest, run: BulkRun) -> HttpResponse:
         if actor_of(request).has("orders.view_bulkrun"):
             return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
-        told = f"{run.done:,} of {bulk_labels.count(run.total, 'order')} done so far"
-        problems = f"{run.refused + run.failed:,} skipped or failed"
-        self.message_user(request, f"Run {run.pk} started: {told}, {problems}.", messages.INFO)
+        told = ngettext(
+            "Run %(run)s started: %(done)s of %(orders)s order done so far, %(problems)s skipped or failed.",
+            "Run %(run)s started: %(done)s of %(orders)s orders done so far, %(problems)s skipped or failed.",
+            run.total,
+        )
+        figures = {"done": count(run.done), "orders": count(run.total), "problems": count(run.refused + run.failed)}
+        self.message_user(request, told % {"run": run.pk, **figures}, messages.INFO)
         return _to_list("")
 
 

@@ -10,10 +10,13 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from orders.admin import bulk_labels, bulk_selection
 from orders.admin.bulk_selection import Chosen
 from orders.admin.list_form import read_by
+from orders.admin.local_formats import count
 from orders.admin.staff_actions import act_of, actor_of
 from orders.models import BulkRun
 from orders.services import bulk
@@ -60,11 +63,13 @@ def shown(request: HttpRequest, name: str, chosen: Chosen, address: str, problem
     :raises OrderError:
     """
     plan = _plan(request, name, chosen)
+    action = bulk_labels.action(name, plan.can)
     hidden = chosen.fields | {"transition": name, "planned": str(plan.total), "run": str(ObjectId())}
     hidden |= {"can": str(plan.can), "shown": timezone.now().isoformat()}
     return {
-        "title": f"{bulk_labels.action(name, bulk_labels.count(plan.can, 'order'))}?",
-        "target": bulk.target_of(name),
+        "title": _("%(action)s?") % {"action": action},
+        "action": action,
+        "target": bulk_labels.target(name),
         "chosen": chosen,
         "plan": plan,
         "figures": bulk_labels.figures(plan, name),
@@ -110,10 +115,15 @@ def _outdated(request: HttpRequest, name: str, chosen: Chosen) -> str:
     """Why more orders would change than were confirmed; empty if not."""
     moment, can = bulk_selection.moment(request.POST.get("shown", "")), request.POST.get("can", "")
     if moment is None or timezone.now() - moment > LONGEST_LOOK or not SMALL.match(can):
-        return "This page was open for too long. The figures have been updated: please confirm again."
+        return _("This page was open for too long. The figures have been updated: please confirm again.")
     more = _plan(request, name, chosen).can - int(can)
     if more > 0:
-        return f"This would now change {bulk_labels.count(more, 'more order')}. Please confirm again."
+        told = ngettext(
+            "This would now change %(orders)s more order. Please confirm again.",
+            "This would now change %(orders)s more orders. Please confirm again.",
+            more,
+        )
+        return told % {"orders": count(more)}
     return ""
 
 

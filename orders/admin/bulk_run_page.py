@@ -18,6 +18,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from orders.admin import badges, bulk_labels, labels
@@ -31,7 +33,11 @@ from orders.services.identifiers import object_id
 
 PAGE = 50
 STEPS = {"cancel": bulk.cancel_run, "pause": bulk.pause_run, "resume": bulk.resume_run}
-STEPPED = {"cancel": "Run cancelled.", "pause": "Run paused.", "resume": "Run resumed."}
+STEPPED = {
+    "cancel": gettext_lazy("Run cancelled."),
+    "pause": gettext_lazy("Run paused."),
+    "resume": gettext_lazy("Run resumed."),
+}
 
 
 class BulkRunPage(ReadOnly):
@@ -93,9 +99,9 @@ class BulkRunPage(ReadOnly):
         run, step = self._run(request, run_id), request.POST.get("step", "")
         try:
             if step not in STEPS:
-                raise OrderError("Unknown action.")
+                raise OrderError(_("Unknown action."))
             STEPS[step](run_id=run.pk, actor=actor_of(request))
-            self.message_user(request, STEPPED[step], messages.SUCCESS)
+            self.message_user(request, str(STEPPED[step]), messages.SUCCESS)
         except OrderError as error:
             self.message_user(request, why_not(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
@@ -105,7 +111,7 @@ class BulkRunPage(ReadOnly):
             raise PermissionDenied
         found = object_id(run_id)
         if found is None:
-            raise Http404(f"{run_id} is not a run id.")
+            raise Http404(_("%(id)s is not a run id.") % {"id": run_id})
         try:
             return bulk.get_run(found)
         except bulk.RunNotFound as error:
@@ -116,7 +122,7 @@ class BulkRunPage(ReadOnly):
         shown = request.GET.get("show", "problems" if run.refused + run.failed else "all")
         after = request.GET.get("after", "")
         if shown not in bulk.FILTERS or (after and not bulk.is_position(after)):
-            messages.warning(request, "That page link is not valid; showing the first page.")
+            messages.warning(request, _("That page link is not valid; showing the first page."))
             shown, after = shown if shown in bulk.FILTERS else "all", ""
         page = bulk.results_page(run, show=shown, after=after, limit=PAGE)
         may_see = actor_of(request).sees_all
@@ -144,5 +150,5 @@ def steps_for(request: HttpRequest, run: BulkRun) -> list[tuple[str, str]]:
     if run.is_over or not actor_of(request).may_bulk(run.transition):
         return []
     paused = run.state == BulkState.PAUSED
-    steps = [("resume", "Resume")] if paused or not run.for_worker else []
-    return [*steps, *([] if paused else [("pause", "Pause")]), ("cancel", "Cancel remaining")]
+    steps = [("resume", _("Resume"))] if paused or not run.for_worker else []
+    return [*steps, *([] if paused else [("pause", _("Pause"))]), ("cancel", _("Cancel remaining"))]

@@ -108,8 +108,7 @@ def keys_of(given: Iterable[str]) -> list[ObjectId]:
 def _named(given: Iterable[str], note: str = "") -> Chosen:
     keys = keys_of(given)
     fields = {"ids": ",".join(map(str, keys))}
-    words = ngettext("%(orders)s order", "%(orders)s orders", len(keys)) % {"orders": count(len(keys))}
-    return Chosen(OrderQuery(keys=OrderKeys(keys)), words, note, fields)
+    return Chosen(OrderQuery(keys=OrderKeys(keys)), bulk_labels.orders(len(keys)), note, fields)
 
 
 def _asked(query: QueryDict, at: datetime) -> OrderQuery:

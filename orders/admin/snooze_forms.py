@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from orders.admin.bulk_selection import keys_of
-from orders.admin.local_formats import exact
+from orders.admin.local_formats import count, exact
 from orders.services import days
 from orders.services.audit import LONGEST_REASON, Act
 from orders.services.days import ONE_DAY, day_bounds
@@ -39,22 +39,22 @@ def snooze(post: "QueryDict", act: Act) -> str:
     told = ngettext(
         "%(count)s order is snoozed until %(until)s.", "%(count)s orders are snoozed until %(until)s.", done.changed
     )
-    return _told(done, told % {"count": done.changed, "until": exact(until)})
+    return _told(done, told % {"count": count(done.changed), "until": exact(until)})
 
 
 def wake(post: "QueryDict", act: Act) -> str:
     """Take `_selected_action`."""
     done = snoozing.wake(order_ids=keys_of(post.getlist("_selected_action")), act=act)
     told = ngettext("%(count)s order is awake again.", "%(count)s orders are awake again.", done.changed)
-    return _told(done, told % {"count": done.changed})
+    return _told(done, told % {"count": count(done.changed)})
 
 
 def _told(done: Done, told: str) -> str:
     """What was done, and what was not. :raises OrderError: nothing was."""
     skipped = [
-        ngettext("%(count)s was skipped: %(why)s.", "%(count)s were skipped: %(why)s.", count)
-        % {"count": count, "why": why.rstrip(".")}
-        for why, count in done.skipped.items()
+        ngettext("%(count)s was skipped: %(why)s.", "%(count)s were skipped: %(why)s.", number)
+        % {"count": count(number), "why": why.rstrip(".")}
+        for why, number in done.skipped.items()
     ]
     if not done.changed:
         raise OrderError(" ".join(skipped))

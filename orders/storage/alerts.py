@@ -26,15 +26,15 @@ OPEN = (Status.PENDING.value, *TO_SHIP)
 class Alert(TextChoices):
     """The kinds, as a filter or a badge calls them."""
 
-    UNKNOWN = "unknown", "Unconfirmed stock"
-    OWED = "owed", "Stock release overdue"
-    SHORT = "short", "Short release"
-    UNCHECKED = "unchecked", "Unverified customer, open order"
-    UNSHIPPED = "unshipped", "Paid, not shipped"
-    UNPAID = "unpaid", "Payment overdue"
-    UNVERIFIED = "unverified", "Unverified customer"
-    MONEY = "money", "Money owed"
-    HELD = "held", "On hold"
+    UNKNOWN = "unknown", _("Unconfirmed stock")
+    OWED = "owed", _("Stock release overdue")
+    SHORT = "short", _("Short release")
+    UNCHECKED = "unchecked", _("Unverified customer, open order")
+    UNSHIPPED = "unshipped", _("Paid, not shipped")
+    UNPAID = "unpaid", _("Payment overdue")
+    UNVERIFIED = "unverified", _("Unverified customer")
+    MONEY = "money", _("Money owed")
+    HELD = "held", _("On hold")
     SNOOZED = "snoozed", _("Snoozed")
 
 

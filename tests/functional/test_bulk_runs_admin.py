@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,8 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
-from orders.admin import BulkRunAdmin, bulk_run_page
-from orders.models import BulkRun, Contact
+from orders.admin import BulkRunAdmin, bulk_labels, bulk_run_page
+from orders.models import BulkRun, Contact, edges_named, transition_names
 from orders.services import access, bulk
 from orders.services.audit import Act
 from orders.services.bulk import report_csv
@@ -107,6 +108,13 @@ def test_a_run_is_found_by_the_id_that_a_history_tells(database: Database[Docume
     assert said(response) == ["A run id has 24 hexadecimal digits."]
 
 
+def test_a_run_of_a_transition_that_only_a_newer_version_knows_has_its_bare_name(
+    database: Database[Document], manager: Client
+) -> None:
+    change(start(), transition="archive")
+    assert "archive Queued 0 of 3" in text_of(manager.get(RUNS))
+
+
 def test_the_sidebar_leads_to_the_runs(database: Database[Document], manager: Client) -> None:
     assert f'href="{RUNS}"' in manager.get("/admin/orders/order/").content.decode()
     assert f'href="{RUNS}"' not in client_of("nobody").get("/admin/").content.decode()
@@ -119,6 +127,14 @@ def test_nothing_of_a_run_can_be_added_edited_or_deleted(database: Database[Docu
     client.post(page_of(run), {"state": "done", "reason": "forged"})
     client.post(RUNS, {"action": "delete_selected", "_selected_action": str(run.pk), "post": "yes"})
     assert (only_run().state, only_run().reason) == ("queued", "")
+
+
+@pytest.mark.parametrize("transition", transition_names())
+def test_each_transition_has_sentences_of_its_own(transition: str) -> None:
+    some, one = bulk_labels.action(transition, 1200), bulk_labels.action(transition, 1)
+    assert re.sub("1,200 orders", "1 order", some) == one
+    assert bulk_labels.title(BulkRun(transition=transition)) == re.sub("1,200 ", "", some)
+    assert bulk_labels.target(transition) == edges_named(transition)[0].target
 
 
 # --- the page of one ---
