@@ -142,7 +142,7 @@ def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
     shipment = order.shipments[parcel] if parcel is not None else None
     return Printed(
         order=order,
-        status=Status(order.status).label,
+        status=str(Status(order.status).label),
         warning=_warning(order, packing=packing),
         code=_code(order.number),
         recipient=address_lines(order.shipping_address, order.contact),

@@ -1,16 +1,17 @@
 """Where events are delivered to."""
 
 from django.db import models
+from django.utils.translation import pgettext_lazy
 from django_mongodb_backend.fields import ArrayField
 
 
 class EndpointState(models.TextChoices):
     """What can be said of an endpoint in a word."""
 
-    ON = "on", "On"
-    FAILING = "failing", "Failing"
-    STOPPED = "stopped", "Stopped"
-    OFF = "off", "Off"
+    ON = "on", pgettext_lazy("webhook", "On")
+    FAILING = "failing", pgettext_lazy("webhook", "Failing")
+    STOPPED = "stopped", pgettext_lazy("webhook", "Stopped")
+    OFF = "off", pgettext_lazy("webhook", "Off")
 
 
 def endpoint_state(*, active: bool, failing: bool, stopped: bool) -> EndpointState:
