@@ -255,7 +255,7 @@ def test_where_there_was_nothing_before_there_is_no_percentage(database: Databas
     while refresh(seconds=60).more:
         pass
     told = text_of(client_of("Support").get(f"{START}?period=7"))
-    assert "Revenue €29.80 +€29.80; before €0.00 kept of 1 paid orders" in told
+    assert "Revenue €29.80 +€29.80; before €0.00 kept of 1 paid order " in told
     assert "Average order €29.80 no earlier figure" in told
 
 
