@@ -177,7 +177,10 @@ def _before(days: Stretch | None) -> tuple[Any, ...]:
 
 
 def _amounts(kind: Kind) -> list[tuple[str, Kind]]:
-    return [(title, kind) for title in (_("Gross"), _("Refunded"), _("Net"), _("Owed"), _("Revenue"))]
+    return [
+        (title, kind)
+        for title in (_("Gross"), _("Refunded"), _("Net"), pgettext("by the shop to customers", "Owed"), _("Revenue"))
+    ]
 
 
 def _of_money(money: Money | None) -> tuple[Decimal | None, ...]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from orders.admin.local_formats import count, day, percent
@@ -34,7 +34,7 @@ DEFINITIONS = {
         _("Gross less refunded."),
     ),
     "owed": (
-        _("Owed"),
+        pgettext_lazy("by the shop to customers", "Owed"),
         _(
             "What customers have paid for and will not get, because it was cancelled or returned, and have not "
             "got back."
