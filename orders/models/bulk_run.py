@@ -5,6 +5,8 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_mongodb_backend.fields import EmbeddedModelField
 
 from orders.models.parts import Attempt
@@ -13,13 +15,13 @@ from orders.models.parts import Attempt
 class BulkState(TextChoices):
     """The state of a run. A paused one goes on at `paused_until` if set, otherwise when a person resumes it."""
 
-    SELECTING = "selecting", "Selecting"
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    PAUSED = "paused", "Paused"
-    DONE = "done", "Done"
-    CANCELLED = "cancelled", "Cancelled"
-    FAILED = "failed", "Failed"
+    SELECTING = "selecting", pgettext_lazy("bulk run", "Selecting")
+    QUEUED = "queued", pgettext_lazy("bulk run", "Queued")
+    RUNNING = "running", pgettext_lazy("bulk run", "Running")
+    PAUSED = "paused", pgettext_lazy("bulk run", "Paused")
+    DONE = "done", pgettext_lazy("bulk run", "Done")
+    CANCELLED = "cancelled", pgettext_lazy("bulk run", "Cancelled")
+    FAILED = "failed", pgettext_lazy("bulk run", "Failed")
 
 
 OPEN_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING, BulkState.PAUSED)
@@ -29,11 +31,11 @@ OPEN_STATES = (BulkState.SELECTING, BulkState.QUEUED, BulkState.RUNNING, BulkSta
 class OrderOutcome(TextChoices):
     """The outcome of one order of a run."""
 
-    WAITING = "waiting", "Remaining"
-    DONE = "done", "Done"
-    ALREADY = "already", "Already done"
-    REFUSED = "refused", "Skipped"
-    FAILED = "failed", "Failed"
+    WAITING = "waiting", _("Remaining")
+    DONE = "done", _("Done")
+    ALREADY = "already", _("Already done")
+    REFUSED = "refused", _("Skipped")
+    FAILED = "failed", _("Failed")
 
 
 class BatchState(TextChoices):
@@ -85,6 +87,7 @@ class BulkRun(models.Model):
 
     class Meta:
         db_table = "bulk_runs"
+        verbose_name, verbose_name_plural = _("bulk run"), _("bulk runs")
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="bulk_newest"),

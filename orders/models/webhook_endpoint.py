@@ -1,7 +1,7 @@
 """Where events are delivered to."""
 
 from django.db import models
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_mongodb_backend.fields import ArrayField
 
 
@@ -48,7 +48,7 @@ class WebhookEndpoint(models.Model):
 
     class Meta:
         db_table = "webhook_endpoints"
-        verbose_name, verbose_name_plural = "webhook", "webhooks"
+        verbose_name, verbose_name_plural = gettext_lazy("webhook"), gettext_lazy("webhooks")
         default_permissions = ("view",)
         permissions = [("manage_webhooks", "Can manage webhooks")]
 
