@@ -24,6 +24,7 @@ from orders.services.errors import OrderError
 from orders.services.events import browsing
 from orders.services.events.browsing import EventPage
 from orders.services.events.public_event import public_event
+from orders.services.stored_texts import for_reader
 
 CURSOR = re.compile(r"[0-9]{1,18}\Z")
 
@@ -115,6 +116,6 @@ def _row(event: Document, customers: Mapping[Any, str] | None = None) -> dict[st
         "version": event.get("version"),
         "when": labels.moment(labels.aware(event["at"]), timezone.now()),
         "who": labels.person(event["actor"]),
-        "reason": event["data"].get("reason", ""),
+        "reason": for_reader(event["data"].get("reason", "")),
         "id": event["id"],
     }

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.functional import Promise
 from unfold.admin import ModelAdmin
 
 from orders.admin.staff_actions import actor_of, status_of, why_not
@@ -36,7 +37,7 @@ class Managed(ReadOnly):
     """
 
     permission: str
-    look: str
+    look: "str | Promise"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return actor_of(request).has(self.permission)

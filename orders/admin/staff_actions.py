@@ -10,6 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from observability import context
 from orders.services import access
@@ -50,22 +52,24 @@ def act_posted(request: HttpRequest) -> Act:
     return replace(act, code=request.POST.get("reason_code", ""))
 
 
-def why_not(error: OrderError | DatabaseError, look: str = "Check whether the order has changed") -> str:
+def why_not(error: OrderError | DatabaseError, look: "str | Promise" = "") -> str:
     """What staff are told of a change that failed.
 
-    :param look: how they learn whether it was made, where the database did not say so.
+    :param look: how they learn whether it was made, where the database did not say so, as a request to them; whether
+        the order has changed unless given.
     :raises PermissionDenied: they may not make it.
     """
     if isinstance(error, NotPermitted):
         raise PermissionDenied(error.detail) from error
     if isinstance(error, StaleOrder):
-        return "Someone updated this order. Your change was not saved."
-    if isinstance(error, TOLD_BY_PROBLEMS):
-        return f"Nothing was changed. {' '.join(text for texts in error.members['errors'].values() for text in texts)}"
+        return _("Someone updated this order. Your change was not saved.")
     if isinstance(error, OrderError):
-        return f"Nothing was changed. {error.detail}"
+        problems = error.members["errors"].values() if isinstance(error, TOLD_BY_PROBLEMS) else [[error.detail]]
+        return " ".join([_("Nothing was changed."), *(text for texts in problems for text in texts)])
     logger.warning("the database did not answer the backoffice: %s", error.__cause__ or error)
-    return f"The database did not answer in time. {look} before trying again."
+    # Translators: %(look)s is a request such as “Check whether the order has changed”, without a full stop.
+    told = _("The database did not answer in time. %(look)s before trying again.")
+    return told % {"look": look or _("Check whether the order has changed")}
 
 
 def status_of(error: OrderError) -> HTTPStatus:

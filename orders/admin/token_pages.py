@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -37,7 +37,7 @@ class TokenAdmin(Managed):
     """For those who manage service tokens; what they change goes through the service."""
 
     permission = MANAGE_TOKENS
-    look = "Check whether the token is in the list"
+    look = gettext_lazy("Check whether the token is in the list")
 
     def get_urls(self) -> list[URLPattern]:
         revoke = path(

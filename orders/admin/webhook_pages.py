@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.admin import badges, labels
@@ -28,6 +28,7 @@ from orders.services.days import zone
 from orders.services.errors import OrderError
 from orders.services.events import webhooks
 from orders.services.identifiers import object_id as id_typed
+from orders.services.stored_texts import for_reader
 
 NEW_SECRET = "webhook_secret"  # noqa: S105 - a name, no secret
 """The key of a session under which a new secret waits to be shown, once."""
@@ -41,7 +42,7 @@ class WebhookAdmin(Managed):
     """For those who manage webhooks; what they change goes through the service."""
 
     permission = MANAGE_WEBHOOKS
-    look = "Check whether the webhook has changed"
+    look = gettext_lazy("Check whether the webhook has changed")
 
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(only_posted(self.act_view))
@@ -104,7 +105,7 @@ class WebhookAdmin(Managed):
             "row": _facts(endpoint, webhooks.newest_cursor(actor)),
             "created": labels.moment(endpoint.created_at, timezone.now()),
             "creator": labels.person(endpoint.created_by),
-            "stopped_because": endpoint.stopped_because,
+            "stopped_because": for_reader(endpoint.stopped_because),
             "deliveries": [_delivery(delivery) for delivery in webhooks.deliveries(endpoint.pk, actor)],
             "secret": self._secret_to_show(request, endpoint),
             "fields": _fields(typed),
