@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import TextChoices
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 from django_mongodb_backend.fields import EmbeddedModelField
 
 from orders.models.parts import Attempt
@@ -95,7 +95,7 @@ class BulkRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Run {self.pk}"
+        return gettext("Run %(id)s") % {"id": self.pk}
 
     @classmethod
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **options: Any) -> Self:
