@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, counted
 from orders.admin.dashboard_charts import charts
@@ -27,10 +27,10 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The context of the first page, called by django-unfold (DASHBOARD_CALLBACK)."""
     actor = actor_of(request)
     if not actor.sees_all:
-        return context | {"title": "Welcome"}
+        return context | {"title": gettext("Welcome")}
     chosen, key, problem = chosen_period(request.GET)
     context |= {
-        "title": "Dashboard",
+        "title": gettext("Dashboard"),
         "sees_figures": True,
         "periods": [(name, label, name == key) for name, (label, _) in PERIODS.items()],
         "period": chosen,
@@ -51,7 +51,7 @@ def _attention(actor: Actor) -> dict[str, Any]:
         {
             "name": found.alert.value,
             "title": found.alert.label,
-            "count": f"{found.count}{'+' if found.more else ''}",
+            "count": f"{count(found.count)}{'+' if found.more else ''}",
         }
         for found in attention.counts(actor=actor, at=now)
         if found.count
@@ -60,9 +60,9 @@ def _attention(actor: Actor) -> dict[str, Any]:
         waiting.append({"name": "foreign", "title": FOREIGN, "count": found})
     troubles = event_troubles.event_troubles(actor=actor, at=now)
     if troubles.late:
-        waiting.append({"name": "events", "title": EVENTS, "count": str(troubles.late)})
+        waiting.append({"name": "events", "title": EVENTS, "count": count(troubles.late)})
     if troubles.webhooks:
-        waiting.append({"name": "webhooks", "title": WEBHOOKS, "count": str(len(troubles.webhooks))})
+        waiting.append({"name": "webhooks", "title": WEBHOOKS, "count": count(len(troubles.webhooks))})
     return {"waiting": waiting}
 
 
@@ -80,13 +80,12 @@ def _figures(found: Dashboard) -> dict[str, Any]:
 
 
 def _tiles(found: Dashboard) -> list[dict[str, object]]:
-    alone = gettext(" in %(currency)s") % {"currency": settings.CURRENCY} if len(found.money) > 1 else ""
-    kept = gettext("kept of %(orders)s paid orders") % {"orders": count(found.sold)}
+    alone = {"currency": settings.CURRENCY} if len(found.money) > 1 else {}
     figures: list[tuple[str, str, Callable[[Dashboard], Any], Callable[[Any], str]]] = [
         ("orders", gettext("placed in the period"), lambda one: one.orders, count),
-        ("revenue", kept + alone, lambda one: one.ours.revenue, amount),
+        ("revenue", _kept(found.sold, alone), lambda one: one.ours.revenue, amount),
         ("average", gettext("revenue per paid order"), lambda one: one.average, amount),
-        ("gross", gettext("paid for these orders") + alone, lambda one: one.ours.paid, amount),
+        ("gross", _paid(alone), lambda one: one.ours.paid, amount),
         ("refunded", gettext("of what was paid"), lambda one: one.ours.refunded, amount),
         ("net", gettext("paid and not refunded"), lambda one: one.ours.net, amount),
         ("owed", gettext("to customers, not refunded yet"), lambda one: one.ours.owed, amount),
@@ -102,6 +101,21 @@ def _tiles(found: Dashboard) -> list[dict[str, object]]:
         }
         for name, meaning, figure, words in figures
     ]
+
+
+def _kept(orders: int, alone: dict[str, str]) -> str:
+    """:param alone: names the currency where there are several, as for the next."""
+    if alone:
+        told = ngettext(
+            "kept of %(orders)s paid order in %(currency)s", "kept of %(orders)s paid orders in %(currency)s", orders
+        )
+    else:
+        told = ngettext("kept of %(orders)s paid order", "kept of %(orders)s paid orders", orders)
+    return told % {"orders": count(orders), **alone}
+
+
+def _paid(alone: dict[str, str]) -> str:
+    return gettext("paid for these orders in %(currency)s") % alone if alone else gettext("paid for these orders")
 
 
 def _shipped(times: Spread) -> str:

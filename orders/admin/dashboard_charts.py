@@ -10,9 +10,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orders.admin.dashboard_tables import Table, days_table, hour_words, hours_table, shown_days
-from orders.admin.figure_words import amount
-from orders.admin.local_formats import count
-from orders.services.reporting.shop_figures import Dashboard, Stretch
+from orders.admin.figure_words import amount, days_named
+from orders.admin.local_formats import count, day
+from orders.services.reporting.shop_figures import Dashboard, Period, Stretch
 
 Value = int | Decimal
 
@@ -46,44 +46,59 @@ class Chart:
 def charts(found: Dashboard) -> tuple[list[Chart], Table]:
     """Of orders and revenue over the period, and of orders over the hours; and the first two as a table."""
     shown, before = shown_days(found)
-    span = _("from %(first)s to %(last)s") % {"first": found.period.first, "last": found.period.last}
     by_day, by_week = (_("Orders per day"), _("Revenue per day")), (_("Orders per week"), _("Revenue per week"))
     titles = by_week if len(shown) < found.period.days else by_day
 
     def slots(value: Callable[[Stretch], Value | None]) -> list[Slot]:
         return [
-            Slot(str(days.first), str(days), value(days), value(earlier) if earlier else None)
+            Slot(day(days.first), days_named(days.first, days.last), value(days), value(earlier) if earlier else None)
             for days, earlier in zip(shown, before, strict=True)
         ]
 
     of_hours = [Slot(f"{hour:02}:00", hour_words(hour), orders) for hour, orders in enumerate(found.hours)]
     drawn = [
-        _chart(titles[0], span, slots(lambda days: days.orders), count),
-        _chart(titles[1], span, slots(lambda days: days.money.revenue if days.money else None), amount),
-        _chart(_("Orders by hour of the day"), span, of_hours, count, hours_table(found)),
+        _chart(titles[0], found.period, slots(lambda days: days.orders), count),
+        _chart(titles[1], found.period, slots(lambda days: days.money.revenue if days.money else None), amount),
+        _chart(_("Orders by hour of the day"), found.period, of_hours, count, hours_table(found)),
     ]
     return drawn, days_table(found, shown, before)
 
 
 def _chart(
-    title: str, span: str, slots: Sequence[Slot], words: Callable[[Any], str], table: Table | None = None
+    title: str, period: Period, slots: Sequence[Slot], words: Callable[[Any], str], table: Table | None = None
 ) -> Chart:
-    values = [slot.value or 0 for slot in slots]
     compared = any(slot.before is not None for slot in slots)
-    highest = max(values)
-    top = max([highest, *(slot.before or 0 for slot in slots)])
-    told = _("%(title)s, %(span)s: %(total)s in total") % {"title": title, "span": span, "total": words(sum(values))}
-    if highest:
-        peak = {"most": words(highest), "when": slots[values.index(highest)].label}
-        told += _(", with a peak of %(most)s on %(when)s") % peak
-    if compared:
-        total = words(sum(slot.before or 0 for slot in slots))
-        told += _("; the period before had %(total)s") % {"total": total}
+    top = max(value or 0 for slot in slots for value in (slot.value, slot.before))
+    heading = {"title": title, "first": day(period.first), "last": day(period.last)}
     scale = (words(top), words(top / 2) if top > 1 else "", words(0))
     middle = slots[len(slots) // 2].tick if len(slots) > 2 else ""
     ends = (slots[0].tick, middle, slots[-1].tick if len(slots) > 1 else "")
     drawn = _drawn(slots, top, words) if top else SafeString("")
-    return Chart(title, f"{told}.", scale, ends, drawn, compared, table)
+    return Chart(title, _summary(heading, slots, words, compared=compared), scale, ends, drawn, compared, table)
+
+
+def _summary(heading: dict[str, str], slots: Sequence[Slot], words: Callable[[Any], str], *, compared: bool) -> str:
+    """What a chart shows, in a sentence. :param heading: its title, and the first and last day of its period."""
+    values = [slot.value or 0 for slot in slots]
+    highest = max(values)
+    if highest and compared:
+        told = _(
+            "%(title)s, from %(first)s to %(last)s: %(total)s in total, with a peak of %(most)s on %(when)s; "
+            "the period before had %(before)s."
+        )
+    elif highest:
+        told = _("%(title)s, from %(first)s to %(last)s: %(total)s in total, with a peak of %(most)s on %(when)s.")
+    elif compared:
+        told = _("%(title)s, from %(first)s to %(last)s: %(total)s in total; the period before had %(before)s.")
+    else:
+        told = _("%(title)s, from %(first)s to %(last)s: %(total)s in total.")
+    return told % {
+        **heading,
+        "total": words(sum(values)),
+        "most": words(highest),
+        "when": slots[values.index(highest)].label,
+        "before": words(sum(slot.before or 0 for slot in slots)),
+    }
 
 
 def _drawn(slots: Sequence[Slot], top: Value, words: Callable[[Any], str]) -> SafeString:
@@ -121,7 +136,7 @@ def _drawn(slots: Sequence[Slot], top: Value, words: Callable[[Any], str]) -> Sa
 def _told(slot: Slot, words: Callable[[Any], str]) -> str:
     value = _("not counted yet") if slot.value is None else words(slot.value)
     if slot.before is None:
-        return f"{slot.label}: {value}"
+        return _("%(when)s: %(value)s") % {"when": slot.label, "value": value}
     return _("%(when)s: %(value)s, before: %(before)s") % {
         "when": slot.label,
         "value": value,

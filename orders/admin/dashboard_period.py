@@ -3,14 +3,21 @@
 from datetime import date, timedelta
 
 from django.http import QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from orders.services.days import today
 from orders.services.reporting.shop_figures import InvalidPeriod, Period, period
 
-PERIODS = {"today": ("Today", 1), "7": ("7 days", 7), "30": ("30 days", 30), "90": ("90 days", 90),
-           "year": ("Last 12 months", 365)}  # fmt: skip
+PERIODS = {
+    "today": (_("Today"), 1),
+    "7": (_("7 days"), 7),
+    "30": (_("30 days"), 30),
+    "90": (_("90 days"), 90),
+    "year": (_("Last 12 months"), 365),
+}
 DEFAULT = "30"
-SLOW = "The figures could not be read in time. Try again in a moment."
+SLOW = _("The figures could not be read in time. Try again in a moment.")
 
 
 def chosen_period(given: QueryDict) -> tuple[Period, str | None, str]:
@@ -24,9 +31,9 @@ def chosen_period(given: QueryDict) -> tuple[Period, str | None, str]:
         except InvalidPeriod as error:
             return fallback, DEFAULT, error.detail
         except ValueError:
-            return fallback, DEFAULT, "Enter both dates as YYYY-MM-DD."
+            return fallback, DEFAULT, gettext("Enter both dates as YYYY-MM-DD.")
     if key not in PERIODS:
-        return fallback, DEFAULT, "Unknown period."
+        return fallback, DEFAULT, gettext("Unknown period.")
     return _last(PERIODS[key][1]), key, ""
 
 

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from orders.admin import badges
-from orders.admin.figure_words import NONE, amount, duration, share
+from orders.admin.figure_words import NONE, amount, days_named, duration, share
 from orders.admin.local_formats import count
 from orders.admin.money_format import money
 from orders.models import Status
@@ -77,7 +78,10 @@ class Table:
         )
 
     def csv(self) -> str:
-        """Plain numbers: amounts with two decimals, times in minutes, shares in per cent."""
+        """Words in the reader's language; plain numbers: amounts with two decimals, minutes, shares in per cent.
+
+        Days are as ISO 8601 writes them.
+        """
         head = [part for title, kind in self.columns for part in _head(title, kind)]
         rows = ([part for value in row for part in _plain(value)] for row in self.rows)
         return csv_text([head, *rows])
@@ -103,6 +107,8 @@ def _shown(value: Any, kind: Kind, row: Sequence[Any]) -> object:
             return duration(value)
         case Kind.PRODUCT:
             return _named(value)
+    if isinstance(value, Stretch):
+        return days_named(value.first, value.last)
     return badges.of(value) if isinstance(value, Status) else value
 
 
@@ -171,7 +177,10 @@ def _before(days: Stretch | None) -> tuple[Any, ...]:
 
 
 def _amounts(kind: Kind) -> list[tuple[str, Kind]]:
-    return [(title, kind) for title in (_("Gross"), _("Refunded"), _("Net"), _("Owed"), _("Revenue"))]
+    return [
+        (title, kind)
+        for title in (_("Gross"), _("Refunded"), _("Net"), pgettext("by the shop to customers", "Owed"), _("Revenue"))
+    ]
 
 
 def _of_money(money: Money | None) -> tuple[Decimal | None, ...]:
@@ -179,7 +188,7 @@ def _of_money(money: Money | None) -> tuple[Decimal | None, ...]:
 
 
 def hours_table(found: Dashboard) -> Table:
-    columns = [(_("Hour"), Kind.TEXT), (_("Orders"), Kind.COUNT), (_("Share"), Kind.SHARE)]
+    columns = [(_("Hour"), Kind.TEXT), (_("Orders"), Kind.COUNT), (pgettext("part of a whole", "Share"), Kind.SHARE)]
     rows = [(hour_words(hour), orders, _part(orders, sum(found.hours))) for hour, orders in enumerate(found.hours)]
     return Table("hours", _("Orders by hour of the day"), columns, rows)
 
@@ -204,7 +213,8 @@ def _money(found: Dashboard) -> Table:
 
 def _statuses(found: Dashboard) -> Table:
     columns = [
-        (_("Status"), Kind.TEXT), (_("Orders"), Kind.COUNT), (_("Share"), Kind.SHARE), (_("Before"), Kind.COUNT),
+        (_("Status"), Kind.TEXT), (_("Orders"), Kind.COUNT), (pgettext("part of a whole", "Share"), Kind.SHARE),
+        (pgettext("in the period before", "Before"), Kind.COUNT),
     ]  # fmt: skip
     before = found.earlier.statuses if found.earlier else {}
     rows = [

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from unfold.admin import ModelAdmin
 
@@ -23,6 +24,7 @@ from orders.services.errors import OrderError
 from orders.services.events import browsing
 from orders.services.events.browsing import EventPage
 from orders.services.events.public_event import public_event
+from orders.services.stored_texts import for_reader
 
 CURSOR = re.compile(r"[0-9]{1,18}\Z")
 
@@ -50,7 +52,7 @@ class EventPages(ModelAdmin):
         kept = {name: value for name, value in given.items() if value and name != "from"}
         context = {
             **self.admin_site.each_context(request),
-            "title": "Events",
+            "title": _("Events"),
             "given": given,
             "filtered": any(given.values()),
             "problems": problems,
@@ -72,7 +74,7 @@ class EventPages(ModelAdmin):
         shown = orjson.loads(orjson.dumps(public_event(event), option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z))
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Event {event['_id']}",
+            "title": _("Event %(cursor)s") % {"cursor": event["_id"]},
             "row": _row(event),
             "told": labels.moment(labels.aware(event["told_at"]), timezone.now()),
             "json": orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode(),
@@ -83,9 +85,9 @@ class EventPages(ModelAdmin):
 def _problems(given: dict[str, str]) -> dict[str, str]:
     problems = {}
     if given["type"] and given["type"] not in EVENT_TYPES:
-        problems["type"] = "There is no such type."
+        problems["type"] = _("There is no such type.")
     if given["from"] and not CURSOR.match(given["from"]):
-        problems["from"] = "A cursor is a whole number."
+        problems["from"] = _("A cursor is a whole number.")
     return problems
 
 
@@ -99,7 +101,7 @@ def _read(request: HttpRequest, given: dict[str, str]) -> tuple[EventPage, dict[
         why_not(error)  # whoever may not look is not told what is wrong
         return EventPage([], None), {"order": error.detail}, 200
     except DatabaseError:
-        return EventPage([], None), {"": "The database did not answer in time. Try again in a moment."}, 503
+        return EventPage([], None), {"": _("The database did not answer in time. Try again in a moment.")}, 503
 
 
 def _row(event: Document, customers: Mapping[Any, str] | None = None) -> dict[str, Any]:
@@ -114,6 +116,6 @@ def _row(event: Document, customers: Mapping[Any, str] | None = None) -> dict[st
         "version": event.get("version"),
         "when": labels.moment(labels.aware(event["at"]), timezone.now()),
         "who": labels.person(event["actor"]),
-        "reason": event["data"].get("reason", ""),
+        "reason": for_reader(event["data"].get("reason", "")),
         "id": event["id"],
     }

@@ -1,15 +1,15 @@
 """Figures of the dashboard as people read them, how they compare, and what each of them means."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from orders.admin.local_formats import percent
+from orders.admin.local_formats import count, day, percent
 from orders.admin.money_format import money
 
 NONE = "–"
@@ -34,7 +34,7 @@ DEFINITIONS = {
         _("Gross less refunded."),
     ),
     "owed": (
-        _("Owed"),
+        pgettext_lazy("by the shop to customers", "Owed"),
         _(
             "What customers have paid for and will not get, because it was cancelled or returned, and have not "
             "got back."
@@ -112,13 +112,20 @@ def duration(span: timedelta | None) -> str:
         return NONE
     minutes = round(span.total_seconds() / 60)
     if minutes < 120:
-        return f"{minutes} min"
+        return gettext("%(minutes)s min") % {"minutes": minutes}
     hours = round(minutes / 60)
-    return (
-        f"{hours} h"
-        if hours < 48
-        else gettext("%(days)s days %(hours)s h") % {"days": hours // 24, "hours": hours % 24}
-    )
+    if hours < 48:
+        return gettext("%(hours)s h") % {"hours": hours}
+    days, hours = divmod(hours, 24)
+    return ngettext("%(days)s day %(hours)s h", "%(days)s days %(hours)s h", days) % {
+        "days": count(days),
+        "hours": hours,
+    }
+
+
+def days_named(first: date, last: date) -> str:
+    """A day, or the first and the last of several."""
+    return day(first) if first == last else f"{day(first)} – {day(last)}"
 
 
 def compared(now: Any, before: Any, words: Callable[[Any], str]) -> str:
@@ -133,5 +140,5 @@ def compared(now: Any, before: Any, words: Callable[[Any], str]) -> str:
         return gettext("the same as before")
     if not before:
         return gettext("%(sign)s%(difference)s; before %(before)s") % told
-    told["percent"] = f"{told['sign']}{abs(100 * (now - before) / before):,.1f} %"
+    told["percent"] = f"{told['sign']}{percent(abs((now - before) / before))}"
     return gettext("%(sign)s%(difference)s (%(percent)s); before %(before)s") % told

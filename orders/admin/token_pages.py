@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,11 +19,17 @@ from orders.admin.local_formats import day
 from orders.admin.read_only import Managed
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import ServiceToken
-from orders.services import access, service_tokens
-from orders.services.access import MANAGE_TOKENS, Actor
+from orders.services import service_tokens
+from orders.services.access import MANAGE_TOKENS, SCOPE_WORDS, Actor
 from orders.services.errors import OrderError
 from orders.services.identifiers import object_id as id_typed
 from orders.services.service_tokens import TokenState
+
+STATES = {
+    TokenState.ACTIVE: pgettext_lazy("service token", "Active"),
+    TokenState.EXPIRED: pgettext_lazy("service token", "Expired"),
+    TokenState.REVOKED: pgettext_lazy("service token", "Revoked"),
+}
 
 
 @admin.register(ServiceToken)
@@ -29,7 +37,7 @@ class TokenAdmin(Managed):
     """For those who manage service tokens; what they change goes through the service."""
 
     permission = MANAGE_TOKENS
-    look = "Check whether the token is in the list"
+    look = gettext_lazy("Check whether the token is in the list")
 
     def get_urls(self) -> list[URLPattern]:
         revoke = path(
@@ -40,7 +48,7 @@ class TokenAdmin(Managed):
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         rows = [_facts(token) for token in service_tokens.list_tokens(self.manager(request))]
-        return self.answer(request, "list", {"title": "Service tokens", "rows": rows})
+        return self.answer(request, "list", {"title": _("Service tokens"), "rows": rows})
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     @sensitive_variables("made")
@@ -56,9 +64,9 @@ class TokenAdmin(Managed):
             except (OrderError, DatabaseError) as error:
                 errors, status = self.refused(request, error)
             else:
-                context = {"title": "Service token", "secret": made.secret, "row": _facts(made.token)}
+                context = {"title": _("Service token"), "secret": made.secret, "row": _facts(made.token)}
                 return self.answer(request, "made", context)
-        context = {"title": "Create service token", "fields": _fields(request.POST, actor), "errors": errors}
+        context = {"title": _("Create service token"), "fields": _fields(request.POST, actor), "errors": errors}
         return self.answer(request, "add", context, status)
 
     @method_decorator(require_safe)
@@ -70,20 +78,22 @@ class TokenAdmin(Managed):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """GET what is known of a token."""
-        return self.answer(request, "token", {"title": "Service token", "row": _facts(self._token(request, object_id))})
+        return self.answer(
+            request, "token", {"title": _("Service token"), "row": _facts(self._token(request, object_id))}
+        )
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def revoke_view(self, request: HttpRequest, token_id: str) -> HttpResponse:
         """GET the question; POST: refuse a token from now on."""
         token = self._token(request, token_id)
         if request.method != "POST":
-            return self.answer(request, "revoke", {"title": "Revoke service token", "row": _facts(token)})
+            return self.answer(request, "revoke", {"title": _("Revoke service token"), "row": _facts(token)})
         try:
             service_tokens.revoke(token.pk, actor=actor_of(request), at=timezone.now())
         except (OrderError, DatabaseError) as error:
-            self.message_user(request, why_not(error, "Check whether the token is revoked"), messages.ERROR)
+            self.message_user(request, why_not(error, _("Check whether the token is revoked")), messages.ERROR)
         else:
-            self.message_user(request, f"Token of {token.name} revoked.", messages.SUCCESS)
+            self.message_user(request, _("Token of %(service)s revoked.") % {"service": token.name}, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:orders_servicetoken_changelist"))
 
     def _token(self, request: HttpRequest, given: str) -> ServiceToken:
@@ -108,21 +118,21 @@ def _typed(post: QueryDict) -> dict[str, Any]:
 
 def _fields(post: QueryDict, actor: Actor) -> dict[str, Any]:
     """What the form shows: the scopes that this person may give, and what was typed."""
-    words, chosen = access.scope_words(), post.getlist("scopes")
-    scopes = [(scope, words[scope], scope in chosen) for scope in service_tokens.scopes_to_give(actor)]
+    chosen = post.getlist("scopes")
+    scopes = [(scope, SCOPE_WORDS[scope], scope in chosen) for scope in service_tokens.scopes_to_give(actor)]
     longest = {"longest_name": service_tokens.LONGEST_NAME, "longest_life": service_tokens.LONGEST_LIFE}
     return {"name": post.get("name", ""), "days": post.get("days", ""), "scopes": scopes, **longest}
 
 
 def _facts(token: ServiceToken) -> dict[str, Any]:
     """A token as its pages tell of it."""
-    now, words = timezone.now(), access.scope_words()
+    now = timezone.now()
     state = service_tokens.state_of(token, now)
     return {
         "token": token,
-        "badge": badges.badge(state, state.capitalize()),
+        "badge": badges.badge(state, STATES[state]),
         "is_active": state is TokenState.ACTIVE,
-        "scopes": [(scope, words.get(scope, "")) for scope in token.scopes],
+        "scopes": [(scope, SCOPE_WORDS.get(scope, "")) for scope in token.scopes],
         "created": labels.moment(token.created_at, now),
         "creator": labels.person(token.created_by),
         "expires_on": token.expires_at and day(token.expires_at),

@@ -13,9 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.admin import badges, labels
+from orders.admin.local_formats import count
 from orders.admin.posted import only_posted, unsent
 from orders.admin.read_only import Managed
 from orders.admin.staff_actions import actor_of, why_not
@@ -25,6 +28,7 @@ from orders.services.days import zone
 from orders.services.errors import OrderError
 from orders.services.events import webhooks
 from orders.services.identifiers import object_id as id_typed
+from orders.services.stored_texts import for_reader
 
 NEW_SECRET = "webhook_secret"  # noqa: S105 - a name, no secret
 """The key of a session under which a new secret waits to be shown, once."""
@@ -38,7 +42,7 @@ class WebhookAdmin(Managed):
     """For those who manage webhooks; what they change goes through the service."""
 
     permission = MANAGE_WEBHOOKS
-    look = "Check whether the webhook has changed"
+    look = gettext_lazy("Check whether the webhook has changed")
 
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(only_posted(self.act_view))
@@ -52,7 +56,7 @@ class WebhookAdmin(Managed):
             {**_facts(endpoint, newest), "last": _delivery(last[endpoint.pk]) if endpoint.pk in last else None}
             for endpoint in webhooks.list_endpoints(actor)
         ]
-        return self.answer(request, "list", {"title": "Webhooks", "rows": rows})
+        return self.answer(request, "list", {"title": _("Webhooks"), "rows": rows})
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def add_view(
@@ -68,9 +72,10 @@ class WebhookAdmin(Managed):
             except (OrderError, DatabaseError) as error:
                 errors, status = self.refused(request, error)
             else:
-                self.message_user(request, "Webhook added. It is sent events from now on.", messages.SUCCESS)
+                self.message_user(request, _("Webhook added. It is sent events from now on."), messages.SUCCESS)
                 return self._with_secret(request, new)
-        return self.answer(request, "add", {"title": "Add webhook", "fields": _fields(typed), "errors": errors}, status)
+        context = {"title": _("Add webhook"), "fields": _fields(typed), "errors": errors}
+        return self.answer(request, "add", context, status)
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def change_view(
@@ -91,15 +96,16 @@ class WebhookAdmin(Managed):
             except (OrderError, DatabaseError) as error:
                 errors, status = self.refused(request, error)
             else:
-                self.message_user(request, "Changes saved.", messages.SUCCESS)
+                self.message_user(request, _("Changes saved."), messages.SUCCESS)
                 return self._page_of(endpoint.pk)
         actor = actor_of(request)
         context = {
-            "title": endpoint.description or "Webhook",
+            "title": endpoint.description or _("Webhook"),
             "endpoint": endpoint,
             "row": _facts(endpoint, webhooks.newest_cursor(actor)),
             "created": labels.moment(endpoint.created_at, timezone.now()),
             "creator": labels.person(endpoint.created_by),
+            "stopped_because": for_reader(endpoint.stopped_because),
             "deliveries": [_delivery(delivery) for delivery in webhooks.deliveries(endpoint.pk, actor)],
             "secret": self._secret_to_show(request, endpoint),
             "fields": _fields(typed),
@@ -114,13 +120,13 @@ class WebhookAdmin(Managed):
         """GET the question; POST: delete an endpoint."""
         endpoint = self._endpoint(request, object_id)
         if request.method != "POST":
-            return self.answer(request, "delete", {"title": "Delete webhook", "endpoint": endpoint})
+            return self.answer(request, "delete", {"title": _("Delete webhook"), "endpoint": endpoint})
         try:
             webhooks.delete_endpoint(endpoint.pk, actor=actor_of(request))
         except (OrderError, DatabaseError) as error:
             self.message_user(request, why_not(error, self.look), messages.ERROR)
         else:
-            self.message_user(request, f"Webhook {endpoint} deleted.", messages.SUCCESS)
+            self.message_user(request, _("Webhook %(webhook)s deleted.") % {"webhook": endpoint}, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:orders_webhookendpoint_changelist"))
 
     def act_view(self, request: HttpRequest, endpoint_id: str) -> HttpResponse:
@@ -130,7 +136,7 @@ class WebhookAdmin(Managed):
             if name == "rotate":
                 return self._with_secret(request, webhooks.rotate_secret(endpoint.pk, actor=actor_of(request)))
             if name not in ACTS:
-                raise OrderError("Unknown action.")
+                raise OrderError(_("Unknown action."))
             self.message_user(request, *ACTS[name](endpoint, request.POST, actor_of(request)))
         except (OrderError, DatabaseError) as error:
             self.message_user(request, why_not(error, self.look), messages.ERROR)
@@ -184,14 +190,14 @@ def _fields(typed: dict[str, Any]) -> dict[str, Any]:
 
 def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
     """An endpoint as its pages tell of it. :param newest: the cursor of the newest event."""
-    failing = endpoint.failing_since
+    failing, lag = endpoint.failing_since, max(0, newest - endpoint.cursor)
     return {
         "endpoint": endpoint,
         "state": endpoint.state,
         "badge": badges.of(endpoint.state),
         "failing": labels.moment(failing, timezone.now()) if failing else None,
         "due": labels.moment(endpoint.due_at, timezone.now()) if endpoint.due_at else None,
-        "lag": max(0, newest - endpoint.cursor),
+        "behind": ngettext("%(events)s event", "%(events)s events", lag) % {"events": count(lag)},
         "newest": newest,
         "types": endpoint.types,
     }
@@ -199,44 +205,49 @@ def _facts(endpoint: WebhookEndpoint, newest: int) -> dict[str, Any]:
 
 def _delivery(delivery: dict[str, Any]) -> dict[str, Any]:
     succeeded = delivery["status"] is not None and 200 <= delivery["status"] < 300
-    answer = delivery["status"] or "No answer"
+    answer = delivery["status"] or _("No answer")
     return {
         **delivery,
         "when": labels.moment(delivery["at"], timezone.now()),
         "succeeded": succeeded,
         "answer": answer,
+        "milliseconds": count(delivery["milliseconds"]),
         "badge": badges.badge(OrderOutcome.DONE if succeeded else OrderOutcome.FAILED, answer),
     }
 
 
 def _switch_on(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
     webhooks.change_endpoint(endpoint.pk, active=True, actor=actor)
-    return "Switched on. Deliveries go on where they stopped.", messages.SUCCESS
+    return _("Switched on. Deliveries go on where they stopped."), messages.SUCCESS
 
 
 def _switch_off(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
     webhooks.change_endpoint(endpoint.pk, active=False, actor=actor)
-    return "Switched off. Nothing is delivered until it is switched on.", messages.SUCCESS
+    return _("Switched off. Nothing is delivered until it is switched on."), messages.SUCCESS
 
 
 def _end_rotation(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
     webhooks.end_rotation(endpoint.pk, actor=actor)
-    return "Events are signed with the newest secret only.", messages.SUCCESS
+    return _("Events are signed with the newest secret only."), messages.SUCCESS
 
 
 def _send_test(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
     sent = webhooks.send_test(endpoint.pk, actor=actor)
+    facts = {"status": sent.status, "error": sent.error, "milliseconds": count(sent.milliseconds)}
     if sent.succeeded:
-        return f"Test event delivered: the endpoint answered {sent.status} in {sent.milliseconds} ms.", messages.SUCCESS
-    said = f"The endpoint answered {sent.status}" if sent.status else f"No answer: {sent.error}"
-    return f"Test event not delivered. {said} ({sent.milliseconds} ms).", messages.ERROR
+        told = _("Test event delivered: the endpoint answered %(status)s in %(milliseconds)s ms.")
+    elif sent.status:
+        told = _("Test event not delivered. The endpoint answered %(status)s (%(milliseconds)s ms).")
+    else:
+        told = _("Test event not delivered. No answer: %(error)s (%(milliseconds)s ms).")
+    return told % facts, messages.SUCCESS if sent.succeeded else messages.ERROR
 
 
 def _replay(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
     """Take `after`."""
     given = post.get("after", "").strip()
     if not CURSOR.match(given):
-        raise OrderError("A cursor is a whole number.")
+        raise OrderError(_("A cursor is a whole number."))
     return _replayed(endpoint, webhooks.replay(endpoint.pk, after=int(given), actor=actor))
 
 
@@ -247,16 +258,23 @@ def _replay_since(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> D
     except ValueError:
         since = None
     if since is None or since.tzinfo is not None:
-        raise OrderError("Enter a date and a time, such as 2026-01-31 14:30.")
+        raise OrderError(_("Enter a date and a time, such as 2026-01-31 14:30."))
     replayed = webhooks.replay_since(endpoint.pk, since=since.replace(tzinfo=zone()), actor=actor, at=timezone.now())
     return _replayed(endpoint, replayed)
 
 
 def _replayed(before: WebhookEndpoint, after: WebhookEndpoint) -> Done:
-    told = f"Deliveries go on after event {after.cursor}."
-    if skipped := max(0, after.cursor - before.cursor):
-        return f"{told} {labels.count(skipped, 'event')} will not be delivered.", messages.WARNING
-    return told, messages.SUCCESS
+    skipped = max(0, after.cursor - before.cursor)
+    if skipped:
+        told = ngettext(
+            "Deliveries go on after event %(cursor)s. %(skipped)s event will not be delivered.",
+            "Deliveries go on after event %(cursor)s. %(skipped)s events will not be delivered.",
+            skipped,
+        )
+    else:
+        told = _("Deliveries go on after event %(cursor)s.")
+    facts = {"cursor": after.cursor, "skipped": count(skipped)}
+    return told % facts, messages.WARNING if skipped else messages.SUCCESS
 
 
 ACTS: dict[str, Callable[[WebhookEndpoint, QueryDict, Actor], Done]] = {

@@ -5,25 +5,35 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import can_proceed as can_proceed  # part of what the machine allows
 
 from orders.models.order import Order, every_line_reserved, not_on_hold, nothing_shipped
 from orders.models.states import DATED_STATUSES, PUBLIC_STATUSES, Status, StockEffect
 
-LABELS = {"pay": "Mark as paid", "ship": "Mark as shipped", "deliver": "Mark as delivered"}
-"""What staff record instead of doing it; the other transitions are called by their names."""
+LABELS = {
+    "pay": _("Mark as paid"),
+    "start_processing": _("Start processing"),
+    "ship": _("Mark as shipped"),
+    "deliver": _("Mark as delivered"),
+    "cancel": pgettext_lazy("to cancel an order", "Cancel"),
+    "refund": pgettext_lazy("to refund an order", "Refund"),
+}
+"""The transitions as staff call them, by what they record where they do not do it themselves."""
 
-CONDITION_WORDS: dict[Callable[..., bool], str] = {
-    every_line_reserved: "Not every line of it is reserved.",
-    nothing_shipped: "A part of it has been shipped. Cancel the items that have not.",
-    not_on_hold: "It is on hold.",
+CONDITION_WORDS: dict[Callable[..., bool], Promise] = {
+    every_line_reserved: _("Not every line of it is reserved."),
+    nothing_shipped: _("A part of it has been shipped. Cancel the items that have not."),
+    not_on_hold: _("It is on hold."),
 }
 """What is said where a condition of the machine is not met."""
 
 
 def condition_words(edge: "Edge", order: Order) -> str:
     """Why a condition refuses a transition to an order; empty where none does."""
-    return " ".join(CONDITION_WORDS[condition] for condition in edge.conditions if not condition(order))
+    return " ".join(str(CONDITION_WORDS[condition]) for condition in edge.conditions if not condition(order))
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def transition_names() -> tuple[str, ...]:
 
 def transition_label(name: str) -> str:
     """A transition as staff call it, e.g. `Start processing` or `Mark as paid`."""
-    return LABELS.get(name, name.replace("_", " ").capitalize())
+    return str(LABELS[name])
 
 
 @cache

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 from django_mongodb_backend.fields import ArrayField, EmbeddedModelArrayField, EmbeddedModelField
 
@@ -124,6 +125,7 @@ class Order(models.Model):
 
     class Meta:
         db_table = "orders"
+        verbose_name, verbose_name_plural = _("order"), _("orders")
         default_permissions = ("view",)
         permissions = [
             ("pay_order", "Can mark orders as paid"),

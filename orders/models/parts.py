@@ -128,7 +128,7 @@ class Charge(Part):
     @property
     def title(self) -> str:
         """What people read."""
-        kind = ChargeKind(self.kind).label
+        kind = str(ChargeKind(self.kind).label)
         return f"{kind} ({self.label})" if self.label else kind
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """The tokens of other services."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 from django_mongodb_backend.fields import ArrayField
 
 
@@ -25,6 +26,7 @@ class ServiceToken(models.Model):
 
     class Meta:
         db_table = "service_tokens"
+        verbose_name, verbose_name_plural = gettext_lazy("service token"), gettext_lazy("service tokens")
         default_permissions = ()
         permissions = [
             ("manage_service_tokens", "Can manage service tokens"),

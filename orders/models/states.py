@@ -1,8 +1,10 @@
 """The statuses of an order and the stock states of a line."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Earlier than any stored time: by it, partial indexes leave out the orders that have none."""
@@ -11,15 +13,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Status(TextChoices):
     """The seven public statuses of the specification, and those of a draft: one under way, one rejected."""
 
-    PLACING = "placing", "Draft"
-    PENDING = "pending", "Pending"
-    PAID = "paid", "Paid"
-    PROCESSING = "processing", "Processing"
-    SHIPPED = "shipped", "Shipped"
-    DELIVERED = "delivered", "Delivered"
-    CANCELLED = "cancelled", "Cancelled"
-    REFUNDED = "refunded", "Refunded"
-    REJECTED = "rejected", "Rejected"
+    PLACING = "placing", _("Draft")
+    PENDING = "pending", _("Pending")
+    PAID = "paid", _("Paid")
+    PROCESSING = "processing", _("Processing")
+    SHIPPED = "shipped", _("Shipped")
+    DELIVERED = "delivered", _("Delivered")
+    CANCELLED = "cancelled", _("Cancelled")
+    REFUNDED = "refunded", _("Refunded")
+    REJECTED = "rejected", _("Rejected")
 
 
 PUBLIC_STATUSES = tuple(status.value for status in Status if status not in (Status.PLACING, Status.REJECTED))
@@ -36,13 +38,13 @@ class LineState(TextChoices):
     `none → reserving → reserved → (used | releasing → released)`; `unknown` waits for a person.
     """
 
-    NONE = "none", "Not reserved"
-    RESERVING = "reserving", "Reserving"
-    RESERVED = "reserved", "Reserved"
-    USED = "used", "Shipped"
-    RELEASING = "releasing", "Releasing"
-    RELEASED = "released", "Released"
-    UNKNOWN = "unknown", "Unconfirmed"
+    NONE = "none", _("Not reserved")
+    RESERVING = "reserving", _("Reserving")
+    RESERVED = "reserved", _("Reserved")
+    USED = "used", _("Shipped")
+    RELEASING = "releasing", _("Releasing")
+    RELEASED = "released", _("Released")
+    UNKNOWN = "unknown", _("Unconfirmed")
 
 
 DUE_STATES = (LineState.RESERVING.value, LineState.RELEASING.value)
@@ -56,25 +58,25 @@ OPEN_STATES_OF_LINES = (LineState.RESERVED.value, LineState.NONE.value)
 class StockCall(TextChoices):
     """The two calls that change inventory."""
 
-    RESERVE = "reserve", "Reserve"
-    RELEASE = "release", "Release"
+    RESERVE = "reserve", _("Reserve")
+    RELEASE = "release", _("Release")
 
 
-class StockEffect(TextChoices):
-    """What a transition means for the reserved lines."""
+class StockEffect(StrEnum):
+    """What a transition means for the reserved lines: they stay, are released, or become used."""
 
-    NOTHING = "nothing", "nothing"
-    RELEASE = "release", "releases reserved lines"
-    USE = "use", "reserved lines become used"
+    NOTHING = "nothing"
+    RELEASE = "release"
+    USE = "use"
 
 
 class ChargeKind(TextChoices):
     """What is paid for beside the products, or taken off."""
 
-    SHIPPING = "shipping", "Shipping"
-    TAX = "tax", "Tax"
-    DISCOUNT = "discount", "Discount"
-    FEE = "fee", "Fee"
+    SHIPPING = "shipping", _("Shipping")
+    TAX = "tax", _("Tax")
+    DISCOUNT = "discount", _("Discount")
+    FEE = "fee", _("Fee")
 
 
 SHARED_CHARGES = (ChargeKind.TAX.value, ChargeKind.DISCOUNT.value)
@@ -84,5 +86,5 @@ SHARED_CHARGES = (ChargeKind.TAX.value, ChargeKind.DISCOUNT.value)
 class Removal(TextChoices):
     """How a line ceased to be part of what the customer gets."""
 
-    CANCELLED = "cancelled", "Cancelled"
-    RETURNED = "returned", "Returned"
+    CANCELLED = "cancelled", _("Cancelled")
+    RETURNED = "returned", _("Returned")

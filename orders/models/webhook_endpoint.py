@@ -1,16 +1,17 @@
 """Where events are delivered to."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_mongodb_backend.fields import ArrayField
 
 
 class EndpointState(models.TextChoices):
     """What can be said of an endpoint in a word."""
 
-    ON = "on", "On"
-    FAILING = "failing", "Failing"
-    STOPPED = "stopped", "Stopped"
-    OFF = "off", "Off"
+    ON = "on", pgettext_lazy("webhook", "On")
+    FAILING = "failing", pgettext_lazy("webhook", "Failing")
+    STOPPED = "stopped", pgettext_lazy("webhook", "Stopped")
+    OFF = "off", pgettext_lazy("webhook", "Off")
 
 
 def endpoint_state(*, active: bool, failing: bool, stopped: bool) -> EndpointState:
@@ -47,7 +48,7 @@ class WebhookEndpoint(models.Model):
 
     class Meta:
         db_table = "webhook_endpoints"
-        verbose_name, verbose_name_plural = "webhook", "webhooks"
+        verbose_name, verbose_name_plural = gettext_lazy("webhook"), gettext_lazy("webhooks")
         default_permissions = ("view",)
         permissions = [("manage_webhooks", "Can manage webhooks")]
 

@@ -16,8 +16,6 @@ from orders.models import (
     PUBLIC_STATUSES,
     Document,
     Order,
-    ServiceToken,
-    WebhookEndpoint,
     permission_of,
     transition_names,
 )
@@ -287,6 +285,23 @@ def every_permission() -> frozenset[str]:
 # --- the scopes of services ---
 
 
+SCOPE_WORDS = {
+    "read_orders": gettext_lazy("read all orders, their histories and bulk runs, and search"),
+    "pay_order": gettext_lazy("mark orders as paid"),
+    "cancel_order": gettext_lazy("cancel orders"),
+    "start_processing_order": gettext_lazy("start processing orders"),
+    "refund_order": gettext_lazy("refund orders"),
+    "ship_order": gettext_lazy("ship orders"),
+    "deliver_order": gettext_lazy("mark orders as delivered"),
+    "return_order": gettext_lazy("take back shipped goods"),
+    "hold_order": gettext_lazy("hold orders back, and lift holds"),
+    "place_orders": gettext_lazy("place orders for any customer"),
+    "read_events": gettext_lazy("follow the feed of events"),
+    "manage_webhooks": gettext_lazy("manage webhooks"),
+}
+"""Scope → what it permits."""
+
+
 class UnknownScope(OrderError):
     """There is no such scope."""
 
@@ -301,14 +316,6 @@ def scopes() -> dict[str, str]:
     """
     named = (*map(permission_of, transition_names()), RETURN, HOLD, PLACE, READ_EVENTS, MANAGE_WEBHOOKS)
     return {"read_orders": VIEW} | {permission.removeprefix(NAMESPACE): permission for permission in named}
-
-
-@cache
-def scope_words() -> dict[str, str]:
-    """Scope → what it permits, e.g. `mark orders as paid`."""
-    declared = dict(pair for model in (Order, WebhookEndpoint, ServiceToken) for pair in model._meta.permissions)
-    told = {scope: str(declared[scope]).removeprefix("Can ") for scope in scopes() if scope in declared}
-    return {"read_orders": "read all orders, their histories and bulk runs, and search"} | told
 
 
 def scopes_typed(texts: Iterable[str]) -> list[str]:

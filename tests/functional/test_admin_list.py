@@ -84,7 +84,7 @@ def test_orders_of_every_status_are_listed_newest_first(database: Database[Docum
     response = support.get(LIST)
     assert rows(response) == [order["number"] for order in orders.values()]
     for status, order in orders.items():
-        assert Status(status).label in row_of(response, order)
+        assert str(Status(status).label) in row_of(response, order)
     assert f'href="{LIST}{orders["paid"]["_id"]}/change/"' in response.content.decode()
 
 

@@ -10,6 +10,8 @@ from bson import Decimal128
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import gettext
 from pymongo.database import Database
 
 from devtools.localhost import ROOT
@@ -116,6 +118,29 @@ def test_each_table_is_a_file_of_plain_numbers_for_whoever_sees_the_page(reader:
     assert [row for row in file_of(reader, "statuses") if row["Status"] == "Pending"] == [
         {"Status": "Pending", "Orders": "1", "Share (%)": "20.0", "Before": "0"}
     ]
+
+
+def test_a_german_reads_german_days_and_numbers_and_gets_files_of_the_same_plain_ones(reader: Client) -> None:
+    first, day = today() - timedelta(days=6), today() - timedelta(days=3)
+    response = reader.get(f"{START}?period=7", headers={"Accept-Language": "de"})
+    body, told = response.content.decode(), text_of(response).replace("\xa0", " ")
+    assert f"{day:%d.%m.%Y} 2 1.234,50 € 0,00 €" in told
+    assert f"<title>{day:%d.%m.%Y}: 1.234,50\xa0€, " in body
+    assert f"{first:%d.%m.%Y}" in body.partition('class="figures-note"')[2].partition("</p>")[0]
+    assert f'value="{first}"' in body
+    assert f"days.csv?from={first}&amp;to={today()}" in body
+    drawn = re.findall(r' (?:x|width|height)="([^"]*)"', body.partition('class="figures-plot"')[2])
+    assert [number for number in drawn if not re.fullmatch(r"[\d.]+", number)] == []
+    with translation.override("de"):
+        head = f'"{gettext("Day")}","{gettext("Orders")}",'
+    for name in ("days", "best-revenue", "money"):
+        english, german = (
+            reader.get(f"{LIST}figures/{name}.csv?period=7", headers={"Accept-Language": language}).content.decode()
+            for language in ("en", "de")
+        )
+        assert english.splitlines()[1:] == german.splitlines()[1:] != [], name
+        if name == "days":
+            assert german.removeprefix("\ufeff").startswith(head)
 
 
 def test_a_file_that_cannot_be_made_leads_to_the_dashboard_or_nowhere(
@@ -255,7 +280,7 @@ def test_where_there_was_nothing_before_there_is_no_percentage(database: Databas
     while refresh(seconds=60).more:
         pass
     told = text_of(client_of("Support").get(f"{START}?period=7"))
-    assert "Revenue €29.80 +€29.80; before €0.00 kept of 1 paid orders" in told
+    assert "Revenue €29.80 +€29.80; before €0.00 kept of 1 paid order " in told
     assert "Average order €29.80 no earlier figure" in told
 
 

@@ -38,7 +38,7 @@ def test_a_status_has_one_word_and_one_colour_on_every_page(database: Database[D
     on_the_list = dict(shown(manager, LIST))
     on_the_dashboard = dict(shown(manager, "/admin/"))
     for status, order in orders.items():
-        word = Status(status).label
+        word = str(Status(status).label)
         assert shown(manager, page(order))[0] == (word, on_the_list[word])
         assert on_the_dashboard.get(word, on_the_list[word]) == on_the_list[word]
     assert on_the_dashboard.keys() >= {"Pending", "Cancelled"}

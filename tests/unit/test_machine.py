@@ -26,6 +26,7 @@ from orders.models import (
     public_edges,
     statuses_before,
     stock_effect,
+    transition_label,
     transition_names,
 )
 from orders.services.access import OF_SERVICES, STAFF_WORK
@@ -155,6 +156,12 @@ def test_the_texts_of_orders_and_parts_read_for_people() -> None:
     assert str(item.stock) == "none"
     assert str(Attempt(id="a1", until=datetime(2026, 1, 31, 12, 30, 5, tzinfo=UTC))) == "a1 until 12:30:05"
     assert str(HistoryEntry(act="pay", source="pending", target="paid")) == "pay: pending → paid"
+
+
+def test_every_transition_that_people_make_has_a_name_for_staff() -> None:
+    assert [transition_label(name) for name in transition_names()] == [
+        "Mark as paid", "Cancel", "Start processing", "Refund", "Mark as shipped", "Mark as delivered",
+    ]  # fmt: skip
     assert edges_from("paid")[0].label == "Start processing"
 
 

@@ -29,7 +29,7 @@ class Command(OrderCommand):
     @property
     def help(self) -> str:  # type: ignore[override]
         """Listing the scopes that there are."""
-        words = access.scope_words().items()
+        words = access.SCOPE_WORDS.items()
         return HELP.format(scopes="\n".join(f"  {scope:<24}{told}" for scope, told in words))
 
     def add_arguments(self, parser: ArgumentParser) -> None:

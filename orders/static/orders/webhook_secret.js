@@ -8,9 +8,9 @@
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      told.textContent = "Copied.";
+      told.textContent = button.dataset.done;
     } catch {
-      told.textContent = "It could not be copied. Select it and copy it by hand.";
+      told.textContent = button.dataset.failed;
     }
   });
 })();
