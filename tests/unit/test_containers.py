@@ -142,7 +142,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> None:
     assert {path.name for path in image.iterdir()} == {
-        "manage.py", "pyproject.toml", "integrations", "observability", "orders", "orders_project", "templates",
+        "manage.py", "pyproject.toml", "integrations", "locale", "observability", "orders", "orders_project",
+        "templates",
     }  # fmt: skip
     assert {path.stem for path in (image / "orders_project" / "settings").glob("*.py")}.isdisjoint(
         {"development", "test"}
