@@ -199,7 +199,7 @@ def test_a_print_has_the_day_of_the_zone(
 def test_a_day_long_ago_is_told_by_the_zone(use_zone: UseZone) -> None:
     use_zone(BERLIN)
     at = datetime(2026, 3, 29, 22, tzinfo=UTC)
-    assert in_words(at, at + timedelta(days=40)) == "30 Mar 2026"
+    assert in_words(at, at + timedelta(days=40)) == "2026-03-30"
 
 
 # --- files and commands ----------------------------------------------------------------------------------------------
