@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog, Message
+from babel.messages.catalog import Message
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from django.conf import settings
@@ -19,6 +19,8 @@ from django.utils.translation import to_locale
 from devtools.localhost import ROOT
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
+CATALOGUES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "locale").glob("*/LC_MESSAGES/*.po"))
+each_catalogue = pytest.mark.parametrize("name", CATALOGUES)
 NEEDED = (
     "devtools", "integrations", "locale", "manage.py", "observability", "orders", "orders_project", "pyproject.toml",
     "templates",
@@ -28,24 +30,17 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%[sd]|\{(\w*)[^{}]*\}")
 AGAIN = "run `make messages`, and translate what is new"
 
 
-def path_of(language: str, ending: str, root: Path = ROOT) -> Path:
-    return root / "locale" / to_locale(language) / "LC_MESSAGES" / f"django.{ending}"
-
-
-def catalogue(language: str) -> Catalog:
-    with path_of(language, "po").open("rb") as file:
-        return read_po(file, locale=to_locale(language), abort_invalid=True)
-
-
-def each(language: str) -> Iterator[tuple[Message, tuple[str, ...], tuple[str, ...]]]:
-    """Each text with its forms, and those of its translation."""
-    for message in catalogue(language):
+def messages(name: str) -> Iterator[tuple[Message, tuple[str, ...], tuple[str, ...]]]:
+    """Each text of a catalogue with its forms, and those of its translation."""
+    with (ROOT / name).open("rb") as file:
+        catalogue = read_po(file, locale=name.split("/")[1], abort_invalid=True)
+    for message in catalogue:
         if message.id:
             yield message, _forms(message.id), _forms(message.string)
 
 
-def _forms(text: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    return (text,) if isinstance(text, str) else tuple(text)
+def _forms(text: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    return (text or "",) if isinstance(text, str | None) else tuple(text)
 
 
 @pytest.fixture(scope="module")
@@ -64,39 +59,47 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_catalogue_has_every_text_of_the_project_and_no_other(collected: Path, language: str) -> None:
-    here, afresh = path_of(language, "po").read_text(), path_of(language, "po", collected).read_text()
+def test_every_language_that_can_be_chosen_has_its_catalogue_and_its_formats() -> None:
+    assert LANGUAGES
+    for language in LANGUAGES:
+        assert f"locale/{to_locale(language)}/LC_MESSAGES/django.po" in CATALOGUES
+        assert (ROOT / "orders_project" / "formats" / to_locale(language) / "formats.py").exists()
+
+
+@each_catalogue
+def test_a_catalogue_has_every_text_of_the_project_and_no_other(collected: Path, name: str) -> None:
+    here, afresh = (ROOT / name).read_text(), (collected / name).read_text()
     known = set(here.splitlines())
     new = [line for line in afresh.splitlines() if line not in known]
     assert here == afresh, f"{AGAIN}:\n" + "\n".join(new)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_compiled_is_what_the_catalogue_says(language: str) -> None:
-    with path_of(language, "mo").open("rb") as file:
-        compiled = {(message.context, message.id): message.string for message in read_mo(file) if message.id}
-    said = {
-        (message.context or None, message.id): message.string
-        for message, _, translated in each(language)
-        if all(translated)
-    }
+@each_catalogue
+def test_what_is_compiled_is_what_the_catalogue_says(name: str) -> None:
+    with (ROOT / name).with_suffix(".mo").open("rb") as file:
+        compiled = {(message.context, _forms(message.id)): _forms(message.string) for message in read_mo(file)}
+    said = {(message.context, text): translation for message, text, translation in messages(name) if all(translation)}
+    compiled.pop((None, ("",)), None)  # the header
     wrong = [key for key in said.keys() | compiled.keys() if said.get(key) != compiled.get(key)]
     assert not wrong, f"{AGAIN}: {wrong}"
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_text_has_its_translation_and_none_is_a_guess(language: str) -> None:
-    missing = [f"{message.locations[0][0]}: {message.id!r}" for message, _, said in each(language) if not all(said)]
-    missing += [f"fuzzy: {message.id!r}" for message, _, _ in each(language) if message.fuzzy]
+@each_catalogue
+def test_every_text_has_its_translation_and_none_is_a_guess(name: str) -> None:
+    missing = [f"{places(message)}: {text[0]!r}" for message, text, said in messages(name) if not all(said)]
+    missing += [f"fuzzy: {text[0]!r}" for message, text, _ in messages(name) if message.fuzzy]
     assert not missing, f"{len(missing)} texts are not translated:\n" + "\n".join(missing)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_translation_has_the_placeholders_and_the_tags_of_its_text(language: str) -> None:
+def places(message: Message) -> str:
+    return ", ".join(path for path, _ in message.locations)
+
+
+@each_catalogue
+def test_a_translation_has_the_placeholders_and_the_tags_of_its_text(name: str) -> None:
     wrong = [
         f"{text!r} became {translation!r}"
-        for _, forms, said in each(language)
+        for _, forms, said in messages(name)
         for text, translation in pairs(forms, said)
         if translation and not agree(text, translation)
     ]
@@ -156,8 +159,3 @@ class Tags(HTMLParser):
 )
 def test_what_agrees_and_what_does_not(text: str, translation: str, fits: bool) -> None:
     assert agree(text, translation) is fits
-
-
-def test_every_language_that_can_be_chosen_has_its_formats() -> None:
-    for code, _ in settings.LANGUAGES:
-        assert (ROOT / "orders_project" / "formats" / to_locale(code) / "formats.py").exists(), code

@@ -145,6 +145,7 @@ def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> 
         "manage.py", "pyproject.toml", "integrations", "locale", "observability", "orders", "orders_project",
         "templates",
     }  # fmt: skip
+    assert (image / "locale" / "de" / "LC_MESSAGES" / "django.mo").exists(), "nothing is compiled in the image"
     assert {path.stem for path in (image / "orders_project" / "settings").glob("*.py")}.isdisjoint(
         {"development", "test"}
     )

@@ -34,4 +34,4 @@ class Command(makemessages.Command):
         )  # fmt: skip
         for file in Path(settings.BASE_DIR, "locale").glob("*/LC_MESSAGES/django.po"):
             file.write_text(WHEN_COLLECTED.sub("", file.read_text()))  # it would change with every run
-        call_command("compilemessages", locale=locales, ignore_patterns=[".*", *NOT_SHOWN], verbosity=0)
+        call_command("compilemessages", locale=locales, ignore_patterns=[".*", *NOT_SHOWN])
