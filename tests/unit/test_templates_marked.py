@@ -17,7 +17,7 @@ MARKED = re.compile(r"\{% blocktrans.*?endblocktrans\w* %\}|\{% trans.*?%\}", re
 TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 SAYS = re.compile(r"""\|(?:yesno|default|default_if_none|add|join|pluralize):(["'])(.*?)\1""")
 PLURAL = re.compile(r"\|pluralize\b")
-HANDS_ON = re.compile(r"""\{% (?:include|with) .*?\b\w+=(["'])([A-Z][a-z].*?|[a-z]+ .*?)\1""")
+HANDS_ON = re.compile(r"""\{% (?:include|with) .*?\b\w+=(["'])([A-Z][a-z].*?)\1""")
 
 
 def said(template: str) -> str:
