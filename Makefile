@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check proof mutants screenshots bench bench-data bench-admin clean
+.PHONY: help run test coverage check proof mutants messages screenshots bench bench-data bench-admin clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -8,7 +8,7 @@ TESTABLE := $(VENV)/.testable
 BENCHABLE := $(VENV)/.benchable
 # npm's packages for the tests: of generated clients, and a provider that staff sign on at.
 CLIENTS := .data/clients
-# Gets what this machine lacks beside Python's packages: run, test, proof and pictures are its lists.
+# Gets what this machine lacks beside Python's packages: run, test, proof, messages and pictures are its lists.
 GET := $(PY) requirements/system.py
 # Else each of the processes that tests start would compile all of the project again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,6 +44,10 @@ proof: $(TESTABLE) ## Try to lose or double stock and orders, for some minutes, 
 mutants: $(TESTABLE) ## Plant single faults in the core and say which no test notices; ARGS="--count 40 orders/services/stock"
 	@$(GET) test
 	@$(PY) -m tests.mutants $(ARGS)
+
+messages: $(TESTABLE) ## Collect the texts that people see in locale/, for their translators, and compile what is translated
+	@$(GET) messages
+	@$(PY) manage.py collect_messages
 
 screenshots: $(TESTABLE) ## Take docs/screenshots/ afresh, of the backoffice with the demo data
 	@$(GET) pictures

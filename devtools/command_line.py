@@ -13,7 +13,16 @@ from devtools.embedded_mongo import EmbeddedMongo, EmbeddedMongoError
 from devtools.localhost import data_dir
 from devtools.real_systems import DATABASE, HANDED_ON, mongo_directory, real_systems
 
-NO_DATABASE = {"check", "collectstatic", "diffsettings", "help", "makemessages", "quickstart", "spectacular"}
+NO_DATABASE = {
+    "check",
+    "collect_messages",
+    "collectstatic",
+    "diffsettings",
+    "help",
+    "makemessages",
+    "quickstart",
+    "spectacular",
+}
 """Commands that never look into the database, and so need not wait for one."""
 
 

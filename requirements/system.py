@@ -97,11 +97,13 @@ MODEL = [
     Need("gcc", runs("gcc")),
     Need("libc6-dev", lambda: sys.platform != "linux" or Path("/usr/include/stdio.h").exists()),
 ]
+GETTEXT = Need("gettext", runs("xgettext"))
 LISTS = {
     "venv": VENV,
     "run": MONGOD,
     "pictures": [*MONGOD, BROWSER],
-    "test": [*MONGOD, BROWSER, NGINX, SYSTEMD, RABBITMQ, *MODEL, *GENERATED],
+    "messages": [GETTEXT],
+    "test": [*MONGOD, BROWSER, NGINX, SYSTEMD, RABBITMQ, GETTEXT, *MODEL, *GENERATED],
     "proof": [*MONGOD, *MODEL],
 }
 

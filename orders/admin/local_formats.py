@@ -4,7 +4,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from babel.core import Locale, UnknownLocaleError
-from babel.dates import format_timedelta
+from babel.dates import TIMEDELTA_UNITS, format_timedelta
 from babel.numbers import format_decimal
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, to_locale
@@ -51,8 +51,9 @@ def day(at: date) -> str:
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was, in its largest unit, e.g. `3 hours ago`. :param at, now: aware."""
-    passed = now - at
-    if passed.total_seconds() < 60:
+    """How long ago something was, in its largest unit, e.g. `3 hours ago` until it is 4. :param at, now: aware."""
+    seconds = int((now - at).total_seconds())
+    if seconds < 60:
         return gettext("just now")
-    return format_timedelta(-passed, add_direction=True, threshold=1, locale=reader_locale())
+    unit = next(length for _, length in TIMEDELTA_UNITS if length <= seconds)
+    return format_timedelta(-(seconds // unit * unit), add_direction=True, threshold=1, locale=reader_locale())

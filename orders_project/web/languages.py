@@ -24,6 +24,7 @@ class LanguageMiddleware:
             return self.get_response(request)
         with translation.override(translation.get_language_from_request(request)):
             response = self.get_response(request)
-            response.headers.setdefault("Content-Language", translation.get_language() or "")
+            if not response.streaming:  # what is streamed, such as files, is made after the language was left
+                response.headers.setdefault("Content-Language", translation.get_language() or "")
         patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response

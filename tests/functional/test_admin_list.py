@@ -97,11 +97,11 @@ def test_a_row_tells_what_staff_look_for(database: Database[Document], support: 
     response = support.get(LIST)
     product = order["items"][0]["product_id"]
     assert row_of(response, order) == (
-        f"{order['number']} 17 3 h ago 2 × {product} and 2 more items, 6 units €29.80 Pending Reserved "
+        f"{order['number']} 17 3 hours ago 2 × {product} and 2 more items, 6 units €29.80 Pending Reserved "
         "Release not confirmed Unconfirmed stock"
     )
     body = response.content.decode()
-    assert f'title="{at:%Y-%m-%d %H:%M:%S} UTC">3 h ago</time>' in body
+    assert f'title="{at:%Y-%m-%d %H:%M:%S} UTC">3 hours ago</time>' in body
     assert 'href="?user=17"' in body
     assert f'href="?product={product}"' in body
 
@@ -133,8 +133,8 @@ def test_a_row_names_its_customer_and_product_and_has_its_currency(
         orders,
         (
             "Amara Okafor amara@example.com id 17 just now 2 × Bath towel, 70 × 140 cm and 1 more item, 4 units ¥29.80",
-            f"amara@example.com id 18 1 min ago 2 × {product} and 1 more item, 4 units €29.80",
-            "19 2 min ago 2 × Bath towel, 70 × 140 cm CHF 29.80",
+            f"amara@example.com id 18 1 minute ago 2 × {product} and 1 more item, 4 units €29.80",
+            "19 2 minutes ago 2 × Bath towel, 70 × 140 cm CHF 29.80",
         ),
         strict=True,
     ):
@@ -210,9 +210,10 @@ def test_what_takes_long_to_add_is_not_waited_for(
     [
         (timedelta(seconds=-5), "just now"),
         (timedelta(seconds=59), "just now"),
-        (timedelta(minutes=59), "59 min ago"),
-        (timedelta(hours=23, minutes=59), "23 h ago"),
-        (timedelta(days=30), "30 d ago"),
+        (timedelta(minutes=59), "59 minutes ago"),
+        (timedelta(hours=23, minutes=59), "23 hours ago"),
+        (timedelta(days=6, hours=23), "6 days ago"),
+        (timedelta(days=29), "4 weeks ago"),
     ],
 )
 def test_a_time_is_told_by_how_long_ago_it_was(passed: timedelta, words: str) -> None:
@@ -223,7 +224,7 @@ def test_a_time_is_told_by_how_long_ago_it_was(passed: timedelta, words: str) ->
 def test_what_is_long_ago_is_told_by_its_day() -> None:
     now = timezone.now()
     moment = now.replace(year=now.year - 1, month=3, day=9)
-    assert in_words(moment, now) == f"9 Mar {now.year - 1}"
+    assert in_words(moment, now) == f"{now.year - 1}-03-09"
 
 
 def test_flags_stand_in_words_on_the_orders_that_have_them(database: Database[Document], support: Client) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.test import Client, RequestFactory
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from pytest_django import Settings
 
 from orders.admin.order_page import OrderPage
@@ -21,6 +21,7 @@ from orders_project.web import error_pages
 from orders_project.web.response_headers import BACKOFFICE
 from tests.functional.access.admin_rules import ADMIN_RULES
 from tests.functional.access.fixtures import clients_fixture, key_server_fixture, stage_fixture  # noqa: F401
+from tests.functional.access.pages import pages
 from tests.functional.access.routes import ADMIN, Route, routes
 from tests.functional.access.rules import Ask, rule_of
 from tests.functional.access.stage import Stage
@@ -30,10 +31,10 @@ pytestmark = pytest.mark.no_cover
 TOKEN = "csrfmiddlewaretoken"
 FRESH = {"at", "can", "placement_key", "planned", "run", "shown", "version"}
 """Hidden fields that each showing of a page has its own of: unsent_form.js names them, too."""
-PLIGHTS = ("pending", "paid", "processing", "delivered", "unknown", "returnable", "parted", "held")
-"""Orders on whose pages every form is, on one or another."""
 ELSEWHERE = {"admin:login/"}
 """Whoever logs in has typed nothing else."""
+OPEN_TO_ALL = {reverse_lazy("admin:logout"), reverse_lazy("set_language")}
+"""Which have no fields to fill in, and ask for no log-in."""
 
 
 @dataclass
@@ -100,7 +101,7 @@ def test_every_form_comes_back_after_a_log_in_and_none_is_sent_by_it(stage: Stag
     forms = {form.kind: form for address in pages(stage) for form in forms_of(address)}.values()
     wrong = []
     for form in forms:
-        if form.address == reverse("admin:logout"):
+        if form.address in OPEN_TO_ALL:
             continue
         back = [lost_with_the_session(form), out_of_date(form, root)]
         wrong += [f"{form} leads to {page}" for page in back if not any(map(form.comes_back_as, forms_of(page)))]
@@ -109,20 +110,6 @@ def test_every_form_comes_back_after_a_log_in_and_none_is_sent_by_it(stage: Stag
     posted = {urlsplit(form.address).path for form in forms}
     unseen = {str(route) for route, ask in posts() if str(route) not in ELSEWHERE and not reached(stage, route, posted)}
     assert unseen == set(), "no page has a form for these"
-
-
-def pages(stage: Stage) -> list[str]:
-    """The address of each page that a superuser sees."""
-    asks = [(route, ask) for route in routes() if route.kind == ADMIN for ask in rule_of(route, ADMIN_RULES).asks]
-    found = []
-    for route, ask in asks:
-        if ask.method != "GET" or ask.answers["superuser"] != 200:
-            continue
-        is_order = str(route).startswith("admin:orders/order/<path") and "change" in str(route)
-        for plight in PLIGHTS if is_order else [""]:
-            values = stage._values(ask) | ({"object_id": stage.ids[plight]} if plight else {})
-            found.append(route.address(values) + (f"?{ask.query}" if ask.query else ""))
-    return list(dict.fromkeys(found))
 
 
 def posts() -> list[tuple[Route, Ask]]:

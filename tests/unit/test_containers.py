@@ -142,8 +142,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> None:
     assert {path.name for path in image.iterdir()} == {
-        "manage.py", "pyproject.toml", "integrations", "observability", "orders", "orders_project", "templates",
+        "manage.py", "pyproject.toml", "integrations", "locale", "observability", "orders", "orders_project",
+        "templates",
     }  # fmt: skip
+    assert (image / "locale" / "de" / "LC_MESSAGES" / "django.mo").exists(), "nothing is compiled in the image"
     assert {path.stem for path in (image / "orders_project" / "settings").glob("*.py")}.isdisjoint(
         {"development", "test"}
     )

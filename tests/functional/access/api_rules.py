@@ -112,6 +112,7 @@ API_RULES = {
     "api:redoc": public("GET", "HEAD"),
     "api:problems": public("GET", "HEAD"),
     "api:problems/<str:code>": public("GET", "HEAD"),
+    "plain:admin/language/": Rule((Ask("POST", everybody(302), {"language": "de"}),), everybody(405)),
     "plain:health": public("GET", "HEAD"),
     "plain:health/ready": public("GET", "HEAD"),
 }
