@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.commands import makemessages
 from django.utils.translation import to_locale
 
-NOT_SHOWN = ("deploy", "devtools", "docs", "examples", "integrations", "tests")
+NOT_SHOWN = ("deploy", "devtools", "docs", "examples", "tests")
 """Where there is nothing that the backoffice shows."""
 WHEN_COLLECTED = re.compile(r'^"POT-Creation-Date:.*\n', re.MULTILINE)
 
