@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -32,6 +33,8 @@ NOT_PUBLIC = tuple(
     )
 )
 """Networks that lead to others, private ones included, though `is_global` says otherwise."""
+NO_PUBLIC_ADDRESS = gettext_noop("%(address)s is not a public address.")
+LEADS_TO_NO_PUBLIC_ADDRESS = gettext_noop("%(host)s has the address %(address)s, which is not public.")
 TIMEOUT = 10.0
 READ = 16 * 1024
 """Bytes of an answer that are read; what it says does not matter."""
@@ -82,7 +85,7 @@ def checked(url: str, *, insecure: bool = False) -> Url:
         raise Forbidden(_("The URL must have no user name, password or fragment."))
     literal = parts.host.strip("[]")
     if not insecure and _is_address(literal) and not is_public(literal):
-        raise Forbidden(_("%(address)s is not a public address.") % {"address": literal})
+        raise Forbidden(_(NO_PUBLIC_ADDRESS) % {"address": literal})
     return parts
 
 
@@ -156,9 +159,7 @@ def _address_of(parts: Url, insecure: bool) -> str:
     except socket.gaierror as error:
         raise OSError(f"The name {host} could not be resolved: {error.strerror}.") from error
     if not insecure and (private := [address for address in addresses if not is_public(address)]):
-        raise Forbidden(
-            _("%(host)s has the address %(address)s, which is not public.") % {"host": host, "address": private[0]}
-        )
+        raise Forbidden(_(LEADS_TO_NO_PUBLIC_ADDRESS) % {"host": host, "address": private[0]})
     return addresses[0]
 
 

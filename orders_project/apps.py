@@ -12,6 +12,7 @@ from django.contrib.contenttypes.apps import ContentTypesConfig
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
+from django.utils.translation import gettext_lazy as _
 
 OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
 
@@ -52,6 +53,7 @@ class MongoContentTypesConfig(ContentTypesConfig):
 
 class ProjectConfig(AppConfig):
     name = "orders_project"
+    verbose_name = _("Staff")
 
     def ready(self) -> None:
         from django.conf import settings

@@ -1,4 +1,4 @@
-"""What django-unfold and Django say on our pages for which they have no German: our catalogue has it.
+"""What django-unfold, django-axes and Django say on our pages for which they have no German: our catalogue has it.
 
 The theme has no catalogue at all, and Django's lacks some texts. Here `makemessages` finds them. A test says which ones
 lack German after an update, and which are no longer there (tests/unit/test_borrowed_texts.py).
@@ -71,6 +71,7 @@ THEME_COUNTED = ngettext_lazy(
     "\n                Found %(counter)s results in %(time)s seconds\n            ",
     1,
 )
+AXES = (_("access attempt expiration"),)
 DJANGO = (
     _("%(model)s instance with %(field)s %(value)r is not a valid choice."),
     _("After you’ve created a user, you’ll be able to edit more user options."),

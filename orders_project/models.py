@@ -61,6 +61,7 @@ class SignIn(models.Model):
     class Meta:
         db_table = "staff_sign_ins"
         default_permissions = ()
+        verbose_name = _("sign-in")
         permissions = [("manage_staff", "Can add and manage colleagues")]
         indexes = [models.Index(fields=["user", "-began_at"], name="sign_ins_newest")]
 

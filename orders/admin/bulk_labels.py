@@ -1,5 +1,6 @@
 """Selections, states and outcomes of bulk runs in words, for the pages of the backoffice."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import reduce
@@ -8,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, pgettext_lazy
 
-from orders.admin import badges
+from orders.admin import badges, labels
 from orders.admin.local_formats import count, minute
 from orders.models import BulkRun, BulkState, OrderOutcome, Status
 from orders.services import order_queries
@@ -16,6 +17,8 @@ from orders.services.access import Kind
 from orders.services.bulk import NO_SUCH_ORDER, OrderResult, Plan, is_batchable, target_of
 from orders.services.stored_texts import for_reader
 
+ACTOR = re.compile(rf"\b(?:{'|'.join(Kind)}):\S+?(?=[.]?(?:\s|$))")
+"""Who acted, as what is kept of a run names them."""
 NO_WORKER_AFTER = timedelta(seconds=30)
 """How long a run may wait before its page asks whether a worker is running."""
 SOME = {
@@ -141,7 +144,7 @@ def state(run: BulkRun, now: datetime) -> str:
 
 def _why(run: BulkRun) -> str:
     """Why it is not under way, with the names of staff as people know them, not as a history has them."""
-    return for_reader(run.last_error).replace(f"{Kind.STAFF}:", "")
+    return ACTOR.sub(lambda found: labels.person(found[0]), for_reader(run.last_error))
 
 
 def _paused(run: BulkRun, seconds: int) -> str:

@@ -233,7 +233,7 @@ def _end_rotation(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> D
 
 def _send_test(endpoint: WebhookEndpoint, post: QueryDict, actor: Actor) -> Done:
     sent = webhooks.send_test(endpoint.pk, actor=actor)
-    facts = {"status": sent.status, "error": sent.error, "milliseconds": count(sent.milliseconds)}
+    facts = {"status": sent.status, "error": for_reader(sent.error), "milliseconds": count(sent.milliseconds)}
     if sent.succeeded:
         told = _("Test event delivered: the endpoint answered %(status)s in %(milliseconds)s ms.")
     elif sent.status:

@@ -1,4 +1,4 @@
-"""What orders and service tokens are called, as pages of the backoffice show it."""
+"""What orders, saved views and service tokens are called, as pages of the backoffice show it."""
 
 from django.db import migrations
 
@@ -34,6 +34,15 @@ class Migration(migrations.Migration):
                 ],
                 "verbose_name": "order",
                 "verbose_name_plural": "orders",
+            },
+        ),
+        migrations.AlterModelOptions(
+            name="savedview",
+            options={
+                "default_permissions": (),
+                "permissions": [("share_views", "Can share saved views of the order list")],
+                "verbose_name": "saved view",
+                "verbose_name_plural": "saved views",
             },
         ),
         migrations.AlterModelOptions(

@@ -3,6 +3,7 @@
 from bson import ObjectId
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from django_mongodb_backend.fields import ArrayField
 
 
@@ -23,6 +24,7 @@ class SavedView(models.Model):
     class Meta:
         db_table = "saved_views"
         default_permissions = ()
+        verbose_name, verbose_name_plural = _("saved view"), _("saved views")
         permissions = [("share_views", "Can share saved views of the order list")]
         indexes = [models.Index(fields=["shared", "name"], name="view_shared")]
 

@@ -12,6 +12,7 @@ from functools import cache
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, gettext_noop
 
+from integrations import webhook_calls
 from orders.models.machine import CONDITION_WORDS
 from orders.services.adoption import documents, following
 from orders.services.bulk import batches, executor, outages, runs, selecting
@@ -34,6 +35,7 @@ KEPT = (
     executor.INTERRUPTED, executor.INCOMPLETE, executor.NOT_PERMITTED, runs.OF_RUN, runs.STOPPED, runs.CANCELLED,
     outages.DATABASE_AWAY, outages.INVENTORY_AWAY, outages.REFUSED, outages.ALL_REFUSED, selecting.TOO_MANY,
     delivering.DELETED, delivering.ANSWERED_GONE, delivering.ANSWERED, delivering.GIVEN_UP,
+    webhook_calls.NO_PUBLIC_ADDRESS, webhook_calls.LEADS_TO_NO_PUBLIC_ADDRESS,
     gettext_noop("Return %(number)s"),
 )  # fmt: skip
 """All of them, with the names of their values."""

@@ -112,6 +112,7 @@ class Migration(migrations.Migration):
                 "db_table": "staff_sign_ins",
                 "default_permissions": (),
                 "permissions": [("manage_staff", "Can add and manage colleagues")],
+                "verbose_name": "sign-in",
                 "indexes": [models.Index(fields=["user", "-began_at"], name="sign_ins_newest")],
             },
         ),
