@@ -42,7 +42,7 @@ LONGEST = (
     "test_interleavings", "test_bulk_processes", "test_metrics", "test_embedded_mongo", "test_quickstart",
     "test_api_fuzzed", "test_reload", "test_access_matrix", "test_storefront_recipes", "test_real_systems",
     "test_crashes", "test_chaos", "test_failover", "test_demo_logins", "test_behind_nginx", "test_clients",
-    "test_accessibility", "test_orders", "test_security_headers", "test_hostile_input",
+    "test_accessibility", "test_orders", "test_security_headers", "test_hostile_input", "test_untranslated",
 )  # fmt: skip
 """The modules that take longest: begun first, so that no process is left alone with one of them at the end."""
 UseZone = Callable[[str], None]

@@ -23,6 +23,8 @@ from orders.admin import local_formats
 
 OPEN, CLOSE = "⟦", "⟧"
 LANGUAGE = "de"
+LANGUAGES = dict(settings.LANGUAGES).values()
+"""Each in its own language, in every language."""
 NO_WORDS = re.compile(r"(%\(\w+\)[-.\d]*[a-z]|%[a-z%]|\{\w*[^{}]*\}|<[^>]*>|&\w+;)")
 """What a text holds beside words: places for data, and tags."""
 LETTER = re.compile(r"[^\W\d_Ͱ-Ͽ]")
@@ -50,7 +52,7 @@ class Marked:
     def gettext(self, message: str) -> str:
         if OPEN in message:  # it has been through here
             return message
-        if message not in self._catalog and LETTER.search(message):
+        if message not in self._catalog and LETTER.search(message) and message not in LANGUAGES:
             self.missing.add(message.replace(CONTEXT_SEPARATOR, ": "))
         return marked(self._real.gettext(message).rpartition(CONTEXT_SEPARATOR)[2])
 
@@ -116,8 +118,15 @@ NO_TEXT = re.compile(rf"(?<!\w)(?:{'|'.join(ALLOWED.values())})(?!\w)")
 """Words that are the same in every language."""
 
 
+ENGLISH = re.compile(r"(?<![\d.])\d+\.\d{1,2}(?![\d.])|\b\d{4}-\d\d-\d\d\b")
+"""Numbers and days that German writes in another way."""
+
+
 class Reader(HTMLParser):
-    """What people see and hear of a page. :ivar found: its texts that stand in no brackets, each with its place."""
+    """What people see and hear of a page.
+
+    :ivar found: its texts that stand in no brackets, and its numbers and days as English writes them, by their places.
+    """
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -151,7 +160,8 @@ class Reader(HTMLParser):
             self._look(data, self._within[-1][0] if self._within else "")
 
     def _look(self, text: str, place: str) -> None:
-        if LETTER.search(unmarked(text)):
+        rest = unmarked(text)
+        if LETTER.search(rest) or ENGLISH.search(rest):
             self.found.append(f"<{place}> {' '.join(text.split())}")
 
 

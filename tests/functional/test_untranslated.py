@@ -2,34 +2,45 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
 from django.template import Context, Template
 from django.test import Client
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext, override
 
+from orders.models import BulkRun, WebhookEndpoint
+from orders.services import access, bulk
+from orders.services.audit import Act
+from orders.services.events.delivering import deliver
 from orders.services.identifiers import OBJECT_ID
-from tests.functional.access.admin_rules import ADMIN_RULES
+from orders.services.order_queries import OrderQuery
+from orders.services.reporting.figures_refresh import refresh
+from tests.functional.access.admin_rules import ADMIN_RULES, SOURCE
 from tests.functional.access.fixtures import key_server_fixture, stage_fixture  # noqa: F401
 from tests.functional.access.pages import pages
 from tests.functional.access.routes import ADMIN, Route, routes
 from tests.functional.access.rules import Ask, rule_of
 from tests.functional.access.stage import Snapshot, Stage
-from tests.functional.admin_helpers import client_of
+from tests.functional.admin_helpers import LIST, client_of
 from tests.functional.admin_helpers import page as order_page
+from tests.functional.bulk_admin import RUNS, page_of, worker_pass
 from tests.functional.hostile.pages import QUERIES
 from tests.functional.marked_texts import LANGUAGE, Marked, Report, as_data, marking, untranslated
 
 pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(900)]
 DATA = {
-    "actor", "city", "country", "created_by", "description", "email", "first_name", "last_name", "line1", "line2",
-    "name", "note", "number", "phone", "postal_code", "reason", "tag", "tags", "text", "username",
+    "actor", "actor_id", "city", "country", "created_by", "description", "email", "first_name", "last_name", "line1",
+    "line2", "name", "note", "number", "phone", "postal_code", "reason", "reference", "tag", "tags", "text",
+    "tracking_number", "username",
 }  # fmt: skip
 """Fields that hold what people have typed."""
-WRITTEN_BY_US = ("customer", "staff", "system", "service")
+HOOKS, TOKENS = "/admin/orders/webhookendpoint/", "/admin/orders/servicetoken/"
+KINDS = ("admin", "customer", "service", "staff", "system")
+"""Of actors, before their names."""
 
 
 def seen_as_data(value: Any, name: str = "") -> Any:
@@ -41,7 +52,7 @@ def seen_as_data(value: Any, name: str = "") -> Any:
     if not isinstance(value, str) or name not in DATA:
         return value
     kind, colon, rest = value.partition(":")
-    return f"{kind}:{as_data(rest)}" if colon and kind in WRITTEN_BY_US else as_data(value)
+    return f"{kind}:{as_data(rest)}" if colon and kind in KINDS else as_data(value)
 
 
 @pytest.fixture(scope="module", name="clients")
@@ -149,6 +160,58 @@ def test_every_text_that_a_form_answers_with_has_been_seen_by_a_translator(
     assert not report, str(report)
 
 
+def test_every_text_about_work_and_trouble_has_been_seen_by_a_translator(
+    stage: Stage, before: Snapshot, clients: dict[str, Client], language: Marked
+) -> None:
+    """What bulk runs are going to do and have done, and what has gone wrong with events, webhooks and figures."""
+    report = Report(language)
+    walk = Walk(stage, clients["superuser"], report)
+    everything = [order["_id"] for order in stage.database["orders"].find({}, {"_id": True})]
+    for transition in SOURCE:
+        walk.get(f"{LIST}bulk/?transition={transition}&filter=")
+        act = Act(access.admin("Αδα"), timezone.now())
+        bulk.start_run(selection=OrderQuery(keys=everything), transition=transition, act=act)
+    have_trouble(stage)
+    walk.get("/admin/")
+    walk.get(f"{LIST}attention/")
+    worker_pass()
+    refresh(seconds=60)
+    for run in BulkRun.objects.all():
+        walk.get(page_of(run))
+        walk.get(f"{page_of(run)}?show=all")
+    for endpoint in WebhookEndpoint.objects.all():
+        walk.get(f"/admin/orders/webhookendpoint/{endpoint.pk}/change/")
+    for address in ("/admin/", "/admin/?period=today", RUNS, f"{LIST}attention/", HOOKS, *orders(stage)):
+        walk.get(address)
+    stage.restore(before)
+    assert not report, str(report)
+
+
+def have_trouble(stage: Stage) -> None:
+    """Webhooks that fail, were stopped and were switched off; events that nobody tells; figures that are old."""
+    long_ago = timezone.now() - timedelta(hours=9)
+    known = {"url": "https://127.0.0.1/", "created_at": long_ago, "created_by": "staff:Αδα", "cursor": 0}
+    WebhookEndpoint.objects.create(**known, failing_since=long_ago, failures=5, description="Α")
+    WebhookEndpoint.objects.create(**known, failing_since=long_ago, active=False, description="Β")
+    WebhookEndpoint.objects.create(**known, stopped_because="–", active=False, description="Γ")
+    stage.database["orders"].update_many({}, {"$set": {"untold_at": long_ago}})
+    for endpoint in WebhookEndpoint.objects.filter(active=True):
+        deliver(endpoint.pk)
+
+
+def test_every_text_of_an_empty_shop_has_been_seen_by_a_translator(
+    stage: Stage, before: Snapshot, clients: dict[str, Client], language: Marked
+) -> None:
+    report = Report(language)
+    walk = Walk(stage, clients["superuser"], report)
+    for name in ("orders", "bulk_runs", "events", "webhook_endpoints", "service_tokens", "saved_views"):
+        stage.database[name].delete_many({})
+    for address in ("/admin/", LIST, f"{LIST}?q=5", f"{LIST}attention/", f"{LIST}events/", RUNS, HOOKS, TOKENS):
+        walk.get(address)
+    stage.restore(before)
+    assert not report, str(report)
+
+
 @pytest.mark.parametrize(
     ("page", "found"),
     [
@@ -167,6 +230,8 @@ def test_every_text_that_a_form_answers_with_has_been_seen_by_a_translator(
         ("<p>{% blocktranslate with who='them' %}Dear {{ who }}{% endblocktranslate %}</p>", ["<p> ⟦Dear ⟧them"]),
         ("<p>{% translate 'Dear' %} {{ name }} yesterday</p>", ["<p> ⟦Dear⟧ Αδα yesterday"]),
         ('<time>{{ at|date:"j. F Y" }}</time>', []),
+        ("<p>29,80 €, 29.11.2026</p>", []),
+        ("<p>29.80 €</p><p>2026-11-29</p>", ["<p> 29.80 €", "<p> 2026-11-29"]),
         ('<time>{{ at|date:"j. \\M\\a\\y Y" }}</time>', ["<time> 29. May 2026"]),
     ],
 )
