@@ -261,6 +261,8 @@ def _by_index(
     looked_at = LOOKED_AT_WHERE_SPARSE if read.sparse else LOOKED_AT
     start, size = 0, looked_at * limit if _looks(read) else limit + 1
     while True:
+        if reach is not None and start < reach.most:
+            size = min(size, reach.most - start)
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
         page = keys.skip(start).limit(size).batch_size(size).to_list()
         places = [_place(order) for order in _ours(page)]
@@ -269,9 +271,7 @@ def _by_index(
         if len(found) >= limit or len(page) < size:
             return found[:limit]
         start, size = start + size, 8 * size
-        if reach is not None and start < reach.most:
-            size = min(size, reach.most - start)
-        elif reach is not None and places:
+        if reach is not None and start >= reach.most and places:
             reach.ends.append(places[-1])
             return found
 

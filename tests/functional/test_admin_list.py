@@ -15,7 +15,8 @@ from pymongo.database import Database
 from orders.admin import list_sums
 from orders.admin.list_columns import in_words
 from orders.models import Status
-from orders.storage import order_lists
+from orders.services.search_terms import terms_of
+from orders.storage import order_lists, term_index
 from tests.functional.admin_helpers import (
     EDGES,
     LIST,
@@ -497,6 +498,32 @@ def test_a_page_whose_orders_are_deleted_while_it_is_read_is_empty(
     place = "60.1.0123456789abcdef01234567"
     for query in ("", f"?after={place}&sort=oldest", f"?before={place}"):
         assert rows(support.get(LIST + query)) == [], query
+
+
+@pytest.mark.parametrize(("sort", "left", "lead"), [("", "since", "older"), ("&sort=oldest", "up to", "newer")])
+def test_a_search_that_has_not_looked_to_the_end_says_so_and_leads_on(
+    database: Database[Document], support: Client, monkeypatch: pytest.MonkeyPatch, sort: str, left: str, lead: str
+) -> None:
+    said = [
+        stored(number, contact={"name": f"Amara {'Okafor' if number in (0, 11) else 'Silva'}"}) for number in range(12)
+    ]
+    insert(database, *(order | {"terms": terms_of(order)} for order in said))
+    monkeypatch.setattr(order_lists, "MOST_LOOKED_AT", 4)
+    monkeypatch.setattr(term_index, "FEW", 1)
+    query, pages = f"?q=amara okafor{sort}", []
+    while query:
+        response = support.get(LIST + query)
+        text = text_of(response)
+        pages.append(rows(response))
+        [query] = links(response, "next") or [""]
+        assert (f"Only orders placed {left} 2" in text) == bool(query)
+        assert (f"Search {lead} orders" in text) == bool(query)
+        assert ("No results" in text, "Nothing found so far" in text) == (False, bool(query) and not pages[-1])
+        assert ("2 orders come to" in text) == (not query), "what has not been looked at is not added up"
+    assert [number for page in pages for number in page] == [
+        said[n]["number"] for n in ((0, 11) if not sort else (11, 0))
+    ]
+    assert len(pages) > 2
 
 
 def test_links_of_the_list_bear_any_product_id(database: Database[Document], support: Client) -> None:
