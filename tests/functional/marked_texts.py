@@ -147,7 +147,7 @@ class Reader(HTMLParser):
             is_perceived = name in PERCEIVED or (name == "value" and tag == "input" and given.get("type") in BUTTONS)
             if is_perceived or (name.startswith("data-") and SENTENCE.search(unmarked(value))):
                 self._look(value, f"{tag}[{name}]")
-            elif (name in FOR_MACHINES or name.startswith("data-")) and COMMA.search(value):
+            elif is_for_machines(tag, name, given.get("type", "text")) and COMMA.search(value):
                 self.found.append(f"<{tag}[{name}]> {value}, which a machine reads")
         if tag not in VOID:
             classes = given.get("class", "")
@@ -171,6 +171,12 @@ class Reader(HTMLParser):
         rest = unmarked(text)
         if LETTER.search(rest) or ENGLISH.search(rest):
             self.found.append(f"<{place}> {' '.join(text.split())}")
+
+
+def is_for_machines(tag: str, attribute: str, kind: str) -> bool:
+    """Whether a script, a style or a browser reads it; in a field for text people do, and may change it."""
+    is_typed = tag == "input" and attribute == "value" and kind in ("text", "search")
+    return not is_typed and (attribute in FOR_MACHINES or attribute.startswith("data-"))
 
 
 def unmarked(text: str) -> str:
