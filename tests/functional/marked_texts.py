@@ -118,6 +118,12 @@ NO_TEXT = re.compile(rf"(?<!\w)(?:{'|'.join(ALLOWED.values())})(?!\w)")
 """Words that are the same in every language."""
 
 
+FOR_MACHINES = {
+    "value", "min", "max", "step", "low", "high", "optimum", "width", "height", "x", "y", "x1", "x2", "y1", "y2", "cx",
+    "cy", "r", "rx", "ry", "viewbox", "transform", "points", "style", "datetime",
+}  # fmt: skip
+"""Attributes whose numbers have a point in every language; so have those of scripts (`data-…`)."""
+COMMA = re.compile(r"(?:^|[:(\s])-?\d+,\d+(?:$|[a-z%;)\s])")
 ENGLISH = re.compile(r"(?<![\d.])\d+\.\d{1,2}(?![\d.])|\b\d{4}-\d\d-\d\d\b")
 """Numbers and days that German writes in another way."""
 
@@ -141,6 +147,8 @@ class Reader(HTMLParser):
             is_perceived = name in PERCEIVED or (name == "value" and tag == "input" and given.get("type") in BUTTONS)
             if is_perceived or (name.startswith("data-") and SENTENCE.search(unmarked(value))):
                 self._look(value, f"{tag}[{name}]")
+            elif is_for_machines(tag, name, given.get("type", "text")) and COMMA.search(value):
+                self.found.append(f"<{tag}[{name}]> {value}, which a machine reads")
         if tag not in VOID:
             classes = given.get("class", "")
             self._within.append((tag, tag in UNREAD or any(name in classes for name in UNREAD_CLASSES)))
@@ -163,6 +171,12 @@ class Reader(HTMLParser):
         rest = unmarked(text)
         if LETTER.search(rest) or ENGLISH.search(rest):
             self.found.append(f"<{place}> {' '.join(text.split())}")
+
+
+def is_for_machines(tag: str, attribute: str, kind: str) -> bool:
+    """Whether a script, a style or a browser reads it; in a field for text people do, and may change it."""
+    is_typed = tag == "input" and attribute == "value" and kind in ("text", "search")
+    return not is_typed and (attribute in FOR_MACHINES or attribute.startswith("data-"))
 
 
 def unmarked(text: str) -> str:

@@ -231,6 +231,16 @@ def test_every_text_of_an_empty_shop_has_been_seen_by_a_translator(
         ("<p>{% translate 'Dear' %} {{ name }} yesterday</p>", ["<p> ⟦Dear⟧ Αδα yesterday"]),
         ('<time>{{ at|date:"j. F Y" }}</time>', []),
         ("<p>29,80 €, 29.11.2026</p>", []),
+        ('<input value="29,80"><input type="number" value="29.80">', []),
+        ('<rect x="1.5" style="width: 7.5%"/><i data-at="0.5"></i>', []),
+        ('<input type="number" value="29,80">', ["<input[value]> 29,80, which a machine reads"]),
+        (
+            '<i data-at="0,5" style="width: 7,5%"></i>',
+            [
+                "<i[data-at]> 0,5, which a machine reads",
+                "<i[style]> width: 7,5%, which a machine reads",
+            ],
+        ),
         ("<p>29.80 €</p><p>2026-11-29</p>", ["<p> 29.80 €", "<p> 2026-11-29"]),
         ('<time>{{ at|date:"j. \\M\\a\\y Y" }}</time>', ["<time> 29. May 2026"]),
     ],
