@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ from orders.admin.labels import Moment, moment
 from orders.admin.local_formats import count, exact
 from orders.admin.money_format import money
 from orders.admin.part_forms import reason_code
-from orders.models import HistoryEntry, Order
+from orders.models import HistoryEntry, Order, Payment, Refund
 from orders.services.access import ADDRESS_CHANGED, Kind
 from orders.services.days import day_of, local
 from orders.services.stored_texts import for_reader
@@ -175,7 +176,7 @@ def sentence(order: Order, entry: HistoryEntry) -> str:
     if entry.act in ERASED_DETAIL and not entry.detail:
         template = ERASED_DETAIL[entry.act]
     if entry.act in WITH_AMOUNT and (amount := _amount(order, entry)):
-        template, values["amount"] = WITH_AMOUNT[entry.act], amount
+        template, values["amount"] = WITH_AMOUNT[entry.act], money(amount, order.currency)
     if entry.act in WITH_PARCEL and (found := _parcel(order, entry.at)):
         (with_tracking, without), (values["parcel"], tracking) = WITH_PARCEL[entry.act], found
         template, values["tracking"] = with_tracking if tracking else without, tracking
@@ -200,10 +201,10 @@ def _who(order: Order, actor: str) -> str:
     return str(PEOPLE[kind]) % {"name": name} if kind in PEOPLE else labels.person(actor)
 
 
-def _amount(order: Order, entry: HistoryEntry) -> str:
-    """What was paid or given back by an act, as the ledger has it; empty where it has nothing of that moment."""
-    ledger = order.payments if entry.act == "pay" else order.refunds
-    return next((money(moved.amount, order.currency) for moved in ledger if moved.at == entry.at), "")
+def _amount(order: Order, entry: HistoryEntry) -> Decimal | None:
+    """What was paid or given back by an act, as the ledger has it; None where it has nothing of that moment."""
+    ledger: Sequence[Payment | Refund] = order.payments if entry.act == "pay" else order.refunds
+    return next((moved.amount for moved in ledger if moved.at == entry.at), None)
 
 
 def _parcel(order: Order, at: datetime) -> tuple[int, str] | None:
@@ -219,6 +220,8 @@ def _detail(order: Order, entry: HistoryEntry) -> str:
         return ""
     if entry.act == ADDRESS_CHANGED and entry.detail:
         return _("Before: %(address)s") % {"address": entry.detail}
+    if entry.act in WITH_AMOUNT:  # the sentence has it
+        return entry.detail.removeprefix(f"{_amount(order, entry)} ")
     return replacement.detail_of(order, entry) or for_reader(entry.detail)
 
 

@@ -211,6 +211,7 @@ def _delivery(delivery: dict[str, Any]) -> dict[str, Any]:
         "when": labels.moment(delivery["at"], timezone.now()),
         "succeeded": succeeded,
         "answer": answer,
+        "error": for_reader(delivery["error"]),
         "milliseconds": count(delivery["milliseconds"]),
         "badge": badges.badge(OrderOutcome.DONE if succeeded else OrderOutcome.FAILED, answer),
     }

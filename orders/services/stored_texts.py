@@ -97,11 +97,11 @@ def _alerts(english: str) -> str:
 
 
 def _moment(english: str) -> str:
-    """Of a day and the time of day: it is the day that languages write differently."""
+    """Of a day and perhaps the time of day: it is the day that languages write differently."""
     day, _space, time = english.partition(" ")
     try:
-        return f"{date_format(date.fromisoformat(day), 'DATE_FORMAT')} {time}"
-    except ValueError:  # somebody wrote a sentence that is like one of ours
+        return f"{date_format(date.fromisoformat(day), 'DATE_FORMAT')} {time}".strip()
+    except ValueError:  # no day, or somebody wrote a sentence that is like one of ours
         return english
 
 
@@ -111,6 +111,7 @@ VALUES: dict[str, Callable[[str], str]] = {
     "moment": _moment,
     "status": status_word,
     "statuses": _statuses,
+    "tracking": _moment,  # a shipment without any is named by its day
     "transition": _transition,
 }
 """How those values come into the reader's language that are words, by their names."""

@@ -151,7 +151,7 @@ def set_up(database: Database[Document]) -> Stage:
         orders[name] = insert(database, stored(number, **changes))
     ids = {name: str(order["_id"]) for name, order in orders.items()}
     selection = OrderQuery(keys=[ObjectId(ids["pending"])])
-    act = Act(access.admin("tests"), timezone.now())
+    act = Act(access.admin("7"), timezone.now())
     for name in ("run", "paused"):
         ids[name] = str(bulk.start_run(selection=selection, transition="pay", act=act).pk)
     bulk.pause_run(run_id=ObjectId(ids["paused"]), actor=act.actor)
