@@ -279,7 +279,7 @@ def test_what_was_typed_into_a_refused_form_is_still_there(
     content = response.content.decode()
     assert 'name="quantity_0" type="number" min="0" max="3" step="1" value="2"' in content
     assert 'value="Own van"' in content
-    assert "no longer available. Copy" not in content
+    assert "Copy anything you still need." not in content
 
 
 @pytest.mark.parametrize("restock", ["yes", "no"])
