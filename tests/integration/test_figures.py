@@ -542,6 +542,25 @@ def test_another_time_zone_has_the_figures_counted_anew_and_until_then_shows_non
     assert found.recounting == 0
 
 
+def test_a_day_that_is_before_the_first_order_in_another_zone_is_counted_anew_too(
+    database: Database[Document], use_zone: UseZone, old_news: None
+) -> None:
+    """It would be told as being recounted for ever."""
+    evening = NOW.replace(hour=20) - timedelta(days=5)  # the next day in Tokyo
+    made = order(evening, status="paid")
+    database["orders"].insert_one(made)
+    refreshed()
+    use_zone("Asia/Tokyo")
+    refreshed()
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.recounting, found.orders) == (0, 1)
+    database["orders"].delete_one({"_id": made["_id"]})
+    use_zone("UTC")
+    refreshed()
+    found = dashboard(actor=BOSS, period=ALL)
+    assert (found.recounting, found.orders) == (0, 0)
+
+
 def test_figures_of_a_zone_that_is_set_again_do_not_miss_what_changed_meanwhile(
     database: Database[Document], use_zone: UseZone, monkeypatch: pytest.MonkeyPatch, old_news: None
 ) -> None:

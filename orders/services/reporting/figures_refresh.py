@@ -87,10 +87,11 @@ def first_day() -> datetime | None:
 
 def changed_days(since: datetime, until: datetime, now: datetime) -> list[datetime]:
     """The days from `since` to `until`, both included, that have not been counted since they changed; newest first."""
-    first = first_day()
-    if first is None:
+    counts, first = daily_figures.counts(since, until), first_day()
+    known = [*counts, *([first] if first else [])]  # in another zone, the first day may have been an earlier one
+    if not known:
         return []
-    counts, since = daily_figures.counts(since, until), max(since, first)
+    since = max(since, min(known))
     days = (until - number * DAY for number in range((until - since).days + 1))
     return [
         day
