@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from coverage import Coverage
 from django.conf import settings as django_settings
+from django.core.servers.basehttp import WSGIServer
 from django.db import connection, connections
 from django.test.utils import override_settings, setup_databases, teardown_databases
 from pymongo import MongoClient
@@ -264,7 +265,9 @@ def sandbox(
 
 @pytest.fixture(scope="session")
 def live_server_url(running_sandbox: Sandbox) -> Iterator[str]:
-    server = LiveServer("127.0.0.1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WSGIServer, "request_queue_size", 1024)  # with Django's ten, some of 200 at once are reset
+        server = LiveServer("127.0.0.1")
     yield server.url
     server.stop()
 

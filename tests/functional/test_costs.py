@@ -97,8 +97,8 @@ def test_a_list_that_has_not_changed_is_asked_for_as_often(
 def test_a_search_reads_the_index_and_then_what_it_shows(database: Database[Document], visitor: Api, many: str) -> None:
     client = visitor(admin=True)
     kinds, most = cost(database, lambda: client.get("orders/?limit=20&q=springfield"))
-    # numbers, ids and user ids; the one term that begins so, and that no other does; its keys, their status; the orders;
-    # and whether any document there is another service's
+    # numbers, ids and user ids; the one term that begins so, and that no other does; its keys, their status;
+    # the orders; and whether any document there is another service's
     assert kinds == {"query orders": 8, "command orders": 1}
     assert most <= 4 * 21
 

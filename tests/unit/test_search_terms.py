@@ -23,7 +23,9 @@ def finds(text: str, document: dict[str, Any]) -> bool:
     terms = terms_of(document)
 
     def has(word: Word) -> bool:
-        return any(whole in terms for whole in word.wholes) or any(term.startswith(begun) for term in terms for begun in word.beginnings)
+        return any(whole in terms for whole in word.wholes) or any(
+            term.startswith(begun) for term in terms for begun in word.beginnings
+        )
 
     meant = meanings_of(text)
     return all(map(has, meant.words)) or (meant.code is not None and has(meant.code))
