@@ -46,7 +46,7 @@ LOOKED_AT, LOOKED_AT_WHERE_SPARSE = 4, 32
 """So many keys are read first for each order that is wanted: they may have to be sorted again to get at the next."""
 LOOKED_AT_AT_ONCE = 1_600
 """So many orders are looked at by one query."""
-MOST_LOOKED_AT = 10_000
+MOST_LOOKED_AT = 5_000
 """So many orders are looked at for a page, by each read."""
 
 
@@ -119,7 +119,7 @@ def _with_more(
     if len(found) <= size:
         return found
     in_turn = query.by_creation
-    if any(read.sparse for read in in_turn.reads):
+    if query.meanings and any(read.sparse or read.instead for read in in_turn.reads):
         return None
     return _in_time(seconds, lambda: _places(in_turn, most))
 
