@@ -97,7 +97,7 @@ class OrderChangeList(ListChoices, ChangeList):
         if AFTER in self.places:
             return order_queries.page_after(query, size, position), row + 1
         page = order_queries.page_before(query, size, position)
-        return page, max(row - size, 1) if page.earlier else 1
+        return page, max(row - len(page.orders), 1) if page.earlier else 1
 
     def _place(self, request: HttpRequest, query: OrderQuery) -> tuple[int, Place] | None:
         token = self.places.get(AFTER) or self.places.get(BEFORE)
@@ -174,10 +174,10 @@ class OrderChangeList(ListChoices, ChangeList):
         """How far the search has looked, where that was not to the end."""
         if self.page.reached is None:
             return ""
-        day = local_formats.day(aware(self.page.reached.created_at))
+        moment = local_formats.minute(aware(self.page.reached.created_at))
         if self.order_query.oldest_first:
-            return _("Only orders placed up to %(day)s have been searched so far.") % {"day": day}
-        return _("Only orders placed since %(day)s have been searched so far.") % {"day": day}
+            return _("Only orders placed up to %(moment)s have been searched so far.") % {"moment": moment}
+        return _("Only orders placed since %(moment)s have been searched so far.") % {"moment": moment}
 
     @property
     def previous_address(self) -> str:

@@ -77,7 +77,10 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 
 def _with_values(template: str) -> str:
     pieces = re.split(r"%\((\w+)\)s", template)  # names of values stand at every second place
-    return "".join(f"(?P<{piece}>.+?)" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
+    return "".join(
+        f"(?P<{piece}>{SHAPES.get(piece, '.+?')})" if place % 2 else re.escape(piece)
+        for place, piece in enumerate(pieces)
+    )
 
 
 def _transition(english: str) -> str:
@@ -115,3 +118,7 @@ VALUES: dict[str, Callable[[str], str]] = {
     "transition": _transition,
 }
 """How those values come into the reader's language that are words, by their names."""
+SHAPES = {
+    "days": r"\d+", "items": r"\d+ × .+?", "moment": r"\d{4}-\d\d-\d\d.*?", "number": r"\d+", "shipment": r"\d+",
+}  # fmt: skip
+"""What those values look like without which a sentence that somebody wrote could be taken for one of ours."""

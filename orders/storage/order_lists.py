@@ -137,11 +137,15 @@ def _in_time(seconds: float, read: Callable[[], T]) -> T | None:
 
 @wrap_database_errors
 def page_before(query: OrderQuery, size: int, position: Place) -> Page:
-    """The page that ends before a position; the first one where no whole page is left."""
-    found = _places(query.turned, size + 1, position, _Reach())
-    if len(found) <= size:
+    """The page that ends before a position; the first one where no whole page is left.
+
+    It is shorter where looking for its orders has ended before it was full.
+    """
+    reach = _Reach()
+    found = _places(query.turned, size + 1, position, reach)
+    if not found or (len(found) <= size and not reach.ends):
         return page_after(query, size)
-    places = found[size - 1 :: -1]
+    places = found[:size][::-1]
     return Page(_orders([place.id for place in places]), places, earlier=True, later=True)
 
 
@@ -271,8 +275,8 @@ def _by_index(
         if len(found) >= limit or len(page) < size:
             return found[:limit]
         start, size = start + size, 8 * size
-        if reach is not None and start >= reach.most and places:
-            reach.ends.append(places[-1])
+        if reach is not None and start >= reach.most and left:
+            reach.ends.append(left[-1])
             return found
 
 

@@ -183,11 +183,17 @@ def test_common_words_are_found_alike_however_their_orders_are_read(
         expected = [order_id for n, order_id in enumerate(common) if which(n)]
         expected = expected if oldest_first else expected[::-1]
         assert found(text, oldest_first=oldest_first) == expected, case
-        query, paged, page = searched(text, oldest_first=oldest_first), [], None
+        query, paged, page, back = searched(text, oldest_first=oldest_first), [], None, None
         while page is None or page.later:
             page = order_lists.page_after(query, 4, page and (page.reached or page.places[-1]))
             paged += [order.pk for order in page.orders]
+            back = page if page.places else back
         assert paged == expected, case
+        seen = {order.pk for order in back.orders} if back else set()
+        while back and back.earlier:
+            back = order_lists.page_before(query, 4, back.places[0])
+            seen |= {order.pk for order in back.orders}
+        assert seen == set(expected), f"{case}: on the way back"
         if len(expected) > 8 and limits["MOST_LOOKED_AT"] > len(common):
             before = order_lists.page_before(query, 4, page.places[0])
             assert [order.pk for order in before.orders] == paged[-len(page.places) - 4 : -len(page.places)], case

@@ -38,7 +38,13 @@ def test_a_reader_of_english_sees_what_is_kept(text: str) -> None:
 @pytest.mark.usefixtures("marked_german")
 @pytest.mark.parametrize("kept", [*map(str, KEPT)])
 def test_every_sentence_that_is_kept_is_known_again_with_its_values(kept: str) -> None:
-    values = {"moment": "2026-03-29 14:05", "statuses": "paid", "status": "paid", "transition": "ship"}
+    values = {
+        "items": "2 × Mug",
+        "moment": "2026-03-29 14:05",
+        "statuses": "paid",
+        "status": "paid",
+        "transition": "ship",
+    }
     names = set(re.findall(r"%\((\w+)\)s", kept))
     assert in_german(kept % {name: values.get(name, "7") for name in names}).startswith(BEGIN)
 
@@ -53,7 +59,11 @@ def test_every_sentence_that_is_kept_is_known_again_with_its_values(kept: str) -
         ("Until 2026-03-29 14:05 CEST: Money owed", "⟦Until 29.03.2026 14:05 CEST: Money owed⟧"),
         ("2 not released. inventory released 0 of 2", "⟦2 not released. ⟦inventory released 0 of 2⟧⟧"),
         ("Rang at noon. Ring again.", "Rang at noon. Ring again."),
-        ("Until Friday, noon: nobody is there", "⟦Until Friday, noon: nobody is there⟧"),
+        ("Until Friday, noon: nobody is there", "Until Friday, noon: nobody is there"),
+        ("Return to sender", "Return to sender"),
+        ("Return 2", "⟦Return 2⟧"),
+        ("Cancelled: the customer has moved", "Cancelled: the customer has moved"),
+        ("Cancelled: 2 × Mug", "⟦Cancelled: 2 × Mug⟧"),
         ("", ""),
     ],
 )
