@@ -202,8 +202,7 @@ def _told(alert: Alert, order: Document, index: int, now: datetime, *, tried: bo
     stock = order["items"][index]["stock"]
     told: list[str] = [_what_waits(alert, order["items"][index], index + 1)]
     if alert is not Alert.SHORT:
-        attempts = ngettext("%(attempts)s attempt", "%(attempts)s attempts", stock["attempts"])
-        told.append(attempts % {"attempts": count(stock["attempts"])})
+        told.append(labels.attempts(stock["attempts"]))
     if alert is Alert.UNKNOWN and (since := _unconfirmed_since(order, index)):
         words = _('unconfirmed for <time datetime="{iso}" title="{exact}">{span}</time>')
         told.append(format_html(words, iso=since.isoformat(), exact=exact(since), span=timesince(since, now)))

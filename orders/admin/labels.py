@@ -137,11 +137,6 @@ def address_lines(address: Address, contact: Contact) -> list[str]:
     return [line.strip() for line in [*lines, address.country] if line and line.strip()]
 
 
-def count(number: int, what: str) -> str:
-    """`1 unit`, `3 units`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def units(number: int) -> str:
     """`1 unit`, `3 units`."""
     return ngettext("%(count)s unit", "%(count)s units", number) % {"count": local_formats.count(number)}
@@ -150,6 +145,22 @@ def units(number: int) -> str:
 def items(number: int) -> str:
     """`1 item`, `3 items`: lines of an order."""
     return ngettext("%(count)s item", "%(count)s items", number) % {"count": local_formats.count(number)}
+
+
+def products(number: int) -> str:
+    """`1 product`, `3 products`, after "units of"."""
+    told = npgettext("units of", "%(count)s product", "%(count)s products", number)
+    return told % {"count": local_formats.count(number)}
+
+
+def attempts(number: int) -> str:
+    """`1 attempt`, `3 attempts`."""
+    return ngettext("%(count)s attempt", "%(count)s attempts", number) % {"count": local_formats.count(number)}
+
+
+def contents(lines: Sequence[Item]) -> str:
+    """`5 units in 2 items`."""
+    return _("%(units)s in %(items)s") % {"units": _units_of(lines), "items": items(len(lines))}
 
 
 def span(seconds: int) -> str:
@@ -174,8 +185,7 @@ def stock_details(known: Stock) -> list[str]:
     """What else staff should know of a line's stock."""
     told = []
     if known.call:
-        attempts = {"count": local_formats.count(known.attempts)}
-        told.append(ngettext("%(count)s attempt", "%(count)s attempts", known.attempts) % attempts)
+        told.append(attempts(known.attempts))
     if known.discrepancy:
         told.append(_("%(units)s not returned to stock") % {"units": units(known.discrepancy)})
     if known.error:
@@ -210,9 +220,7 @@ def _units_of(lines: Sequence[Item]) -> str:
 def _released(reserved: Sequence[Item], *, is_shipped: bool) -> str:
     """Which stock is released with an order, as a sentence. :param is_shipped: some of its goods have left."""
     if reserved:
-        number = len({line.product_id for line in reserved})
-        products = npgettext("units of", "%(count)s product", "%(count)s products", number)
-        told = {"units": _units_of(reserved), "products": products % {"count": local_formats.count(number)}}
+        told = {"units": _units_of(reserved), "products": products(len({line.product_id for line in reserved}))}
         return _("Releases %(units)s of %(products)s.") % told
     if is_shipped:
         return _("Releases no stock: the goods have been shipped.")

@@ -150,7 +150,7 @@ def facts(order: Order, now: datetime) -> Facts:
         updated=moment(order.updated_at, now),
         due=moment(order.stock_due_at, now) if order.stock_due_at else None,
         units=count(units),
-        size=_("%(units)s in %(items)s") % {"units": labels.units(units), "items": items},
+        size=labels.contents(order.items),
         items=items,
         lines=[_line(order, index) for index in part_facts.in_families(order.items)],
     )

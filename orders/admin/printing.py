@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, npgettext
+from django.utils.translation import gettext_lazy, ngettext_lazy, npgettext
 
+from orders.admin import labels
 from orders.admin.labels import address_lines
 from orders.admin.local_formats import count
 from orders.admin.money_format import money
@@ -121,11 +122,10 @@ def picks(request: HttpRequest, orders: Sequence[Order], gone: int) -> HttpRespo
 
 def _to_fetch(found: PickList) -> str:
     """How much it is together, e.g. `5 units of 2 products for 3 orders`."""
-    units, products, orders = found.units, len(found.picks), len(found.picked)
+    orders = len(found.picked)
     counted = {
-        "units": ngettext("%(count)s unit", "%(count)s units", units) % {"count": count(units)},
-        "products": npgettext("after “of”", "%(count)s product", "%(count)s products", products)
-        % {"count": count(products)},
+        "units": labels.units(found.units),
+        "products": labels.products(len(found.picks)),
         "orders": npgettext("after “for”", "%(count)s order", "%(count)s orders", orders) % {"count": count(orders)},
     }
     return _("%(units)s of %(products)s for %(orders)s") % counted
@@ -184,21 +184,12 @@ def _printed(name: str, order: Order, parcel: int | None = None) -> Printed:
             PrintedLine(number, item, _money(order, item.price), _money(order, to_cents(item.price * item.quantity)))
             for number, item in shown
         ],
-        contents=_contents([item for _number, item in shown]),
+        contents=labels.contents([item for _number, item in shown]),
         parcel=str(parcel + 1) if parcel is not None else "",
         shipment=shipment,
         charges=[(charge.title, _money(order, charge.amount)) for charge in order.charges],
         total=_money(order, order.total_price),
     )
-
-
-def _contents(items: Sequence[Item]) -> str:
-    units, lines = sum(item.quantity for item in items), len(items)
-    counted = {
-        "units": ngettext("%(count)s unit", "%(count)s units", units) % {"count": count(units)},
-        "items": npgettext("after “in”", "%(count)s item", "%(count)s items", lines) % {"count": count(lines)},
-    }
-    return _("%(units)s in %(items)s") % counted
 
 
 def _money(order: Order, amount: Decimal) -> str:

@@ -5,7 +5,7 @@ peers and the database said.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cache
 
@@ -53,33 +53,37 @@ def for_reader(text: str) -> str:
 def _told(sentences: list[str]) -> str:
     """The shortest beginning that is known, then what follows it."""
     for end in range(1, len(sentences) + 1):
-        if (told := _translated(" ".join(sentences[:end]))) is not None:
+        if (told := translated(" ".join(sentences[:end]), _templates())) is not None:
             break
     else:
         told, end = sentences[0], 1
     return " ".join([told, _told(sentences[end:])]) if sentences[end:] else told
 
 
-def _translated(text: str) -> str | None:
-    for template, pattern in _patterns():
-        if found := pattern.fullmatch(text):
+def translated(text: str, templates: Iterable[str]) -> str | None:
+    """A text that one of these templates made, in its reader's language; None where none of them did."""
+    for template in templates:
+        if found := _pattern(template).fullmatch(text):
             return gettext(template) % {name: VALUES.get(name, str)(value) for name, value in found.groupdict().items()}
     return None
 
 
 @cache
-def _patterns() -> list[tuple[str, re.Pattern[str]]]:
-    """Each with what it looks like once its values are there."""
+def _templates() -> list[str]:
     with in_english():
-        templates = list(map(str, KEPT))
-    return [(template, re.compile(_with_values(template), re.DOTALL)) for template in templates]
+        return list(map(str, KEPT))
 
 
-def _with_values(template: str) -> str:
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """What a template looks like once its values are there."""
     pieces = re.split(r"%\((\w+)\)s", template)  # names of values stand at every second place
-    return "".join(
-        f"(?P<{piece}>{SHAPES.get(piece, '.+?')})" if place % 2 else re.escape(piece)
-        for place, piece in enumerate(pieces)
+    return re.compile(
+        "".join(
+            f"(?P<{piece}>{SHAPES.get(piece, '.+?')})" if place % 2 else re.escape(piece)
+            for place, piece in enumerate(pieces)
+        ),
+        re.DOTALL,
     )
 
 
@@ -120,5 +124,6 @@ VALUES: dict[str, Callable[[str], str]] = {
 """How those values come into the reader's language that are words, by their names."""
 SHAPES = {
     "days": r"\d+", "items": r"\d+ × .+?", "moment": r"\d{4}-\d\d-\d\d.*?", "number": r"\d+", "shipment": r"\d+",
+    "former": ".+",  # a role may have a " to " in its name
 }  # fmt: skip
-"""What those values look like without which a sentence that somebody wrote could be taken for one of ours."""
+"""What those values look like that could be taken for others, or a sentence that somebody wrote for one of ours."""

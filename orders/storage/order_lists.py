@@ -6,7 +6,7 @@ for is counted beyond a cap.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -70,14 +70,6 @@ class Page:
     reached: Position | None = None
 
 
-@dataclass
-class _Reach:
-    """How far a page may look for its orders, and has looked."""
-
-    most: int = field(default_factory=lambda: MOST_LOOKED_AT)
-    ends: list[Position] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Sum:
     """How many orders there are in a currency, and what they come to."""
@@ -105,10 +97,10 @@ def first_page(query: OrderQuery, size: int, most: int, seconds: float) -> tuple
 
 def _page_of(query: OrderQuery, size: int, position: Place | None) -> tuple[Page, Sequence[Place]]:
     """A page, and the places that were found for it."""
-    reach = _Reach()
-    found = _places(query, size + 1, position, reach)
+    ends: list[Position] = []
+    found = _places(query, size + 1, position, ends)
     is_full = len(found) > size
-    reached = None if is_full else _first_end(reach, query)
+    reached = None if is_full else _first_end(ends, query)
     orders = _orders([place.id for place in found[:size]])
     return Page(orders, found[:size], position is not None, is_full or reached is not None, reached), found
 
@@ -141,9 +133,9 @@ def page_before(query: OrderQuery, size: int, position: Place) -> Page:
 
     It is shorter where looking for its orders has ended before it was full.
     """
-    reach = _Reach()
-    found = _places(query.turned, size + 1, position, reach)
-    if not found or (len(found) <= size and not reach.ends):
+    ends: list[Position] = []
+    found = _places(query.turned, size + 1, position, ends)
+    if not found or (len(found) <= size and not ends):
         return page_after(query, size)
     places = found[:size][::-1]
     return Page(_orders([place.id for place in places]), places, earlier=True, later=True)
@@ -152,7 +144,7 @@ def page_before(query: OrderQuery, size: int, position: Place) -> Page:
 @wrap_database_errors
 def neighbours(query: OrderQuery, position: Place) -> tuple[Place | None, Place | None]:
     """The places before and after one: of the list's ends, None. The order of the place need no longer be in it."""
-    before, after = _places(query.turned, 1, position, _Reach()), _places(query, 1, position, _Reach())
+    before, after = _places(query.turned, 1, position, []), _places(query, 1, position, [])
     return before[0] if before else None, after[0] if after else None
 
 
@@ -199,37 +191,38 @@ def sums(query: OrderQuery, most: int, found: Sequence[Place] | None = None) -> 
 
 
 def _places(
-    query: OrderQuery, limit: int, position: Place | None = None, reach: _Reach | None = None
+    query: OrderQuery, limit: int, position: Place | None = None, ends: list[Position] | None = None
 ) -> Sequence[Place]:
     """Places in order, merged from the reads; an order that several of them find is one.
 
-    :param reach: how far may be looked, if not to the end; places beyond that are left out.
+    :param ends: if given, each read looks at MOST_LOOKED_AT orders at most, and adds where it ended before its last;
+        places beyond that are left out.
     """
     if query.is_sorted:
         return sorted_places(query, limit, position)
     found: set[Position] = set()
     start = position if isinstance(position, Position) else None
     for read in query.reads:
-        found.update(_places_of(read, query, limit, start, reach))
-    end = _first_end(reach, query) if reach else None
+        found.update(_places_of(read, query, limit, start, ends))
+    end = _first_end(ends or [], query)
     left = [place for place in found if end is None or not _follows(place, end, query)]
     return sorted(left, reverse=not query.oldest_first)[:limit]
 
 
-def _first_end(reach: _Reach, query: OrderQuery) -> Position | None:
+def _first_end(ends: Sequence[Position], query: OrderQuery) -> Position | None:
     """The place that one of the reads has not looked beyond."""
-    return (max if not query.oldest_first else min)(reach.ends, default=None)
+    return (min if query.oldest_first else max)(ends, default=None)
 
 
 def _places_of(
-    read: Read, query: OrderQuery, limit: int, position: Position | None, reach: _Reach | None
+    read: Read, query: OrderQuery, limit: int, position: Position | None, ends: list[Position] | None
 ) -> list[Position]:
     if read.instead:
         if (walked := _walked(read, query, limit, position)) is not None:
             return walked
-        return [place for other in read.instead for place in _places_of(other, query, limit, position, reach)]
+        return [place for other in read.instead for place in _places_of(other, query, limit, position, ends)]
     if read.by_index is not None:
-        return _by_index(read, query, limit, position, reach)
+        return _by_index(read, query, limit, position, ends)
     return _index_places(read, query, position, limit)
 
 
@@ -254,19 +247,19 @@ def _ours(found: Sequence[Document]) -> Sequence[Document]:
 
 
 def _by_index(
-    read: Read, query: OrderQuery, limit: int, position: Position | None, reach: _Reach | None
+    read: Read, query: OrderQuery, limit: int, position: Position | None, ends: list[Position] | None
 ) -> list[Position]:
     """Places read off the index alone, whose orders are looked at in the order of the list, as far as it takes.
 
-    Where it may not look so far, `reach` is told where it has ended.
+    :param ends: see :func:`_places`.
     """
     asked, way = both(read.by_index or {}, _span_left(query, position)), 1 if query.oldest_first else -1
     found: list[Position] = []
     looked_at = LOOKED_AT_WHERE_SPARSE if read.sparse else LOOKED_AT
     start, size = 0, looked_at * limit if _looks(read) else limit + 1
     while True:
-        if reach is not None and start < reach.most:
-            size = min(size, reach.most - start)
+        if ends is not None and start < MOST_LOOKED_AT:
+            size = min(size, MOST_LOOKED_AT - start)
         keys = orders().find(asked, KEYS, sort=[("created_at", way), ("_id", way)], hint=read.index)
         page = keys.skip(start).limit(size).batch_size(size).to_list()
         places = [_place(order) for order in _ours(page)]
@@ -275,8 +268,8 @@ def _by_index(
         if len(found) >= limit or len(page) < size:
             return found[:limit]
         start, size = start + size, 8 * size
-        if reach is not None and start >= reach.most and left:
-            reach.ends.append(left[-1])
+        if ends is not None and start >= MOST_LOOKED_AT and left:
+            ends.append(left[-1])
             return found
 
 

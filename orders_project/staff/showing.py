@@ -1,6 +1,5 @@
 """Staff and their sessions, as pages tell of them."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.admin import badges, labels
+from orders.services import stored_texts
 from orders_project.models import SecondFactor, SignIn
 from orders_project.staff.sign_ins import BROWSER
 
@@ -83,8 +83,4 @@ def _ended(sign_in: SignIn) -> str:
 
 def translated(kept: str, *messages: str) -> str:
     """A text that was kept in English, for its reader: where it is one of the messages, with its names filled in."""
-    for message in messages:
-        form = re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(message))
-        if found := re.fullmatch(form, kept):
-            return _(message) % found.groupdict()
-    return kept
+    return stored_texts.translated(kept, messages) or kept
