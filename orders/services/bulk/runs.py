@@ -24,7 +24,7 @@ from orders.services import service_tokens
 from orders.services.access import VIEW, Actor, Kind, staff_named
 from orders.services.audit import REASON_CODES, REASON_NEEDED, Act, require_reason
 from orders.services.bulk import selecting
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.order_queries import InvalidOrderQuery, require_valid
 from orders.services.words import run_state_word
 from orders.storage import bulk_batches, bulk_runs, new_id
@@ -44,30 +44,35 @@ class UnknownTransition(OrderError):
     """There is no such transition, or only the service itself makes it."""
 
     code = "unknown_transition"
+    kind = RefusalKind.INVALID
 
 
 class NothingSelected(OrderError):
     """There is no criterion, and `everything` is not set."""
 
     code = "nothing_selected"
+    kind = RefusalKind.INVALID
 
 
 class RunNotFound(OrderError):
     """There is no such run."""
 
     code = "run_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class RunIsOver(OrderError):
     """The run is done, cancelled or failed, and can no longer be changed."""
 
     code = "run_is_over"
+    kind = RefusalKind.CONFLICT
 
 
 class RunExists(OrderError):
     """Another run already has this id."""
 
     code = "run_exists"
+    kind = RefusalKind.ALREADY_USED
 
 
 def start_run(

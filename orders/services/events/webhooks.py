@@ -14,7 +14,7 @@ from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
 from orders.models import EVENT_TYPES, Document, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.events import delivering
 from orders.services.events.reading import problem_of_moment
 from orders.services.lifecycle.idempotency_keys import KeyedRequest, reused
@@ -33,16 +33,19 @@ class InvalidWebhook(OrderError):
     """An endpoint cannot be so; `errors` says why, by field."""
 
     code = "invalid_webhook"
+    kind = RefusalKind.INVALID
 
 
 class WebhookNotFound(OrderError):
     code = "webhook_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class TooManyWebhooks(OrderError):
     """There are as many endpoints as there may be."""
 
     code = "too_many_webhooks"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

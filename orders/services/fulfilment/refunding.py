@@ -16,7 +16,7 @@ from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, Order, Status, StockEffect, edges_from, is_amount, moments, to_cents
 from orders.services.audit import Act, require_reason
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.overview import price_of
 from orders.services.fulfilment.parts import NOT_OPEN, LineRequest, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
@@ -37,12 +37,14 @@ class InvalidRefund(OrderError):
     """The refund makes no sense; `errors` says why."""
 
     code = "invalid_refund"
+    kind = RefusalKind.INVALID
 
 
 class RefundTooHigh(OrderError):
     """More than is left of what was paid; `left` says how much that is."""
 
     code = "refund_too_high"
+    kind = RefusalKind.CONFLICT
 
 
 def refund(

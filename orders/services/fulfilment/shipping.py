@@ -10,7 +10,7 @@ from django.utils.translation import gettext_noop
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, moments
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.parts import LineRequest, described, leaves_open, open_parts, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.lifecycle.tracking import LONGEST, Tracking, corrected
@@ -33,6 +33,7 @@ class ShipmentNotFound(OrderError):
     """The order has no such shipment."""
 
     code = "shipment_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 def ship(

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop
 from orders.models import Document
 from orders.services.access import ERASE, ERASED, OrderNotFound, visible
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.identifiers import MalformedUserId, user_typed
 from orders.services.lifecycle.versions import OrderBusy, tried
 from orders.services.search_terms import terms_of
@@ -41,12 +41,14 @@ class OrderUnfinished(OrderError):
     """The personal data of this order is still needed."""
 
     code = "order_unfinished"
+    kind = RefusalKind.CONFLICT
 
 
 class NothingToErase(OrderError):
     """There is no personal data left, or no such order."""
 
     code = "nothing_to_erase"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass

@@ -12,7 +12,7 @@ from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, Status, Stock, StockCall, moments
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.verification import refused_stock
 from orders.services.search_terms import terms_of
 from orders.services.stock.claims import Claim, ClaimedLine, beyond_deadline, claiming, reject_draft
@@ -29,6 +29,7 @@ class PlacementInterrupted(OrderError):
     """It could not be finished: inventory did not answer, or too late. No order was placed."""
 
     code = "placement_interrupted"
+    kind = RefusalKind.UNAVAILABLE
 
 
 def claim_draft(order: Order, act: Act, deadline: Deadline) -> Claim:

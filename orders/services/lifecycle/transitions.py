@@ -22,7 +22,7 @@ from orders.models import (
     transition_towards,
 )
 from orders.services.audit import Act, require_reason
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.changes import Change, ChangeRequest, make, whole
 from orders.services.lifecycle.payments import (
     is_recorded,
@@ -49,6 +49,7 @@ class TransitionRefused(OrderError):
     """The machine does not allow this change from the order's present status."""
 
     code = "transition_not_allowed"
+    kind = RefusalKind.CONFLICT
 
 
 def change_status(

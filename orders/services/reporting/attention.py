@@ -14,7 +14,7 @@ from orders.models import DUE_STATES, Document, LineState
 from orders.services.access import RESOLVE, Actor, NotPermitted, visible
 from orders.services.adoption.adopting import not_adopted
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.frozen_facts import user_facts
 from orders.services.lifecycle.versions import TRIES, busy
 from orders.services.search_terms import terms_of
@@ -36,18 +36,21 @@ class NothingOwed(OrderError):
     """No line of the order can be retried: no stock is due, or it is being tried."""
 
     code = "nothing_owed"
+    kind = RefusalKind.CONFLICT
 
 
 class NothingShort(OrderError):
     """The line is not short of the units that the caller saw."""
 
     code = "nothing_short"
+    kind = RefusalKind.CONFLICT
 
 
 class StillUnverified(OrderError):
     """The user could still not be verified."""
 
     code = "still_unverified"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from orders.models import Document, LineState, Status, StockCall
 from orders.services.access import RESOLVE, visible
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import order_reads
 from orders.storage.line_stock import LineStock, as_seen, lines_by_index
 from orders.storage.order_writes import guarded_write
@@ -16,6 +16,7 @@ class NothingUnknown(OrderError):
     """The line's outcome is known, perhaps only by now."""
 
     code = "nothing_unknown"
+    kind = RefusalKind.CONFLICT
 
 
 def resolve_line(
