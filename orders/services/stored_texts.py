@@ -18,17 +18,17 @@ from orders.services.adoption import documents, following
 from orders.services.bulk import batches, executor, outages, runs, selecting
 from orders.services.events import delivering
 from orders.services.fulfilment import cancelling, returning, shipping
-from orders.services.lifecycle import erasing, expiry, transitions
-from orders.services.reporting import attention, snoozing
-from orders.services.stock import claims, inventory_calls, product_locks
+from orders.services.lifecycle import erasing_many, expiry, late_verification, transitions
+from orders.services.reporting import snoozing
+from orders.services.stock import claims, inventory_calls, product_locks, resolution
 from orders.services.words import LANGUAGE, in_english, status_word, status_words, transition_word
 from orders.storage.alerts import NEEDS_ATTENTION
 
 KEPT = (
     documents.SINCE, documents.FILLED, following.FOLLOWED,
     cancelling.CANCELLED, returning.NOT_RESTOCKED, returning.NOT_TOLD, shipping.TRACKED,
-    erasing.TOO_OLD, expiry.UNPAID, transitions.CANNOT, transitions.CAN_BECOME, transitions.FINAL,
-    attention.NOT_RELEASED, attention.KNOWN, snoozing.SNOOZED,
+    erasing_many.TOO_OLD, expiry.UNPAID, transitions.CANNOT, transitions.CAN_BECOME, transitions.FINAL,
+    resolution.NOT_RELEASED, late_verification.KNOWN, snoozing.SNOOZED,
     claims.ABANDONED, claims.INTERRUPTED, inventory_calls.RELEASED_LESS, product_locks.NOT_SENT,
     product_locks.NO_TIME, product_locks.NO_LOCK, product_locks.OTHERS, product_locks.THOSE_BEFORE,
     batches.CHANGED_MEANWHILE, batches.FAILED_HERE, batches.NOT_RELEASED, *CONDITION_WORDS.values(),
