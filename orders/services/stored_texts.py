@@ -15,7 +15,7 @@ from django.utils.translation import get_language, gettext, gettext_noop
 from integrations import webhook_calls
 from orders.models.machine import CONDITION_WORDS
 from orders.services.adoption import documents, following
-from orders.services.bulk import batches, executor, outages, runs, selecting
+from orders.services.bulk import batches, jobs, outages, run_steps, runs, selecting
 from orders.services.events import delivering
 from orders.services.fulfilment import cancelling, returning, shipping
 from orders.services.lifecycle import erasing_many, expiry, late_verification, transitions
@@ -31,8 +31,8 @@ KEPT = (
     resolution.NOT_RELEASED, late_verification.KNOWN, snoozing.SNOOZED,
     claims.ABANDONED, claims.INTERRUPTED, inventory_calls.RELEASED_LESS, product_locks.NOT_SENT,
     product_locks.NO_TIME, product_locks.NO_LOCK, product_locks.OTHERS, product_locks.THOSE_BEFORE,
-    batches.CHANGED_MEANWHILE, batches.FAILED_HERE, batches.NOT_RELEASED, *CONDITION_WORDS.values(),
-    executor.INTERRUPTED, executor.INCOMPLETE, executor.NOT_PERMITTED, runs.OF_RUN, runs.STOPPED, runs.CANCELLED,
+    batches.CHANGED_MEANWHILE, batches.FAILED_HERE, outages.NOT_RELEASED, *CONDITION_WORDS.values(),
+    run_steps.INTERRUPTED, run_steps.INCOMPLETE, run_steps.NOT_PERMITTED, jobs.OF_RUN, runs.STOPPED, runs.CANCELLED,
     outages.DATABASE_AWAY, outages.INVENTORY_AWAY, outages.REFUSED, outages.ALL_REFUSED, selecting.TOO_MANY,
     delivering.DELETED, delivering.ANSWERED_GONE, delivering.ANSWERED, delivering.GIVEN_UP,
     webhook_calls.NO_PUBLIC_ADDRESS, webhook_calls.LEADS_TO_NO_PUBLIC_ADDRESS,

@@ -3,7 +3,6 @@ changed by it, once, however often the batch is executed."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from bson import ObjectId
 from django.db import DatabaseError
@@ -13,7 +12,6 @@ from observability.metrics import TRANSITIONS
 from orders.models import (
     PUBLIC_STATUSES,
     Document,
-    LineState,
     OrderOutcome,
     StockEffect,
     condition_words,
@@ -22,16 +20,16 @@ from orders.models import (
     stock_effect,
 )
 from orders.services.access import OrderNotFound
+from orders.services.bulk.jobs import Job, target_of
 from orders.services.bulk.outages import (
-    MOST_FAILED_RELEASES,
     Fault,
-    Outage,
+    Releases,
+    check_releases,
     database_outages,
     fault_of,
     require_a_success,
     require_inventory,
 )
-from orders.services.bulk.runs import Job, target_of
 from orders.services.errors import OrderError
 from orders.services.lifecycle import transitions
 from orders.services.lifecycle.transitions import TransitionRefused, refusal
@@ -45,10 +43,7 @@ from orders.storage.transition_stages import stages_of
 logger = logging.getLogger(__name__)
 
 CHANGED_MEANWHILE = gettext_noop("It was changed by somebody else meanwhile. Try it again.")
-NOT_RELEASED = gettext_noop("inventory answers, but failed to release the last %(orders)s orders")
 FAILED_HERE = gettext_noop("Internal error: %(error)s")
-UNFINISHED = (LineState.RELEASING, LineState.UNKNOWN)
-"""States of a line whose release has been called for and is not finished."""
 
 
 def change_together(job: Job, batch: Batch) -> list[Unchanged]:
@@ -100,14 +95,6 @@ def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: dict[Key, F
     return sum(_update(job, batch, half, faults) for half in (ids[:middle], ids[middle:]))
 
 
-@dataclass
-class Releases:
-    """What the threads of a run have released: orders changed, and orders in a row whose releases failed."""
-
-    changed: int = 0
-    failed_in_a_row: int = 0
-
-
 def change_one_by_one(
     job: Job, batch: Batch, *, may_continue: Callable[[], bool], releases: Releases
 ) -> list[Unchanged] | None:
@@ -132,23 +119,6 @@ def change_one_by_one(
     require_a_success(job.run, faults, len(left))
     with database_outages():
         return list(_unchanged(job, batch.keys, faults))
-
-
-def check_releases(order: Document, releases: Releases, products: Sequence[str]) -> None:
-    """Check whether the releases of an order that was just changed are finished.
-
-    :param products: other products of the run, to be read where inventory has a fault with this order's.
-    :raises Outage: they are not, and inventory does not answer, or has finished none for long.
-    """
-    called = [item for item in order["items"] if item["stock"].get("attempts")]
-    failed = [item for item in called if item["stock"]["state"] in UNFINISHED]
-    if called and not failed:
-        releases.failed_in_a_row = 0
-    if failed:
-        releases.failed_in_a_row += 1
-        require_inventory([str(failed[0]["product_id"]), *products])
-        if releases.failed_in_a_row >= MOST_FAILED_RELEASES:
-            raise Outage(NOT_RELEASED % {"orders": releases.failed_in_a_row})
 
 
 def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Document | None:

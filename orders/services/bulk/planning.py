@@ -10,7 +10,8 @@ from django.utils.translation import gettext, gettext_noop
 
 from orders.models import PUBLIC_STATUSES, condition_words, edges_named
 from orders.services.access import Actor
-from orders.services.bulk.runs import check, is_batchable, target_of
+from orders.services.bulk.jobs import is_batchable, target_of
+from orders.services.bulk.runs import check
 from orders.services.bulk.selecting import in_chunks
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import refusal
