@@ -25,7 +25,7 @@ from orders.api.operations import (
     problems,
 )
 from orders.api.order_list_parameters import OrdersParameters, UserOrdersParameters
-from orders.api.order_pages import page_of_orders
+from orders.api.order_listing import page_of_orders
 from orders.api.serializers import (
     OrderSerializer,
     PlaceOrderSerializer,

@@ -23,6 +23,7 @@ from orders.services.access import OrderNotFound
 from orders.services.bulk.jobs import Job, target_of
 from orders.services.bulk.outages import (
     Fault,
+    Faults,
     Releases,
     check_releases,
     database_outages,
@@ -32,11 +33,10 @@ from orders.services.bulk.outages import (
 )
 from orders.services.errors import OrderError
 from orders.services.lifecycle import transitions
-from orders.services.lifecycle.transitions import TransitionRefused, refusal
+from orders.services.lifecycle.allowed_transitions import TransitionRefused, refusal
 from orders.storage import bulk_runs
 from orders.storage.bulk_batches import Batch, Unchanged
 from orders.storage.line_stock import lines_used
-from orders.storage.order_query import Key
 from orders.storage.order_writes import guard_of, guarded_write_many
 from orders.storage.transition_stages import stages_of
 
@@ -53,17 +53,17 @@ def change_together(job: Job, batch: Batch) -> list[Unchanged]:
     :raises Outage: the database does not answer; some may have been changed.
     """
     ids = [key for key in batch.keys if isinstance(key, ObjectId)]
-    faults: dict[Key, Fault] = {}
+    faults: Faults = {}
     changed = _update(job, batch, ids, faults)
     TRANSITIONS.labels(job.transition, job.actor.via).inc(changed)
     require_a_success(job.run, faults, len(ids))
     if changed == len(batch.keys):
         return []
     with database_outages():
-        return list(_unchanged(job, batch.keys, faults))
+        return list(_unchanged(job, batch, faults))
 
 
-def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: dict[Key, Fault]) -> int:
+def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: Faults) -> int:
     """Change these orders; a broken one, which mongod refuses to change, is found by halving.
 
     :returns: how many were changed.
@@ -109,7 +109,7 @@ def change_one_by_one(
         left = [key for key in batch.keys if key not in changed and isinstance(key, ObjectId)]
         products = bulk_runs.reserved_products(left)
     require_inventory(products)
-    faults: dict[Key, Fault] = {}
+    faults: Faults = {}
     for key in left:
         if not may_continue():
             return None
@@ -118,10 +118,10 @@ def change_one_by_one(
             check_releases(order, releases, products)
     require_a_success(job.run, faults, len(left))
     with database_outages():
-        return list(_unchanged(job, batch.keys, faults))
+        return list(_unchanged(job, batch, faults))
 
 
-def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Document | None:
+def _change_one(job: Job, order_id: ObjectId, faults: Faults) -> Document | None:
     try:
         return transitions.change_status(order_id=order_id, transition=job.transition, act=job.act())
     except (TransitionRefused, OrderNotFound):
@@ -136,11 +136,11 @@ def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Docum
     return None
 
 
-def _unchanged(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Iterator[Unchanged]:
+def _unchanged(job: Job, batch: Batch, faults: Faults) -> Iterator[Unchanged]:
     """The orders that the run has not changed, by the present state of all of them."""
-    found = bulk_runs.orders_after(job.run, keys)
+    found = bulk_runs.orders_after(job.run, batch.keys)
     edges = {edge.source: edge for edge in edges_named(job.transition)}
-    for index, key in enumerate(keys):
+    for index, key in enumerate(batch.keys):
         order, by_this_run = found.get(key, (None, False))
         if by_this_run:
             continue

@@ -1,6 +1,6 @@
 """Tell the fault of an order, which is reported, from an outage, which pauses the run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,6 +39,10 @@ class Fault:
     code: int | None = None
 
 
+Faults = dict[Key, Fault]
+"""Of the orders of a batch."""
+
+
 @contextmanager
 def database_outages() -> Iterator[None]:
     """:raises Outage: in place of a DatabaseError."""
@@ -64,7 +68,7 @@ def fault_of(error: DatabaseError) -> Fault:
     return Fault(REFUSED % {"error": text}, code)
 
 
-def require_a_success(run: BulkRun, faults: Mapping[Key, Fault], tried: int) -> None:
+def require_a_success(run: BulkRun, faults: Faults, tried: int) -> None:
     """Treat it as an outage if mongod refused several orders, all of them and all alike.
 
     After MOST_PAUSES they count as faults of the orders, so that the rest of the run goes on.

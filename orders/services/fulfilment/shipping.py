@@ -12,9 +12,9 @@ from orders.models import Document, LineState, Order, moments
 from orders.services.audit import Act
 from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.parts import LineRequest, described, leaves_open, open_parts, request_of
+from orders.services.lifecycle.allowed_transitions import edge_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.lifecycle.tracking import LONGEST, Tracking, corrected
-from orders.services.lifecycle.transitions import edge_of
 from orders.storage import parcels
 from orders.storage.line_stock import LineStock, as_counted, parts_taken
 from orders.storage.order_writes import as_read, guarded_write
