@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from integrations.answer import Answer, Unexpected
-from integrations.attempts import OwnRequest, Peer, PeerRequest, attempt, attempt_own, full_timeout, observed
+from integrations.attempts import OwnRequest, Peer, PeerRequest, attempt, attempt_own, full_timeout
 from integrations.circuit_breakers import breakers
 from integrations.deadline import Deadline
 from integrations.http_connections import close_connections
 from integrations.http_exchange import Lost, NotSent
+from integrations.observed_attempts import observed
 from integrations.peer_errors import OutcomeUnknown, PeerError, PeerRefused, PeerUnavailable
 from integrations.retry import parse_retry_after, repeat
 

@@ -16,11 +16,11 @@ from orders.services import access
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.errors import OrderError
-from orders.services.lifecycle import editing, erasing, transitions
-from orders.services.lifecycle.erasing import Customer, NothingToErase, OrderUnfinished
+from orders.services.lifecycle import editing, erasing_many, late_verification, transitions
+from orders.services.lifecycle.erasing import NothingToErase, OrderUnfinished
+from orders.services.lifecycle.erasing_many import Customer
 from orders.services.lifecycle.payments import Paid
-from orders.services.reporting import attention
-from orders.services.stock.resolution import resolve_line
+from orders.services.stock import resolution
 from orders.services.text_rules import ADDRESS_FIELDS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def erase_customer(order: Order, post: "QueryDict", act: Act) -> str:
     if post.get("erase") != "customer":
         raise OrderError(str(INCOMPLETE))
     customer = Customer(user_id=order.user_id)
-    done = erasing.erase_customer(customer=customer, act=act, limit=ERASED_AT_ONCE)
+    done = erasing_many.erase_customer(customer=customer, act=act, limit=ERASED_AT_ONCE)
     if not done.erased:
         if done.waiting:
             raise OrderUnfinished(" ".join(done.waiting))
@@ -142,7 +142,7 @@ def resolve(order: Order, post: "QueryDict", act: Act) -> str:
     answer, line, attempts = (post.get(name, "") for name in ("happened", "line", "attempts"))
     if answer not in ANSWERS or not (SMALL.match(line) and SMALL.match(attempts)):
         raise OrderError(str(INCOMPLETE))
-    changed = resolve_line(
+    changed = resolution.resolve_line(
         order_id=order.pk, line=int(line), happened=ANSWERS[answer], act=act, expected_attempts=int(attempts)
     )
     outcome = labels.settled(changed["items"][int(line)]["stock"]["state"])
@@ -168,7 +168,7 @@ def require_permission(name: str, transition: str, actor: Actor) -> None:
 
 def retry(order: Order, post: "QueryDict", act: Act) -> str:
     """Let the worker try the stock of the order at once."""
-    attention.retry_now(order_id=order.pk, act=act)
+    resolution.retry_now(order_id=order.pk, act=act)
     return _("The stock of order %(number)s is queued for a retry.") % {"number": order.number}
 
 
@@ -177,14 +177,14 @@ def accept_shortage(order: Order, post: "QueryDict", act: Act) -> str:
     line, missing = post.get("line", ""), post.get("discrepancy", "")
     if not (SMALL.match(line) and SMALL.match(missing)):
         raise OrderError(str(INCOMPLETE))
-    attention.accept_shortage(order_id=order.pk, line=int(line), discrepancy=int(missing), act=act)
+    resolution.accept_shortage(order_id=order.pk, line=int(line), discrepancy=int(missing), act=act)
     names = {"item": int(line) + 1, "number": order.number}
     return _("The short release of item %(item)s of order %(number)s is acknowledged.") % names
 
 
 def verify_user(order: Order, post: "QueryDict", act: Act) -> str:
     """Ask the user service about the customer of an order that was placed without it."""
-    attention.verify_user(order_id=order.pk, act=act)
+    late_verification.verify_user(order_id=order.pk, act=act)
     names = {"customer": order.user_id, "number": order.number}
     return _("Customer %(customer)s of order %(number)s is verified.") % names
 

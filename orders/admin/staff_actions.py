@@ -17,13 +17,12 @@ from observability import context
 from orders.services import access
 from orders.services.access import Actor, NotPermitted
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.parts import InvalidLines
 from orders.services.fulfilment.refunding import InvalidRefund
 from orders.services.lifecycle.payments import InvalidPayment
 from orders.services.lifecycle.tracking import InvalidTracking
 from orders.services.lifecycle.versions import StaleOrder
-from orders.services.refusals import STATUS
 
 logger = logging.getLogger(__name__)
 
@@ -74,4 +73,4 @@ def why_not(error: OrderError | DatabaseError, look: "str | Promise" = "") -> st
 
 def status_of(error: OrderError) -> HTTPStatus:
     """400 for bad input, which the person can correct; 409 for all else: they look at the order as it is now."""
-    return HTTPStatus.BAD_REQUEST if STATUS[type(error)] is HTTPStatus.BAD_REQUEST else HTTPStatus.CONFLICT
+    return HTTPStatus.BAD_REQUEST if error.kind is RefusalKind.INVALID else HTTPStatus.CONFLICT

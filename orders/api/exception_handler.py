@@ -16,11 +16,23 @@ from rest_framework.response import Response
 from integrations import PeerError
 from orders.api.fields import MOST_ERRORS
 from orders.api.problem_responses import CONTENT_TYPE, DEFAULT_RETRY_AFTER, outage_problem, problem_document
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.order_queries import DATABASE_ERRORS, is_outage
-from orders.services.refusals import STATUS
 
 logger = logging.getLogger(__name__)
+
+STATUS = {
+    RefusalKind.INVALID: HTTPStatus.BAD_REQUEST,
+    RefusalKind.NOT_AUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    RefusalKind.NOT_PERMITTED: HTTPStatus.FORBIDDEN,
+    RefusalKind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    RefusalKind.CONFLICT: HTTPStatus.CONFLICT,
+    RefusalKind.STALE: HTTPStatus.PRECONDITION_FAILED,
+    RefusalKind.GONE: HTTPStatus.GONE,
+    RefusalKind.ALREADY_USED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RefusalKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""What the refusals of services are in HTTP."""
 
 LONGEST_ERROR = 500
 """Characters of one error: it may quote a value, which may be as long as the body."""
@@ -30,7 +42,7 @@ def problem_details(error: Exception, context: Mapping[str, Any]) -> Response | 
     """DRF's exception handler. None lets an error of our own become a 500."""
     match error:
         case OrderError():
-            return _problem(STATUS[type(error)], error.detail, error.code, dict(error.members))
+            return _problem(STATUS[error.kind], error.detail, error.code, dict(error.members))
         case PeerError():
             logger.warning("%s", error)
             detail = f"The {error.peer} service cannot be reached right now. Nothing was changed; try again."

@@ -29,8 +29,8 @@ from orders.api.part_serializers import (
     lines_of,
     tracking_of,
 )
-from orders.api.serializers import ExactSerializer, OrderSerializer
-from orders.api.viewsets import LimitedViewSet, act_of, change_of, changed_response, expect_nothing
+from orders.api.serializers import OrderSerializer
+from orders.api.viewsets import LimitedViewSet, act_of, change_of, changed_response, expect_nothing, given_of
 from orders.services.audit import Act
 from orders.services.fulfilment import cancelling, holding, refunding, returning, shipping
 
@@ -48,7 +48,7 @@ class PartViewSet(LimitedViewSet):
         """Ship lines in one parcel. The parcel with the last of them makes the order `shipped`."""
         if request.META.get("CONTENT_LENGTH") in (None, "", "0"):  # all that is open leaves only where it is said
             raise ValidationError("A JSON object is expected here.")
-        change, given = change_of(request, order_id), _given(ShipmentSerializer, request)
+        change, given = change_of(request, order_id), given_of(ShipmentSerializer, request)
         changed = shipping.ship(lines=lines_of(given), tracking=tracking_of(given), act=act_of(request), **change)
         return changed_response(changed, http.HTTP_201_CREATED)
 
@@ -61,7 +61,7 @@ class PartViewSet(LimitedViewSet):
     def track(self, request: Request, order_id: str, shipment_number: str) -> HttpResponse:
         """Say where a parcel is, or correct it."""
         change, number = change_of(request, order_id), parameters.number(shipment_number, "shipment_number")
-        given = _given(ChangeTrackingSerializer, request)
+        given = given_of(ChangeTrackingSerializer, request)
         changed = shipping.change_tracking(
             shipment=number, tracking=tracking_of(given), members=given.keys(), act=act_of(request), **change
         )
@@ -74,7 +74,7 @@ class PartViewSet(LimitedViewSet):
         The last one makes the order `cancelled`, or `shipped` where others have been.
         """
         deadline, change = parameters.deadline(request), change_of(request, order_id)
-        given = _given(CancellationSerializer, request)
+        given = given_of(CancellationSerializer, request)
         changed = cancelling.cancel_lines(
             lines=lines_of(given) or (), act=_act(request, given), deadline=deadline, **change
         )
@@ -87,7 +87,7 @@ class PartViewSet(LimitedViewSet):
         Never more than was paid. The refund of the last of it makes the order `refunded`, if it can be.
         """
         deadline, change = parameters.deadline(request), change_of(request, order_id)
-        given = _given(RefundSerializer, request)
+        given = given_of(RefundSerializer, request)
         changed = refunding.refund(
             amount=given.get("amount"),
             lines=lines_of(given),
@@ -101,7 +101,7 @@ class PartViewSet(LimitedViewSet):
     @operation(operation_id="open_return", request=ReturnSerializer, parameters=PARAMETERS, responses=ADDED)
     def open_return(self, request: Request, order_id: str) -> HttpResponse:
         """Say that the customer sends shipped lines back."""
-        change, given = change_of(request, order_id), _given(ReturnSerializer, request)
+        change, given = change_of(request, order_id), given_of(ReturnSerializer, request)
         changed = returning.open_return(lines=lines_of(given), act=_act(request, given), **change)
         return changed_response(changed, http.HTTP_201_CREATED)
 
@@ -114,7 +114,7 @@ class PartViewSet(LimitedViewSet):
     def receive(self, request: Request, order_id: str, return_number: str) -> HttpResponse:
         """Say that a return has arrived. What it cost is then owed to the customer, until it is refunded."""
         deadline, change = parameters.deadline(request), change_of(request, order_id)
-        index, given = parameters.number(return_number, "return_number"), _given(ReceiptSerializer, request)
+        index, given = parameters.number(return_number, "return_number"), given_of(ReceiptSerializer, request)
         changed = returning.receive_return(
             number=index, restock=given["restock"], act=_act(request, given), deadline=deadline, **change
         )
@@ -123,7 +123,7 @@ class PartViewSet(LimitedViewSet):
     @operation(operation_id="hold_order", request=HoldSerializer, parameters=PARAMETERS, responses=CHANGED)
     def hold(self, request: Request, order_id: str) -> HttpResponse:
         """Hold the order back: it can be neither prepared nor shipped. Customers do not learn why."""
-        change, given = change_of(request, order_id), _given(HoldSerializer, request)
+        change, given = change_of(request, order_id), given_of(HoldSerializer, request)
         return changed_response(holding.hold(act=_act(request, given), **change))
 
     @operation(operation_id="lift_hold", request=None, parameters=PARAMETERS, responses=CHANGED)
@@ -131,13 +131,6 @@ class PartViewSet(LimitedViewSet):
         """Lift the hold: the order can go on."""
         expect_nothing(request)
         return changed_response(holding.lift(act=act_of(request), **change_of(request, order_id)))
-
-
-def _given(kind: type[ExactSerializer], request: Request) -> dict[str, Any]:
-    serializer = kind(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    given: dict[str, Any] = serializer.validated_data
-    return given
 
 
 def _act(request: Request, given: dict[str, Any]) -> Act:

@@ -12,6 +12,7 @@ from orders.api.bulk_views import BulkTransitionViewSet
 from orders.api.event_views import EventViewSet
 from orders.api.openapi_view import OpenApiView
 from orders.api.part_views import PartViewSet
+from orders.api.status_views import StatusViewSet
 from orders.api.views import OrderViewSet
 from orders.api.webhook_views import WebhookViewSet
 
@@ -34,9 +35,9 @@ urlpatterns = [
     *route("orders/bulk-transitions/<str:run_id>/cancel", BulkTransitionViewSet, post="cancel"),
     *route("orders/bulk-transitions/<str:run_id>/pause", BulkTransitionViewSet, post="pause"),
     *route("orders/bulk-transitions/<str:run_id>/resume", BulkTransitionViewSet, post="resume"),
-    *route("orders/<str:order_id>/status", put="status"),
-    *route("orders/<str:order_id>/history", get="history"),
-    *route("orders/<str:order_id>/transitions", get="transitions"),
+    *route("orders/<str:order_id>/status", StatusViewSet, put="status"),
+    *route("orders/<str:order_id>/history", StatusViewSet, get="history"),
+    *route("orders/<str:order_id>/transitions", StatusViewSet, get="transitions"),
     *route("orders/<str:order_id>/shipments", PartViewSet, post="ship"),
     *route("orders/<str:order_id>/shipments/<str:shipment_number>", PartViewSet, patch="track"),
     *route("orders/<str:order_id>/cancellations", PartViewSet, post="cancel"),

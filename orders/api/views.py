@@ -1,7 +1,4 @@
-"""The endpoints of the storefront API: parse, call one service, present."""
-
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+"""The endpoints of orders: parse, call one service, present. Those of the status and of parts have their own files."""
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -27,37 +24,25 @@ from orders.api.operations import (
     operation,
     problems,
 )
-from orders.api.parameters import SORTS, Cursor, OrdersParameters, UserOrdersParameters
-from orders.api.part_serializers import StatusSerializer, payment_of, tracking_of
-from orders.api.presentation import present_history, present_transition
-from orders.api.rendering import answer
+from orders.api.order_list_parameters import OrdersParameters, UserOrdersParameters
+from orders.api.order_listing import page_of_orders
 from orders.api.serializers import (
-    HistoryEntrySerializer,
     OrderSerializer,
     PlaceOrderSerializer,
-    TransitionSerializer,
 )
 from orders.api.viewsets import (
     LimitedViewSet,
     act_of,
     caller,
     change_of,
-    changed_response,
     expect_nothing,
-    link_next_page,
     marked,
     order_response,
-    unless_known,
 )
 from orders.models import Status
 from orders.services import order_queries
 from orders.services.access import visible
-from orders.services.lifecycle import effects, placement, transitions
-from orders.services.order_queries import OrderQuery
-from orders.services.public_order import public_order
-from orders.services.searching import meanings_of, searched_in_time
-
-TOO_MANY_TO_SORT = "Too many orders to sort by total. Add a filter, or give a span of days."
+from orders.services.lifecycle import placement, transitions
 
 
 @extend_schema(tags=["orders"])
@@ -123,7 +108,7 @@ class OrderViewSet(LimitedViewSet):
         user_id = None if actor.sees_all else actor.id
         if "user_id" in given:
             user_id = parameters.user_id(given["user_id"])
-        return self._page(request, user_id, given)
+        return page_of_orders(request, user_id, given)
 
     @operation(
         operation_id="list_user_orders",
@@ -138,7 +123,7 @@ class OrderViewSet(LimitedViewSet):
     def of_user(self, request: Request, user_id: str) -> HttpResponse:
         """List one user's orders, newest first or as `sort` says."""
         given = parameters.read(UserOrdersParameters, request)
-        return self._page(request, parameters.user_id(user_id), given)
+        return page_of_orders(request, parameters.user_id(user_id), given)
 
     @operation(
         operation_id="get_order",
@@ -156,39 +141,6 @@ class OrderViewSet(LimitedViewSet):
         if parameters.none_match(request, order["version"]):
             return Response(status=http.HTTP_304_NOT_MODIFIED, headers={"ETag": parameters.etag(order["version"])})
         return order_response(order)
-
-    @operation(
-        operation_id="change_order_status",
-        request=StatusSerializer,
-        parameters=[ORDER_ID, IF_MATCH, CHANGE_KEY],
-        responses={
-            200: OrderSerializer,
-            **ONE_ORDER,
-            **UNSURE,
-            **problems(
-                e400="Not an ObjectId, or malformed; `errors` names fields.",
-                e403="The caller may not make this change.",
-                e409="The order cannot change to this status; `allowed` says to which it can; or a payment is too low.",
-                e412="The order has changed; `changes` says how and by whom.",
-                e422="The key made another change of this order before.",
-            ),
-        },
-    )
-    def status(self, request: Request, order_id: str) -> HttpResponse:
-        """Change the status. Cancelling and refunding release what is still reserved."""
-        deadline, change = parameters.deadline(request), change_of(request, order_id)
-        serializer = StatusSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        given = serializer.validated_data
-        changed = transitions.change_status_to(
-            status=given["status"],
-            act=act_of(request, given["reason"], given.get("reason_code", "")),
-            payment=payment_of(given["payment"]) if "payment" in given else None,
-            tracking=tracking_of(given["shipment"]) if "shipment" in given else None,
-            deadline=deadline,
-            **change,
-        )
-        return changed_response(changed)
 
     @operation(
         operation_id="cancel_order",
@@ -214,55 +166,3 @@ class OrderViewSet(LimitedViewSet):
             **change_of(request, order_id),
         )
         return marked(Response(status=http.HTTP_204_NO_CONTENT), replayed=cancelled.replayed)
-
-    @operation(
-        operation_id="get_order_history",
-        parameters=[ORDER_ID],
-        responses={200: HistoryEntrySerializer(many=True), **ONE_ORDER},
-    )
-    def history(self, request: Request, order_id: str) -> Response:
-        """Who did what to the order, oldest first, as far as the caller may know."""
-        actor = caller(request)
-        order = visible(order_queries.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
-        return Response(present_history(order, caller(request)))
-
-    @operation(
-        operation_id="list_order_transitions",
-        parameters=[ORDER_ID],
-        responses={200: TransitionSerializer(many=True), **ONE_ORDER},
-    )
-    def transitions(self, request: Request, order_id: str) -> Response:
-        """What this caller may do with the order now, and what each would cause.
-
-        What a hold or a first parcel stands against is left out.
-        """
-        found = effects.possible_transitions(order_id=parameters.order_id(order_id), actor=caller(request))
-        return Response([present_transition(edge, effect) for edge, effect in found])
-
-    def _page(self, request: Request, user_id: str | None, given: dict[str, Any]) -> HttpResponse:
-        if user_id is not None:
-            caller(request).require_reading_of(user_id)
-        query = OrderQuery(
-            statuses=given.get("status", ()),
-            user_id=user_id,
-            ids=order_queries.ids_called(given["number"]) if "number" in given else None,
-            reference=given.get("reference", ""),
-            since=given.get("start_date"),
-            before=given.get("end_date"),
-            meanings=meanings_of(given["q"]) if "q" in given else None,
-            **SORTS[given["sort"]],
-        )
-        limit, skip, cursor = given["limit"], given["skip"], given.get("cursor")
-        with _in_time(query):
-            found = order_queries.list_orders(query, after=cursor and cursor.place, skip=skip, limit=limit + 1)
-        response = answer([public_order(order) for order in found[:limit]])
-        if len(found) > limit:
-            link_next_page(response, request, str(Cursor.behind(found[limit - 1], given["sort"])), skip=0)
-        return unless_known(response, request)
-
-
-def _in_time(query: OrderQuery) -> AbstractContextManager[None]:
-    """Bound what may have to look at many orders."""
-    if query.meanings:
-        return searched_in_time()
-    return searched_in_time(TOO_MANY_TO_SORT) if query.lowest_first is not None else nullcontext()

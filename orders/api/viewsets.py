@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 
 from orders.api import parameters
 from orders.api.rendering import OrjsonRenderer, answer
-from orders.api.serializers import NothingSerializer
+from orders.api.serializers import ExactSerializer, NothingSerializer
 from orders.api.throttling import headers_of
 from orders.models import Document
 from orders.services.access import Actor
@@ -90,6 +90,14 @@ def change_of(request: Request, order_id: str) -> dict[str, Any]:
         "expected_versions": parameters.expected_versions(request),
         "idempotency_key": parameters.idempotency_key(request),
     }
+
+
+def given_of(kind: type[ExactSerializer], request: Request) -> dict[str, Any]:
+    """The body of a write. :raises ValidationError:"""
+    serializer = kind(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    given: dict[str, Any] = serializer.validated_data
+    return given
 
 
 def expect_nothing(request: Request) -> None:

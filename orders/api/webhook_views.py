@@ -14,8 +14,7 @@ from rest_framework.response import Response
 from orders.api import parameters
 from orders.api.operations import ALWAYS, ONE_WEBHOOK, UNSURE, WEBHOOK_ID, WEBHOOK_KEY, operation, problems
 from orders.api.presentation import present_test_delivery, present_webhook
-from orders.api.serializers import ExactSerializer
-from orders.api.viewsets import LimitedViewSet, caller, expect_nothing, marked
+from orders.api.viewsets import LimitedViewSet, caller, expect_nothing, given_of, marked
 from orders.api.webhook_serializers import (
     ChangeWebhookSerializer,
     CreateWebhookSerializer,
@@ -72,7 +71,7 @@ class WebhookViewSet(LimitedViewSet):
         """
         caller(request).require(MANAGE_WEBHOOKS)
         key = parameters.idempotency_key(request)
-        given = _valid(CreateWebhookSerializer, request)
+        given = given_of(CreateWebhookSerializer, request)
         made = webhooks.create_endpoint(**given, actor=caller(request), at=timezone.now(), key=key)
         address = f"{settings.API_PREFIX}/webhooks/{made.endpoint.pk}"
         answer = _with_secret(made, status=http.HTTP_201_CREATED, headers={"Location": address})
@@ -92,7 +91,7 @@ class WebhookViewSet(LimitedViewSet):
     def partial_update(self, request: Request, webhook_id: str) -> Response:
         """Change an endpoint, or switch it off or on."""
         endpoint_id = _id(request, webhook_id)
-        given = _valid(ChangeWebhookSerializer, request)
+        given = given_of(ChangeWebhookSerializer, request)
         return _shown(webhooks.change_endpoint(endpoint_id, **given, actor=caller(request)), request)
 
     @operation(operation_id="delete_webhook", request=None, parameters=[WEBHOOK_ID], responses={204: None, **WRITTEN})
@@ -151,7 +150,7 @@ class WebhookViewSet(LimitedViewSet):
     def replay(self, request: Request, webhook_id: str) -> Response:
         """Set an endpoint's cursor: what follows it is sent, even if it was sent before."""
         endpoint_id = _id(request, webhook_id)
-        given = _valid(ReplaySerializer, request)
+        given = given_of(ReplaySerializer, request)
         return _shown(webhooks.replay(endpoint_id, after=given["after"], actor=caller(request)), request)
 
 
@@ -159,13 +158,6 @@ def _id(request: Request, text: str) -> ObjectId:
     """:raises NotPermitted: before anything else is said. :raises ValidationError:"""
     caller(request).require(MANAGE_WEBHOOKS)
     return parameters.order_id(text, "webhook_id")
-
-
-def _valid(kind: type[ExactSerializer], request: Request) -> dict[str, Any]:
-    serializer = kind(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    given: dict[str, Any] = serializer.validated_data
-    return given
 
 
 def _shown(endpoint: WebhookEndpoint, request: Request) -> Response:

@@ -16,7 +16,7 @@ from django.core.management.base import CommandError
 from orders.management.order_command import USAGE
 from orders.services import identifiers
 from orders.services.days import day_bounds, zone
-from orders.services.lifecycle.erasing import Customer, customer_typed
+from orders.services.lifecycle.erasing_many import Customer, customer_typed
 from orders.services.order_queries import InvalidOrderQuery, Meanings, OrderKeys
 from orders.services.searching import meanings_of
 from orders.services.text_rules import line_problem

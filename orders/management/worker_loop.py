@@ -1,44 +1,30 @@
 """What a worker does until it is told to stop: due stock, events, bulk runs, unpaid orders, figures, retention."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 
 from django.conf import settings
-from django.core.management.base import OutputWrapper
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.utils import timezone
 
 from observability.metrics import WORKER_PASS_TIME, WORKER_PASSES
 from orders.management.order_command import unanswered
+from orders.management.worker_report import WorkerReport
+from orders.management.worker_threads import WorkerThreads
 from orders.services.access import Actor
 from orders.services.audit import Act
 from orders.services.bulk import execute_pending_runs
-from orders.services.events.delivering import Deliverer
-from orders.services.events.publishing import BrokerUnavailable, EventsDeleted, Publisher
-from orders.services.events.telling import Teller, purge
-from orders.services.lifecycle.erasing import erase_old, retention_reason
+from orders.services.lifecycle.erasing_many import erase_old, retention_reason
 from orders.services.lifecycle.expiry import REASON_CODE, expire_unpaid, reason
-from orders.services.order_queries import is_outage
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.readiness import Heartbeat
 from orders.services.stock.worker import Pass, settle_due
-
-logger = logging.getLogger(__name__)
 
 PARTS = ("stock", "events", "webhooks", "broker", "bulk", "expiry", "figures", "retention")
 """The parts of a worker's work."""
 SLICE = 1.0
 """Seconds for bulk runs between two passes: stock that is due does not wait for them."""
-EVENTS_INTERVAL = 0.25
-"""Seconds between two looks for something to tell: an index is looked at, nothing else."""
-TURN = 5.0
-PURGED = 1000
-"""Events to delete at a time."""
-PURGE_EVERY = 600.0
-LONGEST_BROKER_PAUSE = 30.0
 COUNTING = 0.5
 """Seconds for counting figures between two passes."""
 ERASE_EVERY = 3600.0
@@ -60,28 +46,21 @@ class WorkerLoop:
         parts: Collection[str],
         limit: int,
         stop: threading.Event,
-        out: OutputWrapper,
-        err: OutputWrapper,
+        report: WorkerReport,
     ) -> None:
-        self._actor, self._limit, self._stop, self._out, self._err = actor, limit, stop, out, err
+        self._actor, self._limit, self._stop, self._report = actor, limit, stop, report
         self._parts = parts
         self._heart = Heartbeat(name)
 
     def run(self) -> None:
         """Run until `stop` is set."""
-        # What is told and delivered does not wait for slow peers.
-        beside = {"events": self._tell, "webhooks": self._deliver}
-        if settings.EVENTS_AMQP_URL:
-            beside["broker"] = self._publish
-        threads = [threading.Thread(target=work, name=part) for part, work in beside.items() if part in self._parts]
-        for thread in threads:
-            thread.start()
+        beside = WorkerThreads(self._stop, self._report)
+        beside.start(self._parts)
         try:
             self._work()
         finally:
             self._stop.set()
-            for thread in threads:
-                thread.join()
+            beside.join()
 
     def _work(self) -> None:
         expiry_due = figures_due = erasing_due = time.monotonic()
@@ -111,93 +90,24 @@ class WorkerLoop:
     def _is_time(self, part: str, due: float) -> bool:
         return part in self._parts and time.monotonic() >= due and not self._stop.is_set()
 
-    def _tell(self) -> None:
-        """Tell events until `stop` is set."""
-        teller, purge_due = Teller(), time.monotonic()
-        try:
-            while not self._stop.wait(EVENTS_INTERVAL):
-                try:
-                    teller.run(seconds=TURN, stopping=self._stop.is_set)
-                    if time.monotonic() >= purge_due and purge(at=timezone.now(), limit=PURGED) < PURGED:
-                        purge_due = time.monotonic() + PURGE_EVERY
-                except Exception as error:
-                    self._failed("events could not be told, trying again", error)
-                    self._stop.wait(settings.WORKER_INTERVAL)
-            with suppress(DatabaseError):
-                teller.leave()
-        finally:
-            connections.close_all()
-
-    def _deliver(self) -> None:
-        """Deliver webhooks until `stop` is set."""
-        deliverer = Deliverer(self._stop.is_set)
-        try:
-            while not self._stop.wait(EVENTS_INTERVAL):
-                try:
-                    deliverer.start_due()
-                except Exception as error:
-                    self._failed("webhooks could not be delivered, trying again", error)
-                    self._stop.wait(settings.WORKER_INTERVAL)
-        finally:
-            deliverer.join()
-            connections.close_all()
-
-    def _publish(self) -> None:
-        """Publish events to the broker until `stop` is set."""
-        publisher, pause = Publisher(), EVENTS_INTERVAL
-        try:
-            while not self._stop.wait(pause):
-                try:
-                    publisher.run(stopping=self._stop.is_set)
-                    pause = EVENTS_INTERVAL
-                except (BrokerUnavailable, EventsDeleted) as error:
-                    self._complain(f"events could not be published, trying again: {error}")
-                    pause = min(2 * pause + settings.WORKER_INTERVAL, LONGEST_BROKER_PAUSE)
-                except Exception as error:
-                    self._failed("events could not be published, trying again", error)
-                    pause = settings.WORKER_INTERVAL
-            with suppress(DatabaseError):
-                publisher.leave()
-        finally:
-            connections.close_all()
-
     def _settle(self, stopping: Callable[[], bool]) -> Pass:
         try:
             done = settle_due(actor=self._actor, limit=self._limit, stopping=stopping)
         except DatabaseError as error:
-            self._complain(f"{unanswered(error)}, trying again")
+            self._report.complain(f"{unanswered(error)}, trying again")
             return Pass()
         if done.orders or done.failed:
-            self._say(f"{done.orders} orders settled, {done.failed} failed")
+            self._report.say(f"{done.orders} orders settled, {done.failed} failed")
         WORKER_PASSES.inc()
         WORKER_PASS_TIME.set_to_current_time()
         return done
-
-    def _say(self, line: str) -> None:
-        """To the terminal, or to the log where LOG_FORMAT is for machines."""
-        if settings.LOG_FORMAT == "json":
-            logger.info("%s", line)
-        else:
-            self._out.write(line)
-
-    def _complain(self, line: str) -> None:
-        if settings.LOG_FORMAT == "json":
-            logger.warning("%s", line)
-        else:
-            self._err.write(line)
-
-    def _failed(self, what: str, error: Exception) -> None:
-        """Report it, with a traceback unless the database simply does not answer."""
-        if not is_outage(error):
-            logger.exception("%s", what)
-        self._complain(f"{what}: {error.__cause__ or error}")
 
     def _execute_runs(self, stopping: Callable[[], bool]) -> bool:
         """Execute bulk runs for a moment. :returns: whether there may be more to do at once."""
         try:
             return execute_pending_runs(seconds=SLICE, stopping=stopping)
         except Exception as error:
-            self._failed("bulk runs could not be executed, trying again", error)
+            self._report.failed("bulk runs could not be executed, trying again", error)
             return False
 
     def _expire(self, stopping: Callable[[], bool]) -> bool:
@@ -206,10 +116,10 @@ class WorkerLoop:
         try:
             done = expire_unpaid(act=act, limit=self._limit, stopping=stopping)
         except Exception as error:
-            self._failed("unpaid orders could not be expired, trying again later", error)
+            self._report.failed("unpaid orders could not be expired, trying again later", error)
             return False
         if done.total:
-            self._say(f"unpaid orders: {done.summary}")
+            self._report.say(f"unpaid orders: {done.summary}")
         return done.total == self._limit and done.cancelled > 0
 
     def _erase(self, stopping: Callable[[], bool]) -> bool:
@@ -218,10 +128,10 @@ class WorkerLoop:
         try:
             done = erase_old(act=act, limit=self._limit, stopping=stopping)
         except Exception as error:
-            self._failed("personal data could not be erased, trying again later", error)
+            self._report.failed("personal data could not be erased, trying again later", error)
             return False
         if done.erased:
-            self._say(f"personal data erased from {done.erased} orders")
+            self._report.say(f"personal data erased from {done.erased} orders")
         return done.total == self._limit and done.erased > 0
 
     def _count(self, stopping: Callable[[], bool]) -> bool:
@@ -229,5 +139,5 @@ class WorkerLoop:
         try:
             return refresh(seconds=COUNTING, stopping=stopping).more
         except Exception as error:
-            self._failed("the figures could not be counted, trying again later", error)
+            self._report.failed("the figures could not be counted, trying again later", error)
             return False

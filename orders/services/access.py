@@ -19,7 +19,7 @@ from orders.models import (
     permission_of,
     transition_names,
 )
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.words import transition_word
 from orders.storage.foreign_orders import owner_of_foreign
 
@@ -76,12 +76,14 @@ class NotPermitted(OrderError):
     """The actor may not do this, whatever the state of the order."""
 
     code = "not_permitted"
+    kind = RefusalKind.NOT_PERMITTED
 
 
 class OrderNotFound(OrderError):
     """There is no such order, or none that the actor may know of."""
 
     code = "order_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class OrderNotAdopted(OrderNotFound):
@@ -306,6 +308,7 @@ class UnknownScope(OrderError):
     """There is no such scope."""
 
     code = "unknown_scope"
+    kind = RefusalKind.INVALID
 
 
 @cache

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from orders.models import Document
 from orders.services.access import Actor, Kind
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.text_rules import cleaned, problem_within, several_lines
 from orders.services.words import transition_word
 from orders.storage.order_writes import history_entry
@@ -33,12 +33,14 @@ class ReasonMissing(OrderError):
     """It needs a reason, and none was given."""
 
     code = "reason_missing"
+    kind = RefusalKind.INVALID
 
 
 class InvalidReason(OrderError):
     """The reason is too long, or holds characters that no text here may hold."""
 
     code = "invalid_reason"
+    kind = RefusalKind.INVALID
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from bson import ObjectId
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 
 OBJECT_ID = "[0-9a-fA-F]{24}"
 NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -64,6 +64,7 @@ class MalformedUserId(OrderError):
     """The text is no user id, or not in its one spelling."""
 
     code = "malformed_user_id"
+    kind = RefusalKind.INVALID
 
 
 def new_number() -> str:

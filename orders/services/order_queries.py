@@ -2,7 +2,7 @@
 
 from bson import ObjectId
 
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.identifiers import order_meant
 from orders.storage import DATABASE_ERRORS, is_outage, time_limit
 from orders.storage.alerts import NEEDS_ATTENTION, TO_SHIP, Alert, raised
@@ -48,6 +48,7 @@ class InvalidOrderQuery(OrderError):
     """The conditions contradict each other or are malformed, such as a span that ends before it begins."""
 
     code = "invalid"
+    kind = RefusalKind.INVALID
 
 
 def ids_called(text: str) -> tuple[ObjectId, ...]:

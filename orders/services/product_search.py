@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 
 from integrations import Deadline, products
 from orders.services.access import PLACE_FOR_CUSTOMER, Actor
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 
 MOST_FOUND = 10
 SHORTEST_TEXT = 2
@@ -17,6 +17,7 @@ class NoProductSearch(OrderError):
     """The product service cannot be searched: products are named by their ids."""
 
     code = "no_product_search"
+    kind = RefusalKind.NOT_FOUND
 
 
 def can_search() -> bool:

@@ -7,7 +7,7 @@ from bson import ObjectId
 from django.conf import settings
 
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import bulk_runs
 from orders.storage.order_lists import batches
 from orders.storage.rejected_drafts import kept_by_keys, purgeable, remove_drafts
@@ -19,6 +19,7 @@ class TooYoung(OrderError):
     """What is of that age may still be asked for by an idempotency key."""
 
     code = "too_young"
+    kind = RefusalKind.CONFLICT
 
 
 def purge_drafts(

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from orders.models import ListColumns, SavedView
 from orders.services.access import SHARE_VIEWS, Actor, NotPermitted
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.text_rules import one_line, problem_of
 
 MOST_VIEWS = 50
@@ -24,16 +24,19 @@ class InvalidView(OrderError):
     """A view cannot be kept so; `errors` says why, by field."""
 
     code = "invalid_view"
+    kind = RefusalKind.INVALID
 
 
 class TooManyViews(OrderError):
     code = "too_many_views"
+    kind = RefusalKind.CONFLICT
 
 
 class ViewNotFound(OrderError):
     """It is gone, or somebody else's own."""
 
     code = "view_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 def views_for(owner: ObjectId) -> list[SavedView]:

@@ -22,7 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 from orders.models import ServiceToken, permission_of
 from orders.services import access
 from orders.services.access import MANAGE_TOKENS, VIEW, Actor, NotPermitted
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import DATABASE_ERRORS, service_tokens
 
 logger = logging.getLogger(__name__)
@@ -49,22 +49,26 @@ class InvalidServiceToken(OrderError):
     """A token cannot be so; `errors` says why, by field."""
 
     code = "invalid_service_token"
+    kind = RefusalKind.INVALID
 
 
 class ServiceTokenNotFound(OrderError):
     code = "service_token_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class TokenRefused(OrderError):
     """There is no such token, its secret is another, or it has been revoked."""
 
     code = "service_token_refused"
+    kind = RefusalKind.NOT_AUTHENTICATED
 
 
 class TokenOutOfTime(OrderError):
     """The token is genuine, but its time is over."""
 
     code = "service_token_out_of_time"
+    kind = RefusalKind.NOT_AUTHENTICATED
 
 
 class TokenState(StrEnum):

@@ -1,7 +1,7 @@
 """Sentences that the database keeps are English, whoever acted; here they come into the language of their reader.
 
-Each stands beside what keeps it, marked for translation. What people wrote themselves stays as it is, and so does what
-peers and the database said.
+Each stands beside what keeps it, marked for translation, and is listed in `history_sentences` or `record_sentences`.
+What people wrote themselves stays as it is, and so does what peers and the database said.
 """
 
 import re
@@ -12,32 +12,12 @@ from functools import cache
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, gettext_noop
 
-from integrations import webhook_calls
-from orders.models.machine import CONDITION_WORDS
-from orders.services.adoption import documents, following
-from orders.services.bulk import batches, executor, outages, runs, selecting
-from orders.services.events import delivering
-from orders.services.fulfilment import cancelling, returning, shipping
-from orders.services.lifecycle import erasing, expiry, transitions
-from orders.services.reporting import attention, snoozing
-from orders.services.stock import claims, inventory_calls, product_locks
+from orders.services.history_sentences import SENTENCES_OF_HISTORIES
+from orders.services.record_sentences import SENTENCES_OF_RECORDS
 from orders.services.words import LANGUAGE, in_english, status_word, status_words, transition_word
 from orders.storage.alerts import NEEDS_ATTENTION
 
-KEPT = (
-    documents.SINCE, documents.FILLED, following.FOLLOWED,
-    cancelling.CANCELLED, returning.NOT_RESTOCKED, returning.NOT_TOLD, shipping.TRACKED,
-    erasing.TOO_OLD, expiry.UNPAID, transitions.CANNOT, transitions.CAN_BECOME, transitions.FINAL,
-    attention.NOT_RELEASED, attention.KNOWN, snoozing.SNOOZED,
-    claims.ABANDONED, claims.INTERRUPTED, inventory_calls.RELEASED_LESS, product_locks.NOT_SENT,
-    product_locks.NO_TIME, product_locks.NO_LOCK, product_locks.OTHERS, product_locks.THOSE_BEFORE,
-    batches.CHANGED_MEANWHILE, batches.FAILED_HERE, batches.NOT_RELEASED, *CONDITION_WORDS.values(),
-    executor.INTERRUPTED, executor.INCOMPLETE, executor.NOT_PERMITTED, runs.OF_RUN, runs.STOPPED, runs.CANCELLED,
-    outages.DATABASE_AWAY, outages.INVENTORY_AWAY, outages.REFUSED, outages.ALL_REFUSED, selecting.TOO_MANY,
-    delivering.DELETED, delivering.ANSWERED_GONE, delivering.ANSWERED, delivering.GIVEN_UP,
-    webhook_calls.NO_PUBLIC_ADDRESS, webhook_calls.LEADS_TO_NO_PUBLIC_ADDRESS,
-    gettext_noop("Return %(number)s"),
-)  # fmt: skip
+KEPT = (*SENTENCES_OF_HISTORIES, *SENTENCES_OF_RECORDS, gettext_noop("Return %(number)s"))
 """All of them, with the names of their values."""
 LONGEST = 10
 """Sentences of a text that are looked at: ours have fewer."""

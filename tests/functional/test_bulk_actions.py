@@ -375,7 +375,7 @@ def test_a_fault_while_it_waits_is_told_on_the_page_of_the_run(
 
     asked = choose(manager, "pay", stored_many(database, 2))
     with monkeypatch.context() as patched:
-        patched.setattr("orders.services.bulk.executor._Execution._execute_batches", fault)
+        patched.setattr("orders.services.bulk.run_steps.Execution._execute_batches", fault)
         response = confirm(manager, asked)
     assert response.url == page_of(only_run())
     assert "internal error: ZeroDivisionError()" in text_of(manager.get(response.url))

@@ -16,8 +16,8 @@ from pymongo.database import Database
 
 from orders.services import access
 from orders.services.access import NotPermitted
-from orders.services.lifecycle import erasing
-from orders.services.lifecycle.erasing import Customer
+from orders.services.lifecycle import erasing_many
+from orders.services.lifecycle.erasing_many import Customer
 from orders.services.transfer.customer_export import export_customer
 from orders.storage import personal_data
 from tests.integration.builders import Document, act, line, now, read, store
@@ -120,18 +120,18 @@ def test_after_a_backup_was_restored_the_list_is_erased_again(
 
 def test_told_to_stop_it_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [whole() for _ in range(4)]
-    real = erasing.erase_order
+    real = erasing_many.erase_order
 
     def told_to_stop(**options: Any) -> Document:
         signal.raise_signal(signal.SIGTERM)
         return real(**options)
 
-    monkeypatch.setattr(erasing, "erase_order", told_to_stop)
+    monkeypatch.setattr(erasing_many, "erase_order", told_to_stop)
     assert run("1", "--yes") == (
         *(1, "1 orders erased, 0 erased before\n", "stopped; run the command again to go on\n"),
     )
     assert [words_in(read(order_id)) == [] for order_id in made] == [True, False, False, False]
-    monkeypatch.setattr(erasing, "erase_order", real)
+    monkeypatch.setattr(erasing_many, "erase_order", real)
     assert run("1", "--yes") == (0, "3 orders erased, 1 erased before\n", "")
 
 

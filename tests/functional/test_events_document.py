@@ -32,9 +32,9 @@ from orders.services.fulfilment.returning import open_return, receive_return
 from orders.services.fulfilment.shipping import change_tracking, ship
 from orders.services.lifecycle.editing import change_address
 from orders.services.lifecycle.erasing import erase_order
+from orders.services.lifecycle.late_verification import verify_user
 from orders.services.lifecycle.tracking import Tracking
 from orders.services.lifecycle.transitions import change_status
-from orders.services.reporting.attention import verify_user
 from orders.services.stock.resolution import resolve_line
 from orders.storage import event_feed
 from orders.storage.order_writes import orders

@@ -12,7 +12,6 @@ from rest_framework import exceptions
 from devtools.localhost import ROOT
 from orders.api.operations import OPERATIONS, codes_of
 from orders.api.problems import PROBLEMS, type_of
-from orders.services.refusals import STATUS
 
 UNUSED = {"error", "throttled", "authentication_failed"}
 """Codes of DRF's own of which every use here has a subclass."""
@@ -50,9 +49,7 @@ def test_every_code_that_can_be_answered_has_a_page() -> None:
     assert set(answered) <= known
 
 
-def test_the_status_of_an_error_is_that_of_its_code() -> None:
-    for error, status in STATUS.items():
-        assert error.code not in PROBLEMS or int(status) in PROBLEMS[error.code].statuses, error
+def test_the_page_on_a_code_names_each_status_that_operations_answer_it_with() -> None:
     for operation in OPERATIONS:
         for status, codes in codes_of(operation).items():
             assert all(int(status) in PROBLEMS[code].statuses for code in codes), operation

@@ -13,9 +13,10 @@ from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import Act, ReasonMissing
+from orders.services.lifecycle.late_verification import StillUnverified, verify_user
 from orders.services.lifecycle.versions import OrderBusy
 from orders.services.reporting import attention
-from orders.services.reporting.attention import NothingOwed, NothingShort, StillUnverified
+from orders.services.stock.resolution import NothingOwed, NothingShort, accept_shortage, retry_now
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads
 from tests.functional.admin_helpers import Document, find, insert, line, placed, profiled, stored
@@ -109,7 +110,7 @@ def owed(database: Database[Document], *lines: Document, **changes: Any) -> Docu
 
 def test_a_retry_makes_the_stock_due_at_once_and_is_in_the_history_of_each_line(database: Database[Document]) -> None:
     order = owed(database, line("released"), line("releasing", call="release"), line("releasing", call="release"))
-    changed = attention.retry_now(order_id=order["_id"], act=act(reason=""))
+    changed = retry_now(order_id=order["_id"], act=act(reason=""))
     assert changed == find(database, order)
     assert order_reads.due_orders(order_reads.server_time(), 5) == [order["_id"]]
     entries = [(entry["act"], entry["line"], entry["actor"]) for entry in changed["history"][2:]]
@@ -122,7 +123,7 @@ def test_what_is_due_already_is_not_written_again(database: Database[Document]) 
     order = owed(database, stock_due_at=LONG_AGO)
     before = find(database, order)
     for _ in range(2):
-        assert attention.retry_now(order_id=order["_id"], act=act()) == before
+        assert retry_now(order_id=order["_id"], act=act()) == before
     assert find(database, order) == before
 
 
@@ -133,7 +134,7 @@ def test_the_worker_then_settles_it(database: Database[Document], sandbox: Sandb
         {"$set": {"status": "cancelled", "items.0.stock": owing, "stock_due_at": datetime.now(UTC) + HOUR}},
     )
     assert settle_due(actor=WORKER).orders == 0
-    attention.retry_now(order_id=order["_id"], act=act())
+    retry_now(order_id=order["_id"], act=act())
     assert settle_due(actor=WORKER).orders == 1
     assert find(database, order)["items"][0]["stock"]["state"] == "released"
 
@@ -143,10 +144,10 @@ def test_a_line_that_is_being_tried_is_left_alone(database: Database[Document]) 
     order = owed(database, line("releasing", call="release", attempt=live))
     before = find(database, order)
     with pytest.raises(NothingOwed, match="being retried"):
-        attention.retry_now(order_id=order["_id"], act=act())
+        retry_now(order_id=order["_id"], act=act())
     assert find(database, order) == before
     both = owed(database, line("releasing", call="release", attempt=live), line("releasing", call="release"))
-    changed = attention.retry_now(order_id=both["_id"], act=act())
+    changed = retry_now(order_id=both["_id"], act=act())
     assert [entry["line"] for entry in changed["history"][2:]] == [1]
     assert changed["items"] == find(database, both)["items"]
 
@@ -154,9 +155,7 @@ def test_a_line_that_is_being_tried_is_left_alone(database: Database[Document]) 
 def test_a_lapsed_attempt_may_be_tried(database: Database[Document]) -> None:
     lapsed = {"id": "a" * 32, "until": LONG_AGO}
     order = owed(database, line("releasing", call="release", attempt=lapsed))
-    assert attention.retry_now(order_id=order["_id"], act=act())["stock_due_at"] < order["stock_due_at"].replace(
-        tzinfo=None
-    )
+    assert retry_now(order_id=order["_id"], act=act())["stock_due_at"] < order["stock_due_at"].replace(tzinfo=None)
 
 
 def test_a_worker_that_was_faster_is_not_disturbed(
@@ -173,7 +172,7 @@ def test_a_worker_that_was_faster_is_not_disturbed(
 
     monkeypatch.setattr(order_reads, "server_time", claimed_meanwhile)
     with pytest.raises(NothingOwed):
-        attention.retry_now(order_id=order["_id"], act=act())
+        retry_now(order_id=order["_id"], act=act())
     assert len(find(database, order)["history"]) == 2
     assert find(database, order)["items"][0]["stock"]["attempt"]["id"] == "b" * 32
 
@@ -182,11 +181,11 @@ def test_nothing_is_retried_where_nothing_is_owed_or_by_whoever_may_not(database
     order = insert(database, stored())
     before = find(database, order)
     with pytest.raises(NothingOwed):
-        attention.retry_now(order_id=order["_id"], act=act())
+        retry_now(order_id=order["_id"], act=act())
     with pytest.raises(OrderNotFound):
-        attention.retry_now(order_id=ObjectId(), act=act())
+        retry_now(order_id=ObjectId(), act=act())
     with pytest.raises(NotPermitted):
-        attention.retry_now(order_id=owed(database)["_id"], act=act(SUPPORT))
+        retry_now(order_id=owed(database)["_id"], act=act(SUPPORT))
     assert find(database, order) == before
 
 
@@ -200,7 +199,7 @@ def short(database: Database[Document]) -> Document:
 
 def test_a_shortage_that_is_noted_waits_no_more_and_stays_in_the_history(database: Database[Document]) -> None:
     order = short(database)
-    changed = attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason="Recounted"))
+    changed = accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason="Recounted"))
     assert changed["items"][1]["stock"] == {"state": "released", "attempts": 4, "error": ""}
     entry = changed["history"][-1]
     assert (entry["act"], entry["line"], entry["reason"]) == ("accept_shortage", 1, "Recounted")
@@ -214,7 +213,7 @@ def test_a_shortage_that_is_not_there_is_not_noted(database: Database[Document],
     order = short(database)
     before = find(database, order)
     with pytest.raises(NothingShort):
-        attention.accept_shortage(order_id=order["_id"], line=index, discrepancy=discrepancy, act=act())
+        accept_shortage(order_id=order["_id"], line=index, discrepancy=discrepancy, act=act())
     assert find(database, order) == before
 
 
@@ -222,11 +221,11 @@ def test_a_shortage_needs_a_reason_a_permission_and_an_order(database: Database[
     order = short(database)
     before = find(database, order)
     with pytest.raises(ReasonMissing):
-        attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason=" "))
+        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason=" "))
     with pytest.raises(NotPermitted):
-        attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(SUPPORT))
+        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(SUPPORT))
     with pytest.raises(OrderNotFound):
-        attention.accept_shortage(order_id=ObjectId(), line=1, discrepancy=2, act=act())
+        accept_shortage(order_id=ObjectId(), line=1, discrepancy=2, act=act())
     assert find(database, order) == before
 
 
@@ -235,11 +234,11 @@ def test_of_two_that_note_a_shortage_the_second_is_told(
 ) -> None:
     order = short(database)
     old = order_reads.get_whole(order["_id"])
-    attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
+    accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
     monkeypatch.setattr(order_reads, "get_whole", lambda _: old)
     between = find(database, order)
     with pytest.raises(NothingShort):
-        attention.accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
+        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
     assert find(database, order) == between
 
 
@@ -256,11 +255,11 @@ def test_a_user_that_the_service_knows_is_verified_with_a_new_version(
     database: Database[Document], sandbox: Sandbox
 ) -> None:
     order = unverified(database)
-    changed = attention.verify_user(order_id=order["_id"], act=act(SUPPORT, ""))
+    changed = verify_user(order_id=order["_id"], act=act(SUPPORT, ""))
     assert (changed["user_verified"], changed["version"]) == (True, order["version"] + 1)
     assert changed["history"][-1]["act"] == "verify_user"
     assert violations_of(changed) == []
-    again = attention.verify_user(order_id=order["_id"], act=act(SUPPORT))
+    again = verify_user(order_id=order["_id"], act=act(SUPPORT))
     assert again == changed == find(database, order)
 
 
@@ -272,7 +271,7 @@ def test_a_user_that_is_unknown_or_cannot_be_asked_about_stays_unverified(
     if trouble == "down":
         sandbox.control.fault("verify", "status", status=503)
     with pytest.raises(StillUnverified, match="has no active" if trouble == "unknown" else "does not answer"):
-        attention.verify_user(order_id=order["_id"], act=act())
+        verify_user(order_id=order["_id"], act=act())
     assert find(database, order) == order
 
 
@@ -289,7 +288,7 @@ def test_what_the_contact_lacks_is_filled_in(
     order = unverified(database)
     if sent:
         database["orders"].update_one({"_id": order["_id"]}, {"$set": {"contact": sent}})
-    contact = attention.verify_user(order_id=order["_id"], act=act())["contact"]
+    contact = verify_user(order_id=order["_id"], act=act())["contact"]
     assert tuple(contact[name] for name in ("name", "email", "phone")) == kept
 
 
@@ -304,7 +303,7 @@ def test_a_contact_that_changes_meanwhile_is_not_overwritten(
         return verify(*args, **options)
 
     monkeypatch.setattr(users, "verify", change_in_between)
-    changed = attention.verify_user(order_id=order["_id"], act=act())
+    changed = verify_user(order_id=order["_id"], act=act())
     assert (changed["user_verified"], changed["version"]) == (True, order["version"] + 2)
     assert changed["contact"] == {"name": "Bob", "email": "amara.okafor@example.com", "phone": ""}
 
@@ -321,7 +320,7 @@ def test_an_order_that_others_keep_changing_stays_unverified(
 
     monkeypatch.setattr(order_reads, "get_whole", changed_again)
     with pytest.raises(OrderBusy):
-        attention.verify_user(order_id=order["_id"], act=act())
+        verify_user(order_id=order["_id"], act=act())
     assert find(database, order)["user_verified"] is False
 
 
@@ -330,17 +329,17 @@ def test_a_user_is_verified_once_by_two_at_once(
 ) -> None:
     order = unverified(database)
     stale = [order_reads.get_whole(order["_id"])]
-    first = attention.verify_user(order_id=order["_id"], act=act())
+    first = verify_user(order_id=order["_id"], act=act())
     read = order_reads.get_whole
     monkeypatch.setattr(order_reads, "get_whole", lambda order_id: stale.pop() if stale else read(order_id))
-    assert attention.verify_user(order_id=order["_id"], act=act()) == first
+    assert verify_user(order_id=order["_id"], act=act()) == first
 
 
 def test_a_user_is_verified_by_whoever_may_cancel_and_for_an_order_that_exists(database: Database[Document]) -> None:
     order = insert(database, stored(user_verified=False))
     looker = access.Actor(access.Kind.STAFF, "x", "admin", frozenset({access.VIEW}))
     with pytest.raises(NotPermitted):
-        attention.verify_user(order_id=order["_id"], act=act(looker))
+        verify_user(order_id=order["_id"], act=act(looker))
     with pytest.raises(OrderNotFound):
-        attention.verify_user(order_id=ObjectId(), act=act())
+        verify_user(order_id=ObjectId(), act=act())
     assert find(database, order)["user_verified"] is False

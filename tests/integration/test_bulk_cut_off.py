@@ -9,8 +9,8 @@ from django.db import DatabaseError
 
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.bulk import executor, selecting
-from orders.services.bulk.executor import INTERRUPTED, RETRY_WINDOW
+from orders.services.bulk import run_steps, selecting
+from orders.services.bulk.run_steps import INTERRUPTED, RETRY_WINDOW
 from orders.storage import bulk_batches, bulk_runs
 from orders.storage.order_writes import orders
 from tests.integration.builders import FUTURE, Document, answer_lost, now, read
@@ -143,7 +143,7 @@ def test_a_fault_of_ours_pauses_the_run_and_says_so(monkeypatch: pytest.MonkeyPa
     ids = stored("paid", 1)
     run = started("start_processing", keys=ids)
     with monkeypatch.context() as patch:
-        patch.setattr(executor, "job_of", lambda _: 1 / 0)
+        patch.setattr(run_steps, "job_of", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             bulk.execute_run(run.pk)
     run = bulk.get_run(run.pk)

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo.collection import Collection
 
 from orders.services import bulk
-from orders.services.bulk import batches, executor, runs
+from orders.services.bulk import batches, jobs, run_steps
 from orders.storage import bulk_batches
 from tests.integration.builders import Document, read
 from tests.integration.bulk_helpers import STAFF, carried, figures, started, stored, told
@@ -25,7 +25,7 @@ def test_a_run_that_lost_a_batch_is_never_called_done(named: bool) -> None:
     assert bulk.get_run(run.pk).total == 4
     bulk_batches.batches().delete_one({"run": run.pk, "n": 1})
     run = bulk.execute_run(run.pk)
-    assert (run.state, run.paused_until, run.last_error) == ("paused", None, executor.INCOMPLETE)
+    assert (run.state, run.paused_until, run.last_error) == ("paused", None, run_steps.INCOMPLETE)
     assert (run.finished_at, figures(run)) == (None, (2, 0, 0, 0))
     assert [read(order_id)["status"] for order_id in ids] == ["processing"] * 2 + ["paid"] * 2
 
@@ -40,7 +40,7 @@ def test_a_run_whose_counts_do_not_add_up_is_never_called_done(monkeypatch: pyte
 
     monkeypatch.setattr(bulk_batches, "finish_batch", miscounted)
     run = carried("start_processing", keys=stored("paid", 2))
-    assert (run.state, run.last_error) == ("paused", executor.INCOMPLETE)
+    assert (run.state, run.last_error) == ("paused", run_steps.INCOMPLETE)
 
 
 def test_a_run_is_done_only_once_a_majority_has_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a_cancelled_run_tells_what_a_killed_process_had_changed() -> None:
     bulk.execute_run(run.pk, stopping=lambda: next(stops, True))
     batch = bulk_batches.claim_batch(run.pk, "killed", 60)
     assert batch is not None
-    batches.change_together(runs.job_of(run), batch)
+    batches.change_together(jobs.job_of(run), batch)
     run = bulk.cancel_run(run_id=run.pk, actor=STAFF)
     assert (run.state, figures(run)) == ("cancelled", (3, 0, 0, 0))
     assert told(run) == {("done", ""): 3, ("waiting", ""): 2}

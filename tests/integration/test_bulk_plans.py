@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from orders.models import BulkRun, OrderOutcome, edges_named, transition_names
 from orders.services.bulk.batches import change_together
-from orders.services.bulk.runs import job_of
+from orders.services.bulk.jobs import job_of
 from orders.storage import bulk_batches, bulk_runs
 from orders.storage.bulk_orders import count_by_status, named, reserved_units, select_page, unmet
 from orders.storage.order_query import OrderKeys, OrderQuery, Position

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.models import BulkRun
 from orders.services import bulk
-from orders.services.bulk import batch_loop, batches, executor, outages
+from orders.services.bulk import batch_loop, batches, outages, run_steps
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy
 from orders.storage import bulk_batches, bulk_runs
@@ -152,7 +152,7 @@ def test_an_outage_in_the_middle_leaves_one_order_to_the_worker_and_no_more(sand
         sandbox.control.clear_faults()
 
     run = started("cancel", keys=held)
-    real, released = batches.check_releases, []
+    real, released = outages.check_releases, []
 
     def down_after_four(order: Any, *given: Any) -> None:
         released.append(order["_id"])
@@ -185,8 +185,8 @@ def test_reads_that_answer_do_not_excuse_releases_that_come_to_nothing(sandbox: 
 @pytest.fixture
 def three_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let three failed releases in a row be enough to stop a run."""
-    monkeypatch.setattr(batches, "MOST_FAILED_RELEASES", 3)
-    monkeypatch.setattr(executor, "MOST_FAILED_RELEASES", 3)
+    monkeypatch.setattr(outages, "MOST_FAILED_RELEASES", 3)
+    monkeypatch.setattr(run_steps, "MOST_FAILED_RELEASES", 3)
 
 
 def test_failed_releases_stop_a_run_only_if_none_between_them_succeeds(sandbox: Sandbox, three_in_a_row: None) -> None:

@@ -18,7 +18,7 @@ from integrations.sandbox import Sandbox
 from orders.models import BulkRun, condition_words, edges_named, transition_names
 from orders.services import access, bulk
 from orders.services.audit import Act
-from orders.services.bulk import batch_loop, executor, planning, runs, selecting
+from orders.services.bulk import batch_loop, executor, planning, run_steps, runs, selecting
 from orders.services.errors import OrderError
 from orders.services.lifecycle.transitions import change_status
 from orders.storage import bulk_batches, bulk_runs
@@ -545,8 +545,8 @@ def test_workers_carry_on_what_is_left_to_them_and_nothing_else() -> None:
 def test_a_bad_run_does_not_keep_workers_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = started("start_processing", keys=stored("paid", 1), for_worker=True)
     good = started("pay", keys=stored("pending", 1), for_worker=True)
-    real = executor.job_of
-    monkeypatch.setattr(executor, "job_of", lambda run: real(run) if run.pk == good.pk else 1 / 0)
+    real = run_steps.job_of
+    monkeypatch.setattr(run_steps, "job_of", lambda run: real(run) if run.pk == good.pk else 1 / 0)
     assert bulk.execute_pending_runs(seconds=20) is True
     assert (bulk.get_run(bad.pk).state, bulk.get_run(good.pk).state) == ("paused", "done")
 

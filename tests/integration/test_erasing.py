@@ -16,26 +16,23 @@ from integrations.sandbox import Sandbox
 from orders.models import Address, Contact, Order, Status
 from orders.services import access, search_index
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.lifecycle import erasing
 from orders.services.lifecycle.drafts import Details
 from orders.services.lifecycle.editing import AddressFixed, change_address, may_change_address, write_note
-from orders.services.lifecycle.erasing import (
+from orders.services.lifecycle.erasing import NothingToErase, OrderUnfinished, erase_order, is_finished
+from orders.services.lifecycle.erasing_many import (
     Customer,
     Erasure,
-    NothingToErase,
-    OrderUnfinished,
     customer_typed,
     erase_customer,
     erase_named,
     erase_old,
-    erase_order,
     erased_orders,
-    is_finished,
     plan_erasure,
+    retention_reason,
 )
+from orders.services.lifecycle.late_verification import verify_user
 from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
-from orders.services.reporting.attention import verify_user
 from orders.services.search_terms import terms_of
 from orders.storage import order_reads, personal_data
 from orders.storage.order_query import OrderKeys
@@ -619,7 +616,7 @@ def test_what_was_kept_long_enough_is_erased_and_nothing_younger_or_open(databas
         aged("cancelled", 400, items=[line("unknown", call="release")]),
         aged("cancelled", 400, items=[line("releasing", call="release")], stock_due_at=now()),
     ]
-    done = erase_old(act=act(WORKER, erasing.retention_reason()), limit=100)
+    done = erase_old(act=act(WORKER, retention_reason()), limit=100)
     assert done == Erasure(erased=len(old) + 1)
     assert words_in(*map(read, [*old, dateless])) == []
     assert all(words_in(read(order_id)) == list(PERSON) for order_id in waiting)

@@ -15,8 +15,9 @@ from integrations.sandbox import Sandbox
 from orders.models import Status
 from orders.services.audit import Act
 from orders.services.lifecycle import expiry
+from orders.services.lifecycle.allowed_transitions import TransitionRefused
 from orders.services.lifecycle.expiry import Expiry, expire_unpaid
-from orders.services.lifecycle.transitions import TransitionRefused, change_status
+from orders.services.lifecycle.transitions import change_status
 from orders.services.lifecycle.versions import StaleOrder
 from orders.storage import order_reads
 from orders.storage.order_writes import orders

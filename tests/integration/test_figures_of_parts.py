@@ -11,11 +11,10 @@ from orders.services.fulfilment.cancelling import cancel_lines
 from orders.services.fulfilment.refunding import refund
 from orders.services.fulfilment.returning import open_return, receive_return
 from orders.services.lifecycle.transitions import change_status
-from orders.services.reporting.attention import accept_shortage
 from orders.services.reporting.dashboard_figures import dashboard
 from orders.services.reporting.figures_refresh import refresh
 from orders.services.reporting.shop_figures import Dashboard, Period, Trouble
-from orders.services.stock.resolution import resolve_line
+from orders.services.stock.resolution import accept_shortage, resolve_line
 from orders.services.stock.worker import settle_due
 from orders.storage import ledger
 from orders.storage.order_writes import orders

@@ -13,8 +13,9 @@ from pytest_django import Settings
 from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
+from orders.services.lifecycle.allowed_transitions import TransitionRefused
 from orders.services.lifecycle.idempotency_keys import KeyReused
-from orders.services.lifecycle.transitions import Change, TransitionRefused, change_status, change_status_to
+from orders.services.lifecycle.transitions import Change, change_status, change_status_to
 from orders.services.lifecycle.versions import StaleOrder
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads

@@ -27,11 +27,12 @@ from orders.services.fulfilment.returning import (
     receive_return,
 )
 from orders.services.fulfilment.shipping import ShipmentNotFound, change_tracking, ship
+from orders.services.lifecycle.allowed_transitions import TransitionRefused
 from orders.services.lifecycle.changes import Change
 from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.services.lifecycle.payments import InvalidPayment, PaymentTooLow
 from orders.services.lifecycle.tracking import InvalidTracking, Tracking
-from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
+from orders.services.lifecycle.transitions import change_status, change_status_to
 from orders.services.lifecycle.versions import StaleOrder
 from orders.storage.line_stock import LinePart
 from orders.storage.order_writes import orders

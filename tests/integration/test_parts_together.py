@@ -22,9 +22,10 @@ from orders.services.fulfilment.parts import LinesNotAvailable
 from orders.services.fulfilment.refunding import InvalidRefund, RefundTooHigh, refund
 from orders.services.fulfilment.returning import NOT_TOLD, ReturnReceived, open_return, receive_return
 from orders.services.fulfilment.shipping import ship
+from orders.services.lifecycle.allowed_transitions import TransitionRefused
 from orders.services.lifecycle.expiry import expire_unpaid
 from orders.services.lifecycle.tracking import Tracking
-from orders.services.lifecycle.transitions import TransitionRefused, change_status
+from orders.services.lifecycle.transitions import change_status
 from orders.services.stock.reconciliation import reconcile
 from orders.services.stock.resolution import resolve_line
 from orders.services.stock.worker import settle_due

@@ -14,6 +14,7 @@ from integrations.answer import Answer
 from integrations.sandbox import Sandbox
 from orders.services.examination import reads
 from orders.services.examination.findings import Finding, Verdict, beside, exit_code
+from orders.services.examination.questions import CALLS
 from orders.services.examination.suggestions import suggestions
 from tests.certificates import self_signed
 from tests.integration.builders import A
@@ -40,15 +41,15 @@ def test_peers_as_they_should_be_are_found_so(sandbox: Sandbox) -> None:
     told = [(finding.peer, finding.call, finding.statuses, len(finding.seconds)) for finding in findings]
     assert told == [
         *((peer, "connect", (), 0) for peer in ("users", "products", "inventory")),
-        ("users", "verify", (200,), reads.CALLS),
-        ("users", "verify", (200,), reads.CALLS),
-        ("products", "product", (200,), reads.CALLS),
-        ("products", "product", (404,), reads.CALLS),
-        ("products", "product", (500,), reads.CALLS),
-        ("inventory", "check", (200,), reads.CALLS),
-        ("inventory", "stock", (200,), reads.CALLS),
-        ("inventory", "check", (200,), reads.CALLS),
-        ("inventory", "stock", (404,), reads.CALLS),
+        ("users", "verify", (200,), CALLS),
+        ("users", "verify", (200,), CALLS),
+        ("products", "product", (200,), CALLS),
+        ("products", "product", (404,), CALLS),
+        ("products", "product", (500,), CALLS),
+        ("inventory", "check", (200,), CALLS),
+        ("inventory", "stock", (200,), CALLS),
+        ("inventory", "check", (200,), CALLS),
+        ("inventory", "stock", (404,), CALLS),
     ]
     assert one(findings, "verify", "user 1").found == "an active user; with name, email"
     assert (

@@ -17,8 +17,9 @@ from orders.models import PUBLIC_STATUSES, edges_from, public_edges, transition_
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
 from orders.services.audit import ReasonMissing
-from orders.services.lifecycle import transitions
-from orders.services.lifecycle.transitions import TransitionRefused, change_status, change_status_to
+from orders.services.lifecycle import allowed_transitions
+from orders.services.lifecycle.allowed_transitions import TransitionRefused
+from orders.services.lifecycle.transitions import change_status, change_status_to
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
 from orders.services.stock import inventory_calls
 from orders.services.stock.worker import settle_due
@@ -325,7 +326,7 @@ def overtake(monkeypatch: pytest.MonkeyPatch, order_id: ObjectId, *, times: int)
 def test_a_machine_that_says_no_after_all_is_believed(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = ordered("pending")
     before = read(order_id)
-    monkeypatch.setattr(transitions, "can_proceed", lambda _: False)
+    monkeypatch.setattr(allowed_transitions, "can_proceed", lambda _: False)
     with pytest.raises(TransitionRefused):
         change_status(order_id=order_id, transition="pay", act=act())
     assert read(order_id) == before

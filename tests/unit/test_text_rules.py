@@ -7,7 +7,7 @@ import pytest
 from orders.models import Address, BulkRun
 from orders.services.access import customer
 from orders.services.audit import Act, InvalidReason
-from orders.services.bulk.runs import job_of
+from orders.services.bulk.jobs import job_of
 from orders.services.text_rules import (
     BLANKS,
     DROPPED,

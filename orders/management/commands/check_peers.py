@@ -6,23 +6,21 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 
 import integrations
 from integrations import PeerError
 from orders.management.arguments import confirmed, product_id, user_id
 from orders.management.order_command import USAGE, OrderCommand, stop_when_told
+from orders.management.peer_report import COLUMNS, as_json, lines_of, show_plan, table
 from orders.services.examination import reads, stock_trials
-from orders.services.examination.findings import Finding, Verdict, exit_code
-from orders.services.examination.stock_trials import CannotTry, Plan, Tried
-from orders.services.examination.suggestions import Suggestion, suggestions
-from orders.services.examination.trial_stock import shown
+from orders.services.examination.findings import exit_code
+from orders.services.examination.stock_trials import CannotTry, Tried
+from orders.services.examination.suggestions import suggestions
 
 HELP = """Ask the users, products and inventory services what an order asks them, and compare with docs/peers.md.
 
@@ -37,9 +35,6 @@ Examples:
   manage.py check_peers --user 1 --product 665f1c0a9b1e8a0012a40001 --json
   manage.py check_peers --product 665f1c0a9b1e8a0012a40001 --write --yes
 """
-
-
-COLUMNS = f"{'':<7}  {'peer':<9}  {'call':<7}  {'status':<7}  {'median/max ms':>14}  what was asked: what was found"
 
 
 class Command(OrderCommand):
@@ -64,29 +59,29 @@ class Command(OrderCommand):
             findings = []
             for finding in reads.examine(reads.reaches(), user_id=user, product_id=product):
                 findings.append(finding)
-                told.write(_lines(finding))
+                told.write(lines_of(finding))
             tried = self._try(product, told, ask=not options["yes"]) if product and options["write"] else None
             findings.extend(tried.findings if tried else ())
         follows = suggestions(findings, slowest_write=tried.slowest if tried else None)
-        _table(follows, told)
+        table(follows, told)
         if options["json"]:
-            self.stdout.write(json.dumps(_report(findings, follows, tried)))
+            self.stdout.write(json.dumps(as_json(findings, follows, tried)))
         if code := exit_code(findings):
             sys.exit(code)
 
     def _try(self, product: str, told: OutputWrapper, *, ask: bool) -> Tried:
         try:
             planned = stock_trials.plan(product)
-            _show_plan(planned, told)
+            show_plan(planned, told)
             if ask and not confirmed("Reserve and release these units?"):
                 raise CommandError("nothing was written", returncode=USAGE)
             with _until_told() as stop:
                 return stock_trials.try_stock(
-                    planned, stopped=stop.is_set, tell=told.write, show=lambda finding: told.write(_lines(finding))
+                    planned, stopped=stop.is_set, tell=told.write, show=lambda finding: told.write(lines_of(finding))
                 )
         except (CannotTry, PeerError) as error:
             untried = stock_trials.untried(error.detail)
-            told.write(_lines(untried.findings[0]))
+            told.write(lines_of(untried.findings[0]))
             return untried
 
 
@@ -113,49 +108,3 @@ def _until_told() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _show_plan(planned: Plan, told: OutputWrapper) -> None:
-    told.write(f"\nProduct {planned.product_id}: {shown(planned.level)}. This will be tried:")
-    for call, case, _ in stock_trials.TRIALS:
-        told.write(f"  {call}: {case}")
-    told.write(
-        f"Up to {planned.most} units at a time are reserved and given back; {planned.too_many} are asked for, which "
-        f"should be refused. The orders that are named do not exist; their ids begin with {planned.prefix}."
-    )
-    if settings.INVENTORY_IS_ATOMIC:
-        told.write(
-            "Nobody should order this product meanwhile: it would disturb what is read, and units could stay reserved."
-        )
-    else:
-        told.write("Nobody can order this product meanwhile: it is locked.")
-    told.write("")
-
-
-def _lines(finding: Finding) -> str:
-    statuses = ",".join(map(str, finding.statuses)) or "-"
-    took = f"{finding.median_ms:.1f} / {finding.slowest_ms:.1f}" if finding.seconds else "-"
-    lines = [
-        f"{finding.verdict:<7}  {finding.peer:<9}  {finding.call:<7}  {statuses:<7}  {took:>14}  "
-        f"{finding.case}: {finding.found}"
-    ]
-    if finding.verdict is Verdict.WRONG and finding.expected:
-        lines.append(f"{'':9}expected: {finding.expected}")
-    if finding.came:
-        lines.append(f"{'':9}came: {finding.came}")
-    return "\n".join(lines)
-
-
-def _table(follows: Sequence[Suggestion], told: OutputWrapper) -> None:
-    told.write(f"\n{'setting':<34}  {'now':>6}  {'better':>6}")
-    for each in follows:
-        better = "-" if each.suggested is None else each.suggested
-        told.write(f"{each.setting:<34}  {each.now!s:>6}  {better!s:>6}  {each.because}")
-
-
-def _report(findings: Sequence[Finding], follows: Sequence[Suggestion], tried: Tried | None) -> dict[str, Any]:
-    left = [{"order_id": order.id, "units": order.most} for order in tried.left] if tried else []
-    told = [
-        asdict(finding) | {"median_ms": finding.median_ms, "slowest_ms": finding.slowest_ms} for finding in findings
-    ]
-    return {"findings": told, "settings": list(map(asdict, follows)), "left": left}

@@ -11,8 +11,8 @@ from orders.management.order_command import OrderCommand, stop_when_told
 from orders.management.progress import Progress
 from orders.services.access import system
 from orders.services.audit import Act
-from orders.services.lifecycle import erasing
-from orders.services.lifecycle.erasing import Customer, Erasure
+from orders.services.lifecycle import erasing_many
+from orders.services.lifecycle.erasing_many import Customer, Erasure
 
 SHOWN = 10
 """Orders that have to wait which are named."""
@@ -61,12 +61,12 @@ class Command(OrderCommand):
 
     def _list(self, act: Act) -> None:
         self.stdout.write("# orders whose personal data was erased")
-        for order_id in erasing.erased_orders(act=act):
+        for order_id in erasing_many.erased_orders(act=act):
             self.stdout.write(str(order_id))
 
     def _erase(self, whose: Customer, act: Act, *, asks: bool, dry_run: bool) -> None:
         if asks or dry_run:
-            plan = erasing.plan_erasure(customer=whose, act=act)
+            plan = erasing_many.plan_erasure(customer=whose, act=act)
             self.stdout.write(f"{plan.erased} orders to erase, {plan.already} erased before")
             if dry_run or not plan.erased:
                 self._tell_waiting(plan)
@@ -75,7 +75,7 @@ class Command(OrderCommand):
                 raise CommandError("nothing was erased", returncode=1)
         stop = stop_when_told()
         with Progress(self.stderr, "orders looked at") as progress:
-            done = erasing.erase_customer(customer=whose, act=act, stopping=stop.is_set, progress=progress)
+            done = erasing_many.erase_customer(customer=whose, act=act, stopping=stop.is_set, progress=progress)
         self._tell(done, stopped=stop.is_set())
 
     def _again(self, file: str, act: Act, *, asks: bool, dry_run: bool) -> None:
@@ -87,7 +87,7 @@ class Command(OrderCommand):
             raise CommandError("nothing was erased", returncode=1)
         stop = stop_when_told()
         with Progress(self.stderr, "orders looked at", len(keys)) as progress:
-            done = erasing.erase_named(keys=keys, act=act, stopping=stop.is_set, progress=progress)
+            done = erasing_many.erase_named(keys=keys, act=act, stopping=stop.is_set, progress=progress)
         self._tell(done, stopped=stop.is_set())
 
     def _tell(self, done: Erasure, *, stopped: bool) -> None:

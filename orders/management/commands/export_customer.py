@@ -13,7 +13,7 @@ from orders.management.commands.export_orders import opened
 from orders.management.order_command import OrderCommand
 from orders.management.progress import Progress
 from orders.services.access import system
-from orders.services.lifecycle.erasing import Customer
+from orders.services.lifecycle.erasing_many import Customer
 from orders.services.transfer.customer_export import export_customer
 
 HELP = """Write everything that is stored about a customer to a file or to stdout, as JSON: their orders with contact,

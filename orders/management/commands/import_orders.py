@@ -1,26 +1,22 @@
 """`manage.py import_orders`: historical orders out of a file."""
 
-from argparse import ArgumentParser, ArgumentTypeError
-from contextlib import suppress
+from argparse import ArgumentParser
 from pathlib import Path
 from sqlite3 import Error as TemporaryFileError
 from stat import S_ISREG
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import CommandError
 from django.utils import timezone
 
 from orders.management.arguments import actor_name, positive
 from orders.management.order_command import USAGE, OrderCommand
+from orders.management.order_file_arguments import add_file_arguments, file_of_orders
 from orders.management.progress import Progress
-from orders.models import PUBLIC_STATUSES
 from orders.services.access import system
 from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.text_rules import cleaned, one_line
-from orders.services.transfer.import_files import Conventions
-from orders.services.transfer.import_sources import ENCODINGS, FileOfOrders, Source, read_users
 from orders.services.transfer.importing import Import, import_orders
 
 HELP = """Import historical orders. No stock is touched. If any row is bad, nothing is imported.
@@ -48,45 +44,12 @@ Examples:
 """
 
 
-DELIMITERS = {",": ",", ";": ";", "tab": "\t"}
-
-
-def zone(text: str) -> ZoneInfo:
-    """A time zone by its name."""
-    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo(text)
-    raise ArgumentTypeError(f"{text!r} is no time zone, e.g. Europe/Lisbon")
-
-
-def status_pair(text: str) -> tuple[str, str]:
-    """A status of WooCommerce, and ours."""
-    theirs, _, ours = text.partition("=")
-    if not theirs or ours not in PUBLIC_STATUSES:
-        raise ArgumentTypeError(f"{text!r} is not THEIRS=OURS, where OURS is one of {', '.join(PUBLIC_STATUSES)}")
-    return theirs.lower().removeprefix("wc-"), ours
-
-
 class Command(OrderCommand):
     help = HELP
     afterwards = "the same command goes on from here"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, help="a CSV file, or JSON lines if its name ends so (.jsonl, .ndjson)")
-        formats = "csv or jsonl, whatever the name says; or shopify or woocommerce"
-        parser.add_argument("--format", choices=[*map(str, Source)], help=formats)
-        parser.add_argument("--delimiter", choices=[*DELIMITERS], help="between cells (default: told by the heading)")
-        encoding = "of the file (default: utf-8, or utf-16 if the file has its mark)"
-        parser.add_argument("--encoding", choices=ENCODINGS, default="", help=encoding)
-        parser.add_argument("--decimal-comma", action="store_true", help="amounts may be written as 12,50")
-        parser.add_argument("--time-zone", type=zone, metavar="ZONE", help="of times without one, e.g. Europe/Lisbon")
-        skus = "take the SKU of each line for the id of its product, even where it has another"
-        parser.add_argument("--sku-as-product", action="store_true", help=skus)
-        users = "CSV with the columns email and user_id: the customers of another system as they are known here"
-        parser.add_argument("--users", type=Path, help=users)
-        statuses = "what a status of your own in WooCommerce means, e.g. packed=processing"
-        parser.add_argument(
-            "--map-status", action="append", type=status_pair, default=[], metavar="THEIRS=OURS", help=statuses
-        )
+        add_file_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="only say what would be imported, and what is bad")
         parser.add_argument("--skip-bad", action="store_true", help="import the good orders even if others are bad")
         parser.add_argument("--reason", default="", help="kept in each order's history (default: the file)")
@@ -94,8 +57,6 @@ class Command(OrderCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
-        jsonl = path.suffix in (".jsonl", ".ndjson")
-        source = Source(options["format"] or (Source.JSONL if jsonl else Source.CSV))
         self._told = False
         reason = options["reason"] or f"Imported from {cleaned(one_line(path.name))}"
         act = Act(system(actor_name(), via="command"), timezone.now(), reason)
@@ -104,15 +65,7 @@ class Command(OrderCommand):
                 raise CommandError(
                     f"{path} is no regular file: it is read twice; write it to one first", returncode=USAGE
                 )
-            file = FileOfOrders(
-                path,
-                source,
-                self._conventions(options),
-                options["encoding"],
-                DELIMITERS[options["delimiter"]] if options["delimiter"] else "",
-                dict(options["map_status"]),
-                self._ignored,
-            )
+            file = file_of_orders(options, self._ignored)
             with (
                 Progress(self.stderr, "orders examined") as examined,
                 Progress(self.stderr, "orders dealt with") as written,
@@ -137,10 +90,6 @@ class Command(OrderCommand):
         except OrderError as error:
             raise CommandError(f"{path}: {error.detail}", returncode=USAGE) from error
         self._report(result, options["dry_run"])
-
-    def _conventions(self, options: dict[str, Any]) -> Conventions:
-        users = read_users(options["users"]) if options["users"] else {}
-        return Conventions(options["decimal_comma"], options["time_zone"], options["sku_as_product"], users)
 
     def _ignored(self, columns: list[str]) -> None:
         if columns and not self._told:  # the file is read twice

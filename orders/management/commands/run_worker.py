@@ -14,6 +14,7 @@ from observability.exposition import Server
 from orders.management.arguments import positive
 from orders.management.order_command import OrderCommand, stop_when_told
 from orders.management.worker_loop import PARTS, WorkerLoop
+from orders.management.worker_report import WorkerReport
 from orders.services.access import system
 from orders.services.reporting.readiness import database_figures
 from orders.services.stock.worker import settle_due
@@ -56,7 +57,7 @@ class Command(OrderCommand):
             self.stdout.write(f"{done.orders} orders settled, {done.failed} failed")
             return
         self._expose()
-        WorkerLoop(actor, name, only, limit, stop, self.stdout, self.stderr).run()
+        WorkerLoop(actor, name, only, limit, stop, WorkerReport(self.stdout, self.stderr)).run()
 
     def _expose(self) -> None:
         """Serve this worker's metrics at WORKER_METRICS_PORT; the worker runs even if the port is taken."""

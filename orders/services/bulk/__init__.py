@@ -6,6 +6,7 @@ docs/architecture.md, Bulk runs. The edges import this package only.
 """
 
 from orders.services.bulk.executor import execute_if_small, execute_pending_runs, execute_run
+from orders.services.bulk.jobs import is_batchable, target_of
 from orders.services.bulk.planning import NO_SUCH_ORDER, Plan, counted_within, plan
 from orders.services.bulk.results import (
     FILTERS,
@@ -26,12 +27,10 @@ from orders.services.bulk.runs import (
     UnknownTransition,
     cancel_run,
     get_run,
-    is_batchable,
     pause_run,
     resume_run,
     run_id_for,
     start_run,
-    target_of,
 )
 from orders.services.bulk.selecting import TooManyBatches
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from orders.models import BulkState
-from orders.services.bulk.batches import Releases, change_one_by_one, change_together
-from orders.services.bulk.outages import Outage, database_outages
-from orders.services.bulk.runs import Job, is_batchable
+from orders.services.bulk.batches import change_one_by_one, change_together
+from orders.services.bulk.jobs import Job, is_batchable
+from orders.services.bulk.outages import Outage, Releases, database_outages
 from orders.storage import bulk_batches, bulk_runs, new_id
 from orders.storage.bulk_batches import Batch, Unchanged
 

@@ -3,7 +3,6 @@ changed by it, once, however often the batch is executed."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from bson import ObjectId
 from django.db import DatabaseError
@@ -13,7 +12,6 @@ from observability.metrics import TRANSITIONS
 from orders.models import (
     PUBLIC_STATUSES,
     Document,
-    LineState,
     OrderOutcome,
     StockEffect,
     condition_words,
@@ -22,33 +20,30 @@ from orders.models import (
     stock_effect,
 )
 from orders.services.access import OrderNotFound
+from orders.services.bulk.jobs import Job, target_of
 from orders.services.bulk.outages import (
-    MOST_FAILED_RELEASES,
     Fault,
-    Outage,
+    Faults,
+    Releases,
+    check_releases,
     database_outages,
     fault_of,
     require_a_success,
     require_inventory,
 )
-from orders.services.bulk.runs import Job, target_of
 from orders.services.errors import OrderError
 from orders.services.lifecycle import transitions
-from orders.services.lifecycle.transitions import TransitionRefused, refusal
+from orders.services.lifecycle.allowed_transitions import TransitionRefused, refusal
 from orders.storage import bulk_runs
 from orders.storage.bulk_batches import Batch, Unchanged
 from orders.storage.line_stock import lines_used
-from orders.storage.order_query import Key
 from orders.storage.order_writes import guard_of, guarded_write_many
 from orders.storage.transition_stages import stages_of
 
 logger = logging.getLogger(__name__)
 
 CHANGED_MEANWHILE = gettext_noop("It was changed by somebody else meanwhile. Try it again.")
-NOT_RELEASED = gettext_noop("inventory answers, but failed to release the last %(orders)s orders")
 FAILED_HERE = gettext_noop("Internal error: %(error)s")
-UNFINISHED = (LineState.RELEASING, LineState.UNKNOWN)
-"""States of a line whose release has been called for and is not finished."""
 
 
 def change_together(job: Job, batch: Batch) -> list[Unchanged]:
@@ -58,17 +53,17 @@ def change_together(job: Job, batch: Batch) -> list[Unchanged]:
     :raises Outage: the database does not answer; some may have been changed.
     """
     ids = [key for key in batch.keys if isinstance(key, ObjectId)]
-    faults: dict[Key, Fault] = {}
+    faults: Faults = {}
     changed = _update(job, batch, ids, faults)
     TRANSITIONS.labels(job.transition, job.actor.via).inc(changed)
     require_a_success(job.run, faults, len(ids))
     if changed == len(batch.keys):
         return []
     with database_outages():
-        return list(_unchanged(job, batch.keys, faults))
+        return list(_unchanged(job, batch, faults))
 
 
-def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: dict[Key, Fault]) -> int:
+def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: Faults) -> int:
     """Change these orders; a broken one, which mongod refuses to change, is found by halving.
 
     :returns: how many were changed.
@@ -100,14 +95,6 @@ def _update(job: Job, batch: Batch, ids: Sequence[ObjectId], faults: dict[Key, F
     return sum(_update(job, batch, half, faults) for half in (ids[:middle], ids[middle:]))
 
 
-@dataclass
-class Releases:
-    """What the threads of a run have released: orders changed, and orders in a row whose releases failed."""
-
-    changed: int = 0
-    failed_in_a_row: int = 0
-
-
 def change_one_by_one(
     job: Job, batch: Batch, *, may_continue: Callable[[], bool], releases: Releases
 ) -> list[Unchanged] | None:
@@ -122,7 +109,7 @@ def change_one_by_one(
         left = [key for key in batch.keys if key not in changed and isinstance(key, ObjectId)]
         products = bulk_runs.reserved_products(left)
     require_inventory(products)
-    faults: dict[Key, Fault] = {}
+    faults: Faults = {}
     for key in left:
         if not may_continue():
             return None
@@ -131,27 +118,10 @@ def change_one_by_one(
             check_releases(order, releases, products)
     require_a_success(job.run, faults, len(left))
     with database_outages():
-        return list(_unchanged(job, batch.keys, faults))
+        return list(_unchanged(job, batch, faults))
 
 
-def check_releases(order: Document, releases: Releases, products: Sequence[str]) -> None:
-    """Check whether the releases of an order that was just changed are finished.
-
-    :param products: other products of the run, to be read where inventory has a fault with this order's.
-    :raises Outage: they are not, and inventory does not answer, or has finished none for long.
-    """
-    called = [item for item in order["items"] if item["stock"].get("attempts")]
-    failed = [item for item in called if item["stock"]["state"] in UNFINISHED]
-    if called and not failed:
-        releases.failed_in_a_row = 0
-    if failed:
-        releases.failed_in_a_row += 1
-        require_inventory([str(failed[0]["product_id"]), *products])
-        if releases.failed_in_a_row >= MOST_FAILED_RELEASES:
-            raise Outage(NOT_RELEASED % {"orders": releases.failed_in_a_row})
-
-
-def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Document | None:
+def _change_one(job: Job, order_id: ObjectId, faults: Faults) -> Document | None:
     try:
         return transitions.change_status(order_id=order_id, transition=job.transition, act=job.act())
     except (TransitionRefused, OrderNotFound):
@@ -166,11 +136,11 @@ def _change_one(job: Job, order_id: ObjectId, faults: dict[Key, Fault]) -> Docum
     return None
 
 
-def _unchanged(job: Job, keys: Sequence[Key], faults: dict[Key, Fault]) -> Iterator[Unchanged]:
+def _unchanged(job: Job, batch: Batch, faults: Faults) -> Iterator[Unchanged]:
     """The orders that the run has not changed, by the present state of all of them."""
-    found = bulk_runs.orders_after(job.run, keys)
+    found = bulk_runs.orders_after(job.run, batch.keys)
     edges = {edge.source: edge for edge in edges_named(job.transition)}
-    for index, key in enumerate(keys):
+    for index, key in enumerate(batch.keys):
         order, by_this_run = found.get(key, (None, False))
         if by_this_run:
             continue

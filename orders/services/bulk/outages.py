@@ -1,6 +1,6 @@
 """Tell the fault of an order, which is reported, from an outage, which pauses the run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext_noop
 
 from integrations import Deadline, PeerError, inventory
-from orders.models import BulkRun
+from orders.models import BulkRun, Document, LineState
 from orders.storage.database import refusal_of
 from orders.storage.order_query import Key
 
@@ -21,7 +21,10 @@ MOST_PAUSES = 5
 DATABASE_AWAY = gettext_noop("the database does not answer: %(error)s")
 INVENTORY_AWAY = gettext_noop("inventory does not answer: %(error)s")
 REFUSED = gettext_noop("The database refused: %(error)s")
+NOT_RELEASED = gettext_noop("inventory answers, but failed to release the last %(orders)s orders")
 ALL_REFUSED = gettext_noop("the database refuses every order: %(error)s")
+UNFINISHED = (LineState.RELEASING, LineState.UNKNOWN)
+"""States of a line whose release has been called for and is not finished."""
 
 
 class Outage(Exception):
@@ -34,6 +37,10 @@ class Fault:
 
     reason: str
     code: int | None = None
+
+
+Faults = dict[Key, Fault]
+"""Of the orders of a batch."""
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def fault_of(error: DatabaseError) -> Fault:
     return Fault(REFUSED % {"error": text}, code)
 
 
-def require_a_success(run: BulkRun, faults: Mapping[Key, Fault], tried: int) -> None:
+def require_a_success(run: BulkRun, faults: Faults, tried: int) -> None:
     """Treat it as an outage if mongod refused several orders, all of them and all alike.
 
     After MOST_PAUSES they count as faults of the orders, so that the rest of the run goes on.
@@ -88,3 +95,28 @@ def require_inventory(products: Sequence[str]) -> None:
             return
     if failed:
         raise Outage(INVENTORY_AWAY % {"error": failed}) from failed
+
+
+@dataclass
+class Releases:
+    """What the threads of a run have released: orders changed, and orders in a row whose releases failed."""
+
+    changed: int = 0
+    failed_in_a_row: int = 0
+
+
+def check_releases(order: Document, releases: Releases, products: Sequence[str]) -> None:
+    """Check whether the releases of an order that was just changed are finished.
+
+    :param products: other products of the run, to be read where inventory has a fault with this order's.
+    :raises Outage: they are not, and inventory does not answer, or has finished none for long.
+    """
+    called = [item for item in order["items"] if item["stock"].get("attempts")]
+    failed = [item for item in called if item["stock"]["state"] in UNFINISHED]
+    if called and not failed:
+        releases.failed_in_a_row = 0
+    if failed:
+        releases.failed_in_a_row += 1
+        require_inventory([str(failed[0]["product_id"]), *products])
+        if releases.failed_in_a_row >= MOST_FAILED_RELEASES:
+            raise Outage(NOT_RELEASED % {"orders": releases.failed_in_a_row})

@@ -10,10 +10,11 @@ from django.utils.translation import gettext, gettext_noop
 
 from orders.models import PUBLIC_STATUSES, condition_words, edges_named
 from orders.services.access import Actor
-from orders.services.bulk.runs import check, is_batchable, target_of
+from orders.services.bulk.jobs import is_batchable, target_of
+from orders.services.bulk.runs import check
 from orders.services.bulk.selecting import in_chunks
 from orders.services.errors import OrderError
-from orders.services.lifecycle.transitions import refusal
+from orders.services.lifecycle.allowed_transitions import refusal
 from orders.storage import time_limit
 from orders.storage.bulk_orders import count_by_status, named, reserved_units, unmet
 from orders.storage.order_query import OrderQuery

@@ -1,7 +1,6 @@
 """Bulk runs: started, paused, resumed and cancelled. The executor does their work."""
 
 import hashlib
-from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bson import ObjectId
@@ -10,33 +9,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from orders.models import (
-    OPEN_STATES,
-    Attempt,
-    BulkRun,
-    StockEffect,
-    edges_named,
-    permission_of,
-    stock_effect,
-    transition_names,
-)
-from orders.services import service_tokens
-from orders.services.access import VIEW, Actor, Kind, staff_named
-from orders.services.audit import REASON_CODES, REASON_NEEDED, Act, require_reason
+from orders.models import OPEN_STATES, Attempt, BulkRun, transition_names
+from orders.services.access import Actor
+from orders.services.audit import Act, require_reason
 from orders.services.bulk import selecting
-from orders.services.errors import OrderError
-from orders.services.order_queries import InvalidOrderQuery, require_valid
+from orders.services.bulk.jobs import is_batchable
+from orders.services.errors import OrderError, RefusalKind
+from orders.services.order_queries import InvalidOrderQuery, OrderQuery, as_given, require_valid
 from orders.services.words import run_state_word
 from orders.storage import bulk_batches, bulk_runs, new_id
-from orders.storage.bulk_orders import as_given
-from orders.storage.order_query import OrderQuery
 
 BATCH = 1000
 """Orders that one update changes."""
 RELEASING_BATCH = 20
 """Orders that are changed one by one, each with calls to inventory, under one claim."""
 LARGEST_BATCH = 5000
-OF_RUN = gettext_noop("Bulk run %(run)s")
 STOPPED, CANCELLED = gettext_noop("Stopped by %(actor)s."), gettext_noop("Cancelled by %(actor)s.")
 
 
@@ -44,30 +31,35 @@ class UnknownTransition(OrderError):
     """There is no such transition, or only the service itself makes it."""
 
     code = "unknown_transition"
+    kind = RefusalKind.INVALID
 
 
 class NothingSelected(OrderError):
     """There is no criterion, and `everything` is not set."""
 
     code = "nothing_selected"
+    kind = RefusalKind.INVALID
 
 
 class RunNotFound(OrderError):
     """There is no such run."""
 
     code = "run_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class RunIsOver(OrderError):
     """The run is done, cancelled or failed, and can no longer be changed."""
 
     code = "run_is_over"
+    kind = RefusalKind.CONFLICT
 
 
 class RunExists(OrderError):
     """Another run already has this id."""
 
     code = "run_exists"
+    kind = RefusalKind.ALREADY_USED
 
 
 def start_run(
@@ -145,54 +137,6 @@ def check(selection: OrderQuery, transition: str, actor: Actor) -> None:
     if selection.is_for_lists:
         raise InvalidOrderQuery(_("A run cannot look for orders by alerts, totals or a search."))
     require_valid(selection)
-
-
-def is_known(run: BulkRun) -> bool:
-    """Whether this version can execute the run; during an upgrade a newer version may have started it."""
-    is_coded = run.reason_code in ("", *REASON_CODES)
-    return run.transition in transition_names() and run.actor_kind in list(Kind) and is_coded
-
-
-def may_continue(run: BulkRun) -> bool:
-    """Whether the staff member or the service that started a run still has the permission; other actors keep theirs."""
-    if run.actor_kind == Kind.SERVICE:
-        return service_tokens.still_may(run.actor_id, run.transition, timezone.now())
-    actor = staff_named(run.actor_id) if run.actor_kind == Kind.STAFF else None
-    return run.actor_kind != Kind.STAFF or (actor is not None and actor.may_bulk(run.transition))
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run and the actor in whose name it is executed."""
-
-    run: BulkRun
-    actor: Actor
-
-    @property
-    def transition(self) -> str:
-        return self.run.transition
-
-    def act(self) -> Act:
-        """The act of this moment. A run that was recorded under other rules on reasons must not stop for its own."""
-        code = self.run.reason_code
-        missing = OF_RUN % {"run": self.run.pk} if self.transition in REASON_NEEDED and not code else ""
-        return replace(Act(self.actor, timezone.now()).explained(self.run.reason or missing), code=code)
-
-
-def job_of(run: BulkRun) -> Job:
-    """The job of a run; its actor's permission was checked when it was started."""
-    permissions = frozenset({VIEW, permission_of(run.transition)})
-    return Job(run, Actor(Kind(run.actor_kind), run.actor_id, run.via, permissions, request_id=str(run.pk)))
-
-
-def is_batchable(transition: str) -> bool:
-    """Whether one update may change a whole batch: the transition makes no calls to inventory."""
-    return stock_effect(transition) is not StockEffect.RELEASE
-
-
-def target_of(transition: str) -> str:
-    """The status that a transition leads to."""
-    return edges_named(transition)[0].target
 
 
 def get_run(run_id: ObjectId) -> BulkRun:

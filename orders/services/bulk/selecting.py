@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext_noop
 
 from orders.models import BulkRun
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import bulk_batches as store
 from orders.storage import bulk_runs, new_id
 from orders.storage.bulk_orders import from_given, named, select_page
@@ -27,6 +27,7 @@ class TooManyBatches(OrderError):
     """The run is about more orders than its batches can name."""
 
     code = "too_many_batches"
+    kind = RefusalKind.CONFLICT
 
 
 TAKEN_AT_ONCE = 5000

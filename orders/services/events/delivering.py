@@ -2,7 +2,7 @@
 
 An endpoint is delivered to under a lease, by one thread at a time over all machines, event by event; its cursor moves
 only after the endpoint has answered 2xx. A process that dies in between leaves an event to be delivered again, with the
-same `webhook-id`. Signatures follow the Standard Webhooks specification (https://www.standardwebhooks.com).
+same `webhook-id`.
 """
 
 import logging
@@ -12,19 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 from bson import ObjectId
-from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
 from django.utils.translation import gettext_noop
-from standardwebhooks import Webhook
 
 from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
 from observability.metrics import WEBHOOK_DELIVERIES
 from orders.models import Document
 from orders.services.events.public_event import public_event
+from orders.services.events.webhook_messages import signed_message
 from orders.storage import event_feed, new_id, webhook_endpoints
 from orders.storage.webhook_endpoints import Attempted
 
@@ -111,7 +109,9 @@ def send_test(endpoint: Mapping[str, Any]) -> Delivery:
     """Send an endpoint an event of the type `webhook.test`, once; nothing is recorded of it."""
     now = timezone.now()
     event = {"type": "webhook.test", "timestamp": now, "data": {}}
-    return webhook_calls.post_for_someone_waiting(TEST_TIMEOUT, **_request(endpoint, f"test-{new_id()}", event, now))
+    return webhook_calls.post_for_someone_waiting(
+        TEST_TIMEOUT, **signed_message(endpoint, f"test-{new_id()}", event, now)
+    )
 
 
 def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tuple[int, bool]:
@@ -143,7 +143,7 @@ def _page(endpoint: Document, holder: str, stopping: Callable[[], bool]) -> tupl
 def _deliver_one(endpoint: Document, holder: str, event: Document) -> bool:
     """:returns: whether it was delivered, and the endpoint is still ours."""
     told = public_event(event) | {"timestamp": event["at"]}
-    result = webhook_calls.post(**_request(endpoint, event["id"], told, timezone.now()))
+    result = webhook_calls.post(**signed_message(endpoint, event["id"], told, timezone.now()))
     WEBHOOK_DELIVERIES.labels("delivered" if result.succeeded else "failed").inc()
     attempted = Attempted(
         event["_id"], event["id"], event["type"], result.status, result.milliseconds, result.error[:200]
@@ -175,17 +175,3 @@ def _delay(failures: int, asked: float | None) -> float:
     """Seconds until the next attempt: at least what the endpoint asked for, up to LONGEST_DELAY."""
     delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 20))
     return min(LONGEST_DELAY, max(asked or 0.0, delay * random.uniform(0.8, 1.2)))  # noqa: S311 - spreads retries
-
-
-def _request(endpoint: Mapping[str, Any], message_id: str, event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """What :func:`integrations.webhook_calls.post` is to send."""
-    body = orjson.dumps(event, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
-    signatures = (Webhook(secret).sign(message_id, now, body.decode()) for secret in endpoint["secrets"])
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "order-service",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signatures),
-    }
-    return {"url": endpoint["url"], "headers": headers, "body": body, "insecure": settings.WEBHOOKS_INSECURE}

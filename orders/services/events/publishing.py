@@ -12,7 +12,7 @@ from django.conf import settings
 
 from integrations.message_broker import Broker, BrokerUnavailable
 from orders.models import Document
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.events.public_event import public_event
 from orders.services.events.reading import problem_of_moment
 from orders.storage import event_cursors, event_feed, new_id
@@ -31,6 +31,7 @@ class EventsDeleted(OrderError):
     """Events cannot be published that the feed no longer, or not yet, has."""
 
     code = "events_deleted"
+    kind = RefusalKind.GONE
 
 
 class Publisher:

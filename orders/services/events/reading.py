@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from orders.models import EVENT_TYPES, PUBLIC_STATUSES, Document
 from orders.services.access import Actor
 from orders.services.days import local
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import event_feed
 
 LONGEST_PAGE = 500
@@ -23,12 +23,14 @@ class CursorExpired(OrderError):
     """Events after this cursor have been deleted; `oldest` is where the feed begins now."""
 
     code = "cursor_expired"
+    kind = RefusalKind.GONE
 
 
 class CursorUnknown(OrderError):
     """The feed has not come to this cursor; `newest` is where it ends now."""
 
     code = "cursor_unknown"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

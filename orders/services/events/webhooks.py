@@ -1,7 +1,5 @@
 """Webhook endpoints as people manage them; deliveries themselves are in :mod:`orders.services.events.delivering`."""
 
-import base64
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,16 +12,16 @@ from integrations import webhook_calls
 from integrations.webhook_calls import Delivery
 from orders.models import EVENT_TYPES, Document, WebhookEndpoint
 from orders.services.access import MANAGE_WEBHOOKS, Actor
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.events import delivering
 from orders.services.events.reading import problem_of_moment
+from orders.services.events.webhook_messages import new_secret
 from orders.services.lifecycle.idempotency_keys import KeyedRequest, reused
 from orders.services.text_rules import one_line, problem_of
 from orders.storage import event_feed, webhook_endpoints
 from orders.storage.database import writing
 
 MOST_ENDPOINTS = 50
-SECRET_BYTES = 32
 MOST_SECRETS = 5
 """A rotation that was begun several times, perhaps since its answer was lost, leaves the one that is in use."""
 LONGEST_URL, LONGEST_DESCRIPTION = 2000, 200
@@ -33,16 +31,19 @@ class InvalidWebhook(OrderError):
     """An endpoint cannot be so; `errors` says why, by field."""
 
     code = "invalid_webhook"
+    kind = RefusalKind.INVALID
 
 
 class WebhookNotFound(OrderError):
     code = "webhook_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class TooManyWebhooks(OrderError):
     """There are as many endpoints as there may be."""
 
     code = "too_many_webhooks"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def create_endpoint(
         raise TooManyWebhooks(
             _("There are %(most)d webhook endpoints, which is the limit. Delete one first.") % {"most": MOST_ENDPOINTS}
         )
-    secret = _new_secret()
+    secret = new_secret()
     cursor, by = event_feed.newest_cursor(), actor.label
     new = WebhookEndpoint(id=endpoint_id, **asked, secrets=[secret], cursor=cursor, created_at=at, created_by=by)
     stored = webhook_endpoints.add(new, request=keyed.fingerprint if keyed else "")
@@ -151,7 +152,7 @@ def rotate_secret(endpoint_id: ObjectId, *, actor: Actor) -> NewSecret:
 
     :raises NotPermitted, WebhookNotFound:
     """
-    secret = _new_secret()
+    secret = new_secret()
     get_endpoint(endpoint_id, actor)
     webhook_endpoints.add_secret(endpoint_id, secret, MOST_SECRETS)
     return NewSecret(get_endpoint(endpoint_id, actor), secret)
@@ -247,8 +248,3 @@ def _problem_of_url(url: str) -> str:
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable():
         return _("At most %(longest)d visible ASCII characters are allowed.") % {"longest": LONGEST_URL}
     return ""
-
-
-def _new_secret() -> str:
-    """A secret in the form of the Standard Webhooks specification."""
-    return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"

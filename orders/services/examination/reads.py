@@ -2,29 +2,21 @@
 
 import re
 import secrets
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from bson import ObjectId
 from django.conf import settings
 from django.utils import timezone
 
-from integrations import Deadline, PeerError, inventory, products, users
-from integrations.circuit_breakers import breakers
+from integrations import Deadline, inventory, products, users
 from integrations.reachability import Reach, reach
-from integrations.watching import watched
 from orders.models import to_cents
-from orders.services.examination.findings import Finding, Verdict, beside
+from orders.services.examination.findings import Finding, Verdict
+from orders.services.examination.questions import Judged, Question, put
 from orders.services.lifecycle.frozen_facts import product_facts, user_facts
 
-CALLS = 5
-"""Times that each question is put."""
-MOST_FAILURES = 2
-"""After so many a question is not put again."""
 HIGHEST_INTEGER = 2**31 - 1
 """Beyond it the databases of many user services refuse the question instead of answering it."""
 FLOAT_ERROR = Decimal("0.000001")
@@ -32,20 +24,6 @@ FLOAT_ERROR = Decimal("0.000001")
 NO_ID = "no-such-product"
 ENDS_SOON = 14
 """Days before the end of a certificate from which it is worth a note."""
-
-Judged = tuple[Verdict, str]
-
-
-@dataclass(frozen=True)
-class Question:
-    """One thing to ask a peer, in which case, what is expected, and what an answer is worth."""
-
-    peer: str
-    call: str
-    case: str
-    expected: str
-    ask: Callable[[Deadline], Any]
-    judge: Callable[[Any], Judged]
 
 
 def reaches() -> list[Reach]:
@@ -82,32 +60,6 @@ def _connection(found: Reach) -> Finding:
         verdict = Verdict.WRONG if shown else Verdict.OPEN
         told = f"{found.problem}; {told.removeprefix(', ')}" if shown else found.problem
     return Finding(found.peer, "connect", found.url or found.setting, verdict, told)
-
-
-def put(question: Question) -> Finding:
-    """Put one question several times, and judge the answers."""
-    seconds: list[float] = []
-    judged: list[Judged] = []
-    failures: list[str] = []
-    with watched() as answers:
-        while len(seconds) < CALLS and len(failures) < MOST_FAILURES:
-            breakers.forget()
-            began = time.monotonic()
-            try:
-                judged.append(question.judge(question.ask(Deadline.after(settings.REQUEST_DEADLINE))))
-            except PeerError as error:
-                failures.append(error.detail)
-            seconds.append(time.monotonic() - began)
-    verdict, told = max(judged, key=lambda each: _WORSE.index(each[0])) if judged else (Verdict.WRONG, "")
-    if failures:
-        verdict, told = Verdict.WRONG, f"{len(failures)} of {len(seconds)} calls: {failures[-1]}"
-    finding = Finding(
-        question.peer, question.call, question.case, verdict, told, question.expected, seconds=tuple(seconds)
-    )
-    return beside(answers, finding)
-
-
-_WORSE = (Verdict.OK, Verdict.NOTE, Verdict.WRONG)
 
 
 def _of_users(user_id: str | None) -> Iterator[Question | Finding]:

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from integrations import Deadline, PeerError, inventory
 from integrations.inventory import StockLevel
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.examination.findings import Finding, Verdict, beside
 from orders.services.examination.trial_stock import Call, NotConclusive, Stopped, TrialOrder, TrialStock, shown
 from orders.services.stock.product_locks import KeptLock, ProductLocked, product_kept
@@ -41,6 +41,7 @@ class CannotTry(OrderError):
     """This product is not one to try inventory on; nothing was reserved."""
 
     code = "cannot_try_stock"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, Removal, Status, moments, statuses_before
 from orders.services.audit import Act, require_reason
 from orders.services.fulfilment.parts import LineRequest, described, leaves_open, open_parts, request_of
+from orders.services.lifecycle.allowed_transitions import TransitionRefused, allowed_of, refusal
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
-from orders.services.lifecycle.transitions import TransitionRefused, allowed_of, refusal
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
 from orders.storage.ledger import BALANCED, OPENED

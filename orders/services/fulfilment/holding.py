@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from orders.models import Document, Order, statuses_before
 from orders.services.access import HOLD
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.words import status_word
 from orders.storage.order_writes import as_read, guarded_write
@@ -22,6 +22,7 @@ class HoldRefused(OrderError):
     """There is nothing left to hold back, or it is held back already; or there is no hold to lift."""
 
     code = "hold_refused"
+    kind = RefusalKind.CONFLICT
 
 
 def hold(

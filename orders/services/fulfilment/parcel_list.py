@@ -18,10 +18,10 @@ from orders.services.audit import Act
 from orders.services.errors import OrderError
 from orders.services.fulfilment.parts import LineRequest, leaves_open, open_parts, request_of
 from orders.services.fulfilment.shipping import SHIP, asked_to_ship, ship
+from orders.services.lifecycle.allowed_transitions import edge_of
 from orders.services.lifecycle.changes import ChangeRequest
 from orders.services.lifecycle.idempotency_keys import KeyReused
 from orders.services.lifecycle.tracking import Tracking
-from orders.services.lifecycle.transitions import edge_of
 from orders.storage.database import refusal_of
 from orders.storage.line_stock import LinePart
 

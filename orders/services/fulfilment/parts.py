@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from orders.models import Item, Order
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage.line_stock import LinePart
 
 if TYPE_CHECKING:
@@ -53,12 +53,14 @@ class InvalidLines(OrderError):
     """The lines cannot be meant; `errors` says which, by its place in the request."""
 
     code = "invalid_lines"
+    kind = RefusalKind.INVALID
 
 
 class LinesNotAvailable(OrderError):
     """A line has not so many units for what is asked; `errors` says which, by its place in the request."""
 
     code = "lines_not_available"
+    kind = RefusalKind.CONFLICT
 
 
 def parts_of(

@@ -1,7 +1,6 @@
 """Refunds: money that somebody says was given back, in whole or in part. Nothing is transferred here.
 
-What is given back never comes to more than what was paid: that is in the filter of the write itself, so that any number
-of refunds at once cannot exceed it, and none of them has to wait for another.
+What is given back never comes to more than what was paid: see `refund_record`.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,23 +12,15 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
 from integrations import Deadline
-from observability.metrics import TRANSITIONS
-from orders.models import Document, Order, Status, StockEffect, edges_from, is_amount, moments, to_cents
+from orders.models import Document, Order, edges_from, is_amount, to_cents
 from orders.services.audit import Act, require_reason
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.overview import price_of
 from orders.services.fulfilment.parts import NOT_OPEN, LineRequest, parts_of, request_of
+from orders.services.fulfilment.refund_record import REFUND, record_refund
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
-from orders.services.stock.claims import claiming
-from orders.services.stock.inventory_calls import release_written
 from orders.services.text_rules import one_line, problem_within
-from orders.storage import ledger, line_stock, new_id
-from orders.storage.order_writes import guarded_write
-from orders.storage.transition_stages import LIFTED
 
-REFUND = "refund"
-REFUND_PART = "refund_part"
-"""The act by which the history names a refund that leaves something."""
 LONGEST_REFERENCE = 64
 
 
@@ -37,12 +28,14 @@ class InvalidRefund(OrderError):
     """The refund makes no sense; `errors` says why."""
 
     code = "invalid_refund"
+    kind = RefusalKind.INVALID
 
 
 class RefundTooHigh(OrderError):
     """More than is left of what was paid; `left` says how much that is."""
 
     code = "refund_too_high"
+    kind = RefusalKind.CONFLICT
 
 
 def refund(
@@ -87,7 +80,7 @@ def refund(
             told = _("%(left)s is left of what was paid for this order.") % {"left": localize(left)}
             raise RefundTooHigh(told, left=str(left))
         ends = wanted == left and any(edge.name == REFUND for edge in edges_from(order.status))
-        return _write(order, wanted, reference, request, until, ends=ends)
+        return record_refund(order, wanted, reference, request, until, ends=ends)
 
     return make(request, permit=permit, write=write, lines=True)
 
@@ -107,41 +100,3 @@ def _require_sense(amount: Decimal | None, lines: Sequence[LineRequest] | None, 
 def _price_of(order: Order, lines: Sequence[LineRequest]) -> Decimal:
     parts = parts_of(order, lines, eligible=lambda _item: True, told=NOT_OPEN, splits=False)
     return price_of(order, {part.line: part.quantity for part in parts})
-
-
-def _write(
-    order: Order, amount: Decimal, reference: str, request: ChangeRequest, deadline: Deadline, *, ends: bool
-) -> Document | None:
-    """Record it if the amount is still left. What else has changed does not matter, unless a version was named.
-
-    A refund that leaves nothing must be the one that ends the order, and a refund that leaves something must not be.
-    """
-    act, source = request.act, order.status
-    can_end = any(edge.name == REFUND for edge in edges_from(source))
-    guard = ledger.refund_leaves_none(amount) if ends else ledger.refund_fits(amount, leaves_some=can_end)
-    guard |= {"status": source} | ({"version": order.version} if request.expected_versions is not None else {})
-    guard |= {"history.key": {"$ne": request.keyed.key}} if request.keyed else {}
-    # A version would shut out a write that the driver repeats after a failover; what is left may well suffice twice.
-    write_id = new_id()
-    guard["history.write_id"] = {"$ne": write_id}
-    target = Status.REFUNDED.value if ends else ""
-    name, effect = (REFUND, StockEffect.RELEASE) if ends else (REFUND_PART, StockEffect.NOTHING)
-    entered = ledger.refunding(act.at, amount=amount, reference=reference, code=act.code)
-    with claiming(order.pk, within=deadline.remaining()) as (attempt, lease):
-        written = guarded_write(
-            order.pk,
-            guard=guard,
-            entries=[request.entry(name, source=source if ends else "", target=target, detail=f"{amount} {reference}")],
-            fields={"status": target, **moments(target, act.at)} if ends else {},
-            items=line_stock.lines_after(effect, attempt, settings.STOCK_LEASE),
-            seen_at=act.at,
-            write_id=write_id,
-            first=[ledger.OPENED],
-            then=[entered, ledger.BALANCED, *([LIFTED] if ends else [])],
-        )
-    if written is None:
-        return None
-    if not ends:
-        return written
-    TRANSITIONS.labels(REFUND, act.actor.via).inc()
-    return release_written(written, attempt, lease, act, deadline=deadline)

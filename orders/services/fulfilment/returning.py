@@ -12,7 +12,7 @@ from integrations import Deadline
 from orders.models import Document, Item, LineState, Order, Removal, Status
 from orders.services.access import RETURN
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.parts import Ineligible, LineRequest, described, parts_of, request_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.stock.claims import claiming
@@ -39,12 +39,14 @@ class ReturnNotFound(OrderError):
     """The order has no such return."""
 
     code = "return_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 class ReturnReceived(OrderError):
     """The return has been received already."""
 
     code = "return_received"
+    kind = RefusalKind.CONFLICT
 
 
 def open_return(

@@ -10,11 +10,11 @@ from django.utils.translation import gettext_noop
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, moments
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.fulfilment.parts import LineRequest, described, leaves_open, open_parts, request_of
+from orders.services.lifecycle.allowed_transitions import edge_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make
 from orders.services.lifecycle.tracking import LONGEST, Tracking, corrected
-from orders.services.lifecycle.transitions import edge_of
 from orders.storage import parcels
 from orders.storage.line_stock import LineStock, as_counted, parts_taken
 from orders.storage.order_writes import as_read, guarded_write
@@ -33,6 +33,7 @@ class ShipmentNotFound(OrderError):
     """The order has no such shipment."""
 
     code = "shipment_not_found"
+    kind = RefusalKind.NOT_FOUND
 
 
 def ship(

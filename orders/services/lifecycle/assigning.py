@@ -7,7 +7,7 @@ from orders.models import Document
 from orders.services.access import ASSIGN, visible
 from orders.services.audit import Act
 from orders.services.colleagues import colleague
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.versions import require_version, tried
 from orders.storage import order_reads
 from orders.storage.order_writes import as_read, guarded_write
@@ -20,12 +20,14 @@ class NoColleague(OrderError):
     """There is no such login, or none that is active and may see orders."""
 
     code = "no_colleague"
+    kind = RefusalKind.INVALID
 
 
 class SameAssignee(OrderError):
     """The order is assigned to this colleague already, or to nobody."""
 
     code = "same_assignee"
+    kind = RefusalKind.CONFLICT
 
 
 def assign(*, order_id: ObjectId, to: str, act: Act, expected_version: int) -> Document:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from orders.models import Address, Contact, Item, Order, Stock, to_cents
 from orders.services.access import Actor, Kind
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.identifiers import new_number
 from orders.services.text_rules import line_problem, one_line, part_problems, problem_of, several_lines
 from orders.storage import order_reads
@@ -22,6 +22,7 @@ class InvalidOrder(OrderError):
     """The order breaks a rule that needs no peer; `errors` maps each wrong field to its problems."""
 
     code = "invalid_order"
+    kind = RefusalKind.INVALID
 
 
 MOST_METADATA = 50
@@ -55,6 +56,7 @@ class TooManyOpenOrders(OrderError):
     """The customer has as many unpaid orders as one may have; `limit` says how many."""
 
     code = "too_many_open_orders"
+    kind = RefusalKind.CONFLICT
 
 
 def require_room_for_orders(actor: Actor, user_id: str) -> None:

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from orders.models import Address, Document, Order, statuses_before
 from orders.services.access import ADDRESS_CHANGED, CHANGE_ADDRESS, WRITE_NOTES, visible
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.versions import require_version, tried
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import ADDRESS_FIELDS, part_problems, problem_of, several_lines
@@ -23,24 +23,28 @@ class AddressFixed(OrderError):
     """The address can no longer be changed: the order has shipped, or it never will."""
 
     code = "address_fixed"
+    kind = RefusalKind.CONFLICT
 
 
 class InvalidAddress(OrderError):
     """The address is not valid; `errors` maps each wrong field to its problems."""
 
     code = "invalid_address"
+    kind = RefusalKind.INVALID
 
 
 class SameAddress(OrderError):
     """The order has this address already."""
 
     code = "same_address"
+    kind = RefusalKind.CONFLICT
 
 
 class InvalidNote(OrderError):
     """The note is empty, too long, or holds characters that are not allowed."""
 
     code = "invalid_note"
+    kind = RefusalKind.INVALID
 
 
 def may_change_address(status: str) -> bool:

@@ -15,7 +15,7 @@ from observability import context
 from orders.services.access import OrderNotFound
 from orders.services.audit import Act
 from orders.services.lifecycle import transitions
-from orders.services.lifecycle.transitions import TransitionRefused
+from orders.services.lifecycle.allowed_transitions import TransitionRefused
 from orders.services.lifecycle.versions import OrderBusy, StaleOrder
 from orders.storage import order_reads
 

@@ -22,7 +22,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from orders.models import PUBLIC_STATUSES, Document, Order, Status
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import new_id, order_reads, placement_keys
 from orders.storage.placement_keys import Hold
 
@@ -36,12 +36,14 @@ class KeyReused(OrderError):
     """The key was used for another request."""
 
     code = "idempotency_key_reused"
+    kind = RefusalKind.ALREADY_USED
 
 
 class KeyInUse(OrderError):
     """A request with this key is under way."""
 
     code = "idempotency_key_in_use"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
 from orders.models import Document, Order, Payment, is_amount, to_cents, worth
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import one_line, problem_within
 from orders.storage import order_reads
@@ -21,12 +21,14 @@ class InvalidPayment(OrderError):
     """A member of the payment cannot be kept; `errors` says which."""
 
     code = "invalid_payment"
+    kind = RefusalKind.INVALID
 
 
 class PaymentTooLow(OrderError):
     """The amount does not pay the order; `due` says what would."""
 
     code = "payment_too_low"
+    kind = RefusalKind.CONFLICT
 
 
 def valid_payment(payment: Paid) -> Paid:

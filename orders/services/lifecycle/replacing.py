@@ -18,7 +18,7 @@ from integrations import Deadline
 from orders.models import Address, Document, Item, LineState, Status
 from orders.services.access import PLACE_FOR_CUSTOMER, Actor, visible
 from orders.services.audit import Act, require_reason
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle import idempotency_keys
 from orders.services.lifecycle.drafts import Details
 from orders.services.lifecycle.placement import Placement, PlacementInterrupted, place_order
@@ -32,6 +32,7 @@ class OrderNotReplaceable(OrderError):
     """The items of this order cannot be changed as it is now."""
 
     code = "order_not_replaceable"
+    kind = RefusalKind.CONFLICT
 
 
 def may_replace(actor: Actor, user_id: str) -> bool:

@@ -12,12 +12,11 @@ from integrations import Deadline
 from observability.metrics import TRANSITIONS
 from orders.models import Document, LineState, Order, Status, Stock, StockCall, moments
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.verification import refused_stock
 from orders.services.search_terms import terms_of
 from orders.services.stock.claims import Claim, ClaimedLine, beyond_deadline, claiming, reject_draft
 from orders.services.stock.inventory_calls import Outcome, Result, call_inventory, carry_out, record_outcomes
-from orders.services.stock.product_locks import RETRY_AFTER
 from orders.storage import new_id
 from orders.storage.line_stock import LineStock, lines_by_index
 from orders.storage.order_writes import guarded_write, insert_draft
@@ -29,6 +28,7 @@ class PlacementInterrupted(OrderError):
     """It could not be finished: inventory did not answer, or too late. No order was placed."""
 
     code = "placement_interrupted"
+    kind = RefusalKind.UNAVAILABLE
 
 
 def claim_draft(order: Order, act: Act, deadline: Deadline) -> Claim:
@@ -127,6 +127,6 @@ def _failure(order: Order, outcomes: dict[int, Outcome], deadline: Deadline) -> 
         return refused_stock(order, refused, deadline=deadline)
     if all(outcome.was_locked for outcome in failed):
         return PlacementInterrupted(
-            _("Others are ordering the same product right now. Try again."), retry_after=RETRY_AFTER
+            _("Others are ordering the same product right now. Try again."), retry_after=failed[0].retry_after
         )
     return PlacementInterrupted(_("Inventory could not be reached to reserve the stock. Try again."), retry_after=5)

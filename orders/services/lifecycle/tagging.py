@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from orders.models import Document
 from orders.services.access import TAG, visible
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.versions import tried
 from orders.services.tags import distinct, stored_tags, tag_key, tags_problem, tags_typed
 from orders.storage import order_reads
@@ -23,12 +23,14 @@ class InvalidTag(OrderError):
     """A tag is missing, too long or holds characters that are not allowed, or the order would have too many."""
 
     code = "invalid_tag"
+    kind = RefusalKind.INVALID
 
 
 class SameTags(OrderError):
     """The order has these tags already, or has no such tag."""
 
     code = "same_tags"
+    kind = RefusalKind.CONFLICT
 
 
 def add_tags(*, order_id: ObjectId, text: str, act: Act) -> Document:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from orders.models import Shipment
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.text_rules import SHAPES, one_line, problem_within
 
 CARRIERS: dict[str, str] = {
@@ -33,6 +33,7 @@ class InvalidTracking(OrderError):
     """A member of the tracking cannot be kept; `errors` says which."""
 
     code = "invalid_tracking"
+    kind = RefusalKind.INVALID
 
 
 @dataclass(frozen=True)

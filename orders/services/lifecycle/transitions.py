@@ -1,12 +1,10 @@
 """Changing an order's status: one guarded write, and the calls to inventory that follow from it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict
 
 from bson import ObjectId
 from django.conf import settings
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from integrations import Deadline
 from observability.metrics import TRANSITIONS
@@ -15,14 +13,11 @@ from orders.models import (
     Edge,
     Order,
     StockEffect,
-    can_proceed,
-    condition_words,
-    edges_from,
     moments,
     transition_towards,
 )
 from orders.services.audit import Act, require_reason
-from orders.services.errors import OrderError
+from orders.services.lifecycle.allowed_transitions import cannot_become, edge_of
 from orders.services.lifecycle.changes import Change, ChangeRequest, make, whole
 from orders.services.lifecycle.payments import (
     is_recorded,
@@ -34,21 +29,9 @@ from orders.services.lifecycle.payments import (
 from orders.services.lifecycle.tracking import Tracking
 from orders.services.stock.claims import claiming
 from orders.services.stock.inventory_calls import release_written
-from orders.services.words import status_word, status_words, transition_word
 from orders.storage import line_stock
 from orders.storage.order_writes import as_read, guarded_write
 from orders.storage.transition_stages import Paid, Stages, stages_of
-
-CANNOT = gettext_noop("Cannot %(transition)s an order that is %(status)s.")
-CAN_BECOME = gettext_noop("It can become: %(statuses)s.")
-FINAL = gettext_noop("It is final.")
-"""Also kept, where a bulk run passes by an order."""
-
-
-class TransitionRefused(OrderError):
-    """The machine does not allow this change from the order's present status."""
-
-    code = "transition_not_allowed"
 
 
 def change_status(
@@ -108,8 +91,7 @@ def change_status_to(
     order = request.read()
     if request.keyed:
         request.keyed.was_made_on(order)
-    words = {"status": status_word(order.status), "target": status_word(status)}
-    raise _refused(order, _("An order that is %(status)s cannot become %(target)s.") % words)
+    raise cannot_become(order, status)
 
 
 def _change(
@@ -139,48 +121,6 @@ def _change(
         return _write(order, edge, request, stages, terms, deadline)
 
     return make(request, permit=permit, write=write, lines=payment is not None)
-
-
-def edge_of(order: Order, transition: str) -> Edge:
-    """The arrow by which a transition leads on from where an order is.
-
-    :raises TransitionRefused: there is none, or a condition of it is not met.
-    """
-    edge = next((edge for edge in edges_from(order.status) if edge.name == transition), None)
-    if edge is None:
-        text, allowed = refusal(transition, order.status), allowed_of(order)
-        raise TransitionRefused(text, current_status=order.status, allowed=allowed)
-    if not can_proceed(getattr(order, edge.name)):
-        told = _("Cannot %(transition)s this order now.") % {"transition": transition_word(edge.name)}
-        raise _refused(order, f"{told} {condition_words(edge, order)}")
-    return edge
-
-
-def refusal(transition: str, status: str) -> str:
-    """Why a transition is refused to an order in this status, and what it can become instead."""
-    told = _(CANNOT)
-    words = {"transition": transition_word(transition), "status": status_word(status)}
-    return f"{told % words} {_alternatives(status)}"
-
-
-def _refused(order: Order, problem: str) -> TransitionRefused:
-    allowed = allowed_of(order)
-    return TransitionRefused(f"{problem} {_choice(allowed)}", current_status=order.status, allowed=allowed)
-
-
-def allowed_of(order: Order) -> list[str]:
-    """The statuses that it can become as it is now."""
-    return [edge.target for edge in edges_from(order.status) if not condition_words(edge, order)]
-
-
-def _alternatives(status: str) -> str:
-    return _choice([edge.target for edge in edges_from(status)])
-
-
-def _choice(allowed: Sequence[str]) -> str:
-    if not allowed:
-        return _(FINAL)
-    return _(CAN_BECOME) % {"statuses": status_words(allowed)}
 
 
 def _write(

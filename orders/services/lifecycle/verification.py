@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from integrations import Deadline, PeerError, gather, inventory, products, users
 from orders.models import Item, Order, to_cents
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.frozen_facts import freeze_contact, freeze_product
 
 
@@ -21,6 +21,7 @@ class VerificationFailed(OrderError):
     """A peer answered, and the answer rules the order out."""
 
     code = "verification_failed"
+    kind = RefusalKind.INVALID
 
 
 class UnknownUser(VerificationFailed):
@@ -37,6 +38,7 @@ class PriceChanged(VerificationFailed):
     """`errors` names each line whose price is another, or in another currency; `current_prices` has what it is now."""
 
     code = "price_changed"
+    kind = RefusalKind.CONFLICT
 
 
 class InsufficientStock(VerificationFailed):
@@ -49,6 +51,7 @@ class InsufficientStock(VerificationFailed):
     """
 
     code = "insufficient_stock"
+    kind = RefusalKind.CONFLICT
 
     def __init__(self, detail: str, *, wanted: Mapping[str, int] | None = None, **members: Any) -> None:
         super().__init__(detail, **members)

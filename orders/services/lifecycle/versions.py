@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from orders.models import Document, Order
 from orders.services.access import Actor
 from orders.services.audit import Act
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage import order_reads
 
 T = TypeVar("T")
@@ -20,12 +20,14 @@ class StaleOrder(OrderError):
     """The order is no longer as the caller saw it."""
 
     code = "stale_order"
+    kind = RefusalKind.STALE
 
 
 class OrderBusy(OrderError):
     """Others kept changing the order while this was tried."""
 
     code = "order_busy"
+    kind = RefusalKind.CONFLICT
 
 
 def require_version(order: Order, expected: Collection[int], act: Act) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.storage.daily_figures import DAY, EARLIEST
 
 LONGEST_PERIOD = 366
@@ -24,6 +24,7 @@ class InvalidPeriod(OrderError):
     """There are no figures for this period."""
 
     code = "invalid_period"
+    kind = RefusalKind.INVALID
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from orders.models import Document, Order
 from orders.services.access import SNOOZE, NotPermitted, OrderNotFound
 from orders.services.audit import Act
 from orders.services.days import local
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.versions import tried
 from orders.services.words import in_english
 from orders.storage import alerts, order_lists
@@ -36,24 +36,28 @@ class InvalidSnooze(OrderError):
     """It would end in the past or too late, or it names too few or too many orders."""
 
     code = "invalid_snooze"
+    kind = RefusalKind.INVALID
 
 
 class NothingToSnooze(OrderError):
     """The order does not need attention."""
 
     code = "nothing_to_snooze"
+    kind = RefusalKind.CONFLICT
 
 
 class NotSnoozed(OrderError):
     """The order is not snoozed."""
 
     code = "not_snoozed"
+    kind = RefusalKind.CONFLICT
 
 
 class TooManySnoozed(OrderError):
     """So many orders are snoozed that nobody would look after them."""
 
     code = "too_many_snoozed"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

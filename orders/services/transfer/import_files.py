@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NoReturn, TextIO
 from zoneinfo import ZoneInfo
 
-from orders.services.errors import OrderError
+from orders.services.errors import OrderError, RefusalKind
 from orders.services.transfer.file_format import (
     ITEM_COLUMNS,
     ITEM_PLACES,
@@ -37,12 +37,14 @@ class UnreadableFile(OrderError):
     """The file as a whole is not a file of orders."""
 
     code = "unreadable_file"
+    kind = RefusalKind.INVALID
 
 
 class FileChanged(OrderError):
     """The file changed between the first and the second reading."""
 
     code = "file_changed"
+    kind = RefusalKind.CONFLICT
 
 
 @dataclass(frozen=True)

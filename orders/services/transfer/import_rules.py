@@ -1,30 +1,22 @@
 """The rules for a record of a historical order, and the order that it becomes."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 
-from bson import Int64, ObjectId
+from bson import Int64
 from django.conf import settings
 
 from orders.models import PUBLIC_STATUSES, Document, LineState, from_cents
 from orders.services.audit import Act
-from orders.services.identifiers import (
-    LONGEST_NUMBER,
-    LONGEST_USER_ID,
-    NUMBER_ALPHABET,
-    OBJECT_ID,
-    MalformedUserId,
-    canonical,
-    grouped,
-)
+from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, canonical
 from orders.services.search_terms import terms_of
 from orders.services.transfer.file_format import STEPS, iso
 from orders.services.transfer.import_fields import Fields
-from orders.services.transfer.import_files import KEYS, Conventions, Problem, Record
+from orders.services.transfer.import_files import Conventions, Problem, Record
+from orders.services.transfer.import_identity import Identity, identity_of
 from orders.services.transfer.import_ledger import charges, owed, parcels_and_money, places
 from orders.services.transfer.import_parts import (
     LENGTHS,
@@ -34,7 +26,6 @@ from orders.services.transfer.import_parts import (
     product_texts,
 )
 from orders.storage import new_id
-from orders.storage.order_numbers import LOOK_ALIKES
 
 LONGEST_PRODUCT_ID = 24
 LATER_MOMENTS = ("placed_at", *STEPS, "status_since")
@@ -45,21 +36,6 @@ STATUSES_AFTER = {
     "refunded_at": ("refunded",),
 }
 """The statuses in which an order may be that was shipped, delivered and so on."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The identity of an order, so that the same record always becomes the same order.
-
-    :ivar number: as given, or derived from the reference.
-    :ivar reference: what another system calls it; it identifies the order only where there is no id.
-    :ivar given: which of KEYS the file names.
-    """
-
-    id: ObjectId
-    number: str
-    reference: str
-    given: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +60,7 @@ def examine(record: Record, act: Act) -> Candidate | list[Problem]:
     if any(not problem.field for problem in record.problems):
         return record.problems
     fields = Fields(record.fields, record.line, paths=record.paths, conventions=record.conventions)
-    identity = _identity(fields)
+    identity = identity_of(fields)
     order = _order(fields, act)
     items, cents, problems = _items(record, order)
     told = {(problem.line, problem.field) for problem in record.problems}
@@ -105,39 +81,6 @@ def _total_problems(record: Record, order: Document, cents: int) -> list[Problem
     text = f"it is {order['total_price']}, but the lines come to {lines}"
     text += f" and the charges to {beside}, together {lines + beside}" if "charges" in order else ""
     return [Problem(record.line, record.paths.get("total_price", "total_price"), text)]
-
-
-def _identity(fields: Fields) -> Identity | None:
-    order_id, reference = fields.text("id", most=24, is_id=True), fields.text("reference", most=200)
-    number = fields.text("number", most=LONGEST_NUMBER)
-    values = {"id": order_id, "reference": reference, "number": drawn_from(number)}
-    given = tuple(name for name in KEYS if values[name])
-    if not given:
-        if not fields.problems:
-            fields.note("", "an id, a reference or a number is needed, to know the order again")
-        return None
-    digest = hashlib.sha256(f"imported order\0{given[0]}\0{values[given[0]]}".encode()).digest()
-    number = number or _number(digest)
-    if not order_id:
-        return Identity(ObjectId(digest[:12]), number, reference, given)
-    if not re.fullmatch(OBJECT_ID, order_id):
-        fields.note("id", f"{order_id!r} is not an order id (24 hex digits)")
-        return None
-    if len(reference) > LONGEST_REFERENCE:
-        text = f"it has {len(reference)} characters, {LONGEST_REFERENCE} at most are allowed beside an id"
-        fields.note("reference", text)
-        return None
-    return Identity(ObjectId(order_id), number, reference, given)
-
-
-def drawn_from(number: str) -> str:
-    """What an id is derived from: earlier imports normalised some numbers so, and their orders must be recognised."""
-    letters = re.sub(r"[\s-]", "", number).upper().translate(LOOK_ALIKES)
-    return grouped(letters) if re.fullmatch(f"[{NUMBER_ALPHABET}]{{12}}", letters) else number
-
-
-def _number(digest: bytes) -> str:
-    return grouped("".join(NUMBER_ALPHABET[byte % 32] for byte in digest[12:24]))
 
 
 def _order(fields: Fields, act: Act) -> Document:

@@ -19,7 +19,8 @@ from django.utils import timezone
 from orders.services.audit import Act
 from orders.services.transfer.file_format import iso, utc
 from orders.services.transfer.import_files import FileChanged, Problem, Record
-from orders.services.transfer.import_rules import Candidate, drawn_from, examine
+from orders.services.transfer.import_identity import drawn_from
+from orders.services.transfer.import_rules import Candidate, examine
 from orders.services.transfer.on_disk import FirstLines
 from orders.storage.imported_orders import insert_orders, known_orders
 
