@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -15,10 +14,10 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from orders.admin.list_form import ListForm, read_by
+from orders.admin.page_time import page_time
 from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
 from orders.services.days import local
-from orders.services.order_queries import time_limit
 from orders.services.transfer.exporting import export_orders
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class OrderExport(ModelAdmin):
         now = timezone.now()
         actor = actor_of(request)
         try:
-            with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
+            with page_time():
                 pieces = export_orders(replace(form.query(now), oldest_first=False), actor=actor, bom=True)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bson import ObjectId
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -16,6 +15,7 @@ from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_selection, printing
 from orders.admin.list_form import read_by
+from orders.admin.page_time import page_time
 from orders.services import order_queries
 from orders.services.errors import OrderError
 
@@ -49,7 +49,7 @@ class PrintActions(ModelAdmin):
             raise PermissionDenied
         asked = read_by(request.GET, request.user)
         try:
-            with order_queries.time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
+            with page_time():
                 ids = _few(bulk_selection.first_of_list(asked, request.POST, MOST_PRINTED))
         except OrderError as error:
             return self._to_list(request, error.detail)
