@@ -11,9 +11,9 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin
 
 from orders.admin.list_form import ListForm, read_by
+from orders.admin.page_bases import OwnPages
 from orders.admin.page_time import page_time
 from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
@@ -23,7 +23,7 @@ from orders.services.transfer.exporting import export_orders
 logger = logging.getLogger(__name__)
 
 
-class OrderExport(ModelAdmin):
+class OrderExport(OwnPages):
     """The list's export, which streams however many orders there are."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -34,8 +34,7 @@ class OrderExport(ModelAdmin):
         """GET with the list's parameters: the orders as CSV, newest first. What cannot be read leads to the list."""
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         form = ListForm(read_by(request.GET, request.user))
         if not form.is_valid():
             return _back_to_the_list(request)
