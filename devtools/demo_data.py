@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from pymongo.database import Database
 
-from devtools import demo_orders
+from devtools import demo_orders, demo_stories
 from devtools.real_systems import real_systems
 from integrations.sandbox.catalogue import seed
 from integrations.sandbox.control import Control
@@ -87,7 +87,7 @@ def load_orders(now: datetime) -> int:
     :returns: how many orders there are.
     :raises PeerUnavailable: the sandbox does not answer; what is there stays, and the next call goes on.
     """
-    stories = list(demo_orders.stories(now))
+    stories = list(demo_stories.stories(now))
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(partial(demo_orders.replay, now=now), stories))
     _sandbox_database()["demo"].replace_one(MARKER, MARKER, upsert=True)

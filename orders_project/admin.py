@@ -8,61 +8,21 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import ManyToManyField, QuerySet
-from django.forms import ModelForm, ModelMultipleChoiceField
+from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from orders.services.text_rules import one_line, problem_of
-from orders_project.log_ins import is_taken, write_password
 from orders_project.staff import links, sign_ins
+from orders_project.staff.login_forms import LoginForm, NewLoginForm, OthersPasswordForm, RoleForm
 from orders_project.staff.rights import may_do_as_much, permissions_of, permissions_of_group, signs_on
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
-
-
-class PlainNames(ModelForm):
-    """User names are one line of readable text."""
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        for name in {"first_name", "last_name", "name"} & cleaned.keys():
-            cleaned[name] = one_line(cleaned[name])
-            if problem := problem_of(cleaned[name]):
-                self.add_error(name, problem)
-        return cleaned
-
-
-class LoginForm(PlainNames, UserChangeForm):
-    pass
-
-
-class NewLoginForm(PlainNames, UserCreationForm):
-    def clean_username(self) -> str:
-        """User names are unique whatever their case."""
-        username = str(self.cleaned_data["username"])
-        if is_taken(username):
-            raise ValidationError(_("A user with that username already exists."))
-        return username
-
-
-class OthersPasswordForm(AdminPasswordChangeForm):
-    def save(self, commit: bool = True) -> Any:
-        """:raises PermissionDenied: their password was changed meanwhile, or the account deleted."""
-        former = self.user.password
-        saved = super().save(commit=False)
-        write_password(self.user, former)
-        return saved
-
-
-class RoleForm(PlainNames):
-    pass
 
 
 class PlainSearch(ModelAdmin):

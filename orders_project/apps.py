@@ -9,9 +9,6 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
 from django.contrib.contenttypes.apps import ContentTypesConfig
-from django.core.cache import close_caches
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, reset_queries
 from django.utils.translation import gettext_lazy as _
 
 OBJECT_ID = "django_mongodb_backend.fields.ObjectIdAutoField"
@@ -62,7 +59,7 @@ class ProjectConfig(AppConfig):
         from orders_project import checks, demo_logins, indexed_sort
         from orders_project.settings.refusal import require_backends
         from orders_project.staff import sign_ins
-        from orders_project.web import request_limits
+        from orders_project.web import request_limits, unneeded_signals
 
         require_backends()
         checks.install()
@@ -70,20 +67,7 @@ class ProjectConfig(AppConfig):
         indexed_sort.install()
         user_logged_in.connect(sign_ins.record)
         user_logged_out.connect(sign_ins.record_end)
-        _leave_alone(debug=settings.DEBUG)
+        unneeded_signals.disconnect(debug=settings.DEBUG)
         if settings.LOG_FORMAT == "json":
             logging.captureWarnings(True)  # they would be log lines of another format
         request_limits.read_all_as_utf8()
-
-
-def _leave_alone(*, debug: bool) -> None:
-    """Skip per-request work of Django that has no effect here (docs/adr/0008-what-an-api-request-skips.md).
-
-    pymongo looks after its own connections: the backend's `close()` does nothing. The only cache is Django's in-process
-    one, which has no connections; and queries are recorded only in DEBUG.
-    """
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    request_finished.disconnect(close_caches)
-    if not debug:
-        request_started.disconnect(reset_queries)

@@ -9,7 +9,6 @@ that no more passwords are checked at once than may fail; a success gives back w
 """
 
 import math
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import IPv6Network
@@ -21,11 +20,8 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django_mongodb_backend.query import wrap_database_errors
 
@@ -95,24 +91,6 @@ def reauthenticated(user: AbstractBaseUser, password: str, request: HttpRequest)
     if found is not None:
         LogInHandler().reset_user_attempts(request, credentials)
     return found
-
-
-def write_password(user: AbstractBaseUser, former: str, *, told: str = "", **still: Any) -> None:
-    """Write a user's new password and nothing else, if the stored one is still the former, and the rest as given.
-
-    Django writes the whole account, and with it undoes what others changed meanwhile.
-
-    :param former: a hash.
-    :param told: why it is not written, where it is not.
-    :raises PermissionDenied:
-    """
-    if not User.objects.filter(pk=user.pk, password=former, **still).update(password=user.password):
-        raise PermissionDenied(told or _("This account was changed meanwhile. The password is not changed."))
-
-
-def is_taken(username: str) -> bool:
-    """Whether there is such a login, whatever its case. The backend uses `iexact` as a pattern without escaping it."""
-    return User.objects.filter(username__iregex=rf"^{re.escape(username)}$").exists()
 
 
 def _counters(request: HttpRequest, credentials: dict[str, Any] | None) -> Iterator[tuple[str, int]]:

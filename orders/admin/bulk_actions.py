@@ -4,19 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_confirmation
 from orders.admin.bulk_selection import TICK_FIRST, Chosen
 from orders.admin.local_formats import count
+from orders.admin.page_bases import OwnPages
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, transition_label, transition_names
 from orders.services.errors import OrderError
@@ -24,7 +22,7 @@ from orders.services.errors import OrderError
 LOOK = gettext_lazy("Check under Bulk runs whether a run was started")
 
 
-class BulkActions(ModelAdmin):
+class BulkActions(OwnPages):
     """The list's checkboxes, and the actions that the reader may take on the selected orders."""
 
     @property
@@ -87,8 +85,7 @@ class BulkActions(ModelAdmin):
 
     def _permitted(self, request: HttpRequest, name: str) -> str:
         """The requested transition. :raises NotPermitted: also if the reader may not see orders."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         if name not in transition_names():
             raise OrderError(_("Unknown action."))
         actor_of(request).require_bulk(name)
@@ -106,8 +103,7 @@ class BulkActions(ModelAdmin):
         self, request: HttpRequest, name: str, chosen: Chosen, address: str, problem: str = ""
     ) -> HttpResponse:
         shown = bulk_confirmation.shown(request, name, chosen, address, problem)
-        context = {**self.admin_site.each_context(request), "opts": self.opts, **shown}
-        return TemplateResponse(request, "admin/orders/order/bulk_confirm.html", context)
+        return self.answer(request, "bulk_confirm", {"opts": self.opts, **shown})
 
     def _started(self, request: HttpRequest, run: BulkRun) -> HttpResponse:
         if actor_of(request).has("orders.view_bulkrun"):

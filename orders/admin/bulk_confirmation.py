@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from bson import ObjectId
@@ -56,7 +55,7 @@ def address(request: HttpRequest, name: str) -> str:
     return full if len(quote(full)) <= LONGEST_ADDRESS else f"{page}?{urlencode(filtered)}"
 
 
-def shown(request: HttpRequest, name: str, chosen: Chosen, address: str, problem: str = "") -> dict[str, Any]:
+def shown(request: HttpRequest, name: str, chosen: Chosen, address: str, problem: str = "") -> dict[str, object]:
     """What the confirmation page shows.
 
     :param address: where it is shown again.

@@ -63,6 +63,11 @@ def action(transition: str, number: int) -> str:
     return SOME[transition] % {"orders": count(number), "number": number}
 
 
+def started_by(run: BulkRun) -> str:
+    """Who started a run, and from where."""
+    return f"{labels.person(run.actor)}, {labels.WAYS.get(run.via, run.via)}"
+
+
 def title(run: BulkRun) -> str:
     """`Mark 1,200 orders as shipped`; what only a newer version knows has its bare name."""
     if run.transition not in SOME:

@@ -4,7 +4,6 @@ from typing import Any
 
 from bson import ObjectId
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import (
     Http404,
     HttpRequest,
@@ -14,17 +13,14 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_safe
 
-from orders.admin import badges, bulk_labels, labels
+from orders.admin import badges, bulk_labels
+from orders.admin.page_bases import ReadOnly, only_read
 from orders.admin.posted import only_posted
-from orders.admin.read_only import ReadOnly
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import BulkRun, BulkState, OrderOutcome
 from orders.services import bulk, order_queries
@@ -52,7 +48,7 @@ class BulkRunPage(ReadOnly):
             *super().get_urls(),
         ]
 
-    @method_decorator(require_safe)
+    @only_read
     def change_view(
         self,
         request: HttpRequest,
@@ -62,20 +58,19 @@ class BulkRunPage(ReadOnly):
     ) -> HttpResponse:
         run = self._run(request, object_id)
         context = {
-            **self.admin_site.each_context(request),
             **bulk_labels.progress(run, timezone.now()),
             "title": bulk_labels.title(run),
             "opts": self.opts,
             "object": run,
             "steps": steps_for(request, run),
             "selection": bulk_labels.selection(run.selection, named=True),
-            "who": f"{labels.person(run.actor)}, {labels.WAYS.get(run.via, run.via)}",
+            "who": bulk_labels.started_by(run),
             **self._results(request, run),
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/orders/bulkrun/run.html", context)
+        return self.answer(request, "run", context)
 
-    @method_decorator(require_safe)
+    @only_read
     def progress_view(self, request: HttpRequest, run_id: str) -> JsonResponse:
         """A run's progress: its figures, and the part of its page that shows them."""
         run = self._run(request, run_id)
@@ -85,7 +80,7 @@ class BulkRunPage(ReadOnly):
         figures = {name: getattr(run, name) for name in ("state", "total", "done", "already", "refused", "failed")}
         return JsonResponse({**figures, "over": run.is_over, "html": shown})
 
-    @method_decorator(require_safe)
+    @only_read
     def report_view(self, request: HttpRequest, run_id: str) -> StreamingHttpResponse:
         """Every order of a run with its result, as CSV, streamed."""
         run = self._run(request, run_id)
@@ -107,8 +102,7 @@ class BulkRunPage(ReadOnly):
         return HttpResponseRedirect(reverse("admin:orders_bulkrun_change", args=[run.pk]))
 
     def _run(self, request: HttpRequest, run_id: str) -> BulkRun:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         found = object_id(run_id)
         if found is None:
             raise Http404(_("%(id)s is not a run id.") % {"id": run_id})

@@ -5,10 +5,9 @@ also for somebody who may no longer see it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
@@ -20,7 +19,7 @@ from orders.admin.list_views import VIEWS
 from orders.admin.local_formats import day
 from orders.admin.money_format import money
 from orders.admin.printing import DOCUMENTS
-from orders.admin.staff_actions import actor_of
+from orders.admin.staff_actions import actor_of, reader_of
 from orders.models import Order, Status
 from orders.services import order_queries, saved_views
 from orders.services.access import MANAGE_TOKENS, MANAGE_WEBHOOKS, PLACE_FOR_CUSTOMER, VIEW, Actor
@@ -69,7 +68,7 @@ def _views(request: HttpRequest) -> Iterator[SearchResult]:
     orders = reverse("admin:orders_order_changelist")
     for view in VIEWS:
         yield SearchResult(str(view.title), _("View of the orders"), f"{orders}{view.address}", "filter_list")
-    for saved in saved_views.views_for(cast("User", request.user).pk):
+    for saved in saved_views.views_for(reader_of(request)):
         yield SearchResult(saved.name, _("View of the orders"), f"{orders}?{saved.query}", "filter_list")
 
 

@@ -9,16 +9,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
-from orders.admin.attention_page import EVENTS, FOREIGN, WEBHOOKS, counted
+from orders.admin import attention_summary
 from orders.admin.dashboard_charts import charts
 from orders.admin.dashboard_period import PERIODS, SLOW, chosen_period
 from orders.admin.dashboard_tables import BELOW_CHARTS, TABLES
 from orders.admin.figure_words import DEFINITIONS, amount, compared, duration
 from orders.admin.local_formats import count
 from orders.admin.staff_actions import actor_of
-from orders.services.access import Actor
 from orders.services.days import today, zone
-from orders.services.reporting import attention, event_troubles
 from orders.services.reporting.dashboard_figures import dashboard
 from orders.services.reporting.shop_figures import Dashboard, Spread
 
@@ -39,31 +37,11 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "problem": problem,
     }
     try:
-        context |= _attention(actor) | _figures(dashboard(actor=actor, period=chosen))
+        waiting = attention_summary.waiting(actor, timezone.now())
+        context |= {"waiting": waiting} | _figures(dashboard(actor=actor, period=chosen))
     except DatabaseError:
         context["failure"] = SLOW
     return context
-
-
-def _attention(actor: Actor) -> dict[str, Any]:
-    now = timezone.now()
-    waiting = [
-        {
-            "name": found.alert.value,
-            "title": found.alert.label,
-            "count": f"{count(found.count)}{'+' if found.more else ''}",
-        }
-        for found in attention.counts(actor=actor, at=now)
-        if found.count
-    ]
-    if found := counted(attention.foreign(actor=actor)):
-        waiting.append({"name": "foreign", "title": FOREIGN, "count": found})
-    troubles = event_troubles.event_troubles(actor=actor, at=now)
-    if troubles.late:
-        waiting.append({"name": "events", "title": EVENTS, "count": count(troubles.late)})
-    if troubles.webhooks:
-        waiting.append({"name": "webhooks", "title": WEBHOOKS, "count": count(len(troubles.webhooks))})
-    return {"waiting": waiting}
 
 
 def _figures(found: Dashboard) -> dict[str, Any]:

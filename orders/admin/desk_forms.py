@@ -28,7 +28,7 @@ NOBODY = "nobody"
 
 
 class Typed(Protocol):
-    """What was typed into a form that was refused: see `order_forms.Kept`."""
+    """What was typed into a form that was refused: see `offered_forms.Kept`."""
 
     def text(self, form: str, name: str) -> str: ...
 

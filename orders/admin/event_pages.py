@@ -6,18 +6,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
-from unfold.admin import ModelAdmin
 
 from orders.admin import labels
+from orders.admin.page_bases import OwnPages, only_read
 from orders.admin.staff_actions import actor_of, why_not
 from orders.models import EVENT_TYPES, Document
 from orders.services.errors import OrderError
@@ -29,7 +25,7 @@ from orders.services.stored_texts import for_reader
 CURSOR = re.compile(r"[0-9]{1,18}\Z")
 
 
-class EventPages(ModelAdmin):
+class EventPages(OwnPages):
     """The feed's part of the backoffice's order pages."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -40,18 +36,16 @@ class EventPages(ModelAdmin):
             *super().get_urls(),
         ]
 
-    @method_decorator(require_safe)
+    @only_read
     def events_view(self, request: HttpRequest) -> HttpResponse:
         """GET, with `type`, `order` and `from` (a cursor): events, the newest first, from that one back."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         given = {name: request.GET.get(name, "").strip() for name in ("type", "order", "from")}
         page, problems, status = EventPage([], None), _problems(given), 200
         if not problems:
             page, problems, status = _read(request, given)
         kept = {name: value for name, value in given.items() if value and name != "from"}
         context = {
-            **self.admin_site.each_context(request),
             "title": _("Events"),
             "given": given,
             "filtered": any(given.values()),
@@ -61,25 +55,23 @@ class EventPages(ModelAdmin):
             "newest": f"?{urlencode(kept)}",
             "older": f"?{urlencode({**kept, 'from': page.older})}" if page.older else "",
         }
-        return TemplateResponse(request, "admin/orders/order/feed.html", context, status=status)
+        return self.answer(request, "feed", context, status)
 
-    @method_decorator(require_safe)
+    @only_read
     def event_view(self, request: HttpRequest, cursor: str) -> HttpResponse:
         """GET: one event, with the JSON that others get."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         event = browsing.get_event(int(cursor), actor_of(request)) if CURSOR.match(cursor) else None
         if event is None:
             raise Http404(f"There is no event {cursor[:30]}.")
         shown = orjson.loads(orjson.dumps(public_event(event), option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z))
         context = {
-            **self.admin_site.each_context(request),
             "title": _("Event %(cursor)s") % {"cursor": event["_id"]},
             "row": _row(event),
             "told": labels.moment(labels.aware(event["told_at"]), timezone.now()),
             "json": orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode(),
         }
-        return TemplateResponse(request, "admin/orders/order/feed_event.html", context)
+        return self.answer(request, "feed_event", context)
 
 
 def _problems(given: dict[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from orders.models import (
     edges_from,
     stock_effect,
 )
+from orders.services.audit import REASON_CODES
 from orders.services.stored_texts import for_reader
 
 PEOPLE = {
@@ -96,6 +97,18 @@ SETTLED: dict[str, Promise] = {
     LineState.RELEASED: gettext_lazy("stock released"),
     LineState.UNKNOWN: gettext_lazy("stock could not be confirmed"),
 }
+ADDRESS_LABELS = {
+    "name": gettext_lazy("Recipient name"),
+    "company": gettext_lazy("Company"),
+    "line1": gettext_lazy("Address"),
+    "line2": gettext_lazy("Apartment, suite, etc."),
+    "city": gettext_lazy("City"),
+    "state": gettext_lazy("State or province"),
+    "postal_code": gettext_lazy("Postal code"),
+    "country": gettext_lazy("Country"),
+    "phone": gettext_lazy("Phone"),
+}
+"""What the fields of an address are called."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,11 @@ def person(label: str) -> str:
 def act(name: str) -> str:
     """What was done, e.g. `Processing started`."""
     return str(ACTS.get(name, name.replace("_", " ").capitalize()))
+
+
+def reason_code(code: str) -> str:
+    """A code of a reason in words; one that is no longer known as it is."""
+    return str(REASON_CODES.get(code, code))
 
 
 def address_lines(address: Address, contact: Contact) -> list[str]:
@@ -161,6 +179,11 @@ def attempts(number: int) -> str:
 def contents(lines: Sequence[Item]) -> str:
     """`5 units in 2 items`."""
     return _("%(units)s in %(items)s") % {"units": _units_of(lines), "items": items(len(lines))}
+
+
+def in_a_row(*sentences: str) -> str:
+    """Sentences as one text, without those that are empty."""
+    return " ".join(filter(None, sentences))
 
 
 def span(seconds: int) -> str:

@@ -1,31 +1,29 @@
 """What the address of the list asks for: a form over its parameters, so that every bad value gets a clear message."""
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
-from unfold.widgets import INPUT_CLASSES
 
+from orders.admin import list_fields
 from orders.admin.list_columns import COLUMNS
+from orders.admin.list_fields import LOOK, ME, AssigneeField
 from orders.models import DATED_STATUSES, EPOCH, Status
-from orders.services.colleagues import Colleague, everybody_on_the_staff
+from orders.services.colleagues import Colleague
 from orders.services.days import day_bounds
 from orders.services.identifiers import LONGEST_USER_ID, MalformedUserId, object_id, user_typed
-from orders.services.order_queries import NOBODY, Alert, InvalidOrderQuery, Meanings, OrderQuery, Reached
+from orders.services.order_queries import Alert, InvalidOrderQuery, Meanings, OrderQuery, Reached
 from orders.services.searching import LONGEST_SEARCH, meanings_of
 from orders.services.tags import LONGEST_TAG, tag_key, tidied
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-LAST_DAY = date(9998, 12, 31)
 DAYS_REVERSED = gettext_lazy("The start date is after the end date.")
 NEWEST, OLDEST = "newest", "oldest"
 HIGHEST, LOWEST, LONGEST, LATEST = "highest", "lowest", "longest", "latest"
@@ -50,43 +48,10 @@ SORTED = {
 DATES = [("", gettext_lazy("Placed")), *((status, Status(status).label) for status in DATED_STATUSES)]
 """What the days of the list may be about."""
 
-ME = "me"
-"""Who reads the list, in place of a colleague: an address means something to everybody who opens it."""
-
 AFTER, BEFORE = "after", "before"
 """Parameters that say where a page of the list begins or ends."""
 NARROW_NOT = ("q", "sort", "columns")
 """What does not make the list shorter; the search does, and has a box of its own."""
-
-LOOK = {"class": " ".join(INPUT_CLASSES)}
-
-
-def _several(label: Any, choices: list[tuple[str, Any]]) -> forms.MultipleChoiceField:
-    return forms.MultipleChoiceField(
-        label=label, required=False, choices=choices, widget=forms.CheckboxSelectMultiple()
-    )
-
-
-def _day(label: Any) -> forms.DateField:
-    return forms.DateField(
-        label=label,
-        required=False,
-        input_formats=["%Y-%m-%d"],
-        validators=[MaxValueValidator(LAST_DAY)],
-        error_messages={"invalid": gettext_lazy("Enter a date as YYYY-MM-DD, for example 2026-03-31.")},
-        widget=forms.DateInput(attrs=LOOK | {"type": "date"}, format="%Y-%m-%d"),
-    )
-
-
-def _money(label: Any) -> forms.DecimalField:
-    return forms.DecimalField(
-        label=label,
-        required=False,
-        min_value=Decimal(0),
-        max_digits=14,
-        decimal_places=2,
-        widget=forms.NumberInput(attrs=LOOK | {"inputmode": "decimal", "step": "0.01", "min": "0"}),
-    )
 
 
 def read_by(query: QueryDict, user: "AbstractBaseUser | AnonymousUser") -> QueryDict:
@@ -98,21 +63,6 @@ def read_by(query: QueryDict, user: "AbstractBaseUser | AnonymousUser") -> Query
     return asked
 
 
-def _assignees() -> list[tuple[str, str]]:
-    told = [
-        (colleague.id, colleague.name if is_active else _("%(name)s (deactivated)") % {"name": colleague.name})
-        for colleague, is_active in everybody_on_the_staff()
-    ]
-    return [("", _("Anyone")), (ME, _("Me")), (NOBODY, _("Nobody (open orders)")), *told]
-
-
-class AssigneeField(forms.ChoiceField):
-    """A colleague by the id of their login; orders stay assigned to logins that are gone."""
-
-    def valid_value(self, value: Any) -> bool:
-        return super().valid_value(value) or object_id(str(value)) is not None
-
-
 class ListForm(forms.Form):
     """The list's search and filters. Days are whole days of TIME_ZONE, both ends included, of what `date` names."""
 
@@ -122,13 +72,13 @@ class ListForm(forms.Form):
     q = forms.CharField(
         label=pgettext_lazy("what is searched for", "Search"), required=False, max_length=LONGEST_SEARCH
     )
-    status = _several(gettext_lazy("Status"), Status.choices)
-    flag = _several(gettext_lazy("Alerts"), Alert.choices)
+    status = list_fields.several(gettext_lazy("Status"), Status.choices)
+    flag = list_fields.several(gettext_lazy("Alerts"), Alert.choices)
     date = forms.ChoiceField(label=gettext_lazy("Date"), required=False, choices=DATES, widget=forms.Select(attrs=LOOK))
-    since = _day(gettext_lazy("From"))
-    until = _day(gettext_lazy("Until"))
-    least = _money(gettext_lazy("Total from"))
-    most = _money(gettext_lazy("Total up to"))
+    since = list_fields.day(gettext_lazy("From"))
+    until = list_fields.day(gettext_lazy("Until"))
+    least = list_fields.money(gettext_lazy("Total from"))
+    most = list_fields.money(gettext_lazy("Total up to"))
     product = forms.CharField(
         label=gettext_lazy("Product id"),
         required=False,
@@ -141,7 +91,10 @@ class ListForm(forms.Form):
         widget=forms.TextInput(attrs=LOOK | {"autocomplete": "off", "spellcheck": "false"}),
     )
     assigned = AssigneeField(
-        label=gettext_lazy("Assigned to"), required=False, choices=_assignees, widget=forms.Select(attrs=LOOK)
+        label=gettext_lazy("Assigned to"),
+        required=False,
+        choices=list_fields.assignees,
+        widget=forms.Select(attrs=LOOK),
     )
     tag = forms.CharField(
         label=gettext_lazy("Tag"),
@@ -155,7 +108,7 @@ class ListForm(forms.Form):
         choices=[(name, label) for name, (label, _asked) in SORTS.items()],
         widget=forms.Select(attrs=LOOK),
     )
-    columns = _several(gettext_lazy("Columns"), list(COLUMNS.items()))
+    columns = list_fields.several(gettext_lazy("Columns"), list(COLUMNS.items()))
 
     def clean_product(self) -> str:
         given = self.cleaned_data["product"]

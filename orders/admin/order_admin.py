@@ -11,6 +11,7 @@ from orders.admin.order_export import OrderExport
 from orders.admin.order_list import OrderList
 from orders.admin.order_page import OrderPage
 from orders.admin.print_actions import PrintActions
+from orders.admin.product_lookup import ProductLookup
 from orders.admin.view_pages import ViewPages
 from orders.models import Order
 
@@ -18,6 +19,7 @@ from orders.models import Order
 @admin.register(Order)
 class OrderAdmin(
     NewOrderPages,
+    ProductLookup,
     AttentionPages,
     DashboardTables,
     EventPages,

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -12,19 +11,19 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin
 
 from orders.admin.list_form import ListForm, read_by
+from orders.admin.page_bases import OwnPages
+from orders.admin.page_time import page_time
 from orders.admin.staff_actions import actor_of
 from orders.services.access import NotPermitted
 from orders.services.days import local
-from orders.services.order_queries import time_limit
 from orders.services.transfer.exporting import export_orders
 
 logger = logging.getLogger(__name__)
 
 
-class OrderExport(ModelAdmin):
+class OrderExport(OwnPages):
     """The list's export, which streams however many orders there are."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -35,15 +34,14 @@ class OrderExport(ModelAdmin):
         """GET with the list's parameters: the orders as CSV, newest first. What cannot be read leads to the list."""
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         form = ListForm(read_by(request.GET, request.user))
         if not form.is_valid():
             return _back_to_the_list(request)
         now = timezone.now()
         actor = actor_of(request)
         try:
-            with time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
+            with page_time():
                 pieces = export_orders(replace(form.query(now), oldest_first=False), actor=actor, bom=True)
         except NotPermitted as error:
             raise PermissionDenied(error.detail) from error

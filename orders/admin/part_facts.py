@@ -1,24 +1,19 @@
-"""What the page of an order shows of its parts, and which forms about them its reader may fill in."""
+"""What the page of an order shows of its parts: parcels, returns, money, a hold, and what became of each line."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orders.admin import badges, labels
-from orders.admin.labels import Moment, moment
+from orders.admin.labels import Moment, moment, reason_code
 from orders.admin.money_format import money
-from orders.admin.part_forms import TRACKING, described, reason_code
-from orders.admin.posted import as_typed
-from orders.models import Item, Order, Shipment, Status, edges_from, statuses_before
-from orders.services.access import HOLD, RETURN, Actor
-from orders.services.audit import REASON_CODES
+from orders.admin.part_forms import TRACKING
+from orders.models import Item, Order, Shipment
 from orders.services.fulfilment.overview import (
     Balance,
     balance_of,
@@ -27,27 +22,11 @@ from orders.services.fulfilment.overview import (
     refundable_for,
     state_of,
 )
-from orders.services.fulfilment.parts import is_open
-from orders.services.fulfilment.returning import can_come_back
-from orders.services.lifecycle.tracking import InvalidTracking, Tracking, carriers
+from orders.services.lifecycle.tracking import InvalidTracking, Tracking
 from orders.services.order_queries import Alert
 
 Typed = Callable[[str], Mapping[str, str] | None]
 """What somebody typed into a form of this name that was refused, by field; None where it was another."""
-FORM_NAMES = {"refund": "refund part"}
-"""Forms that are not called by the last part of their address, which a transition is called by."""
-
-
-@dataclass(frozen=True)
-class LineField:
-    """A line with an input for how many of its units are meant; `typed` is what stands there."""
-
-    index: int
-    number: int
-    name: str
-    most: int
-    price: str
-    typed: str
 
 
 @dataclass(frozen=True)
@@ -155,7 +134,7 @@ def parcels(order: Order, now: datetime, typed: Typed) -> list[Parcel]:
             at=moment(shipment.at, now),
             **{name: getattr(shipment, name) for name in TRACKING},
             given_url=_given_url(shipment),
-            lines=described(order, lines_of_shipment(order, number)),
+            lines=_described(order, lines_of_shipment(order, number)),
             typed=typed(f"tracking {number}"),
         )
         for number, shipment in enumerate(order.shipments)
@@ -179,7 +158,7 @@ def returns(order: Order, now: datetime) -> list[Back]:
             number=number + 1,
             at=moment(back.at, now),
             why=reason_code(back.code),
-            lines=described(order, lines_of_return(order, number)),
+            lines=_described(order, lines_of_return(order, number)),
             price=_refundable(order, number),
             received=moment(back.received_at, now) if back.received_at else None,
             restocked=back.restocked,
@@ -228,71 +207,6 @@ def held(order: Order, now: datetime) -> Held | None:
     return Held(reason_code(hold.code), hold.reason, labels.person(hold.actor), moment(order.held_at, now))
 
 
-def shown(order: Order, actor: Actor, now: datetime, typed: Typed) -> dict[str, Any]:
-    """The parts of an order, the forms about them that its reader may fill in, and the names of these."""
-    balance = balance_of(order)
-    may = {name: actor.may(name, order.user_id) for name in ("ship", "cancel", "refund")}
-    may |= {"return": actor.has(RETURN), "hold": actor.has(HOLD)}
-    forms = _forms(order, may, balance, typed)
-    can_hold = may["hold"] and order.status in statuses_before("ship") and order.held_at is None
-    awaited = [number for number, back in enumerate(order.returns) if back.received_at is None]
-    return {
-        "forms": forms,
-        "names": [
-            *(FORM_NAMES.get(name, name) for name, lines in forms.items() if lines),
-            *(f"tracking {number}" for number in range(len(order.shipments)) if may["ship"]),
-            *(f"receive {number}" for number in awaited if may["return"]),
-            *(["hold"] if can_hold else []),
-        ],
-        "may": may,
-        "can_hold": can_hold,
-        "parcels": parcels(order, now, typed),
-        "returns": returns(order, now),
-        "money": ledger(order, now),
-        "hold": held(order, now),
-        "owed_amount": as_typed(balance.owed) if balance.owed > 0 else "",
-        "carriers": list(carriers()),
-        "codes": list(REASON_CODES.items()),
-        "inventory_consumes": settings.INVENTORY_CONSUMES,
-    }
-
-
-def _forms(order: Order, may: Mapping[str, bool], balance: Balance, typed: Typed) -> dict[str, list[LineField]]:
-    """By the name of a form, the lines that it may be about; none where it may not be filled in."""
-    open_units = sum(item.quantity for item in order.items if item.is_open)
-    is_shipping = order.held_at is None and any(edge.name == "ship" for edge in edges_from(order.status))
-    is_partial = open_units > 1 or bool(order.shipments)  # the whole of one unit is cancelled by the transition
-    offered: dict[str, tuple[bool, Callable[[Item], bool]]] = {
-        "ship": (may["ship"] and is_shipping, is_open),
-        "cancellation": (may["cancel"] and is_partial and order.status in statuses_before("ship"), is_open),
-        "refund": (may["refund"] and balance.left > 0, lambda _item: True),
-        "return": (may["return"] and order.status != Status.REFUNDED, partial(can_come_back, order)),
-    }
-    return {
-        name: line_fields(order, eligible, typed(FORM_NAMES.get(name, name)), full=name == "ship") if is_offered else []
-        for name, (is_offered, eligible) in offered.items()
-    }
-
-
-def line_fields(
-    order: Order, eligible: Callable[[Item], bool], typed: Mapping[str, str] | None, *, full: bool
-) -> list[LineField]:
-    """:param full: all units of each line are meant unless somebody says otherwise."""
-    said = typed or {}
-    return [
-        LineField(
-            index=index,
-            number=index + 1,
-            name=item.name or item.product_id,
-            most=item.quantity,
-            price=money(item.price, order.currency),
-            typed=said.get(f"quantity_{index}", str(item.quantity) if full else "0"),
-        )
-        for index in in_families(order.items)
-        if eligible(item := order.items[index])
-    ]
-
-
 def paid_and_owed(order: Order, balance: Balance | None = None) -> str:
     """What cancelling an order means for its money, before it is done; empty where nothing was paid."""
     left = (balance or balance_of(order)).left
@@ -300,3 +214,8 @@ def paid_and_owed(order: Order, balance: Balance | None = None) -> str:
         return ""
     told = _("%(amount)s has been paid and will be owed to the customer.")
     return told % {"amount": money(left, order.currency)}
+
+
+def _described(order: Order, lines: Sequence[int]) -> list[str]:
+    """Lines, by index, in words: how many of what."""
+    return [str(order.items[line]) for line in lines]

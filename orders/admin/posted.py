@@ -1,4 +1,4 @@
-"""What forms of the backoffice post, read: versions, numbers, amounts and answers."""
+"""What forms of the backoffice post, read: versions, numbers, lines, amounts and answers."""
 
 import re
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from orders.admin.local_formats import reader_locale
 from orders.services.errors import OrderError
+from orders.services.fulfilment.parts import LineRequest
 
 if TYPE_CHECKING:
     from django.http import QueryDict
@@ -22,6 +23,8 @@ VERSION = re.compile(r"[0-9]{1,18}\Z")
 SMALL = re.compile(r"[0-9]{1,9}\Z")
 ANSWERS = {"yes": True, "no": False}
 """What two buttons, or two choices, say."""
+QUANTITY = re.compile(r"quantity_([0-9]{1,9})\Z")
+"""The name of the field that says how many units of a line are meant."""
 AMOUNT = re.compile(
     r"([0-9]{1,12}|[0-9]{1,3}(?:\.[0-9]{3}){1,3}(?=,)|[0-9]{1,3}(?:,[0-9]{3}){1,3}(?=\.))(?:[.,]([0-9]{1,2}))?\Z"
 )
@@ -48,6 +51,24 @@ def required_version(post: "QueryDict") -> int:
     if version is None:
         raise OrderError(str(INCOMPLETE))
     return version
+
+
+def lines_chosen(post: "QueryDict", *, required: bool = True) -> list[LineRequest]:
+    """The lines of an order of which somebody said how many units are meant.
+
+    :param required: at least one of them.
+    :raises OrderError:
+    """
+    found = []
+    for name, given in post.items():
+        if (line := QUANTITY.match(name)) and (text := str(given).strip()):
+            if not SMALL.match(text):
+                raise OrderError(_("Enter quantities as whole numbers."))
+            if int(text):
+                found.append(LineRequest(int(line[1]), int(text)))
+    if required and not found:
+        raise OrderError(_("Enter how many units of at least one item."))
+    return found
 
 
 def amount_typed(text: str) -> Decimal:

@@ -5,17 +5,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bson import ObjectId
-from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin
 
 from orders.admin import bulk_selection, printing
 from orders.admin.list_form import read_by
+from orders.admin.page_bases import OwnPages
+from orders.admin.page_time import page_time
 from orders.services import order_queries
 from orders.services.errors import OrderError
 
@@ -23,7 +22,7 @@ MOST_PRINTED = 50
 """Orders in one document: a page of the list."""
 
 
-class PrintActions(ModelAdmin):
+class PrintActions(OwnPages):
     """What whoever may see orders prints of the selected ones, in the order of the list."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -45,11 +44,10 @@ class PrintActions(ModelAdmin):
 
     def to_print(self, request: HttpRequest) -> HttpResponse:
         """POST of the list: go to the printed document, which can be reloaded."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         asked = read_by(request.GET, request.user)
         try:
-            with order_queries.time_limit(settings.BACKOFFICE_QUERY_MS / 1000):
+            with page_time():
                 ids = _few(bulk_selection.first_of_list(asked, request.POST, MOST_PRINTED))
         except OrderError as error:
             return self._to_list(request, error.detail)
@@ -63,8 +61,7 @@ class PrintActions(ModelAdmin):
         def view(request: HttpRequest) -> HttpResponse:
             if request.method not in ("GET", "HEAD"):
                 return HttpResponseNotAllowed(["GET", "HEAD"])
-            if not self.has_view_permission(request):
-                raise PermissionDenied
+            self.require_view(request)
             try:
                 ids = _few(bulk_selection.keys_of(filter(None, request.GET.get("ids", "").split(","))))
             except OrderError as error:

@@ -1,16 +1,13 @@
 """Who acts in the backoffice (the login, with the permissions of its groups), and what they are told if it fails."""
 
 import logging
-from dataclasses import replace
 from http import HTTPStatus
-from typing import cast
+from typing import Any
 
-from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from observability import context
@@ -32,9 +29,14 @@ TOLD_BY_PROBLEMS = (InvalidLines, InvalidRefund, InvalidTracking, InvalidPayment
 
 def actor_of(request: HttpRequest) -> Actor:
     """The staff member who sent a request."""
-    actor = access.staff(cast("AbstractUser", request.user), request_id=context.request_id.get() or "")
+    actor = access.staff(request.user, request_id=context.request_id.get() or "")
     context.bind(user=actor.label)
     return actor
+
+
+def reader_of(request: HttpRequest) -> Any:
+    """The id of the login that a page is shown to."""
+    return request.user.pk
 
 
 def act_of(request: HttpRequest, reason: str = "") -> Act:
@@ -47,11 +49,11 @@ def act_posted(request: HttpRequest) -> Act:
 
     :raises InvalidReason, ReasonMissing:
     """
-    act = act_of(request, request.POST.get("reason", "").strip())
-    return replace(act, code=request.POST.get("reason_code", ""))
+    reason, code = request.POST.get("reason", "").strip(), request.POST.get("reason_code", "")
+    return Act(actor_of(request), timezone.now(), reason, code)
 
 
-def why_not(error: OrderError | DatabaseError, look: "str | Promise" = "") -> str:
+def why_not(error: OrderError | DatabaseError, look: str = "") -> str:
     """What staff are told of a change that failed.
 
     :param look: how they learn whether it was made, where the database did not say so, as a request to them; whether

@@ -12,10 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from orders.admin import labels, replacement
-from orders.admin.labels import Moment, moment
+from orders.admin.labels import Moment, moment, reason_code
 from orders.admin.local_formats import count, exact
 from orders.admin.money_format import money
-from orders.admin.part_forms import reason_code
 from orders.models import HistoryEntry, Order, Payment, Refund
 from orders.services.access import ADDRESS_CHANGED, Kind
 from orders.services.days import day_of, local

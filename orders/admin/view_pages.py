@@ -1,23 +1,19 @@
 """Saved views of the list: keeping one, the page on which they are renamed and deleted, and the choice of columns."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
-from unfold.admin import ModelAdmin
 
 from orders.admin.list_form import AFTER, BEFORE, ListForm, read_by, unknown_in
-from orders.admin.staff_actions import actor_of, status_of, why_not
+from orders.admin.page_bases import OwnPages, read_or_posted
+from orders.admin.staff_actions import actor_of, reader_of, status_of, why_not
 from orders.services import saved_views
 from orders.services.access import SHARE_VIEWS
 from orders.services.errors import OrderError
@@ -27,7 +23,7 @@ OF_THE_LIST = ("save", "columns")
 """What is posted from the list."""
 
 
-class ViewPages(ModelAdmin):
+class ViewPages(OwnPages):
     """The saved views' part of the backoffice's order pages; each person's are their own."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -40,11 +36,10 @@ class ViewPages(ModelAdmin):
             return self.views_view(request)
         return super().changelist_view(request, extra_context)
 
-    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    @read_or_posted
     def views_view(self, request: HttpRequest) -> HttpResponse:
         """GET the reader's views; POST `act`: `save`, `columns`, `change` or `delete`."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.require_view(request)
         if request.method != "POST":
             return self._views(request)
         acts = {"save": _save, "columns": _columns, "change": _change, "delete": _delete}
@@ -62,11 +57,10 @@ class ViewPages(ModelAdmin):
 
     def _views(self, request: HttpRequest, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
         """The page; with the form again whose view could not be saved."""
-        actor, reader = actor_of(request), _reader(request)
+        actor, reader = actor_of(request), reader_of(request)
         views = saved_views.views_for(reader)
         names = User.objects.in_bulk({view.owner_id for view in views if view.owner_id != reader})
         context = {
-            **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Saved views"),
             "rows": [
@@ -82,11 +76,7 @@ class ViewPages(ModelAdmin):
             "may_share": actor.has(SHARE_VIEWS),
             "unsaved": request.POST if request.POST.get("act") == "save" else None,
         }
-        return TemplateResponse(request, "admin/orders/order/views.html", context, status=status)
-
-
-def _reader(request: HttpRequest) -> Any:
-    return cast("User", request.user).pk
+        return self.answer(request, "views", context, status)
 
 
 def _save(request: HttpRequest) -> tuple[str, str]:
@@ -99,7 +89,7 @@ def _save(request: HttpRequest) -> tuple[str, str]:
         raise OrderError(_("This filter is not valid, and cannot be saved."))
     view = saved_views.save(
         name=request.POST.get("name", ""), query=asked.urlencode(), shared=_is_shared(request),
-        actor=actor_of(request), owner=_reader(request), at=timezone.now(),
+        actor=actor_of(request), owner=reader_of(request), at=timezone.now(),
     )  # fmt: skip
     return _("View “%(name)s” saved.") % {"name": view.name}, _list(view.query)
 
@@ -111,20 +101,20 @@ def _columns(request: HttpRequest) -> tuple[str, str]:
     form = ListForm({"columns": [] if "reset" in request.POST else request.POST.getlist("columns")})
     if not form.is_valid():
         raise OrderError(_("There is no such column."))
-    saved_views.choose_columns(form.cleaned_data["columns"], user=_reader(request))
+    saved_views.choose_columns(form.cleaned_data["columns"], user=reader_of(request))
     return _("Columns changed."), _list("" if unknown_in(asked) else asked.urlencode())
 
 
 def _change(request: HttpRequest) -> tuple[str, str]:
     view = saved_views.change(
         _view_id(request), name=request.POST.get("name", ""), shared=_is_shared(request),
-        actor=actor_of(request), owner=_reader(request),
+        actor=actor_of(request), owner=reader_of(request),
     )  # fmt: skip
     return _("View “%(name)s” saved.") % {"name": view.name}, reverse("admin:orders_order_views")
 
 
 def _delete(request: HttpRequest) -> tuple[str, str]:
-    view = saved_views.delete(_view_id(request), actor=actor_of(request), owner=_reader(request))
+    view = saved_views.delete(_view_id(request), actor=actor_of(request), owner=reader_of(request))
     return _("View “%(name)s” deleted.") % {"name": view.name}, reverse("admin:orders_order_views")
 
 

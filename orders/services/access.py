@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from bson import ObjectId
 from django.contrib.auth.models import User
@@ -24,7 +24,7 @@ from orders.services.words import transition_word
 from orders.storage.foreign_orders import owner_of_foreign
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import AbstractBaseUser, AbstractUser, AnonymousUser
 
 VIEW = "orders.view_order"
 RESOLVE = "orders.resolve_stock"
@@ -371,9 +371,10 @@ def service(name: str, permissions: frozenset[str], *, via: str = "api", request
     return Actor(Kind.SERVICE, name, via, permissions, request_id)
 
 
-def staff(user: "AbstractUser", *, via: str = "admin", request_id: str = "") -> Actor:
+def staff(user: "AbstractBaseUser | AnonymousUser", *, via: str = "admin", request_id: str = "") -> Actor:
     """A backoffice login, with the permissions of its groups."""
-    return Actor(Kind.STAFF, user.get_username(), via, frozenset(user.get_all_permissions()), request_id)
+    permissions = frozenset(cast("AbstractUser", user).get_all_permissions())
+    return Actor(Kind.STAFF, user.get_username(), via, permissions, request_id)
 
 
 def staff_named(login: str) -> Actor | None:

@@ -18,8 +18,7 @@ from django.views.decorators.http import require_GET
 from orders.api.client_address import client_address
 from orders.services import rate_limits
 from orders.services.text_rules import cleaned, one_line
-from orders_project.sign_on import ID_TOKEN, SignOnRefused, expired
-from orders_project.sign_on.provider import provider
+from orders_project.sign_on import SignOnRefused, expired
 
 logger = logging.getLogger(__name__)
 
@@ -84,21 +83,3 @@ def only_sign_on() -> SignOnRefused:
 def _too_many() -> SignOnRefused:
     told = _("Too many log-ins from this address. Try again in a minute.")
     return SignOnRefused(told, why="more than RATE_LIMIT_SIGN_ONS", status=429)
-
-
-def leaving(request: HttpRequest) -> str:
-    """Where a session that began at the provider is ended there, too; empty if it did not, or the provider has no such.
-
-    By OpenID Connect RP-Initiated Logout 1.0.
-    """
-    hint = request.session.get(ID_TOKEN)
-    if not (hint and settings.OIDC_ISSUER):
-        return ""
-    try:
-        address = provider().end_session
-    except SignOnRefused as refused:
-        logger.warning("not logged out at the provider: %s", refused.why)
-        return ""
-    back = request.build_absolute_uri(reverse("admin:login"))
-    query = {"id_token_hint": hint, "client_id": settings.OIDC_CLIENT_ID, "post_logout_redirect_uri": back}
-    return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}" if address else ""

@@ -8,19 +8,17 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from orders.admin import labels
 from orders.admin.posted import INCOMPLETE, only_posted
 from orders.services.identifiers import object_id
 from orders_project.models import SecondFactor
 from orders_project.staff import colleagues as services
 from orders_project.staff import sign_ins
 from orders_project.staff.rights import MANAGE, Deed, may, roles_to_give, signs_on
-from orders_project.staff.showing import answer, people, role_of, sessions, state_of, translated
+from orders_project.staff.showing import answer, deeds, people, role_of, sessions, state_of
 
 MOST = 500
 """Colleagues in the list, by user name."""
@@ -68,7 +66,6 @@ def colleague(request: HttpRequest, user_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:account"))
     if not may(Deed.SEE, manager, user):
         raise PermissionDenied(_("This colleague has rights that you do not have, so you cannot manage them."))
-    now = timezone.now()
     context = {
         "title": user.get_full_name() or user.get_username(),
         "colleague": user,
@@ -80,10 +77,9 @@ def colleague(request: HttpRequest, user_id: str) -> HttpResponse:
         "roles": roles_to_give(manager),
         "given": [group.pk for group in user.groups.all()],
         "sessions": sessions(sign_ins.newest(user)),
-        "log": [(labels.moment(each.action_time, now), each.user,
-                 translated(each.get_change_message(), *services.DONE)) for each in services.done_to(user)],
+        "log": deeds(services.done_to(user), *services.DONE),
         "days": settings.STAFF_SIGN_INS_DAYS,
-    }  # fmt: skip
+    }
     return answer(request, "colleague", context)
 
 

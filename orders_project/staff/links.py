@@ -16,8 +16,8 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 from unfold.widgets import BASE_INPUT_CLASSES
 
-from orders_project.log_ins import write_password
 from orders_project.staff import sign_ins
+from orders_project.staff.logins import write_password
 from orders_project.staff.rights import permissions_of, signs_on
 
 

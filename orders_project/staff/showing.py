@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -79,6 +80,18 @@ def _ended(sign_in: SignIn) -> str:
     if sign_in.ended_by == sign_in.user.get_username():
         return _("Ended")
     return _("Ended by %(login)s") % {"login": sign_in.ended_by}
+
+
+def deeds(entries: Iterable[LogEntry], *messages: str) -> list[tuple[labels.Moment, Any, str]]:
+    """What was done to somebody: when, by whom, and what.
+
+    :param messages: what is kept of a deed, as :func:`translated` takes them.
+    """
+    now = timezone.now()
+    return [
+        (labels.moment(each.action_time, now), each.user, translated(each.get_change_message(), *messages))
+        for each in entries
+    ]
 
 
 def translated(kept: str, *messages: str) -> str:

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pymongo.database import Database
 
-from orders.admin import order_forms
+from orders.admin import erasing_form
 from tests.functional.admin_helpers import (
     LIST,
     WORK,
@@ -145,7 +145,7 @@ def test_a_form_that_is_incomplete_changes_nothing(database: Database[Document],
 def test_of_a_customer_with_many_orders_the_rest_is_left_to_the_command(
     database: Database[Document], manager: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_forms, "ERASED_AT_ONCE", 2)
+    monkeypatch.setattr(erasing_form, "ERASED_AT_ONCE", 2)
     made = [whole() for _ in range(3)]
     response = erase(manager, made[0])
     assert said(response) == [

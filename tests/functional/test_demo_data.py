@@ -18,7 +18,7 @@ from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
 
-from devtools import demo_data, demo_orders
+from devtools import demo_data, demo_orders, demo_stories
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import CUSTOMERS, PRODUCTS
 from orders.models import PART_ACTS, PUBLIC_STATUSES
@@ -42,8 +42,8 @@ def shop(sandbox: Sandbox, settings: Settings) -> Iterator[Sandbox]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Where how many there are is not the point."""
-    monkeypatch.setattr(demo_orders, "ORDERS", 24)
-    return demo_orders.ORDERS
+    monkeypatch.setattr(demo_stories, "ORDERS", 24)
+    return demo_stories.ORDERS
 
 
 def load() -> str:
@@ -72,8 +72,8 @@ def check_stock(database: Database[Document], sandbox: Sandbox) -> None:
 def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     database: Database[Document], shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert demo_orders.ORDERS == 300  # the quickstart's own test loads them all
-    monkeypatch.setattr(demo_orders, "ORDERS", 120)
+    assert demo_stories.ORDERS == 300  # the quickstart's own test loads them all
+    monkeypatch.setattr(demo_stories, "ORDERS", 120)
     before = timezone.now().replace(tzinfo=None)
     assert load() == "loaded 120 demo orders"
     orders = all_orders(database)
@@ -163,7 +163,7 @@ def test_an_interrupted_load_is_finished_without_doubles(
 ) -> None:
     demo_data.prepare()
     now = timezone.now() - timedelta(minutes=10)
-    for story in list(demo_orders.stories(now))[:10:2]:
+    for story in list(demo_stories.stories(now))[:10:2]:
         demo_orders.replay(story, now)
     early = {order["_id"]: order for order in all_orders(database)}
     assert len(early) == 5
@@ -191,7 +191,7 @@ def test_a_load_that_was_killed_while_placing_can_be_finished(
 
     demo_data.prepare()
     now = timezone.now()
-    first = next(demo_orders.stories(now))
+    first = next(demo_stories.stories(now))
     lease, settings.STOCK_LEASE = settings.STOCK_LEASE, 2.0
     with monkeypatch.context() as patch:
         patch.setattr(reservation, "call_inventory", die)

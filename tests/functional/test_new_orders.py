@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from integrations.sandbox import Sandbox
 from integrations.sandbox.catalogue import PRODUCTS
-from orders.admin.new_order_form import SPARE_ROWS
+from orders.admin.new_order_fields import SPARE_ROWS
 from orders.services.lifecycle import placement
 from orders.services.product_search import MOST_FOUND
 from tests.functional.admin_helpers import Document, client_of, find, form_of, page, placed, said, text_of

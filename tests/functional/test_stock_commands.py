@@ -18,7 +18,7 @@ from django.utils import timezone
 from pymongo.database import Database
 from pytest_django import Settings
 
-from devtools import demo_orders
+from devtools import demo_stories
 from integrations.sandbox import Sandbox
 from orders.management import arguments, progress
 from orders.services.lifecycle import expiry
@@ -255,7 +255,7 @@ def test_demo_data_differ_in_nothing(
 ) -> None:
     kept = sandbox.control.products.database
     settings.SANDBOX_MONGODB_DB = kept.name
-    monkeypatch.setattr(demo_orders, "ORDERS", 60)
+    monkeypatch.setattr(demo_stories, "ORDERS", 60)
     sandbox.control.reset()
     kept["demo"].delete_many({})
     try:
