@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage check proof mutants messages screenshots bench bench-data bench-admin clean
+.PHONY: help run test test-all coverage check proof mutants messages screenshots bench bench-data bench-admin clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -25,14 +25,19 @@ run: $(RUNNABLE) ## Start everything on this machine: PORT=8001 make run; Ctrl-C
 	@$(GET) run
 	@$(PY) manage.py quickstart
 
-test: $(TESTABLE) ## Run every test; fails under 100 % coverage of services, storage and models
+test: $(TESTABLE) ## Run the tests, but for those of whole systems
 	@$(GET) test
+	@$(MAKE) --no-print-directory $(CLIENTS)/.installed
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(TESTABLE) ## Run every test, which takes three times as long; fails under 100 % coverage of services, storage and models
+	@$(GET) test-all
 	@$(MAKE) --no-print-directory $(CLIENTS)/.installed
 	@$(PYTEST) --cov --cov-report= $(ARGS)
 	@$(PY) -m coverage report --include='orders/services/*,orders/storage/*,orders/models/*' --fail-under=100
 
 coverage: $(TESTABLE) ## Run every test with all code measured, which takes twice as long; fails under 95 % coverage
-	@$(GET) test
+	@$(GET) test-all
 	@$(MAKE) --no-print-directory $(CLIENTS)/.installed
 	@TRACED=all COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(PYTEST) --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 

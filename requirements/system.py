@@ -86,9 +86,9 @@ SYSTEMD = Need("systemd", runs("systemd-analyze"))
 """For its word on the units in deploy/; it need not run."""
 RABBITMQ = Need("rabbitmq-server", Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists)
 """A program for tests, which start one of their own: Debian is kept from starting it as a service (see POLICY)."""
-GENERATED = [  # what compiles and runs clients that are generated from the OpenAPI document
-    Need("nodejs", runs("node")),
-    Need("npm", runs("npm")),
+NODE = [Need("nodejs", runs("node")), Need("npm", runs("npm"))]
+"""For a provider that staff sign on at, and for generated clients."""
+JAVA = [  # what compiles and runs a client that is generated from the OpenAPI document
     Need("default-jdk-headless", runs("javac")),
     Need("libjakarta-annotation-api-java", Path("/usr/share/java/jakarta-annotation-api.jar").exists),
 ]
@@ -98,12 +98,14 @@ MODEL = [
     Need("libc6-dev", lambda: sys.platform != "linux" or Path("/usr/include/stdio.h").exists()),
 ]
 GETTEXT = Need("gettext", runs("xgettext"))
+TEST = [*MONGOD, BROWSER, NGINX, SYSTEMD, RABBITMQ, GETTEXT, *NODE]
 LISTS = {
     "venv": VENV,
     "run": MONGOD,
     "pictures": [*MONGOD, BROWSER],
     "messages": [GETTEXT],
-    "test": [*MONGOD, BROWSER, NGINX, SYSTEMD, RABBITMQ, GETTEXT, *MODEL, *GENERATED],
+    "test": TEST,
+    "test-all": [*TEST, *MODEL, *JAVA],
     "proof": [*MONGOD, *MODEL],
 }
 

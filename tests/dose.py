@@ -1,4 +1,4 @@
-"""How much of what is tested by volume a run tests: `make test` a dose of it, `make proof` the whole."""
+"""How much of what is tested by volume a run tests: `make test-all` a dose of it, `make proof` the whole."""
 
 import os
 from collections.abc import Iterable, Mapping

@@ -15,7 +15,7 @@ from tests.functional.access.rules import Ask, rule_of
 from tests.functional.access.stage import Stage
 from tests.functional.admin_helpers import PASSWORD, staff
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(480)]
 
 NARROWEST = {"width": 320, "height": 640}
 """A page of 1,280 pixels at 400 %."""

@@ -13,7 +13,7 @@ from tests.browser.conftest import SignIn, inaccessible
 from tests.browser.screenshots import NARROW
 from tests.functional.admin_helpers import LIST, Document, find, insert, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 QUEUE = f"{LIST}attention/"
 LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)

@@ -22,7 +22,7 @@ from tests.browser.other_desks import NOT_SHOWN, PRODUCTS, READ, Count, Shown
 from tests.browser.test_parts import card, packing
 from tests.functional.admin_helpers import LIST, Document, find, insert, line, page, placed, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 HOME = "/admin/"
 PAGE = ROOT / "docs" / "desk.md"

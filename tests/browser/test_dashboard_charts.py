@@ -11,7 +11,7 @@ from tests.browser.conftest import SignIn
 from tests.browser.test_keyboard import reach, skip_to_content
 from tests.functional.admin_helpers import Document, insert, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 def test_the_bars_say_what_they_stand_for(sign_in: SignIn, database: Database[Document]) -> None:

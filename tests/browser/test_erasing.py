@@ -7,7 +7,7 @@ from tests.functional.admin_helpers import page
 from tests.integration.builders import read
 from tests.integration.test_erasing import whole, words_in
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize("width", [375, 1440])

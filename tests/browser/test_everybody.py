@@ -18,7 +18,7 @@ from tests.functional.admin_helpers import LIST, Document, page
 
 WEBHOOKS = "/admin/orders/webhookendpoint/"
 TOKENS = "/admin/orders/servicetoken/"
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 SCREENS = {
     "light and wide": ("light", WIDE),
     "dark and wide": ("dark", WIDE),

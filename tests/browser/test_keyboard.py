@@ -11,7 +11,7 @@ from tests.browser.conftest import SignIn
 from tests.browser.test_accessibility import NARROWEST
 from tests.functional.admin_helpers import LIST, Document, find, insert, page, placed, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 MOST_STEPS = 90
 """So often Tab is pressed before a control counts as out of reach."""

@@ -10,7 +10,7 @@ from tests.browser.conftest import SignIn
 from tests.browser.test_keyboard import reach
 from tests.functional.admin_helpers import LIST, PASSWORD, Document, insert, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 PAID = f"{LIST}?status=paid"
 
 

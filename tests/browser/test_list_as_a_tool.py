@@ -10,7 +10,7 @@ from pymongo.database import Database
 from tests.browser.conftest import SignIn, inaccessible
 from tests.functional.admin_helpers import LIST, Document, find, insert, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 FOCUSED_ROW = "#result_list tr:focus-within"
 

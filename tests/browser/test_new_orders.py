@@ -11,7 +11,7 @@ from tests.browser.conftest import SignIn, inaccessible
 from tests.browser.test_unsent_forms import BACK, end_session
 from tests.functional.admin_helpers import LIST, PASSWORD, Document, page
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 MUG, TOWEL = PRODUCTS[6], PRODUCTS[0]
 
 

@@ -7,7 +7,7 @@ from pymongo.database import Database
 from tests.browser.conftest import SignIn, inaccessible
 from tests.functional.admin_helpers import Document, find, insert, page, placed, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 def test_an_order_is_taken_tagged_and_copied_from(sign_in: SignIn, database: Database[Document]) -> None:

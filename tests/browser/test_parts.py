@@ -19,7 +19,7 @@ from tests.browser.screenshots import NARROW
 from tests.functional.admin_helpers import ADDRESS, LIST, Document, find, insert, line, page, stored
 from tests.integration.builders import stock_of
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 DHL = "https://www.dhl.de/de/privatkunden/dhl-sendungsverfolgung.html?piececode=00340434161094000000"
 

@@ -14,7 +14,7 @@ from tests.browser.conftest import inaccessible
 from tests.browser.test_everybody import SLICE
 from tests.functional.sign_on_providers import RealProvider, real_provider, switch_on
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 @pytest.fixture(scope="module", name="running")

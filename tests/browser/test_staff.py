@@ -11,7 +11,7 @@ from tests.browser.screenshots import WIDE
 from tests.browser.test_accessibility import problems
 from tests.functional.admin_helpers import PASSWORD
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 def code_of(secret: str, step: int = 0) -> str:

@@ -36,7 +36,7 @@ from tests.functional.helpers import TOWEL, Api, Documents, line_states, placed_
 from tests.raw_server import Act, RawServer, answer
 from tests.storefront_page import recipe, rows
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 UNITS = 3
 FAULTS: dict[str, list[Fault]] = {

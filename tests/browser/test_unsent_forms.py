@@ -7,7 +7,7 @@ from pymongo.database import Database
 from tests.browser.conftest import SignIn, inaccessible
 from tests.functional.admin_helpers import LIST, PASSWORD, Document, find, insert, line, page, staff, stored
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 BACK = "What you entered is back in this form"
 
 

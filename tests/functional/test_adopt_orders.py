@@ -449,6 +449,7 @@ def test_somebody_who_is_first_is_not_overwritten(file: Path, monkeypatch: pytes
     assert (kept()[order_id]["status"], violations_of(kept()[order_id])) == ("shipped", [])
 
 
+@pytest.mark.slow
 def test_both_services_write_for_a_while_and_nothing_is_lost(file: Path, sandbox: Sandbox, api: Api) -> None:
     service, stop, ours = FastApiService(orders()), Event(), []
     steps = dict(pairwise(STATUSES[:5]))

@@ -101,6 +101,7 @@ def _fuzz(web: str, bearer: str, options: list[str], directory: Path) -> dict[st
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(4 * PATIENCE)
 def test_nothing_that_the_document_allows_or_forbids_is_answered_otherwise_than_it_says(
     web: str, database: Documents, tmp_path: Path

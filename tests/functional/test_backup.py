@@ -18,7 +18,7 @@ from devtools.localhost import ROOT
 from tests.functional.serving_stage import PRODUCT, Clients, ServingStage
 from tests.order_invariants import violations_of
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
 CLIENTS = 6
 LOCKED = 1.5
 """Seconds at least for which writes wait."""

@@ -24,7 +24,7 @@ from tests.functional.serving_stage import PRICE, PRODUCT, Client, Clients, Serv
 from tests.proof.chaos_stage import SECRET
 from tests.raw_server import Act, RawServer, abort, answer, closed_port, cut, deaf_server, stall
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
 SLOW, DEAF = 50, 6
 """Slow clients, and those that do not read: more than the service has threads."""
 THREADS = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}

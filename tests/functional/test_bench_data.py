@@ -20,6 +20,8 @@ from tests.factories import OrderFactory
 from tests.integration.builders import ADMIN, A, B, act, place, read
 from tests.order_invariants import violations_of
 
+pytestmark = pytest.mark.slow
+
 Document = dict[str, Any]
 NOW = datetime(2026, 11, 20, 15, 30)  # noqa: DTZ001 - naive UTC, as stored
 DAYS = 60

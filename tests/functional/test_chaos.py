@@ -8,7 +8,7 @@ from tests.dose import WHOLE, chosen
 from tests.proof.chaos import run, tell
 from tests.proof.inventories import Inventory
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 KINDS = {
     "no keys": (False, Inventory.ATOMIC),
     "keys": (True, Inventory.ATOMIC),

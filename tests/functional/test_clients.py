@@ -23,6 +23,8 @@ from integrations.sandbox import Sandbox
 from tests.api_client import token
 from tests.functional.helpers import TOWEL, Documents
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = ROOT / "tests" / "clients"
 PACKAGES = Path(os.environ.get("CLIENT_PACKAGES", ROOT / ".data" / "clients"))
 """Where `make test` has installed what tests/clients/package.json lists."""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.proof.__main__ import crash_test
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 def test_whatever_step_a_process_dies_after_no_unit_is_lost_or_sold_twice(mongo_uri: str, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, operations
 from tests.functional.served import Address, converse, exchange, gunicorn_fixture, hang_up  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 WRITES = [operation for operation in operations() if operation.method != "GET"]
 
 

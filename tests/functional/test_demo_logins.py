@@ -115,6 +115,7 @@ def test_one_is_enough_also_where_somebody_made_it_by_hand(database: Database[Do
     ]
 
 
+@pytest.mark.slow
 def test_with_passwords_of_their_own_they_are_logins_like_others(
     environment: dict[str, str], start: Any, log: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_with_passwords_of_their_own_they_are_logins_like_others(
     assert "demo logins" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_answer_keeps_nothing_from_starting(
     environment: dict[str, str], start: Any, log: Path
 ) -> None:

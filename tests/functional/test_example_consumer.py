@@ -27,6 +27,8 @@ from tests.integration.builders import ADMIN, act, place, read
 from tests.integration.bulk_helpers import carried
 from tests.raw_server import RawServer, answer, cut, head
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = ROOT / "examples" / "follow_events.py"
 NEXT = {"pending": ("pay", "cancel"), "paid": ("start_processing", "cancel"), "processing": ("ship", "cancel")}
 Follower = Callable[..., "subprocess.Popen[str]"]

@@ -463,6 +463,7 @@ def manage(database: Database[Document], mongo_uri: str) -> dict[str, Any]:
     return {"args": [sys.executable, "manage.py", "export_orders"], "cwd": ROOT, "env": env}
 
 
+@pytest.mark.slow
 def test_a_terminal_has_a_bar(database: Database[Document], mongo_uri: str) -> None:
     OrderFactory()
     ours, theirs = pty.openpty()
@@ -477,6 +478,7 @@ def test_a_terminal_has_a_bar(database: Database[Document], mongo_uri: str) -> N
     assert "1/1" in shown
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_early_is_no_error(database: Database[Document], mongo_uri: str) -> None:
     document = OrderFactory(lines=50)
     raw = orders().find_one({"_id": document.pk}) or {}

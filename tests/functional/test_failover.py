@@ -8,7 +8,7 @@ from tests.dose import WHOLE
 from tests.proof.chaos import tell
 from tests.proof.failover import run
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(600)]  # on a machine that has a lot to do
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(600)]  # on a machine that has a lot to do
 
 
 def test_no_acknowledged_order_is_lost_when_the_primary_is_killed_or_frozen(tmp_path: Path) -> None:

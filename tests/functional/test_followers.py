@@ -8,7 +8,7 @@ from tests.dose import WHOLE
 from tests.proof.chaos import tell
 from tests.proof.followers import run
 
-pytestmark = pytest.mark.timeout(3600 if WHOLE else 600)  # on a machine that has a lot to do
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if WHOLE else 600)]  # on a machine that has a lot to do
 
 
 def test_followers_that_are_killed_at_random_know_in_the_end_what_the_database_has(

@@ -17,7 +17,7 @@ from tests.functional.hostile.pages import posts, queries, with_parameters
 from tests.functional.hostile.stored import unreadable
 from tests.functional.hostile.values import BROKEN, TEXTS
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 KINDS = ("NUL", "override", "operator as text", "markup", "5000 digits", "1e999")
 IN_FORMS = {name: TEXTS[name] for name in KINDS}

@@ -13,6 +13,8 @@ from tests.functional.access.stage import Stage, changed
 from tests.functional.hostile.operations import Operation, operations
 from tests.functional.served import Address, exchange, gunicorn_fixture  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 TEN_MEGABYTES = 10 * 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
 OF_BODY = [operation for operation in operations() if operation.fields]

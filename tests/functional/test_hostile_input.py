@@ -16,7 +16,7 @@ from tests.functional.hostile.operations import Operation, Path, operations
 from tests.functional.hostile.stored import unreadable
 from tests.functional.hostile.values import BROKEN, NEVER, PLAIN, TEXTS, WITHOUT
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 Answer = Any
 PREFIX = "/api/v1/"
@@ -97,7 +97,7 @@ def test_a_field_keeps_nothing_that_cannot_be_seen(
     stage: Stage, admin: Client, operation: Operation, path: Path
 ) -> None:
     before, marks, target = stage.snapshot(), stage.marks(), address(stage, operation, path)
-    for value in dose(WITHOUT, 5, f"{operation.name} {path}"):
+    for value in dose(WITHOUT, 10, f"{operation.name} {path}"):
         response = send(admin, operation, target, operation.body_with(path, value))
         if path[-1:] in TEXT_FIELDS:
             assert response.status_code in (200, 201, 202), (value.name, response.content)

@@ -583,6 +583,7 @@ def test_two_imports_at_once_import_each_order_once(
     assert len(stored()) == 20
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_run_again_it_is_complete(
     csv_file: Callable[..., Path], database: Database[Document], mongo_uri: str
 ) -> None:

@@ -12,7 +12,7 @@ from tests.api_client import token
 from tests.functional.admin_helpers import Browser
 from tests.proof.chaos_stage import SECRET, Stage
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 LIMITS = {
     "RATE_LIMIT_WRITES": "10",
     "RATE_LIMIT_REFUSED_TOKENS": "10",

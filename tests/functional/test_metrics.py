@@ -62,6 +62,7 @@ def counted(service: Service, name: str, **labels: str) -> float:
 # --- gunicorn and its workers ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_each_request_is_counted_once_whichever_worker_answers_it_and_the_scrape(shop: Any, service: Service) -> None:
     about = {"route": "/api/v1/orders/user/<user_id>", "method": "GET", "status": "200"}
     before = counted(service, "requests_total", **about)
@@ -76,6 +77,7 @@ def test_each_request_is_counted_once_whichever_worker_answers_it_and_the_scrape
     assert 0 < total(found["order_service_request_duration_seconds_sum"], **seconds) < 60
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_count_and_leaves_no_file_behind(shop: Any, service: Service) -> None:
     def slots() -> set[str]:
         """Whose files there are: each worker counts into those of its slot, however many had it before."""
@@ -94,6 +96,7 @@ def test_a_worker_that_is_killed_loses_no_count_and_leaves_no_file_behind(shop: 
     assert slots() <= {"0", "1", "master"}
 
 
+@pytest.mark.slow
 def test_no_address_that_somebody_makes_up_is_a_label(shop: Any, service: Service) -> None:
     order_id = shop().place(TWO_TOWELS).json()["id"]
     client = shop()
@@ -116,6 +119,7 @@ def test_no_address_that_somebody_makes_up_is_a_label(shop: Any, service: Servic
     assert total(series, route="/api/v1/orders/<order_id>", method="GET", status="200") >= 1
 
 
+@pytest.mark.slow
 def test_orders_are_counted_by_transition_and_placements_by_how_they_ended(shop: Any, service: Service) -> None:
     def look() -> dict[str, float]:
         found = service.scrape("METRICS_PORT")
@@ -152,6 +156,7 @@ def test_whatever_keeps_an_order_from_being_placed_has_a_word(error: Exception, 
     assert placement._outcome_label(error) == word
 
 
+@pytest.mark.slow
 def test_peers_are_counted_by_call_and_outcome_with_their_time_and_retries(
     shop: Any, service: Service, sandbox: Sandbox
 ) -> None:
@@ -169,6 +174,7 @@ def test_peers_are_counted_by_call_and_outcome_with_their_time_and_retries(
     assert counted(service, "peer_call_duration_seconds_count", peer="inventory", call="check") == answered + failed + 3
 
 
+@pytest.mark.slow
 def test_a_breaker_that_opens_is_seen_until_the_peer_answers_again(
     mongo_uri: str, sandbox: Sandbox, database: Documents, tmp_path: Path
 ) -> None:
@@ -191,6 +197,7 @@ def test_a_breaker_that_opens_is_seen_until_the_peer_answers_again(
     assert not directory.exists(), "what gunicorn has written is gone with it"
 
 
+@pytest.mark.slow
 def test_figures_are_for_who_has_the_token_and_nowhere_else(service: Service) -> None:
     root = f"http://127.0.0.1:{service.environment['METRICS_PORT']}"
     for headers in (
@@ -211,6 +218,7 @@ def test_figures_are_for_who_has_the_token_and_nowhere_else(service: Service) ->
 # --- the worker ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_serves_its_own_figures_and_is_seen_by_all(
     mongo_uri: str, sandbox: Sandbox, database: Documents, tmp_path: Path, service: Service
 ) -> None:

@@ -15,6 +15,8 @@ from tests.proof.model.configurations import (
 )
 from tests.proof.model.search import SearchError, counterexample, search
 
+pytestmark = pytest.mark.slow
+
 
 def test_whatever_the_order_of_steps_no_unit_is_lost_or_sold_twice(tmp_path: Path) -> None:
     verdict = search(SMALLEST, tmp_path)

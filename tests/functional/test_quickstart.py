@@ -54,6 +54,7 @@ def test_a_first_run_prints_a_curl_line_that_places_an_order(run: QuickstartRun,
     assert not (data / "sandbox.port").exists()
 
 
+@pytest.mark.slow
 def test_a_second_run_keeps_the_data_shares_them_and_watches_its_children(run: QuickstartRun) -> None:
     _, admin = run.tokens()
     assert "demo data is there already" in run.output
@@ -90,6 +91,7 @@ def watch_a_worker_and_a_web_server_die(run: QuickstartRun) -> None:
     await_end(*children.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", dose(SIGNING, 3, "a run each"))
 def test_a_key_that_may_be_real_signs_nothing_and_a_killed_run_troubles_no_other(data: Path, name: str) -> None:
     given = "https://users.example.com/keys" if name.endswith("URL") else "k" * 40
@@ -116,6 +118,7 @@ def kill_all_of(run: QuickstartRun) -> None:
     os.kill(mongod, signal.SIGKILL)  # and as after a power cut, its lock stays behind
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_things_start_ends_them(data: Path) -> None:
     with QuickstartRun(data) as run:
         run.await_output("Preparing the database")
@@ -159,6 +162,7 @@ def test_what_keeps_it_from_starting_is_told_in_one_line(tmp_path: Path, given: 
     assert tried.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_setting_that_stops_a_child_stops_all_with_its_words(tmp_path: Path) -> None:
     sandbox_port = str(localhost.free_port())
     wrong = environment(tmp_path, localhost.free_port(), SANDBOX_PORT=sandbox_port, USER_SERVICE_URL="nonsense")
@@ -169,6 +173,7 @@ def test_a_setting_that_stops_a_child_stops_all_with_its_words(tmp_path: Path) -
     assert not localhost.listens(int(sandbox_port))
 
 
+@pytest.mark.slow
 def test_a_real_database_that_does_not_answer_stops_all_in_a_line(tmp_path: Path) -> None:
     nowhere = environment(tmp_path, localhost.free_port(), MONGODB_URI="mongodb://127.0.0.1:1/?timeoutMS=1000")
     tried = manage("quickstart", environment=nowhere | {"SANDBOX_PORT": str(localhost.free_port())})
@@ -178,6 +183,7 @@ def test_a_real_database_that_does_not_answer_stops_all_in_a_line(tmp_path: Path
     assert last.startswith("preparing the database ended unexpectedly (exit code 1)")
 
 
+@pytest.mark.slow
 def test_commands_that_need_no_database_do_not_wait_for_one(tmp_path: Path) -> None:
     asked, compiler = tmp_path / "asked", tmp_path / "gcc"
     compiler.write_text(f"#!/bin/sh\n: > {asked}")
@@ -193,6 +199,7 @@ def test_commands_that_need_no_database_do_not_wait_for_one(tmp_path: Path) -> N
     assert not list(tmp_path.rglob("mongod.lock"))
 
 
+@pytest.mark.slow
 def test_a_named_database_is_used_and_none_is_started(tmp_path: Path, mongo_uri: str) -> None:
     given = environment(tmp_path, MONGODB_URI=mongo_uri, MONGODB_DB="test_named", MONGOD_BINARY="/nowhere/mongod")
     done = manage("shell", "-c", "from orders.models import Order; print(Order.objects.count())", environment=given)

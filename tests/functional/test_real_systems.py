@@ -116,6 +116,7 @@ def log_in(run: QuickstartRun) -> None:
         assert browser.log_in("first", "/admin/", password=PASSWORD).status_code == 302
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", SLICE.values(), ids=SLICE)
 def test_each_mix_comes_up_and_leaves_the_real_ones_as_they_were(
     mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
@@ -175,6 +176,7 @@ def ours_is_empty(run: QuickstartRun, mix: tuple[str, ...]) -> None:
             assert found["order_db_sandbox"]["movements"] == []
 
 
+@pytest.mark.slow
 def test_orders_and_logins_in_a_real_database_stay_as_they_are(
     somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path
 ) -> None:
@@ -195,6 +197,7 @@ def test_orders_and_logins_in_a_real_database_stay_as_they_are(
     assert calls(their_peers) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", BY_HAND.values(), ids=BY_HAND)
 def test_by_hand_nothing_is_loaded_there_either(
     mix: tuple[str, ...], somebodys: MongoClient[dict[str, Any]], their_peers: str, tmp_path: Path

@@ -17,7 +17,7 @@ import requests
 from tests.dose import WHOLE
 from tests.functional.serving_stage import Client, Clients, ServingStage
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
 RELOADS = 2 if WHOLE else 1
 HANGING = {
     "PEER_CONNECT_TIMEOUT": "0.5",

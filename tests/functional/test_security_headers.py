@@ -193,6 +193,7 @@ def at_static_root(folder: Path) -> dict[str, str]:
     return {"DJANGO_SETTINGS_MODULE": "production_elsewhere", "PYTHONPATH": str(folder)}
 
 
+@pytest.mark.slow
 def test_a_deployment_as_it_should_be_passes_every_check(deployed: dict[str, str]) -> None:
     found = inspect("--deploy", "--fail-level", "WARNING", **deployed)
     assert found.returncode == 0, found.stderr
@@ -223,6 +224,7 @@ def test_a_deployment_as_it_should_be_passes_every_check(deployed: dict[str, str
     ],
     ids=["everything", "the keys of tokens"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_is_allowed_but_unwise_is_said(
     deployed: dict[str, str], unwise: dict[str, str], warnings: set[str]
 ) -> None:
@@ -290,6 +292,7 @@ def said() -> list[int]:
     return sorted(int(str(found.id).removeprefix("orders.W")) for found in checks.check(None))
 
 
+@pytest.mark.slow
 def test_static_files_that_are_not_collected_are_said(deployed: dict[str, str], tmp_path: Path) -> None:
     found = inspect("--deploy", "--fail-level", "WARNING", **(deployed | at_static_root(tmp_path)))
     assert found.returncode != 0
@@ -302,6 +305,7 @@ def test_where_static_files_need_not_be_collected_nothing_is_said(settings: Sett
     assert checks.check_static_files(None) == []
 
 
+@pytest.mark.slow
 def test_a_database_that_is_no_replica_set_is_said(deployed: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
     command = [str(find_mongod()), "--dbpath", str(tmp_path), "--bind_ip", HOST, "--port", str(port)]
@@ -317,6 +321,7 @@ def test_a_database_that_is_no_replica_set_is_said(deployed: dict[str, str], tmp
     assert "orders.W011" in found.stderr
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_answer_is_said_soon(deployed: dict[str, str]) -> None:
     def inspected(options: str) -> subprocess.CompletedProcess[str]:
         uri = f"mongodb://orders:hidden-word@{HOST}:{free_port()}/{options}"
@@ -333,6 +338,7 @@ def test_a_database_that_does_not_answer_is_said_soon(deployed: dict[str, str]) 
         assert "hidden-word" not in found.stderr
 
 
+@pytest.mark.slow
 def test_without_deploy_nobody_asks_the_database(deployed: dict[str, str]) -> None:
     found = inspect(**(deployed | {"MONGODB_URI": f"mongodb://{HOST}:{free_port()}/"}))
     assert found.returncode == 0, found.stderr

@@ -31,7 +31,7 @@ from tests.functional.bulk_admin import RUNS, page_of, worker_pass
 from tests.functional.hostile.pages import QUERIES
 from tests.functional.marked_texts import LANGUAGE, Marked, Report, as_data, marking, untranslated
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(900)]
 DATA = {
     "actor", "actor_id", "city", "country", "created_by", "description", "email", "first_name", "last_name", "line1",
     "line2", "name", "note", "number", "phone", "postal_code", "reason", "reference", "tag", "tags", "text",

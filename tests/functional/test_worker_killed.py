@@ -7,7 +7,7 @@ import pytest
 from tests.dose import dose
 from tests.proof.worker_kill import LINES, run_worker_kill
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize("keys", dose([False, True], 2, "a kill each"))

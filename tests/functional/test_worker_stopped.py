@@ -10,7 +10,7 @@ import pytest
 from tests.proof.chaos_stage import Stage
 from tests.proof.worker_kill import owe
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 ORDERS = 20
 LATENCY = 0.3
 TIMES = {

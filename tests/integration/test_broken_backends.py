@@ -263,6 +263,7 @@ def test_every_test_of_the_contract_has_a_backend_that_fails_it() -> None:
     assert tests == {test for _, test, _ in CASES}
 
 
+@pytest.mark.slow
 def test_whoever_has_backends_of_their_own_runs_it_by_name(shop: Shop) -> None:
     environment = os.environ | {"CONTRACT_USER_ID": "17", "CONTRACT_PRODUCT_ID": KNOWN.product_id}
     environment |= {"CONTRACT_PRICE": str(KNOWN.price), "CONTRACT_WRITES": "1"}

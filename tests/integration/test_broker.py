@@ -247,6 +247,7 @@ def test_events_that_are_deleted_while_they_are_read_are_no_silent_gap(
     assert [json.loads(message.body)["data"]["cursor"] for message in rabbit.messages(QUEUE)] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_killed_under_load_gets_every_event_in_order(publisher: Publisher, rabbit: RabbitMQ) -> None:
     happen(20)
     event_feed.feed().insert_many(

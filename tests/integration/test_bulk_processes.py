@@ -37,6 +37,8 @@ from tests.integration.builders import (
 )
 from tests.integration.bulk_helpers import entries, figures, sound, started, stored
 
+pytestmark = pytest.mark.slow
+
 MANY = 300
 BY_THREES = """
 import sys, django

@@ -79,6 +79,7 @@ def test_a_restart_keeps_data_and_port(folder: Path) -> None:
     assert (folder / "mongod.log.1").exists()
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_given_up_for_another_and_the_data_are_kept(folder: Path) -> None:
     with EmbeddedMongo(folder) as mongo:
         write(mongo.uri, "kept")
@@ -94,6 +95,7 @@ def test_a_taken_port_is_given_up_for_another_and_the_data_are_kept(folder: Path
         thread.join()
 
 
+@pytest.mark.slow
 def test_a_mongod_killed_with_its_lock_left_behind_starts_again_with_all_data(folder: Path) -> None:
     mongo = EmbeddedMongo(folder).start()
     write(mongo.uri, "acknowledged")
@@ -109,6 +111,7 @@ def test_a_mongod_killed_with_its_lock_left_behind_starts_again_with_all_data(fo
         assert read(again.uri) == ["acknowledged"]
 
 
+@pytest.mark.slow
 def test_a_server_whose_starter_was_killed_is_taken_over_and_ended(folder: Path) -> None:
     process = starter(folder)
     assert process.stdout is not None
@@ -123,6 +126,7 @@ def test_a_server_whose_starter_was_killed_is_taken_over_and_ended(folder: Path)
     await_end(int(pid))
 
 
+@pytest.mark.slow
 def test_whoever_leaves_last_ends_the_server(folder: Path) -> None:
     process = starter(folder)
     assert process.stdout is not None
@@ -137,6 +141,7 @@ def test_whoever_leaves_last_ends_the_server(folder: Path) -> None:
     await_end(int(pid))
 
 
+@pytest.mark.slow
 def test_a_first_user_may_leave_before_a_second(folder: Path) -> None:
     first, second = EmbeddedMongo(folder).start(), EmbeddedMongo(folder).start()
     first.stop()
@@ -147,6 +152,7 @@ def test_a_first_user_may_leave_before_a_second(folder: Path) -> None:
     await_end(pid)
 
 
+@pytest.mark.slow
 def test_two_that_start_at_once_share_one_server(folder: Path) -> None:
     processes = [starter(folder) for _ in range(3)]
     said = [process.stdout.readline().split() for process in processes if process.stdout]
@@ -157,6 +163,7 @@ def test_two_that_start_at_once_share_one_server(folder: Path) -> None:
     await_end(int(said[0][1]))
 
 
+@pytest.mark.slow
 def test_a_recycled_process_id_in_a_stale_lock_harms_nobody(folder: Path) -> None:
     with EmbeddedMongo(folder):
         pass
@@ -168,6 +175,7 @@ def test_a_recycled_process_id_in_a_stale_lock_harms_nobody(folder: Path) -> Non
         bystander.kill()
 
 
+@pytest.mark.slow
 def test_a_server_of_other_data_is_never_taken_for_ours(folder: Path, tmp_path: Path) -> None:
     with EmbeddedMongo(folder) as ours, EmbeddedMongo(tmp_path / "other") as other:
         port = (folder / "port").read_text()

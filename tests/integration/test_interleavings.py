@@ -30,7 +30,7 @@ from tests.proof.interleave_mutations import (
 from tests.proof.interleave_run import Run
 from tests.proof.inventories import Inventory
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 
 SEARCHED = chosen(

@@ -140,6 +140,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> None:
     assert {path.name for path in image.iterdir()} == {
         "manage.py", "pyproject.toml", "integrations", "locale", "observability", "orders", "orders_project",
@@ -179,6 +180,7 @@ def in_image(image: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_static_files_are_collected_with_what_the_build_sets() -> None:
     (build,) = [line for line in instructions("RUN") if "collectstatic" in line]
     settings = dict(re.findall(r"(\w+)=(\S+)", build.partition("python manage.py")[0].replace('"$(', "$(")))
@@ -188,6 +190,7 @@ def test_the_static_files_are_collected_with_what_the_build_sets() -> None:
     assert "static files" in done.stdout
 
 
+@pytest.mark.slow
 def test_production_starts_with_what_compose_sets() -> None:
     for peers in (STAND_INS, OWN):
         done = run_manage("check", environment=interpolated(SECRET_KEY=SECRET, **peers))
@@ -233,6 +236,7 @@ def test_every_documented_setting_reaches_the_containers_from_the_env_file() -> 
         assert service["environment"] == ENVIRONMENT, name
 
 
+@pytest.mark.slow
 def test_production_starts_with_every_line_of_the_example() -> None:
     example = dict(re.findall(r"(?m)^#?(\w+)=(.+)$", EXAMPLE))
     assert len(example) > 10

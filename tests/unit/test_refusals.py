@@ -47,10 +47,11 @@ def below(error: type[OrderError]) -> Iterator[type[OrderError]]:
 
 
 def every_error() -> list[type[OrderError]]:
-    """Those of all modules, whoever imports them."""
+    """Those of all modules, whoever imports them, in an order that does not depend on who has imported which first."""
     for module in pkgutil.walk_packages(orders.__path__, "orders."):
         importlib.import_module(module.name)
-    return [OrderError, *dict.fromkeys(error for error in below(OrderError) if error.__module__.startswith("orders."))]
+    found = {error for error in below(OrderError) if error.__module__.startswith("orders.")}
+    return [OrderError, *sorted(found, key=lambda error: error.__name__)]
 
 
 ERRORS = every_error()

@@ -437,6 +437,7 @@ def start(arguments: list[str], **given: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, env=bare | given, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_every_program_says_what_is_wrong_once_in_a_list_and_ends(entry: str) -> None:
     wrong = {"PORT": "eighty", "WEB_THREADS": "many", "METRICS_PORT": "-1", "GUNICORN_TIMEOUT": "0.5"}
@@ -452,6 +453,7 @@ def test_every_program_says_what_is_wrong_once_in_a_list_and_ends(entry: str) ->
     assert len(head.splitlines()) == (1 if entry == "gunicorn" else 0), "a line of the log"
 
 
+@pytest.mark.slow
 def test_what_gunicorn_looks_at_before_it_listens_are_the_backends_too() -> None:
     """With the exit code of whatever else is refused: gunicorn ends with that, and with another goes on to listen."""
     unfit = {"PRODUCT_BACKEND": "shop.Products", "INVENTORY_BACKEND": "os.path.join"}

@@ -162,9 +162,10 @@ def test_it_looks_at_this_machine_without_a_virtual_environment() -> None:
 
 def test_each_target_that_starts_something_asks_for_what_it_needs() -> None:
     recipes = re.findall(r"(?m)^([a-z-]+):.*## .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text())
-    asks = {target: re.findall(r"@\$\(GET\) (\w+)", recipe) for target, recipe in recipes}
+    asks = {target: re.findall(r"@\$\(GET\) ([a-z-]+)", recipe) for target, recipe in recipes}
     assert asks["run"] == ["run"]
     assert asks["test"] == ["test"]
+    assert asks["test-all"] == asks["coverage"] == ["test-all"]
     assert asks["proof"] == ["proof"]
     assert asks["screenshots"] == ["pictures"]
     assert {target for target, lists in asks.items() if not lists} == {"help", "clean"}
