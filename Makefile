@@ -12,7 +12,7 @@ CLIENTS := .data/clients
 GET := $(PY) requirements/system.py
 # Else each of the processes that tests start would compile all of the project again.
 unexport PYTHONDONTWRITEBYTECODE
-# More arguments for pytest: make test ARGS="-k placement -x"
+# More arguments for pytest: make test ARGS="-k placement -x"; those marked slow: make test-all ARGS=...
 ARGS ?=
 PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # How many orders `make bench-data` makes.

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from orders_project.staff import links, sign_ins
-from orders_project.staff.login_forms import LoginForm, NewLoginForm, OthersPasswordForm, RoleForm
+from orders_project.staff.admin_login_forms import LoginForm, NewLoginForm, OthersPasswordForm, RoleForm
 from orders_project.staff.rights import may_do_as_much, permissions_of, permissions_of_group, signs_on
 
 SEARCHABLE = re.compile(r"[\w.@+ -]{0,150}\Z")

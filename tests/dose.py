@@ -1,4 +1,4 @@
-"""How much of what is tested by volume a run tests: `make test-all` a dose of it, `make proof` the whole."""
+"""How much of what is tested by volume a run tests: `make proof` the whole, `make test` and `make test-all` a dose."""
 
 import os
 from collections.abc import Iterable, Mapping

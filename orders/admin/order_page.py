@@ -10,10 +10,10 @@ from django.urls import URLPattern, path
 
 from orders.admin import list_place, offered_forms, order_facts, order_page_contents, printing
 from orders.admin.offered_forms import Kept
-from orders.admin.order_changes import FORMS
 from orders.admin.order_forms import Change
 from orders.admin.page_bases import ReadOnly, only_read
 from orders.admin.posted import only_posted
+from orders.admin.posted_changes import FORMS
 from orders.admin.staff_actions import act_posted, status_of
 from orders.models import Order
 from orders.services.errors import OrderError

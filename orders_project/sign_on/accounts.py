@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from orders.services.text_rules import one_line, problem_of
 from orders_project.models import StaffIdentity, key_of
 from orders_project.sign_on import no_access
-from orders_project.staff.logins import is_taken
+from orders_project.staff.names_and_passwords import is_taken
 
 logger = logging.getLogger(__name__)
 

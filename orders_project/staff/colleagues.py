@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 from orders.services.text_rules import one_line, problem_within
 from orders_project.sign_on import accounts
 from orders_project.staff import links, second_factor, sign_ins
-from orders_project.staff.logins import is_taken
+from orders_project.staff.names_and_passwords import is_taken
 from orders_project.staff.rights import Deed, may
 
 LONGEST_NAME, LONGEST_SUBJECT = 150, 255

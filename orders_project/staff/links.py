@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from unfold.widgets import BASE_INPUT_CLASSES
 
 from orders_project.staff import sign_ins
-from orders_project.staff.logins import write_password
+from orders_project.staff.names_and_passwords import write_password
 from orders_project.staff.rights import permissions_of, signs_on
 
 

@@ -13,7 +13,7 @@ from unfold.forms import AdminOwnPasswordChangeForm
 
 from orders_project.log_ins import reauthenticated
 from orders_project.staff import sign_ins
-from orders_project.staff.logins import write_password
+from orders_project.staff.names_and_passwords import write_password
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):

@@ -118,12 +118,15 @@ def test_every_caller_gets_the_answer_that_the_rule_of_the_address_says(
 
 
 @pytest.mark.parametrize("route", [one for one in routes() if one.kind == ADMIN], ids=str)
-def test_whoever_is_no_staff_is_let_in_nowhere(
+def test_whoever_is_no_staff_or_has_no_permission_gets_no_further(
     stage: Stage, clients: dict[str, Client], route: Route, before: Snapshot
 ) -> None:
     rule = rule_of(route, RULES)
     sheet = Sheet(stage, clients, route, before)
-    sheet.fill([(ask, dose(callers.ADMIN_OUTSIDERS, 4, f"{route} {ask}")) for ask in rule.asks])
+    outsiders = (dose(callers.ADMIN_OUTSIDERS, 4, f"{route} {ask}") for ask in rule.asks)
+    asked = [(ask, [*some, "nobody"]) for ask, some in zip(rule.asks, outsiders, strict=True)]
+    [unknown, *_] = (ask for ask in rule.all() if ask not in rule.asks)
+    sheet.fill([*asked, (unknown, ["superuser"])])
     assert not sheet.wrong, "\n".join([str(route), *sheet.wrong])
 
 

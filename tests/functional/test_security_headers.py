@@ -193,7 +193,6 @@ def at_static_root(folder: Path) -> dict[str, str]:
     return {"DJANGO_SETTINGS_MODULE": "production_elsewhere", "PYTHONPATH": str(folder)}
 
 
-@pytest.mark.slow
 def test_a_deployment_as_it_should_be_passes_every_check(deployed: dict[str, str]) -> None:
     found = inspect("--deploy", "--fail-level", "WARNING", **deployed)
     assert found.returncode == 0, found.stderr

@@ -1,4 +1,4 @@
-"""Logins as they are stored: whether a name is taken, and writing a password."""
+"""Names and passwords of logins: whether a name is taken, and how a password is written."""
 
 import re
 from typing import Any

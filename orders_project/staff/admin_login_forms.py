@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from orders.services.text_rules import one_line, problem_of
-from orders_project.staff.logins import is_taken, write_password
+from orders_project.staff.names_and_passwords import is_taken, write_password
 
 
 class PlainNames(ModelForm):
