@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import SignIn
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 LOGINS = ["auth/user/", "auth/user/add/", "auth/group/", "auth/group/add/", "password_change/", "nowhere/"]
 

@@ -138,6 +138,7 @@ def old_news(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "FIGURES_EVERY", 3600.0)
 
 
+@pytest.mark.slow
 def test_the_figures_equal_a_straight_count_also_after_changes(database: Database[Document], old_news: None) -> None:
     made = fill(database, 3000)
     refreshed()

@@ -161,6 +161,7 @@ LIMITS: list[dict[str, int]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "which"),
     [

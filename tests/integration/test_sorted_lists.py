@@ -66,6 +66,7 @@ def stored_orders(database: Database[Document]) -> list[Document]:
     return orders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [order_query.FEW, 3], ids=["sorted", "walked"])
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_sorted_list_has_each_order_once_from_either_end(

@@ -10,6 +10,8 @@ import pytest
 from tests.dose import dose
 from tests.raw_server import RawServer, answer
 
+pytestmark = pytest.mark.slow
+
 AUDIT = Path(__file__).parents[2] / ".ci" / "audit"
 RANGE = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "999"}]}
 ADVISORY = {
