@@ -58,7 +58,7 @@ def place(typed: Typed, act: Act, old: Order | None, version: int | None) -> Ste
         return Step(typed, told=str(UNPLACED[error.peer]), status=HTTPStatus.SERVICE_UNAVAILABLE)
     except DatabaseError as error:
         told = why_not(error, _("Press the button again to find out whether the order was placed, and do that"))
-        return Step(typed, told=told, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return Step(typed, told=told, status=status_of(error))
 
 
 def _placed(typed: Typed, act: Act, old: Order | None, version: int | None, deadline: Deadline) -> Placement:

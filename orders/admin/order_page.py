@@ -97,7 +97,7 @@ class OrderPage(ReadOnly):
             return self._refused(request, order, failed)
         if failed is not None:
             # The order as it was read before: should the change have happened, its version refuses a second try.
-            return self._page(request, order, offered_forms.kept(request.POST), HTTPStatus.SERVICE_UNAVAILABLE)
+            return self._page(request, order, offered_forms.kept(request.POST), status_of(failed))
         return HttpResponseRedirect(list_place.page_again(request, order))
 
     def _refused(self, request: HttpRequest, order: Order, error: OrderError) -> HttpResponse:

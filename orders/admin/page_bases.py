@@ -96,9 +96,8 @@ class Managed(ReadOnly):
     ) -> tuple[dict[str, list[str]], HTTPStatus]:
         """Say why; :returns: what is wrong by field, and the status."""
         self.message_user(request, why_not(error, str(self.look)), messages.ERROR)
-        if isinstance(error, OrderError):
-            return error.members.get("errors", {}), status_of(error)
-        return {}, HTTPStatus.SERVICE_UNAVAILABLE
+        errors = error.members.get("errors", {}) if isinstance(error, OrderError) else {}
+        return errors, status_of(error)
 
     def answer(self, request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
         return super().answer(request, name, {"opts": self.opts, **context}, status)

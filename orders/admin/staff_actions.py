@@ -73,6 +73,11 @@ def why_not(error: OrderError | DatabaseError, look: str = "") -> str:
     return told % {"look": look or _("Check whether the order has changed")}
 
 
-def status_of(error: OrderError) -> HTTPStatus:
-    """400 for bad input, which the person can correct; 409 for all else: they look at the order as it is now."""
+def status_of(error: OrderError | DatabaseError) -> HTTPStatus:
+    """400 for bad input, which the person can correct; 503 where the database did not answer; 409 for all else.
+
+    After a 409 they look at the order as it is now.
+    """
+    if isinstance(error, DatabaseError):
+        return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.BAD_REQUEST if error.kind is RefusalKind.INVALID else HTTPStatus.CONFLICT

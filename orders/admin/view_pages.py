@@ -50,8 +50,7 @@ class ViewPages(OwnPages):
             told, then = act(request)
         except (OrderError, DatabaseError) as error:
             self.message_user(request, why_not(error, _("Check whether it is among your views")), messages.ERROR)
-            refused = status_of(error) if isinstance(error, OrderError) else HTTPStatus.SERVICE_UNAVAILABLE
-            return self._views(request, refused)
+            return self._views(request, status_of(error))
         self.message_user(request, told, messages.SUCCESS)
         return HttpResponseRedirect(then)
 

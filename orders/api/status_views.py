@@ -68,7 +68,7 @@ class StatusViewSet(LimitedViewSet):
         """Who did what to the order, oldest first, as far as the caller may know."""
         actor = caller(request)
         order = visible(order_queries.get_history(parameters.order_id(order_id), sees=actor.sees), order_id, actor)
-        return Response(present_history(order, caller(request)))
+        return Response(present_history(order, actor))
 
     @operation(
         operation_id="list_order_transitions",

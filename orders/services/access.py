@@ -21,6 +21,7 @@ from orders.models import (
 )
 from orders.services.errors import OrderError, RefusalKind
 from orders.services.words import transition_word
+from orders.storage import order_reads
 from orders.storage.foreign_orders import owner_of_foreign
 
 if TYPE_CHECKING:
@@ -269,6 +270,11 @@ def visible(order: OrderRead | None, order_id: ObjectId | str, actor: Actor, *, 
     if order is None or not knows(order.user_id if isinstance(order, Order) else order["user_id"]):
         raise _not_found(order_id, actor)
     return order
+
+
+def visible_whole(order_id: ObjectId, actor: Actor) -> Document:
+    """The whole document of an order, as it is now, if the actor may know of it. :raises OrderNotFound:"""
+    return visible(order_reads.get_whole(order_id), order_id, actor)
 
 
 def _not_found(order_id: ObjectId | str, actor: Actor) -> OrderNotFound:

@@ -49,6 +49,7 @@ class Sheet:
             if not changed(self.marks, self.stage.marks()) and "logout" not in self.route.pattern:
                 self.wrong.append(f"{ask} by {caller}: nothing happened")
             self.stage.restore(self.before)
+        assert not self.wrong, "\n".join([str(self.route), *self.wrong])
 
     def _find_who_changed_something(self, idle: Sequence[tuple[Ask, str]]) -> None:
         """Have them ask once more, with a look after each."""
@@ -107,14 +108,12 @@ def test_every_caller_gets_the_answer_that_the_rule_of_the_address_says(
     stage: Stage, clients: dict[str, Client], route: Route, before: Snapshot
 ) -> None:
     rule = rule_of(route, RULES)
-    sheet = Sheet(stage, clients, route, before)
-    sheet.fill(
+    Sheet(stage, clients, route, before).fill(
         [
             (ask, dose(ask.answers, 20, f"{route} {ask}") if is_plain(ask, rule) else share(ask, route))
             for ask in rule.all()
         ]
     )
-    assert not sheet.wrong, "\n".join([str(route), *sheet.wrong])
 
 
 @pytest.mark.parametrize("route", [one for one in routes() if one.kind == ADMIN], ids=str)
@@ -122,12 +121,9 @@ def test_whoever_is_no_staff_or_has_no_permission_gets_no_further(
     stage: Stage, clients: dict[str, Client], route: Route, before: Snapshot
 ) -> None:
     rule = rule_of(route, RULES)
-    sheet = Sheet(stage, clients, route, before)
-    outsiders = (dose(callers.ADMIN_OUTSIDERS, 4, f"{route} {ask}") for ask in rule.asks)
-    asked = [(ask, [*some, "nobody"]) for ask, some in zip(rule.asks, outsiders, strict=True)]
+    asked = [(ask, [*dose(callers.ADMIN_OUTSIDERS, 4, f"{route} {ask}"), "nobody"]) for ask in rule.asks]
     [unknown, *_] = (ask for ask in rule.all() if ask not in rule.asks)
-    sheet.fill([*asked, (unknown, ["superuser"])])
-    assert not sheet.wrong, "\n".join([str(route), *sheet.wrong])
+    Sheet(stage, clients, route, before).fill([*asked, (unknown, ["superuser"])])
 
 
 def test_no_rule_is_left_of_an_address_that_is_gone() -> None:

@@ -11,13 +11,13 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from orders.models import Document
-from orders.services.access import ERASE, ERASED, visible
+from orders.services.access import ERASE, ERASED, visible_whole
 from orders.services.audit import Act
 from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.versions import tried
 from orders.services.search_terms import terms_of
 from orders.services.words import status_word
-from orders.storage import order_reads, personal_data
+from orders.storage import personal_data
 from orders.storage.personal_data import FINISHED
 
 
@@ -53,7 +53,7 @@ def erase_order(*, order_id: ObjectId, act: Act) -> Document:
     act.actor.require(ERASE)
 
     def change() -> Document | None:
-        order = visible(order_reads.get_whole(order_id), order_id, act.actor)
+        order = visible_whole(order_id, act.actor)
         require_finished(order)
         if not personal_data.is_left_in(order):
             raise NothingToErase(

@@ -7,14 +7,13 @@ from django.utils.translation import gettext_noop
 
 from integrations import Deadline, PeerError, users
 from orders.models import Document
-from orders.services.access import Actor, visible
+from orders.services.access import visible_whole
 from orders.services.audit import Act
 from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle.frozen_facts import user_facts
 from orders.services.lifecycle.versions import TRIES, busy
 from orders.services.search_terms import terms_of
 from orders.services.text_rules import CONTACT_FIELDS
-from orders.storage import order_reads
 from orders.storage.order_writes import guarded_write
 
 KNOWN = gettext_noop("The user service knows %(user)s as an active user.")
@@ -42,14 +41,14 @@ def verify_user(*, order_id: ObjectId, act: Act) -> Document:
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require_transition("cancel", "")
-    order = _whole(order_id, act.actor)
+    order = visible_whole(order_id, act.actor)
     if order["user_verified"]:
         return order
     user = _known(order["user_id"])
     for _attempt in range(TRIES):
         if (written := _write_verified(order, user, act)) is not None:
             return written
-        order = _whole(order_id, act.actor)
+        order = visible_whole(order_id, act.actor)
         if order["user_verified"]:
             return order
     raise busy()
@@ -82,7 +81,3 @@ def _contact_of(order: Document, user: users.User) -> Document:
     contact = order.get("contact") or {}
     said = {name: contact.get(name) or user_facts(user).get(name, "") for name in CONTACT_FIELDS}
     return {"contact": said, "terms": terms_of(order | {"contact": said})}
-
-
-def _whole(order_id: ObjectId, actor: Actor) -> Document:
-    return visible(order_reads.get_whole(order_id), order_id, actor)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from integrations import Deadline
 from orders.models import Address, Document, Item, LineState, Status
-from orders.services.access import PLACE_FOR_CUSTOMER, Actor, visible
+from orders.services.access import PLACE_FOR_CUSTOMER, Actor, visible_whole
 from orders.services.audit import Act, require_reason
 from orders.services.errors import OrderError, RefusalKind
 from orders.services.lifecycle import idempotency_keys
@@ -79,7 +79,7 @@ def replace_order(
     :raises InsufficientStock: also where the stock would do once the order is cancelled; it says so.
     :raises OrderError, PeerError, DatabaseError: as :func:`orders.services.lifecycle.placement.place_order` does.
     """
-    old = visible(order_reads.get_whole(order_id), order_id, act.actor)
+    old = visible_whole(order_id, act.actor)
     act.actor.require_placing_for(old["user_id"])
     act.actor.require_transition(CANCEL, old["user_id"])
     require_reason(CANCEL, act)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from orders.models import DUE_STATES, Document, LineState, Status, StockCall
-from orders.services.access import RESOLVE, visible
+from orders.services.access import RESOLVE, visible_whole
 from orders.services.audit import Act
 from orders.services.errors import OrderError, RefusalKind
 from orders.storage import order_reads
@@ -60,7 +60,7 @@ def resolve_line(
     act.actor.require(RESOLVE)
     require_evidence(act)
     while True:
-        order = visible(order_reads.get_whole(order_id), order_id, act.actor)
+        order = visible_whole(order_id, act.actor)
         stock = _unknown(order, line, expected_attempts)
         if (written := _write(order, line, stock, happened, act)) is not None:
             return written
@@ -117,7 +117,7 @@ def retry_now(*, order_id: ObjectId, act: Act) -> Document:
     :raises DatabaseError: it may or may not have been recorded.
     """
     act.actor.require(RESOLVE)
-    order, now = visible(order_reads.get_whole(order_id), order_id, act.actor), order_reads.server_time()
+    order, now = visible_whole(order_id, act.actor), order_reads.server_time()
     idle = [
         index
         for index, item in enumerate(order["items"])
@@ -162,7 +162,7 @@ def accept_shortage(*, order_id: ObjectId, line: int, discrepancy: int, act: Act
     """
     act.actor.require(RESOLVE)
     act.require_reason(_("A reason is required: say what happened to the missing units."))
-    order = visible(order_reads.get_whole(order_id), order_id, act.actor)
+    order = visible_whole(order_id, act.actor)
     stock: Document = order["items"][line]["stock"] if 0 <= line < len(order["items"]) else {}
     written = None
     if stock.get("discrepancy") == discrepancy:
