@@ -16,7 +16,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
-from orders.models import PUBLIC_STATUSES, Address, Item, Order, Stock
+from orders.models import (
+    PUBLIC_STATUSES,
+    Address,
+    Charge,
+    Contact,
+    Item,
+    Order,
+    Payment,
+    Refund,
+    Return,
+    Shipment,
+    Stock,
+)
 from tests.bench.twins import peers
 
 RESERVED = Stock(state="reserved")
@@ -38,30 +50,78 @@ class Bearer(BaseAuthentication):
         return Caller(), token
 
 
-class ItemSerializer(serializers.Serializer[Any]):
-    product_id = serializers.CharField(max_length=24)
-    quantity = serializers.IntegerField(min_value=1)
+class ItemSerializer(serializers.ModelSerializer[Item]):
     price = serializers.DecimalField(max_digits=10, decimal_places=2)
+
+    class Meta:
+        model = Item
+        fields = ("product_id", "quantity", "price", "name", "sku", "image_url", "split_from", "removed")
+        read_only_fields = ("name", "sku", "image_url", "split_from", "removed")
 
 
 class AddressSerializer(serializers.ModelSerializer[Address]):
     class Meta:
         model = Address
-        fields = ("line1", "line2", "city", "state", "postal_code", "country")
+        fields = "__all__"
+
+
+class ContactSerializer(serializers.ModelSerializer[Contact]):
+    class Meta:
+        model = Contact
+        fields = "__all__"
+
+
+class ChargeSerializer(serializers.ModelSerializer[Charge]):
+    class Meta:
+        model = Charge
+        fields = "__all__"
+
+
+class ShipmentSerializer(serializers.ModelSerializer[Shipment]):
+    class Meta:
+        model = Shipment
+        fields = ("at", "carrier", "tracking_number", "tracking_url")
+
+
+class ReturnSerializer(serializers.ModelSerializer[Return]):
+    class Meta:
+        model = Return
+        fields = ("at", "received_at", "restocked")
+
+
+class PaymentSerializer(serializers.ModelSerializer[Payment]):
+    class Meta:
+        model = Payment
+        fields = ("at", "amount", "reference", "method")
+
+
+class RefundSerializer(serializers.ModelSerializer[Refund]):
+    class Meta:
+        model = Refund
+        fields = ("at", "amount", "reference")
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):
     id = serializers.CharField(read_only=True)
     items = ItemSerializer(many=True)
+    charges = ChargeSerializer(many=True, read_only=True)
+    contact = ContactSerializer(read_only=True)
     shipping_address = AddressSerializer()
+    billing_address = AddressSerializer(read_only=True)
+    shipments = ShipmentSerializer(many=True, read_only=True)
+    returns = ReturnSerializer(many=True, read_only=True)
+    payments = PaymentSerializer(many=True, read_only=True)
+    refunds = RefundSerializer(many=True, read_only=True)
 
     class Meta:
         model = Order
         fields = (
-            *("id", "number", "user_id", "user_verified", "status", "version", "items", "total_price"),
-            *("shipping_address", "created_at", "updated_at"),
+            *("id", "number", "user_id", "user_verified", "status", "version", "items", "charges", "total_price"),
+            *("currency", "contact", "shipping_address", "billing_address", "reference", "note", "metadata"),
+            *("held_at", "shipments", "returns", "paid", "refunded", "owed", "payments", "refunds"),
+            *("created_at", "updated_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at"),
         )
-        read_only_fields = ("number", "user_verified", "status", "version", "total_price", "created_at", "updated_at")
+        read_only_fields = tuple(set(fields) - {"user_id", "items", "shipping_address"})
 
     def create(self, validated: dict[str, Any]) -> Order:
         peers.require(validated["user_id"], validated["items"])

@@ -26,36 +26,105 @@ Money = Annotated[
 ]
 
 
-class Item(BaseModel):
+class NewItem(BaseModel):
     product_id: str = Field(max_length=24)
     quantity: int = Field(ge=1)
     price: Money
 
 
+class Item(NewItem):
+    name: str = ""
+    sku: str = ""
+    image_url: str = ""
+    split_from: int | None = None
+    removed: str | None = None
+
+
 class Address(BaseModel):
+    name: str | None = ""
+    company: str | None = ""
     line1: str
     line2: str | None = ""
     city: str
     state: str | None = ""
     postal_code: str
     country: str
+    phone: str | None = ""
+
+
+class Contact(BaseModel):
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+class Charge(BaseModel):
+    kind: str
+    label: str = ""
+    amount: Money
+
+
+class Shipment(BaseModel):
+    at: datetime
+    carrier: str = ""
+    tracking_number: str = ""
+    tracking_url: str = ""
+
+
+class Return(BaseModel):
+    at: datetime
+    received_at: datetime | None = None
+    restocked: bool | None = None
+
+
+class Refund(BaseModel):
+    at: datetime
+    amount: Money
+    reference: str = ""
+
+
+class Payment(Refund):
+    method: str = ""
 
 
 class NewOrder(BaseModel):
     user_id: str
-    items: list[Item] = Field(min_length=1)
+    items: list[NewItem] = Field(min_length=1)
     shipping_address: Address
 
 
-class Order(NewOrder):
+class Order(BaseModel):
     id: Id = Field(alias="_id")
     number: str
+    user_id: str
     user_verified: bool
     status: str
     version: int
+    items: list[Item]
+    charges: list[Charge] = []
     total_price: Money
+    currency: str = "EUR"
+    contact: Contact = Contact()
+    shipping_address: Address
+    billing_address: Address | None = None
+    reference: str = ""
+    note: str = ""
+    metadata: dict[str, str] = {}
+    held_at: datetime | None = None
+    shipments: list[Shipment] = []
+    returns: list[Return] = []
+    paid: Money | None = None
+    refunded: Money | None = None
+    owed: Money | None = None
+    payments: list[Payment] = []
+    refunds: list[Refund] = []
     created_at: datetime
     updated_at: datetime
+    paid_at: datetime | None = None
+    shipped_at: datetime | None = None
+    delivered_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    refunded_at: datetime | None = None
 
 
 class Status(BaseModel):

@@ -17,11 +17,16 @@ KEY = os.environ["JWT_SHARED_KEY"]
 NEWEST = [("created_at", -1), ("_id", -1)]
 FIELDS = dict.fromkeys(
     (
-        *("number", "user_id", "user_verified", "status", "version", "total_price", "shipping_address"),
-        *("items.product_id", "items.quantity", "items.price", "created_at", "updated_at"),
+        *("number", "user_id", "user_verified", "status", "version", "total_price", "currency"),
+        *("items.product_id", "items.quantity", "items.price", "items.name", "items.sku", "items.image_url"),
+        *("items.split_from", "items.shipment", "items.returned_in", "items.removed", "shipments", "returns"),
+        *("contact", "shipping_address", "billing_address", "reference", "note", "metadata", "charges", "held_at"),
+        *("paid", "refunded", "owed", "payments", "refunds", "created_at", "updated_at"),
+        *("paid_at", "shipped_at", "delivered_at", "cancelled_at", "refunded_at"),
     ),
     1,
 )
+"""What this service reads of an order to show it."""
 SHOWN = {"$in": ["pending", "paid", "processing", "shipped", "delivered", "cancelled", "refunded"]}
 _orders: list[Collection[Document]] = []
 
