@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
 
+from orders.admin import list_place
 from orders.models import SavedView
 from orders.services import saved_views
 from tests.functional.admin_helpers import (
@@ -35,6 +36,12 @@ VIEWS = f"{LIST}views/"
 @pytest.fixture
 def support(database: Database[Document]) -> Client:
     return client_of("Support")
+
+
+@pytest.fixture
+def ample_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For orders beside one: a busy machine leaves them out, as it should."""
+    monkeypatch.setattr(list_place, "SECONDS", 30.0)
 
 
 def columns(response: HttpResponse) -> list[str]:
@@ -224,6 +231,7 @@ def test_shared_views_are_seen_by_all_and_changed_by_who_may_share(database: Dat
 # --- to an order and back --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("ample_time")
 def test_an_order_leads_back_to_its_list_and_to_the_orders_beside_it(
     database: Database[Document], support: Client
 ) -> None:
@@ -243,6 +251,19 @@ def test_an_order_leads_back_to_its_list_and_to_the_orders_beside_it(
     assert support.get(href(first, ">Next order")).context["original"].number == orders[1]["number"]
 
 
+def test_orders_beside_one_that_take_too_long_to_find_are_left_out(
+    database: Database[Document], support: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_lists_slow(database, settings, monkeypatch)
+    monkeypatch.setattr(list_place, "SECONDS", 0.04)
+    order = database["orders"].find_one({}, sort=[("created_at", 1)])
+    assert order is not None
+    opened = support.get(page(order))
+    assert href(opened, "data-back") == LIST
+    assert 'rel="prev"' not in opened.content.decode()
+
+
+@pytest.mark.usefixtures("ample_time")
 def test_the_list_is_kept_by_what_is_done_to_an_order_even_where_that_moves_it(database: Database[Document]) -> None:
     finance, now = client_of("Finance"), timezone.now()
     orders = [stored(number, status_since=now - timedelta(hours=number + 1)) for number in range(3)]
