@@ -98,14 +98,14 @@ MODEL = [
     Need("libc6-dev", lambda: sys.platform != "linux" or Path("/usr/include/stdio.h").exists()),
 ]
 GETTEXT = Need("gettext", runs("xgettext"))
-TEST = [*MONGOD, BROWSER, NGINX, SYSTEMD, RABBITMQ, GETTEXT, *NODE]
+TEST = [*MONGOD, BROWSER, NGINX, SYSTEMD, GETTEXT, *NODE]
 LISTS = {
     "venv": VENV,
     "run": MONGOD,
     "pictures": [*MONGOD, BROWSER],
     "messages": [GETTEXT],
     "test": TEST,
-    "test-all": [*TEST, *MODEL, *JAVA],
+    "test-all": [*TEST, RABBITMQ, *MODEL, *JAVA],
     "proof": [*MONGOD, *MODEL],
 }
 

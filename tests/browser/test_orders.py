@@ -79,6 +79,7 @@ def test_an_unknown_line_is_settled_where_it_is_listed(sign_in: SignIn, database
     assert settled["history"][-1]["reason"] == "Counted the shelf"
 
 
+@pytest.mark.slow
 def test_what_the_list_shows_is_exported(sign_in: SignIn, database: Database[Document]) -> None:
     insert(database, *(stored(number, status=status) for number, status in enumerate(("paid", "pending", "paid"))))
     desk = sign_in("Finance", at=f"{LIST}?status=paid")
@@ -90,6 +91,7 @@ def test_what_the_list_shows_is_exported(sign_in: SignIn, database: Database[Doc
     expect(desk.locator("[data-export-status]")).to_have_text("Done: 2 orders, 0.0 MB")
 
 
+@pytest.mark.slow
 def test_documents_are_printed(sign_in: SignIn, database: Database[Document]) -> None:
     order = placed("pay", quantity=3)
     desk = sign_in("Fulfilment", at=page(order))
@@ -106,6 +108,7 @@ def test_documents_are_printed(sign_in: SignIn, database: Database[Document]) ->
     assert len(desk.pdf()) > 1000
 
 
+@pytest.mark.slow
 def test_selected_orders_are_printed_as_one_document_in_one_dialog(
     sign_in: SignIn, database: Database[Document]
 ) -> None:
@@ -124,6 +127,7 @@ def test_selected_orders_are_printed_as_one_document_in_one_dialog(
     expect(desk.get_by_role("heading", name="Packing slip")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_orders_of_many_lines_run_over_pages_and_each_begins_a_new_one(
     sign_in: SignIn, database: Database[Document]
 ) -> None:
@@ -141,6 +145,7 @@ def test_orders_of_many_lines_run_over_pages_and_each_begins_a_new_one(
     assert together == 2 * long_one + short_one
 
 
+@pytest.mark.slow
 def test_a_pick_list_is_printed(sign_in: SignIn, database: Database[Document]) -> None:
     insert(database, *(stored(number, status="paid") for number in range(2)), stored(2, status="cancelled"))
     desk = sign_in("Fulfilment", at=LIST)
@@ -153,6 +158,7 @@ def test_a_pick_list_is_printed(sign_in: SignIn, database: Database[Document]) -
     assert pages_of(desk.pdf()) == 1
 
 
+@pytest.mark.slow
 def test_a_product_that_fifty_orders_need_is_picked_off_one_page(sign_in: SignIn, database: Database[Document]) -> None:
     orders = [stored(number, status="paid") for number in range(50)]
     insert(database, *orders)
@@ -161,6 +167,7 @@ def test_a_product_that_fifty_orders_need_is_picked_off_one_page(sign_in: SignIn
     assert pages_of(desk.pdf(format="A4")) == pages_of(desk.pdf(format="Letter")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("media", ["screen", "print"])
 def test_a_scanner_sees_the_whole_code_of_an_orders_number_black_on_white(
     sign_in: SignIn, database: Database[Document], media: Literal["screen", "print"]

@@ -398,6 +398,7 @@ def test_the_page_before_a_place_with_little_before_it_is_the_first(
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_address_that_was_tampered_with_never_breaks_the_list(database: Database[Document], support: Client) -> None:
     insert_each_status(database)
     for query in (

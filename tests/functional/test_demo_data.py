@@ -69,6 +69,7 @@ def check_stock(database: Database[Document], sandbox: Sandbox) -> None:
         assert levels[product.product_id]["available"] == product.available - held[product.product_id]
 
 
+@pytest.mark.slow
 def test_it_loads_orders_of_the_last_sixty_days_and_their_stock_adds_up(
     database: Database[Document], shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +181,7 @@ def test_an_interrupted_load_is_finished_without_doubles(
     assert shop.control.counts()["reserve"] == sum(len(order["items"]) for order in after)
 
 
+@pytest.mark.slow
 def test_a_load_that_was_killed_while_placing_can_be_finished(
     database: Database[Document], shop: Sandbox, small: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

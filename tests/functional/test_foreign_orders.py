@@ -102,6 +102,7 @@ def test_one_of_them_is_still_with_the_other_service(foreign: list[Document], vi
     assert raw() == before
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_backoffice_leave_them_out(ours: list[Document], foreign: list[Document]) -> None:
     client, numbers = client_of("superuser"), [order["number"] for order in ours]
     assert rows(client.get(LIST)) == numbers

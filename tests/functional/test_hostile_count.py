@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.functional import test_hostile_admin as admin
 from tests.functional import test_hostile_bodies as bodies
 from tests.functional import test_hostile_input as api
 from tests.functional.hostile.pages import posts, queries, with_parameters
 from tests.functional.hostile.values import BROKEN, NEVER, TEXTS, WITHOUT
 
+pytestmark = pytest.mark.slow
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 

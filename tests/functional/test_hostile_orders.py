@@ -15,7 +15,7 @@ from orders.services.reporting.figures_refresh import refresh
 from tests.functional.admin_helpers import LIST, Document, client_of, form_of, insert, line, page, stored
 from tests.functional.bulk_admin import across, confirm, only_run, page_of
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)
 

@@ -182,6 +182,7 @@ def day(database: Database[Document], sandbox: Sandbox, language: str) -> dict[s
     return {name: [*database[name].find({}).sort("_id")] for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("marked_german")
 def test_what_staff_do_in_german_is_kept_as_what_they_do_in_english(
     database: Database[Document], sandbox: Sandbox, caplog: pytest.LogCaptureFixture

@@ -304,6 +304,7 @@ def test_a_head_is_answered_like_a_get_but_for_the_body(service: Service, path: 
     assert head.headers["Content-Type"] == get.headers["Content-Type"]
 
 
+@pytest.mark.slow
 def test_above_info_nothing_is_written_of_strangers(tmp_path: Path) -> None:
     program = (
         "import django; django.setup(); from django.test import Client; "
@@ -325,6 +326,7 @@ def test_above_info_nothing_is_written_of_strangers(tmp_path: Path) -> None:
 # --- workers, runs and commands --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_says_which_order_a_line_is_about_and_gives_each_a_request_id(
     mongo_uri: str, sandbox: Sandbox, database: Documents, tmp_path: Path
 ) -> None:

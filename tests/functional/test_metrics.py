@@ -119,6 +119,7 @@ def test_no_address_that_somebody_makes_up_is_a_label(shop: Any, service: Servic
     assert total(series, route="/api/v1/orders/<order_id>", method="GET", status="200") >= 1
 
 
+@pytest.mark.slow
 def test_orders_are_counted_by_transition_and_placements_by_how_they_ended(shop: Any, service: Service) -> None:
     def look() -> dict[str, float]:
         found = service.scrape("METRICS_PORT")
@@ -155,6 +156,7 @@ def test_whatever_keeps_an_order_from_being_placed_has_a_word(error: Exception, 
     assert placement._outcome_label(error) == word
 
 
+@pytest.mark.slow
 def test_peers_are_counted_by_call_and_outcome_with_their_time_and_retries(
     shop: Any, service: Service, sandbox: Sandbox
 ) -> None:
@@ -195,6 +197,7 @@ def test_a_breaker_that_opens_is_seen_until_the_peer_answers_again(
     assert not directory.exists(), "what gunicorn has written is gone with it"
 
 
+@pytest.mark.slow
 def test_figures_are_for_who_has_the_token_and_nowhere_else(service: Service) -> None:
     root = f"http://127.0.0.1:{service.environment['METRICS_PORT']}"
     for headers in (

@@ -246,6 +246,7 @@ def test_once_a_parcel_has_left_the_rest_is_cancelled_and_the_order_says_so(api:
 # --- many at once ---
 
 
+@pytest.mark.slow
 def test_a_thousand_refunds_at_once_give_back_what_was_paid_and_no_more(api: Api, sandbox: Sandbox) -> None:
     order, staff = placed_in(api, "pending"), api(admin=True)
     paid = {"status": "paid", "payment": {"reference": "pi_1", "amount": "100.00"}}

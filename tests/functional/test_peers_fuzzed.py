@@ -21,6 +21,7 @@ from tests.peer_answers import PRODUCT, SAID, Said, answer
 from tests.raw_server import Act, RawServer
 from tests.raw_server import answer as well
 
+pytestmark = pytest.mark.slow
 SEED = "placements"
 EXAMPLES = 40 if WHOLE else 20
 """Of each operation."""

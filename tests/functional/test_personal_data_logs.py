@@ -22,6 +22,8 @@ from tests.functional.test_secrets import listening
 from tests.integration.builders import line, now, place, read
 from tests.integration.test_erasing import whole, words_in
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["shop_fixture"]
 
 STREET = {

@@ -110,7 +110,10 @@ def test_an_operation_answers_as_its_example_says(
     return _carries_its_headers(answer, document, operation_id)
 
 
-@pytest.mark.parametrize(("operation_id", "status", "code"), TRIED)
+@pytest.mark.parametrize(
+    ("operation_id", "status", "code"),
+    [pytest.param(*one, marks=() if one[0] == "place_order" else pytest.mark.slow) for one in TRIED],
+)
 def test_every_code_of_an_operation_is_answered_as_its_example_says(
     stage: Stage, document: Json, operation_id: str, status: str, code: str
 ) -> None:

@@ -31,6 +31,7 @@ from tests.functional.tokens import handmade
 
 Documents = Database[dict[str, Any]]
 START, CALLBACK, INDEX, LOG_IN = "/admin/sign-on/", "/admin/sign-on/callback/", "/admin/", "/admin/login/"
+pytestmark = pytest.mark.slow
 FAR = "x" * 256
 
 

@@ -13,7 +13,7 @@ from tests.api_client import order_body, token
 from tests.functional.serving_stage import PRICE, PRODUCT, Client, ServingStage
 from tests.proof.chaos_stage import SECRET
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover, pytest.mark.timeout(300)]  # on a machine that has a lot to do
 SLOW = 7
 """Slow clients: a worker has 8 threads, and may happen to be the one that takes all of them."""
 

@@ -86,6 +86,7 @@ class Forms(HTMLParser):
             self.is_inside = False
 
 
+@pytest.mark.slow
 def test_every_form_comes_back_after_a_log_in_and_none_is_sent_by_it(stage: Stage, clients: dict[str, Client]) -> None:
     """Of every page in the URL conf each form, sent after the session has ended, and with the token of another one."""
     root, before = clients["superuser"], stage.marks()

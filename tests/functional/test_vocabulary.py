@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 from pymongo.database import Database
@@ -44,6 +45,7 @@ def test_a_status_has_one_word_and_one_colour_on_every_page(database: Database[D
     assert on_the_dashboard.keys() >= {"Pending", "Cancelled"}
 
 
+@pytest.mark.slow
 def test_a_word_has_one_colour_on_every_page(database: Database[Document]) -> None:
     tones: dict[str, set[str]] = defaultdict(set)
     addresses = busy(database)

@@ -11,6 +11,7 @@ MOST_CPU_MS, MOST_MEMORY = 1000, 120
 """`make bench` asks for a tenth and for 50 MB, on a machine that has nothing else to do."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_body_costs_a_worker_much_time_or_memory(mongo_uri: str, tmp_path: Path) -> None:
     with Stage(tmp_path, uri=mongo_uri, database="test_worst_bodies") as stage:

@@ -22,6 +22,7 @@ from orders.storage import event_cursors, event_feed
 from tests.integration.builders import place
 from tests.rabbitmq import RabbitMQ
 
+pytestmark = pytest.mark.slow
 QUEUE = "everything"
 
 

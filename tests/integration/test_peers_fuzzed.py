@@ -33,6 +33,7 @@ from tests.dose import WHOLE
 from tests.peer_answers import PRODUCT, QUANTITY, Said, answer
 from tests.raw_server import RawServer
 
+pytestmark = pytest.mark.slow
 SEED = "peers"
 EXAMPLES = 250 if WHOLE else 80
 PATIENCE, HURRY = 5.0, 0.05
