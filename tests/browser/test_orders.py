@@ -40,6 +40,7 @@ def test_support_finds_an_order_by_its_number_and_cancels_it_with_a_reason(
     assert find(database, order)["status"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_an_order_is_not_cancelled_without_a_reason(sign_in: SignIn, database: Database[Document]) -> None:
     order = placed()
     desk = sign_in("Support", at=page(order))
@@ -200,6 +201,7 @@ def pages_of(pdf: bytes) -> int:
     return len(re.findall(rb"/Type */Page\b", pdf))
 
 
+@pytest.mark.slow
 def test_who_may_not_change_orders_sees_no_buttons_and_a_forged_post_changes_nothing(
     sign_in: SignIn, database: Database[Document]
 ) -> None:

@@ -18,6 +18,7 @@ def test_staff_sign_in_and_out_and_a_wrong_password_stays_outside(sign_in: SignI
     expect(page.get_by_role("link", name="Orders").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_door_can_be_used_by_everybody_and_the_judge_of_that_has_eyes(sign_in: SignIn) -> None:
     page = sign_in("Support")
     page.context.clear_cookies()

@@ -404,6 +404,7 @@ def test_what_is_well_written_and_not_there_finds_nothing(database: Database[Doc
         assert "You can search for names" in text_of(response)
 
 
+@pytest.mark.slow
 def test_nonsense_finds_nothing_and_is_called_by_its_name(database: Database[Document], support: Client) -> None:
     insert(database, stored(1) | {"number": "10KQ-2M9D-XW3H"}, stored(2, user_id="18"))
     for text in (

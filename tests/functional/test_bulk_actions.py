@@ -464,6 +464,7 @@ def test_a_confirmation_that_makes_no_sense_gets_a_message_and_changes_nothing(
     assert not BulkRun.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planned", ["", "x", "-1", "9" * 30])
 @pytest.mark.parametrize("run", ["", "x", "\0", GOOD.upper()])
 def test_odd_values_in_the_forms_hidden_fields_do_no_harm(

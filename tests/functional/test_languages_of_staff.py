@@ -136,6 +136,7 @@ def test_the_sidebar_and_the_pages_of_colleagues_are_german(database: Database[D
     assert 'data-gone="Dieses Formular gibt es nicht mehr.' in client.get(STAFF).content.decode()
 
 
+@pytest.mark.slow
 def test_what_a_german_does_to_a_colleague_is_kept_in_english_and_shown_in_the_readers_language(
     database: Database[Document],
 ) -> None:

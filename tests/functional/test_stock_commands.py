@@ -250,6 +250,7 @@ def test_a_login_that_has_no_name_is_the_operator(monkeypatch: pytest.MonkeyPatc
 # --- reconcile_stock -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_demo_data_differ_in_nothing(
     sandbox: Sandbox, database: Database[Document], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_start_gives_a_replica_set_that_takes_writes_and_transactions(folder: 
         assert mongo.start() is mongo, "starting what is started changes nothing"
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_data_and_port(folder: Path) -> None:
     with EmbeddedMongo(folder) as mongo:
         first, pid = mongo.uri, mongo.pid

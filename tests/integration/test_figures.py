@@ -269,6 +269,7 @@ def test_a_shop_without_orders_has_figures_too(database: Database[Document]) -> 
     assert (found.by_units, found.hours, found.earlier) == ([], [0] * 24, None)
 
 
+@pytest.mark.slow
 def test_days_long_ago_are_counted_for_whoever_asks_and_kept_from_then_on(
     database: Database[Document], old_news: None
 ) -> None:
@@ -384,6 +385,7 @@ def test_a_mistake_in_the_figures_lasts_a_day_at_most(database: Database[Documen
     same(dashboard(actor=BOSS, period=ALL), straight(database, ALL))
 
 
+@pytest.mark.slow
 def test_in_a_shop_where_orders_change_all_the_time_old_days_are_counted_again_too(
     database: Database[Document], old_news: None
 ) -> None:

@@ -140,6 +140,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_image_holds_no_tools_of_development_and_needs_none(image: Path) -> None:
     assert {path.name for path in image.iterdir()} == {
         "manage.py", "pyproject.toml", "integrations", "locale", "observability", "orders", "orders_project",
