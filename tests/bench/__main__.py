@@ -1,7 +1,7 @@
 """`make bench`: this service beside its floor and its twins, as it grows, and over many orders at a time.
 
-    make bench                        # everything but what takes a million orders: three quarters of an hour
-    make bench ARGS=--million         # that too: an hour and a half
+    make bench                        # everything but what takes a million orders: an hour
+    make bench ARGS=--million         # that too: nearly two hours
     make bench ARGS="--only http --work list --rounds 1"
 
 It ends with 1 if one of its rules does not hold. With --write the figures go into docs/performance.md.

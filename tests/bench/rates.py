@@ -127,8 +127,12 @@ def _one(
     except LoadError as error:
         raise LoadError(f"{server.name}, {work.name}: {error}; its log: {server.child.log}") from error
     cpu = (server.cpu_seconds() - before) / sum(told.requests for told in spells) * 1000
-    means = {name: statistics.fmean(getattr(told, name) for told in spells) for name in ("rate", "p50", "p99")}
-    return {"rates": means["rate"], "cpu": cpu, "p50": means["p50"], "p99": means["p99"]}
+    return {
+        "rates": statistics.fmean(told.rate for told in spells),
+        "cpu": cpu,
+        "p50": statistics.fmean(told.p50 for told in spells),
+        "p99": statistics.fmean(told.p99 for told in spells),
+    }
 
 
 def _bare(stage: Stage, samples: Samples, connections: int, seconds: float) -> dict[str, float]:

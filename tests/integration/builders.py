@@ -24,6 +24,7 @@ from orders.storage.order_writes import orders
 
 Document = dict[str, Any]
 ADMIN = access.admin("boss")
+SUPPORT = access.Actor(access.Kind.STAFF, "Support", "admin", frozenset({access.VIEW, "orders.cancel_order"}))
 WORKER = access.system("settle_stock", via="worker")
 A, B, C = (product.product_id for product in PRODUCTS[:3])
 PRICES = {product.product_id: Decimal(product.price) for product in PRODUCTS}

@@ -4,26 +4,18 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from django.utils import timezone
 from pymongo.database import Database
 
 from integrations import users
 from integrations.sandbox import Sandbox
 from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.audit import Act
 from orders.services.lifecycle.late_verification import StillUnverified, verify_user
 from orders.services.lifecycle.versions import OrderBusy
 from orders.storage import order_reads
 from tests.functional.admin_helpers import Document, find, insert, placed, stored
+from tests.integration.builders import SUPPORT, act
 from tests.order_invariants import violations_of
-
-BOSS = access.admin("boss")
-SUPPORT = access.Actor(access.Kind.STAFF, "Support", "admin", frozenset({access.VIEW, "orders.cancel_order"}))
-
-
-def act(actor: access.Actor = BOSS, reason: str = "looked") -> Act:
-    return Act(actor, timezone.now(), reason)
 
 
 def unverified(database: Database[Document], user_id: str = "1") -> Document:
@@ -36,7 +28,7 @@ def test_a_user_that_the_service_knows_is_verified_with_a_new_version(
     database: Database[Document], sandbox: Sandbox
 ) -> None:
     order = unverified(database)
-    changed = verify_user(order_id=order["_id"], act=act(SUPPORT, ""))
+    changed = verify_user(order_id=order["_id"], act=act(SUPPORT))
     assert (changed["user_verified"], changed["version"]) == (True, order["version"] + 1)
     assert changed["history"][-1]["act"] == "verify_user"
     assert violations_of(changed) == []

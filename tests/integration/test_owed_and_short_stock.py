@@ -9,24 +9,17 @@ from django.utils import timezone
 from pymongo.database import Database
 
 from integrations.sandbox import Sandbox
-from orders.services import access
 from orders.services.access import NotPermitted, OrderNotFound
-from orders.services.audit import Act, ReasonMissing
+from orders.services.audit import ReasonMissing
 from orders.services.reporting import attention
 from orders.services.stock.resolution import NothingOwed, NothingShort, accept_shortage, retry_now
 from orders.services.stock.worker import settle_due
 from orders.storage import order_reads
 from tests.functional.admin_helpers import Document, find, insert, line, placed, stored
-from tests.integration.builders import WORKER
+from tests.integration.builders import ADMIN, SUPPORT, WORKER, act
 
-BOSS = access.admin("boss")
-SUPPORT = access.Actor(access.Kind.STAFF, "Support", "admin", frozenset({access.VIEW, "orders.cancel_order"}))
 LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)
 HOUR = timedelta(hours=1)
-
-
-def act(actor: access.Actor = BOSS, reason: str = "looked") -> Act:
-    return Act(actor, timezone.now(), reason)
 
 
 # --- retry now -------------------------------------------------------------------------------------------------------
@@ -40,7 +33,7 @@ def owed(database: Database[Document], *lines: Document, **changes: Any) -> Docu
 
 def test_a_retry_makes_the_stock_due_at_once_and_is_in_the_history_of_each_line(database: Database[Document]) -> None:
     order = owed(database, line("released"), line("releasing", call="release"), line("releasing", call="release"))
-    changed = retry_now(order_id=order["_id"], act=act(reason=""))
+    changed = retry_now(order_id=order["_id"], act=act())
     assert changed == find(database, order)
     assert order_reads.due_orders(order_reads.server_time(), 5) == [order["_id"]]
     entries = [(entry["act"], entry["line"], entry["actor"]) for entry in changed["history"][2:]]
@@ -134,7 +127,7 @@ def test_a_shortage_that_is_noted_waits_no_more_and_stays_in_the_history(databas
     entry = changed["history"][-1]
     assert (entry["act"], entry["line"], entry["reason"]) == ("accept_shortage", 1, "Recounted")
     assert entry["detail"] == "2 not released. inventory released 0 of 2"
-    assert not any(kind.count for kind in attention.counts(actor=BOSS, at=timezone.now()))
+    assert not any(kind.count for kind in attention.counts(actor=ADMIN, at=timezone.now()))
     assert "stock_due_at" not in changed
 
 
@@ -143,7 +136,7 @@ def test_a_shortage_that_is_not_there_is_not_noted(database: Database[Document],
     order = short(database)
     before = find(database, order)
     with pytest.raises(NothingShort):
-        accept_shortage(order_id=order["_id"], line=index, discrepancy=discrepancy, act=act())
+        accept_shortage(order_id=order["_id"], line=index, discrepancy=discrepancy, act=act(reason="looked"))
     assert find(database, order) == before
 
 
@@ -153,9 +146,9 @@ def test_a_shortage_needs_a_reason_a_permission_and_an_order(database: Database[
     with pytest.raises(ReasonMissing):
         accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason=" "))
     with pytest.raises(NotPermitted):
-        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(SUPPORT))
+        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(SUPPORT, "looked"))
     with pytest.raises(OrderNotFound):
-        accept_shortage(order_id=ObjectId(), line=1, discrepancy=2, act=act())
+        accept_shortage(order_id=ObjectId(), line=1, discrepancy=2, act=act(reason="looked"))
     assert find(database, order) == before
 
 
@@ -164,9 +157,9 @@ def test_of_two_that_note_a_shortage_the_second_is_told(
 ) -> None:
     order = short(database)
     old = order_reads.get_whole(order["_id"])
-    accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
+    accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason="looked"))
     monkeypatch.setattr(order_reads, "get_whole", lambda _: old)
     between = find(database, order)
     with pytest.raises(NothingShort):
-        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act())
+        accept_shortage(order_id=order["_id"], line=1, discrepancy=2, act=act(reason="looked"))
     assert find(database, order) == between
